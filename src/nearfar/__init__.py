@@ -1,3 +1,35 @@
-"""Contrastive learning on language: one kernel, many papers as recipes."""
+"""Contrastive learning on language: one kernel, many papers as recipes, measured on your own data."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Where each public name lives. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
+_FUNCTIONS = {
+    "contrast": "nearfar.kernel",
+}
+_MODULES = ("far", "losses", "near", "recipes")
+
+__all__ = [*_FUNCTIONS, *_MODULES]
+
+if TYPE_CHECKING:
+    from nearfar import far, losses, near, recipes
+    from nearfar.kernel import contrast
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FUNCTIONS:
+        value = getattr(importlib.import_module(_FUNCTIONS[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"nearfar.{name}")
+    else:
+        raise AttributeError(f"module 'nearfar' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

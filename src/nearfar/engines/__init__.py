@@ -1,0 +1,37 @@
+"""Ways to compute the same loss: `dense` to read, `streaming` for size, `triton` for GPUs, `sharded` over processes."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+from nearfar.engines.dense import Dense
+from nearfar.engines.problem import Engine, Problem
+from nearfar.engines.sharded import Sharded
+from nearfar.engines.streaming import Streaming
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+__all__ = ["Dense", "Engine", "Problem", "Sharded", "Streaming", "choose"]
+
+
+def choose(engine: str | Engine, problem: Problem, group: ProcessGroup | None) -> Engine:
+    """The engine of that name, or the best one for this size and device; spread over `group` if there is one."""
+    runner = engine if isinstance(engine, Engine) else _named(engine, problem)
+    return runner if group is None else Sharded(runner, group)
+
+
+def _named(name: str, problem: Problem) -> Engine:
+    if name == "auto":
+        on_gpu = problem.anchors.is_cuda and importlib.util.find_spec("triton") is not None
+        name = "triton" if on_gpu else "streaming"
+    if name == "dense":
+        return Dense()
+    if name == "streaming":
+        return Streaming()
+    if name == "triton":
+        from nearfar.engines.triton import Triton
+
+        return Triton()
+    raise ValueError(f'engine={name!r} is not known; use "auto", "dense", "streaming" or "triton"')
