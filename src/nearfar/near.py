@@ -32,8 +32,8 @@ __all__ = ["Near", "by_similarity", "paired", "same_label", "weights"]
 
 Weigh = Callable[[Tensor], Tensor]
 WEIGHINGS: dict[str, Weigh] = {
-    "half": lambda cosine: (1 + cosine) / 2,
-    "relu": torch.relu,
+    "half": lambda cosine: cosine.add_(1).div_(2),
+    "relu": torch.relu_,
 }
 
 
@@ -65,7 +65,7 @@ def by_similarity(
         a: Reference vectors of the anchors; no gradient reaches them.
         b: Reference vectors of the candidates, in the same space as `a`.
         weigh: Elementwise map from a cosine to a weight >= 0: `"half"`, (1 + cos) / 2; `"relu"`, max(cos, 0); or a
-            function.
+            function, which may work in place.
 
     Source: Srinivasa et al. 2023, Cross-Modal Transfer with Continuously Weighted Contrastive Loss.
     """
@@ -285,10 +285,10 @@ class _SameLabel(Near):
 
     def at(self, rows: slice) -> Pull:
         assert self.b is not None and self.share is not None
-        p = (self.a[rows, None] == self.b).to(self.like.dtype)
+        equal = self.a[rows, None] == self.b
         if self.self_excluded:
-            p.diagonal(offset=self.offset + rows.start).fill_(0)
-        return Weighted(p.mul_(self.share[rows, None] if self.normalise == "rows" else self.share))
+            equal.diagonal(offset=self.offset + rows.start).fill_(False)
+        return Weighted(torch.where(equal, self.share[rows, None] if self.normalise == "rows" else self.share, 0))
 
     def transposed(self) -> Near:
         return self if self.b is None else replace(self, a=self.b, b=self.a)
@@ -321,14 +321,14 @@ class _BySimilarity(Near):
 
     def _raw(self, rows: slice) -> Tensor:
         w = self.weigh(self.a[rows] @ self.b.T)
-        # One of -1e-8 is a rounded zero; anything further is a function that is no weight.
-        if not bool((w >= -1e-6).all()):
+        # One of -1e-8 is a rounded zero; anything further, or NaN, is a function that is no weight.
+        if not float(w.amin()) >= -1e-6:
             raise ValueError("near.by_similarity(): weigh() returned a negative or NaN weight; weights must be >= 0")
-        return w.clamp(min=0)
+        return w.clamp_(min=0)
 
     def at(self, rows: slice) -> Pull:
         w = self._raw(rows)
-        return Weighted(w * (_inverse(w.sum(1, keepdim=True)) if self.share is None else self.share))
+        return Weighted(w.mul_(_inverse(w.sum(1, keepdim=True)) if self.share is None else self.share))
 
     def transposed(self) -> Near:
         return replace(self, a=self.b, b=self.a)

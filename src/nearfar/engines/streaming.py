@@ -18,8 +18,11 @@ from torch.autograd.function import FunctionCtx
 
 from nearfar.engines.problem import Engine, Problem, Reduction
 
-#: Bytes of one block of S: large enough for the matrix products to run at full speed, small enough to stay in cache.
-BLOCK_BYTES = {"cpu": 8 << 20, "cuda": 256 << 20}
+#: Bytes of one block of S: large enough for the matrix products to run at full speed, and on a CPU small enough for the
+#: allocator to hand the same pages out again.
+BLOCK_BYTES = {"cpu": 16 << 20, "cuda": 256 << 20}
+#: Fewer rows would starve the matrix products; a block this low is never larger than the gradient of 128-d candidates.
+LEAST_ROWS = 128
 
 
 class Streaming(Engine):
@@ -101,7 +104,7 @@ def _blocks(problem: Problem, block_rows: int | None) -> Iterator[tuple[slice, T
     n, m = problem.shape
     if block_rows is None:
         bytes_ = BLOCK_BYTES.get(problem.anchors.device.type, BLOCK_BYTES["cuda"])
-        block_rows = max(16, bytes_ // (m * problem.anchors.element_size()))
+        block_rows = max(LEAST_ROWS, bytes_ // (m * problem.anchors.element_size()))
     block_rows = min(block_rows, n)
     x = problem.anchors.new_empty(block_rows, m)
     for start in range(0, n, block_rows):
