@@ -1,0 +1,100 @@
+"""Embedding the columns of a batch without spending time on padding.
+
+A batch of texts is as wide as its longest one. Sorted by length over all columns and cut into chunks of about equal
+numbers of tokens, hardly any padding is left; the vectors go back into their places afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from sentence_transformers.base.losses.gradcache import _create_minibatch, _minibatch_ranges
+from sentence_transformers.base.losses.merged_forward import merge_feature_batches
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+Features = dict[str, Any]
+
+#: Tokens in a chunk: on a CPU what stays in cache, on a GPU what keeps it busy.
+CHUNK_TOKENS = {"cpu": 2048, "cuda": 32768}
+
+_TEXT = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The columns of a batch, merged and sorted where their kind allows it.
+
+    Args:
+        features: Batches to embed: one if the columns could be merged, else one a column.
+        order: For each of them, row k of the sorted batch is row `order[k]` of the original; None: not sorted.
+        columns: Number of columns of the batch.
+    """
+
+    features: list[Features]
+    order: list[Int[Tensor, " rows"] | None]
+    columns: int
+
+    @classmethod
+    def of(cls, columns: Sequence[Features]) -> Packed:
+        """Sort the rows of all columns by length."""
+        merged = merge_feature_batches(list(columns)) if len(columns) > 1 and all(map(_is_text, columns)) else None
+        batches = list(columns) if merged is None else [merged]
+        features, orders = [], []
+        for batch in batches:
+            order = _by_length(batch) if _is_text(batch) else None
+            features.append(batch if order is None else _reordered(batch, order))
+            orders.append(order)
+        return cls(features, orders, len(columns))
+
+    def unpack(self, vectors: Sequence[Float[Tensor, "rows d"]]) -> list[Float[Tensor, "batch d"]]:
+        """From the vectors of each batch in `features` to those of each original column."""
+        restored = [
+            v if order is None else v[torch.argsort(order)] for v, order in zip(vectors, self.order, strict=True)
+        ]
+        return list(restored[0].chunk(self.columns)) if len(restored) < self.columns else restored
+
+
+def embed(model: nn.Module, columns: Sequence[Features], tokens: int | None = None) -> list[Float[Tensor, "batch d"]]:
+    """One matrix of vectors for each column. Gradients flow if they are enabled.
+
+    Args:
+        model: A SentenceTransformer, or one wrapped for distributed training.
+        columns: What the collator made of each column.
+        tokens: Most tokens in one forward pass; None chooses by device.
+    """
+    packed = Packed.of(columns)
+    vectors = []
+    for features, order in zip(packed.features, packed.order, strict=True):
+        if order is None:
+            vectors.append(model(features)["sentence_embedding"])
+            continue
+        ranges = _minibatch_ranges(features, len(order), tokens or chunk_tokens(features))
+        chunks = [model(_create_minibatch(features, *bounds))["sentence_embedding"] for bounds in ranges]
+        vectors.append(torch.cat(chunks))
+    return packed.unpack(vectors)
+
+
+def chunk_tokens(features: Features) -> int:
+    """How many tokens one forward pass takes on the device of these features."""
+    return CHUNK_TOKENS.get(features["input_ids"].device.type, CHUNK_TOKENS["cuda"])
+
+
+def _is_text(features: Features) -> bool:
+    """Padded token ids and nothing else that has rows, so that rows can be reordered and cut."""
+    mask = features.get("attention_mask")
+    tensors = {key for key, value in features.items() if isinstance(value, Tensor) and key != "prompt_length"}
+    return isinstance(mask, Tensor) and mask.ndim == 2 and tensors <= _TEXT
+
+
+def _by_length(features: Features) -> Tensor:
+    return torch.argsort(features["attention_mask"].sum(1), descending=True, stable=True)
+
+
+def _reordered(features: Features, order: Tensor) -> Features:
+    return {k: v[order] if isinstance(v, Tensor) and k in _TEXT else v for k, v in features.items()}
