@@ -1,0 +1,44 @@
+"""A hash of all that decides a model's vectors, to notice that a stored vector came from another model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+def fingerprint(model: SentenceTransformer) -> str:
+    """A SHA-256 over a model's weights, vocabulary and settings (pooling, prompts, lengths), in hexadecimal.
+
+    Two loads of one folder agree, on any device; a single changed weight, prompt or pooling mode does not.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items(), key=lambda item: item[0]):
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    settings = {
+        # A module without settings of its own, such as Normalize, still changes the vectors.
+        "modules": [[type(module).__name__, _settings(module)] for module in model],
+        "prompts": model.prompts,
+        "default_prompt_name": model.default_prompt_name,
+        "truncate_dim": model.truncate_dim,
+        "similarity": model.similarity_fn_name,
+        "max_length": model.max_seq_length,
+    }
+    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    # The vocabulary alone: a tokenizer's own dump also holds the padding of the last batch it saw.
+    get_vocab = getattr(model.tokenizer, "get_vocab", None)
+    if get_vocab is not None:
+        digest.update(json.dumps(sorted(get_vocab().items())).encode())
+    return digest.hexdigest()
+
+
+def _settings(module: object) -> dict[str, object]:
+    get_config_dict = getattr(module, "get_config_dict", None)
+    return {} if get_config_dict is None else dict(get_config_dict())

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+WORDS = """
+a the cat dog sits runs on mat grass green blue red sky sea fish bird flies swims house tree in under
+over bank loan money card account balance transfer lost stolen pay bill music song plays band loud quiet guitar drum
+weather rain snow sun cold warm today tomorrow wind
+"""
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT (2 layers, 32 wide) with mean pooling, as a sentence-transformers folder: do not write."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    root = tmp_path_factory.mktemp("tiny")
+    letters = [prefix + letter for prefix in ("", "##") for letter in "abcdefghijklmnopqrstuvwxyz0123456789"]
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *letters,
+        *(word for word in WORDS.split() if len(word) > 1),
+    ]
+    wordpiece = BertWordPieceTokenizer({word: row for row, word in enumerate(vocabulary)}, lowercase=True)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=wordpiece._tokenizer,
+        model_max_length=64,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        hidden_dropout_prob=0.1,
+    )
+    plain = root / "transformers"
+    BertModel(config).save_pretrained(plain)
+    tokenizer.save_pretrained(plain)
+    transformer = Transformer(str(plain), max_seq_length=64)
+    pooling = Pooling(transformer.get_embedding_dimension(), "mean")
+    folder = root / "sentence-transformers"
+    SentenceTransformer(modules=[transformer, pooling], device="cpu").save_pretrained(str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plain_model_folder(tiny_model_folder: Path) -> Path:
+    """The same BERT as a plain transformers folder. Do not write."""
+    return tiny_model_folder.parent / "transformers"
+
+
+@pytest.fixture
+def model_copy(tiny_model_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny model's folder that a test may damage."""
+    return Path(shutil.copytree(tiny_model_folder, tmp_path / "model"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_model_folder: Path):
+    """The tiny model, loaded once on the CPU. Do not train or change it; load `tiny_model_folder` for that."""
+    from nearfar.models import load
+
+    return load(tiny_model_folder, device="cpu")
