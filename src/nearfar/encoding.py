@@ -1,0 +1,213 @@
+"""Texts to vectors: in memory, or into a file that outgrows it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from jaxtyping import Float
+    from sentence_transformers import SentenceTransformer
+
+Kind = Literal["query", "document"]
+Progress = Callable[[int, int], None]
+
+# Texts are sorted by length within a window of so many batches: enough that padding costs little, few enough that
+# memory stays flat and a progress bar moves.
+_BATCHES_A_WINDOW = 32
+
+
+def encode(
+    model: SentenceTransformer,
+    texts: Sequence[str],
+    *,
+    batch_size: int = 64,
+    max_length: int | None = None,
+    normalize: bool = True,
+    kind: Kind | None = None,
+) -> Float[np.ndarray, "n d"]:
+    """The vectors of a list of texts, in its order, as float32.
+
+    Args:
+        model: The encoder.
+        texts: At least one text.
+        batch_size: Texts a forward pass.
+        max_length: Tokens after which a text is cut; the model's own setting when None.
+        normalize: Scale every vector to length 1.
+        kind: Whether the texts are queries or documents, for models that prefix these differently.
+
+    Raises:
+        InputError: There is no text, a row is not text, or the model answers with NaN or infinity.
+    """
+    import numpy as np
+
+    _check_batch_size(batch_size)
+    check_texts(texts)
+    method = {"query": model.encode_query, "document": model.encode_document, None: model.encode}[kind]
+    # Passed only when asked for: a model that reads words, not tokens, takes no such setting.
+    cut: dict[str, Any] = {} if max_length is None else {"processing_kwargs": {"text": {"max_length": max_length}}}
+    vectors = method(list(texts), batch_size=batch_size, normalize_embeddings=normalize, show_progress_bar=False, **cut)
+    vectors = np.asarray(vectors, dtype=np.float32)
+    require_finite(vectors)
+    return vectors
+
+
+def encode_file(
+    model: SentenceTransformer,
+    texts: Sequence[str] | Dataset,
+    out_path: str | Path,
+    *,
+    batch_size: int = 64,
+    max_length: int | None = None,
+    normalize: bool = True,
+    kind: Kind | None = None,
+    progress: Progress | None = None,
+) -> tuple[int, int]:
+    """Write the vectors of many texts to a file, in their order, holding one window of them in memory at a time.
+
+    `.npy` holds a float32 matrix, row i for text i. `.parquet` holds a column `text` and a column `vector` of
+    fixed-size float32 lists, one row group a window. The file appears under its name only when it is whole.
+
+    Args:
+        model: The encoder.
+        texts: A sequence of texts, or a data set with a column `text`.
+        out_path: Where to write; the suffix decides the format. An existing file is replaced.
+        batch_size: Texts a forward pass.
+        max_length: Tokens after which a text is cut; the model's own setting when None.
+        normalize: Scale every vector to length 1.
+        kind: Whether the texts are queries or documents, for models that prefix these differently.
+        progress: Called with (texts done, texts in all) after each window.
+
+    Returns:
+        The matrix's shape, (texts, dimension).
+
+    Raises:
+        InputError: An unknown suffix, no texts, a row that is not text, or a model that answers with NaN or infinity.
+    """
+    path = Path(out_path)
+    write = {".npy": _write_npy, ".parquet": _write_parquet}.get(path.suffix.lower())
+    if write is None:
+        raise InputError(
+            f"cannot tell the format from {path.suffix!r}", file=path, remedy="end it with .npy or .parquet"
+        )
+    if path.is_dir():
+        raise InputError("this is a folder", file=path, remedy="pass the name of a file")
+    options = {"batch_size": batch_size, "max_length": max_length, "normalize": normalize, "kind": kind}
+    windows = encode_windows(model, texts, progress=progress, **options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _published(path) as unfinished:
+        return write(unfinished, windows, len(texts))
+
+
+def encode_windows(
+    model: SentenceTransformer,
+    texts: Sequence[str] | Dataset,
+    *,
+    batch_size: int = 64,
+    max_length: int | None = None,
+    normalize: bool = True,
+    kind: Kind | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+    """Yield texts and their vectors, one window after another; the options are those of `encode_file`."""
+    _check_batch_size(batch_size)
+    if len(texts) == 0:
+        raise InputError("there is no text to encode", remedy="pass at least one row")
+    names = getattr(texts, "column_names", None)
+    if names is not None and "text" not in names:
+        raise InputError(f"there is no column 'text', only {', '.join(names)}", remedy="map one: --columns text=NAME")
+
+    def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+        step = _BATCHES_A_WINDOW * batch_size
+        for start in range(0, len(texts), step):
+            rows: Any = texts[start : start + step]
+            window = list(rows if names is None else rows["text"])
+            check_texts(window, first_row=start + 1)
+            yield (
+                window,
+                encode(model, window, batch_size=batch_size, max_length=max_length, normalize=normalize, kind=kind),
+            )
+            if progress is not None:
+                progress(start + len(window), len(texts))
+
+    # An inner generator, so that the checks above speak at the call and not at the first window.
+    return walk()
+
+
+def check_texts(texts: Sequence[str], *, field: str = "text", first_row: int = 1) -> None:
+    """Raise an InputError, naming column and row, where there is no text or a row holds something else."""
+    if not len(texts):
+        raise InputError("there is no text to encode", field=field, remedy="pass at least one row")
+    for row, text in enumerate(texts, start=first_row):
+        if not isinstance(text, str):
+            raise InputError(
+                f"row {row} holds {text!r}, which is not text", field=field, remedy="fill it or drop the row"
+            )
+
+
+def require_finite(vectors: Float[np.ndarray, "n d"]) -> None:
+    """Raise an InputError where a vector holds NaN or infinity, which every later number would inherit."""
+    import numpy as np
+
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(broken):
+        raise InputError(
+            f"the model's vectors hold NaN or infinity for {len(broken)} of {len(vectors)} texts",
+            remedy="its training diverged, or it overflows in half precision: load it in float32",
+        )
+
+
+def _write_npy(file: Path, windows: Iterator[tuple[list[str], Any]], count: int) -> tuple[int, int]:
+    import numpy as np
+
+    dimension = 0
+    with open(file, "wb") as stream:
+        for _, vectors in windows:
+            if not dimension:
+                dimension = vectors.shape[1]
+                header = {"descr": "<f4", "fortran_order": False, "shape": (count, dimension)}
+                np.lib.format.write_array_header_1_0(stream, header)
+            # Appending, not a writable memory map: mapped pages count as this process's memory until they are flushed.
+            stream.write(np.ascontiguousarray(vectors, dtype="<f4").data)
+    return count, dimension
+
+
+def _write_parquet(file: Path, windows: Iterator[tuple[list[str], Any]], count: int) -> tuple[int, int]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer, dimension = None, 0
+    try:
+        for texts, vectors in windows:
+            dimension = vectors.shape[1]
+            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1), pa.float32()), dimension)
+            table = pa.table({"text": pa.array(texts, pa.string()), "vector": column})
+            writer = writer or pq.ParquetWriter(file, table.schema)
+            writer.write_table(table, row_group_size=len(texts))
+    finally:
+        if writer is not None:
+            writer.close()
+    return count, dimension
+
+
+@contextmanager
+def _published(path: Path) -> Iterator[Path]:
+    """A name to write under, which becomes `path` once the block ends well and vanishes when it does not."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise InputError(f"{batch_size} texts a batch is too few", field="batch_size", remedy="give at least 1")
