@@ -1,0 +1,158 @@
+"""From a data set's columns to the task it can measure."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.data.retrieval import Retrieval
+    from nearfar.evaluation.result import Result
+
+TASKS = ("sts", "retrieval", "classify", "cluster")
+
+_COLUMNS = {
+    "sts": ("sentence1", "sentence2", "score"),
+    "retrieval": ("anchor", "positive"),
+    "classify": ("text", "label"),
+    "cluster": ("text", "label"),
+}
+
+
+def evaluate(
+    model: SentenceTransformer | str | Path,
+    data: Dataset | Retrieval,
+    task: str | None = None,
+    *,
+    train: Dataset | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> Result:
+    """Measure a model on data, by the task that the data's columns allow.
+
+    | task | data | primary metric |
+    | --- | --- | --- |
+    | `sts` | `sentence1`, `sentence2`, `score` | Spearman's correlation of similarities with scores |
+    | `retrieval` | a `Retrieval`, or `anchor`, `positive` | nDCG@10 |
+    | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
+    | `cluster` | `text`, `label`, only when asked for | v-measure of k-means |
+
+    Args:
+        model: An encoder, or a name that `nearfar.models.load` takes.
+        data: What to measure on.
+        task: One of `TASKS`; read off the columns when None.
+        train: The labelled rows that `classify` may learn from; a part of `data` is split off when None.
+        batch_size: Texts a forward pass.
+        seed: Decides the split, the classifier and the starting centres.
+
+    Raises:
+        InputError: The columns fit no task or another one, or the rows cannot be scored (one row, one class,
+            constant scores, a label with a single text).
+    """
+    task = task or detect_task(data)
+    if task not in TASKS:
+        raise InputError(f"there is no task {task!r}", field="task", remedy=f"choose one of {', '.join(TASKS)}")
+    if train is not None and task != "classify":
+        raise InputError(f"the task {task!r} does not learn, so it takes no training rows", field="train")
+    _check_columns(data, task)
+    if isinstance(model, (str, Path)):
+        from nearfar.models import load
+
+        model = load(model)
+    started = time.perf_counter()
+    result = _measure(model, data, task, train=train, batch_size=batch_size, seed=seed)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def detect_task(data: Dataset | Retrieval) -> str:
+    """The task that data allows: `sts`, `retrieval` or `classify`.
+
+    Raises:
+        InputError: The columns fit none.
+    """
+    columns = _columns(data)
+    if columns is None:
+        return "retrieval"
+    for task, needed in _COLUMNS.items():
+        if set(needed) <= set(columns):
+            return task
+    schemas = "; ".join(f"{', '.join(needed)} ({task})" for task, needed in _COLUMNS.items() if task != "cluster")
+    raise InputError(f"the columns {', '.join(columns)} fit no task", remedy=f"give {schemas}, or a retrieval folder")
+
+
+def _columns(data: Dataset | Retrieval) -> list[str] | None:
+    """A data set's columns, or None for a retrieval set, which has none."""
+    from datasets import Dataset
+
+    from nearfar.data.retrieval import Retrieval
+
+    if isinstance(data, Retrieval):
+        return None
+    if isinstance(data, Dataset):
+        return data.column_names
+    raise InputError(
+        f"a {type(data).__name__} cannot be measured on", remedy="pass a datasets.Dataset (one split) or a Retrieval"
+    )
+
+
+def _check_columns(data: Dataset | Retrieval, task: str) -> None:
+    columns = _columns(data)
+    if columns is None and task == "retrieval":
+        return
+    missing = [name for name in _COLUMNS[task] if name not in (columns or ())]
+    if missing:
+        raise InputError(
+            f"the task {task!r} needs the column {missing[0]!r}",
+            remedy=f"the data has {', '.join(columns) if columns else 'a corpus and queries'}; map with --columns",
+        )
+
+
+def _measure(
+    model: SentenceTransformer,
+    data: Dataset | Retrieval,
+    task: str,
+    *,
+    train: Dataset | None,
+    batch_size: int,
+    seed: int,
+) -> Result:
+    # Each task's libraries are imported with the task: the command line must not wait for all of them.
+    from datasets import Dataset
+
+    if task == "sts":
+        from nearfar.evaluation.sts import measure_sts
+
+        assert isinstance(data, Dataset)
+        return measure_sts(model, data["sentence1"], data["sentence2"], data["score"], batch_size=batch_size)
+    if task == "retrieval":
+        from nearfar.evaluation.retrieval import from_pairs, measure_retrieval
+
+        if isinstance(data, Dataset):
+            corpus, queries, relevant = from_pairs(data["anchor"], data["positive"])
+        else:
+            corpus, queries, relevant = data.corpus, data.queries, data.relevant
+        return measure_retrieval(model, corpus, queries, relevant, batch_size=batch_size)
+    assert isinstance(data, Dataset)
+    if task == "cluster":
+        from nearfar.evaluation.cluster import measure_clusters
+
+        return measure_clusters(model, data["text"], data["label"], batch_size=batch_size, seed=seed)
+    from nearfar.evaluation.classify import measure_classes
+
+    if train is None:
+        from nearfar.evaluation.split import split_by_text
+
+        learn, test = split_by_text(data["text"], data["label"], seed=seed)
+        train, data = data.select(learn), data.select(test)
+    else:
+        _check_columns(train, task)
+    return measure_classes(
+        model, (train["text"], train["label"]), (data["text"], data["label"]), batch_size=batch_size, seed=seed
+    )

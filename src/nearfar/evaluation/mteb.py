@@ -1,0 +1,48 @@
+"""Public benchmarks, run by the optional package mteb (2 or later)."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+def run_mteb(model: SentenceTransformer, tasks: Sequence[str], *, batch_size: int = 64) -> dict[str, float]:
+    """Each task's main score, by the task's name. mteb downloads the tasks' data.
+
+    mteb's own cache of results stays unused: it knows models by name, and a local model's name says nothing of its
+    weights.
+
+    Args:
+        model: The encoder.
+        tasks: Names of mteb, such as `STSBenchmark`.
+        batch_size: Texts a forward pass.
+
+    Raises:
+        InputError: mteb is missing or too old, or has no task of that name.
+    """
+    try:
+        mteb: Any = importlib.import_module("mteb")
+    except ModuleNotFoundError as error:
+        if error.name != "mteb":
+            raise
+        raise InputError("benchmarks need the package mteb", remedy='pip install "nearfar[mteb]"') from error
+    if not hasattr(mteb, "evaluate"):
+        raise InputError("this mteb is too old: it has no mteb.evaluate", remedy='pip install -U "nearfar[mteb]"')
+    if isinstance(tasks, str) or not tasks:
+        raise InputError("no task is named", field="mteb", remedy="give a list of names, such as STSBenchmark")
+    chosen = []
+    for name in tasks:
+        try:
+            chosen.append(mteb.get_task(name))
+        except KeyError as error:
+            raise InputError(
+                f"mteb has no task {name!r}", field="mteb", remedy="see mteb.get_tasks() for the names"
+            ) from error
+    found = mteb.evaluate(model, chosen, cache=None, encode_kwargs={"batch_size": batch_size}, show_progress_bar=False)
+    return {result.task_name: float(result.get_score()) for result in found.task_results}

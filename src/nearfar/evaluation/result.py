@@ -1,0 +1,51 @@
+"""What one evaluation found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What one evaluation found.
+
+    Args:
+        task: `sts`, `retrieval`, `classify` or `cluster`.
+        primary: The metric to choose models by; a key of `metrics`.
+        metrics: Every metric by name. Correlations lie in [-1, 1], all others in [0, 1], and higher is better.
+        n: The queries, pairs or rows that were scored.
+        seconds: What it took, encoding included.
+        per_item: Values an item, in the data's order, for paired intervals. Under a metric's name: their mean is that
+            metric. For `sts`, whose correlation is no mean: `similarity` and `score` of each pair. None for `cluster`.
+        notes: What a reader of the numbers must know, such as a metric that was left out.
+    """
+
+    task: str
+    primary: str
+    metrics: dict[str, float]
+    n: int
+    seconds: float = 0.0
+    per_item: dict[str, Float[np.ndarray, " n"]] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """The primary metric's value."""
+        return self.metrics[self.primary]
+
+    def as_dict(self) -> dict[str, Any]:
+        """All but the per-item values, for JSON; a metric that is undefined (NaN) becomes None."""
+        return {
+            "task": self.task,
+            "primary": self.primary,
+            "metrics": {name: None if isnan(value) else value for name, value in self.metrics.items()},
+            "n": self.n,
+            "seconds": self.seconds,
+            "notes": list(self.notes),
+        }

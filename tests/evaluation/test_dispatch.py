@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from nearfar.data.retrieval import Retrieval
+from nearfar.errors import InputError
+from nearfar.evaluation import detect_task, evaluate
+
+PAIRS = Dataset.from_dict({"anchor": ["a cat", "the sun", "a loan"], "positive": ["the cat", "sun", "the loan"]})
+
+
+def test_a_retrieval_set_is_known_by_having_no_columns(tiny_model):
+    found = Retrieval({"1": "the cat", "2": "the sun"}, {"1": "cat", "2": "sun"}, {"1": {"1": 2}})
+    result = evaluate(tiny_model, found)
+    assert (result.task, result.n) == ("retrieval", 1)
+
+
+def test_a_model_may_be_named(tiny_model_folder: Path):
+    assert evaluate(str(tiny_model_folder), PAIRS).metrics == evaluate(tiny_model_folder, PAIRS).metrics
+
+
+def test_extra_columns_do_not_matter():
+    assert detect_task(PAIRS.add_column("negative", ["x", "y", "z"])) == "retrieval"
+
+
+def test_columns_that_fit_no_task(tiny_model):
+    with pytest.raises(InputError, match=r"columns question, answer fit no task; give sentence1.*anchor, positive"):
+        evaluate(tiny_model, Dataset.from_dict({"question": ["a"], "answer": ["b"]}))
+    with pytest.raises(InputError, match=r"'sts' needs the column 'sentence1'; the data has anchor, positive"):
+        evaluate(tiny_model, PAIRS, task="sts")
+    with pytest.raises(InputError, match=r"task: there is no task 'rerank'; choose one of sts, retrieval"):
+        evaluate(tiny_model, PAIRS, task="rerank")
+    with pytest.raises(InputError, match="a DatasetDict cannot be measured on"):
+        evaluate(tiny_model, DatasetDict(test=PAIRS))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="takes no training rows"):
+        evaluate(tiny_model, PAIRS, train=PAIRS)
+
+
+def test_importing_the_packages_loads_no_heavy_library():
+    code = (
+        "import sys, nearfar.evaluation, nearfar.models, nearfar.search, nearfar.encoding\n"
+        "heavy = {'torch', 'transformers', 'sentence_transformers', 'datasets', 'sklearn', 'scipy', 'usearch'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
