@@ -1,0 +1,7 @@
+"""A search index in a folder: built once from a corpus, opened in an instant, rebuilt when model or corpus change."""
+
+from nearfar.search.build import build_index, open_or_build
+from nearfar.search.card import Card, read_card
+from nearfar.search.index import Hit, SearchIndex, open_index
+
+__all__ = ["Card", "Hit", "SearchIndex", "build_index", "open_index", "open_or_build", "read_card"]

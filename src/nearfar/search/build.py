@@ -1,0 +1,183 @@
+"""Building an index, in one step as seen from outside."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nearfar.encoding import Progress, encode_windows
+from nearfar.errors import InputError
+from nearfar.search.card import CARD, Card, corpus_fingerprint, named, read_card, stale, write_card
+from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+# The model's similarity, and usearch's metric for it.
+_METRICS = {"cosine": "cos", "dot": "ip"}
+
+
+def build_index(
+    model: SentenceTransformer | str | Path,
+    texts: Sequence[str] | Dataset,
+    folder: str | Path,
+    *,
+    ids: Sequence[str] | None = None,
+    corpus: str | Path | None = None,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> SearchIndex:
+    """Encode a corpus and write its index; the folder appears, or is replaced, only when the index is whole.
+
+    Args:
+        model: An encoder, or a name that `nearfar.models.load` takes; only a name lets `open_index` find it again.
+        texts: The documents: a sequence, or a data set with a column `text`.
+        folder: Where to write; a new folder, an empty one, or an earlier index.
+        ids: The documents' ids; their row numbers from 1 when None.
+        corpus: The file the texts were read from, remembered so that a change in it is noticed.
+        batch_size: Texts a forward pass.
+        progress: Called with (texts done, texts in all).
+
+    Raises:
+        InputError: No texts, not one id a text, a folder that holds something else, or a model whose
+            similarity is neither cosine nor dot product.
+    """
+    source = _Source(corpus, corpus_fingerprint(corpus))
+    return _build(*named(model), texts, Path(folder), ids, source, batch_size, progress)
+
+
+def open_or_build(
+    model: SentenceTransformer | str | Path,
+    corpus: str | Path,
+    read: Callable[[], tuple[Sequence[str] | None, Sequence[str] | Dataset]],
+    folder: str | Path,
+    *,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> SearchIndex:
+    """Open the index of a corpus file, building it first where there is none or where it is stale.
+
+    Args:
+        model: An encoder, or a name that `nearfar.models.load` takes.
+        corpus: The corpus file.
+        read: Reads it: ids (None for row numbers) and texts. Called only to build.
+        folder: The index's folder.
+        batch_size: Texts a forward pass.
+        progress: Called with (texts done, texts in all) while building.
+
+    Returns:
+        The index; its `built` says why it was built now, and is None where it was found ready.
+    """
+    folder = Path(folder)
+    # Before the corpus is read: one that changes meanwhile must look stale afterwards, not fresh.
+    source = _Source(corpus, corpus_fingerprint(corpus))
+    name, loaded = named(model)
+    reason = "it is new"
+    if (folder / CARD).is_file():
+        try:
+            card = read_card(folder)
+            changed = stale(card, loaded, source.fingerprint)
+            if changed is None:
+                return mapped(folder, card, loaded)
+            reason = changed
+        except InputError as error:
+            reason = error.problem
+    ids, texts = read()
+    index = _build(name, loaded, texts, folder, ids, source, batch_size, progress)
+    index.built = reason
+    return index
+
+
+class _Source(NamedTuple):
+    """The corpus file and its fingerprint; None and None where texts came from no file."""
+
+    file: str | Path | None
+    fingerprint: str | None
+
+
+def _build(
+    name: str | None,
+    model: SentenceTransformer,
+    texts: Sequence[str] | Dataset,
+    folder: Path,
+    ids: Sequence[str] | None,
+    source: _Source,
+    batch_size: int,
+    progress: Progress | None,
+) -> SearchIndex:
+    from nearfar.models import fingerprint
+
+    _check_target(folder)
+    if ids is not None and len(ids) != len(texts):
+        raise InputError(f"there are {len(ids)} ids for {len(texts)} texts", field="ids")
+    similarity = model.similarity_fn_name
+    if similarity not in _METRICS:
+        raise InputError(f"an index by {similarity} similarity is not supported", remedy="use cosine or dot product")
+    windows = encode_windows(
+        model, texts, batch_size=batch_size, normalize=similarity == "cosine", kind="document", progress=progress
+    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    try:
+        count, dimension = _write(unfinished, windows, ids, _METRICS[similarity])
+        card = Card(
+            format=1,
+            model=name,
+            model_fingerprint=fingerprint(model),
+            corpus=None if source.file is None else str(Path(source.file).resolve()),
+            corpus_fingerprint=source.fingerprint,
+            similarity=similarity,
+            dimension=dimension,
+            count=count,
+        )
+        write_card(unfinished / CARD, card)
+        _replace_folder(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    index = mapped(folder, card, model)
+    index.built = "it is new"
+    return index
+
+
+def _write(folder: Path, windows: Any, ids: Sequence[str] | None, metric: str) -> tuple[int, int]:
+    import numpy as np
+    import pyarrow as pa
+    from usearch.index import Index as Vectors
+
+    schema = pa.schema({"id": pa.string(), "text": pa.string()})
+    vectors: Vectors | None = None
+    count = 0
+    with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for texts, block in windows:
+            if vectors is None:
+                vectors = Vectors(ndim=block.shape[1], metric=metric, dtype="f32")
+            rows = range(count, count + len(texts))
+            names = [str(row + 1) if ids is None else str(ids[row]) for row in rows]
+            writer.write_batch(pa.record_batch([pa.array(names), pa.array(texts)], schema=schema))
+            vectors.add(np.arange(rows.start, rows.stop, dtype=np.uint64), block)
+            count = rows.stop
+    assert vectors is not None  # encode_windows refuses an empty corpus
+    vectors.save(folder / VECTORS)
+    return count, int(vectors.ndim)
+
+
+def _check_target(folder: Path) -> None:
+    if folder.is_file():
+        raise InputError("this is a file, and an index is a folder", file=folder, remedy="choose another name")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
+        raise InputError("this folder holds something else", file=folder, remedy="choose an empty or new folder")
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    """Put `new` in the place of `folder`. A folder cannot be swapped in one step, so the old one steps aside first."""
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)

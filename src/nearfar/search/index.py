@@ -1,0 +1,115 @@
+"""An open index: a query in, the nearest documents out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from nearfar.encoding import encode
+from nearfar.errors import InputError
+from nearfar.search.card import CARD, Card, corpus_fingerprint, named, read_card, stale
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from sentence_transformers import SentenceTransformer
+    from usearch.index import Index as Vectors
+
+VECTORS, TEXTS = "vectors.usearch", "texts.arrow"
+# Below this many documents a full scan takes a few milliseconds, so there is no reason to accept a missed neighbour.
+EXACT_BELOW = 20_000
+
+
+class Hit(NamedTuple):
+    """One document found: its rank from 1, its id, its text, and its similarity to the query (higher is nearer)."""
+
+    rank: int
+    id: str
+    text: str
+    score: float
+
+
+@dataclass
+class SearchIndex:
+    """An open index. Vectors and texts stay on disk and are mapped into memory.
+
+    Args:
+        card: What the index was built from.
+        model: The model that encodes queries; the one that encoded the documents.
+        vectors: usearch's index, whose keys are row numbers.
+        texts: The documents, with columns `id` and `text`.
+        built: Why this opening built the index anew; None where it was found ready.
+    """
+
+    card: Card
+    model: SentenceTransformer
+    vectors: Vectors
+    texts: pa.Table
+    built: str | None = None
+
+    def search(self, query: str, k: int = 10) -> list[Hit]:
+        """The k nearest documents, nearest first; all of them where the corpus has fewer.
+
+        Raises:
+            InputError: An empty query, or k below 1.
+        """
+        if not query.strip():
+            raise InputError("the query is empty", field="query", remedy="write a few words")
+        if k < 1:
+            raise InputError(f"{k} results cannot be shown", field="k", remedy="give at least 1")
+        normalize = self.card.similarity == "cosine"
+        vector = encode(self.model, [query], normalize=normalize, kind="query")[0]
+        k = min(k, self.card.count)
+        exact = self.card.count < EXACT_BELOW
+        if not exact:
+            # The graph's search keeps this many candidates, so it can return no more.
+            self.vectors.expansion_search = max(self.vectors.expansion_search, 2 * k)
+        found = self.vectors.search(vector, k, exact=exact)
+        rows = [int(key) for key in found.keys]
+        # usearch measures distance: 1 - cosine, or 1 - dot product.
+        scores = [1 - float(distance) for distance in found.distances]
+        names, texts = self.texts.column("id"), self.texts.column("text")
+        return [
+            Hit(rank, names[row].as_py(), texts[row].as_py(), score)
+            for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
+        ]
+
+
+def open_index(
+    folder: str | Path, *, model: SentenceTransformer | str | Path | None = None, corpus: str | Path | None = None
+) -> SearchIndex:
+    """Open an index that `build_index` wrote, without encoding anything.
+
+    Args:
+        folder: The index.
+        model: The model to encode queries with; the one the index names when None.
+        corpus: The corpus file as it is now; not compared when None.
+
+    Raises:
+        InputError: The folder is no whole index, or it is stale: the model or the corpus file changed since.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    model = card.model if model is None else model
+    if model is None:
+        raise InputError("the index does not name its model", file=folder / CARD, remedy="pass the model")
+    _, loaded = named(model)
+    if reason := stale(card, loaded, corpus_fingerprint(corpus)):
+        raise InputError(f"the index is stale: {reason}", file=folder, remedy="build it again")
+    return mapped(folder, card, loaded)
+
+
+def mapped(folder: Path, card: Card, model: SentenceTransformer) -> SearchIndex:
+    """The index in a folder whose card and model are known to belong together."""
+    import pyarrow as pa
+    from usearch.index import Index as Vectors
+
+    try:
+        vectors = Vectors.restore(folder / VECTORS, view=True)
+        # The table keeps the map open for as long as it lives.
+        texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS))).read_all()
+    except (OSError, RuntimeError, ValueError, pa.ArrowInvalid) as error:
+        raise InputError("the index is damaged", file=folder, remedy="build it again") from error
+    if vectors is None or len(vectors) != card.count or texts.num_rows != card.count or vectors.ndim != card.dimension:
+        raise InputError("the index is damaged: its files do not belong together", file=folder, remedy="build it again")
+    return SearchIndex(card, model, vectors, texts)

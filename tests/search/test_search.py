@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sentence_transformers import SentenceTransformer
+
+import nearfar.search.index as index_module
+from nearfar.encoding import encode
+from nearfar.errors import InputError
+from nearfar.models import load
+from nearfar.search import build_index, open_index, open_or_build, read_card
+
+WORDS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "loan", "card"]
+CORPUS = [f"the {a} sits under a {b}" for a in WORDS for b in WORDS if a != b]
+
+
+@pytest.fixture
+def corpus_file(tmp_path: Path) -> Path:
+    file = tmp_path / "corpus.txt"
+    file.write_text("\n".join(CORPUS))
+    return file
+
+
+class Reader:
+    """Reads a corpus and counts how often it was asked to."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.calls = file, 0
+
+    def __call__(self) -> tuple[None, list[str]]:
+        self.calls += 1
+        return None, self.file.read_text().splitlines()
+
+
+def test_hits_are_the_exact_nearest(tiny_model, tmp_path: Path):
+    ids = [f"doc-{row}" for row in range(len(CORPUS))]
+    index = build_index(tiny_model, CORPUS, tmp_path / "index", ids=ids, batch_size=1)
+    hits = index.search("a loan from the bank", k=7)
+    scores = (encode(tiny_model, CORPUS) @ encode(tiny_model, ["a loan from the bank"])[0]).astype(np.float64)
+    assert [hit.rank for hit in hits] == list(range(1, 8))
+    np.testing.assert_allclose([hit.score for hit in hits], np.sort(scores)[::-1][:7], atol=1e-5)
+    assert all(hit.text == CORPUS[int(hit.id.removeprefix("doc-"))] for hit in hits)
+    assert len(index.search("cat", k=1_000)) == len(CORPUS)
+
+
+def test_graph_search_finds_the_same(tiny_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    index = build_index(tiny_model, CORPUS, tmp_path / "index")
+    exact = index.search("the dog", k=5)
+    monkeypatch.setattr(index_module, "EXACT_BELOW", 0)
+    assert index.search("the dog", k=5)[0].text == exact[0].text
+    assert len(index.search("the dog", k=80)) == 80
+
+
+def test_dot_product_models_keep_their_lengths(tiny_model_folder: Path, tmp_path: Path):
+    model = load(tiny_model_folder, device="cpu")
+    model.similarity_fn_name = "dot"
+    hits = build_index(model, CORPUS, tmp_path / "index").search("the dog", k=3)
+    dots = encode(model, CORPUS, normalize=False) @ encode(model, ["the dog"], normalize=False)[0]
+    np.testing.assert_allclose([hit.score for hit in hits], np.sort(dots)[::-1][:3], rtol=1e-4)
+    model.similarity_fn_name = "euclidean"
+    with pytest.raises(InputError, match="euclidean"):
+        build_index(model, CORPUS, tmp_path / "other")
+
+
+def test_second_opening_encodes_no_document(
+    tiny_model_folder: Path, tmp_path: Path, corpus_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    read, folder = Reader(corpus_file), tmp_path / "index"
+    first = open_or_build(str(tiny_model_folder), corpus_file, read, folder)
+    assert first.built == "it is new"
+    encoded: list[Any] = []
+    plain = SentenceTransformer.encode
+
+    def counting(self: SentenceTransformer, inputs: Any, **options: Any) -> Any:
+        encoded.append(inputs)
+        return plain(self, inputs, **options)
+
+    monkeypatch.setattr(SentenceTransformer, "encode", counting)
+    second = open_or_build(str(tiny_model_folder), corpus_file, read, folder)
+    assert second.built is None
+    assert second.search("the sun", k=4) == first.search("the sun", k=4)
+    assert encoded == [["the sun"], ["the sun"]]
+    assert read.calls == 1
+    assert open_index(folder).search("the sun", k=4) == first.search("the sun", k=4)
+
+
+def test_a_changed_corpus_is_noticed(tiny_model_folder: Path, tmp_path: Path, corpus_file: Path):
+    read, folder = Reader(corpus_file), tmp_path / "index"
+    open_or_build(tiny_model_folder, corpus_file, read, folder)
+    corpus_file.write_text("the weather is cold\nthe song is loud")
+    with pytest.raises(InputError, match="stale: the corpus changed"):
+        open_index(folder, corpus=corpus_file)
+    index = open_or_build(tiny_model_folder, corpus_file, read, folder)
+    assert index.built == "the corpus changed since it was built"
+    assert {hit.text for hit in index.search("cold")} == {"the weather is cold", "the song is loud"}
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_changed_model_is_noticed(tiny_model_folder: Path, tmp_path: Path, corpus_file: Path):
+    read, folder = Reader(corpus_file), tmp_path / "index"
+    open_or_build(tiny_model_folder, corpus_file, read, folder)
+    other = load(tiny_model_folder, device="cpu")
+    next(other.parameters()).data += 0.5
+    with pytest.raises(InputError, match="another model"):
+        open_index(folder, model=other)
+    assert open_or_build(other, corpus_file, read, folder).built == "it was built with another model"
+    with pytest.raises(InputError, match="does not name its model"):
+        open_index(folder)
+
+
+def test_a_build_that_fails_leaves_the_earlier_index(tiny_model, tmp_path: Path):
+    folder = tmp_path / "index"
+    build_index(tiny_model, CORPUS, folder)
+    with pytest.raises(InputError, match="row 3"):
+        build_index(tiny_model, ["a", "b", None], folder, batch_size=1)  # type: ignore[list-item]
+    assert read_card(folder).count == len(CORPUS)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("name", ["vectors.usearch", "texts.arrow"])
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_damaged_index_is_named_and_rebuilt(tiny_model, tmp_path: Path, corpus_file: Path, name: str, damage: str):
+    read, folder = Reader(corpus_file), tmp_path / "index"
+    open_or_build(tiny_model, corpus_file, read, folder)
+    file = folder / name
+    content = file.read_bytes()
+    file.unlink()
+    if damage == "cut":
+        file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="damaged"):
+        open_index(folder, model=tiny_model)
+    assert "damaged" in str(open_or_build(tiny_model, corpus_file, read, folder).built)
+    assert open_or_build(tiny_model, corpus_file, read, folder).built is None
+
+
+def test_what_is_refused(tiny_model, tmp_path: Path):
+    with pytest.raises(InputError, match="holds no index"):
+        open_index(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds something else"):
+        build_index(tiny_model, CORPUS, tmp_path)
+    with pytest.raises(InputError, match="1 ids for 90 texts"):
+        build_index(tiny_model, CORPUS, tmp_path / "index", ids=["a"])
+    with pytest.raises(InputError, match="no text"):
+        build_index(tiny_model, [], tmp_path / "index")
+    with pytest.raises(InputError, match=r"nowhere.txt: there is no such file"):
+        open_or_build(tiny_model, tmp_path / "nowhere.txt", Reader(tmp_path / "nowhere.txt"), tmp_path / "index")
+    index = build_index(tiny_model, CORPUS[:2], tmp_path / "index")
+    with pytest.raises(InputError, match="query is empty"):
+        index.search("  ")
+    with pytest.raises(InputError, match="k: 0"):
+        index.search("cat", k=0)
+    (tmp_path / "index" / "index.yaml").write_text("format: 99\n")
+    with pytest.raises(InputError, match="no version known"):
+        open_index(tmp_path / "index")
