@@ -2,21 +2,22 @@
 
 No n x m matrix ever exists. A block of S is computed, exponentiated in place, used for the two gradient products and
 overwritten by the next one, so that memory stays O((n + m) d) and time stays close to that of the three matrix
-products themselves. The symmetric loss takes one pass for the logsumexps of rows and columns, and one for the gradients.
+products themselves. The symmetric loss takes one pass for the logsumexps of rows and columns, and one for the
+gradients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
+from nearfar.engines.gradients import Gradients, first_order, tensors, wants, with_tensors
 from nearfar.engines.problem import Engine, Problem, Reduction
+from nearfar.engines.softmax import Softmax
 
 #: Bytes of one block of S: large enough for the matrix products to run at full speed, and on a CPU small enough for the
 #: allocator to hand the same pages out again.
@@ -30,18 +31,19 @@ class Streaming(Engine):
 
     Args:
         block_rows: Rows in a block; None chooses by size and device.
+        softmax: What is done to a block between its matrix products.
     """
 
-    def __init__(self, block_rows: int | None = None) -> None:
-        self.block_rows = block_rows
+    def __init__(self, block_rows: int | None = None, softmax: Softmax = Softmax()) -> None:  # noqa: B008 - no state
+        self.block_rows, self.softmax = block_rows, softmax
 
     def rows(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """See `Engine.rows`. The gradients wait for their weights, so S is computed once more in the backward pass."""
-        return _Rows.apply(*_tensors(problem), problem, self.block_rows)  # type: ignore[return-value]
+        return _Rows.apply(*tensors(problem), problem, self)  # type: ignore[return-value]
 
     def total(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """See `Engine.total`."""
-        return _Total.apply(*_tensors(problem), problem, self.block_rows, _wanted(problem))  # type: ignore[return-value]
+        return _Total.apply(*tensors(problem), problem, self, wants(problem))  # type: ignore[return-value]
 
     def both_ways(self, problem: Problem, reduction: Reduction) -> Tensor:
         """See `Engine.both_ways`."""
@@ -49,54 +51,9 @@ class Streaming(Engine):
             return super().both_ways(problem, reduction)
         problem.transposed().bound()  # for its checks
         bound = problem.bound()
-        return _BothWays.apply(*_tensors(bound), bound, self.block_rows, _wanted(bound), reduction)  # type: ignore[return-value]
-
-
-@dataclass
-class _Gradients:
-    """Where gradients accumulate; None where nobody asked."""
-
-    anchors: Tensor | None
-    candidates: Tensor | None
-    temperature: Tensor | None
-    positives: Tensor | None
-
-    @classmethod
-    def zeros(cls, problem: Problem, wanted: tuple[bool, ...]) -> _Gradients:
-        a, c, t, p = (torch.zeros_like(x) if want else None for x, want in zip(_tensors(problem), wanted, strict=True))
-        # The temperature's gradient falls out of the anchors' or of the candidates' (see `finish`).
-        if t is not None and a is None and (c is None or (problem.positives is not None and p is None)):
-            a = torch.zeros_like(problem.anchors)
-        return cls(a, c, t, p)
-
-    def finish(self, problem: Problem) -> None:
-        """dL/dtau = -1/tau sum_ij G_ij x_ij, and sum_j G_ij x_ij = a_i . dL/da_i: no pass over S is needed."""
-        if self.temperature is None:
-            return
-        if self.anchors is not None:
-            inner = torch.vdot(self.anchors.flatten(), problem.anchors.flatten())
-        else:
-            assert self.candidates is not None
-            inner = torch.vdot(self.candidates.flatten(), problem.candidates.flatten())
-            if problem.positives is not None and self.positives is not None:
-                inner = inner + torch.vdot(self.positives.flatten(), problem.positives.flatten())
-        self.temperature.copy_(-inner / problem.temperature)
-
-    def take(self, wanted: tuple[bool, ...]) -> tuple[Tensor | None, ...]:
-        grads = (self.anchors, self.candidates, self.temperature, self.positives)
-        return tuple(grad if want else None for grad, want in zip(grads, wanted, strict=True))
-
-
-def _tensors(problem: Problem) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    return problem.anchors, problem.candidates, problem.temperature, problem.positives
-
-
-def _wanted(problem: Problem) -> tuple[bool, ...]:
-    return tuple(torch.is_grad_enabled() and x is not None and x.requires_grad for x in _tensors(problem))
-
-
-def _with_tensors(problem: Problem, a: Tensor, c: Tensor, t: Tensor, p: Tensor | None) -> Problem:
-    return replace(problem, anchors=a, candidates=c, temperature=t, positives=p)
+        if bound.near.over_columns() is None:
+            return super().both_ways(problem, reduction)
+        return _BothWays.apply(*tensors(bound), bound, self, wants(bound), reduction)  # type: ignore[return-value]
 
 
 def _blocks(problem: Problem, block_rows: int | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -113,29 +70,21 @@ def _blocks(problem: Problem, block_rows: int | None) -> Iterator[tuple[slice, T
         yield rows, a, torch.mm(a, problem.candidates.T, out=x[: len(a)])
 
 
-def _exponentiate(x: Tensor) -> tuple[Tensor, Tensor]:
-    """x becomes exp(x - top) in place; its row sums z and top, so that logsumexp is top + log z."""
-    # A row that is -inf throughout must give z = 0, not NaN.
-    top = x.amax(1).clamp_(min=torch.finfo(x.dtype).min)
-    x.sub_(top[:, None]).exp_()
-    return x.sum(1), top
-
-
 def _walk(
-    problem: Problem, block_rows: int | None, gradients: _Gradients | None, upstream: Tensor | None = None
+    problem: Problem, engine: Streaming, gradients: Gradients | None, upstream: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Losses and weights of every row; adds sum_i upstream_i dloss_i to `gradients` on the way."""
     n, _ = problem.shape
     losses, weights = problem.anchors.new_empty(n), problem.anchors.new_empty(n)
     temperature = float(problem.temperature.detach())
-    for rows, a, x in _blocks(problem, block_rows):
+    for rows, a, x in _blocks(problem, engine.block_rows):
         pull = problem.near.at(rows)
         weight = pull.total()
         target = None if problem.positives is None else pull.mix(problem.positives)
         along = pull.along(x) if target is None else torch.linalg.vecdot(a, target)
         if problem.far is not None:
             problem.far.add_to(x, rows, pull, temperature)
-        z, top = _exponentiate(x)
+        z, top = engine.softmax.exponentiate(x, keep=gradients is not None)
         weights[rows] = weight
         losses[rows] = torch.where(weight > 0, weight * (top + z.log()) - along, 0)
         if gradients is None:
@@ -163,10 +112,12 @@ def _walk(
 
 class _Total(Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, c: Tensor, t: Tensor, p: Tensor | None, problem: Problem, block: Any, wanted: Any):
-        problem = _with_tensors(problem, a, c, t, p)
-        gradients = _Gradients.zeros(problem, wanted) if any(wanted) else None
-        losses, weights = _walk(problem, block, gradients)
+    def forward(
+        ctx: Any, a: Tensor, c: Tensor, t: Tensor, p: Tensor | None, problem: Problem, engine: Any, wanted: Any
+    ):
+        problem = with_tensors(problem, a, c, t, p)
+        gradients = Gradients.zeros(problem, wanted) if any(wanted) else None
+        losses, weights = _walk(problem, engine, gradients)
         ctx.mark_non_differentiable(weights)
         if gradients is not None:
             ctx.gradients = gradients.take(wanted)
@@ -175,36 +126,37 @@ class _Total(Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, _: Tensor):
-        return (*_first_order(ctx, [g if g is None else g * upstream for g in ctx.gradients]), None, None, None)
+        return (*first_order(ctx, [g if g is None else g * upstream for g in ctx.gradients]), None, None, None)
 
 
 class _Rows(Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, c: Tensor, t: Tensor, p: Tensor | None, problem: Problem, block: Any):
-        losses, weights = _walk(_with_tensors(problem, a, c, t, p), block, None)
+    def forward(ctx: Any, a: Tensor, c: Tensor, t: Tensor, p: Tensor | None, problem: Problem, engine: Any):
+        losses, weights = _walk(with_tensors(problem, a, c, t, p), engine, None)
         ctx.mark_non_differentiable(weights)
-        ctx.problem, ctx.block = problem, block
+        ctx.problem, ctx.engine = problem, engine
         ctx.save_for_backward(a, c, t, p)
         return losses, weights
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, _: Tensor):
-        with torch.no_grad():
-            problem = _with_tensors(ctx.problem, *ctx.saved_tensors)
+        # A backward pass inside an autocast region would lower the products here.
+        with torch.no_grad(), torch.autocast(upstream.device.type, enabled=False):
+            problem = with_tensors(ctx.problem, *ctx.saved_tensors)
             wanted = ctx.needs_input_grad[:4]
-            gradients = _Gradients.zeros(problem, wanted)
-            _walk(problem, ctx.block, gradients, upstream)
-        return (*_first_order(ctx, gradients.take(wanted)), None, None)
+            gradients = Gradients.zeros(problem, wanted)
+            _walk(problem, ctx.engine, gradients, upstream)
+        return (*first_order(ctx, gradients.take(wanted)), None, None)
 
 
 class _BothWays(Function):
     @staticmethod
     def forward(
-        ctx: Any, a: Tensor, c: Tensor, t: Tensor, p: None, problem: Problem, block: Any, wanted: Any, reduction: str
+        ctx: Any, a: Tensor, c: Tensor, t: Tensor, p: None, problem: Problem, engine: Any, wanted: Any, reduction: str
     ):
-        problem = _with_tensors(problem, a, c, t, p)
-        gradients = _Gradients.zeros(problem, wanted) if any(wanted) else None
-        loss = _walk_both_ways(problem, block, gradients, reduction)
+        problem = with_tensors(problem, a, c, t, p)
+        gradients = Gradients.zeros(problem, wanted) if any(wanted) else None
+        loss = _walk_both_ways(problem, engine, gradients, reduction)
         if gradients is not None:
             ctx.gradients = gradients.take(wanted)
             ctx.save_for_backward(a, c, t, p)
@@ -212,20 +164,20 @@ class _BothWays(Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor):
-        grads = _first_order(ctx, [g if g is None else g * upstream for g in ctx.gradients])
+        grads = first_order(ctx, [g if g is None else g * upstream for g in ctx.gradients])
         return (*grads, None, None, None, None)
 
 
-def _walk_both_ways(problem: Problem, block: int | None, gradients: _Gradients | None, reduction: str) -> Tensor:
+def _walk_both_ways(problem: Problem, engine: Streaming, gradients: Gradients | None, reduction: str) -> Tensor:
     (n, m), like = problem.shape, problem.anchors
-    lowest = torch.finfo(like.dtype).min
     temperature = float(problem.temperature.detach())
     theirs = problem.near.over_columns()
+    assert theirs is not None
 
     row_logz, row_weight = like.new_empty(n), like.new_empty(n)
-    column_top, column_z, column_weight = like.new_full((m,), lowest), like.new_zeros(m), like.new_zeros(m)
+    column_logz, column_weight = like.new_full((m,), -torch.inf), like.new_zeros(m)
     row_along, column_along = like.new_zeros(()), like.new_zeros(())
-    for rows, _, x in _blocks(problem, block):
+    for rows, _, x in _blocks(problem, engine.block_rows):
         pull, back = problem.near.at(rows), theirs.at(rows)
         row_weight[rows] = pull.total()
         back.add_totals_to(column_weight)
@@ -233,12 +185,8 @@ def _walk_both_ways(problem: Problem, block: int | None, gradients: _Gradients |
         column_along += back.along(x).sum()
         if problem.far is not None:
             problem.far.add_to(x, rows, pull, temperature)
-        top = torch.maximum(column_top, x.amax(0))
-        column_z.mul_((column_top - top).exp_()).add_(torch.sub(x, top).exp_().sum(0))
-        column_top = top
-        z, top = _exponentiate(x)
-        row_logz[rows] = top + z.log()
-    column_logz = column_top + column_z.log()
+        row_logz[rows], columns = engine.softmax.logsumexps(x)
+        torch.logaddexp(column_logz, columns, out=column_logz)
 
     by_row, by_column = (
         (w > 0).sum().to(like.dtype).reciprocal() if reduction == "mean" else like.new_ones(())
@@ -253,39 +201,16 @@ def _walk_both_ways(problem: Problem, block: int | None, gradients: _Gradients |
     # log of the factor that a row, or a column, puts before its softmax; -inf where it has none.
     row_shift = (row_weight * by_row / 2).log() - row_logz.nan_to_num(neginf=torch.inf)
     column_shift = (column_weight * by_column / 2).log() - column_logz.nan_to_num(neginf=torch.inf)
-    for rows, a, x in _blocks(problem, block):
+    for rows, a, x in _blocks(problem, engine.block_rows):
         pull, back = problem.near.at(rows), theirs.at(rows)
         if problem.far is not None:
             problem.far.add_to(x, rows, pull, temperature)
-        by_columns = torch.add(x, column_shift).exp_()
-        g = x.add_(row_shift[rows, None]).exp_().add_(by_columns)
-        pull.subtract_from(g, (by_row / 2).expand(len(a)))
-        back.subtract_from(g, (by_column / 2).expand(len(a)))
+        engine.softmax.exponentiate_both(x, row_shift[rows], column_shift)
+        pull.subtract_from(x, (by_row / 2).expand(len(a)))
+        back.subtract_from(x, (by_column / 2).expand(len(a)))
         if gradients.anchors is not None:
-            gradients.anchors[rows] = torch.mm(g, problem.candidates) / problem.temperature
+            gradients.anchors[rows] = torch.mm(x, problem.candidates) / problem.temperature
         if gradients.candidates is not None:
-            gradients.candidates.addmm_(g.T, a)
+            gradients.candidates.addmm_(x.T, a)
     gradients.finish(problem)
     return loss
-
-
-class _FirstOrderOnly(Function):
-    """Passes a gradient through, and explains itself if someone asks for the gradient of that gradient."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, gradient: Tensor, *_: Tensor) -> Tensor:
-        return gradient.clone()
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, *_: Tensor):  # type: ignore[override]
-        raise RuntimeError(
-            "nearfar.contrast: the fast engines have no second derivative; "
-            'pass engine="dense" to differentiate a gradient'
-        )
-
-
-def _first_order(ctx: Any, gradients: Any) -> list[Tensor | None]:
-    if not torch.is_grad_enabled():
-        return list(gradients)
-    inputs = [x for x in ctx.saved_tensors if x is not None]
-    return [g if g is None else _FirstOrderOnly.apply(g, *inputs) for g in gradients]
