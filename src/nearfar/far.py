@@ -81,6 +81,9 @@ def except_likely_positives(
         raise ValueError(f"reference vectors must be (n, k) and (m, k), got {tuple(a.shape)} and {tuple(b.shape)}")
     if isinstance(threshold, str) and threshold != "positive":
         raise ValueError(f'threshold={threshold!r} is not known; use a cosine or "positive"')
+    # A comparison with NaN is false: the candidate would stay in without a word.
+    if not bool(torch.isfinite(a).all()) or not bool(torch.isfinite(b).all()):
+        raise ValueError("far.except_likely_positives(): a reference vector holds NaN or infinity")
     return _ExceptLikelyPositives(a.detach(), b.detach(), threshold, margin)
 
 

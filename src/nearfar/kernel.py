@@ -60,8 +60,8 @@ def contrast(
             holds the anchors of all, then the candidates that belong to them, then the extra candidates of all.
 
     Raises:
-        ValueError: shapes that do not fit, an empty batch, NaN or infinity in the input, no anchor with a positive,
-            nothing left in a denominator.
+        ValueError: shapes that do not fit, an empty batch, NaN or infinity in the input, no anchor with a positive
+            (the mean has nothing to average; a sum of no losses is 0), nothing left in a denominator.
 
     Example:
         >>> loss = contrast(queries, documents, temperature=0.05)                          # InfoNCE
@@ -69,12 +69,14 @@ def contrast(
         >>> loss = contrast(images, texts, temperature=tau, symmetric=True)                # CLIP
     """
     _check(anchors, candidates, positives, similarity, reduction)
+    _check_called(near, far)
     with _full_precision(anchors.device.type):
         dtype = torch.promote_types(anchors.dtype, candidates.dtype)
         dtype = dtype if dtype == torch.float64 else torch.float32
         tau = _temperature(temperature, anchors.device, dtype)
         a, c, p = (None if x is None else _prepared(x, dtype, similarity) for x in (anchors, candidates, positives))
-        assert a is not None and c is not None
+        assert a is not None
+        assert c is not None
         problem = Problem(a, c, near, far, tau, p)
         runner = choose(engine, problem, group)
         if reduction != "none":
@@ -88,14 +90,14 @@ def contrast(
                 if a.shape != c.shape:
                     raise ValueError('symmetric=True with reduction="none" needs as many candidates as anchors')
                 loss = (loss + runner.rows(problem.transposed().bound())[0]) / 2
-        if not bool(torch.isfinite(loss.detach()).all()):
-            raise ValueError(_explain(problem, anchors, candidates, positives))
+        # The inputs too: a NaN in an anchor without a positive leaves the loss finite, but not the gradients.
+        finite = [torch.isfinite(x.detach()).all() for x in (loss, anchors, candidates, positives) if x is not None]
+        if not bool(torch.stack(finite).all()):
+            raise ValueError(_explain(problem, anchors, candidates, positives, group))
         return loss
 
 
-def _check(
-    anchors: Tensor, candidates: Tensor, positives: Tensor | None, similarity: str, reduction: str
-) -> None:
+def _check(anchors: Tensor, candidates: Tensor, positives: Tensor | None, similarity: str, reduction: str) -> None:
     if similarity not in ("cosine", "dot"):
         raise ValueError(f'similarity={similarity!r} is not known; use "cosine" or "dot"')
     if reduction not in ("mean", "sum", "none"):
@@ -117,8 +119,16 @@ def _check(
             raise ValueError(f"anchors are on {anchors.device}, {name} on {x.device}; move them to one device")
     if positives is not None and len(positives) != len(candidates):
         raise ValueError(
-            f"positives stand in for the candidates, row by row: {len(candidates)} candidates, {len(positives)} positives"
+            "positives stand in for the candidates, row by row: "
+            f"{len(candidates)} candidates, {len(positives)} positives"
         )
+
+
+def _check_called(near: object, far: object) -> None:
+    if not isinstance(near, Near):
+        raise ValueError(f"near takes what a builder of nearfar.near returns, such as near.paired(), got {near!r}")
+    if far is not None and not isinstance(far, Far):
+        raise ValueError(f"far takes what a builder of nearfar.far returns, such as far.except_self(), got {far!r}")
 
 
 def _temperature(temperature: float | Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -140,12 +150,23 @@ def _full_precision(device: str) -> contextlib.AbstractContextManager[object]:
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else contextlib.nullcontext()
 
 
-def _explain(problem: Problem, anchors: Tensor, candidates: Tensor, positives: Tensor | None) -> str:
+def _explain(
+    problem: Problem, anchors: Tensor, candidates: Tensor, positives: Tensor | None, group: ProcessGroup | None
+) -> str:
     for name, x in (("anchors", anchors), ("candidates", candidates), ("positives", positives)):
         if x is not None and not bool((finite := torch.isfinite(x).all(1)).all()):
             row = int((~finite).nonzero()[0])
             return f"{name}[{row}] holds NaN or infinity; look at the model's output (a learning rate too high, fp16?)"
-    bound = problem.bound()
-    if not bool((bound.near.at(slice(0, len(anchors))).total() > 0).any()):
-        return "no anchor has a positive: every row of P is zero; give the batch at least one pair that belongs together"
-    return "the loss is not finite: far leaves nothing in the denominator of an anchor, or similarity / temperature overflows"
+    if group is not None:
+        return (
+            "the loss of the group is not finite: another process holds NaN or infinity, no anchor has a positive, "
+            "far leaves nothing in the denominator of an anchor, or similarity / temperature overflows"
+        )
+    near = problem.bound().near
+    blocks = (slice(start, min(start + 256, len(anchors))) for start in range(0, len(anchors), 256))
+    if not any(bool((near.at(rows).total() > 0).any()) for rows in blocks):
+        return "no anchor has a positive: every row of P is zero; give the batch a pair that belongs together"
+    return (
+        "the loss is not finite: far leaves nothing in the denominator of an anchor, "
+        "or similarity / temperature overflows"
+    )

@@ -195,6 +195,7 @@ class Weighted(Pull):
 class Near(ABC):
     """What every builder here returns. To write one of your own, implement `bind`, `at` and `transposed`.
 
+    `over_columns` lets the symmetric loss do with one pass instead of two; `sharded` is for several processes.
     Engines use the object that `bind` returns; until then a builder is only a description.
     """
 
@@ -214,9 +215,9 @@ class Near(ABC):
     def transposed(self) -> Near:
         """The target of the opposite direction: candidates as anchors, normalised over *their* rows."""
 
-    def over_columns(self) -> Near:
-        """`transposed`, laid out like this P: entry (i, j) is what candidate j feels for anchor i."""
-        return self
+    def over_columns(self) -> Near | None:
+        """`transposed`, laid out like this P: entry (i, j) is what j feels for i. None: not offered."""
+        return None
 
     def sharded(self, shard: Shard) -> Near:
         """This process's rows, against the candidates of every process."""
@@ -247,7 +248,16 @@ class _Paired(Near):
     def transposed(self) -> Near:
         return replace(self, many=not self.many)
 
+    def over_columns(self) -> Near:
+        return self
+
     def sharded(self, shard: Shard) -> Near:
+        for rank, (rows, pairs) in enumerate(zip(shard.all_rows, shard.all_pairs, strict=True)):
+            if rows > pairs and not self.many:
+                raise ValueError(
+                    f"near.paired() needs a candidate for every anchor: process {rank} has {rows} anchors, "
+                    f"but only {pairs} candidates"
+                )
         return replace(self, offset=shard.offset, pairs=shard.pairs, many=True)
 
 
@@ -270,7 +280,7 @@ class _SameLabel(Near):
             )
         excluded = self.b is None if self.self_excluded is None else self.self_excluded
         # Small consecutive ids make both the comparison and the counting cheap.
-        _, ids = torch.unique(torch.cat([self.a, b]).to(like.device), return_inverse=True)
+        _, ids = torch.unique(torch.cat([self.a.to(like.device), b.to(like.device)]), return_inverse=True)
         a, b = ids[:n].int(), ids[n:].int()
         bound = replace(self, a=a, b=b, self_excluded=excluded, like=like)
         return replace(bound, share=bound._share(int(ids.max()) + 1))
@@ -284,7 +294,8 @@ class _SameLabel(Near):
         return torch.where(found > 0, 1 / found.clamp(min=1), 0).to(self.like.dtype)
 
     def at(self, rows: slice) -> Pull:
-        assert self.b is not None and self.share is not None
+        assert self.b is not None
+        assert self.share is not None
         equal = self.a[rows, None] == self.b
         if self.self_excluded:
             equal.diagonal(offset=self.offset + rows.start).fill_(False)
@@ -358,6 +369,9 @@ class _Weights(Near):
     def transposed(self) -> Near:
         return replace(self, p=self.p.T)
 
+    def over_columns(self) -> Near:
+        return self
+
     def sharded(self, shard: Shard) -> Near:
         return self
 
@@ -369,5 +383,7 @@ def _inverse(x: Tensor) -> Tensor:
 def _labels(labels: Tensor | Sequence[int], name: str) -> Tensor:
     labels = torch.as_tensor(labels)
     if labels.ndim != 1 or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"{name}: labels must be a vector of integers, got {labels.dtype} of shape {tuple(labels.shape)}")
+        raise ValueError(
+            f"{name}: labels must be a vector of integers, got {labels.dtype} of shape {tuple(labels.shape)}"
+        )
     return labels

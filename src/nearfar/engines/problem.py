@@ -46,7 +46,6 @@ class Problem:
         far = None if self.far is None else self.far.bind(n, m, self.anchors)
         return replace(self, near=self.near.bind(n, m, self.anchors), far=far)
 
-
     def transposed(self) -> Problem:
         """The opposite direction: candidates as anchors. Call before `bound`."""
         if self.positives is not None:

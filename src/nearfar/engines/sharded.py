@@ -1,7 +1,7 @@
 """One global batch over several processes: every process has its own anchors and sees the candidates of all.
 
-The global batch is ordered as one process would hold it: the anchors of all processes, rank by rank; the candidates that
-belong to them in the same order; then the extra candidates of all. Shards may be of different sizes.
+The global batch is ordered as one process would hold it: the anchors of all processes, rank by rank; the candidates
+that belong to them in the same order; then the extra candidates of all. Shards may be of different sizes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ class Shard:
     """What this process holds of a global batch."""
 
     group: ProcessGroup
+    device: torch.device
     rows: int
     pairs: int
     offset: int
+    all_rows: tuple[int, ...]
     all_pairs: tuple[int, ...]
     all_candidates: tuple[int, ...]
 
@@ -37,19 +39,19 @@ class Shard:
         """Agree on the sizes of all shards."""
         rows, candidates = problem.shape
         pairs = min(rows, candidates)
-        mine = torch.tensor([pairs, candidates], device=problem.anchors.device)
+        mine = torch.tensor([rows, pairs, candidates], device=problem.anchors.device)
         everyone = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
         dist.all_gather(everyone, mine, group=group)
-        all_pairs, all_candidates = (tuple(int(sizes[k]) for sizes in everyone) for k in (0, 1))
+        all_rows, all_pairs, all_candidates = (tuple(int(sizes[k]) for sizes in everyone) for k in range(3))
         offset = sum(all_pairs[: dist.get_rank(group)])
-        return cls(group, rows, pairs, offset, all_pairs, all_candidates)
+        return cls(group, mine.device, rows, pairs, offset, all_rows, all_pairs, all_candidates)
 
     def gather(self, x: Tensor) -> Tensor:
         """What belongs to this process's candidates, from all processes in global order. The gradient finds its way."""
         mine = self.all_candidates[dist.get_rank(self.group)]
         if len(x) != mine:
             raise ValueError(f"expected a row for each of the {mine} candidates of this process, got {len(x)}")
-        return _Gather.apply(x, self)  # type: ignore[return-value]
+        return _Gather.apply(x.to(self.device), self)  # type: ignore[return-value]
 
     def order(self) -> list[tuple[int, slice]]:
         """Where the pieces of the global order come from: (rank, rows)."""
@@ -99,7 +101,7 @@ class _Gather(Function):
         return torch.cat([pieces[rank][rows] for rank, rows in shard.order()])
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor):  # type: ignore[override]
         shard: Shard = ctx.shard
         gradient = _sum(gradient, shard.group)
         rank, start, mine = dist.get_rank(shard.group), 0, []
@@ -119,7 +121,7 @@ class _SumOverProcesses(Function):
         return _sum(x, group)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor):  # type: ignore[override]
         return gradient, None
 
 
@@ -132,7 +134,7 @@ class _Replicated(Function):
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor):  # type: ignore[override]
         return _sum(gradient, ctx.group), None
 
 
