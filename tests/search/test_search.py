@@ -52,6 +52,7 @@ def test_graph_search_finds_the_same(tiny_model, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(index_module, "EXACT_BELOW", 0)
     assert index.search("the dog", k=5)[0].text == exact[0].text
     assert len(index.search("the dog", k=80)) == 80
+    assert index.vectors.expansion_search == 160
 
 
 def test_dot_product_models_keep_their_lengths(tiny_model_folder: Path, tmp_path: Path):

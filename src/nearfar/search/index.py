@@ -62,8 +62,8 @@ class SearchIndex:
         k = min(k, self.card.count)
         exact = self.card.count < EXACT_BELOW
         if not exact:
-            # The graph's search keeps this many candidates, so it can return no more.
-            self.vectors.expansion_search = max(self.vectors.expansion_search, 2 * k)
+            # The candidates the graph's search keeps; with no more than k, the last of the k are often not the nearest.
+            self.vectors.expansion_search = max(128, 2 * k)
         found = self.vectors.search(vector, k, exact=exact)
         rows = [int(key) for key in found.keys]
         # usearch measures distance: 1 - cosine, or 1 - dot product.
