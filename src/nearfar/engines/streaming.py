@@ -125,7 +125,7 @@ class _Total(Function):
         return losses.sum(), weights
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor, _: Tensor):
+    def backward(ctx: Any, upstream: Tensor, _: Tensor):  # type: ignore[override]
         return (*first_order(ctx, [g if g is None else g * upstream for g in ctx.gradients]), None, None, None)
 
 
@@ -139,7 +139,7 @@ class _Rows(Function):
         return losses, weights
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor, _: Tensor):
+    def backward(ctx: Any, upstream: Tensor, _: Tensor):  # type: ignore[override]
         # A backward pass inside an autocast region would lower the products here.
         with torch.no_grad(), torch.autocast(upstream.device.type, enabled=False):
             problem = with_tensors(ctx.problem, *ctx.saved_tensors)
@@ -163,7 +163,7 @@ class _BothWays(Function):
         return loss
 
     @staticmethod
-    def backward(ctx: Any, upstream: Tensor):
+    def backward(ctx: Any, upstream: Tensor):  # type: ignore[override]
         grads = first_order(ctx, [g if g is None else g * upstream for g in ctx.gradients])
         return (*grads, None, None, None, None)
 
