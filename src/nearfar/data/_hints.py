@@ -1,0 +1,71 @@
+"""Did-you-mean: guesses that go into messages, never into results."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
+
+# What other data sets and libraries call our columns.
+_ALIASES = {
+    "anchor": ("query", "question", "premise", "source", "src", "sentence", "text1", "sentence1", "caption1", "claim"),
+    "positive": ("answer", "pos", "document", "passage", "response", "context", "target", "hypothesis", "sentence2"),
+    "negative": ("hard_negative", "neg", "hard_neg", "negatives", "distractor"),
+    "text": ("sentence", "utterance", "content", "body", "caption", "transcript", "transcription", "document"),
+    "label": ("intent", "class", "category", "target", "gold", "labels", "emotion"),
+    "sentence1": ("sentence_1", "sent1", "s1", "text1", "question1", "premise", "sentence_a"),
+    "sentence2": ("sentence_2", "sent2", "s2", "text2", "question2", "hypothesis", "sentence_b"),
+    "score": ("similarity", "similarity_score", "rating", "relatedness", "gold_score", "is_duplicate"),
+    "entry": ("word", "term", "headword", "words", "lemma"),
+    "definition": ("gloss", "meaning", "description"),
+    "question": ("query", "problem", "input"),
+    "answer": ("label", "correct", "target", "output"),
+    "rationales": ("rationale", "explanation", "explanations", "reasoning", "llm_rationale"),
+    "dialogue_id": ("dialog_id", "conversation_id", "session_id", "id"),
+    "turns": ("utterances", "messages", "dialogue", "dialog", "conversation", "conversations"),
+    "speaker": ("role", "author", "from", "actor"),
+    "image": ("image_path", "img", "picture", "photo", "image_file"),
+    "audio": ("audio_path", "wav", "speech", "recording", "audio_file"),
+}
+
+
+def close_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the member of `known` that looks most like `name`, capitals aside, or None."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
+    return folded[near[0]] if near else None
+
+
+def suggest_columns(names: Collection[str], wanted: Sequence[Sequence[str]]) -> str:
+    """Return a remedy that proposes a `--columns` mapping from a file's columns to one of the column sets `wanted`."""
+    guesses = [_guess(names, columns) for columns in wanted]
+    # A mapping that covers all its columns by true likeness, and the longer one among such, says most.
+    complete = [guess for guess, columns in zip(guesses, wanted, strict=True) if len(guess) == len(columns)]
+    if complete:
+        best = max(complete, key=len)
+        mapping = ",".join(f"{name}={column}" for name, column in best.items() if name != column)
+        return f"name them with --columns {mapping}"
+    if len(names) == 1 and (mark := next((m for m in ";|\t" if m in next(iter(names))), None)):
+        return f"the header is one column that holds {mark!r}: separate columns by commas (.csv) or tabs (.tsv)"
+    example = wanted[0] if len(wanted) == 1 else ("anchor", "positive")
+    return f"name yours with --columns {','.join(f'{name}=...' for name in example if name not in names)}"
+
+
+def overlooked(unused: Collection[str], wanted: Iterable[str]) -> dict[str, str]:
+    """Return name -> column for those of `wanted` that an unused column means under another customary name."""
+    found = {}
+    for name in wanted:
+        for column in unused:
+            if column.casefold() in _ALIASES.get(name, ()):
+                found.setdefault(name, column)
+    return found
+
+
+def _guess(names: Collection[str], wanted: Sequence[str]) -> dict[str, str]:
+    guess = {name: name for name in wanted if name in names}
+    for name in wanted:
+        free = [column for column in names if column not in guess.values()]
+        alias = next((a for a in _ALIASES.get(name, ()) if a in {c.casefold() for c in free}), None)
+        column = next((c for c in free if c.casefold() == alias), None) or close_name(name, free)
+        if name not in guess and column is not None:
+            guess[name] = column
+    return guess

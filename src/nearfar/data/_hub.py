@@ -1,0 +1,64 @@
+"""Data sets of the Hugging Face hub. Never runs code that a data set brings along."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from nearfar.data._arrow import table_blocks
+from nearfar.data._blocks import ROWS, Source
+from nearfar.data._hints import close_name
+from nearfar.errors import InputError
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?")
+
+
+def is_hub_id(text: str) -> bool:
+    """Say whether a text has the form `user/name` or `user/name:config`."""
+    return _ID.fullmatch(text) is not None
+
+
+def open_hub(name: str, split: str, limit: int | None) -> tuple[Source, Mapping[str, Any]]:
+    """Open one split of a hub data set, at most `limit` rows of it; return it with its features by column.
+
+    Raises:
+        InputError: It cannot be reached, or has no such configuration, split or rows.
+    """
+    import datasets
+
+    repository, _, config = name.partition(":")
+    try:
+        dataset = datasets.load_dataset(repository, config or None, split=split)
+    except (OSError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"{name!r} is neither an existing file nor a data set that can be reached ({reason:.120})",
+            remedy="check the spelling and the connection, or give a file",
+        ) from None
+    except ValueError as error:
+        raise _no_such_part(name, split, str(error)) from None
+    if not isinstance(dataset, datasets.Dataset) or not len(dataset):
+        raise InputError(f"the split {split!r} holds no rows", file=name)
+    rows = len(dataset) if limit is None else min(limit, len(dataset))
+
+    def batches(wanted: list[str]) -> Iterator[Any]:
+        arrow = dataset.select_columns(wanted).with_format("arrow")
+        for start in range(0, rows, ROWS):
+            rows_of_block: Any = arrow[start : min(start + ROWS, rows)]
+            yield from rows_of_block.combine_chunks().to_batches()
+
+    return Source(name, dataset.column_names, lambda w: table_blocks(batches(list(w))), counts="rows"), dataset.features
+
+
+def _no_such_part(name: str, split: str, error: str) -> InputError:
+    known = list(dict.fromkeys(re.findall(r"'([\w.-]+)'", error.partition("[")[2])))
+    if error.startswith("Unknown split"):
+        near = close_name(split, known)
+        wish = f"did you mean {near!r}?" if near else f"choose from {', '.join(islice(known, 20))}"
+        return InputError(f"there is no split {split!r}", file=name, field="split", remedy=wish)
+    if known and ("Config name is missing" in error or "not found" in error):
+        wish = f"name one: {name.partition(':')[0]}:{known[0]} (there are {', '.join(islice(known, 20))})"
+        return InputError("needs the name of one of its configurations", file=name, remedy=wish)
+    return InputError(f"cannot be loaded ({error.partition(chr(10))[0]:.160})", file=name)

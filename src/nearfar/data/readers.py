@@ -1,0 +1,143 @@
+"""`load`: rows from files, folders of files and the hub, checked to the last row."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from nearfar.data._blocks import Block, Missing, Source
+from nearfar.data._hints import overlooked
+from nearfar.data.schemas import fitting, rename
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from nearfar.data._arrow import Gathered
+
+
+def load(
+    source: str | Path,
+    *,
+    columns: Mapping[str, str] | None = None,
+    schema: str | None = None,
+    split: str = "train",
+    limit: int | None = None,
+) -> Dataset:
+    """Read a table whose columns fit one of the schemas, and check every row of it.
+
+    Args:
+        source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, each also with `.gz`), a folder of such files,
+            or a hub id `user/name` or `user/name:config`.
+        columns: Canonical column name -> name in the file, for files that name their columns otherwise.
+        schema: The name of the schema to read; by default the one that uses most of the columns.
+        split: Which split of a hub data set, or of a folder whose file names begin with, or hold, a split's name.
+            A file is one split.
+        limit: Read and check this many rows from the start.
+
+    Returns:
+        The schema's columns in canonical order, others dropped. Texts are strings exactly as written, scores
+        float64, labels and dialogue ids int64 or strings as they stand in the file, `rationales` lists of strings,
+        `turns` lists of {speaker, text, acts, slots}. It rests in memory, or memory-mapped beyond 256 MiB.
+
+    Raises:
+        InputError: The source cannot be read or a row is not what the schema asks for.
+    """
+    from datasets import Audio, ClassLabel, Dataset, Image
+
+    from nearfar.data._arrow import Gathered
+
+    if limit is not None and limit < 1:
+        raise InputError(f"{limit} is not a number of rows", field="limit", remedy="give 1 or more")
+    gathered = Gathered()
+    sources, features = _open(source, split, limit)
+    table = _Table(next(sources), columns or {}, schema)
+    table.read(gathered, limit)
+    for further in sources:
+        if limit is not None and gathered.rows >= limit:
+            break
+        table.again(further).read(gathered, limit)
+    # A fingerprint that the library works out by itself costs a pickled copy of the table.
+    dataset = Dataset(gathered.table(), fingerprint=uuid4().hex)
+    for column in table.columns:
+        # Pictures and recordings of the hub go on being decoded, class labels go on having names.
+        feature = features.get(column.field)
+        if isinstance(feature, ClassLabel | Image | Audio):
+            dataset = dataset.cast_column(column.name, feature)
+    return dataset
+
+
+def _open(source: str | Path, split: str, limit: int | None) -> tuple[Iterator[Source], Mapping[str, Any]]:
+    """Return the files or the data set that `source` stands for, and the hub's features by column."""
+    from nearfar.data._hub import is_hub_id, open_hub
+    from nearfar.data._shards import looks_like_file, open_file, shards
+
+    text = str(source)
+    if not text.strip():
+        raise InputError("no file is named", field="data", remedy="give a file, a folder or a hub id")
+    if "://" in text:
+        raise InputError("is an address, not a file", file=text, remedy="download it, or give a hub id: user/name")
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return map(open_file, shards(path, split)), {}
+    if isinstance(source, str) and not path.exists() and not looks_like_file(text) and is_hub_id(text):
+        opened, features = open_hub(text, split, limit)
+        return iter([opened]), features
+    return map(open_file, [path]), {}
+
+
+class _Table:
+    """The columns that one call of `load` reads, from however many files. The first file decides them."""
+
+    def __init__(self, source: Source, mapping: Mapping[str, str], schema: str | None) -> None:
+        from nearfar.data._checks import Column
+
+        names = rename(source.names, mapping, source.file)
+        self.source, self.first, self.mapping = source, source.file, mapping
+        self.schema = fitting(names, schema=schema, file=source.file)
+        self.columns = [Column(name, names[name]) for name in self.schema.pick(names)]
+        # Texts with an intent, triplets with a "hard_negative": a table that reads well, but for less than it holds.
+        more = ("label",) if schema is None and self.schema.name == "sentences" else self.schema.optional
+        picked = [column.name for column in self.columns]
+        unused = [name for name in names if name not in picked]
+        for name, column in overlooked(unused, [name for name in more if name not in picked]).items():
+            text = "%s: the column %r is left out; --columns %s=%s would use it"
+            logging.getLogger(__name__).warning(text, source.file, column, name, column)
+
+    def again(self, source: Source) -> _Table:
+        """Go on with a further file, which must have the same columns."""
+        mine = [column.name for column in self.columns]
+        other = self.schema.pick(rename(source.names, self.mapping, source.file))
+        if mine != other:
+            raise InputError(
+                f"has the columns {', '.join(other) or 'none'} where {self.first} has {', '.join(mine)}",
+                file=source.file,
+                remedy="give all files of a folder the same columns",
+            )
+        self.source = source
+        return self
+
+    def read(self, gathered: Gathered, limit: int | None) -> None:
+        """Check the rows of the present file and add them to those gathered."""
+        import pyarrow as pa
+
+        names = [column.name for column in self.columns]
+        for block in self.source.blocks([column.field for column in self.columns]):
+            self._refuse_late(block)
+            left = len(block.places) if limit is None else limit - gathered.rows
+            places = block.places[:left]
+            arrays = [column.check(self.source, block.column(column.field)[:left], places) for column in self.columns]
+            gathered.add(pa.RecordBatch.from_arrays(arrays, names))
+            if limit is not None and gathered.rows >= limit:
+                return
+
+    def _refuse_late(self, block: Block) -> None:
+        """Refuse a column that JSON rows begin to have in the middle of a file: it could only be dropped."""
+        for name in self.schema.pick(name for name in block.names if name not in self.source.names):
+            if name not in self.mapping:
+                there = (not isinstance(value, Missing) for value in block.column(name))
+                place = next(place for place, is_there in zip(block.places, there, strict=True) if is_there)
+                self.source.fail(place, "rows before lack this field", field=name, remedy="give it to all rows or none")

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from nearfar.data import open_text, write_jsonl
+from nearfar.errors import InputError
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])
+def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
+    rows = [{"text": "naïve\n\u2028"}, {"text": "b", "label": 1}]
+    assert write_jsonl(rows, tmp_path / name) == 2
+    with open_text(tmp_path / name) as text:
+        assert [json.loads(line) for line in text] == rows
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_equal_rows_give_equal_gzip_bytes(tmp_path: Path) -> None:
+    for name in ("a.jsonl.gz", "b.jsonl.gz"):
+        write_jsonl([{"text": "a"}], tmp_path / name)
+    assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])
+def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    write_jsonl([{"text": "old"}], path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_jsonl([{"text": "new"}, {"text": float("nan")}], path)
+    assert path.read_bytes() == before
+    assert [other.name for other in tmp_path.iterdir()] == [name]
+
+
+def test_lines_end_at_line_feeds_alone_and_the_mark_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt.gz"
+    path.write_bytes(gzip.compress("\ufeffa\u2028b\x0bc\rd\r\ne".encode()))
+    with open_text(path) as text:
+        assert list(text) == ["a\u2028b\x0bc\rd\r\n", "e"]
+
+
+def test_an_error_of_the_reader_itself_passes_through(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("a")
+    with pytest.raises(FileNotFoundError, match="other"), open_text(tmp_path / "x.txt"):
+        raise FileNotFoundError("other")
+    with pytest.raises(InputError, match="is a folder, not a file"), open_text(tmp_path):
+        pass
