@@ -40,7 +40,8 @@ class Gradients:
     @classmethod
     def zeros(cls, problem: Problem, wanted: tuple[bool, ...]) -> Gradients:
         """Zeros for what is `wanted`, and for what the temperature's gradient is made from."""
-        a, c, t, p = (torch.zeros_like(x) if want else None for x, want in zip(tensors(problem), wanted, strict=True))
+        pairs = zip(tensors(problem), wanted, strict=True)
+        a, c, t, p = (None if x is None or not want else torch.zeros_like(x) for x, want in pairs)
         # The temperature's gradient falls out of the anchors' or of the candidates' (see `finish`).
         if t is not None and a is None and (c is None or (problem.positives is not None and p is None)):
             a = torch.zeros_like(problem.anchors)
