@@ -92,18 +92,31 @@ def encode_file(
         InputError: An unknown suffix, no texts, a row that is not text, or a model that answers with NaN or infinity.
     """
     path = Path(out_path)
-    write = {".npy": _write_npy, ".parquet": _write_parquet}.get(path.suffix.lower())
-    if write is None:
-        raise InputError(
-            f"cannot tell the format from {path.suffix!r}", file=path, remedy="end it with .npy or .parquet"
-        )
-    if path.is_dir():
-        raise InputError("this is a folder", file=path, remedy="pass the name of a file")
+    check_target(path)
+    write = _WRITERS[path.suffix.lower()]
     options = {"batch_size": batch_size, "max_length": max_length, "normalize": normalize, "kind": kind}
     windows = encode_windows(model, texts, progress=progress, **options)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _published(path) as unfinished:
         return write(unfinished, windows, len(texts))
+
+
+def check_target(path: str | Path) -> None:
+    """Find out before any text is encoded that `encode_file` cannot write to `path`.
+
+    Raises:
+        InputError: An unknown suffix, a folder, or no right or space to write there.
+    """
+    from nearfar.training.folder import check_writable
+
+    path = Path(path)
+    if path.suffix.lower() not in _WRITERS:
+        raise InputError(
+            f"cannot tell the format from {path.suffix!r}", file=path, remedy="end it with .npy or .parquet"
+        )
+    if path.is_dir():
+        raise InputError("this is a folder", file=path, remedy="pass the name of a file")
+    check_writable(path.absolute().parent)
 
 
 def encode_windows(
@@ -211,3 +224,6 @@ def _published(path: Path) -> Iterator[Path]:
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise InputError(f"{batch_size} texts a batch is too few", field="batch_size", remedy="give at least 1")
+
+
+_WRITERS = {".npy": _write_npy, ".parquet": _write_parquet}

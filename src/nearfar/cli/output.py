@@ -1,0 +1,85 @@
+"""What commands print: results on stdout (or one JSON object), everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+def error_line(text: str) -> None:
+    """One line on stderr."""
+    print(f"nearfar: {text}", file=sys.stderr)
+
+
+def say(text: str) -> None:
+    """One line about what is going on, on stderr."""
+    Console(stderr=True, highlight=False).print(text, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """A table on stdout. Texts are shown as they are."""
+    table = Table(title=None if title is None else escape(title), title_justify="left", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = all(_is_number(row[index]) for row in rows)
+        table.add_column(escape(column), justify="right" if numeric else "left", header_style="bold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console(highlight=False).print(table)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[..., None]]:
+    """A bar on stderr; yields a function of (done, total, loss). Without a terminal, a line every ten percent."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(label)
+        return
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    ]
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(label, total=None, note="")
+
+        def update(done: int, total: int, loss: float | None = None) -> None:
+            bar.update(task, completed=done, total=total, note="" if loss is None else f"loss {loss:.3f}")
+
+        yield update
+
+
+class _Lines:
+    def __init__(self, label: str) -> None:
+        self.label, self.shown, self.started = label, -1, time.monotonic()
+
+    def __call__(self, done: int, total: int, loss: float | None = None) -> None:
+        tenth = 10 * done // max(total, 1)
+        if tenth > self.shown:
+            self.shown = tenth
+            note = "" if loss is None else f", loss {loss:.3f}"
+            print(f"{self.label}: {done:,} of {total:,}{note}, {time.monotonic() - self.started:.0f} s", file=sys.stderr)

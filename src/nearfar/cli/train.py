@@ -1,0 +1,62 @@
+"""`nearfar train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nearfar.cli.output import print_json, progress, say
+from nearfar.cli.parameters import Columns, Json, Seed, parsed
+
+
+def command(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name; `nearfar recipes` lists them.", show_default=False)],
+    data: Annotated[str, typer.Option(help="Rows to train on: a file, a folder of files or a hub id.")],
+    model: Annotated[str, typer.Option(help="A folder, a hub id, or an alias.")] = "minilm",
+    eval_: Annotated[
+        str | None, typer.Option("--eval", help="Rows or a retrieval folder to measure on, before and after.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/RECIPE")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe; repeatable.")
+    ] = None,
+    columns: Columns = None,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    json_: Json = False,
+) -> None:
+    """Train a model on your rows, measure it before and after, and write a folder with model and report."""
+    from nearfar import recipes
+    from nearfar.training.options import parse_settings, with_settings
+
+    # What can be known to be wrong is said before anything heavy is loaded.
+    settings, mapping = parse_settings(set_ or []), parsed(columns)
+    with_settings(recipes.get(recipe).options(), settings)
+    folder = out or Path("runs", recipe)
+
+    from nearfar.reports.training import verdict
+    from nearfar.training.run import train
+
+    with progress(f"train {recipe}") as update:
+        run = train(
+            recipe,
+            data,
+            model=model,
+            evaluation=eval_,
+            out=folder,
+            seed=seed,
+            resume=resume,
+            columns=mapping,
+            progress=update,
+            **settings,
+        )
+    if json_:
+        print_json({"folder": str(run.folder), "model": str(run.folder / "model"), **run.metrics})
+        return
+    if run.before is not None and run.after is not None:
+        print(verdict(run.before, run.after, run.change)[0])
+    else:
+        say("No --eval was given, so nothing was measured.")
+    print(f"model   {run.folder / 'model'}\nreport  {run.folder / 'report.html'}")

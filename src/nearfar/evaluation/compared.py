@@ -1,0 +1,29 @@
+"""Two results on the same items: how much better, and how sure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nearfar.evaluation.intervals import Interval, paired_correlation_difference, paired_difference
+from nearfar.evaluation.result import Result
+
+
+def interval(before: Result, after: Result, *, seed: int = 0, groups: Sequence[Any] | None = None) -> Interval | None:
+    """After minus before in the primary metric with its paired 95% interval; None where no item can be paired.
+
+    Args:
+        before: One model's result.
+        after: Another's, on the same data.
+        seed: Decides the resampling.
+        groups: The group of each item, where items of a group are alike.
+    """
+    if before.per_item is None or after.per_item is None or before.n != after.n or before.n < 3:
+        return None
+    if before.task == "sts":
+        items, others = before.per_item, after.per_item
+        return paired_correlation_difference(items["similarity"], others["similarity"], items["score"], seed=seed)
+    if before.primary not in before.per_item:
+        return None
+    return paired_difference(before.per_item[before.primary], after.per_item[before.primary], seed=seed, groups=groups)
+

@@ -1,0 +1,66 @@
+"""What a recipe is: one paper's answers to who is near, who is far, and how hard the pull is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nearfar.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a recipe comes from."""
+
+    title: str
+    authors: str
+    year: int
+    url: str
+
+    def __str__(self) -> str:
+        return f"{self.authors} ({self.year}): {self.title}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What training needs beyond the options that all recipes share.
+
+    Args:
+        rows: Columns as the loss takes them, in its order.
+        loss: A module that sentence-transformers' trainer accepts.
+        batches: How rows are drawn: `"no_duplicates"` keeps a text from being its own negative,
+            `"group_by_label"` puts at least two texts of a label into a batch.
+    """
+
+    rows: Dataset
+    loss: nn.Module
+    batches: str = "no_duplicates"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One file of this package.
+
+    Args:
+        name: As in `nearfar train NAME`; the file's name.
+        summary: One line on what it does.
+        paper: Its source.
+        task: What it is for.
+        schemas: Kinds of rows it trains on, the usual one first.
+        options: Its hyper-parameters, with the paper's names and defaults.
+        prepare: Composes the library's parts for a model and rows of one of `schemas`.
+    """
+
+    name: str
+    summary: str
+    paper: Paper
+    task: str
+    schemas: tuple[str, ...]
+    options: type[TrainingOptions]
+    prepare: Callable[[SentenceTransformer, Dataset, Any], Plan] = field(repr=False)

@@ -1,0 +1,135 @@
+"""Options that every recipe shares, and reading them from `key=value`."""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from nearfar.errors import InputError
+
+Options = TypeVar("Options", bound="TrainingOptions")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How long, how large, how fast. A recipe's own dataclass adds its paper's hyper-parameters.
+
+    Args:
+        epochs: Passes over the data.
+        max_steps: Optimiser steps, whatever the epochs; 0: as the epochs say.
+        batch_size: Rows in one step of one process.
+        learning_rate: Peak of the linear schedule with warm-up.
+        warmup_ratio: Part of all steps in which the learning rate rises.
+        weight_decay: AdamW's.
+        max_length: Tokens after which a text is cut; 0: the model's own limit.
+        gradient_accumulation: Batches that share one optimiser step. In-batch negatives stay within a batch.
+        precision: Arithmetic of the forward and backward pass.
+        save_steps: Steps between checkpoints; 0: a tenth of the run.
+        eval_steps: Steps between evaluations on `--eval`; 0: only before and after.
+    """
+
+    epochs: float = 1.0
+    max_steps: int = 0
+    batch_size: int = 64
+    learning_rate: float = 2e-5
+    warmup_ratio: float = 0.1
+    weight_decay: float = 0.0
+    max_length: int = 0
+    gradient_accumulation: int = 1
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    save_steps: int = 0
+    eval_steps: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if not value >= least:
+                raise InputError(f"{value} is too small", field=name, remedy=f"use at least {least:g}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"{self.learning_rate} is no learning rate", field="learning_rate", remedy="use e.g. 2e-5")
+        if not self.epochs > 0:
+            raise InputError(f"{self.epochs} is no number of passes", field="epochs", remedy="use e.g. 1")
+        if not self.warmup_ratio <= 1:
+            raise InputError(f"{self.warmup_ratio} is no part of a run", field="warmup_ratio", remedy="use 0 to 1")
+        temperature = getattr(self, "temperature", 1.0)
+        if not 0 < temperature < float("inf"):
+            raise InputError(f"{temperature} is no temperature", field="temperature", remedy="use e.g. 0.05")
+
+
+_LEAST = {
+    "max_steps": 0,
+    "batch_size": 2,
+    "warmup_ratio": 0,
+    "weight_decay": 0,
+    "max_length": 0,
+    "gradient_accumulation": 1,
+    "save_steps": 0,
+    "eval_steps": 0,
+}
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, str]:
+    """`["epochs=3", ...]` as a dictionary; the values stay text.
+
+    Raises:
+        InputError: not `key=value`, or a key twice.
+    """
+    parsed: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise InputError(f"{setting!r} is not KEY=VALUE", field="--set", remedy="write e.g. --set epochs=3")
+        if key in parsed:
+            raise InputError(f"{key} is given twice", field="--set", remedy="give it once")
+        parsed[key] = value.strip()
+    return parsed
+
+
+def with_settings(options: Options, settings: Mapping[str, Any]) -> Options:
+    """A copy of `options` with some of its fields replaced; text is converted to the field's type.
+
+    Raises:
+        InputError: no such option, or a value that does not fit its type or range.
+    """
+    types_ = get_type_hints(type(options))
+    known = [field.name for field in fields(options)]
+    values = {}
+    for key, value in settings.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            remedy = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
+            raise InputError(f"there is no option {key!r}", field="--set", remedy=remedy)
+        values[key] = _converted(key, value, types_[key])
+    return replace(options, **values)
+
+
+def _converted(key: str, value: Any, kind: Any) -> Any:
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None or value in ("none", "None", ""):
+            return None
+        kind = next(arm for arm in get_args(kind) if arm is not type(None))
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            choices = ", ".join(map(str, get_args(kind)))
+            raise InputError(f"{value!r} is not known", field=key, remedy=f"choose from {choices}")
+        return value
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        if str(value).lower() in ("true", "yes", "1", "false", "no", "0"):
+            return str(value).lower() in ("true", "yes", "1")
+        raise InputError(f"{value!r} is neither true nor false", field=key, remedy="write true or false")
+    if kind is str:
+        return str(value)
+    try:
+        number = float(value)
+        if kind is int and number != int(number):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        name = "a whole number" if kind is int else "a number"
+        raise InputError(f"{value!r} is not {name}", field=key, remedy=f"write e.g. {key}={kind(8)}") from None
+    return kind(number)

@@ -1,0 +1,301 @@
+"""One run: a recipe, rows and a model in; a run folder out."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar import recipes
+from nearfar.errors import InputError
+from nearfar.training.folder import RunFolder, check_writable
+from nearfar.training.options import TrainingOptions, with_settings
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.data import Retrieval
+    from nearfar.evaluation import Interval, Result
+    from nearfar.evaluation.similarity import PairSimilarity
+    from nearfar.recipes import Plan, Recipe
+    from nearfar.training.trainer import Progress
+
+#: Losses logged over a run, for the curve.
+LOGGED = 100
+#: Checkpoints over a run, where `save_steps` does not say.
+SAVED = 10
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Args:
+        folder: Where everything is; `folder / "model"` loads with SentenceTransformer.
+        model: The trained model.
+        before: What `evaluation` said of the model as it came, None without evaluation data.
+        after: The same of the trained model.
+        change: After minus before in the primary metric, with its interval.
+        log: What the trainer logged: dictionaries with `step` and `loss`, or `step` and `eval_...`.
+        similarities: Cosines of held-out pairs before and after, where the evaluation data is pairs.
+        metrics: What stands in `metrics.json`.
+    """
+
+    folder: Path
+    model: SentenceTransformer
+    before: Result | None
+    after: Result | None
+    change: Interval | None
+    log: list[dict[str, float]]
+    similarities: tuple[PairSimilarity, PairSimilarity] | None
+    metrics: dict[str, Any]
+
+
+def train(
+    recipe: str,
+    data: str | Path | Dataset,
+    *,
+    model: str | Path | SentenceTransformer = "minilm",
+    evaluation: str | Path | Dataset | Retrieval | None = None,
+    out: str | Path = "runs/latest",
+    seed: int = 0,
+    resume: bool = False,
+    columns: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Run:
+    """Train a model by a recipe.
+
+    Args:
+        recipe: A name that `nearfar.recipes.names()` lists.
+        data: Rows: a file, a folder of files, a hub id, or a data set in memory.
+        model: A folder, a hub id, an alias, or a model in memory (which is trained in place).
+        evaluation: Rows or a retrieval folder to measure on before and after.
+        out: The run folder; see `nearfar.training.folder`.
+        seed: Decides order, dropout and new parameters: the same seed gives the same figures.
+        resume: Go on with the run in `out` after its last checkpoint. The result is that of a run never interrupted.
+        columns: Canonical column name -> name in the file.
+        progress: Called with step, steps in all, latest loss.
+        **options: The recipe's hyper-parameters, such as `epochs=3`.
+
+    Raises:
+        InputError: what was passed in does not fit; nothing is written then.
+    """
+    from nearfar.data import load as load_rows
+    from nearfar.evaluation.rows import load_for_evaluation
+
+    chosen = recipes.get(recipe)
+    settings = with_settings(chosen.options(), options)
+    folder = RunFolder(Path(out))
+    check_writable(folder.path)
+    rows = load_rows(data, columns=columns) if isinstance(data, (str, Path)) else data
+    _check_rows(chosen, rows, data, settings)
+    held_out = load_for_evaluation(evaluation) if isinstance(evaluation, (str, Path)) else evaluation
+    encoder = _encoder(model, settings)
+
+    configuration = _configuration(chosen, data, columns, model, evaluation, settings, seed, rows, encoder)
+    folder.start(configuration, resume)
+    return _run(chosen, rows, encoder, held_out, folder, settings, configuration, progress)
+
+
+def _run(
+    recipe: Recipe,
+    rows: Dataset,
+    encoder: SentenceTransformer,
+    held_out: Dataset | Retrieval | None,
+    folder: RunFolder,
+    options: TrainingOptions,
+    configuration: dict[str, Any],
+    progress: Progress | None,
+) -> Run:
+    from transformers import set_seed
+
+    from nearfar.evaluation import evaluate
+    from nearfar.evaluation.compared import interval
+
+    seed = configuration["seed"]
+
+    checkpoint = folder.last_checkpoint()
+    # Before the seed is set: an evaluation may use as many random numbers as it likes.
+    before = None if held_out is None else evaluate(encoder, held_out, seed=seed)
+    apart = _similarities(encoder, held_out, seed)
+    set_seed(seed)
+    plan = recipe.prepare(encoder, rows, options)
+    trainer = _trainer(encoder, plan, options, folder, held_out, seed, progress)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    encoder.eval()
+    after = None if held_out is None else evaluate(encoder, held_out, seed=seed)
+
+    after_apart = _similarities(encoder, held_out, seed)
+    similarities = None if apart is None or after_apart is None else (apart, after_apart)
+
+    log = trainer.state.log_history
+    change = None if before is None or after is None else interval(before, after, seed=seed)
+    metrics = _metrics(recipe.name, trainer.state.global_step, log, before, after, change)
+    run = Run(folder.path, encoder, before, after, change, log, similarities, metrics)
+    if trainer.is_world_process_zero():
+        from nearfar.reports.training import training_page
+
+        folder.replace_model(encoder.save_pretrained)
+        training_page(run, configuration).write(folder.report)
+        folder.write_json(folder.metrics, metrics)
+    return run
+
+
+def _trainer(
+    encoder: SentenceTransformer,
+    plan: Plan,
+    options: TrainingOptions,
+    folder: RunFolder,
+    held_out: Dataset | Retrieval | None,
+    seed: int,
+    progress: Progress | None,
+) -> Any:
+    from sentence_transformers import SentenceTransformerTrainingArguments
+
+    from nearfar.training.trainer import Held, MarkComplete, Report, Trainer
+
+    # A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it.
+    drop_last = len(plan.rows) >= options.batch_size
+    per_epoch = max(1, len(plan.rows) // options.batch_size) // options.gradient_accumulation
+    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
+    measured = options.eval_steps > 0 and held_out is not None
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(folder.checkpoints),
+        num_train_epochs=options.epochs,
+        max_steps=options.max_steps or -1,
+        per_device_train_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.gradient_accumulation,
+        learning_rate=options.learning_rate,
+        # A number below 1 is a part of all steps.
+        warmup_steps=options.warmup_ratio if options.warmup_ratio < 1 else steps,
+        weight_decay=options.weight_decay,
+        bf16=options.precision == "bfloat16",
+        fp16=options.precision == "float16",
+        batch_sampler=plan.batches,
+        dataloader_drop_last=drop_last,
+        seed=seed,
+        logging_steps=max(1, steps // LOGGED),
+        eval_strategy="steps" if measured else "no",
+        eval_steps=options.eval_steps or None,
+        save_strategy="steps",
+        save_steps=options.save_steps or max(1, steps // SAVED),
+        # The newest may be half-written when the machine dies, so the one before it stays.
+        save_total_limit=2,
+        dataloader_pin_memory=encoder.device.type == "cuda",
+        report_to=[],
+        disable_tqdm=True,
+    )
+    callbacks = [MarkComplete()] if progress is None else [MarkComplete(), Report(progress)]
+    evaluator = Held(held_out, seed) if measured else None
+    trainer = Trainer(encoder, arguments, plan.rows, loss=plan.loss, evaluator=evaluator, callbacks=callbacks)
+    trainer.remove_callback(_printer())
+    return trainer
+
+
+def _printer() -> Any:
+    from transformers import PrinterCallback
+
+    return PrinterCallback
+
+
+def _check_rows(recipe: Recipe, rows: Dataset, source: Any, options: TrainingOptions) -> None:
+    from nearfar.data import SCHEMAS, fitting
+
+    file = source if isinstance(source, (str, Path)) else None
+    kind = fitting(rows.column_names, file=file)
+    if kind.name not in recipe.schemas:
+        needed = " or ".join(str(SCHEMAS[name]) for name in recipe.schemas)
+        raise InputError(
+            f"{recipe.name} needs {needed}; these rows are {kind.name}",
+            file=file,
+            remedy="choose another recipe (nearfar recipes), or map the columns with --columns",
+        )
+    if len(rows) < 2:
+        raise InputError("holds one row, and contrast needs at least two", file=file, remedy="give more rows")
+
+
+def _encoder(model: Any, options: TrainingOptions) -> SentenceTransformer:
+    from nearfar.models import load
+
+    if isinstance(model, (str, Path)):
+        return load(model, max_length=options.max_length or None)
+    if options.max_length:
+        model.max_seq_length = options.max_length
+    return model
+
+
+def _configuration(
+    recipe: Recipe,
+    data: Any,
+    columns: Mapping[str, str] | None,
+    model: Any,
+    evaluation: Any,
+    options: TrainingOptions,
+    seed: int,
+    rows: Dataset,
+    encoder: SentenceTransformer,
+) -> dict[str, Any]:
+    from nearfar.data.fingerprint import fingerprint as of_rows
+    from nearfar.models import fingerprint as of_model
+
+    return {
+        "recipe": recipe.name,
+        "data": {"source": _source(data), "rows": len(rows), "sha256": of_rows(rows)},
+        "columns": None if columns is None else dict(columns),
+        "model": {"name": _source(model), "weights": of_model(encoder)},
+        "evaluation": _source(evaluation),
+        "options": asdict(options),
+        "seed": seed,
+        "command": " ".join(sys.argv),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("nearfar", "torch", "transformers", "sentence-transformers", "datasets")},
+        },
+    }
+
+
+def _source(what: Any) -> str | None:
+    if what is None:
+        return None
+    if isinstance(what, (str, Path)):
+        return str(Path(what).absolute()) if Path(what).exists() else str(what)
+    return f"in memory: {type(what).__name__}"
+
+
+def _similarities(encoder: SentenceTransformer, held_out: Any, seed: int) -> PairSimilarity | None:
+    from datasets import Dataset
+
+    from nearfar.evaluation.similarity import pair_similarity
+
+    if not isinstance(held_out, Dataset) or not {"anchor", "positive"} <= set(held_out.column_names):
+        return None
+    return pair_similarity(encoder, held_out, seed=seed)
+
+
+def _metrics(
+    name: str,
+    steps: int,
+    log: list[dict[str, float]],
+    before: Result | None,
+    after: Result | None,
+    change: Interval | None,
+) -> dict[str, Any]:
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    metrics: dict[str, Any] = {"recipe": name, "steps": steps, "last_loss": losses[-1] if losses else None}
+    if before is not None and after is not None:
+        # The wall clock is not a result: the same seed must give the same file.
+        metrics["before"] = replace(before, seconds=0.0).as_dict()
+        metrics["after"] = replace(after, seconds=0.0).as_dict()
+        metrics["difference"] = {
+            "metric": before.primary,
+            "value": after.score - before.score,
+            "low": None if change is None else change.low,
+            "high": None if change is None else change.high,
+        }
+    return metrics

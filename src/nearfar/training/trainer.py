@@ -1,0 +1,85 @@
+"""sentence-transformers' trainer, with what a run needs that may be killed: whole checkpoints, the loss's own state."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformerTrainer
+from sentence_transformers.base.evaluation import BaseEvaluator
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from nearfar.training.folder import COMPLETE
+
+Progress = Callable[[int, int, float | None], None]
+
+_LOSS_STATE = "loss.safetensors"
+
+
+class Trainer(SentenceTransformerTrainer):
+    """Adds the loss's own parameters (a learned temperature) to the checkpoints."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        state = self._loss_state()
+        if state:
+            save_file(state, os.path.join(output_dir or str(self.args.output_dir), _LOSS_STATE))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint)
+        path = Path(resume_from_checkpoint) / _LOSS_STATE
+        if path.exists():
+            assert isinstance(self.loss, torch.nn.Module)
+            self.loss.load_state_dict(load_file(path), strict=False)
+
+    def _loss_state(self) -> dict[str, torch.Tensor]:
+        assert isinstance(self.loss, torch.nn.Module)
+        own = self.loss.state_dict()
+        return {k: v.detach().cpu().contiguous() for k, v in own.items() if not k.startswith("model.")}
+
+
+class Held(BaseEvaluator):
+    """Measures on held-out rows in the middle of training, for the curve in the report."""
+
+    def __init__(self, held_out: Any, seed: int) -> None:
+        super().__init__()
+        self.held_out, self.seed = held_out, seed
+
+    def __call__(self, model: Any, *_: Any, **__: Any) -> dict[str, float]:
+        """The primary metric, by name."""
+        from nearfar.evaluation import evaluate
+
+        result = evaluate(model, self.held_out, seed=self.seed)
+        return {result.primary: result.score}
+
+
+class MarkComplete(TrainerCallback):
+    """Writes the last file of a checkpoint: one without it was interrupted and does not count."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Called by the trainer when all else is written."""
+        if state.is_world_process_zero:
+            Path(str(args.output_dir), f"checkpoint-{state.global_step}", COMPLETE).touch()
+
+
+class Report(TrainerCallback):
+    """Tells a function how far training is: step, steps in all, latest loss."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.loss, self.last = progress, None, 0.0
+
+    def on_log(self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Called by the trainer with new figures."""
+        self.loss = (logs or {}).get("loss", self.loss)
+
+    def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Called by the trainer after each optimiser step."""
+        now = time.monotonic()
+        if state.is_world_process_zero and (now - self.last > 0.2 or state.global_step == state.max_steps):
+            self.last = now
+            self.progress(state.global_step, state.max_steps, self.loss)
