@@ -83,13 +83,13 @@ def contrast(
             if symmetric:
                 loss = runner.both_ways(problem, reduction)
             else:
-                loss = reduced(*runner.total(problem.bound()), reduction)
+                loss = reduced(*runner.total(runner.ready(problem)), reduction)
         else:
-            loss, _ = runner.rows(problem.bound())
+            loss, _ = runner.rows(runner.ready(problem))
             if symmetric:
                 if a.shape != c.shape:
                     raise ValueError('symmetric=True with reduction="none" needs as many candidates as anchors')
-                loss = (loss + runner.rows(problem.transposed().bound())[0]) / 2
+                loss = (loss + runner.rows(runner.ready(problem.transposed()))[0]) / 2
         # The inputs too: a NaN in an anchor without a positive leaves the loss finite, but not the gradients.
         finite = [torch.isfinite(x.detach()).all() for x in (loss, anchors, candidates, positives) if x is not None]
         if not bool(torch.stack(finite).all()):

@@ -65,6 +65,10 @@ Reduction = Literal["mean", "sum"]
 class Engine(ABC):
     """A way to compute problems. An engine knows nothing of papers; it gives values that autograd can follow."""
 
+    def ready(self, problem: Problem) -> Problem:
+        """The problem as `rows` and `total` take it: bound to its shapes."""
+        return problem.bound()
+
     @abstractmethod
     def rows(self, problem: Problem) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
         """The loss of each anchor, 0 where its row of P is zero; and the sum of each row of P."""
@@ -76,8 +80,8 @@ class Engine(ABC):
 
     def both_ways(self, problem: Problem, reduction: Reduction) -> Float[Tensor, ""]:
         """Half the loss of this direction plus half that of the opposite one. Takes a problem that is not bound."""
-        one = reduced(*self.total(problem.bound()), reduction)
-        other = reduced(*self.total(problem.transposed().bound()), reduction)
+        one = reduced(*self.total(self.ready(problem)), reduction)
+        other = reduced(*self.total(self.ready(problem.transposed())), reduction)
         return (one + other) / 2
 
 

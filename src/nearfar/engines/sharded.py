@@ -67,18 +67,8 @@ class Sharded(Engine):
     def __init__(self, engine: Engine, group: ProcessGroup) -> None:
         self.engine, self.group = engine, group
 
-    def rows(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        """See `Engine.rows`; the rows of this process."""
-        return self.engine.rows(self._local(problem))
-
-    def total(self, problem: Problem) -> tuple[Tensor, Tensor]:
-        """See `Engine.total`; the sum over all processes, and the weights of all."""
-        total, weights = self.engine.total(self._local(problem))
-        # The sum of the counts is all that the caller takes from the weights.
-        active = torch.ones(int(_sum((weights > 0).sum(), self.group)), device=weights.device, dtype=weights.dtype)
-        return _SumOverProcesses.apply(total, self.group), active  # type: ignore[return-value]
-
-    def _local(self, problem: Problem) -> Problem:
+    def ready(self, problem: Problem) -> Problem:
+        """This process's rows against the candidates of all. Bound only then: a shard alone has other shapes."""
         shard = Shard.of(problem, self.group)
         return replace(
             problem,
@@ -88,6 +78,17 @@ class Sharded(Engine):
             near=problem.near.sharded(shard),
             far=None if problem.far is None else problem.far.sharded(shard),
         ).bound()
+
+    def rows(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        """See `Engine.rows`; the rows of this process."""
+        return self.engine.rows(problem)
+
+    def total(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        """See `Engine.total`; the sum over all processes, and the weights of all."""
+        total, weights = self.engine.total(problem)
+        # The sum of the counts is all that the caller takes from the weights.
+        active = torch.ones(int(_sum((weights > 0).sum(), self.group)), device=weights.device, dtype=weights.dtype)
+        return _SumOverProcesses.apply(total, self.group), active  # type: ignore[return-value]
 
 
 class _Gather(Function):
