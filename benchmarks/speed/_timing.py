@@ -1,0 +1,74 @@
+"""Timing, peak memory and results on disk, for the speed benchmarks."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+def interleaved(contestants: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each contestant in each round: A B C, A B C, ... so that a slow minute hits all alike.
+
+    A round that is not counted goes first.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for round_ in range(-1, rounds):
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run()
+            if round_ >= 0:
+                seconds[name].append(time.perf_counter() - start)
+        print(f"round {round_ + 1} of {rounds}, load {os.getloadavg()[0]:.2f}", file=sys.stderr, flush=True)
+    return seconds
+
+
+def summary(seconds: list[float]) -> dict[str, Any]:
+    """The median and all that it was taken from, in seconds."""
+    return {"median_s": round(statistics.median(seconds), 4), "rounds_s": [round(s, 4) for s in seconds]}
+
+
+def fresh_process(script: str | Path, *arguments: str) -> dict[str, Any]:
+    """What a script prints as one JSON object, run by itself: peak memory is a property of a process."""
+    done = subprocess.run([sys.executable, str(script), *arguments], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def peak_mb() -> float:
+    """The most memory this process has had so far, in MB (10^6 bytes)."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def surroundings(*packages: str) -> dict[str, Any]:
+    """Machine, versions and command of a run."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        cpu = names[0] if names else cpu
+    return {
+        "machine": {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform(terse=True)},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "command": "python " + " ".join([os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        "load_before": [round(x, 2) for x in os.getloadavg()],
+    }
+
+
+def write(path: Path, result: dict[str, Any]) -> None:
+    """Write a result whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(result, indent=1) + "\n")
+    os.replace(temporary, path)
