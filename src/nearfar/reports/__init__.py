@@ -1,0 +1,28 @@
+"""Showing results: self-contained HTML pages, and the figures on them.
+
+A page holds everything it needs, makes no request, and shows every text that comes from data literally.
+Figures are inline SVG drawn here, so that a page stays small, prints, and follows the reader's colour scheme.
+"""
+
+from nearfar.reports.charts.bars import bar_chart
+from nearfar.reports.charts.dots import Estimate, dot_interval_chart
+from nearfar.reports.charts.heatmap import heatmap
+from nearfar.reports.charts.histogram import histogram
+from nearfar.reports.charts.line import line_chart
+from nearfar.reports.charts.scatter import scatter
+from nearfar.reports.figure import Figure
+from nearfar.reports.page import Page
+from nearfar.reports.tables import Table
+
+__all__ = [
+    "Estimate",
+    "Figure",
+    "Page",
+    "Table",
+    "bar_chart",
+    "dot_interval_chart",
+    "heatmap",
+    "histogram",
+    "line_chart",
+    "scatter",
+]

@@ -1,0 +1,100 @@
+"""A matrix as shaded cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
+
+from nearfar.reports import _check
+from nearfar.reports._numbers import column
+from nearfar.reports._svg import Look, canvas, element, group
+from nearfar.reports._text import plain, shorten, text_width
+from nearfar.reports.figure import WIDE, Figure, area_swatch, compose
+from nearfar.reports.tables import thinned
+
+_SIZE = 12
+"""Size of labels and numbers in pixels; the style sheet sets the same."""
+
+
+def heatmap(
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Iterable[float]],
+    *,
+    title: str,
+    caption: str = "",
+) -> Figure:
+    """A cell for each row and column, the darker the further its value is from zero; its sign gives the colour.
+
+    Args:
+        rows: Names of the rows.
+        columns: Names of the columns.
+        values: The matrix, row by row.
+        title: What the figure shows.
+        caption: How to read the figure.
+
+    Raises:
+        ValueError: A side has no names, the matrix has another shape, or a number is not finite.
+    """
+    where = f"heatmap {title!r}"
+    _check.some(rows, f"{where}: rows")
+    _check.some(columns, f"{where}: columns")
+    _check.same_length(values, len(rows), where)
+    matrix = [_check.finite(row, f"{where}: row {name!r}") for name, row in zip(rows, values, strict=True)]
+    for name, row in zip(rows, matrix, strict=True):
+        _check.same_length(row, len(columns), f"{where}: row {name!r}")
+    flat = [value for row in matrix for value in row]
+    texts = column(flat, 3)
+    largest = max(map(abs, flat)) or 1.0
+    alt = f"Heatmap: {plain(title)}. {len(rows)} rows, {len(columns)} columns, from {min(flat):.4g} to {max(flat):.4g}."
+
+    def draw(width: int) -> Markup:
+        widest = max(text_width(plain(name), _SIZE) for name in rows)
+        left = min(widest + 10, 0.3 * width)
+        side = (width - left) / len(columns)
+        tall = min(max(side, 26.0), 40.0) if width >= WIDE else 28.0
+        head = _heads(columns, left, side)
+        shown = max(text_width(text, _SIZE) for text in texts) + 4 <= side
+        cells = []
+        for i, row in enumerate(matrix):
+            y = 26 + i * tall
+            cells.append(element("text", shorten(plain(rows[i]), left - 8, _SIZE), x=0, y=y + tall / 2 + 4))
+            for j, value in enumerate(row):
+                text = texts[i * len(columns) + j]
+                tip = f"{plain(rows[i])}, {plain(columns[j])}\n{text}"
+                box = (left + j * side, y, side, tall)
+                cells.append(_cell(box, value / largest, text if shown else "", tip))
+        return canvas(width, 26 + tall * len(rows) + 4, [head, *cells], alt=alt)
+
+    table = thinned(["row", *columns], [[name, *row] for name, row in zip(rows, matrix, strict=True)])
+    legend = [(area_swatch(Look(0), "bar"), "above zero"), (area_swatch(Look(1), "bar"), "below zero")]
+    return compose(draw, title=title, table=table, caption=caption, legend=legend if min(flat) < 0 else ())
+
+
+def _heads(columns: Sequence[str], left: float, side: float) -> Markup:
+    """Column names over their columns; where they would be too short to read, every k-th gets the room of k."""
+    widest = max(text_width(plain(name), _SIZE) for name in columns)
+    every = max(1, -(-int(min(widest, 56.0) + 8) // int(max(side, 1.0))))
+    return group(
+        element(
+            "text",
+            shorten(plain(name), side * every - 6, _SIZE),
+            x=left + side * j + (side / 2 if every == 1 else 2),
+            y=18,
+            text_anchor="middle" if every == 1 else None,
+        )
+        for j, name in enumerate(columns)
+        if j % every == 0 and (j + every <= len(columns) or every == 1)
+    )
+
+
+def _cell(box: tuple[float, float, float, float], strength: float, text: str, tip: str) -> Markup:
+    x, y, width, height = box
+    opacity = f"{0.04 + 0.96 * abs(strength):.3f}"
+    tile = element("rect", x=x + 0.5, y=y + 0.5, width=width - 1, height=height - 1, class_="bar", fill_opacity=opacity)
+    parts = [tile]
+    if text:
+        css = "on" if abs(strength) > 0.6 else None
+        parts.append(element("text", text, x=x + width / 2, y=y + height / 2 + 4, text_anchor="middle", class_=css))
+    return group(parts, class_=Look(0 if strength >= 0 else 1).css, data_tip=tip)

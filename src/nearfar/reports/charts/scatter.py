@@ -1,0 +1,81 @@
+"""Points in the plane, coloured by group, each with its text under the pointer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from markupsafe import Markup
+
+from nearfar.reports import _check
+from nearfar.reports._axis import linear_axis
+from nearfar.reports._frame import Frame, frame
+from nearfar.reports._numbers import number
+from nearfar.reports._svg import MAX_SERIES, Look, group
+from nearfar.reports._text import plain
+from nearfar.reports.figure import Figure, compose, marker_swatch
+from nearfar.reports.tables import thinned
+
+Point = tuple[float, float, str]
+
+
+def scatter(
+    series: Mapping[str, Iterable[Point]],
+    *,
+    title: str,
+    x_label: str = "",
+    y_label: str = "",
+    caption: str = "",
+) -> Figure:
+    """A dot for each (x, y, text).
+
+    Args:
+        series: For each group's name its points with the text that the pointer brings up.
+        title: What the figure shows.
+        x_label: What x measures.
+        y_label: What y measures.
+        caption: How to read the figure.
+
+    Raises:
+        ValueError: There is no group or one has no points, or a number is not finite.
+    """
+    where = f"scatter {title!r}"
+    _check.some(series, f"{where}: series", most=MAX_SERIES)
+    groups = {name: _points(points, f"{where}: series {name!r}") for name, points in series.items()}
+    xs = [x for points in groups.values() for x, _, _ in points]
+    ys = [y for points in groups.values() for _, y, _ in points]
+    alt = f"Scatter plot: {plain(title)}. " + " ".join(
+        f"{plain(name)}: {len(points):,} points." for name, points in groups.items()
+    )
+
+    def draw(width: int) -> Markup:
+        make_x, make_y = partial(linear_axis, min(xs), max(xs)), partial(linear_axis, min(ys), max(ys))
+        place = frame(width, make_x, make_y, x_label=x_label, y_label=y_label)
+        dots = [_dots(place, name, points, Look(i)) for i, (name, points) in enumerate(groups.items())]
+        return place.picture(dots, x_label=x_label, y_label=y_label, alt=alt)
+
+    rows = [[name, text, x, y] for name, points in groups.items() for x, y, text in points]
+    return compose(
+        draw,
+        title=title,
+        table=thinned(["group", "text", x_label or "x", y_label or "y"], rows),
+        caption=caption,
+        legend=[(marker_swatch(Look(i)), name) for i, name in enumerate(groups)] if len(groups) > 1 else (),
+    )
+
+
+def _points(points: Iterable[Point], where: str) -> list[Point]:
+    triples = list(points)
+    xs = _check.finite((x for x, _, _ in triples), f"{where}, x")
+    ys = _check.finite((y for _, y, _ in triples), f"{where}, y")
+    return list(zip(xs, ys, (text for _, _, text in triples), strict=True))
+
+
+def _dots(place: Frame, name: str, points: list[Point], look: Look) -> Markup:
+    marks = [
+        look.marker(
+            place.px(x), place.py(y), 4.0, data_tip=f"{plain(text)}\n{plain(name)}\t{number(x, 3)}, {number(y, 3)}"
+        )
+        for x, y, text in points
+    ]
+    return group(marks, class_=f"{look.css} points")

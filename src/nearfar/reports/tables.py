@@ -1,0 +1,90 @@
+"""A table of plain values, its numbers formatted by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nearfar.reports._numbers import DASH, column
+from nearfar.reports._text import plain
+
+Cell = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of plain values.
+
+    Args:
+        columns: The heads.
+        rows: One sequence of cells per row. None is shown as a dash, numbers as the column's others.
+        caption: A line that says what the table holds.
+        highlight: Rows to stress, counted from 0.
+
+    Raises:
+        ValueError: There is no column, a row's length differs from the heads', or a highlighted row does not exist.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    caption: str = ""
+    highlight: Sequence[int] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError("a table needs at least one column")
+        for index, row in enumerate(self.rows):
+            if len(row) != len(self.columns):
+                raise ValueError(f"table row {index} has {len(row)} cells for {len(self.columns)} columns")
+        for index in self.highlight:
+            if not 0 <= index < len(self.rows):
+                raise ValueError(f"highlighted row {index} does not exist: the table has {len(self.rows)} rows")
+
+    @property
+    def heads(self) -> list[tuple[str, bool]]:
+        """Each column's head, and whether the column holds numbers."""
+        return [(plain(head), self._numeric(index)) for index, head in enumerate(self.columns)]
+
+    @property
+    def body(self) -> list[tuple[list[str], bool]]:
+        """Each row's cells as text, and whether the row is stressed."""
+        texts = [self._column(index) for index in range(len(self.columns))]
+        return [([text[r] for text in texts], r in self.highlight) for r in range(len(self.rows))]
+
+    def _numeric(self, index: int) -> bool:
+        cells = [row[index] for row in self.rows if row[index] is not None]
+        return bool(cells) and all(_is_number(cell) for cell in cells)
+
+    def _column(self, index: int) -> list[str]:
+        cells = [row[index] for row in self.rows]
+        if self._numeric(index):
+            return column([None if cell is None else _python(cell) for cell in cells])
+        return [_text(cell) for cell in cells]
+
+
+def thinned(columns: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "", most: int = 400) -> Table:
+    """A table with at most ``most`` of ``rows``, evenly spaced, that says so where it leaves any out."""
+    if len(rows) <= most:
+        return Table(columns, rows, caption)
+    kept = [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
+    note = f"{most:,} of {len(rows):,} rows, evenly spaced."
+    return Table(columns, kept, f"{caption} {note}".strip())
+
+
+def _is_number(cell: object) -> bool:
+    return not isinstance(cell, (str, bool)) and hasattr(cell, "__float__")
+
+
+def _python(cell: Cell) -> int | float:
+    """numpy and torch scalars become Python's own."""
+    if isinstance(cell, int):
+        return cell
+    return int(cell) if hasattr(cell, "__index__") else float(cell)  # pyright: ignore[reportArgumentType]
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return DASH
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return column([_python(cell)])[0] if _is_number(cell) else plain(cell)
