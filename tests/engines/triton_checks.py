@@ -37,11 +37,11 @@ def world(n: int, m: int, d: int, seed: int = 0) -> World:
     return result
 
 
-OBLONG = world(13, 37, 5)
+OBLONG = world(9, 37, 5)
 SQUARE = world(18, 18, 7, seed=1)
 
 
-def panels(block_rows: int | None = 7) -> Triton:
+def panels(block_rows: int | None = 4) -> Triton:
     """Several blocks, several chunks in a row, several tiles in a block; none of them divides."""
     return Triton("panels", block_rows, softmax=FusedSoftmax(row_chunk=32, tile=(4, 32)))
 
@@ -69,7 +69,7 @@ def test_panels_equal_dense(near_: str, far_: str) -> None:
         assert difference < TOLERANCE[dtype], (options, dtype, where)
 
 
-@pytest.mark.parametrize("block_rows", [1, 13, None])
+@pytest.mark.parametrize("block_rows", [1, 9, None])
 def test_panels_of_other_heights(block_rows: int | None) -> None:
     for options in ({}, {"symmetric": True}):
         expected = value_and_gradients(OBLONG, "half", "weighted", "dense", **options)
@@ -109,15 +109,15 @@ def test_tiles_and_panels_share_a_shard_s_diagonal() -> None:
     a, c = OBLONG.anchors, OBLONG.candidates
     tau = torch.tensor(0.5, dtype=a.dtype)
     x = a @ c.T / tau
-    for i in range(10):
+    for i in range(7):
         x[i, i + 6] = -torch.inf
-    logz = triton_tiles.logsumexps(a, c, tau, (6, 10), "ieee", 16)
+    logz = triton_tiles.logsumexps(a, c, tau, (6, 7), "ieee", 16)
     torch.testing.assert_close(logz, x.logsumexp(1), rtol=1e-10, atol=0)
     scale = torch.rand(len(a), dtype=a.dtype)
     g = scale[:, None] * (x - logz[:, None]).exp()
     for own, others, of_anchors, expected in ((a, c, True, g @ c), (c, a, False, g.T @ a)):
         out = torch.full_like(own, torch.nan)
-        triton_tiles.gradient(out, own, others, tau, logz, scale, (6, 10), of_anchors, "ieee", 16)
+        triton_tiles.gradient(out, own, others, tau, logz, scale, (6, 7), of_anchors, "ieee", 16)
         torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -141,6 +141,12 @@ def test_an_empty_row_is_no_nan() -> None:
 @pytest.mark.parametrize("engine", [panels(), tiles()], ids=["panels", "tiles"])
 def test_large_similarities_over_a_small_temperature(engine: Triton) -> None:
     a, c = SQUARE.anchors.float().requires_grad_(), SQUARE.candidates.float().requires_grad_()
+    _finite_and_right(a, c, engine)
+    # Everything is opposite: exp(0 - logZ), which a place outside a ragged tile would have, overflows.
+    _finite_and_right(a.detach().abs().requires_grad_(), -c.detach().abs().requires_grad_(), engine)
+
+
+def _finite_and_right(a: torch.Tensor, c: torch.Tensor, engine: Triton) -> None:
     loss = contrast(a, c, temperature=0.001, engine=engine)
     expected = contrast(a.detach().double(), c.detach().double(), temperature=0.001, engine="dense")
     assert float(loss.detach()) == pytest.approx(float(expected), rel=1e-5)
@@ -225,7 +231,7 @@ def test_second_derivative_is_refused_in_words(engine: Triton) -> None:
 
 def test_what_tiles_cannot_serve_is_refused_in_words() -> None:
     for near_, far_ in (("weights", "none"), ("paired", "masked")):
-        with pytest.raises(InputError, match='path="tiles" serves near.paired'):
+        with pytest.raises(InputError, match='path="tiles" serves near'):
             value_and_gradients(OBLONG, near_, far_, tiles())
     with pytest.raises(InputError, match="path='tile' is not known"):
         Triton("tile")  # type: ignore[arg-type]

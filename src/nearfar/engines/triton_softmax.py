@@ -20,7 +20,7 @@ from nearfar.engines.softmax import Softmax
 #: on a multiprocessor, which is how few there are when a million candidates leave 128 rows to a block.
 ROW_CHUNK = 8192
 #: Rows and columns of a tile in the two-way kernels.
-TILE = (64, 128)
+TILE = (32, 128)
 
 
 class FusedSoftmax(Softmax):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Programs that keep a large GPU busy: few rows are split over candidates until there are as many.
 PROGRAMS = 256
 #: Rows and columns of a tile: as large as registers allow without spilling, in shared memory that every card since
-#: Ampere has. A gradient's program holds a second accumulator.
+#: Ampere has. A gradient's program holds a second accumulator; float64 halves both.
 LOGSUMEXP_TILE, GRADIENT_TILE = 128, 64
 
 
@@ -42,7 +42,7 @@ def logsumexps(
         precision: Of the products, as in `tl.dot`: "tf32" or "ieee".
         tile: Rows and columns of a tile, a power of two from 16; None chooses.
     """
-    tile = tile or LOGSUMEXP_TILE
+    tile = tile or LOGSUMEXP_TILE * 4 // anchors.element_size()
     (n, d), m = anchors.shape, len(candidates)
     blocks, tiles = triton.cdiv(n, tile), triton.cdiv(m, tile)
     splits = max(1, min(tiles, PROGRAMS // blocks))
@@ -71,7 +71,7 @@ def gradient(
     `own` are the anchors and `others` the candidates if `of_anchors`, else the other way round; the rest as above.
     An anchor that takes no part has logz = inf.
     """
-    tile = tile or GRADIENT_TILE
+    tile = tile or GRADIENT_TILE * 4 // own.element_size()
     (p, d), q = own.shape, len(others)
     width = max(16, min(128, triton.next_power_of_2(d)))
     grid = (triton.cdiv(p, tile), triton.cdiv(d, width))
