@@ -45,8 +45,11 @@ def fresh_process(script: str | Path, *arguments: str) -> dict[str, Any]:
 
 def peak_mb() -> float:
     """The most memory this process has had so far, in MB (10^6 bytes)."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    # On Linux ru_maxrss starts from the size of the process that started this one; VmHWM does not.
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # bytes on a Mac
 
 
 def surroundings(*packages: str) -> dict[str, Any]:

@@ -247,11 +247,16 @@ def test_equals_dense_whatever_the_shape(
 
 MEMORY = """
 import resource, sys, torch
+from pathlib import Path
 from nearfar import contrast, far, near
 torch.set_num_threads(2)
 n, engine = int(sys.argv[1]), sys.argv[2]
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # On Linux ru_maxrss starts from the size of the process that started this one; VmHWM does not.
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
 def run(n, **options):
     a, c = torch.randn(n, 32, requires_grad=True), torch.randn(n, 32, requires_grad=True)
     contrast(a, c, engine=engine, **options).sum().backward()
@@ -284,7 +289,7 @@ def grown(n: int, engine: str, *cases: str) -> dict[str, int]:
 def test_memory_stays_flat_where_a_matrix_would_show() -> None:
     n = 10_240
     matrix = n * n * 4 // 2**20
-    assert grown(n // 4, "dense", "paired")["paired"] > matrix / 16  # the measurement itself
+    assert grown(n // 2, "dense", "paired")["paired"] > matrix / 4  # the measurement itself
     growth = grown(n, "streaming", "paired", "rows", "symmetric", "guided")
     assert growth["guided"] < matrix / 2, growth
 
