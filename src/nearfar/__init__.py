@@ -13,7 +13,7 @@ _FUNCTIONS = {
 }
 _MODULES = ("far", "losses", "near", "recipes")
 
-__all__ = [*_FUNCTIONS, *_MODULES]
+__all__ = ["contrast", "far", "losses", "near", "recipes"]
 
 if TYPE_CHECKING:
     from nearfar import far, losses, near, recipes

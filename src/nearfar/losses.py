@@ -99,7 +99,9 @@ class ContrastLoss(nn.Module):
             raise ValueError(f"mini_batch_num_tokens must be at least 1, got {mini_batch_num_tokens}")
         self.model = model
         self.near, self.far = near, far
-        self.similarity, self.symmetric, self.engine = similarity, symmetric, engine
+        self.similarity: Literal["cosine", "dot"] = similarity
+        self.symmetric = symmetric
+        self.engine: EngineName | Engine = engine
         self.guide = None if guide is None else Guide(guide, model)
         self.uses_gradient_cache = cached
         self.mini_batch_num_tokens = mini_batch_num_tokens
@@ -198,9 +200,9 @@ class _CachedBatch(CachedLossMixin):
         self.mini_batch_size = UNSORTED_ROWS
         if all(order is not None for order in packed.order):
             self.mini_batch_num_tokens = loss.mini_batch_num_tokens or chunk_tokens(packed.features[0])
-        temperature = loss.temperature
-        learns = isinstance(temperature, Tensor) and torch.is_grad_enabled()
-        self.temperature = temperature.detach().requires_grad_() if learns else temperature
+        self.temperature = loss.temperature
+        if isinstance(self.temperature, Tensor) and torch.is_grad_enabled():
+            self.temperature = self.temperature.detach().requires_grad_()
 
     @property
     def model(self) -> Any:  # type: ignore[override]
@@ -208,10 +210,10 @@ class _CachedBatch(CachedLossMixin):
 
     def loss_of_batch(self) -> Tensor:
         loss = self.forward_cached(self.packed.features)
-        if isinstance(self.temperature, Tensor) and self.temperature.grad is not None:
+        live = self.loss.temperature
+        if isinstance(live, Tensor) and isinstance(self.temperature, Tensor) and self.temperature.grad is not None:
             # The cache holds gradients of vectors; that of tau is attached here, so that it too waits for the factor
             # (gradient accumulation, loss scaling) with which the trainer calls backward.
-            live = self.loss.temperature
             loss = loss + self.temperature.grad * (live - live.detach())
         return loss
 

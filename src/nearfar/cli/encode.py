@@ -31,9 +31,7 @@ def command(
     rows: Any = load_rows(file, columns=mapping, schema="sentences")
     encoder = load(model, max_length=max_length)
     with progress("encode") as update:
-        texts, dimension = encode_file(
-            encoder, rows, out, batch_size=batch_size, normalize=normalize, progress=update
-        )
+        texts, dimension = encode_file(encoder, rows, out, batch_size=batch_size, normalize=normalize, progress=update)
     if json_:
         print_json({"out": str(out), "texts": texts, "dimension": dimension})
     else:

@@ -18,7 +18,9 @@ def command(
         str | None, typer.Option(help="sts, retrieval, classify or cluster; read off the columns otherwise.")
     ] = None,
     train: Annotated[str | None, typer.Option(help="Labelled rows that classify may learn from.")] = None,
-    mteb: Annotated[list[str] | None, typer.Option(metavar="TASK", help="A public benchmark's task; repeatable.")] = None,
+    mteb: Annotated[
+        list[str] | None, typer.Option(metavar="TASK", help="A public benchmark's task; repeatable.")
+    ] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -28,12 +30,13 @@ def command(
     if data is None and not mteb:
         raise InputError("nothing to measure on", field="--data", remedy="give --data FILE, or --mteb TASK")
     mapping = parsed(columns)
+    from nearfar.data import load as load_rows
     from nearfar.evaluation import evaluate, run_mteb
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.models import load
 
     rows = None if data is None else load_for_evaluation(data, mapping)
-    learn = None if train is None else load_for_evaluation(train, mapping)
+    learn = None if train is None else load_rows(train, columns=mapping, schema="labelled")
     encoder = load(model)
     found = {}
     if rows is not None:

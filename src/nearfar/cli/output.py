@@ -14,6 +14,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+#: Columns of a table where there is no terminal to ask.
+WIDTH = 160
+
 
 def error_line(text: str) -> None:
     """One line on stderr."""
@@ -22,7 +25,7 @@ def error_line(text: str) -> None:
 
 def say(text: str) -> None:
     """One line about what is going on, on stderr."""
-    Console(stderr=True, highlight=False).print(text, markup=False)
+    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -38,7 +41,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         table.add_column(escape(column), justify="right" if numeric else "left", header_style="bold")
     for row in rows:
         table.add_row(*map(escape, row))
-    Console(highlight=False).print(table)
+    # Into a file or a pipe there is no edge to wrap at, but a table needs one.
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(table)
 
 
 def _is_number(text: str) -> bool:
@@ -82,4 +86,6 @@ class _Lines:
         if tenth > self.shown:
             self.shown = tenth
             note = "" if loss is None else f", loss {loss:.3f}"
-            print(f"{self.label}: {done:,} of {total:,}{note}, {time.monotonic() - self.started:.0f} s", file=sys.stderr)
+            print(
+                f"{self.label}: {done:,} of {total:,}{note}, {time.monotonic() - self.started:.0f} s", file=sys.stderr
+            )

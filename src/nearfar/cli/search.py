@@ -13,7 +13,9 @@ from nearfar.cli.parameters import BatchSize, Columns, Json, Model, parsed
 
 def command(
     model: Model,
-    corpus: Annotated[Path, typer.Argument(help="Rows with a column text, or BEIR's corpus.jsonl.", show_default=False)],
+    corpus: Annotated[
+        Path, typer.Argument(help="Rows with a column text, or BEIR's corpus.jsonl.", show_default=False)
+    ],
     query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
     k: Annotated[int, typer.Option("-k", help="How many documents to show.", min=1)] = 10,
     index: Annotated[Path | None, typer.Option(help="The index's folder.", show_default="CORPUS.index")] = None,

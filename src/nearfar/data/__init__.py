@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nearfar.data.files import open_text, write_jsonl
     from nearfar.data.readers import load
-    from nearfar.data.retrieval import Retrieval, load_retrieval
+    from nearfar.data.retrieval import Retrieval, load_corpus, load_retrieval
     from nearfar.data.schemas import SCHEMAS, Schema, fitting, matching, parse_columns, text_columns
 
 _HOME = {
@@ -20,6 +20,7 @@ _HOME = {
     "text_columns": "schemas",
     "load": "readers",
     "Retrieval": "retrieval",
+    "load_corpus": "retrieval",
     "load_retrieval": "retrieval",
     "open_text": "files",
     "write_jsonl": "files",
@@ -31,6 +32,7 @@ __all__ = [
     "Schema",
     "fitting",
     "load",
+    "load_corpus",
     "load_retrieval",
     "matching",
     "open_text",

@@ -71,6 +71,15 @@ def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
     return Retrieval(corpus, {query: text for query, text in queries.items() if query in relevant}, relevant)
 
 
+def load_corpus(file: str | Path) -> dict[str, str]:
+    """Read a `corpus.jsonl` in BEIR's layout: document id -> title and text.
+
+    Raises:
+        InputError: The file cannot be read, or an id stands twice.
+    """
+    return _texts(Path(file).expanduser(), with_title=True)
+
+
 def _plain(path: Path) -> str:
     return path.name.removesuffix(".gz")
 

@@ -36,6 +36,10 @@ class Schema:
         """Say whether `names` holds every required column."""
         return all(name in names for name in self.required)
 
+    def __str__(self) -> str:
+        optional = f"[, {', '.join(self.optional)}]" if self.optional else ""
+        return f"{self.name} ({', '.join(self.required)}{optional})"
+
 
 SCHEMAS: Mapping[str, Schema] = {
     schema.name: schema

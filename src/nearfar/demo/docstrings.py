@@ -1,7 +1,7 @@
 """Pairs of (what it does -> API entry), read off the docstrings of a Python's own source files.
 
-The first sentence of a docstring says what a function or class does, in the words of someone who looks for it. The entry
-is the rest: qualified name, signature, further text. Source files are parsed, never imported or run.
+The first sentence of a docstring says what a function or class does, in the words of someone who looks for it. The
+entry is the rest: qualified name, signature, further text. Source files are parsed, never imported or run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,18 @@ from pathlib import Path
 from nearfar.errors import InputError
 
 #: Parts of the standard library that are tests, generated tables, or copies of other modules.
-SKIPPED = {"test", "tests", "idlelib", "idle_test", "lib2to3", "site-packages", "dist-packages", "pydoc_data", "turtledemo", "ensurepip"}
+SKIPPED = {
+    "test",
+    "tests",
+    "idlelib",
+    "idle_test",
+    "lib2to3",
+    "site-packages",
+    "dist-packages",
+    "pydoc_data",
+    "turtledemo",
+    "ensurepip",
+}
 #: Words that a sentence needs to be worth searching for, and characters beyond which it is no sentence.
 LEAST_WORDS, MOST_CHARACTERS = 3, 300
 
@@ -47,11 +58,16 @@ def harvest(packages: Sequence[str] = ()) -> list[Entry]:
     Raises:
         InputError: a package is not installed.
     """
-    found: dict[tuple[str, str], Entry] = {}
+    found: dict[str, Entry] = {}
+    said: set[tuple[str, str]] = set()
     for root, path in _sources(packages):
         for entry in _entries(root, path):
-            # Copies (a C module's Python twin) say the same of the same thing; the first is kept.
-            found.setdefault((entry.name.rpartition(".")[2], entry.summary), entry)
+            # Copies (a C module's Python twin) say the same of the same thing; definitions for other platforms bear
+            # the same name. The first is kept.
+            content = (entry.name.rpartition(".")[2], entry.summary)
+            if entry.name not in found and content not in said:
+                found[entry.name] = entry
+                said.add(content)
     return sorted(found.values(), key=lambda entry: entry.name)
 
 

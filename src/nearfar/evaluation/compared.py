@@ -26,4 +26,3 @@ def interval(before: Result, after: Result, *, seed: int = 0, groups: Sequence[A
     if before.primary not in before.per_item:
         return None
     return paired_difference(before.per_item[before.primary], after.per_item[before.primary], seed=seed, groups=groups)
-

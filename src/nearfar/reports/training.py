@@ -136,7 +136,6 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
     page.section("Settings")
     page.table(["option", "value"], [[name, str(value)] for name, value in options.items()])
     page.section("Use it")
-    page.code(
-        f'from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer("{run.folder / "model"}")'
-    )
+    model = run.folder / "model"
+    page.code(f'from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer("{model}")')
     return page

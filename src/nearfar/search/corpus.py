@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
-def read_corpus(file: str | Path, columns: Mapping[str, str] | None = None) -> tuple[Sequence[str] | None, Sequence[str]]:
+def read_corpus(
+    file: str | Path, columns: Mapping[str, str] | None = None
+) -> tuple[Sequence[str] | None, Sequence[str]]:
     """Ids (None: row numbers) and texts of a corpus file.
 
     A `corpus.jsonl` in BEIR's layout has ids and titles; any other file needs a column `text`.

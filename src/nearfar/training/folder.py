@@ -1,10 +1,10 @@
 """The folder of one run, and what makes it safe to kill.
 
-    model/         loads with SentenceTransformer(path)
-    run.yaml       everything needed to run it again
-    metrics.json   before, after, and the difference
-    report.html    the same to look at
-    checkpoints/   to resume from; a checkpoint counts once its `complete` file is there
+model/         loads with SentenceTransformer(path)
+run.yaml       everything needed to run it again
+metrics.json   before, after, and the difference
+report.html    the same to look at
+checkpoints/   to resume from; a checkpoint counts once its `complete` file is there
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ class RunFolder:
                 "there is no run here to go on with", file=self.path, field="--resume", remedy="leave --resume out"
             )
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise InputError("is there already and is no run", file=self.path, field="--out", remedy="name a new folder")
+            raise InputError(
+                "is there already and is no run", file=self.path, field="--out", remedy="name a new folder"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_text(self.configuration, yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True))
 
@@ -90,9 +92,7 @@ class RunFolder:
         try:
             there = yaml.safe_load(self.configuration.read_text("utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(
-                "is damaged", file=self.configuration, remedy="start over in another folder"
-            ) from error
+            raise InputError("is damaged", file=self.configuration, remedy="start over in another folder") from error
         for key in _DECIDING:
             if not isinstance(there, dict) or there.get(key) != configuration.get(key):
                 was = there.get(key) if isinstance(there, dict) else there

@@ -157,6 +157,7 @@ def _trainer(
     progress: Progress | None,
 ) -> Any:
     from sentence_transformers import SentenceTransformerTrainingArguments
+    from transformers import TrainerCallback
 
     from nearfar.training.trainer import Held, MarkComplete, Report, Trainer
 
@@ -191,7 +192,9 @@ def _trainer(
         report_to=[],
         disable_tqdm=True,
     )
-    callbacks = [MarkComplete()] if progress is None else [MarkComplete(), Report(progress)]
+    callbacks: list[TrainerCallback] = [MarkComplete()]
+    if progress is not None:
+        callbacks.append(Report(progress))
     evaluator = Held(held_out, seed) if measured else None
     trainer = Trainer(encoder, arguments, plan.rows, loss=plan.loss, evaluator=evaluator, callbacks=callbacks)
     trainer.remove_callback(_printer())
@@ -255,7 +258,10 @@ def _configuration(
         "command": " ".join(sys.argv),
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("nearfar", "torch", "transformers", "sentence-transformers", "datasets")},
+            **{
+                name: version(name)
+                for name in ("nearfar", "torch", "transformers", "sentence-transformers", "datasets")
+            },
         },
     }
 

@@ -30,9 +30,9 @@ class Trainer(SentenceTransformerTrainer):
         if state:
             save_file(state, os.path.join(output_dir or str(self.args.output_dir), _LOSS_STATE))
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint)
-        path = Path(resume_from_checkpoint) / _LOSS_STATE
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        super()._load_from_checkpoint(checkpoint_path)
+        path = Path(checkpoint_path) / _LOSS_STATE
         if path.exists():
             assert isinstance(self.loss, torch.nn.Module)
             self.loss.load_state_dict(load_file(path), strict=False)
@@ -73,7 +73,9 @@ class Report(TrainerCallback):
     def __init__(self, progress: Progress) -> None:
         self.progress, self.loss, self.last = progress, None, 0.0
 
-    def on_log(self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         """Called by the trainer with new figures."""
         self.loss = (logs or {}).get("loss", self.loss)
 
