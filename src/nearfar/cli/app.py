@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import typer
 
@@ -78,7 +79,7 @@ def _failed(error: InputError | str, arguments: list[str], code: int) -> int:
 def _of_system(error: OSError) -> InputError:
     from nearfar.training.folder import unwritable
 
-    return unwritable(error, error.filename or "the output")
+    return unwritable(error, Path(str(error.filename or "the output")))
 
 
 def _quiet_libraries() -> None:
