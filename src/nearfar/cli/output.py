@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,43 @@ from rich.table import Table
 WIDTH = 160
 
 
+class Notes(logging.Handler):
+    """Warnings of our own loggers, each as a line on stderr.
+
+    They wait until a command starts its work or is done: the one line of a command that fails stands alone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.waiting: list[str] | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called by the logger."""
+        if self.waiting is None:
+            error_line(record.getMessage())
+        else:
+            self.waiting.append(record.getMessage())
+
+    def show(self) -> None:
+        """Print what waits; from now on nothing does."""
+        lines, self.waiting = self.waiting or [], None
+        for line in lines:
+            error_line(line)
+
+    @contextmanager
+    def of(self, logger: logging.Logger) -> Iterator[None]:
+        """Listen to a logger for the length of a command."""
+        self.waiting = []
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
+
+
+NOTES = Notes()
+
+
 def error_line(text: str) -> None:
     """One line on stderr."""
     print(f"nearfar: {text}", file=sys.stderr)
@@ -25,6 +63,7 @@ def error_line(text: str) -> None:
 
 def say(text: str) -> None:
     """One line about what is going on, on stderr."""
+    NOTES.show()
     Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
 
 
@@ -72,6 +111,7 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
         task = bar.add_task(label, total=None, note="")
 
         def update(done: int, total: int, loss: float | None = None) -> None:
+            NOTES.show()
             bar.update(task, completed=done, total=total, note="" if loss is None else f"loss {loss:.3f}")
 
         yield update
@@ -82,6 +122,7 @@ class _Lines:
         self.label, self.shown, self.started = label, -1, time.monotonic()
 
     def __call__(self, done: int, total: int, loss: float | None = None) -> None:
+        NOTES.show()
         tenth = 10 * done // max(total, 1)
         if tenth > self.shown:
             self.shown = tenth

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 Model = Annotated[str, typer.Argument(help="A folder, a hub id, or an alias such as minilm.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-Seed = Annotated[int, typer.Option(help="Same seed, same figures.", min=0)]
+# 32 bits: what numpy takes.
+Seed = Annotated[int, typer.Option(help="Same seed, same figures.", min=0, max=2**32 - 1)]
 BatchSize = Annotated[int, typer.Option(help="Texts in one forward pass.", min=1)]
 Columns = Annotated[
     str | None, typer.Option(help="Names of your columns: anchor=question,positive=answer.", metavar="NAME=COLUMN,...")
 ]
-Out = Annotated[Path, typer.Option(help="Where to write.", show_default=False)]
 
 
 def parsed(columns: str | None) -> dict[str, str] | None:
