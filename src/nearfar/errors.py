@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -36,3 +38,14 @@ class InputError(ValueError):
         name = "" if field is None else f"{field}: "
         then = "" if remedy is None else f"; {remedy}"
         super().__init__(" ".join(f"{where}{name}{problem}{then}".split()))
+
+
+@contextmanager
+def about(file: str | Path | None, columns: Collection[str]) -> Iterator[None]:
+    """Name the file in an InputError of code that sees its rows alone, where it speaks of them or of one column."""
+    try:
+        yield
+    except InputError as error:
+        if file is None or error.file is not None or error.field not in (None, *columns):
+            raise
+        raise InputError(error.problem, file=file, line=error.line, field=error.field, remedy=error.remedy) from error

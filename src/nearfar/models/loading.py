@@ -64,7 +64,7 @@ def load(name: str | Path, *, device: str | None = None, max_length: int | None 
             file=folder,
             remedy="pass a sentence-transformers model or a transformers encoder with its tokenizer",
         ) from error
-    _check_weights(model, folder)
+    check_weights(model, folder)
     if max_length is not None:
         _set_max_length(model, max_length)
     return model.eval()
@@ -171,7 +171,8 @@ def _parts(folder: Path) -> list[Path]:
     return [folder, *(folder / name for name in dict.fromkeys(names) if name and (folder / name).is_dir())]
 
 
-def _check_weights(model: SentenceTransformer, folder: Path) -> None:
+def check_weights(model: SentenceTransformer, folder: Path) -> None:
+    """Raise an InputError where a weight is NaN or infinite."""
     import torch
 
     for name, weights in model.state_dict().items():

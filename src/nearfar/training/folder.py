@@ -13,7 +13,8 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ class RunFolder:
         """Whether the run came to its end."""
         return self.metrics.exists()
 
-    def start(self, configuration: Mapping[str, Any], resume: bool) -> None:
-        """Claim the folder for a run, or check that the run in it is the one to go on with.
+    def check(self, configuration: Mapping[str, Any], resume: bool) -> None:
+        """Check that the folder is free for a run, or that the run in it is the one to go on with.
 
         Raises:
             InputError: the folder holds something else, or a run with another configuration.
@@ -85,6 +86,11 @@ class RunFolder:
             raise InputError(
                 "is there already and is no run", file=self.path, field="--out", remedy="name a new folder"
             )
+
+    def start(self, configuration: Mapping[str, Any]) -> None:
+        """Claim the folder for a run; one to go on with keeps what was asked for then."""
+        if self.configuration.exists():
+            return
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_text(self.configuration, yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True))
 
@@ -93,13 +99,14 @@ class RunFolder:
             there = yaml.safe_load(self.configuration.read_text("utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError("is damaged", file=self.configuration, remedy="start over in another folder") from error
+        if not isinstance(there, dict):
+            raise InputError("is damaged", file=self.configuration, remedy="start over in another folder")
         for key in _DECIDING:
-            if not isinstance(there, dict) or there.get(key) != configuration.get(key):
-                was = there.get(key) if isinstance(there, dict) else there
+            for field, was, now in _differences(key, there.get(key), configuration.get(key)):
                 raise InputError(
-                    f"the run there has {was!r}, this call {configuration.get(key)!r}",
+                    f"the run there has {was!r}, this call {now!r}",
                     file=self.configuration,
-                    field=key,
+                    field=field,
                     remedy="resume with the same arguments and data, or start in another folder",
                 )
 
@@ -136,6 +143,15 @@ class RunFolder:
 _DECIDING = ("recipe", "data", "columns", "model", "evaluation", "options", "seed")
 
 
+def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The entries in which two values differ: `options.temperature`, what it was, what it is."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        for key in {**was, **now}:
+            yield from _differences(f"{field}.{key}", was.get(key), now.get(key))
+    elif was != now:
+        yield field, was, now
+
+
 def check_writable(path: Path) -> None:
     """Find out now, and not after an hour of training, that nothing can be written.
 
@@ -147,13 +163,13 @@ def check_writable(path: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise InputError("is a file, not a folder", file=existing, field="--out", remedy="name another folder")
-    probe = existing / f".nearfar-{os.getpid()}"
     try:
-        probe.write_bytes(b"\0" * 65536)
+        # Without a name where the system has such files: nothing to see, nothing to leave behind.
+        with tempfile.TemporaryFile(dir=existing) as probe:
+            probe.write(b"\0" * 65536)
+            probe.flush()
     except OSError as error:
         raise unwritable(error, existing) from error
-    finally:
-        probe.unlink(missing_ok=True)
 
 
 def unwritable(error: OSError, path: Path) -> InputError:

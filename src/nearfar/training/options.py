@@ -46,11 +46,11 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         for name, least in _LEAST.items():
             value = getattr(self, name)
-            if not value >= least:
-                raise InputError(f"{value} is too small", field=name, remedy=f"use at least {least:g}")
+            if not least <= value < float("inf"):
+                raise InputError(f"{value} is out of range", field=name, remedy=f"use at least {least:g}")
         if not 0 < self.learning_rate < float("inf"):
             raise InputError(f"{self.learning_rate} is no learning rate", field="learning_rate", remedy="use e.g. 2e-5")
-        if not self.epochs > 0:
+        if not 0 < self.epochs < float("inf"):
             raise InputError(f"{self.epochs} is no number of passes", field="epochs", remedy="use e.g. 1")
         if not self.warmup_ratio <= 1:
             raise InputError(f"{self.warmup_ratio} is no part of a run", field="warmup_ratio", remedy="use 0 to 1")

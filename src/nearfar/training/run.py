@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar import recipes
-from nearfar.errors import InputError
+from nearfar.errors import InputError, about
 from nearfar.training.folder import RunFolder, check_writable
 from nearfar.training.options import TrainingOptions, with_settings
 
@@ -91,6 +92,7 @@ def train(
 
     chosen = recipes.get(recipe)
     settings = with_settings(chosen.options(), options)
+    _check_settings(settings, evaluation)
     folder = RunFolder(Path(out))
     check_writable(folder.path)
     rows = load_rows(data, columns=columns) if isinstance(data, (str, Path)) else data
@@ -99,7 +101,7 @@ def train(
     encoder = _encoder(model, settings)
 
     configuration = _configuration(chosen, data, columns, model, evaluation, settings, seed, rows, encoder)
-    folder.start(configuration, resume)
+    folder.check(configuration, resume)
     return _run(chosen, rows, encoder, held_out, folder, settings, configuration, progress)
 
 
@@ -117,18 +119,26 @@ def _run(
 
     from nearfar.evaluation import evaluate
     from nearfar.evaluation.compared import interval
+    from nearfar.models.loading import check_weights
 
-    seed = configuration["seed"]
+    seed, source = configuration["seed"], configuration["data"]["source"]
 
-    checkpoint = folder.last_checkpoint()
-    # Before the seed is set: an evaluation may use as many random numbers as it likes.
-    before = None if held_out is None else evaluate(encoder, held_out, seed=seed)
-    apart = _similarities(encoder, held_out, seed)
+    # Nothing is written before the recipe and the evaluation have accepted their data.
     set_seed(seed)
-    plan = recipe.prepare(encoder, rows, options)
+    with about(source, rows.column_names):
+        plan = recipe.prepare(encoder, rows, options)
+        _check_batches(plan, options)
+    with about(configuration["evaluation"], getattr(held_out, "column_names", ("corpus", "queries"))):
+        before = None if held_out is None else evaluate(encoder, held_out, seed=seed)
+    apart = _similarities(encoder, held_out, seed)
+    folder.start(configuration)
+    checkpoint = folder.last_checkpoint()
+    # Once more: an evaluation may use as many random numbers as it likes.
+    set_seed(seed)
     trainer = _trainer(encoder, plan, options, folder, held_out, seed, progress)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    trainer.go_on(checkpoint)
     encoder.eval()
+    check_weights(encoder, folder.path)
     after = None if held_out is None else evaluate(encoder, held_out, seed=seed)
 
     after_apart = _similarities(encoder, held_out, seed)
@@ -161,8 +171,6 @@ def _trainer(
 
     from nearfar.training.trainer import Held, MarkComplete, Report, Trainer
 
-    # A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it.
-    drop_last = len(plan.rows) >= options.batch_size
     per_epoch = max(1, len(plan.rows) // options.batch_size) // options.gradient_accumulation
     steps = options.max_steps or max(1, int(options.epochs * per_epoch))
     measured = options.eval_steps > 0 and held_out is not None
@@ -178,8 +186,9 @@ def _trainer(
         weight_decay=options.weight_decay,
         bf16=options.precision == "bfloat16",
         fp16=options.precision == "float16",
+        use_cpu=encoder.device.type == "cpu",
         batch_sampler=plan.batches,
-        dataloader_drop_last=drop_last,
+        dataloader_drop_last=_drop_last(plan, options),
         seed=seed,
         logging_steps=max(1, steps // LOGGED),
         eval_strategy="steps" if measured else "no",
@@ -223,6 +232,40 @@ def _check_rows(recipe: Recipe, rows: Dataset, source: Any, options: TrainingOpt
         raise InputError("holds one row, and contrast needs at least two", file=file, remedy="give more rows")
 
 
+def _check_settings(options: TrainingOptions, evaluation: Any) -> None:
+    import torch
+
+    if options.eval_steps and evaluation is None:
+        raise InputError("there is nothing to evaluate on", field="eval_steps", remedy="give --eval, or leave it out")
+    if options.precision == "float16" and not torch.cuda.is_available():
+        raise InputError("float16 needs a GPU", field="precision", remedy="use float32 or bfloat16")
+
+
+def _check_batches(plan: Plan, options: TrainingOptions) -> None:
+    """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
+    from sentence_transformers.base.sampler import GroupByLabelBatchSampler, NoDuplicatesBatchSampler
+
+    samplers = {"group_by_label": GroupByLabelBatchSampler, "no_duplicates": NoDuplicatesBatchSampler}
+    if plan.batches not in samplers:
+        return
+    by_label, size = plan.batches == "group_by_label", options.batch_size
+    if by_label and (size < 4 or size % 2):
+        problem = f"{size} texts are no pairs of at least two labels"
+        raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
+    drawn = samplers[plan.batches](plan.rows, size, _drop_last(plan, options), valid_label_columns=["label"])
+    if len(next(iter(drawn), ())) < 2:
+        raise InputError(
+            f"no batch of {size} rows can be drawn: "
+            + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
+            remedy="give more such rows, or a smaller batch_size",
+        )
+
+
+def _drop_last(plan: Plan, options: TrainingOptions) -> bool:
+    """A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it."""
+    return len(plan.rows) >= options.batch_size
+
+
 def _encoder(model: Any, options: TrainingOptions) -> SentenceTransformer:
     from nearfar.models import load
 
@@ -255,7 +298,7 @@ def _configuration(
         "evaluation": _source(evaluation),
         "options": asdict(options),
         "seed": seed,
-        "command": " ".join(sys.argv),
+        "command": shlex.join(sys.argv),
         "versions": {
             "python": platform.python_version(),
             **{
