@@ -173,6 +173,7 @@ def require_finite(vectors: Float[np.ndarray, "n d"]) -> None:
     if len(broken):
         raise InputError(
             f"the model's vectors hold NaN or infinity for {len(broken)} of {len(vectors)} texts",
+            field="model",
             remedy="its training diverged, or it overflows in half precision: load it in float32",
         )
 

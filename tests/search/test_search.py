@@ -147,7 +147,7 @@ def test_what_is_refused(tiny_model, tmp_path: Path):
         build_index(tiny_model, CORPUS, tmp_path / "index", ids=["a"])
     with pytest.raises(InputError, match="no text"):
         build_index(tiny_model, [], tmp_path / "index")
-    with pytest.raises(InputError, match=r"nowhere.txt: there is no such file"):
+    with pytest.raises(InputError, match=r"nowhere.txt: no such file"):
         open_or_build(tiny_model, tmp_path / "nowhere.txt", Reader(tmp_path / "nowhere.txt"), tmp_path / "index")
     index = build_index(tiny_model, CORPUS[:2], tmp_path / "index")
     with pytest.raises(InputError, match="query is empty"):

@@ -8,7 +8,7 @@ import typer
 
 from nearfar.cli.output import print_json, print_table, say
 from nearfar.cli.parameters import BatchSize, Columns, Json, Model, Seed, parsed
-from nearfar.errors import InputError
+from nearfar.errors import InputError, about
 
 
 def command(
@@ -29,18 +29,26 @@ def command(
     """Measure a model on your data, or on public benchmarks."""
     if data is None and not mteb:
         raise InputError("nothing to measure on", field="--data", remedy="give --data FILE, or --mteb TASK")
+    for option, value in (("--task", task), ("--train", train), ("--columns", columns)):
+        if data is None and value is not None:
+            raise InputError("says how to measure on rows, and there are none", field=option, remedy="give --data FILE")
     mapping = parsed(columns)
     from nearfar.data import load as load_rows
-    from nearfar.evaluation import evaluate, run_mteb
+    from nearfar.evaluation import check_task, evaluate, find_mteb, run_mteb
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.models import load
 
+    if task is not None:
+        check_task(task)
+    if mteb:
+        find_mteb()
     rows = None if data is None else load_for_evaluation(data, mapping)
     learn = None if train is None else load_rows(train, columns=mapping, schema="labelled")
     encoder = load(model)
     found = {}
     if rows is not None:
-        result = evaluate(encoder, rows, task, train=learn, batch_size=batch_size, seed=seed)
+        with about(data, getattr(rows, "column_names", ("corpus", "queries"))):
+            result = evaluate(encoder, rows, task, train=learn, batch_size=batch_size, seed=seed)
         found = result.as_dict()
         if not json_:
             print_table(["metric", "value"], [[k, f"{v:.4f}"] for k, v in result.metrics.items()])

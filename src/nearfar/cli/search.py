@@ -25,8 +25,10 @@ def command(
 ) -> None:
     """Search a corpus. The index is built once and kept on disk; it is renewed when model or corpus change."""
     mapping = parsed(columns)
-    from nearfar.search import open_or_build
+    from nearfar.search import check_query, open_or_build
     from nearfar.search.corpus import read_corpus
+
+    check_query(query, k)
 
     folder = index or corpus.with_name(corpus.name + ".index")
     with progress("index") as update:

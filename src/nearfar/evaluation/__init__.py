@@ -1,8 +1,8 @@
 """Measuring a model on a user's own data, by the evaluators of sentence-transformers and scikit-learn."""
 
-from nearfar.evaluation.dispatch import TASKS, detect_task, evaluate
+from nearfar.evaluation.dispatch import TASKS, check_task, detect_task, evaluate
 from nearfar.evaluation.intervals import Interval, bootstrap_mean, paired_correlation_difference, paired_difference
-from nearfar.evaluation.mteb import run_mteb
+from nearfar.evaluation.mteb import find_mteb, run_mteb
 from nearfar.evaluation.result import Result
 
 __all__ = [
@@ -10,8 +10,10 @@ __all__ = [
     "Interval",
     "Result",
     "bootstrap_mean",
+    "check_task",
     "detect_task",
     "evaluate",
+    "find_mteb",
     "paired_correlation_difference",
     "paired_difference",
     "run_mteb",

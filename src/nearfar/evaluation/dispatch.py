@@ -57,8 +57,7 @@ def evaluate(
             constant scores, a label with a single text).
     """
     task = task or detect_task(data)
-    if task not in TASKS:
-        raise InputError(f"there is no task {task!r}", field="task", remedy=f"choose one of {', '.join(TASKS)}")
+    check_task(task)
     if train is not None and task != "classify":
         raise InputError(f"the task {task!r} does not learn, so it takes no training rows", field="train")
     _check_columns(data, task)
@@ -69,6 +68,12 @@ def evaluate(
     started = time.perf_counter()
     result = _measure(model, data, task, train=train, batch_size=batch_size, seed=seed)
     return replace(result, seconds=time.perf_counter() - started)
+
+
+def check_task(task: str) -> None:
+    """Raise an InputError unless `task` is one of `TASKS`."""
+    if task not in TASKS:
+        raise InputError(f"there is no task {task!r}", field="task", remedy=f"choose one of {', '.join(TASKS)}")
 
 
 def detect_task(data: Dataset | Retrieval) -> str:

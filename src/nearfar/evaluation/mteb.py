@@ -26,14 +26,7 @@ def run_mteb(model: SentenceTransformer, tasks: Sequence[str], *, batch_size: in
     Raises:
         InputError: mteb is missing or too old, or has no task of that name.
     """
-    try:
-        mteb: Any = importlib.import_module("mteb")
-    except ModuleNotFoundError as error:
-        if error.name != "mteb":
-            raise
-        raise InputError("benchmarks need the package mteb", remedy='pip install "nearfar[mteb]"') from error
-    if not hasattr(mteb, "evaluate"):
-        raise InputError("this mteb is too old: it has no mteb.evaluate", remedy='pip install -U "nearfar[mteb]"')
+    mteb = find_mteb()
     if isinstance(tasks, str) or not tasks:
         raise InputError("no task is named", field="mteb", remedy="give a list of names, such as STSBenchmark")
     chosen = []
@@ -46,3 +39,20 @@ def run_mteb(model: SentenceTransformer, tasks: Sequence[str], *, batch_size: in
             ) from error
     found = mteb.evaluate(model, chosen, cache=None, encode_kwargs={"batch_size": batch_size}, show_progress_bar=False)
     return {result.task_name: float(result.get_score()) for result in found.task_results}
+
+
+def find_mteb() -> Any:
+    """The module mteb.
+
+    Raises:
+        InputError: It is missing or too old.
+    """
+    try:
+        mteb = importlib.import_module("mteb")
+    except ModuleNotFoundError as error:
+        if error.name != "mteb":
+            raise
+        raise InputError("benchmarks need the package mteb", remedy='pip install "nearfar[mteb]"') from error
+    if not hasattr(mteb, "evaluate"):
+        raise InputError("this mteb is too old: it has no mteb.evaluate", remedy='pip install -U "nearfar[mteb]"')
+    return mteb

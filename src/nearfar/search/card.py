@@ -80,13 +80,13 @@ def stale(card: Card, model: SentenceTransformer, corpus: str | None) -> str | N
 
 def corpus_fingerprint(corpus: str | Path | None) -> str | None:
     """The SHA-256 of a corpus file; None for none."""
+    from nearfar.data.files import check_file
     from nearfar.models.aliases import sha256
 
     if corpus is None:
         return None
     path = Path(corpus)
-    if not path.is_file():
-        raise InputError("there is no such file", file=path, remedy="check the path")
+    check_file(path)
     return sha256(path)
 
 

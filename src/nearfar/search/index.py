@@ -53,10 +53,7 @@ class SearchIndex:
         Raises:
             InputError: An empty query, or k below 1.
         """
-        if not query.strip():
-            raise InputError("the query is empty", field="query", remedy="write a few words")
-        if k < 1:
-            raise InputError(f"{k} results cannot be shown", field="k", remedy="give at least 1")
+        check_query(query, k)
         normalize = self.card.similarity == "cosine"
         vector = encode(self.model, [query], normalize=normalize, kind="query")[0]
         k = min(k, self.card.count)
@@ -73,6 +70,14 @@ class SearchIndex:
             Hit(rank, names[row].as_py(), texts[row].as_py(), score)
             for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
         ]
+
+
+def check_query(query: str, k: int) -> None:
+    """Raise an InputError for an empty query, or k below 1."""
+    if not query.strip():
+        raise InputError("the query is empty", field="query", remedy="write a few words")
+    if k < 1:
+        raise InputError(f"{k} results cannot be shown", field="k", remedy="give at least 1")
 
 
 def open_index(
