@@ -13,7 +13,7 @@ import sysconfig
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from nearfar.errors import InputError
@@ -82,13 +82,18 @@ def _sources(packages: Sequence[str]) -> Iterator[tuple[Path, Path]]:
     yield from ((library, path) for path in sorted(library.rglob("*.py")))
     for package in packages:
         try:
-            listed = files(package) or []
+            found = distribution(package)
         except PackageNotFoundError:
             raise InputError(
                 f"the package {package!r} is not installed", field="--package", remedy=f"pip install {package}"
             ) from None
-        paths = sorted(Path(str(file.locate())) for file in listed if file.suffix == ".py" and ".." not in file.parts)
-        root = Path(str(listed[0].locate())).parent.parent if listed else library
+        sources = [file for file in found.files or () if file.suffix == ".py" and ".." not in file.parts]
+        if not sources:
+            raise InputError(
+                f"the package {package!r} installed no source files", field="--package", remedy="name another package"
+            )
+        root = Path(str(found.locate_file("")))
+        paths = sorted(Path(str(found.locate_file(file))) for file in sources)
         yield from ((root, path) for path in paths)
 
 

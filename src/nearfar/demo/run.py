@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar import recipes
 from nearfar.demo.docstrings import Entry, harvest, part_of
 from nearfar.errors import InputError
-from nearfar.training.folder import check_writable
+from nearfar.training.folder import RunFolder, check_writable
+from nearfar.training.options import with_settings
 
 if TYPE_CHECKING:
     from nearfar.data import Retrieval
@@ -96,8 +98,12 @@ def demo(
     from nearfar.training.run import train
 
     started = time.monotonic()
+    options = {**OPTIONS, **options}
+    settings = with_settings(recipes.get("infonce").options(), options)
     folder = Path(out)
+    _check_folder(folder, resume)
     check_writable(folder)
+    encoder = load(model, max_length=settings.max_length or None)
     say("reading docstrings of the standard library" + "".join(f", {package}" for package in packages))
     entries = harvest(packages)
     parts = _parts(entries, seed)
@@ -105,12 +111,11 @@ def demo(
         f"{len(entries):,} documented entries: {len(parts['train']):,} to train on, {len(parts['validation']):,} to "
         f"validate and {len(parts['test']):,} to test, split by whole modules"
     )
-    files = _write(parts, folder / "data")
     corpus = {entry.name: entry.text for entry in entries}
     validation, test = (_questions(parts[part], corpus) for part in ("validation", "test"))
 
+    files = _write(parts, folder / "data")
     say("measuring the model as it came on the test modules")
-    encoder = load(model, max_length={**OPTIONS, **options}["max_length"])
     before = evaluate(encoder, test)
     say(f"nDCG@10 {before.score:.3f} over {before.n:,} questions and {len(corpus):,} entries; training")
     run = train(
@@ -120,9 +125,10 @@ def demo(
         evaluation=validation,
         out=folder / "run",
         seed=seed,
-        resume=resume,
+        # The demo may have been interrupted before the run began.
+        resume=resume and RunFolder(folder / "run").configuration.exists(),
         progress=progress,
-        **{**OPTIONS, **options},
+        **options,
     )
     say("measuring the trained model")
     after = evaluate(run.model, test)
@@ -136,6 +142,17 @@ def demo(
     found = Demo(folder, len(entries), run, before, after, change, answers, time.monotonic() - started)
     _page(found, parts, encoder, seed).write(folder / "report.html")
     return found
+
+
+def _check_folder(folder: Path, resume: bool) -> None:
+    """Nothing of somebody else's is written over."""
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there and not resume:
+        remedy = "pass --resume to go on with a demo in it, or name a new folder"
+        raise InputError("is there already", file=folder, field="--out", remedy=remedy)
+    if foreign := sorted(there - {"data", "run", "index", "report.html"}):
+        problem = f"holds {foreign[0]!r}, which no demo wrote"
+        raise InputError(problem, file=folder, field="--out", remedy="name a new folder")
 
 
 def _parts(entries: Sequence[Entry], seed: int) -> dict[str, list[Entry]]:
@@ -157,7 +174,8 @@ def _write(parts: dict[str, list[Entry]], folder: Path) -> dict[str, Path]:
     files = {part: folder / f"{part}.jsonl" for part in parts}
     for part, entries in parts.items():
         write_jsonl(({"anchor": entry.summary, "positive": entry.text} for entry in entries), files[part])
-    write_jsonl(({"text": entry.text} for part in parts.values() for entry in part), folder / "corpus.jsonl")
+    everything = ({"_id": entry.name, "text": entry.text} for part in parts.values() for entry in part)
+    write_jsonl(everything, folder / "corpus.jsonl")
     return files
 
 
