@@ -184,7 +184,7 @@ class ContrastLoss(nn.Module):
     def get_config_dict(self) -> dict[str, Any]:
         """What the model card says of this loss."""
         return {
-            "temperature": float(self.temperature),
+            "temperature": float(torch.as_tensor(self.temperature).detach()),
             "similarity": self.similarity,
             "symmetric": self.symmetric,
             "cached": self.uses_gradient_cache,

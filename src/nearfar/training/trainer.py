@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformerTrainer
 from sentence_transformers.base.evaluation import BaseEvaluator
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 
 from nearfar.training.folder import COMPLETE
 
@@ -23,6 +24,16 @@ _LOSS_STATE = "loss.safetensors"
 
 class Trainer(SentenceTransformerTrainer):
     """Adds the loss's own parameters (a learned temperature) to the checkpoints."""
+
+    def go_on(self, checkpoint: Path | None) -> None:
+        """Train, from a checkpoint if there is one. From one at the last step nothing is left but to load it."""
+        if checkpoint is not None:
+            state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+            if state.global_step >= state.max_steps:
+                self.state = state
+                self._load_from_checkpoint(str(checkpoint))
+                return
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
