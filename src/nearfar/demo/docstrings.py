@@ -81,20 +81,29 @@ def _sources(packages: Sequence[str]) -> Iterator[tuple[Path, Path]]:
     library = Path(sysconfig.get_path("stdlib"))
     yield from ((library, path) for path in sorted(library.rglob("*.py")))
     for package in packages:
-        try:
-            found = distribution(package)
-        except PackageNotFoundError:
-            raise InputError(
-                f"the package {package!r} is not installed", field="--package", remedy=f"pip install {package}"
-            ) from None
-        sources = [file for file in found.files or () if file.suffix == ".py" and ".." not in file.parts]
-        if not sources:
-            raise InputError(
-                f"the package {package!r} installed no source files", field="--package", remedy="name another package"
-            )
-        root = Path(str(found.locate_file("")))
-        paths = sorted(Path(str(found.locate_file(file))) for file in sources)
-        yield from ((root, path) for path in paths)
+        yield from package_sources(package)
+
+
+def package_sources(package: str) -> list[tuple[Path, Path]]:
+    """The source files of an installed package, each with the folder that its module names count from.
+
+    Raises:
+        InputError: It is not installed, or only as a pointer to a folder elsewhere.
+    """
+    try:
+        found = distribution(package)
+    except (PackageNotFoundError, ValueError):
+        raise InputError(
+            f"the package {package!r} is not installed", field="--package", remedy=f"pip install {package}"
+        ) from None
+    # Scripts lie outside, at `../../bin`.
+    sources = [file for file in found.files or () if file.suffix == ".py" and ".." not in file.parts]
+    if not sources:
+        raise InputError(
+            f"the package {package!r} installed no source files", field="--package", remedy="name another package"
+        )
+    root = Path(str(found.locate_file("")))
+    return sorted((root, Path(str(found.locate_file(file)))) for file in sources)
 
 
 def _entries(root: Path, path: Path) -> Iterator[Entry]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar import recipes
-from nearfar.demo.docstrings import Entry, harvest, part_of
+from nearfar.demo.docstrings import Entry, harvest, package_sources, part_of
 from nearfar.errors import InputError
 from nearfar.training.folder import RunFolder, check_writable
 from nearfar.training.options import with_settings
@@ -103,6 +103,8 @@ def demo(
     folder = Path(out)
     _check_folder(folder, resume)
     check_writable(folder)
+    for package in packages:
+        package_sources(package)
     encoder = load(model, max_length=settings.max_length or None)
     say("reading docstrings of the standard library" + "".join(f", {package}" for package in packages))
     entries = harvest(packages)

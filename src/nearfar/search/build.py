@@ -12,6 +12,7 @@ from nearfar.encoding import Progress, encode_windows
 from nearfar.errors import InputError
 from nearfar.search.card import CARD, Card, corpus_fingerprint, named, read_card, stale, write_card
 from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
+from nearfar.training.folder import check_writable
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -172,6 +173,7 @@ def _check_target(folder: Path) -> None:
         raise InputError("this is a file, and an index is a folder", file=folder, remedy="choose another name")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
         raise InputError("this folder holds something else", file=folder, remedy="choose an empty or new folder")
+    check_writable(folder.absolute().parent, field="--index")
 
 
 def _replace_folder(new: Path, folder: Path) -> None:

@@ -15,6 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any
         yield field, was, now
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, field: str = "--out") -> None:
     """Find out now, and not after an hour of training, that nothing can be written.
 
     Raises:
@@ -162,18 +163,33 @@ def check_writable(path: Path) -> None:
     while not existing.exists():
         existing = existing.parent
     if not existing.is_dir():
-        raise InputError("is a file, not a folder", file=existing, field="--out", remedy="name another folder")
+        raise InputError("is a file, not a folder", file=existing, field=field, remedy="name another folder")
     try:
         # Without a name where the system has such files: nothing to see, nothing to leave behind.
         with tempfile.TemporaryFile(dir=existing) as probe:
             probe.write(b"\0" * 65536)
             probe.flush()
     except OSError as error:
-        raise unwritable(error, existing) from error
+        raise _unwritable(error, existing, field) from error
 
 
-def unwritable(error: OSError, path: Path) -> InputError:
-    """The one line for a failed write."""
+@contextmanager
+def full_disk_noticed(path: Path) -> Iterator[None]:
+    """Say that the disk is full where that is why the block failed: torch's own error does not tell.
+
+    Raises:
+        InputError: nothing more can be written to `path`.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception:
+        check_writable(path)
+        raise
+
+
+def _unwritable(error: OSError, path: Path, field: str) -> InputError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     remedy = "free some space or name a folder on another disk" if full else "name a folder that you may write to"
-    return InputError(f"cannot be written: {error.strerror or error}", file=path, field="--out", remedy=remedy)
+    return InputError(f"cannot be written: {error.strerror or error}", file=path, field=field, remedy=remedy)

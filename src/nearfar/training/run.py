@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar import recipes
 from nearfar.errors import InputError, about
-from nearfar.training.folder import RunFolder, check_writable
+from nearfar.training.folder import RunFolder, check_writable, full_disk_noticed
 from nearfar.training.options import TrainingOptions, with_settings
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def train(
 
     configuration = _configuration(chosen, data, columns, model, evaluation, settings, seed, rows, encoder)
     folder.check(configuration, resume)
-    return _run(chosen, rows, encoder, held_out, folder, settings, configuration, progress)
+    with full_disk_noticed(folder.path):
+        return _run(chosen, rows, encoder, held_out, folder, settings, configuration, progress)
 
 
 def _run(
