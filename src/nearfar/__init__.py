@@ -10,14 +10,20 @@ __version__ = "0.1.0"
 # Where each public name lives. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
 _FUNCTIONS = {
     "contrast": "nearfar.kernel",
+    "evaluate": "nearfar.evaluation",
+    "load": "nearfar.models",
+    "train": "nearfar.training",
 }
 _MODULES = ("far", "losses", "near", "recipes")
 
-__all__ = ["contrast", "far", "losses", "near", "recipes"]
+__all__ = ["contrast", "evaluate", "far", "load", "losses", "near", "recipes", "train"]
 
 if TYPE_CHECKING:
     from nearfar import far, losses, near, recipes
+    from nearfar.evaluation import evaluate
     from nearfar.kernel import contrast
+    from nearfar.models import load
+    from nearfar.training import train
 
 
 def __getattr__(name: str) -> Any:

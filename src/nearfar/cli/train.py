@@ -9,6 +9,7 @@ import typer
 
 from nearfar.cli.output import print_json, progress, say
 from nearfar.cli.parameters import Columns, Json, Seed, parsed
+from nearfar.errors import InputError
 
 
 def command(
@@ -23,6 +24,10 @@ def command(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe; repeatable.")
     ] = None,
     columns: Columns = None,
+    eval_columns: Annotated[
+        str | None,
+        typer.Option(help="The same for --eval; as --columns when left out.", metavar="NAME=COLUMN,..."),
+    ] = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     json_: Json = False,
@@ -32,8 +37,10 @@ def command(
     from nearfar.training.options import parse_settings, with_settings
 
     # What can be known to be wrong is said before anything heavy is loaded.
-    settings, mapping = parse_settings(set_ or []), parsed(columns)
+    settings, mapping, eval_mapping = parse_settings(set_ or []), parsed(columns), parsed(eval_columns)
     with_settings(recipes.get(recipe).options(), settings)
+    if eval_mapping and eval_ is None:
+        raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")
     folder = out or Path("runs", recipe)
 
     from nearfar.reports.training import verdict
@@ -49,6 +56,7 @@ def command(
             seed=seed,
             resume=resume,
             columns=mapping,
+            evaluation_columns=eval_mapping,
             progress=update,
             **settings,
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nearfar.data.files import open_text, write_jsonl
     from nearfar.data.readers import load
-    from nearfar.data.retrieval import Retrieval, load_corpus, load_retrieval
+    from nearfar.data.retrieval import Retrieval, load_corpus, load_retrieval, write_retrieval
     from nearfar.data.schemas import SCHEMAS, Schema, fitting, matching, parse_columns, text_columns
 
 _HOME = {
@@ -24,6 +24,7 @@ _HOME = {
     "load_retrieval": "retrieval",
     "open_text": "files",
     "write_jsonl": "files",
+    "write_retrieval": "retrieval",
 }
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "parse_columns",
     "text_columns",
     "write_jsonl",
+    "write_retrieval",
 ]
 
 

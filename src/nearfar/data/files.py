@@ -97,6 +97,17 @@ def list_folder(folder: Path) -> list[Path]:
         raise _unreadable(folder, error) from None
 
 
+def write_text(text: str, path: str | Path) -> None:
+    """Write a text as UTF-8, all of it or nothing."""
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_text(text, "utf-8")
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def write_jsonl(rows: Iterable[Mapping[str, object]], path: str | Path) -> int:
     """Write one JSON object a line, UTF-8, through gzip where the name ends in `.gz`; all of it or nothing.
 

@@ -11,7 +11,7 @@ from typing import Any
 from nearfar.data._delimited import tsv_cells
 from nearfar.data._hints import close_name
 from nearfar.data._json import kind_of, objects
-from nearfar.data.files import check_file, list_folder
+from nearfar.data.files import check_file, list_folder, write_jsonl, write_text
 from nearfar.errors import InputError
 
 
@@ -78,6 +78,17 @@ def load_corpus(file: str | Path) -> dict[str, str]:
         InputError: The file cannot be read, or an id stands twice.
     """
     return _texts(Path(file).expanduser(), with_title=True)
+
+
+def write_retrieval(found: Retrieval, folder: str | Path, split: str = "test") -> None:
+    """Write a folder in BEIR's layout that `load_retrieval` reads back; each file is written whole or not at all."""
+    folder = Path(folder)
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    for name, texts in (("corpus.jsonl", found.corpus), ("queries.jsonl", found.queries)):
+        write_jsonl(({"_id": id_, "text": text} for id_, text in texts.items()), folder / name)
+    lines = ["query-id\tcorpus-id\tscore"]
+    lines += [f"{query}\t{document}\t{grade}" for query, of in found.relevant.items() for document, grade in of.items()]
+    write_text("\n".join(lines) + "\n", folder / "qrels" / f"{split}.tsv")
 
 
 def _plain(path: Path) -> str:

@@ -67,7 +67,7 @@ def add_outcome(page: Page, before: Result, after: Result, change: Interval | No
             title="Held-out quality before and after training",
             x_label="higher is better",
             caption="Whiskers are 95% bootstrap intervals of each figure by itself; the verdict's interval is of the "
-            "paired difference and is narrower.",
+            "paired difference.",
         )
     )
     for note in dict.fromkeys((*before.notes, *after.notes)):

@@ -1,1 +1,5 @@
 """One training run: options, Hugging Face's trainer, checkpoints that survive a kill, the run folder."""
+
+from nearfar.training.run import Run, train
+
+__all__ = ["Run", "train"]

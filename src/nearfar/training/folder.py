@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from nearfar.data.files import write_text
 from nearfar.errors import InputError
 
 COMPLETE = "complete"
@@ -93,7 +94,7 @@ class RunFolder:
         if self.configuration.exists():
             return
         self.path.mkdir(parents=True, exist_ok=True)
-        self.write_text(self.configuration, yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True))
+        write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
     def _check_same(self, configuration: Mapping[str, Any]) -> None:
         try:
@@ -123,13 +124,7 @@ class RunFolder:
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON that appears as a whole or not at all."""
-        self.write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-    def write_text(self, path: Path, text: str) -> None:
-        """Write a text that appears as a whole or not at all."""
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, "utf-8")
-        os.replace(part, path)
+        write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
 
     def replace_model(self, save: Any) -> None:
         """Call `save(folder)` on a temporary folder and put it in the place of `model/`."""
@@ -141,7 +136,7 @@ class RunFolder:
 
 
 # What must be equal for a resumed run to end where the uninterrupted one would have ended.
-_DECIDING = ("recipe", "data", "columns", "model", "evaluation", "options", "seed")
+_DECIDING = ("recipe", "data", "columns", "model", "evaluation", "evaluation_columns", "options", "seed")
 
 
 def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nearfar import recipes
 from nearfar.errors import InputError, about
 from nearfar.training.folder import RunFolder, check_writable, full_disk_noticed
+from nearfar.training.loop import check_batches, train_plan
 from nearfar.training.options import TrainingOptions, with_settings
 
 if TYPE_CHECKING:
@@ -23,13 +24,8 @@ if TYPE_CHECKING:
     from nearfar.data import Retrieval
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
-    from nearfar.recipes import Plan, Recipe
+    from nearfar.recipes import Recipe
     from nearfar.training.trainer import Progress
-
-#: Losses logged over a run, for the curve.
-LOGGED = 100
-#: Checkpoints over a run, where `save_steps` does not say.
-SAVED = 10
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
     columns: Mapping[str, str] | None = None,
+    evaluation_columns: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -81,6 +78,7 @@ def train(
         seed: Decides order, dropout and new parameters: the same seed gives the same figures.
         resume: Go on with the run in `out` after its last checkpoint. The result is that of a run never interrupted.
         columns: Canonical column name -> name in the file.
+        evaluation_columns: The same for the evaluation rows; as `columns` when None.
         progress: Called with step, steps in all, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 
@@ -97,10 +95,11 @@ def train(
     check_writable(folder.path)
     rows = load_rows(data, columns=columns) if isinstance(data, (str, Path)) else data
     _check_rows(chosen, rows, data, settings)
-    held_out = load_for_evaluation(evaluation) if isinstance(evaluation, (str, Path)) else evaluation
+    mapped = columns if evaluation_columns is None else evaluation_columns
+    held_out = load_for_evaluation(evaluation, mapped) if isinstance(evaluation, (str, Path)) else evaluation
     encoder = _encoder(model, settings)
 
-    configuration = _configuration(chosen, data, columns, model, evaluation, settings, seed, rows, encoder)
+    configuration = _configuration(chosen, data, columns, model, evaluation, mapped, settings, seed, rows, encoder)
     folder.check(configuration, resume)
     with full_disk_noticed(folder.path):
         return _run(chosen, rows, encoder, held_out, folder, settings, configuration, progress)
@@ -128,17 +127,21 @@ def _run(
     set_seed(seed)
     with about(source, rows.column_names):
         plan = recipe.prepare(encoder, rows, options)
-        _check_batches(plan, options)
+        check_batches(plan, options)
     with about(configuration["evaluation"], getattr(held_out, "column_names", ("corpus", "queries"))):
         before = None if held_out is None else evaluate(encoder, held_out, seed=seed)
     apart = _similarities(encoder, held_out, seed)
     folder.start(configuration)
-    checkpoint = folder.last_checkpoint()
-    # Once more: an evaluation may use as many random numbers as it likes.
-    set_seed(seed)
-    trainer = _trainer(encoder, plan, options, folder, held_out, seed, progress)
-    trainer.go_on(checkpoint)
-    encoder.eval()
+    trainer = train_plan(
+        encoder,
+        plan,
+        options,
+        folder.checkpoints,
+        seed,
+        last=folder.last_checkpoint(),
+        held_out=held_out,
+        progress=progress,
+    )
     check_weights(encoder, folder.path)
     after = None if held_out is None else evaluate(encoder, held_out, seed=seed)
 
@@ -156,65 +159,6 @@ def _run(
         training_page(run, configuration).write(folder.report)
         folder.write_json(folder.metrics, metrics)
     return run
-
-
-def _trainer(
-    encoder: SentenceTransformer,
-    plan: Plan,
-    options: TrainingOptions,
-    folder: RunFolder,
-    held_out: Dataset | Retrieval | None,
-    seed: int,
-    progress: Progress | None,
-) -> Any:
-    from sentence_transformers import SentenceTransformerTrainingArguments
-    from transformers import TrainerCallback
-
-    from nearfar.training.trainer import Held, MarkComplete, Report, Trainer
-
-    per_epoch = max(1, len(plan.rows) // options.batch_size) // options.gradient_accumulation
-    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
-    measured = options.eval_steps > 0 and held_out is not None
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder.checkpoints),
-        num_train_epochs=options.epochs,
-        max_steps=options.max_steps or -1,
-        per_device_train_batch_size=options.batch_size,
-        gradient_accumulation_steps=options.gradient_accumulation,
-        learning_rate=options.learning_rate,
-        # A number below 1 is a part of all steps.
-        warmup_steps=options.warmup_ratio if options.warmup_ratio < 1 else steps,
-        weight_decay=options.weight_decay,
-        bf16=options.precision == "bfloat16",
-        fp16=options.precision == "float16",
-        use_cpu=encoder.device.type == "cpu",
-        batch_sampler=plan.batches,
-        dataloader_drop_last=_drop_last(plan, options),
-        seed=seed,
-        logging_steps=max(1, steps // LOGGED),
-        eval_strategy="steps" if measured else "no",
-        eval_steps=options.eval_steps or None,
-        save_strategy="steps",
-        save_steps=options.save_steps or max(1, steps // SAVED),
-        # The newest may be half-written when the machine dies, so the one before it stays.
-        save_total_limit=2,
-        dataloader_pin_memory=encoder.device.type == "cuda",
-        report_to=[],
-        disable_tqdm=True,
-    )
-    callbacks: list[TrainerCallback] = [MarkComplete()]
-    if progress is not None:
-        callbacks.append(Report(progress))
-    evaluator = Held(held_out, seed) if measured else None
-    trainer = Trainer(encoder, arguments, plan.rows, loss=plan.loss, evaluator=evaluator, callbacks=callbacks)
-    trainer.remove_callback(_printer())
-    return trainer
-
-
-def _printer() -> Any:
-    from transformers import PrinterCallback
-
-    return PrinterCallback
 
 
 def _check_rows(recipe: Recipe, rows: Dataset, source: Any, options: TrainingOptions) -> None:
@@ -242,31 +186,6 @@ def _check_settings(options: TrainingOptions, evaluation: Any) -> None:
         raise InputError("float16 needs a GPU", field="precision", remedy="use float32 or bfloat16")
 
 
-def _check_batches(plan: Plan, options: TrainingOptions) -> None:
-    """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
-    from sentence_transformers.base.sampler import GroupByLabelBatchSampler, NoDuplicatesBatchSampler
-
-    samplers = {"group_by_label": GroupByLabelBatchSampler, "no_duplicates": NoDuplicatesBatchSampler}
-    if plan.batches not in samplers:
-        return
-    by_label, size = plan.batches == "group_by_label", options.batch_size
-    if by_label and (size < 4 or size % 2):
-        problem = f"{size} texts are no pairs of at least two labels"
-        raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
-    drawn = samplers[plan.batches](plan.rows, size, _drop_last(plan, options), valid_label_columns=["label"])
-    if len(next(iter(drawn), ())) < 2:
-        raise InputError(
-            f"no batch of {size} rows can be drawn: "
-            + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
-            remedy="give more such rows, or a smaller batch_size",
-        )
-
-
-def _drop_last(plan: Plan, options: TrainingOptions) -> bool:
-    """A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it."""
-    return len(plan.rows) >= options.batch_size
-
-
 def _encoder(model: Any, options: TrainingOptions) -> SentenceTransformer:
     from nearfar.models import load
 
@@ -283,6 +202,7 @@ def _configuration(
     columns: Mapping[str, str] | None,
     model: Any,
     evaluation: Any,
+    evaluation_columns: Mapping[str, str] | None,
     options: TrainingOptions,
     seed: int,
     rows: Dataset,
@@ -297,6 +217,7 @@ def _configuration(
         "columns": None if columns is None else dict(columns),
         "model": {"name": _source(model), "weights": of_model(encoder)},
         "evaluation": _source(evaluation),
+        "evaluation_columns": None if evaluation_columns is None else dict(evaluation_columns),
         "options": asdict(options),
         "seed": seed,
         "command": shlex.join(sys.argv),

@@ -1,0 +1,117 @@
+"""What every claim shares: run each arm over seeds, compare in pairs, write one result file.
+
+A claim is a paper's statement against the paper's own baseline: same data, backbone and budget, five seeds or more. An
+arm is a function from a seed to the figure of its metric. Figures are saved after each, so that an interrupted claim
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+Arm = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement to put to the test.
+
+    Args:
+        recipe: The recipe's name; the result is `results/<recipe>.json`.
+        claim: The statement, in one sentence.
+        data, backbone, budget, metric: What it was tested on and with, in words.
+        ours: Name of the arm that the paper says is better.
+        baseline: Name of the arm that it is compared with.
+        arms: Each arm's function; further ones (the untrained model, controls) are reported beside the two.
+        caveat: What a reader must know.
+    """
+
+    recipe: str
+    claim: str
+    data: str
+    backbone: str
+    budget: str
+    metric: str
+    ours: str
+    baseline: str
+    arms: Mapping[str, Arm]
+    caveat: str = ""
+
+
+def paired_interval(differences: list[float], level: float = 0.95) -> tuple[float, float, float]:
+    """Mean of the differences over seeds, and Student's interval."""
+    x = np.asarray(differences)
+    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    return float(x.mean()), float(x.mean() - half), float(x.mean() + half)
+
+
+def verdict(low: float, mean: float, high: float) -> str:
+    """`reproduced` (the interval lies above zero), `same direction` (it holds zero), `not reproduced`."""
+    if low > 0:
+        return "reproduced"
+    return "same direction" if mean > 0 and high > 0 else "not reproduced"
+
+
+def run(claim: Claim) -> None:
+    """Run all arms over all seeds and write the result."""
+    parser = argparse.ArgumentParser(description=claim.claim)
+    parser.add_argument("--seeds", type=int, default=5)
+    seeds = parser.parse_args().seeds
+    if seeds < 2:
+        sys.exit("an interval needs at least two seeds")
+
+    path = RESULTS / f"{claim.recipe}.json"
+    part = path.with_name(f".{claim.recipe}.part.json")
+    figures: dict[str, dict[str, float]] = json.loads(part.read_text()) if part.exists() else {}
+    for seed in range(seeds):
+        for name, arm in claim.arms.items():
+            if str(seed) not in figures.setdefault(name, {}):
+                figures[name][str(seed)] = float(arm(seed))
+                _write(part, figures)
+            print(f"seed {seed}  {claim.metric} {figures[name][str(seed)]:.4f}  {name}", flush=True)
+
+    differences = [figures[claim.ours][str(s)] - figures[claim.baseline][str(s)] for s in range(seeds)]
+    mean, low, high = paired_interval(differences)
+    result: dict[str, Any] = {
+        "recipe": claim.recipe,
+        "claim": claim.claim,
+        "data": claim.data,
+        "backbone": claim.backbone,
+        "budget": claim.budget,
+        "metric": claim.metric,
+        "compared": [claim.ours, claim.baseline],
+        "figures": figures,
+        "difference": mean,
+        "interval_95": [low, high],
+        "verdict": verdict(low, mean, high),
+        "caveat": claim.caveat,
+        "command": f"python benchmarks/claims/{claim.recipe}.py --seeds {seeds}",
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("nearfar", "torch", "transformers", "sentence-transformers")},
+        },
+    }
+    _write(path, result)
+    part.unlink()
+    print(f"{result['verdict']}: {claim.ours} minus {claim.baseline} {mean:+.4f} [{low:+.4f}, {high:+.4f}]")
+
+
+def _write(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(value, indent=1) + "\n")
+    os.replace(draft, path)

@@ -1,0 +1,78 @@
+"""Write what follows from the result files: docs/evidence.md, and the verdicts that `nearfar recipes` shows.
+
+    python benchmarks/collect.py [--check]
+
+With --check nothing is written; the exit code is 1 if something would change.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+EVIDENCE = ROOT / "docs" / "evidence.md"
+VERDICTS = ROOT / "src" / "nearfar" / "recipes" / "verdicts.json"
+
+
+def claims() -> list[dict[str, Any]]:
+    """The result of every claim, by recipe."""
+    found = (json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json")))
+    return [result for result in found if "verdict" in result]
+
+
+def line(result: dict[str, Any]) -> str:
+    """Verdict, difference and interval."""
+    low, high = result["interval_95"]
+    ours, baseline = result["compared"]
+    return (
+        f"{result['verdict']}: {ours} minus {baseline} {result['difference']:+.3f} [{low:+.3f}, {high:+.3f}] "
+        f"{result['metric']}"
+    )
+
+
+def evidence(results: list[dict[str, Any]]) -> str:
+    """The page."""
+    parts = [
+        "# Evidence",
+        "Each recipe's claim against the paper's own baseline: same data, backbone and budget, paired over seeds. "
+        "*Reproduced*: the 95% interval of the difference lies above zero. *Same direction*: it holds zero. This page is "
+        "written by `benchmarks/collect.py` from `benchmarks/results/`.",
+    ]
+    for result in results:
+        rows = [
+            f"| {name} | {sum(of.values()) / len(of):.4f} | {', '.join(f'{of[s]:.4f}' for s in sorted(of, key=int))} |"
+            for name, of in result["figures"].items()
+        ]
+        parts += [
+            f"## {result['recipe']}",
+            f"{result['claim']}",
+            f"**{line(result)}**",
+            "\n".join([f"| arm | mean {result['metric']} | each seed |", "| --- | --- | --- |", *rows]),
+            "\n".join(f"- {key}: {result[key]}" for key in ("data", "backbone", "budget")),
+            *([f"Caveat: {result['caveat']}"] if result["caveat"] else []),
+            f"`{result['command']}`",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    results = claims()
+    wanted = {
+        EVIDENCE: evidence(results),
+        VERDICTS: json.dumps({result["recipe"]: line(result) for result in results}, indent=1) + "\n",
+    }
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in stale:
+        print(f"{'stale' if '--check' in sys.argv else 'written'}: {path.relative_to(ROOT)}")
+        if "--check" not in sys.argv:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(wanted[path], "utf-8")
+    sys.exit(1 if stale and "--check" in sys.argv else 0)
+
+
+if __name__ == "__main__":
+    main()

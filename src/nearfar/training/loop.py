@@ -1,0 +1,120 @@
+"""From a recipe's plan to a trained model, by Hugging Face's trainer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearfar.errors import InputError
+from nearfar.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.data import Retrieval
+    from nearfar.recipes import Plan
+    from nearfar.training.trainer import Progress, Trainer
+
+#: Losses logged over a run, for the curve.
+LOGGED = 50
+#: Checkpoints over a run, where `save_steps` does not say.
+SAVED = 10
+
+
+def train_plan(
+    encoder: SentenceTransformer,
+    plan: Plan,
+    options: TrainingOptions,
+    checkpoints: str | Path,
+    seed: int,
+    *,
+    last: Path | None = None,
+    held_out: Dataset | Retrieval | None = None,
+    progress: Progress | None = None,
+) -> Trainer:
+    """Train `encoder` in place.
+
+    Args:
+        encoder: The model that the plan was made for.
+        plan: What a recipe's `prepare` returned.
+        options: How long, how large, how fast.
+        checkpoints: The folder for checkpoints.
+        seed: Decides order, dropout and new parameters.
+        last: The checkpoint to go on from.
+        held_out: What to measure on every `eval_steps`.
+        progress: Called with step, steps in all, latest loss.
+
+    Returns:
+        The trainer, whose `state` holds the steps and the log.
+    """
+    from sentence_transformers import SentenceTransformerTrainingArguments
+    from transformers import PrinterCallback, TrainerCallback, set_seed
+
+    from nearfar.training.trainer import Held, MarkComplete, Report, Trainer
+
+    per_epoch = max(1, len(plan.rows) // options.batch_size) // options.gradient_accumulation
+    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
+    measured = options.eval_steps > 0 and held_out is not None
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=options.epochs,
+        max_steps=options.max_steps or -1,
+        per_device_train_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.gradient_accumulation,
+        learning_rate=options.learning_rate,
+        # A number below 1 is a part of all steps.
+        warmup_steps=options.warmup_ratio if options.warmup_ratio < 1 else steps,
+        weight_decay=options.weight_decay,
+        bf16=options.precision == "bfloat16",
+        fp16=options.precision == "float16",
+        use_cpu=encoder.device.type == "cpu",
+        batch_sampler=plan.batches,
+        dataloader_drop_last=_drop_last(plan, options),
+        seed=seed,
+        logging_steps=max(1, steps // LOGGED),
+        eval_strategy="steps" if measured else "no",
+        eval_steps=options.eval_steps or None,
+        save_strategy="steps",
+        save_steps=options.save_steps or max(1, steps // SAVED),
+        # The newest may be half-written when the machine dies, so the one before it stays.
+        save_total_limit=2,
+        dataloader_pin_memory=encoder.device.type == "cuda",
+        report_to=[],
+        disable_tqdm=True,
+    )
+    callbacks: list[TrainerCallback] = [MarkComplete()]
+    if progress is not None:
+        callbacks.append(Report(progress))
+    evaluator = Held(held_out, seed) if measured else None
+    trainer = Trainer(encoder, arguments, plan.rows, loss=plan.loss, evaluator=evaluator, callbacks=callbacks)
+    trainer.remove_callback(PrinterCallback)
+    set_seed(seed)
+    trainer.go_on(last)
+    encoder.eval()
+    return trainer
+
+
+def check_batches(plan: Plan, options: TrainingOptions) -> None:
+    """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
+    from sentence_transformers.base.sampler import GroupByLabelBatchSampler, NoDuplicatesBatchSampler
+
+    samplers = {"group_by_label": GroupByLabelBatchSampler, "no_duplicates": NoDuplicatesBatchSampler}
+    if plan.batches not in samplers:
+        return
+    by_label, size = plan.batches == "group_by_label", options.batch_size
+    if by_label and (size < 4 or size % 2):
+        problem = f"{size} texts are no pairs of at least two labels"
+        raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
+    drawn = samplers[plan.batches](plan.rows, size, _drop_last(plan, options), valid_label_columns=["label"])
+    if len(next(iter(drawn), ())) < 2:
+        raise InputError(
+            f"no batch of {size} rows can be drawn: "
+            + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
+            remedy="give more such rows, or a smaller batch_size",
+        )
+
+
+def _drop_last(plan: Plan, options: TrainingOptions) -> bool:
+    """A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it."""
+    return len(plan.rows) >= options.batch_size
