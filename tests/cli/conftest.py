@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +52,17 @@ def write_tables(folder: Path) -> None:
     (folder / "beir" / "corpus.jsonl").write_text(jsonl({"_id": noun, "text": f"the {noun}"} for noun in NOUNS))
     (folder / "beir" / "queries.jsonl").write_text(jsonl({"_id": f"q{noun}", "text": noun} for noun in NOUNS))
     (folder / "beir" / "qrels" / "test.tsv").write_text("".join(f"q{noun}\t{noun}\t1\n" for noun in NOUNS))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tensors as tiny as these are done before a second thread wakes up."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
