@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.errors import InputError
+from nearfar.writing import check_writable, draft_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,7 +96,7 @@ def encode_file(
     options = {"batch_size": batch_size, "max_length": max_length, "normalize": normalize, "kind": kind}
     windows = encode_windows(model, texts, progress=progress, **options)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _published(path) as unfinished:
+    with draft_of(path) as unfinished:
         return write(unfinished, windows, len(texts))
 
 
@@ -107,8 +106,6 @@ def check_target(path: str | Path) -> None:
     Raises:
         InputError: An unknown suffix, a folder, or no right or space to write there.
     """
-    from nearfar.training.folder import check_writable
-
     path = Path(path)
     if path.suffix.lower() not in _WRITERS:
         raise InputError(
@@ -209,17 +206,6 @@ def _write_parquet(file: Path, windows: Iterator[tuple[list[str], Any]], count: 
         if writer is not None:
             writer.close()
     return count, dimension
-
-
-@contextmanager
-def _published(path: Path) -> Iterator[Path]:
-    """A name to write under, which becomes `path` once the block ends well and vanishes when it does not."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _check_batch_size(batch_size: int) -> None:

@@ -102,6 +102,8 @@ class Far(ABC):
 
     #: F_ij of the opposite direction is the same number, so that one pass can serve both directions.
     mirrors: bool = True
+    #: No F_ij is above 0.
+    lowers: bool = False
 
     @abstractmethod
     def bind(self, n: int, m: int, like: Tensor) -> Far:
@@ -117,7 +119,7 @@ class Far(ABC):
 
     def sharded(self, shard: Shard) -> Far:
         """This process's rows, against the candidates of every process."""
-        return self
+        raise ValueError(f"{type(self).__name__} does not say how it is sharded over processes; implement `sharded`")
 
     def __add__(self, other: Far) -> Far:
         if not isinstance(other, Far):
@@ -136,6 +138,10 @@ class _Sum(Far):
     @property
     def mirrors(self) -> bool:  # type: ignore[override]
         return all(term.mirrors for term in self.terms)
+
+    @property
+    def lowers(self) -> bool:  # type: ignore[override]
+        return all(term.lowers for term in self.terms)
 
     def bind(self, n: int, m: int, like: Tensor) -> Far:
         # `harder` reads the similarities, so it goes first, while the block still holds them, and only once.
@@ -156,6 +162,8 @@ class _Sum(Far):
 
 @dataclass(frozen=True)
 class _ExceptSelf(Far):
+    lowers = True
+
     offset: int = 0
     pairs: int | None = None
     many: bool = False  # transposed: rows beyond the columns have no self among them
@@ -184,6 +192,10 @@ class _Added(Far):
     log_weights: Tensor
     name: str
 
+    @property
+    def lowers(self) -> bool:  # type: ignore[override]
+        return self.name == "masked"
+
     def bind(self, n: int, m: int, like: Tensor) -> Far:
         if self.log_weights.shape != (n, m):
             raise ValueError(f"far.{self.name}() has shape {tuple(self.log_weights.shape)}, but F must be {(n, m)}")
@@ -195,6 +207,9 @@ class _Added(Far):
     def transposed(self) -> Far:
         return replace(self, log_weights=self.log_weights.T)
 
+    def sharded(self, shard: Shard) -> Far:
+        return self
+
 
 @dataclass(frozen=True)
 class _ExceptLikelyPositives(Far):
@@ -202,6 +217,8 @@ class _ExceptLikelyPositives(Far):
     b: Tensor
     threshold: float | Literal["positive"]
     margin: float
+
+    lowers = True
 
     @property
     def mirrors(self) -> bool:  # type: ignore[override]
@@ -247,4 +264,7 @@ class _Harder(Far):
         x.addcmul_(x, negative.to(x.dtype), value=self.beta * temperature)
 
     def transposed(self) -> Far:
+        return self
+
+    def sharded(self, shard: Shard) -> Far:
         return self

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nearfar.engines import choose
+from nearfar.engines.cosine import unit_rows
 from nearfar.engines.problem import Engine, Problem, reduced
 from nearfar.far import Far
 from nearfar.near import Near, paired
@@ -55,7 +56,7 @@ def contrast(
         symmetric: Half this direction, half the opposite one (candidates as anchors), as in CLIP.
         reduction: `"none"` gives one loss an anchor, 0 where its row of P is zero.
         engine: `"dense"` is the reference and can be differentiated twice; `"streaming"` never holds an n x m matrix;
-            `"triton"` is the same on a GPU; `"auto"` chooses by size and device.
+            `"triton"` is the same on a GPU; `"auto"` takes `"triton"` on a GPU that has it, else `"streaming"`.
         group: Processes that each hold a shard of one global batch. Value and gradients are those of one process that
             holds the anchors of all, then the candidates that belong to them, then the extra candidates of all.
 
@@ -77,7 +78,8 @@ def contrast(
         a, c, p = (None if x is None else _prepared(x, dtype, similarity) for x in (anchors, candidates, positives))
         assert a is not None
         assert c is not None
-        problem = Problem(a, c, near, far, tau, p)
+        reach = 1 / float(tau.detach()) if similarity == "cosine" else math.inf
+        problem = Problem(a, c, near, far, tau, p, reach)
         runner = choose(engine, problem, group)
         if reduction != "none":
             if symmetric:
@@ -91,10 +93,16 @@ def contrast(
                     raise ValueError('symmetric=True with reduction="none" needs as many candidates as anchors')
                 loss = (loss + runner.rows(runner.ready(problem.transposed()))[0]) / 2
         # The inputs too: a NaN in an anchor without a positive leaves the loss finite, but not the gradients.
-        finite = [torch.isfinite(x.detach()).all() for x in (loss, anchors, candidates, positives) if x is not None]
-        if not bool(torch.stack(finite).all()):
+        if not _finite(loss, anchors, candidates, positives):
             raise ValueError(_explain(problem, anchors, candidates, positives, group))
         return loss
+
+
+def _finite(*tensors: Tensor | None) -> bool:
+    found = [x.detach() for x in tensors if x is not None]
+    # NaN and infinity survive in a sum, which is the cheapest sweep there is; a sum may also overflow by itself.
+    sums = torch.stack([x.sum(dtype=torch.promote_types(x.dtype, torch.float32)).double() for x in found])
+    return bool(torch.isfinite(sums).all()) or all(bool(torch.isfinite(x).all()) for x in found)
 
 
 def _check(anchors: Tensor, candidates: Tensor, positives: Tensor | None, similarity: str, reduction: str) -> None:
@@ -135,14 +143,14 @@ def _temperature(temperature: float | Tensor, device: torch.device, dtype: torch
     tau = torch.as_tensor(temperature, dtype=dtype, device=device)
     if tau.numel() != 1:
         raise ValueError(f"temperature must be a number or a 0-d tensor, got shape {tuple(tau.shape)}")
-    if not float(tau.detach()) > 0:
+    if not 0 < float(tau.detach()) < float("inf"):
         raise ValueError(f"temperature must be > 0, got {float(tau.detach())}")
     return tau.reshape(())
 
 
 def _prepared(x: Tensor, dtype: torch.dtype, similarity: str) -> Tensor:
     x = x.to(dtype)
-    return F.normalize(x, dim=1) if similarity == "cosine" else x.contiguous()
+    return unit_rows(x) if similarity == "cosine" else x.contiguous()
 
 
 def _full_precision(device: str) -> contextlib.AbstractContextManager[object]:

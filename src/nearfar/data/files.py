@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import BinaryIO, TextIO, cast
 
 from nearfar.data._hints import close_name
 from nearfar.errors import InputError
+from nearfar.writing import draft_of
 
 _FOREIGN = (  # first bytes -> (what the file is, what to do); longer marks first
     (b"\xff\xfe\0\0", "is UTF-32, not UTF-8", "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW"),
@@ -97,17 +97,6 @@ def list_folder(folder: Path) -> list[Path]:
         raise _unreadable(folder, error) from None
 
 
-def write_text(text: str, path: str | Path) -> None:
-    """Write a text as UTF-8, all of it or nothing."""
-    path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(text, "utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def write_jsonl(rows: Iterable[Mapping[str, object]], path: str | Path) -> int:
     """Write one JSON object a line, UTF-8, through gzip where the name ends in `.gz`; all of it or nothing.
 
@@ -118,20 +107,15 @@ def write_jsonl(rows: Iterable[Mapping[str, object]], path: str | Path) -> int:
         ValueError: A number is NaN or infinite, which JSON cannot hold.
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = 0
-    try:
-        with draft.open("wb") as file:
-            # A fixed time keeps the bytes equal for equal rows.
-            raw = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix.lower() == ".gz" else file
-            for row in rows:
-                raw.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-                count += 1
-            if raw is not file:
-                raw.close()
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_of(path) as draft, draft.open("wb") as file:
+        # A fixed time keeps the bytes equal for equal rows.
+        raw = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix.lower() == ".gz" else file
+        for row in rows:
+            raw.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            count += 1
+        if raw is not file:
+            raw.close()
     return count
 
 

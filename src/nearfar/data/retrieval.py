@@ -11,8 +11,9 @@ from typing import Any
 from nearfar.data._delimited import tsv_cells
 from nearfar.data._hints import close_name
 from nearfar.data._json import kind_of, objects
-from nearfar.data.files import check_file, list_folder, write_jsonl, write_text
+from nearfar.data.files import check_file, list_folder, write_jsonl
 from nearfar.errors import InputError
+from nearfar.writing import write_text
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from nearfar import recipes
 from nearfar.demo.docstrings import Entry, harvest, package_sources, part_of
 from nearfar.errors import InputError
-from nearfar.training.folder import RunFolder, check_writable
+from nearfar.training.folder import RunFolder
 from nearfar.training.options import with_settings
+from nearfar.writing import check_writable
 
 if TYPE_CHECKING:
     from nearfar.data import Retrieval
@@ -92,7 +93,7 @@ def demo(
         **options: Options of the recipe `infonce`, over those of `OPTIONS`.
     """
     from nearfar.evaluation import evaluate
-    from nearfar.evaluation.compared import interval
+    from nearfar.evaluation.compared import paired_interval
     from nearfar.models import load
     from nearfar.search import build_index, open_index
     from nearfar.training.run import train
@@ -135,7 +136,7 @@ def demo(
     say("measuring the trained model")
     after = evaluate(run.model, test)
     groups = [part.partition(".")[0] for part in test.queries]
-    change = interval(before, after, groups=groups, seed=seed)
+    change = paired_interval(before, after, groups=groups, seed=seed)
 
     say("building the index")
     build_index(str(folder / "run" / "model"), list(corpus.values()), folder / "index", ids=list(corpus))

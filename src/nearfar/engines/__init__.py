@@ -17,7 +17,7 @@ __all__ = ["Dense", "Engine", "Problem", "Sharded", "Streaming", "choose"]
 
 
 def choose(engine: str | Engine, problem: Problem, group: ProcessGroup | None) -> Engine:
-    """The engine of that name, or the best one for this size and device; spread over `group` if there is one."""
+    """The engine of that name, or the best one for this device; spread over `group` if there is one."""
     runner = engine if isinstance(engine, Engine) else _named(engine, problem)
     return runner if group is None else Sharded(runner, group)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +80,18 @@ class _FirstOrderOnly(Function):
             "nearfar.contrast: the fast engines have no second derivative; "
             'pass engine="dense" to differentiate a gradient'
         )
+
+
+def hand_out(ctx: Any, upstream: Tensor, again: Callable[[], Gradients], wanted: tuple[bool, ...]) -> Any:
+    """The gradients of a forward pass times `upstream`, without a copy: a second backward pass makes them `again`."""
+    if ctx.gradients is None:
+        with torch.no_grad(), torch.autocast(upstream.device.type, enabled=False):
+            gradients = again()
+    else:
+        gradients, ctx.gradients = ctx.gradients, None
+    with torch.no_grad():
+        scaled = [g if g is None else g.mul_(upstream) for g in gradients.take(wanted)]
+    return first_order(ctx, scaled)
 
 
 def first_order(ctx: Any, gradients: Any) -> list[Tensor | None]:

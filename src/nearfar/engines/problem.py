@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,7 @@ class Problem:
         anchors, candidates, positives: Vectors in one dtype (float32 or float64), already normalised if S is a cosine.
         near, far: Bound to these shapes.
         temperature: A 0-d tensor of the same dtype.
+        reach: No |a . c / temperature| is larger; infinity where that is not known.
     """
 
     anchors: Float[Tensor, "n d"]
@@ -34,6 +36,7 @@ class Problem:
     far: Far | None
     temperature: Float[Tensor, ""]
     positives: Float[Tensor, "m d"] | None = None
+    reach: float = math.inf
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,12 +16,18 @@ class Softmax:
     """Elementwise work on blocks of x = S / temperature + F. Entries, rows and columns may be -inf."""
 
     def exponentiate(
-        self, x: Float[Tensor, "b m"], keep: bool = True
+        self, x: Float[Tensor, "b m"], keep: bool = True, reach: float = math.inf
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
         """x becomes exp(x - top) in place; its row sums z and top, so that logsumexp is top + log z.
 
-        A row that is -inf throughout gives z = 0. With `keep` false, what x becomes is of no interest.
+        A row that is -inf throughout gives z = 0. With `keep` false, what x becomes is of no interest. No entry lies
+        above `reach`, and below -`reach` only -inf.
         """
+        limits = torch.finfo(x.dtype)
+        if reach + math.log(x.shape[1]) < math.log(limits.max) - 1 and reach < -math.log(limits.tiny):
+            # Cosines over a usual temperature: nothing overflows or vanishes, so two sweeps are saved.
+            x.exp_()
+            return x.sum(1), x.new_zeros(len(x))
         top = x.amax(1).clamp_(min=torch.finfo(x.dtype).min)
         x.sub_(top[:, None]).exp_()
         return x.sum(1), top

@@ -8,6 +8,7 @@ gradients.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from nearfar.engines.gradients import Gradients, first_order, tensors, wants, with_tensors
+from nearfar.engines.gradients import Gradients, first_order, hand_out, tensors, wants, with_tensors
 from nearfar.engines.problem import Engine, Problem, Reduction
 from nearfar.engines.softmax import Softmax
 
@@ -77,6 +78,7 @@ def _walk(
     n, _ = problem.shape
     losses, weights = problem.anchors.new_empty(n), problem.anchors.new_empty(n)
     temperature = float(problem.temperature.detach())
+    reach = problem.reach if problem.far is None or problem.far.lowers else math.inf
     for rows, a, x in _blocks(problem, engine.block_rows):
         pull = problem.near.at(rows)
         weight = pull.total()
@@ -84,7 +86,7 @@ def _walk(
         along = pull.along(x) if target is None else torch.linalg.vecdot(a, target)
         if problem.far is not None:
             problem.far.add_to(x, rows, pull, temperature)
-        z, top = engine.softmax.exponentiate(x, keep=gradients is not None)
+        z, top = engine.softmax.exponentiate(x, keep=gradients is not None, reach=reach)
         weights[rows] = weight
         losses[rows] = torch.where(weight > 0, weight * (top + z.log()) - along, 0)
         if gradients is None:
@@ -119,14 +121,20 @@ class _Total(Function):
         gradients = Gradients.zeros(problem, wanted) if any(wanted) else None
         losses, weights = _walk(problem, engine, gradients)
         ctx.mark_non_differentiable(weights)
-        if gradients is not None:
-            ctx.gradients = gradients.take(wanted)
-            ctx.save_for_backward(a, c, t, p)
+        ctx.gradients, ctx.asked = gradients, (problem, engine, wanted)
+        ctx.save_for_backward(a, c, t, p)
         return losses.sum(), weights
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor, _: Tensor):  # type: ignore[override]
-        return (*first_order(ctx, [g if g is None else g * upstream for g in ctx.gradients]), None, None, None)
+        problem, engine, wanted = ctx.asked
+
+        def again() -> Gradients:
+            gradients = Gradients.zeros(problem, wanted)
+            _walk(problem, engine, gradients)
+            return gradients
+
+        return (*hand_out(ctx, upstream, again, wanted), None, None, None)
 
 
 class _Rows(Function):
@@ -157,15 +165,20 @@ class _BothWays(Function):
         problem = with_tensors(problem, a, c, t, p)
         gradients = Gradients.zeros(problem, wanted) if any(wanted) else None
         loss = _walk_both_ways(problem, engine, gradients, reduction)
-        if gradients is not None:
-            ctx.gradients = gradients.take(wanted)
-            ctx.save_for_backward(a, c, t, p)
+        ctx.gradients, ctx.asked = gradients, (problem, engine, wanted, reduction)
+        ctx.save_for_backward(a, c, t, p)
         return loss
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor):  # type: ignore[override]
-        grads = first_order(ctx, [g if g is None else g * upstream for g in ctx.gradients])
-        return (*grads, None, None, None, None)
+        problem, engine, wanted, reduction = ctx.asked
+
+        def again() -> Gradients:
+            gradients = Gradients.zeros(problem, wanted)
+            _walk_both_ways(problem, engine, gradients, reduction)
+            return gradients
+
+        return (*hand_out(ctx, upstream, again, wanted), None, None, None, None)
 
 
 def _walk_both_ways(problem: Problem, engine: Streaming, gradients: Gradients | None, reduction: str) -> Tensor:

@@ -7,6 +7,7 @@ of every entry; here a softmax reads it once from memory and once from the cache
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ class FusedSoftmax(Softmax):
     def __init__(self, row_chunk: int = ROW_CHUNK, tile: tuple[int, int] = TILE) -> None:
         self.row_chunk, self.tile = row_chunk, tile
 
-    def exponentiate(self, x: Tensor, keep: bool = True) -> tuple[Tensor, Tensor]:
+    def exponentiate(self, x: Tensor, keep: bool = True, reach: float = math.inf) -> tuple[Tensor, Tensor]:
         """See `Softmax.exponentiate`."""
         (b, m), lowest = x.shape, torch.finfo(x.dtype).min
         z, top = x.new_empty(b), x.new_empty(b)

@@ -9,7 +9,9 @@ from nearfar.evaluation.intervals import Interval, paired_correlation_difference
 from nearfar.evaluation.result import Result
 
 
-def interval(before: Result, after: Result, *, seed: int = 0, groups: Sequence[Any] | None = None) -> Interval | None:
+def paired_interval(
+    before: Result, after: Result, *, seed: int = 0, groups: Sequence[Any] | None = None
+) -> Interval | None:
     """After minus before in the primary metric with its paired 95% interval; None where no item can be paired.
 
     Args:

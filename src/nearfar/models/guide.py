@@ -22,6 +22,8 @@ class Guide:
     """
 
     def __init__(self, guide: SentenceTransformer, model: SentenceTransformer) -> None:
+        if guide is model:
+            raise ValueError("the guide is the model in training; pass a second, frozen model")
         self.model = guide.eval().requires_grad_(False)
         self.tokenizer = model.tokenizer
         self.same_tokens = guide.tokenizer.get_vocab() == model.tokenizer.get_vocab() and (

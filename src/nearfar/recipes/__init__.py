@@ -7,10 +7,10 @@ import importlib
 import pkgutil
 
 from nearfar.errors import InputError
-from nearfar.recipes.base import Paper, Plan, Recipe
+from nearfar.training.recipe import Paper, Plan, Recipe
 
 # Files of this package that are no recipes.
-_PARTS = ("base", "evidence")
+_PARTS = ("evidence",)
 
 __all__ = ["Paper", "Plan", "Recipe", "get", "names"]
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nearfar.recipes.base import Paper, Plan, Recipe
 from nearfar.training.options import TrainingOptions
+from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -48,7 +48,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 
     set_dropout(model, options.dropout)
     rows = rows.rename_column("text", "anchor")
-    rows = rows.add_column("positive", rows.data.column("anchor"))
+    rows = rows.add_column("positive", list(rows["anchor"]))
     loss = ContrastLoss(model, temperature=options.temperature, cached=options.cached, gather_across_devices=True)
     return Plan(rows, loss)
 

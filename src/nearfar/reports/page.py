@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from nearfar import __version__
 from nearfar.reports._text import plain
 from nearfar.reports.figure import Figure
 from nearfar.reports.tables import Cell, Table
+from nearfar.writing import draft_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -143,12 +143,8 @@ class Page:
         content = self.html().encode()
         if len(content) > MAX_BYTES:
             raise ValueError(f"{path}: the page has {len(content):,} bytes, more than {MAX_BYTES:,}; show fewer points")
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with draft_of(path) as draft:
+            draft.write_bytes(content)
         return path
 
 

@@ -12,7 +12,7 @@ from nearfar.encoding import Progress, encode_windows
 from nearfar.errors import InputError
 from nearfar.search.card import CARD, Card, corpus_fingerprint, named, read_card, stale, write_card
 from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
-from nearfar.training.folder import check_writable
+from nearfar.writing import check_writable
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -9,21 +9,18 @@ checkpoints/   to resume from; a checkpoint counts once its `complete` file is t
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from nearfar.data.files import write_text
 from nearfar.errors import InputError
+from nearfar.writing import write_text
 
 COMPLETE = "complete"
 
@@ -59,17 +56,20 @@ class RunFolder:
         """What was asked for."""
         return self.path / "run.yaml"
 
-    @property
-    def finished(self) -> bool:
-        """Whether the run came to its end."""
-        return self.metrics.exists()
-
     def check(self, configuration: Mapping[str, Any], resume: bool) -> None:
         """Check that the folder is free for a run, or that the run in it is the one to go on with.
 
         Raises:
             InputError: the folder holds something else, or a run with another configuration.
         """
+        self.check_free(resume)
+        if self.configuration.exists() and is_main_process():
+            self._check_same(configuration)
+
+    def check_free(self, resume: bool) -> None:
+        """The part of `check` that needs no configuration: it takes no time."""
+        if not is_main_process():
+            return  # the main process may have claimed the folder by now
         if self.configuration.exists():
             if not resume:
                 raise InputError(
@@ -78,7 +78,6 @@ class RunFolder:
                     field="--out",
                     remedy="pass --resume to go on with it, or another folder",
                 )
-            self._check_same(configuration)
             return
         if resume:
             raise InputError(
@@ -91,7 +90,7 @@ class RunFolder:
 
     def start(self, configuration: Mapping[str, Any]) -> None:
         """Claim the folder for a run; one to go on with keeps what was asked for then."""
-        if self.configuration.exists():
+        if self.configuration.exists() or not is_main_process():
             return
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
@@ -114,13 +113,16 @@ class RunFolder:
 
     def last_checkpoint(self) -> Path | None:
         """The newest checkpoint that was written to its end. Half-written ones are removed."""
-        newest = None
-        for folder in sorted(self.checkpoints.glob("checkpoint-*"), key=lambda f: int(f.name.rpartition("-")[2])):
+        whole = {}
+        for folder in self.checkpoints.glob("checkpoint-*"):
+            step = folder.name.removeprefix("checkpoint-")
+            if not step.isdecimal():
+                continue  # not ours
             if (folder / COMPLETE).exists():
-                newest = folder
-            else:
+                whole[int(step)] = folder
+            elif is_main_process():
                 shutil.rmtree(folder)
-        return newest
+        return whole[max(whole)] if whole else None
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON that appears as a whole or not at all."""
@@ -135,6 +137,11 @@ class RunFolder:
         os.replace(part, self.model)
 
 
+def is_main_process() -> bool:
+    """Whether this process writes: the only one, or torchrun's first."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 # What must be equal for a resumed run to end where the uninterrupted one would have ended.
 _DECIDING = ("recipe", "data", "columns", "model", "evaluation", "evaluation_columns", "options", "seed")
 
@@ -146,45 +153,3 @@ def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any
             yield from _differences(f"{field}.{key}", was.get(key), now.get(key))
     elif was != now:
         yield field, was, now
-
-
-def check_writable(path: Path, field: str = "--out") -> None:
-    """Find out now, and not after an hour of training, that nothing can be written.
-
-    Raises:
-        InputError: no right to write there, no space, or a file in the way.
-    """
-    existing = path
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir():
-        raise InputError("is a file, not a folder", file=existing, field=field, remedy="name another folder")
-    try:
-        # Without a name where the system has such files: nothing to see, nothing to leave behind.
-        with tempfile.TemporaryFile(dir=existing) as probe:
-            probe.write(b"\0" * 65536)
-            probe.flush()
-    except OSError as error:
-        raise _unwritable(error, existing, field) from error
-
-
-@contextmanager
-def full_disk_noticed(path: Path) -> Iterator[None]:
-    """Say that the disk is full where that is why the block failed: torch's own error does not tell.
-
-    Raises:
-        InputError: nothing more can be written to `path`.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception:
-        check_writable(path)
-        raise
-
-
-def _unwritable(error: OSError, path: Path, field: str) -> InputError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "free some space or name a folder on another disk" if full else "name a folder that you may write to"
-    return InputError(f"cannot be written: {error.strerror or error}", file=path, field=field, remedy=remedy)

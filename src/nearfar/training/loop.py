@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from nearfar.data import Retrieval
-    from nearfar.recipes import Plan
+    from nearfar.training.recipe import Plan
     from nearfar.training.trainer import Progress, Trainer
 
 #: Losses logged over a run, for the curve.
@@ -51,7 +51,7 @@ def train_plan(
     from sentence_transformers import SentenceTransformerTrainingArguments
     from transformers import PrinterCallback, TrainerCallback, set_seed
 
-    from nearfar.training.trainer import Held, MarkComplete, Report, Trainer
+    from nearfar.training.trainer import HeldOutEvaluator, MarkComplete, ProgressCallback, Trainer
 
     per_epoch = max(1, len(plan.rows) // options.batch_size) // options.gradient_accumulation
     steps = options.max_steps or max(1, int(options.epochs * per_epoch))
@@ -85,12 +85,12 @@ def train_plan(
     )
     callbacks: list[TrainerCallback] = [MarkComplete()]
     if progress is not None:
-        callbacks.append(Report(progress))
-    evaluator = Held(held_out, seed) if measured else None
+        callbacks.append(ProgressCallback(progress))
+    evaluator = HeldOutEvaluator(held_out, seed) if measured else None
     trainer = Trainer(encoder, arguments, plan.rows, loss=plan.loss, evaluator=evaluator, callbacks=callbacks)
     trainer.remove_callback(PrinterCallback)
     set_seed(seed)
-    trainer.go_on(last)
+    trainer.train_or_resume(last)
     encoder.eval()
     return trainer
 

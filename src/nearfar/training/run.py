@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar import recipes
 from nearfar.errors import InputError, about
-from nearfar.training.folder import RunFolder, check_writable, full_disk_noticed
+from nearfar.training.folder import RunFolder, is_main_process
 from nearfar.training.loop import check_batches, train_plan
 from nearfar.training.options import TrainingOptions, with_settings
+from nearfar.writing import check_writable, full_disk_noticed
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from nearfar.data import Retrieval
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
-    from nearfar.recipes import Recipe
+    from nearfar.training.recipe import Recipe
     from nearfar.training.trainer import Progress
 
 
@@ -54,12 +55,12 @@ class Run:
 
 
 def train(
-    recipe: str,
+    recipe: str | Recipe,
     data: str | Path | Dataset,
     *,
     model: str | Path | SentenceTransformer = "minilm",
     evaluation: str | Path | Dataset | Retrieval | None = None,
-    out: str | Path = "runs/latest",
+    out: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
     columns: Mapping[str, str] | None = None,
@@ -70,11 +71,11 @@ def train(
     """Train a model by a recipe.
 
     Args:
-        recipe: A name that `nearfar.recipes.names()` lists.
+        recipe: A name that `nearfar.recipes.names()` lists, or a recipe of your own.
         data: Rows: a file, a folder of files, a hub id, or a data set in memory.
         model: A folder, a hub id, an alias, or a model in memory (which is trained in place).
         evaluation: Rows or a retrieval folder to measure on before and after.
-        out: The run folder; see `nearfar.training.folder`.
+        out: The run folder, see `nearfar.training.folder`; `runs/<recipe>` when None.
         seed: Decides order, dropout and new parameters: the same seed gives the same figures.
         resume: Go on with the run in `out` after its last checkpoint. The result is that of a run never interrupted.
         columns: Canonical column name -> name in the file.
@@ -85,13 +86,16 @@ def train(
     Raises:
         InputError: what was passed in does not fit; nothing is written then.
     """
+    # The one look upwards: recipes are made of this package, and a name stands for one of them.
     from nearfar.data import load as load_rows
     from nearfar.evaluation.rows import load_for_evaluation
+    from nearfar.recipes import get as named
 
-    chosen = recipes.get(recipe)
+    chosen = named(recipe) if isinstance(recipe, str) else recipe
     settings = with_settings(chosen.options(), options)
     _check_settings(settings, evaluation)
-    folder = RunFolder(Path(out))
+    folder = RunFolder(Path("runs", chosen.name) if out is None else Path(out))
+    folder.check_free(resume)
     check_writable(folder.path)
     rows = load_rows(data, columns=columns) if isinstance(data, (str, Path)) else data
     _check_rows(chosen, rows, data, settings)
@@ -118,7 +122,7 @@ def _run(
     from transformers import set_seed
 
     from nearfar.evaluation import evaluate
-    from nearfar.evaluation.compared import interval
+    from nearfar.evaluation.compared import paired_interval
     from nearfar.models.loading import check_weights
 
     seed, source = configuration["seed"], configuration["data"]["source"]
@@ -130,7 +134,7 @@ def _run(
         check_batches(plan, options)
     with about(configuration["evaluation"], getattr(held_out, "column_names", ("corpus", "queries"))):
         before = None if held_out is None else evaluate(encoder, held_out, seed=seed)
-    apart = _similarities(encoder, held_out, seed)
+    similarities_before = _similarities(encoder, held_out, seed)
     folder.start(configuration)
     trainer = train_plan(
         encoder,
@@ -143,19 +147,22 @@ def _run(
         progress=progress,
     )
     check_weights(encoder, folder.path)
+    if is_main_process():
+        folder.replace_model(encoder.save_pretrained)
     after = None if held_out is None else evaluate(encoder, held_out, seed=seed)
 
-    after_apart = _similarities(encoder, held_out, seed)
-    similarities = None if apart is None or after_apart is None else (apart, after_apart)
+    similarities_after = _similarities(encoder, held_out, seed)
+    similarities = (
+        None if similarities_before is None or similarities_after is None else (similarities_before, similarities_after)
+    )
 
     log = trainer.state.log_history
-    change = None if before is None or after is None else interval(before, after, seed=seed)
+    change = None if before is None or after is None else paired_interval(before, after, seed=seed)
     metrics = _metrics(recipe.name, trainer.state.global_step, log, before, after, change)
     run = Run(folder.path, encoder, before, after, change, log, similarities, metrics)
-    if trainer.is_world_process_zero():
+    if is_main_process():
         from nearfar.reports.training import training_page
 
-        folder.replace_model(encoder.save_pretrained)
         training_page(run, configuration).write(folder.report)
         folder.write_json(folder.metrics, metrics)
     return run
@@ -260,13 +267,18 @@ def _metrics(
     losses = [entry["loss"] for entry in log if "loss" in entry]
     metrics: dict[str, Any] = {"recipe": name, "steps": steps, "last_loss": losses[-1] if losses else None}
     if before is not None and after is not None:
-        # The wall clock is not a result: the same seed must give the same file.
-        metrics["before"] = replace(before, seconds=0.0).as_dict()
-        metrics["after"] = replace(after, seconds=0.0).as_dict()
+        # The wall clock is no result: the same seed must give the same file.
+        metrics["before"], metrics["after"] = (
+            {key: value for key, value in result.as_dict().items() if key != "seconds"} for result in (before, after)
+        )
         metrics["difference"] = {
             "metric": before.primary,
-            "value": after.score - before.score,
+            "value": _finite(after.score - before.score),
             "low": None if change is None else change.low,
             "high": None if change is None else change.high,
         }
     return metrics
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

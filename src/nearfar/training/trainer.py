@@ -25,7 +25,7 @@ _LOSS_STATE = "loss.safetensors"
 class Trainer(SentenceTransformerTrainer):
     """Adds the loss's own parameters (a learned temperature) to the checkpoints."""
 
-    def go_on(self, checkpoint: Path | None) -> None:
+    def train_or_resume(self, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one. From one at the last step nothing is left but to load it."""
         if checkpoint is not None:
             state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
@@ -54,7 +54,7 @@ class Trainer(SentenceTransformerTrainer):
         return {k: v.detach().cpu().contiguous() for k, v in own.items() if not k.startswith("model.")}
 
 
-class Held(BaseEvaluator):
+class HeldOutEvaluator(BaseEvaluator):
     """Measures on held-out rows in the middle of training, for the curve in the report."""
 
     def __init__(self, held_out: Any, seed: int) -> None:
@@ -78,7 +78,7 @@ class MarkComplete(TrainerCallback):
             Path(str(args.output_dir), f"checkpoint-{state.global_step}", COMPLETE).touch()
 
 
-class Report(TrainerCallback):
+class ProgressCallback(TrainerCallback):
     """Tells a function how far training is: step, steps in all, latest loss."""
 
     def __init__(self, progress: Progress) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.training.options import TrainingOptions
 
@@ -40,12 +40,12 @@ class Plan:
 
     rows: Dataset
     loss: nn.Module
-    batches: str = "no_duplicates"
+    batches: Literal["no_duplicates", "group_by_label"] = "no_duplicates"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One file of this package.
+    """One file of `nearfar.recipes`.
 
     Args:
         name: As in `nearfar train NAME`; the file's name.
