@@ -21,6 +21,7 @@ def command(
     mteb: Annotated[
         list[str] | None, typer.Option(metavar="TASK", help="A public benchmark's task; repeatable.")
     ] = None,
+    split: Annotated[str, typer.Option(help="Which split to measure on, where there are several.")] = "test",
     columns: Columns = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -42,7 +43,7 @@ def command(
         check_task(task)
     if mteb:
         find_mteb()
-    rows = None if data is None else load_for_evaluation(data, mapping)
+    rows = None if data is None else load_for_evaluation(data, mapping, split)
     learn = None if train is None else load_rows(train, columns=mapping, schema="labelled")
     encoder = load(model)
     found = {}

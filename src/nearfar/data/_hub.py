@@ -41,6 +41,11 @@ def open_hub(name: str, split: str, limit: int | None) -> tuple[Source, Mapping[
         raise _no_such_part(name, split, str(error)) from None
     if not isinstance(dataset, datasets.Dataset) or not len(dataset):
         raise InputError(f"the split {split!r} holds no rows", file=name)
+    return of_dataset(name, dataset, limit)
+
+
+def of_dataset(name: str, dataset: Any, limit: int | None) -> tuple[Source, Mapping[str, Any]]:
+    """A data set of the datasets library, under the name that messages give it; with its features by column."""
     rows = len(dataset) if limit is None else min(limit, len(dataset))
 
     def batches(wanted: list[str]) -> Iterator[Any]:

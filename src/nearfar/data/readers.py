@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def load(
-    source: str | Path,
+    source: str | Path | Dataset,
     *,
     columns: Mapping[str, str] | None = None,
     schema: str | None = None,
@@ -31,7 +31,7 @@ def load(
 
     Args:
         source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, each also with `.gz`), a folder of such files,
-            or a hub id `user/name` or `user/name:config`.
+            a hub id `user/name` or `user/name:config`, or a data set in memory.
         columns: Canonical column name -> name in the file, for files that name their columns otherwise.
         schema: The name of the schema to read; by default the one that uses most of the columns.
         split: Which split of a hub data set, or of a folder whose file names begin with, or hold, a split's name.
@@ -70,11 +70,14 @@ def load(
     return dataset
 
 
-def _open(source: str | Path, split: str, limit: int | None) -> tuple[Iterator[Source], Mapping[str, Any]]:
+def _open(source: str | Path | Dataset, split: str, limit: int | None) -> tuple[Iterator[Source], Mapping[str, Any]]:
     """Return the files or the data set that `source` stands for, and the hub's features by column."""
-    from nearfar.data._hub import is_hub_id, open_hub
+    from nearfar.data._hub import is_hub_id, of_dataset, open_hub
     from nearfar.data._shards import looks_like_file, open_file, shards
 
+    if not isinstance(source, (str, Path)):
+        opened, features = of_dataset("the data set", source, limit)
+        return iter([opened]), features
     text = str(source)
     if not text.strip():
         raise InputError("no file is named", field="data", remedy="give a file, a folder or a hub id")

@@ -95,6 +95,7 @@ def demo(
     from nearfar.evaluation import evaluate
     from nearfar.evaluation.compared import paired_interval
     from nearfar.models import load
+    from nearfar.models.loading import check_max_length
     from nearfar.search import build_index, open_index
     from nearfar.training.run import train
 
@@ -106,7 +107,8 @@ def demo(
     check_writable(folder)
     for package in packages:
         package_sources(package)
-    encoder = load(model, max_length=settings.max_length or None)
+    encoder = load(model)
+    check_max_length(encoder, settings.max_length)
     say("reading docstrings of the standard library" + "".join(f", {package}" for package in packages))
     entries = harvest(packages)
     parts = _parts(entries, seed)
@@ -149,7 +151,8 @@ def demo(
 
 def _check_folder(folder: Path, resume: bool) -> None:
     """Nothing of somebody else's is written over."""
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    # A name with a dot in front is a draft of ours that a kill left behind.
+    there = {path.name for path in folder.iterdir() if path.name[0] != "."} if folder.is_dir() else set()
     if there and not resume:
         remedy = "pass --resume to go on with a demo in it, or name a new folder"
         raise InputError("is there already", file=folder, field="--out", remedy=remedy)
@@ -214,7 +217,7 @@ def _page(found: Demo, parts: dict[str, list[Entry]], untrained: Any, seed: int)
     )
     add_outcome(page, found.before, found.after, found.change, seed)
     page.text(f"The verdict's interval resamples whole modules: {', '.join(modules['test'])}.")
-    add_loss(page, found.run.log)
+    add_loss(page, found.run.log, found.before.primary)
     rows = Dataset.from_dict(
         {"anchor": [e.summary for e in parts["test"]], "positive": [e.text for e in parts["test"]]}
     )

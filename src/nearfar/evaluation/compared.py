@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ def paired_interval(
     """
     if before.per_item is None or after.per_item is None or before.n != after.n or before.n < 3:
         return None
+    if not (math.isfinite(before.score) and math.isfinite(after.score)):
+        return None  # a correlation of constant similarities does not exist
     if before.task == "sts":
         items, others = before.per_item, after.per_item
         return paired_correlation_difference(items["similarity"], others["similarity"], items["score"], seed=seed)

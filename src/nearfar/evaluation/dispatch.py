@@ -28,7 +28,7 @@ _COLUMNS = {
 
 def evaluate(
     model: SentenceTransformer | str | Path,
-    data: Dataset | Retrieval,
+    data: str | Path | Dataset | Retrieval,
     task: str | None = None,
     *,
     train: Dataset | None = None,
@@ -46,7 +46,7 @@ def evaluate(
 
     Args:
         model: An encoder, or a name that `nearfar.models.load` takes.
-        data: What to measure on.
+        data: What to measure on: rows, a retrieval set, or where to read them.
         task: One of `TASKS`; read off the columns when None.
         train: The labelled rows that `classify` may learn from; a part of `data` is split off when None.
         batch_size: Texts a forward pass.
@@ -56,6 +56,10 @@ def evaluate(
         InputError: The columns fit no task or another one, or the rows cannot be scored (one row, one class,
             constant scores, a label with a single text).
     """
+    if isinstance(data, (str, Path)):
+        from nearfar.evaluation.rows import load_for_evaluation
+
+        data = load_for_evaluation(data)
     task = task or detect_task(data)
     check_task(task)
     if train is not None and task != "classify":

@@ -12,15 +12,26 @@ if TYPE_CHECKING:
     from nearfar.data import Retrieval
 
 
-def load_for_evaluation(source: str | Path, columns: Mapping[str, str] | None = None) -> Dataset | Retrieval:
+def load_for_evaluation(
+    source: str | Path | Dataset | Retrieval, columns: Mapping[str, str] | None = None, split: str = "test"
+) -> Dataset | Retrieval:
     """A retrieval set where `source` is a folder with a `corpus.jsonl`, else rows.
+
+    Args:
+        source: A file, a folder of files, a hub id, a retrieval folder; or one of these read already.
+        columns: Canonical column name -> name in the file; a retrieval folder has names of its own.
+        split: Which split of a hub data set, of a folder whose file names carry splits, or of a retrieval folder.
 
     Raises:
         InputError: It cannot be read, or its rows are not what their schema asks for.
     """
-    from nearfar.data import load, load_retrieval
+    from nearfar.data import Retrieval, load, load_retrieval
 
-    folder = Path(source).expanduser()
-    if folder.is_dir() and any(folder.glob("corpus.jsonl*")):
-        return load_retrieval(folder)
-    return load(source, columns=columns)
+    if isinstance(source, Retrieval):
+        return source
+    if isinstance(source, (str, Path)):
+        folder = Path(source).expanduser()
+        if folder.is_dir() and any(folder.glob("corpus.jsonl*")):
+            # `test` is what `load_retrieval` looks for first, but a folder may have another one alone.
+            return load_retrieval(folder, None if split == "test" else split)
+    return load(source, columns=columns, split=split)

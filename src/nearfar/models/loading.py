@@ -66,7 +66,10 @@ def load(name: str | Path, *, device: str | None = None, max_length: int | None 
         ) from error
     check_weights(model, folder)
     if max_length is not None:
-        _set_max_length(model, max_length)
+        if max_length < 1:
+            raise InputError(f"{max_length} tokens cannot be read", field="max_length", remedy="give at least 1")
+        check_max_length(model, max_length)
+        model.max_seq_length = max_length
     return model.eval()
 
 
@@ -184,7 +187,14 @@ def check_weights(model: SentenceTransformer, folder: Path) -> None:
             )
 
 
-def _set_max_length(model: SentenceTransformer, max_length: int) -> None:
+def check_max_length(model: SentenceTransformer, max_length: int) -> None:
+    """Check that a model can read texts of so many tokens; 0 stands for its own setting.
+
+    Raises:
+        InputError: it has no positions for them.
+    """
+    if not max_length:
+        return
     # Both limits count: RoBERTa keeps two positions for itself, which only its tokenizer knows.
     limits = [
         getattr(model.config, "max_position_embeddings", None),
@@ -194,7 +204,6 @@ def _set_max_length(model: SentenceTransformer, max_length: int) -> None:
     if max_length < 1 or (limit is not None and max_length > limit):
         upper = "" if limit is None else f" and at most {limit}, the model's last position"
         raise InputError(f"{max_length} tokens cannot be read", field="max_length", remedy=f"give at least 1{upper}")
-    model.max_seq_length = max_length
 
 
 @contextmanager

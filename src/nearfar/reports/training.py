@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,10 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
     figures = f"{metric} went from {before.score:.3f} to {after.score:.3f} ({delta:+.3f}"
     if change is None:
         return f"{figures}; no interval for this task, so take it as one observation).", "neutral"
-    figures += f", 95% interval {change.low:+.3f} to {change.high:+.3f})"
+    if not change.degenerate:
+        figures += f", 95% interval {change.low:+.3f} to {change.high:+.3f})"
+    if change.degenerate:
+        return f"{figures}; the items do not differ, so the interval says nothing).", "neutral"
     if change.low > 0:
         return f"Better: {figures} on {before.n:,} held-out items.", "good"
     if change.high < 0:
@@ -55,8 +59,12 @@ def add_outcome(page: Page, before: Result, after: Result, change: Interval | No
         return Estimate(found.mean, found.low, found.high)
 
     page.verdict(*verdict(before, after, change))
-    page.section("Before and after", f"Measured on data that training never saw: {before.n:,} items.")
-    metrics = [metric for metric in before.metrics if metric in after.metrics]
+    page.section("Before and after", f"Measured on {before.n:,} held-out items.")
+    shared = [metric for metric in before.metrics if metric in after.metrics]
+    metrics = [metric for metric in shared if math.isfinite(before.metrics[metric] + after.metrics[metric])]
+    if not metrics:
+        page.text("No metric is defined both before and after.")
+        return
     page.figure(
         dot_interval_chart(
             [metric_name(metric) for metric in metrics],
@@ -74,8 +82,8 @@ def add_outcome(page: Page, before: Result, after: Result, change: Interval | No
         page.text(note)
 
 
-def add_loss(page: Page, log: Sequence[Mapping[str, float]]) -> None:
-    """The loss curve, and the held-out metric where it was followed."""
+def add_loss(page: Page, log: Sequence[Mapping[str, float]], primary: str | None) -> None:
+    """The loss curve, and the held-out metric where it was followed (`eval_steps`)."""
     losses = [(entry["step"], entry["loss"]) for entry in log if "loss" in entry]
     if losses:
         page.section("Training")
@@ -90,7 +98,7 @@ def add_loss(page: Page, log: Sequence[Mapping[str, float]]) -> None:
     followed: dict[str, list[tuple[float, float]]] = {}
     for entry in log:
         for key, value in entry.items():
-            if key.startswith("eval_") and metric_name(key[5:]) != key[5:].replace("_", " "):
+            if key == f"eval_{primary}":
                 followed.setdefault(metric_name(key[5:]), []).append((entry["step"], value))
     if followed:
         page.figure(line_chart(followed, title="Held-out quality during training", y_label="higher is better"))
@@ -130,7 +138,7 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
         add_outcome(page, run.before, run.after, run.change, configuration["seed"])
     else:
         page.verdict("Trained, and not measured: no evaluation data was given (--eval).", "neutral")
-    add_loss(page, run.log)
+    add_loss(page, run.log, None if run.before is None else run.before.primary)
     if run.similarities is not None:
         add_similarities(page, *run.similarities)
     page.section("Settings")

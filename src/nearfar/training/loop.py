@@ -89,6 +89,9 @@ def train_plan(
     evaluator = HeldOutEvaluator(held_out, seed) if measured else None
     trainer = Trainer(encoder, arguments, plan.rows, loss=plan.loss, evaluator=evaluator, callbacks=callbacks)
     trainer.remove_callback(PrinterCallback)
+    if options.max_length:
+        # In training alone: what the model can read afterwards, and is measured with, stays its own.
+        trainer.data_collator.max_length = options.max_length
     set_seed(seed)
     trainer.train_or_resume(last)
     encoder.eval()

@@ -24,7 +24,7 @@ class TrainingOptions:
         learning_rate: Peak of the linear schedule with warm-up.
         warmup_ratio: Part of all steps in which the learning rate rises.
         weight_decay: AdamW's.
-        max_length: Tokens after which a text is cut; 0: the model's own limit.
+        max_length: Tokens after which a text is cut in training; 0: the model's own limit.
         gradient_accumulation: Batches that share one optimiser step. In-batch negatives stay within a batch.
         precision: Arithmetic of the forward and backward pass.
         save_steps: Steps between checkpoints; 0: a tenth of the run.

@@ -89,6 +89,8 @@ def train(
     # The one look upwards: recipes are made of this package, and a name stands for one of them.
     from nearfar.data import load as load_rows
     from nearfar.evaluation.rows import load_for_evaluation
+    from nearfar.models import load
+    from nearfar.models.loading import check_max_length
     from nearfar.recipes import get as named
 
     chosen = named(recipe) if isinstance(recipe, str) else recipe
@@ -97,11 +99,11 @@ def train(
     folder = RunFolder(Path("runs", chosen.name) if out is None else Path(out))
     folder.check_free(resume)
     check_writable(folder.path)
-    rows = load_rows(data, columns=columns) if isinstance(data, (str, Path)) else data
-    _check_rows(chosen, rows, data, settings)
+    rows = _rows_for(chosen, load_rows(data, columns=columns), data)
     mapped = columns if evaluation_columns is None else evaluation_columns
-    held_out = load_for_evaluation(evaluation, mapped) if isinstance(evaluation, (str, Path)) else evaluation
-    encoder = _encoder(model, settings)
+    held_out = None if evaluation is None else load_for_evaluation(evaluation, mapped)
+    encoder = load(model) if isinstance(model, (str, Path)) else model
+    check_max_length(encoder, settings.max_length)
 
     configuration = _configuration(chosen, data, columns, model, evaluation, mapped, settings, seed, rows, encoder)
     folder.check(configuration, resume)
@@ -168,20 +170,22 @@ def _run(
     return run
 
 
-def _check_rows(recipe: Recipe, rows: Dataset, source: Any, options: TrainingOptions) -> None:
+def _rows_for(recipe: Recipe, rows: Dataset, source: Any) -> Dataset:
+    """The columns of the first of the recipe's schemas that the rows fit."""
     from nearfar.data import SCHEMAS, fitting
 
     file = source if isinstance(source, (str, Path)) else None
-    kind = fitting(rows.column_names, file=file)
-    if kind.name not in recipe.schemas:
+    fits = [SCHEMAS[name] for name in recipe.schemas if SCHEMAS[name].fits(rows.column_names)]
+    if not fits:
         needed = " or ".join(str(SCHEMAS[name]) for name in recipe.schemas)
         raise InputError(
-            f"{recipe.name} needs {needed}; these rows are {kind.name}",
+            f"{recipe.name} needs {needed}; these rows are {fitting(rows.column_names, file=file).name}",
             file=file,
             remedy="choose another recipe (nearfar recipes), or map the columns with --columns",
         )
     if len(rows) < 2:
         raise InputError("holds one row, and contrast needs at least two", file=file, remedy="give more rows")
+    return rows.select_columns(fits[0].pick(rows.column_names))
 
 
 def _check_settings(options: TrainingOptions, evaluation: Any) -> None:
@@ -191,16 +195,6 @@ def _check_settings(options: TrainingOptions, evaluation: Any) -> None:
         raise InputError("there is nothing to evaluate on", field="eval_steps", remedy="give --eval, or leave it out")
     if options.precision == "float16" and not torch.cuda.is_available():
         raise InputError("float16 needs a GPU", field="precision", remedy="use float32 or bfloat16")
-
-
-def _encoder(model: Any, options: TrainingOptions) -> SentenceTransformer:
-    from nearfar.models import load
-
-    if isinstance(model, (str, Path)):
-        return load(model, max_length=options.max_length or None)
-    if options.max_length:
-        model.max_seq_length = options.max_length
-    return model
 
 
 def _configuration(
