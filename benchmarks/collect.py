@@ -39,8 +39,8 @@ def evidence(results: list[dict[str, Any]]) -> str:
     parts = [
         "# Evidence",
         "Each recipe's claim against the paper's own baseline: same data, backbone and budget, paired over seeds. "
-        "*Reproduced*: the 95% interval of the difference lies above zero. *Same direction*: it holds zero. This page is "
-        "written by `benchmarks/collect.py` from `benchmarks/results/`.",
+        "*Reproduced*: the 95% interval of the difference lies above zero. *Same direction*: it holds zero. This page "
+        "is written by `benchmarks/collect.py` from `benchmarks/results/`.",
     ]
     for result in results:
         rows = [

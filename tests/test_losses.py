@@ -107,7 +107,7 @@ def test_learned_temperature_has_the_same_gradient_with_and_without_the_cache(mo
 
 
 def test_dropout_of_both_passes_of_the_cache_is_the_same(tiny_model_folder) -> None:
-    """With dropout, the cached gradient belongs to the vectors that gave the loss: a small step lowers that very loss."""
+    """The cached gradient belongs to the vectors that gave the loss: a small step lowers that very loss."""
     model = SentenceTransformer(str(tiny_model_folder), device="cpu")
     set_dropout(model, 0.3)
     model.train()

@@ -20,7 +20,7 @@ from nearfar.losses import Batch, ContrastLoss
 from nearfar.recipes import infonce
 from nearfar.training.loop import train_plan
 
-STEPS, MAX_LENGTH = 40, 32
+STEPS, MAX_LENGTH = 30, 32
 ENTRIES = harvest()
 
 

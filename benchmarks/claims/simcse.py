@@ -17,7 +17,7 @@ from nearfar.evaluation import evaluate
 from nearfar.recipes import simcse
 from nearfar.training.loop import train_plan
 
-STEPS = 60
+STEPS = 40
 
 
 @cache

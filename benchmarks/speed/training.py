@@ -43,7 +43,7 @@ CACHED: dict[str, Build] = {
         f"sentence-transformers, mini_batch_size={size}": (
             lambda model, size=size: CachedMultipleNegativesRankingLoss(model, mini_batch_size=size)
         )
-        for size in (16, 32, 64, 128)
+        for size in (32, 64)
     },
     "sentence-transformers, mini_batch_num_tokens=2048": lambda model: CachedMultipleNegativesRankingLoss(
         model, mini_batch_num_tokens=2048

@@ -152,7 +152,10 @@ def test_train_on_labels_without_evaluation(workspace: Path, nearfar: Nearfar):
 
 def test_train_on_sentences_with_scored_pairs(workspace: Path, nearfar: Nearfar):
     ended = nearfar(
-        *shlex.split(f"train simcse --model tiny --data sentences.jsonl --eval sts.jsonl --out run {STEPS}")
+        *shlex.split(
+            f"train simcse --model tiny --data sentences.jsonl --eval sts.jsonl --out run {STEPS} "
+            "--set learning_rate=0.01"
+        )
     )
     assert ended.code == 0, ended
     verdict, model, report = ended.out.splitlines()

@@ -108,7 +108,8 @@ def demo(
     for package in packages:
         package_sources(package)
     encoder = load(model)
-    check_max_length(encoder, settings.max_length)
+    if settings.max_length:
+        check_max_length(encoder, settings.max_length)
     say("reading docstrings of the standard library" + "".join(f", {package}" for package in packages))
     entries = harvest(packages)
     parts = _parts(entries, seed)

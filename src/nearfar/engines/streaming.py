@@ -20,9 +20,8 @@ from nearfar.engines.gradients import Gradients, first_order, hand_out, tensors,
 from nearfar.engines.problem import Engine, Problem, Reduction
 from nearfar.engines.softmax import Softmax
 
-#: Bytes of one block of S: large enough for the matrix products to run at full speed, and on a CPU small enough for the
-#: allocator to hand the same pages out again.
-BLOCK_BYTES = {"cpu": 16 << 20, "cuda": 256 << 20}
+#: Bytes of one block of S: large enough for the matrix products to run at full speed.
+BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 256 << 20}
 #: Fewer rows would starve the matrix products; a block this low is never larger than the gradient of 128-d candidates.
 LEAST_ROWS = 128
 
@@ -99,10 +98,10 @@ def _walk(
         if target is None:
             pull.subtract_from(x, torch.where(alive, z / weight, 0))
         if gradients.anchors is not None:
-            da = torch.mm(x, problem.candidates).mul_((scale / problem.temperature)[:, None])
+            da = torch.mm(x, problem.candidates, out=gradients.anchors[rows])
+            da *= (scale / problem.temperature)[:, None]
             if target is not None:
                 da -= target * (up / problem.temperature)[:, None]
-            gradients.anchors[rows] = da
         if gradients.candidates is not None:
             gradients.candidates.addmm_(x.T, a * scale[:, None])
         if gradients.positives is not None:
@@ -222,7 +221,7 @@ def _walk_both_ways(problem: Problem, engine: Streaming, gradients: Gradients | 
         pull.subtract_from(x, (by_row / 2).expand(len(a)))
         back.subtract_from(x, (by_column / 2).expand(len(a)))
         if gradients.anchors is not None:
-            gradients.anchors[rows] = torch.mm(x, problem.candidates) / problem.temperature
+            torch.mm(x, problem.candidates, out=gradients.anchors[rows]).div_(problem.temperature)
         if gradients.candidates is not None:
             gradients.candidates.addmm_(x.T, a)
     gradients.finish(problem)

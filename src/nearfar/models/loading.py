@@ -66,8 +66,6 @@ def load(name: str | Path, *, device: str | None = None, max_length: int | None 
         ) from error
     check_weights(model, folder)
     if max_length is not None:
-        if max_length < 1:
-            raise InputError(f"{max_length} tokens cannot be read", field="max_length", remedy="give at least 1")
         check_max_length(model, max_length)
         model.max_seq_length = max_length
     return model.eval()
@@ -188,13 +186,11 @@ def check_weights(model: SentenceTransformer, folder: Path) -> None:
 
 
 def check_max_length(model: SentenceTransformer, max_length: int) -> None:
-    """Check that a model can read texts of so many tokens; 0 stands for its own setting.
+    """Check that a model can read texts of so many tokens.
 
     Raises:
-        InputError: it has no positions for them.
+        InputError: it has no positions for them, or there are none.
     """
-    if not max_length:
-        return
     # Both limits count: RoBERTa keeps two positions for itself, which only its tokenizer knows.
     limits = [
         getattr(model.config, "max_position_embeddings", None),

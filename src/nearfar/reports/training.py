@@ -40,7 +40,7 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
     if not change.degenerate:
         figures += f", 95% interval {change.low:+.3f} to {change.high:+.3f})"
     if change.degenerate:
-        return f"{figures}; the items do not differ, so the interval says nothing).", "neutral"
+        return f"No gain shown: {figures}; all items changed alike, so there is no interval).", "neutral"
     if change.low > 0:
         return f"Better: {figures} on {before.n:,} held-out items.", "good"
     if change.high < 0:

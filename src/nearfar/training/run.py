@@ -103,7 +103,8 @@ def train(
     mapped = columns if evaluation_columns is None else evaluation_columns
     held_out = None if evaluation is None else load_for_evaluation(evaluation, mapped)
     encoder = load(model) if isinstance(model, (str, Path)) else model
-    check_max_length(encoder, settings.max_length)
+    if settings.max_length:
+        check_max_length(encoder, settings.max_length)
 
     configuration = _configuration(chosen, data, columns, model, evaluation, mapped, settings, seed, rows, encoder)
     folder.check(configuration, resume)
