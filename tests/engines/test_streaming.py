@@ -297,7 +297,7 @@ def test_memory_stays_flat_where_a_matrix_would_show() -> None:
 
 def test_blocks_are_bounded_but_never_thin() -> None:
     for m in (1_000, 1_000_000):
-        problem = Problem(torch.zeros(5_000, 1), torch.zeros(m, 1), near.paired(), None, torch.tensor(1.0))
+        problem = Problem(torch.zeros(10_000, 1), torch.zeros(m, 1), near.paired(), None, torch.tensor(1.0))
         rows, _, x = next(_blocks(problem, None))
         assert rows.stop == max(LEAST_ROWS, math.floor(BLOCK_BYTES["cpu"] / m / 4))
         assert x.shape == (rows.stop, m)

@@ -39,14 +39,17 @@ class Gradients:
     positives: Tensor | None
 
     @classmethod
-    def zeros(cls, problem: Problem, wanted: tuple[bool, ...]) -> Gradients:
-        """Zeros for what is `wanted`, and for what the temperature's gradient is made from."""
+    def blank(cls, problem: Problem, wanted: tuple[bool, ...]) -> Gradients:
+        """Room for what is `wanted`, and for what the temperature's gradient is made from.
+
+        Only the positives' is zero: that of every anchor is written once, and a first block overwrites the candidates'.
+        """
         pairs = zip(tensors(problem), wanted, strict=True)
-        a, c, t, p = (None if x is None or not want else torch.zeros_like(x) for x, want in pairs)
+        a, c, t, p = (None if x is None or not want else torch.empty_like(x) for x, want in pairs)
         # The temperature's gradient falls out of the anchors' or of the candidates' (see `finish`).
         if t is not None and a is None and (c is None or (problem.positives is not None and p is None)):
-            a = torch.zeros_like(problem.anchors)
-        return cls(a, c, t, p)
+            a = torch.empty_like(problem.anchors)
+        return cls(a, c, t, None if p is None else p.zero_())
 
     def finish(self, problem: Problem) -> None:
         """dL/dtau = -1/tau sum_ij G_ij x_ij, and sum_j G_ij x_ij = a_i . dL/da_i: no pass over S is needed."""

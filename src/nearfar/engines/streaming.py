@@ -9,6 +9,7 @@ gradients.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,11 +64,24 @@ def _blocks(problem: Problem, block_rows: int | None) -> Iterator[tuple[slice, T
         bytes_ = BLOCK_BYTES.get(problem.anchors.device.type, BLOCK_BYTES["cuda"])
         block_rows = max(LEAST_ROWS, bytes_ // (m * problem.anchors.element_size()))
     block_rows = min(block_rows, n)
-    x = problem.anchors.new_empty(block_rows, m)
+    x = _scratch(block_rows, m, problem.anchors)
     for start in range(0, n, block_rows):
         rows = slice(start, min(start + block_rows, n))
         a = problem.anchors[rows] / problem.temperature
         yield rows, a, torch.mm(a, problem.candidates.T, out=x[: len(a)])
+
+
+_kept = threading.local()
+
+
+def _scratch(rows: int, columns: int, like: Tensor) -> Tensor:
+    """A matrix to write over. On a CPU its memory is kept for the next call: new pages cost as much as a sweep."""
+    if like.device.type != "cpu" or rows * columns * like.element_size() > BLOCK_BYTES["cpu"]:
+        return like.new_empty(rows, columns)
+    flat = getattr(_kept, "flat", None)
+    if flat is None or flat.dtype != like.dtype or flat.numel() < rows * columns:
+        _kept.flat = flat = like.new_empty(rows * columns)
+    return flat[: rows * columns].view(rows, columns)
 
 
 def _walk(
@@ -103,7 +117,7 @@ def _walk(
             if target is not None:
                 da -= target * (up / problem.temperature)[:, None]
         if gradients.candidates is not None:
-            gradients.candidates.addmm_(x.T, a * scale[:, None])
+            gradients.candidates.addmm_(x.T, a * scale[:, None], beta=min(rows.start, 1))
         if gradients.positives is not None:
             pull.spread(a * up[:, None], gradients.positives)
     if gradients is not None:
@@ -117,7 +131,7 @@ class _Total(Function):
         ctx: Any, a: Tensor, c: Tensor, t: Tensor, p: Tensor | None, problem: Problem, engine: Any, wanted: Any
     ):
         problem = with_tensors(problem, a, c, t, p)
-        gradients = Gradients.zeros(problem, wanted) if any(wanted) else None
+        gradients = Gradients.blank(problem, wanted) if any(wanted) else None
         losses, weights = _walk(problem, engine, gradients)
         ctx.mark_non_differentiable(weights)
         ctx.gradients, ctx.asked = gradients, (problem, engine, wanted)
@@ -129,7 +143,7 @@ class _Total(Function):
         problem, engine, wanted = ctx.asked
 
         def again() -> Gradients:
-            gradients = Gradients.zeros(problem, wanted)
+            gradients = Gradients.blank(problem, wanted)
             _walk(problem, engine, gradients)
             return gradients
 
@@ -151,7 +165,7 @@ class _Rows(Function):
         with torch.no_grad(), torch.autocast(upstream.device.type, enabled=False):
             problem = with_tensors(ctx.problem, *ctx.saved_tensors)
             wanted = ctx.needs_input_grad[:4]
-            gradients = Gradients.zeros(problem, wanted)
+            gradients = Gradients.blank(problem, wanted)
             _walk(problem, ctx.engine, gradients, upstream)
         return (*first_order(ctx, gradients.take(wanted)), None, None)
 
@@ -162,7 +176,7 @@ class _BothWays(Function):
         ctx: Any, a: Tensor, c: Tensor, t: Tensor, p: None, problem: Problem, engine: Any, wanted: Any, reduction: str
     ):
         problem = with_tensors(problem, a, c, t, p)
-        gradients = Gradients.zeros(problem, wanted) if any(wanted) else None
+        gradients = Gradients.blank(problem, wanted) if any(wanted) else None
         loss = _walk_both_ways(problem, engine, gradients, reduction)
         ctx.gradients, ctx.asked = gradients, (problem, engine, wanted, reduction)
         ctx.save_for_backward(a, c, t, p)
@@ -173,7 +187,7 @@ class _BothWays(Function):
         problem, engine, wanted, reduction = ctx.asked
 
         def again() -> Gradients:
-            gradients = Gradients.zeros(problem, wanted)
+            gradients = Gradients.blank(problem, wanted)
             _walk_both_ways(problem, engine, gradients, reduction)
             return gradients
 
@@ -223,6 +237,6 @@ def _walk_both_ways(problem: Problem, engine: Streaming, gradients: Gradients | 
         if gradients.anchors is not None:
             torch.mm(x, problem.candidates, out=gradients.anchors[rows]).div_(problem.temperature)
         if gradients.candidates is not None:
-            gradients.candidates.addmm_(x.T, a)
+            gradients.candidates.addmm_(x.T, a, beta=min(rows.start, 1))
     gradients.finish(problem)
     return loss

@@ -116,7 +116,7 @@ class _Tiles(Function):
         with torch.no_grad(), torch.autocast(upstream.device.type, enabled=False):
             a, c, t, p, logz = ctx.saved_tensors
             problem, wanted = with_tensors(ctx.problem, a.contiguous(), c.contiguous(), t, p), ctx.needs_input_grad[:4]
-            gradients = Gradients.zeros(problem, wanted)
+            gradients = Gradients.blank(problem, wanted)
             _backward(problem, gradients, logz, upstream, ctx.options)
             gradients.finish(problem)
         return (*first_order(ctx, gradients.take(wanted)), None, None)
