@@ -17,7 +17,8 @@ def test_the_kernel_example_runs() -> None:
 
 
 def test_its_commands_and_their_options_exist(capsys) -> None:
-    lines = re.findall(r"^nearfar (\w+)(.*)$", README, re.MULTILINE)
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+    lines = re.findall(r"^nearfar (\w+)(.*)$", blocks, re.MULTILINE)
     assert len(lines) >= 6
     for command, rest in lines:
         assert run([command, "--help"]) == 0

@@ -57,7 +57,8 @@ def main() -> None:
     except OSError as error:
         # Python would flush once more when it leaves, and fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno != errno.EPIPE:  # who closes a pipe early has seen enough
+        # Who closes a pipe early has seen enough; a command that failed has said so.
+        if error.errno != errno.EPIPE and code == 0:
             error_line(f"the output cannot be written: {error.strerror}")
             code = 2
     sys.exit(code)
