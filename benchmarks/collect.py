@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 EVIDENCE = ROOT / "docs" / "evidence.md"
-VERDICTS = ROOT / "src" / "nearfar" / "recipes" / "verdicts.json"
+VERDICTS = ROOT / "src" / "nearfar" / "verdicts.json"
 
 
 def claims() -> list[dict[str, Any]]:

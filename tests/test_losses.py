@@ -9,7 +9,11 @@ import pytest
 import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from sentence_transformers.sentence_transformer.losses import GISTEmbedLoss, MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.losses import (
+    CachedMultipleNegativesRankingLoss,
+    GISTEmbedLoss,
+    MultipleNegativesRankingLoss,
+)
 
 from nearfar import far, near
 from nearfar.losses import Batch, ContrastLoss
@@ -57,6 +61,11 @@ def test_equals_multiple_negatives_ranking(model, number, tokens, cached) -> Non
     expected = value_and_gradient(MultipleNegativesRankingLoss(model, scale=20.0), model, number)
     loss = ContrastLoss(model, temperature=0.05, cached=cached, mini_batch_num_tokens=tokens)
     assert_same(value_and_gradient(loss, model, number), expected)
+
+
+def test_equals_the_cached_class(model) -> None:
+    expected = value_and_gradient(CachedMultipleNegativesRankingLoss(model, mini_batch_size=4), model, 3)
+    assert_same(value_and_gradient(ContrastLoss(model, temperature=0.05, cached=True), model, 3), expected)
 
 
 @pytest.mark.parametrize("cached", [False, True])

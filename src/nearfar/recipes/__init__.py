@@ -9,15 +9,12 @@ import pkgutil
 from nearfar.errors import InputError
 from nearfar.training.recipe import Paper, Plan, Recipe
 
-# Files of this package that are no recipes.
-_PARTS = ("evidence",)
-
 __all__ = ["Paper", "Plan", "Recipe", "get", "names"]
 
 
 def names() -> list[str]:
     """The names of all recipes, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _PARTS)
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def get(name: str) -> Recipe:
