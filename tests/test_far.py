@@ -95,6 +95,57 @@ def test_builders_add_up_in_any_order() -> None:
         torch.testing.assert_close(matrix(total), expected)
 
 
+def test_hardest_keeps_a_fraction_of_the_negatives_and_the_positives() -> None:
+    # Negatives by similarity: row 0: .2, .1, -.4; row 1: .5, .3, -.6; row 2: .4, 0, -.2. round(.5 * 3) = 2 stay.
+    assert close(matrix(far.hardest(0.5)), [[0, 0, -inf, 0], [0, 0, 0, -inf], [0, -inf, 0, 0]])
+    # The easy positive of row 0 stays, and is not counted: of two negatives left, one.
+    p = torch.tensor([[0, 0, 1.0, 0.5], [0, 0, 0, 0], [1, 1, 1, 1]])
+    f = matrix(far.hardest(0.5), near.weights(p))
+    assert close(f, [[0, -inf, 0, 0], [-inf, 0, 0, -inf], [0, 0, 0, 0]])
+
+
+def test_hardest_keeps_all_or_at_least_one() -> None:
+    assert close(matrix(far.hardest(1)), [[0.0] * 4] * 3)
+    assert close(matrix(far.hardest(0.01)), [[0, 0, -inf, -inf], [-inf, 0, 0, -inf], [-inf, -inf, 0, 0]])
+
+
+def test_hardest_keeps_ties_and_permutes_with_the_candidates() -> None:
+    s = torch.tensor([[0.9, 0.5, 0.1, 0.5, 0.7]], dtype=torch.float64)
+    bound, pull = far.hardest(0.5).bind(1, 5, s), near.paired().bind(1, 5, s).at(slice(0, 1))
+    x = s.clone()
+    bound.add_to(x, slice(0, 1), pull, 1.0)
+    assert x.tolist() == [[0.9, 0.5, -inf, 0.5, 0.7]]
+    order = [0, 3, 4, 2, 1]
+    x = s[:, order].clone()
+    bound.add_to(x, slice(0, 1), pull, 1.0)
+    assert x.tolist() == [[0.9, 0.5, 0.7, -inf, 0.5]]
+
+
+def test_hardest_chooses_by_similarity_among_what_the_others_leave() -> None:
+    mask = torch.zeros(3, 4, dtype=torch.bool)
+    mask[0, 1] = True
+    w = torch.ones(3, 4)
+    w[0, 2], w[1, 0], w[2, 3] = 100, 0, 0.01
+    # Row 0: .1 and -.4 are left, and .1 is the harder whatever the other weighs. Row 1: .5 and -.6. Row 2: .4, 0, -.2.
+    terms = [far.masked(mask), far.weighted(w), far.hardest(0.6), far.harder(-3.0), far.hardest(0.8)]
+    expected = matrix(far.masked(mask) + far.weighted(w) + far.harder(-3.0))
+    expected[0, 2] = expected[1, 3] = expected[2, 1] = -inf
+    for order in (terms, terms[::-1]):
+        total = order[0] + order[1] + order[2] + order[3] + order[4]
+        torch.testing.assert_close(matrix(total), expected)
+        assert not total.mirrors
+    assert close(matrix(far.hardest(0.5) + far.hardest(0.01)), matrix(far.hardest(0.01)).tolist())
+
+
+def test_hardest_leaves_the_denominator_to_hard_negatives() -> None:
+    # Negatives of row 1 alone: .5 and .3 of .5, .3, -.6.
+    got = contrast(
+        S, torch.eye(4).double(), far=far.except_self() + far.hardest(0.5), similarity="dot", temperature=0.5,
+        reduction="none",
+    )  # fmt: skip
+    assert float(got[1]) == pytest.approx(log(exp(1.0) + exp(0.6)) - 1.6, rel=1e-12)
+
+
 def test_cancelling_hardness_leaves_nothing() -> None:
     assert close(matrix(far.harder(1.0) + far.harder(-1.0)), [[0.0] * 4] * 3)
 
@@ -136,6 +187,9 @@ def test_gistembed(threshold) -> None:
         (lambda: far.weighted(torch.tensor([[float("nan")]])), "finite matrix"),
         (lambda: far.weighted(torch.tensor([[inf]])), "finite matrix"),
         (lambda: far.weighted(torch.ones(2)), r"got shape \(2,\)"),
+        (lambda: far.hardest(0), r"fraction in \(0, 1\], got 0"),
+        (lambda: far.hardest(1.5), "got 1.5"),
+        (lambda: far.hardest(float("nan")), "got nan"),
         (lambda: far.except_likely_positives(S, S[:, :2]), r"got \(3, 4\) and \(3, 2\)"),
         (lambda: far.except_likely_positives(S, S, "negative"), "threshold='negative' is not known"),  # type: ignore[arg-type]
         (lambda: far.except_likely_positives(S, S * float("nan")), "reference vector holds NaN"),

@@ -8,6 +8,7 @@ out, log w counts it w times. No gradient flows through F. Builders add up with 
     weighted(w)                                importance weights
     except_likely_positives(a, b, threshold)   false negatives, found by reference vectors
     harder(beta)                               negatives count more the more similar they are
+    hardest(alpha)                             the most similar negatives alone
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from nearfar.engines.sharded import Shard
 
-__all__ = ["Far", "except_likely_positives", "except_self", "harder", "masked", "weighted"]
+__all__ = ["Far", "except_likely_positives", "except_self", "harder", "hardest", "masked", "weighted"]
 
 
 def except_self() -> Far:
@@ -97,6 +98,22 @@ def harder(beta: float) -> Far:
     return _Harder(float(beta))
 
 
+def hardest(alpha: float) -> Far:
+    """Of each anchor's negatives only the fraction `alpha` that is most similar to it takes part in the denominator.
+
+    Of n negatives max(1, round(alpha * n)) stay, and all that tie with the last of these. Positives (P_ij > 0) always
+    stay and are not counted; nor is what another builder in the sum leaves out. No gradient flows through the choice.
+
+    Args:
+        alpha: In (0, 1]; 1 leaves every negative in.
+
+    Source: Wang & Liu 2021, Understanding the Behaviour of Contrastive Loss (explicit hard negative sampling).
+    """
+    if not 0 < alpha <= 1:
+        raise ValueError(f"far.hardest() takes a fraction in (0, 1], got {alpha}")
+    return _Hardest(float(alpha))
+
+
 class Far(ABC):
     """What every builder here returns. To write one of your own, implement `bind`, `add_to` and `transposed`."""
 
@@ -144,6 +161,11 @@ class _Sum(Far):
         return all(term.lowers for term in self.terms)
 
     def bind(self, n: int, m: int, like: Tensor) -> Far:
+        # `hardest` chooses among what the others leave, by the similarities that it saw before them: it holds them.
+        alphas = [term.alpha for term in self.terms if isinstance(term, _Hardest)]
+        if alphas:
+            others = tuple(term for term in self.terms if not isinstance(term, _Hardest))
+            return _Hardest(min(alphas), _Sum(others).bind(n, m, like) if others else None)
         # `harder` reads the similarities, so it goes first, while the block still holds them, and only once.
         beta = sum(term.beta for term in self.terms if isinstance(term, _Harder))
         rest = tuple(term.bind(n, m, like) for term in self.terms if not isinstance(term, _Harder))
@@ -262,6 +284,38 @@ class _Harder(Far):
         negative = torch.ones_like(x, dtype=torch.bool)
         pull.spare(negative)
         x.addcmul_(x, negative.to(x.dtype), value=self.beta * temperature)
+
+    def transposed(self) -> Far:
+        return self
+
+    def sharded(self, shard: Shard) -> Far:
+        return self
+
+
+@dataclass(frozen=True)
+class _Hardest(Far):
+    alpha: float
+    others: Far | None = None  # bound; None: there are none
+
+    mirrors = False
+
+    @property
+    def lowers(self) -> bool:  # type: ignore[override]
+        return self.others is None or self.others.lowers
+
+    def bind(self, n: int, m: int, like: Tensor) -> Far:
+        return self
+
+    def add_to(self, x: Tensor, rows: slice, pull: Pull, temperature: float) -> None:
+        s = x.clone()
+        if self.others is not None:
+            self.others.add_to(x, rows, pull, temperature)
+        negative = x > -torch.inf
+        pull.spare(negative)
+        s.masked_fill_(~negative, -torch.inf)
+        kept = (self.alpha * negative.sum(1)).round_().long().clamp_(min=1)
+        threshold = s.topk(int(kept.max()), dim=1).values.gather(1, kept[:, None] - 1)
+        x.masked_fill_(negative & (s < threshold), -torch.inf)
 
     def transposed(self) -> Far:
         return self

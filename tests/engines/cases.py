@@ -75,6 +75,9 @@ class World:
             "threshold": lambda: far.except_likely_positives(self.guide_a, self.guide_b, 0.4, 0.1),
             "positive": lambda: far.except_likely_positives(self.guide_a, self.guide_b, margin=-0.05),
             "harder": lambda: far.harder(0.8),
+            "hardest": lambda: far.hardest(0.4),
+            "self+weighted+harder+hardest": lambda: self.far("self") + far.hardest(0.5) + self.far("weighted+harder"),  # type: ignore[operator]
+            "weighted+harder": lambda: self.far("weighted") + far.harder(0.8),  # type: ignore[operator]
             "weighted+harder+positive": lambda: self.far("weighted") + far.harder(0.8) + self.far("positive"),  # type: ignore[operator]
             "self+masked+harder": lambda: far.except_self() + self.far("masked") + far.harder(0.8),
         }[name]()
@@ -122,7 +125,15 @@ class World:
             assert term == "harder"
             return 0 if p[i][j] else 0.8 * s[i][j]
 
-        return [[sum(entry(term, i, j) for term in name.split("+")) for j in range(self.m)] for i in range(self.n)]
+        terms = [term for term in name.split("+") if term != "hardest"]
+        f = [[sum(entry(term, i, j) for term in terms) for j in range(self.m)] for i in range(self.n)]
+        if "hardest" in name:
+            for i in range(self.n):
+                negatives = [j for j in range(self.m) if not p[i][j] and f[i][j] > -inf]
+                negatives.sort(key=lambda j: -s[i][j])
+                for j in negatives[max(1, round((0.5 if terms else 0.4) * len(negatives))) :]:
+                    f[i][j] = -inf
+        return f
 
     def loss_by_hand(
         self, near_: str, far_: str, temperature: float, similarity: str = "cosine", positives: bool = False
@@ -156,6 +167,8 @@ FARS = (
     "harder",
     "weighted+harder+positive",
     "self+masked+harder",
+    "hardest",
+    "self+weighted+harder+hardest",
 )
 
 

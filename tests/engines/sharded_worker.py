@@ -26,6 +26,8 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "paired guided": ("paired", "positive", {}),
     "paired guided symmetric": ("paired", "positive", {"symmetric": True}),
     "paired threshold harder": ("paired", "threshold+harder", {"symmetric": True}),
+    "paired hardest": ("paired", "hardest", {}),
+    "paired hardest symmetric": ("paired", "hardest", {"symmetric": True}),
     "same_label": ("same_label", "none", {}),
     "same_label rows": ("same_label", "harder", {"reduction": "none"}),
     "same_label symmetric": ("same_label", "threshold", {"symmetric": True}),

@@ -97,7 +97,7 @@ def test_noncontiguous_inputs() -> None:
 
 
 # F depends on S in far.harder, and no gradient goes through it: finite differences cannot know.
-@pytest.mark.parametrize("far_", ["none", "self", "masked", "weighted", "threshold", "positive"])
+@pytest.mark.parametrize("far_", ["none", "self", "masked", "weighted", "threshold", "positive", "hardest"])
 @pytest.mark.parametrize("near_", NEARS)
 def test_finite_differences(near_: str, far_: str) -> None:
     world = World(n=3, m=4, d=2, seed=5)

@@ -116,10 +116,10 @@ def _walk(
             da *= (scale / problem.temperature)[:, None]
             if target is not None:
                 da -= target * (up / problem.temperature)[:, None]
-        if gradients.candidates is not None:
-            gradients.candidates.addmm_(x.T, a * scale[:, None], beta=min(rows.start, 1))
         if gradients.positives is not None:
             pull.spread(a * up[:, None], gradients.positives)
+        if gradients.candidates is not None:
+            gradients.candidates.addmm_(x.T, a.mul_(scale[:, None]), beta=min(rows.start, 1))
     if gradients is not None:
         gradients.finish(problem)
     return losses, weights
