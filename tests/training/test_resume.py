@@ -43,6 +43,33 @@ elif place == "before the model is in place":
             os.kill(os.getpid(), signal.SIGKILL)
         original(source, target)
     folder.os.replace = replace
+elif place == "after a step of the second stage":
+    original = trainer.MarkComplete.on_step_end
+    def on_step_end(self, args, state, control, **rest):
+        if args.output_dir.endswith("stage-2") and state.global_step == int(step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, args, state, control, **rest)
+    trainer.MarkComplete.on_step_end = on_step_end
+
+if recipe == "staged":
+    from dataclasses import replace
+    from pathlib import Path
+    import torch
+    from nearfar.recipes import get
+
+    def prepare(model, rows, options):
+        first = {name: weight.clone() for name, weight in model.state_dict().items()}
+        plan = get("infonce").prepare(model, rows, options)
+        def then():
+            # Starts over from what the first stage began with, moved a little towards what it found.
+            found = model.state_dict()
+            model.load_state_dict({name: torch.lerp(first[name], found[name], 0.1) if first[name].is_floating_point()
+                                   else first[name] for name in first})
+            return get("infonce").prepare(model, rows, options)
+        save = lambda folder: Path(folder, "beside.txt").write_text("written with the model")
+        return replace(plan, then=lambda: replace(then(), save=save))
+
+    recipe = replace(get("infonce"), name="staged", prepare=prepare)
 
 train(recipe, data, model=model, evaluation=held_out, out=out, resume=bool(resume), seed=3,
       batch_size=8, max_steps=12, epochs=9, save_steps=3, learning_rate=1e-3)
@@ -66,7 +93,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_jsonl(rows(44, 64), folder / "held-out.jsonl")
     write_jsonl([{"text": row["positive"]} for row in rows(0, 44)], folder / "texts.jsonl")
     (folder / "driver.py").write_text(DRIVER)
-    return {"folder": folder, "infonce": folder / "train.jsonl", "simcse": folder / "texts.jsonl"}
+    pairs = folder / "train.jsonl"
+    return {"folder": folder, "infonce": pairs, "staged": pairs, "simcse": folder / "texts.jsonl"}
 
 
 def run(
@@ -95,6 +123,7 @@ def result(files: dict[str, Path], out: str) -> tuple[str, dict]:
     [
         ("infonce", [("after a step", 8), ("in a checkpoint", 9), ("before the model is in place", 0)]),
         ("simcse", [("in a checkpoint", 6)]),
+        ("staged", [("after a step of the second stage", 2), ("after a step of the second stage", 8)]),
     ],
 )
 def test_killed_and_resumed_ends_the_same(files, tiny_model_folder, recipe, kills) -> None:
@@ -110,5 +139,6 @@ def test_killed_and_resumed_ends_the_same(files, tiny_model_folder, recipe, kill
     assert result(files, out) == expected
 
     weights, metrics = expected
-    assert metrics["steps"] == 12
+    assert metrics["steps"] == (24 if recipe == "staged" else 12)
+    assert (files["folder"] / out / "model" / "beside.txt").exists() == (recipe == "staged")
     assert weights != hashlib.sha256((tiny_model_folder / "model.safetensors").read_bytes()).hexdigest()

@@ -118,7 +118,7 @@ def demo(
         f"validate and {len(parts['test']):,} to test, split by whole modules"
     )
     corpus = {entry.name: entry.text for entry in entries}
-    # Validation is a glance at the run, and finds its answers among its own modules; the test has to find them among all.
+    # Validation is a glance at the run: it searches its own modules. The test has to find its answers among all.
     validation = _questions(parts["validation"], {entry.name: entry.text for entry in parts["validation"]})
     test = _questions(parts["test"], corpus)
 

@@ -4,7 +4,7 @@ model/         loads with SentenceTransformer(path)
 run.yaml       everything needed to run it again
 metrics.json   before, after, and the difference
 report.html    the same to look at
-checkpoints/   to resume from; a checkpoint counts once its `complete` file is there
+checkpoints/   to resume from; a checkpoint counts once its `complete` file is there. Later stages have folders in it
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """States to resume from."""
         return self.path / "checkpoints"
+
+    def checkpoints_of(self, stage: int) -> Path:
+        """States of one stage, counted from 1."""
+        return self.checkpoints if stage == 1 else self.checkpoints / f"stage-{stage}"
 
     @property
     def metrics(self) -> Path:
@@ -111,10 +115,10 @@ class RunFolder:
                     remedy="resume with the same arguments and data, or start in another folder",
                 )
 
-    def last_checkpoint(self) -> Path | None:
-        """The newest checkpoint that was written to its end. Half-written ones are removed."""
+    def last_checkpoint(self, stage: int = 1) -> Path | None:
+        """The newest checkpoint of a stage that was written to its end. Half-written ones are removed."""
         whole = {}
-        for folder in self.checkpoints.glob("checkpoint-*"):
+        for folder in self.checkpoints_of(stage).glob("checkpoint-*"):
             step = folder.name.removeprefix("checkpoint-")
             if not step.isdecimal():
                 continue  # not ours

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from nearfar.data import Retrieval
+    from nearfar.training.folder import RunFolder
     from nearfar.training.recipe import Plan
     from nearfar.training.trainer import Progress, Trainer
 
@@ -20,6 +23,56 @@ if TYPE_CHECKING:
 LOGGED = 50
 #: Checkpoints over a run, where `save_steps` does not say.
 SAVED = 10
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What all stages of a run have left behind, beside the encoder.
+
+    Args:
+        steps: Optimiser steps of all stages.
+        log: What the trainer logged; `step` counts through all stages.
+        plan: The last stage's.
+    """
+
+    steps: int
+    log: list[dict[str, float]]
+    plan: Plan
+
+
+def train_stages(
+    encoder: SentenceTransformer,
+    plan: Plan,
+    options: TrainingOptions,
+    folder: RunFolder,
+    seed: int,
+    *,
+    held_out: Dataset | Retrieval | None = None,
+    progress: Progress | None = None,
+) -> Trained:
+    """Train `encoder` in place by a plan and those that follow from it, each from its last checkpoint in `folder`."""
+    from transformers import set_seed
+
+    steps, log = 0, []
+    for stage in count(1):
+        trainer = train_plan(
+            encoder,
+            plan,
+            options,
+            folder.checkpoints_of(stage),
+            seed,
+            last=folder.last_checkpoint(stage),
+            held_out=held_out,
+            progress=progress,
+        )
+        log += [{**entry, "step": steps + entry["step"]} for entry in trainer.state.log_history]
+        steps += trainer.state.global_step
+        if plan.then is None:
+            break
+        set_seed(seed)
+        plan = plan.then()
+        check_batches(plan, options)
+    return Trained(steps, log, plan)
 
 
 def train_plan(

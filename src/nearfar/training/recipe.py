@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from nearfar.training.options import TrainingOptions
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
     from torch import nn
@@ -36,11 +38,16 @@ class Plan:
         loss: A module that sentence-transformers' trainer accepts.
         batches: How rows are drawn: `"no_duplicates"` keeps a text from being its own negative,
             `"group_by_label"` puts at least two texts of a label into a batch.
+        then: The next stage, made once the encoder has been trained by this one. It must depend on nothing but the
+            encoder and the seed, so that a resumed run makes the same.
+        save: Writes what belongs to the model into its folder, after the encoder has been saved there.
     """
 
     rows: Dataset
     loss: nn.Module
     batches: Literal["no_duplicates", "group_by_label"] = "no_duplicates"
+    then: Callable[[], Plan] | None = None
+    save: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True)

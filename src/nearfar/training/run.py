@@ -8,13 +8,14 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError, about
 from nearfar.training.folder import RunFolder, is_main_process
-from nearfar.training.loop import check_batches, train_plan
+from nearfar.training.loop import check_batches, train_stages
 from nearfar.training.options import TrainingOptions, with_settings
 from nearfar.writing import check_writable, full_disk_noticed
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from nearfar.data import Retrieval
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
-    from nearfar.training.recipe import Recipe
+    from nearfar.training.recipe import Plan, Recipe
     from nearfar.training.trainer import Progress
 
 
@@ -139,19 +140,10 @@ def _run(
         before = None if held_out is None else evaluate(encoder, held_out, seed=seed)
     similarities_before = _similarities(encoder, held_out, seed)
     folder.start(configuration)
-    trainer = train_plan(
-        encoder,
-        plan,
-        options,
-        folder.checkpoints,
-        seed,
-        last=folder.last_checkpoint(),
-        held_out=held_out,
-        progress=progress,
-    )
+    trained = train_stages(encoder, plan, options, folder, seed, held_out=held_out, progress=progress)
     check_weights(encoder, folder.path)
     if is_main_process():
-        folder.replace_model(encoder.save_pretrained)
+        folder.replace_model(partial(_save, encoder, trained.plan))
     after = None if held_out is None else evaluate(encoder, held_out, seed=seed)
 
     similarities_after = _similarities(encoder, held_out, seed)
@@ -159,16 +151,21 @@ def _run(
         None if similarities_before is None or similarities_after is None else (similarities_before, similarities_after)
     )
 
-    log = trainer.state.log_history
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
-    metrics = _metrics(recipe.name, trainer.state.global_step, log, before, after, change)
-    run = Run(folder.path, encoder, before, after, change, log, similarities, metrics)
+    metrics = _metrics(recipe.name, trained.steps, trained.log, before, after, change)
+    run = Run(folder.path, encoder, before, after, change, trained.log, similarities, metrics)
     if is_main_process():
         from nearfar.reports.training import training_page
 
         training_page(run, configuration).write(folder.report)
         folder.write_json(folder.metrics, metrics)
     return run
+
+
+def _save(encoder: SentenceTransformer, plan: Plan, folder: str) -> None:
+    encoder.save_pretrained(folder)
+    if plan.save is not None:
+        plan.save(Path(folder))
 
 
 def _rows_for(recipe: Recipe, rows: Dataset, source: Any) -> Dataset:
