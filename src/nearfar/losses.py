@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -21,6 +21,9 @@ from nearfar.models.guide import Guide
 from nearfar.models.packing import Packed, chunk_tokens, embed
 from nearfar.near import Near
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 __all__ = ["Batch", "ContrastLoss"]
 
 #: Rows of a chunk where the input is not plain text and cannot be sorted by length.
@@ -32,17 +35,17 @@ class Batch:
     """What a `near` or `far` that depends on the batch may look at. n anchors, m candidates.
 
     Args:
-        anchors: (n, d) vectors of the model in training, without gradient.
-        candidates: (m, d) likewise: the positives, then each column of negatives; for labelled texts the anchors.
-        labels: (n,) the label column, or None.
+        anchors: Vectors of the model in training, without gradient.
+        candidates: Likewise: the positives, then each column of negatives; for labelled texts the anchors.
+        labels: The label column, or None.
         guide_anchors, guide_candidates: Vectors of the guide, or None.
     """
 
-    anchors: Tensor
-    candidates: Tensor
-    labels: Tensor | None = None
-    guide_anchors: Tensor | None = None
-    guide_candidates: Tensor | None = None
+    anchors: Float[Tensor, "n d"]
+    candidates: Float[Tensor, "m d"]
+    labels: Int[Tensor, " n"] | None = None
+    guide_anchors: Float[Tensor, "n g"] | None = None
+    guide_candidates: Float[Tensor, "m g"] | None = None
 
 
 class ContrastLoss(nn.Module):

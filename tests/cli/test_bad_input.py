@@ -212,6 +212,16 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
         f"{TRAIN} --data pairs.jsonl --set batch_size=8.5",
         ["batch_size: '8.5' is not a whole number", "batch_size=8"],
     ),
+    "a loss that labelled texts do not have": (
+        nothing,
+        f"{TRAIN} --data labelled.jsonl --set symmetric=true",
+        ["labelled.jsonl: symmetric: both sides of labelled texts are the same", "leave symmetric out"],
+    ),
+    "columns of a corpus that has its own": (
+        nothing,
+        "search tiny beir/corpus.jsonl fish --columns text=title",
+        ["beir/corpus.jsonl: --columns: BEIR's layout fixes the columns", "leave --columns out"],
+    ),
     "text for yes or no": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set symmetric=maybe",
@@ -690,7 +700,7 @@ def test_a_disk_that_fills_up_while_an_index_is_written(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("nearfar.search.build.write_card", full)
+    monkeypatch.setattr("nearfar.search.build.write_metadata", full)
     before = listing(workspace)
     ended = nearfar("search", "tiny", "sentences.jsonl", "cat")
     assert ended.code == 2

@@ -136,8 +136,19 @@ def test_evaluation_rows_may_have_other_columns(workspace: Path, nearfar: Nearfa
     ended = nearfar(*shlex.split(command))
     assert ended.code == 0, ended
     assert ended.json["before"]["task"] == "sts"
+    inherited = nearfar(*shlex.split(command.replace("--eval-columns sentence1=sentence1", "").replace("run", "run2")))
+    assert inherited.json["before"] == ended.json["before"]
     refused = nearfar(*shlex.split("train infonce --data x.csv --eval-columns anchor=q"))
     assert refused.err == "nearfar: --eval-columns: names columns of rows that are not given; give --eval\n"
+
+
+def test_measuring_on_training_rows_is_said(workspace: Path, nearfar: Nearfar):
+    command = f"train infonce --model tiny --data pairs.jsonl --eval pairs.jsonl --out run {STEPS}"
+    rows = len((workspace / "pairs.jsonl").read_text().splitlines())
+    ended = nearfar(*shlex.split(command))
+    assert f"{rows} of the items that this was measured on stand in the training rows" in ended.err
+    assert json.loads((workspace / "run" / "metrics.json").read_text())["held_out_seen_in_training"] == rows
+    assert f"{rows} of these items stand in the training rows" in (workspace / "run" / "report.html").read_text()
 
 
 def test_train_on_labels_without_evaluation(workspace: Path, nearfar: Nearfar):
@@ -264,6 +275,15 @@ def test_search_builds_once_and_again_when_the_corpus_changes(workspace: Path, n
     third = nearfar("search", "tiny", "sentences.jsonl", "a song", "-k", "1", "--json")
     assert "index of 57 documents in sentences.jsonl.index (the corpus changed since it was built)" in third.err
     assert third.json["hits"][0]["text"] == "a song"
+
+
+def test_search_over_other_columns_builds_again(workspace: Path, nearfar: Nearfar):
+    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in COUPLES))
+    nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=q", "--json")
+    other = nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=a", "-k", "1", "--json")
+    assert "(it was built over other columns)" in other.err
+    assert other.json["hits"][0]["text"].startswith("a ")
+    assert nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=a").err == ""
 
 
 def test_search_in_a_corpus_with_ids(workspace: Path, nearfar: Nearfar):

@@ -32,6 +32,7 @@ def function(name: str, summary: str = "Do what the name of it says.") -> str:
         ("Remove a tree of files.\n\nLinks\nstay.\n\nAll.", "Remove a tree of files.", "Links stay. All."),
         ("Is this file a link? Say so.", "Is this file a link?", "Say so."),
         ("Read version 3.11 of a file. Or not.", "Read version 3.11 of a file.", "Or not."),
+        ("Read files, e.g. of logs, i.e. all. Or not.", "Read files, e.g. of logs, i.e. all.", "Or not."),
         ("Read a file", "", ""),
         ("", "", ""),
         ("Read it.", "", ""),
@@ -47,12 +48,17 @@ def test_entries_are_named_signed_and_sorted(library: Path):
     (library / "zoo").mkdir()
     (library / "zoo" / "__init__.py").write_text(function("open", "Open the doors of the zoo. At nine."))
     (library / "zoo" / "cages.py").write_text(
-        'class Cage:\n    """A cage for one animal."""\n\n    async def feed(self, food, /, *more, at=None):\n'
+        'class Cage:\n    """A cage for one animal."""\n\n    async def feed(self, food, /, *more, at=None, **rest):\n'
         '        """Feed the animal here.\n\n        With food."""\n'
     )
     assert harvest() == [
         Entry("zoo", "zoo.cages.Cage", "A cage for one animal.", "zoo.cages.Cage"),
-        Entry("zoo", "zoo.cages.Cage.feed", "Feed the animal here.", "zoo.cages.Cage.feed(food, at)\nWith food."),
+        Entry(
+            "zoo",
+            "zoo.cages.Cage.feed",
+            "Feed the animal here.",
+            "zoo.cages.Cage.feed(food, *more, at, **rest)\nWith food.",
+        ),
         Entry("zoo", "zoo.open", "Open the doors of the zoo.", "zoo.open(first, second)\nAt nine."),
     ]
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import nearfar.search.index as index_module
 from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.models import load
-from nearfar.search import build_index, open_index, open_or_build, read_card
+from nearfar.search import build_index, open_index, open_or_build, read_metadata
 
 WORDS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "loan", "card"]
 CORPUS = [f"the {a} sits under a {b}" for a in WORDS for b in WORDS if a != b]
@@ -117,8 +120,27 @@ def test_a_build_that_fails_leaves_the_earlier_index(tiny_model, tmp_path: Path)
     build_index(tiny_model, CORPUS, folder)
     with pytest.raises(InputError, match="row 3"):
         build_index(tiny_model, ["a", "b", None], folder, batch_size=1)  # type: ignore[list-item]
-    assert read_card(folder).count == len(CORPUS)
+    assert read_metadata(folder).count == len(CORPUS)
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_what_a_killed_build_left_is_put_right(tiny_model, tmp_path: Path, corpus_file: Path):
+    folder = tmp_path / "index"
+    build_index(tiny_model, CORPUS, folder, corpus=corpus_file)
+    finished = subprocess.Popen([sys.executable, "-c", ""])
+    finished.wait()
+    draft, aside = (tmp_path / f".index.{finished.pid}.{kind}" for kind in ("part", "old"))
+    draft.mkdir()
+    folder.rename(aside)  # as if the kill had come between the two renames
+    living = tmp_path / f".index.{os.getppid()}.part"
+    living.mkdir()
+
+    reader = Reader(corpus_file)
+    assert open_or_build(tiny_model, corpus_file, reader, folder).built is None
+    assert reader.calls == 0
+    assert not draft.exists()
+    assert not aside.exists()
+    assert living.exists()
 
 
 @pytest.mark.parametrize("name", ["vectors.usearch", "texts.arrow"])

@@ -33,10 +33,16 @@ def command(
     folder = index or corpus.with_name(corpus.name + ".index")
     with progress("index") as update:
         opened = open_or_build(
-            model, corpus, lambda: read_corpus(corpus, mapping), folder, batch_size=batch_size, progress=update
+            model,
+            corpus,
+            lambda: read_corpus(corpus, mapping),
+            folder,
+            columns=mapping,
+            batch_size=batch_size,
+            progress=update,
         )
     if opened.built is not None:
-        say(f"index of {opened.card.count:,} documents in {folder} ({opened.built})")
+        say(f"index of {opened.metadata.count:,} documents in {folder} ({opened.built})")
     hits = opened.search(query, k)
     if json_:
         print_json({"query": query, "index": str(folder), "hits": [hit._asdict() for hit in hits]})

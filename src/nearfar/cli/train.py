@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import Columns, Json, Seed, parsed
+from nearfar.cli.parameters import Json, Seed, parsed
 from nearfar.errors import InputError
 
 
 def command(
     recipe: Annotated[str, typer.Argument(help="A recipe's name; `nearfar recipes` lists them.", show_default=False)],
-    data: Annotated[str, typer.Option(help="Rows to train on: a file, a folder of files or a hub id.")],
+    data: Annotated[
+        list[str],
+        typer.Option(help="Rows to train on: a file, a folder of files or a hub id; repeatable where several fit."),
+    ],
     model: Annotated[str, typer.Option(help="A folder, a hub id, or an alias.")] = "minilm",
     eval_: Annotated[
         str | None, typer.Option("--eval", help="Rows or a retrieval folder to measure on, before and after.")
@@ -23,10 +26,16 @@ def command(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe; repeatable.")
     ] = None,
-    columns: Columns = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Names of your columns: anchor=question,positive=answer. Of several --data one each, '' for none.",
+            metavar="NAME=COLUMN,...",
+        ),
+    ] = None,
     eval_columns: Annotated[
         str | None,
-        typer.Option(help="The same for --eval; as --columns when left out.", metavar="NAME=COLUMN,..."),
+        typer.Option(help="The same for --eval; else --columns where it has them.", metavar="NAME=COLUMN,..."),
     ] = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
@@ -37,7 +46,8 @@ def command(
     from nearfar.training.options import parse_settings, with_settings
 
     # What can be known to be wrong is said before anything heavy is loaded.
-    settings, mapping, eval_mapping = parse_settings(set_ or []), parsed(columns), parsed(eval_columns)
+    settings, eval_mapping = parse_settings(set_ or []), parsed(eval_columns)
+    mappings = [parsed(each or None) for each in columns or ()]
     with_settings(recipes.get(recipe).options(), settings)
     if eval_mapping and eval_ is None:
         raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")
@@ -49,13 +59,13 @@ def command(
     with progress(f"train {recipe}") as update:
         run = train(
             recipe,
-            data,
+            data[0] if len(data) == 1 else data,
             model=model,
             evaluation=eval_,
             out=folder,
             seed=seed,
             resume=resume,
-            columns=mapping,
+            columns=mappings[0] if len(mappings) == 1 else mappings or None,
             evaluation_columns=eval_mapping,
             progress=update,
             **settings,
@@ -67,4 +77,6 @@ def command(
         print(verdict(run.before, run.after, run.change)[0])
     else:
         say("No --eval was given, so nothing was measured.")
+    if seen := run.metrics.get("held_out_seen_in_training"):
+        say(f"{seen:,} of the items that this was measured on stand in the training rows: the figures flatter.")
     print(f"model   {run.folder / 'model'}\nreport  {run.folder / 'report.html'}")

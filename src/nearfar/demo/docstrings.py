@@ -137,7 +137,7 @@ def _public(tree: ast.AST, prefix: str) -> Iterator[tuple[str, ast.FunctionDef |
 def _split(docstring: str) -> tuple[str, str]:
     """First sentence and the rest; an empty sentence where it says too little or is none."""
     first, _, rest = docstring.strip().partition("\n\n")
-    sentence = re.match(r"(.+?[.!?])(?:\s|$)(.*)", " ".join(first.split()), re.DOTALL)
+    sentence = re.match(r"(.+?(?<!e\.g)(?<!i\.e)[.!?])(?:\s|$)(.*)", " ".join(first.split()), re.DOTALL)
     summary, more = sentence.groups() if sentence else (" ".join(first.split()), "")
     if len(re.findall(r"[A-Za-z]{2,}", summary)) < LEAST_WORDS or len(summary) > MOST_CHARACTERS:
         return "", ""
@@ -148,5 +148,9 @@ def _signature(node: ast.AST) -> str:
     if isinstance(node, ast.ClassDef):
         return ""
     assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    names = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-    return f"({', '.join(name for name in names if name not in ('self', 'cls'))})"
+    known = node.args
+    names = [arg.arg for arg in (*known.posonlyargs, *known.args) if arg.arg not in ("self", "cls")]
+    names += [f"*{known.vararg.arg}"] if known.vararg else []
+    names += [arg.arg for arg in known.kwonlyargs]
+    names += [f"**{known.kwarg.arg}"] if known.kwarg else []
+    return f"({', '.join(names)})"

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nearfar.errors import InputError
 from nearfar.training.options import TrainingOptions
 from nearfar.training.recipe import Paper, Plan, Recipe
 
@@ -53,6 +54,9 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         gather_across_devices=True,
     )
     if "label" in rows.column_names:
+        if options.symmetric:
+            problem = "both sides of labelled texts are the same"
+            raise InputError(problem, field="symmetric", remedy="leave symmetric out, or give pairs")
         return Plan(with_integer_labels(rows), loss, batches="group_by_label")
     return Plan(rows, loss)
 

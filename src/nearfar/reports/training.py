@@ -136,6 +136,8 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
     )
     if run.before is not None and run.after is not None:
         add_outcome(page, run.before, run.after, run.change, configuration["seed"])
+        if seen := run.metrics.get("held_out_seen_in_training"):
+            page.text(f"{seen:,} of these items stand in the training rows as well: the figures flatter the model.")
     else:
         page.verdict("Trained, and not measured: no evaluation data was given (--eval).", "neutral")
     add_loss(page, run.log, None if run.before is None else run.before.primary)

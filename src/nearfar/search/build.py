@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nearfar.encoding import Progress, encode_windows
 from nearfar.errors import InputError
-from nearfar.search.card import CARD, Card, corpus_fingerprint, named, read_card, stale, write_card
 from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
+from nearfar.search.metadata import (
+    METADATA,
+    IndexMetadata,
+    corpus_fingerprint,
+    named,
+    read_metadata,
+    stale,
+    write_metadata,
+)
 from nearfar.writing import check_writable
 
 if TYPE_CHECKING:
@@ -47,7 +56,7 @@ def build_index(
         InputError: No texts, not one id a text, a folder that holds something else, or a model whose
             similarity is neither cosine nor dot product.
     """
-    source = _Source(corpus, corpus_fingerprint(corpus))
+    source = _Source(corpus, corpus_fingerprint(corpus), None)
     return _build(*named(model), texts, Path(folder), ids, source, batch_size, progress)
 
 
@@ -57,6 +66,7 @@ def open_or_build(
     read: Callable[[], tuple[Sequence[str] | None, Sequence[str] | Dataset]],
     folder: str | Path,
     *,
+    columns: Mapping[str, str] | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> SearchIndex:
@@ -67,6 +77,7 @@ def open_or_build(
         corpus: The corpus file.
         read: Reads it: ids (None for row numbers) and texts. Called only to build.
         folder: The index's folder.
+        columns: The mapping that `read` applies; an index over other columns is stale.
         batch_size: Texts a forward pass.
         progress: Called with (texts done, texts in all) while building.
 
@@ -74,16 +85,19 @@ def open_or_build(
         The index; its `built` says why it was built now, and is None where it was found ready.
     """
     folder = Path(folder)
+    _tidy(folder)
     # Before the corpus is read: one that changes meanwhile must look stale afterwards, not fresh.
-    source = _Source(corpus, corpus_fingerprint(corpus))
+    source = _Source(corpus, corpus_fingerprint(corpus), dict(columns) if columns else None)
     name, loaded = named(model)
     reason = "it is new"
-    if (folder / CARD).is_file():
+    if (folder / METADATA).is_file():
         try:
-            card = read_card(folder)
-            changed = stale(card, loaded, source.fingerprint)
+            metadata = read_metadata(folder)
+            changed = stale(metadata, loaded, source.fingerprint)
+            if changed is None and metadata.columns != source.columns:
+                changed = "it was built over other columns"
             if changed is None:
-                return mapped(folder, card, loaded)
+                return mapped(folder, metadata, loaded)
             reason = changed
         except InputError as error:
             reason = error.problem
@@ -94,10 +108,11 @@ def open_or_build(
 
 
 class _Source(NamedTuple):
-    """The corpus file and its fingerprint; None and None where texts came from no file."""
+    """The corpus file, its fingerprint, and which of its columns were read; all None where texts came from no file."""
 
     file: str | Path | None
     fingerprint: str | None
+    columns: dict[str, str] | None
 
 
 def _build(
@@ -112,6 +127,7 @@ def _build(
 ) -> SearchIndex:
     from nearfar.models import fingerprint
 
+    _tidy(folder)
     _check_target(folder)
     if ids is not None and len(ids) != len(texts):
         raise InputError(f"there are {len(ids)} ids for {len(texts)} texts", field="ids")
@@ -127,21 +143,22 @@ def _build(
     unfinished.mkdir()
     try:
         count, dimension = _write(unfinished, windows, ids, _METRICS[similarity])
-        card = Card(
+        metadata = IndexMetadata(
             format=1,
             model=name,
             model_fingerprint=fingerprint(model),
             corpus=None if source.file is None else str(Path(source.file).resolve()),
             corpus_fingerprint=source.fingerprint,
+            columns=source.columns,
             similarity=similarity,
             dimension=dimension,
             count=count,
         )
-        write_card(unfinished / CARD, card)
+        write_metadata(unfinished / METADATA, metadata)
         _replace_folder(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    index = mapped(folder, card, model)
+    index = mapped(folder, metadata, model)
     index.built = "it is new"
     return index
 
@@ -171,7 +188,7 @@ def _write(folder: Path, windows: Any, ids: Sequence[str] | None, metric: str) -
 def _check_target(folder: Path) -> None:
     if folder.is_file():
         raise InputError("this is a file, and an index is a folder", file=folder, remedy="choose another name")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CARD).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / METADATA).is_file():
         raise InputError("this folder holds something else", file=folder, remedy="choose an empty or new folder")
     check_writable(folder.absolute().parent, field="--index")
 
@@ -181,5 +198,34 @@ def _replace_folder(new: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     if folder.exists():
         os.replace(folder, old)
-    os.replace(new, folder)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed builds left beside `folder`, and put an index back that one of them had moved aside."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
+        process, _, kind = left.name.removeprefix(f".{folder.name}.").partition(".")
+        if kind not in ("part", "old") or not process.isdecimal() or _lives(int(process)):
+            continue
+        if kind == "old" and not folder.exists():
+            os.replace(left, folder)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere, to ask is to kill
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return process != os.getpid()

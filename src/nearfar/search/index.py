@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nearfar.encoding import encode
 from nearfar.errors import InputError
-from nearfar.search.card import CARD, Card, corpus_fingerprint, named, read_card, stale
+from nearfar.search.metadata import METADATA, IndexMetadata, corpus_fingerprint, named, read_metadata, stale
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,14 +34,14 @@ class SearchIndex:
     """An open index. Vectors and texts stay on disk and are mapped into memory.
 
     Args:
-        card: What the index was built from.
+        metadata: What the index was built from.
         model: The model that encodes queries; the one that encoded the documents.
         vectors: usearch's index, whose keys are row numbers.
         texts: The documents, with columns `id` and `text`.
         built: Why this opening built the index anew; None where it was found ready.
     """
 
-    card: Card
+    metadata: IndexMetadata
     model: SentenceTransformer
     vectors: Vectors
     texts: pa.Table
@@ -54,10 +54,10 @@ class SearchIndex:
             InputError: An empty query, or k below 1.
         """
         check_query(query, k)
-        normalize = self.card.similarity == "cosine"
+        normalize = self.metadata.similarity == "cosine"
         vector = encode(self.model, [query], normalize=normalize, kind="query")[0]
-        k = min(k, self.card.count)
-        exact = self.card.count < EXACT_BELOW
+        k = min(k, self.metadata.count)
+        exact = self.metadata.count < EXACT_BELOW
         if not exact:
             # The candidates the graph's search keeps; with no more than k, the last of the k are often not the nearest.
             self.vectors.expansion_search = max(128, 2 * k)
@@ -94,18 +94,18 @@ def open_index(
         InputError: The folder is no whole index, or it is stale: the model or the corpus file changed since.
     """
     folder = Path(folder)
-    card = read_card(folder)
-    model = card.model if model is None else model
+    metadata = read_metadata(folder)
+    model = metadata.model if model is None else model
     if model is None:
-        raise InputError("the index does not name its model", file=folder / CARD, remedy="pass the model")
+        raise InputError("the index does not name its model", file=folder / METADATA, remedy="pass the model")
     _, loaded = named(model)
-    if reason := stale(card, loaded, corpus_fingerprint(corpus)):
+    if reason := stale(metadata, loaded, corpus_fingerprint(corpus)):
         raise InputError(f"the index is stale: {reason}", file=folder, remedy="build it again")
-    return mapped(folder, card, loaded)
+    return mapped(folder, metadata, loaded)
 
 
-def mapped(folder: Path, card: Card, model: SentenceTransformer) -> SearchIndex:
-    """The index in a folder whose card and model are known to belong together."""
+def mapped(folder: Path, metadata: IndexMetadata, model: SentenceTransformer) -> SearchIndex:
+    """The index in a folder whose metadata and model are known to belong together."""
     import pyarrow as pa
     from usearch.index import Index as Vectors
 
@@ -115,6 +115,11 @@ def mapped(folder: Path, card: Card, model: SentenceTransformer) -> SearchIndex:
         texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS))).read_all()
     except (OSError, RuntimeError, ValueError, pa.ArrowInvalid) as error:
         raise InputError("the index is damaged", file=folder, remedy="build it again") from error
-    if vectors is None or len(vectors) != card.count or texts.num_rows != card.count or vectors.ndim != card.dimension:
+    if (
+        vectors is None
+        or len(vectors) != metadata.count
+        or texts.num_rows != metadata.count
+        or vectors.ndim != metadata.dimension
+    ):
         raise InputError("the index is damaged: its files do not belong together", file=folder, remedy="build it again")
-    return SearchIndex(card, model, vectors, texts)
+    return SearchIndex(metadata, model, vectors, texts)

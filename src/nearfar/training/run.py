@@ -6,7 +6,7 @@ import math
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -17,16 +17,18 @@ from nearfar.errors import InputError, about
 from nearfar.training.folder import RunFolder, is_main_process
 from nearfar.training.loop import check_batches, train_stages
 from nearfar.training.options import TrainingOptions, with_settings
+from nearfar.training.rows import described, rows_for, source_of, together
 from nearfar.writing import check_writable, full_disk_noticed
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, DatasetDict
     from sentence_transformers import SentenceTransformer
 
     from nearfar.data import Retrieval
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
     from nearfar.training.recipe import Plan, Recipe
+    from nearfar.training.rows import Columns, Sources
     from nearfar.training.trainer import Progress
 
 
@@ -57,14 +59,14 @@ class Run:
 
 def train(
     recipe: str | Recipe,
-    data: str | Path | Dataset,
+    data: Sources,
     *,
     model: str | Path | SentenceTransformer = "minilm",
     evaluation: str | Path | Dataset | Retrieval | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
-    columns: Mapping[str, str] | None = None,
+    columns: Columns | Sequence[Columns | None] | None = None,
     evaluation_columns: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -73,14 +75,16 @@ def train(
 
     Args:
         recipe: A name that `nearfar.recipes.names()` lists, or a recipe of your own.
-        data: Rows: a file, a folder of files, a hub id, or a data set in memory.
+        data: Rows: a file, a folder of files, a hub id, or a data set in memory. A list of them, or a dictionary by
+            name, for a recipe that takes several.
         model: A folder, a hub id, an alias, or a model in memory (which is trained in place).
         evaluation: Rows or a retrieval folder to measure on before and after.
         out: The run folder, see `nearfar.training.folder`; `runs/<recipe>` when None.
         seed: Decides order, dropout and new parameters: the same seed gives the same figures.
         resume: Go on with the run in `out` after its last checkpoint. The result is that of a run never interrupted.
-        columns: Canonical column name -> name in the file.
-        evaluation_columns: The same for the evaluation rows; as `columns` when None.
+        columns: Canonical column name -> name in the file. Of several data sets a list, with one for each.
+        evaluation_columns: The same for the evaluation rows. When None, `columns` holds for them too if they have
+            its columns, and else they are taken by their own names.
         progress: Called with step, steps in all, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 
@@ -88,8 +92,6 @@ def train(
         InputError: what was passed in does not fit; nothing is written then.
     """
     # The one look upwards: recipes are made of this package, and a name stands for one of them.
-    from nearfar.data import load as load_rows
-    from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.models import load
     from nearfar.models.loading import check_max_length
     from nearfar.recipes import get as named
@@ -100,9 +102,11 @@ def train(
     folder = RunFolder(Path("runs", chosen.name) if out is None else Path(out))
     folder.check_free(resume)
     check_writable(folder.path)
-    rows = _rows_for(chosen, load_rows(data, columns=columns), data)
-    mapped = columns if evaluation_columns is None else evaluation_columns
-    held_out = None if evaluation is None else load_for_evaluation(evaluation, mapped)
+    rows = rows_for(chosen, data, columns)
+    held_out, mapped = None, evaluation_columns
+    if evaluation is not None:
+        of_rows = columns if isinstance(columns, Mapping) else None
+        held_out, mapped = _held_out(evaluation, of_rows, evaluation_columns)
     encoder = load(model) if isinstance(model, (str, Path)) else model
     if settings.max_length:
         check_max_length(encoder, settings.max_length)
@@ -115,7 +119,7 @@ def train(
 
 def _run(
     recipe: Recipe,
-    rows: Dataset,
+    rows: Dataset | DatasetDict,
     encoder: SentenceTransformer,
     held_out: Dataset | Retrieval | None,
     folder: RunFolder,
@@ -125,11 +129,13 @@ def _run(
 ) -> Run:
     from transformers import set_seed
 
+    from nearfar.data.overlap import seen_in_training
     from nearfar.evaluation import evaluate
     from nearfar.evaluation.compared import paired_interval
     from nearfar.models.loading import check_weights
 
-    seed, source = configuration["seed"], configuration["data"]["source"]
+    seed, data = configuration["seed"], configuration["data"]
+    source = None if "sets" in data else data["source"]  # of several, messages name the one they mean
 
     # Nothing is written before the recipe and the evaluation have accepted their data.
     set_seed(seed)
@@ -153,6 +159,8 @@ def _run(
 
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
     metrics = _metrics(recipe.name, trained.steps, trained.log, before, after, change)
+    if held_out is not None:
+        metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out)
     run = Run(folder.path, encoder, before, after, change, trained.log, similarities, metrics)
     if is_main_process():
         from nearfar.reports.training import training_page
@@ -162,28 +170,26 @@ def _run(
     return run
 
 
+def _held_out(
+    source: Any, columns: Mapping[str, str] | None, own: Mapping[str, str] | None
+) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
+    """The evaluation rows, and the mapping by which they were read."""
+    from nearfar.evaluation.rows import load_for_evaluation
+
+    if own is not None or not columns:
+        return load_for_evaluation(source, own), own
+    try:
+        return load_for_evaluation(source, columns), columns
+    except InputError as error:
+        if error.field != "columns":
+            raise
+        return load_for_evaluation(source), None
+
+
 def _save(encoder: SentenceTransformer, plan: Plan, folder: str) -> None:
     encoder.save_pretrained(folder)
     if plan.save is not None:
         plan.save(Path(folder))
-
-
-def _rows_for(recipe: Recipe, rows: Dataset, source: Any) -> Dataset:
-    """The columns of the first of the recipe's schemas that the rows fit."""
-    from nearfar.data import SCHEMAS, fitting
-
-    file = source if isinstance(source, (str, Path)) else None
-    fits = [SCHEMAS[name] for name in recipe.schemas if SCHEMAS[name].fits(rows.column_names)]
-    if not fits:
-        needed = " or ".join(str(SCHEMAS[name]) for name in recipe.schemas)
-        raise InputError(
-            f"{recipe.name} needs {needed}; these rows are {fitting(rows.column_names, file=file).name}",
-            file=file,
-            remedy="choose another recipe (nearfar recipes), or map the columns with --columns",
-        )
-    if len(rows) < 2:
-        raise InputError("holds one row, and contrast needs at least two", file=file, remedy="give more rows")
-    return rows.select_columns(fits[0].pick(rows.column_names))
 
 
 def _check_settings(options: TrainingOptions, evaluation: Any) -> None:
@@ -198,24 +204,25 @@ def _check_settings(options: TrainingOptions, evaluation: Any) -> None:
 def _configuration(
     recipe: Recipe,
     data: Any,
-    columns: Mapping[str, str] | None,
+    columns: Columns | Sequence[Columns | None] | None,
     model: Any,
     evaluation: Any,
     evaluation_columns: Mapping[str, str] | None,
     options: TrainingOptions,
     seed: int,
-    rows: Dataset,
+    rows: Dataset | DatasetDict,
     encoder: SentenceTransformer,
 ) -> dict[str, Any]:
-    from nearfar.data.fingerprint import fingerprint as of_rows
     from nearfar.models import fingerprint as of_model
 
     return {
         "recipe": recipe.name,
-        "data": {"source": _source(data), "rows": len(rows), "sha256": of_rows(rows)},
-        "columns": None if columns is None else dict(columns),
-        "model": {"name": _source(model), "weights": of_model(encoder)},
-        "evaluation": _source(evaluation),
+        "data": described(data, rows),
+        "columns": dict(columns)
+        if isinstance(columns, Mapping)
+        else [dict(each or {}) for each in columns or ()] or None,
+        "model": {"name": source_of(model), "weights": of_model(encoder)},
+        "evaluation": source_of(evaluation),
         "evaluation_columns": None if evaluation_columns is None else dict(evaluation_columns),
         "options": asdict(options),
         "seed": seed,
@@ -228,14 +235,6 @@ def _configuration(
             },
         },
     }
-
-
-def _source(what: Any) -> str | None:
-    if what is None:
-        return None
-    if isinstance(what, (str, Path)):
-        return str(Path(what).absolute()) if Path(what).exists() else str(what)
-    return f"in memory: {type(what).__name__}"
 
 
 def _similarities(encoder: SentenceTransformer, held_out: Any, seed: int) -> PairSimilarity | None:

@@ -11,11 +11,11 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-CARD = "index.yaml"
+METADATA = "index.yaml"
 
 
 @dataclass(frozen=True)
-class Card:
+class IndexMetadata:
     """What `index.yaml` says: which model and corpus the vectors came from.
 
     Args:
@@ -24,6 +24,7 @@ class Card:
         model_fingerprint: `nearfar.models.fingerprint` of that model.
         corpus: The corpus file; None where texts without a file were passed.
         corpus_fingerprint: The SHA-256 of that file.
+        columns: Canonical column name -> name in that file, where the user mapped them.
         similarity: `cosine` or `dot`, the model's own.
         dimension: Numbers a vector.
         count: Documents.
@@ -34,12 +35,13 @@ class Card:
     model_fingerprint: str
     corpus: str | None
     corpus_fingerprint: str | None
+    columns: dict[str, str] | None
     similarity: str
     dimension: int
     count: int
 
 
-def read_card(folder: str | Path) -> Card:
+def read_metadata(folder: str | Path) -> IndexMetadata:
     """What an index says of itself.
 
     Raises:
@@ -47,33 +49,33 @@ def read_card(folder: str | Path) -> Card:
     """
     import yaml
 
-    file = Path(folder) / CARD
+    file = Path(folder) / METADATA
     if not file.is_file():
-        raise InputError(f"this folder holds no index: it has no {CARD}", file=folder, remedy="build one first")
+        raise InputError(f"this folder holds no index: it has no {METADATA}", file=folder, remedy="build one first")
     try:
         found = yaml.safe_load(file.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError("this is no readable YAML", file=file, remedy="build the index again") from error
-    names = {field.name for field in fields(Card)}
+    names = {field.name for field in fields(IndexMetadata)}
     if not isinstance(found, dict) or set(found) != names or found["format"] != 1:
-        raise InputError("this card is of no version known here", file=file, remedy="build the index again")
-    return Card(**found)
+        raise InputError("this index is of no version known here", file=file, remedy="build the index again")
+    return IndexMetadata(**found)
 
 
-def write_card(file: Path, card: Card) -> None:
+def write_metadata(file: Path, metadata: IndexMetadata) -> None:
     """Write `index.yaml`."""
     import yaml
 
-    file.write_text(yaml.safe_dump(asdict(card), sort_keys=False, allow_unicode=True), "utf-8")
+    file.write_text(yaml.safe_dump(asdict(metadata), sort_keys=False, allow_unicode=True), "utf-8")
 
 
-def stale(card: Card, model: SentenceTransformer, corpus: str | None) -> str | None:
+def stale(metadata: IndexMetadata, model: SentenceTransformer, corpus: str | None) -> str | None:
     """Why an index no longer holds for this model and this corpus fingerprint (None: not compared); None if it does."""
     from nearfar.models import fingerprint
 
-    if card.model_fingerprint != fingerprint(model):
+    if metadata.model_fingerprint != fingerprint(model):
         return "it was built with another model"
-    if corpus is not None and card.corpus_fingerprint != corpus:
+    if corpus is not None and metadata.corpus_fingerprint != corpus:
         return "the corpus changed since it was built"
     return None
 

@@ -1,0 +1,34 @@
+"""Whether a model is measured on what it was trained on."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from nearfar.data.retrieval import Retrieval
+from nearfar.data.schemas import matching, text_columns
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Training rows looked at together.
+ROWS = 10_000
+
+
+def seen_in_training(rows: Dataset, held_out: Dataset | Retrieval) -> int:
+    """Held-out items, or queries, of which every text stands in the training rows as well."""
+    items = _items(held_out)
+    wanted, found = set(chain.from_iterable(items)), set[str]()
+    columns = [name for name, feature in rows.features.items() if getattr(feature, "dtype", None) == "string"]
+    for batch in rows.select_columns(columns).iter(ROWS):
+        for texts in batch.values():
+            found |= wanted.intersection(texts)
+    return sum(all(text in found for text in item) for item in items)
+
+
+def _items(held_out: Dataset | Retrieval) -> list[tuple[str, ...]]:
+    if isinstance(held_out, Retrieval):
+        return [(query,) for query in held_out.queries.values()]
+    names = [name for name in held_out.column_names if "negative" not in name]
+    schemas = matching(names)
+    return list(zip(*(held_out[name] for name in text_columns(schemas[0], names)), strict=True)) if schemas else []
