@@ -14,12 +14,12 @@ _FUNCTIONS = {
     "load": "nearfar.models",
     "train": "nearfar.training",
 }
-_MODULES = ("far", "losses", "near", "recipes")
+_MODULES = ("far", "geometry", "losses", "near", "recipes")
 
-__all__ = ["contrast", "evaluate", "far", "load", "losses", "near", "recipes", "train"]
+__all__ = ["contrast", "evaluate", "far", "geometry", "load", "losses", "near", "recipes", "train"]
 
 if TYPE_CHECKING:
-    from nearfar import far, losses, near, recipes
+    from nearfar import far, geometry, losses, near, recipes
     from nearfar.evaluation import evaluate
     from nearfar.kernel import contrast
     from nearfar.models import load

@@ -1,0 +1,135 @@
+"""Behaviour of the contrastive loss: temperature decides how hard a negative must be to matter; or say so explicitly.
+
+Wang, Liu 2021, Understanding the Behaviour of Contrastive Loss (CVPR 2021).
+
+Claim: the softmax pushes each negative by its hardness, and the temperature alone sets how sharply. A small one spreads
+the vectors (uniformity) and parts what means the same (tolerance), a large one does neither; one between is best. Where
+only the hardest negatives are kept, the temperature hardly matters any more, and even a linear loss works.
+
+    contrastive   -log( exp(s_ii/tau) / (exp(s_ii/tau) + sum_k exp(s_ik/tau)) ),  k: all negatives of i
+    hard          the same, k: the fraction alpha of i's negatives that is most similar to it
+    simple        -s_ii + mean_k s_ik,  k: all negatives; the limit of large tau
+    hard_simple   the same, k: the fraction alpha
+
+Here: texts, where the paper trains image encoders from scratch; sentences alone are seen twice through dropout, where
+the paper crops and recolours. Negatives are the batch's, where the paper's alpha is a part of a memory bank: with the
+default, 5 of a batch of 64. The simple losses weigh their negatives by 1 / (number kept), as the limit says. The paper
+published no code, and its hyper-parameters could not be checked: the defaults below are those remembered from it.
+
+`nearfar.geometry` measures uniformity, tolerance, the relative penalty of each negative and how many of them count.
+`sweep` draws the three curves of the claim for your own labelled texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nearfar.errors import InputError
+from nearfar.training.options import TrainingOptions
+from nearfar.training.recipe import Paper, Plan, Recipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.reports.temperature import Measured
+
+Loss = Literal["contrastive", "hard", "simple", "hard_simple"]
+
+
+@dataclass(frozen=True)
+class Options(TrainingOptions):
+    """Hyper-parameters of the four losses.
+
+    Args:
+        loss: Which of them, see the formulas.
+        temperature: tau; the simple losses have none.
+        alpha: Part of the negatives that the hard losses keep; at least one is kept.
+        dropout: Probability in the encoder during training, which makes the two views of sentences without pairs.
+        symmetric: Half the loss with positives as anchors.
+        cached: Gradient cache, for batches that do not fit.
+    """
+
+    learning_rate: float = 3e-5
+    max_length: int = 32
+    loss: Loss = "hard"
+    temperature: float = 0.3
+    alpha: float = 0.0819
+    dropout: float = 0.1
+    symmetric: bool = False
+    cached: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.alpha <= 1:
+            raise InputError(f"{self.alpha} is no part of the negatives", field="alpha", remedy="use e.g. 0.08")
+
+
+def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
+    """Choose the negatives and how they are weighed."""
+    from nearfar import far
+    from nearfar.engines.linear import Linear
+    from nearfar.losses import ContrastLoss
+    from nearfar.models.dropout import set_dropout
+
+    if "text" in rows.column_names:
+        set_dropout(model, options.dropout)
+        rows = rows.rename_column("text", "anchor")
+        rows = rows.add_column("positive", list(rows["anchor"]))
+    kept = far.hardest(options.alpha) if options.loss.startswith("hard") else None
+    linear = options.loss.endswith("simple")
+    if linear:
+        # The mean of the simple losses is over negatives alone.
+        kept = far.except_self() if kept is None else far.except_self() + kept
+    loss = ContrastLoss(
+        model,
+        far=kept,
+        temperature=options.temperature,
+        symmetric=options.symmetric,
+        engine=Linear() if linear else "auto",
+        cached=options.cached,
+        gather_across_devices=True,
+    )
+    return Plan(rows, loss)
+
+
+def sweep(
+    data: str | Path | Dataset,
+    evaluation: str | Path | Dataset,
+    losses: Sequence[Loss] = ("contrastive", "hard"),
+    **arguments: Any,
+) -> list[Measured]:
+    """Train anew at every temperature; uniformity, tolerance and accuracy go to `runs/sweep/report.html`.
+
+    Args:
+        data: Sentences or pairs to train on. Labels in it are not looked at.
+        evaluation: Labelled texts, for measuring alone.
+        losses: What to draw a line for.
+        **arguments: As for `nearfar.training.sweep.temperature_sweep`: temperatures, model, out, seed, resume, options.
+
+    Example:
+        >>> from nearfar.recipes import behaviour
+        >>> behaviour.sweep("utterances.jsonl", "labelled.jsonl", temperatures=(0.05, 0.2, 1))  # doctest: +SKIP
+    """
+    from nearfar.training.sweep import temperature_sweep
+
+    return temperature_sweep(RECIPE, data, evaluation, {loss: {"loss": loss} for loss in losses}, **arguments)
+
+
+RECIPE = Recipe(
+    name="behaviour",
+    summary="hard negatives said explicitly; temperature, uniformity and tolerance",
+    paper=Paper(
+        "Understanding the Behaviour of Contrastive Loss",
+        "Wang, Liu",
+        2021,
+        "https://arxiv.org/abs/2012.09740",
+    ),
+    task="sentences without labels, or pairs",
+    schemas=("sentences", "pairs"),
+    options=Options,
+    prepare=prepare,
+)
