@@ -51,7 +51,7 @@ class Column:
         fail = self._failure(source, places)
         if self.name == "score":
             array = _scores(values if source.typed else _numbers(values, fail), fail)
-        elif self.name in ("label", "dialogue_id"):
+        elif self.name in ("label", "domain", "dialogue_id"):
             array = self._labels(values, fail)
         elif self.name in ("turns", "rationales", "acts", "slots"):
             array = _nested(self.name, values, fail)

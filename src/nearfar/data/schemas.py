@@ -45,6 +45,7 @@ SCHEMAS: Mapping[str, Schema] = {
     schema.name: schema
     for schema in (
         Schema("pairs", ("anchor", "positive"), ("negative", "negative_N"), "texts that belong together"),
+        Schema("domain pairs", ("anchor", "positive", "domain"), ("negative", "negative_N"), "pairs of named domains"),
         Schema("scored pairs", ("sentence1", "sentence2", "score"), (), "two texts and how similar they are"),
         Schema("dictionary", ("entry", "definition"), (), "a word or phrase and what it means"),
         Schema("rationales", ("question", "answer", "rationales"), (), "a question, its answer, the reasons for it"),
@@ -53,6 +54,7 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("image + text", ("image", "text"), ("label",), "the path of a picture and a text about it"),
         Schema("audio + text", ("audio", "text"), ("label",), "the path of a recording and a text about it"),
         Schema("labelled", ("text", "label"), (), "a text and its class"),
+        Schema("domain labelled", ("text", "label", "domain"), (), "a text, its class, and the domain it comes from"),
         Schema("sentences", ("text",), (), "texts alone"),
         Schema("retrieval", ("corpus.jsonl", "queries.jsonl", "qrels/*.tsv"), (), "a folder in BEIR's layout"),
     )

@@ -169,7 +169,19 @@ def _parts(folder: Path) -> list[Path]:
         names = [module["path"] for module in json.loads(listing.read_text("utf-8"))]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError("this is not a list of modules with a path each", file=listing) from error
-    return [folder, *(folder / name for name in dict.fromkeys(names) if name and (folder / name).is_dir())]
+    parts = [folder, *(folder / name for name in dict.fromkeys(names) if name and (folder / name).is_dir())]
+    return [*parts, *(route for part in parts for route in _routes(part))]
+
+
+def _routes(part: Path) -> list[Path]:
+    """The folders of the encoders that a `Router` chooses from."""
+    listing = part / "router_config.json"
+    if not listing.is_file():
+        return []
+    try:
+        return [part / name for name in json.loads(listing.read_text("utf-8"))["types"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("this is not a router's list of routes", file=listing) from error
 
 
 def check_weights(model: SentenceTransformer, folder: Path) -> None:

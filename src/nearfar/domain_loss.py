@@ -1,0 +1,60 @@
+"""The contrast of texts from several domains, each embedded by the experts of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor
+
+from nearfar import far
+from nearfar.far import Far
+from nearfar.losses import Batch, ContrastLoss
+from nearfar.models.domain_experts import DomainExperts
+
+__all__ = ["DomainLoss"]
+
+
+class DomainLoss(ContrastLoss):
+    """`ContrastLoss` for a model with `DomainExperts`.
+
+    The label column holds the domain: `label % N` is that of all texts of a row, as `with_domain_labels` writes it.
+
+    Args:
+        model: The model in training.
+        in_domain: Negatives come from the anchor's own domain alone; otherwise from the whole batch.
+        **settings: See `ContrastLoss`; `far` is chosen here.
+    """
+
+    def __init__(self, model: SentenceTransformer, in_domain: bool = False, **settings: Any) -> None:
+        super().__init__(model, far=self._in_domain if in_domain else None, **settings)
+        self.number = len(self._experts().domains)
+
+    def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None) -> Tensor:
+        """The loss of a batch, as sentence-transformers' trainer hands it over.
+
+        Raises:
+            ValueError: there is no label column.
+        """
+        if labels is None:
+            raise ValueError("DomainLoss needs a 'label' column that holds the domains; see with_domain_labels")
+        experts = self._experts()
+        return super().forward([experts.with_domain(f, labels % self.number) for f in sentence_features], labels)
+
+    def _experts(self) -> DomainExperts:
+        # Looked up, not kept: the trainer may have wrapped the model, and what a loss keeps is saved with it.
+        found = next((module for module in self.model.modules() if isinstance(module, DomainExperts)), None)
+        if found is None:
+            raise ValueError("the model has no DomainExperts; see nearfar.models.domain_experts.add_domain_experts")
+        return found
+
+    def _in_domain(self, batch: Batch) -> Far:
+        assert batch.labels is not None
+        domain = batch.labels % self.number
+        others = domain.repeat(len(batch.candidates) // len(domain))
+        mask = far.masked(domain[:, None] != others)
+        # The labels of pairs are all different; labelled texts come at least in twos.
+        labelled = torch.unique(batch.labels).numel() < len(batch.labels)
+        return far.except_self() + mask if labelled else mask
