@@ -50,7 +50,7 @@ def trained(seed: int, negatives: object = None, shuffled: bool = False) -> floa
         positives = [positives[i] for i in order.tolist()]
     data = Dataset.from_dict({"anchor": [entry.summary for entry in rows], "positive": positives})
     model = nearfar.load("minilm", max_length=MAX_LENGTH)
-    options = infonce.Options(max_steps=STEPS, learning_rate=5e-5, max_length=MAX_LENGTH)
+    options = infonce.Options(max_steps=STEPS, save_steps=STEPS, learning_rate=5e-5, max_length=MAX_LENGTH)
     plan = infonce.prepare(model, data, options)
     if negatives is not None:
         assert isinstance(plan.loss, ContrastLoss)

@@ -42,7 +42,7 @@ def sentences() -> Dataset:
 
 def trained(seed: int, dropout: float) -> float:
     """Spearman's correlation on STS-B test after training on plain sentences."""
-    options = simcse.Options(max_steps=STEPS, dropout=dropout)
+    options = simcse.Options(max_steps=STEPS, save_steps=STEPS, dropout=dropout)
     model = nearfar.load("minilm", max_length=options.max_length)
     rows = sentences().shuffle(seed=seed).select(range(STEPS * options.batch_size))
     with tempfile.TemporaryDirectory() as folder:

@@ -54,6 +54,7 @@ def command(
     folder = out or Path("runs", recipe)
 
     from nearfar.reports.training import verdict
+    from nearfar.training.folder import is_main_process
     from nearfar.training.run import train
 
     with progress(f"train {recipe}") as update:
@@ -70,6 +71,8 @@ def command(
             progress=update,
             **settings,
         )
+    if not is_main_process():
+        return  # torchrun's first process speaks for all
     if json_:
         print_json({"folder": str(run.folder), "model": str(run.folder / "model"), **run.metrics})
         return
