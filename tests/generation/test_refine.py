@@ -133,11 +133,11 @@ def test_an_encoder_scores(folder, tiny_model_folder, capsys) -> None:
         {"anchor": "the dog", "positive": "red sky", "negative": "the dog"},
     ]
     write_jsonl(triplets, "t.jsonl")
-    command = ["refine", "filter", "t.jsonl", "--out", "r.jsonl", "--encoder", str(tiny_model_folder)]
+    command = ["refine", "filter", "t.jsonl", "--out", "new/r.jsonl", "--encoder", str(tiny_model_folder)]
     assert run([*command, "--beta", "4.999", "--gamma", "0.001", "--alpha", "4.99", "--no-swap"]) == 0
-    assert [row["anchor"] for row in rows(folder / "r.jsonl")] == ["the cat"]
-    assert rows(folder / "r.jsonl")[0]["score_positive"] == pytest.approx(5, abs=1e-4)
-    assert not (folder / "r.jsonl.calls.jsonl").exists()
+    assert [row["anchor"] for row in rows(folder / "new" / "r.jsonl")] == ["the cat"]
+    assert rows(folder / "new" / "r.jsonl")[0]["score_positive"] == pytest.approx(5, abs=1e-4)
+    assert not (folder / "new" / "r.jsonl.calls.jsonl").exists()
 
 
 MISTAKES = {

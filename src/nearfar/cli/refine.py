@@ -57,7 +57,7 @@ def generate(
         problem = "an endpoint gives no logits to contrast"
         raise InputError(problem, field="--omega", remedy="leave it out, or use a local model")
     _check_out(out)
-    from nearfar.data import load, write_jsonl
+    from nearfar.data import load
     from nearfar.generation import triplets
 
     texts: Any = load(sentences, columns=mapping, schema="sentences", limit=limit)["text"]
@@ -66,7 +66,7 @@ def generate(
     log = _log(calls, out)
     with progress("generate") as update:
         rows = triplets.generate(texts, generator, log, decoding, update)
-    write_jsonl(rows, out)
+    _write(rows, out)
     if json_:
         print_json({"out": str(out), "sentences": len(texts), "triplets": len(rows), "calls": str(log.path)})
     else:
@@ -105,7 +105,7 @@ def filter_(
         _check_out(dropped, "--dropped")
     if encoder is not None and endpoint is not None:
         raise InputError("the encoder scores already", field="--endpoint", remedy="give one of the two")
-    from nearfar.data import load, write_jsonl
+    from nearfar.data import load
 
     table: Any = load(rows, columns=mapping, schema="pairs")
     if "negative" not in table.column_names:
@@ -123,9 +123,9 @@ def filter_(
         with progress("score") as update:
             scores = score(table, generated_scores(generator, log, update))
     kept, gone = curate(table, scores, rule)
-    write_jsonl(kept, out)
+    _write(kept, out)
     if dropped is not None:
-        write_jsonl(gone, dropped)
+        _write(gone, dropped)
     answers = [value for pair in scores for value in pair]
     parsed_part = sum(value is not None for value in answers) / max(1, len(answers))
     if json_:
@@ -162,3 +162,10 @@ def _check_out(path: Path, option: str = "--out") -> None:
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
         raise InputError("is not the name of JSON lines", file=path, field=option, remedy="end it in .jsonl")
     check_writable(path.parent, option)
+
+
+def _write(rows: list[Any], path: Path) -> None:
+    from nearfar.data import write_jsonl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_jsonl(rows, path)

@@ -19,7 +19,7 @@ class CallLog:
     """Answers on disk, a JSON object a line, that a killed run finds again.
 
     A line holds the prompt and the answer, to be read by people, and a key of model, prompt and decoding. A line that a
-    kill cut off does not count. Several runs may share a log.
+    kill cut off does not count. Runs may share a log, one after the other.
 
     Args:
         path: The file; it begins to exist with the first answer.
