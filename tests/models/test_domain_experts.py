@@ -16,9 +16,10 @@ from transformers import AutoModel, BertConfig, BertModel, DistilBertConfig, Mod
 
 from nearfar.errors import InputError
 from nearfar.models import load
-from nearfar.models.domain_experts import DomainExperts, add_domain_experts, save_unrolled
+from nearfar.models.domain_experts import DomainExperts, add_domain_experts
 from nearfar.models.dropout import set_dropout
 from nearfar.models.experts import ExpertLayer, feed_forwards
+from nearfar.models.unrolled import save_unrolled
 
 TEXTS = ["the cat sits", "a dog runs on the green grass", "bank", "music plays loud in the house today"]
 DOMAINS = ["animals", "money.", "music/sound"]  # names that are no folder's

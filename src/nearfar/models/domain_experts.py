@@ -1,15 +1,12 @@
-"""An encoder with one feed-forward expert and one token a domain; and the same taken apart, to load anywhere.
+"""An encoder with one feed-forward expert and one token a domain, in which all that domains share is there once.
 
-In training one module holds everything that domains share once (`DomainExperts`). What a run saves is `unrolled`: a
-`Router` of sentence-transformers with one dense encoder a domain, which loads without this package and without its
-code: `SentenceTransformer(path).encode(texts, task="banking")`.
+This is what is trained; `nearfar.models.unrolled` is what is saved.
 """
 
 from __future__ import annotations
 
 import copy
 import difflib
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.base.modules import InputModule, Router, Transformer
+from sentence_transformers.base.modules import InputModule, Transformer
 from torch import Tensor, nn
 
 from nearfar.errors import InputError
@@ -27,14 +24,14 @@ from nearfar.models.experts import Choice, DomainTokens, ExpertLayer, Layers, ch
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-__all__ = ["DomainExperts", "OnUnknown", "add_domain_experts", "save_unrolled", "unrolled"]
+__all__ = ["NO_DOMAIN", "DomainExperts", "OnUnknown", "add_domain_experts"]
 
 #: What becomes of a text that comes without a domain.
 OnUnknown = Literal["mean-of-experts", "error"]
 
 _WEIGHTS = "experts.safetensors"
 #: What sentence-transformers' `encode_query` and `encode_document` say instead of a domain.
-_NO_DOMAIN = ("query", "document")
+NO_DOMAIN = ("query", "document")
 
 
 class DomainExperts(InputModule):
@@ -106,7 +103,7 @@ class DomainExperts(InputModule):
             InputError: `task` is no domain.
         """
         features = dict(self.transformer.preprocess(inputs, prompt=prompt, **kwargs))
-        if task is None or (task in _NO_DOMAIN and task not in self.domains):
+        if task is None or (task in NO_DOMAIN and task not in self.domains):
             return features
         if task not in self.domains:
             close = difflib.get_close_matches(task, self.domains, n=1)
@@ -239,58 +236,6 @@ def add_domain_experts(
         )
     encoder[0] = experts = DomainExperts(transformer, domains, layers, on_unknown)
     return experts
-
-
-def unrolled(encoder: SentenceTransformer) -> SentenceTransformer:
-    """A copy in sentence-transformers' own modules: a `Router` over one dense encoder a domain.
-
-    `encode(texts, task=domain)` gives the vectors that `encoder` gives. What domains share is there once a domain:
-    on disk and in memory it is N dense encoders, and one more for `"mean-of-experts"`.
-
-    Raises:
-        ValueError: `encoder` has no `DomainExperts`.
-    """
-    experts = encoder[0]
-    if not isinstance(experts, DomainExperts):
-        raise ValueError(f"the encoder begins with a {type(experts).__name__}, not with DomainExperts")
-    number = len(experts.domains)
-    routes: dict[str, list[Any]] = {f"domain_{k}": [experts.specialist(k)] for k in range(number)}
-    # Mapped, since a route's name becomes a folder's, and a domain may be called anything.
-    mappings: dict[tuple[str | None, Any], str] = {
-        (name, None): f"domain_{k}" for k, name in enumerate(experts.domains)
-    }
-    default = None
-    if experts.on_unknown == "mean-of-experts":
-        default = "unknown"
-        routes[default] = [experts.specialist(number)]
-        mappings = {**{(task, None): default for task in _NO_DOMAIN}, **mappings}
-    router = Router(routes, default_route=default, allow_empty_key=False, route_mappings=mappings)
-    return SentenceTransformer(
-        modules=[router, *(copy.deepcopy(module) for module in list(encoder)[1:])],
-        prompts={name: prompt or "" for name, prompt in encoder.prompts.items()},
-        default_prompt_name=encoder.default_prompt_name,
-        similarity_fn_name=encoder.similarity_fn_name,
-        truncate_dim=encoder.truncate_dim,
-        device=str(encoder.device),
-    ).eval()
-
-
-def save_unrolled(encoder: SentenceTransformer, folder: Path) -> None:
-    """Write `unrolled(encoder)` into `folder`, in the place of what is there; a model card stays and is added to."""
-    card = folder / "README.md"
-    text = card.read_text("utf-8") if card.exists() else ""
-    shutil.rmtree(folder, ignore_errors=True)
-    unrolled(encoder).save_pretrained(str(folder), create_model_card=False)
-    experts = encoder[0]
-    assert isinstance(experts, DomainExperts)
-    rest = {
-        "mean-of-experts": "A text without a domain (no `task`) goes through the mean of the experts.",
-        "error": "A text without a domain (no `task`) is refused.",
-    }[experts.on_unknown]
-    names = ", ".join(f"`{name}`" for name in experts.domains)
-    example = f"model.encode(texts, task={experts.domains[0]!r})"
-    text += f"\n## Domains\n\n{names}\n\n```python\n{example}\n```\n\n{rest} Compare vectors within a domain.\n"
-    card.write_text(text, "utf-8")
 
 
 def _put(model: nn.Module, place: str, module: nn.Module) -> None:

@@ -69,7 +69,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     """Copy the feed-forward blocks, compose the loss, and save the result so that it loads anywhere."""
     from nearfar.data.domains import with_domain_labels
     from nearfar.domain_loss import DomainLoss
-    from nearfar.models.domain_experts import add_domain_experts, save_unrolled
+    from nearfar.models.domain_experts import add_domain_experts
+    from nearfar.models.unrolled import save_unrolled
 
     labelled = "label" in rows.column_names
     rows, domains = with_domain_labels(rows)
