@@ -1,0 +1,23 @@
+"""Finding pairs in sentences alone: neighbours, surface similarity, inverse propensities, seeded draws."""
+
+from nearfar.mining.candidates import Candidates, mine
+from nearfar.mining.neighbours import nearest
+from nearfar.mining.pairs import drawn_pairs, drawn_rows
+from nearfar.mining.propensity import negative_log_weights, positive_log_weights, probabilities
+from nearfar.mining.sampling import draw
+from nearfar.mining.surface import Surface, jaccard, levenshtein
+
+__all__ = [
+    "Candidates",
+    "Surface",
+    "draw",
+    "drawn_pairs",
+    "drawn_rows",
+    "jaccard",
+    "levenshtein",
+    "mine",
+    "nearest",
+    "negative_log_weights",
+    "positive_log_weights",
+    "probabilities",
+]
