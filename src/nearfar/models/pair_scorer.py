@@ -1,0 +1,93 @@
+"""An encoder with a pair head: a text is read once, and a pair of vectors is scored by the head alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import batch_to_device
+from torch import Tensor
+
+from nearfar.encoding import check_texts
+from nearfar.models.loading import find, load
+from nearfar.models.packing import embed
+from nearfar.models.pair_head import PairHead
+from nearfar.models.top_layers import TopLayers, width
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+#: Texts that are sorted by length together.
+WINDOW = 2048
+
+
+class PairScorer:
+    """Scores pairs of texts, or queries against candidates whose vectors were computed before.
+
+    Args:
+        encoder: The encoder that the head was trained with.
+        head: The head.
+
+    Example:
+        >>> scorer = PairScorer.load("runs/dse/model")  # doctest: +SKIP
+        >>> candidates = scorer.encode(documents)  # once  # doctest: +SKIP
+        >>> scorer.score_against(["a question"], candidates).squeeze(-1).topk(10)  # doctest: +SKIP
+    """
+
+    def __init__(self, encoder: SentenceTransformer, head: PairHead) -> None:
+        expected = width(encoder, head.config.layers)
+        if expected != head.config.width:
+            raise ValueError(f"the head takes vectors of width {head.config.width}, the encoder gives {expected}")
+        self.encoder, self.head = encoder.eval(), head.to(encoder.device).eval()
+
+    @classmethod
+    def load(cls, model: str | Path, *, device: str | None = None) -> PairScorer:
+        """The scorer in a model's folder or hub repository, such as `runs/dse/model`.
+
+        Raises:
+            InputError: the model does not load, or has no pair head.
+        """
+        folder = find(model)
+        head = PairHead.load(folder)
+        return cls(load(folder, device=device), head)
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str], *, max_length: int | None = None) -> Float[Tensor, "n d"]:
+        """The vectors of texts, in their order, as the head takes them: not those of `nearfar.encode`.
+
+        Args:
+            texts: At least one.
+            max_length: Tokens after which a text is cut; the model's own setting when None.
+
+        Raises:
+            InputError: there is no text, or a row is not text.
+        """
+        check_texts(texts)
+        reader = TopLayers(self.encoder, self.head.config.layers)
+        vectors = []
+        for start in range(0, len(texts), WINDOW):
+            # Passed only when asked for, as in `nearfar.encode`.
+            cut: dict[str, Any] = {} if max_length is None else {"max_length": max_length}
+            features = self.encoder.preprocess(list(texts[start : start + WINDOW]), **cut)
+            vectors += embed(reader, [batch_to_device(features, self.encoder.device)])
+        return torch.cat(vectors).float()
+
+    @torch.no_grad()
+    def score(self, pairs: Sequence[tuple[str, str]], *, max_length: int | None = None) -> Float[Tensor, "n outputs"]:
+        """The logits of pairs of texts; each different text is read once."""
+        if not pairs:
+            raise ValueError("there is no pair to score")
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        place = {text: row for row, text in enumerate(texts)}
+        vectors = self.encode(texts, max_length=max_length)
+        first, second = zip(*pairs, strict=True)
+        return self.head(vectors[[place[text] for text in first]], vectors[[place[text] for text in second]])
+
+    def score_against(
+        self, queries: Sequence[str], candidates: Float[Tensor, "c d"], *, max_length: int | None = None
+    ) -> Float[Tensor, "q c outputs"]:
+        """The logits of every query with every candidate, from the candidates' vectors of `encode`."""
+        return self.head.score_matrix(self.encode(queries, max_length=max_length), candidates)

@@ -1,0 +1,286 @@
+"""A cross-encoder as teacher: one that exists, or one fitted first on the labelled pairs; its logits, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nearfar.data.fingerprint import fingerprint as fingerprint_of_rows
+from nearfar.errors import InputError
+from nearfar.models.aliases import sha256
+from nearfar.models.fingerprint import fingerprint as fingerprint_of_model
+from nearfar.models.loading import find
+from nearfar.models.pair_head import Kind
+from nearfar.writing import draft_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from jaxtyping import Float
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a teacher is fitted.
+
+    Args:
+        epochs, learning_rate, batch_size: As in any training.
+        max_length: Tokens of a pair; 0: the model's own limit.
+        precision: Arithmetic, as for the student.
+        seed: Decides order, dropout and the new classifier.
+    """
+
+    epochs: float = 3.0
+    learning_rate: float = 2e-5
+    batch_size: int = 32
+    max_length: int = 0
+    precision: str = "float32"
+    seed: int = 0
+
+
+def teacher_logits(
+    rows: Dataset,
+    targets: Sequence[float],
+    kind: Kind,
+    outputs: int,
+    encoder: SentenceTransformer,
+    name: str | Path = "",
+    fit: Fit = Fit(),
+) -> Float[Tensor, "n outputs"]:
+    """A teacher's logits for every row, in the rows' order: computed once, then read from `cache_folder()`.
+
+    Args:
+        rows: Columns `sentence1` and `sentence2`.
+        targets: One a row, for a teacher that is to be fitted; see `nearfar.distillation.label_loss`.
+        kind, outputs: What is wanted; two classes become one logit where `kind` is binary.
+        encoder: What a fitted teacher starts from; it is left as it is. Decides the device.
+        name: A folder or hub id of a cross-encoder; empty: fit one.
+        fit: How.
+
+    Raises:
+        InputError: there is no such cross-encoder, or its outputs do not fit.
+    """
+    pairs = list(zip(rows["sentence1"], rows["sentence2"], strict=True))
+    key: dict[str, object] = {
+        "rows": fingerprint_of_rows(rows.select_columns(["sentence1", "sentence2"])),
+        "kind": kind,
+        "outputs": outputs,
+    }
+    if name:
+        folder = find(name)
+        key |= {"teacher": _hash_of_folder(folder), "max_length": fit.max_length}
+    else:
+        folder = None
+        digest = hashlib.sha256(json.dumps(list(targets)).encode()).hexdigest()
+        key |= {"fitted_from": fingerprint_of_model(encoder), "targets": digest, **asdict(fit)}
+
+    def compute() -> Tensor:
+        if folder is not None:
+            teacher = load_teacher(folder, device=str(encoder.device), max_length=fit.max_length)
+        else:
+            teacher = fit_teacher(encoder, pairs, targets, kind, outputs, fit)
+        return logits_of(teacher, pairs, kind, outputs)
+
+    return _kept(key, compute)
+
+
+def load_teacher(name: str | Path, *, device: str | None = None, max_length: int = 0) -> CrossEncoder:
+    """A cross-encoder from a folder or the hub, in evaluation mode: safetensors alone, no code of its own.
+
+    Raises:
+        InputError: there is none, or it is an encoder without a classifier.
+    """
+    from sentence_transformers import CrossEncoder
+
+    folder = find(name)
+    if not _has_classifier(folder):
+        raise InputError(
+            "is no cross-encoder: its configuration names no classifier",
+            file=folder,
+            field="teacher",
+            remedy="pass a cross-encoder, or leave teacher out to fit one on the rows",
+        )
+    try:
+        with _quiet():
+            teacher = CrossEncoder(
+                str(folder),
+                device=device,
+                trust_remote_code=False,
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True},
+            )
+    except Exception as error:
+        raise InputError(
+            f"does not load as a cross-encoder ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
+            file=folder,
+            field="teacher",
+            remedy="pass a sentence-transformers CrossEncoder or a sequence classifier of transformers",
+        ) from error
+    _cut(teacher, max_length)
+    return teacher.eval()
+
+
+def fit_teacher(
+    encoder: SentenceTransformer,
+    pairs: Sequence[tuple[str, str]],
+    targets: Sequence[float],
+    kind: Kind,
+    outputs: int,
+    fit: Fit = Fit(),
+) -> CrossEncoder:
+    """Fit a cross-encoder on labelled pairs, starting from an encoder's transformer and a new classifier.
+
+    The same seed gives the same teacher; the encoder is left as it is.
+    """
+    from datasets import Dataset
+    from sentence_transformers import CrossEncoder
+    from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+    from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, MSELoss
+    from transformers import PrinterCallback, set_seed
+
+    set_seed(fit.seed)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        transformer: Any = getattr(encoder[0], "model", None)
+        if not hasattr(transformer, "save_pretrained"):
+            raise InputError("no teacher can be fitted from this model", field="teacher", remedy="name a cross-encoder")
+        transformer.save_pretrained(folder)
+        encoder.tokenizer.save_pretrained(folder)
+        # Identity, so that `predict` gives logits whatever the number of labels.
+        teacher = CrossEncoder(
+            folder,
+            num_labels=outputs,
+            device=str(encoder.device),
+            activation_fn=nn.Identity(),
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    _cut(teacher, fit.max_length)
+    losses = {"regression": MSELoss, "binary": BinaryCrossEntropyLoss, "classes": CrossEntropyLoss}
+    label = [int(target) for target in targets] if kind == "classes" else [float(target) for target in targets]
+    first, second = zip(*pairs, strict=True)
+    rows = Dataset.from_dict({"sentence1": list(first), "sentence2": list(second), "label": label})
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = CrossEncoderTrainingArguments(
+            output_dir=folder,
+            num_train_epochs=fit.epochs,
+            per_device_train_batch_size=fit.batch_size,
+            learning_rate=fit.learning_rate,
+            warmup_steps=0.1,
+            bf16=fit.precision == "bfloat16",
+            fp16=fit.precision == "float16",
+            use_cpu=encoder.device.type == "cpu",
+            dataloader_pin_memory=encoder.device.type == "cuda",
+            seed=fit.seed,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+        )
+        trainer = CrossEncoderTrainer(teacher, arguments, rows, loss=losses[kind](teacher))
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return teacher.eval()
+
+
+def logits_of(
+    teacher: CrossEncoder, pairs: Sequence[tuple[str, str]], kind: Kind, outputs: int, batch_size: int = 64
+) -> Float[Tensor, "n outputs"]:
+    """The teacher's logits, before any sigmoid or softmax, as float32 on the CPU.
+
+    Raises:
+        InputError: another number of outputs than wanted, NaN or infinity.
+    """
+    found = teacher.predict(
+        list(pairs), activation_fn=nn.Identity(), batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True
+    )
+    # `predict` computes in inference mode, whose tensors autograd refuses.
+    logits = torch.as_tensor(found).float().cpu().clone().reshape(len(pairs), -1)
+    logits = reduced(logits, kind)
+    if logits.shape[1] != outputs:
+        raise InputError(
+            f"it has {logits.shape[1]} outputs, and these rows need {outputs}",
+            field="teacher",
+            remedy="pass a cross-encoder for this task, or another kind",
+        )
+    if not bool(torch.isfinite(logits).all()):
+        raise InputError("its logits hold NaN or infinity", field="teacher", remedy="pass another one")
+    return logits
+
+
+def reduced(logits: Float[Tensor, "n c"], kind: Kind) -> Float[Tensor, "n outputs"]:
+    """Two classes of a binary teacher as one logit, that of yes less that of no; all else as it is."""
+    return logits[:, 1:] - logits[:, :1] if kind == "binary" and logits.shape[1] == 2 else logits
+
+
+def cache_folder() -> Path:
+    """Where teachers' logits are kept: $NEARFAR_CACHE, or `nearfar` in the user's cache folder."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("NEARFAR_CACHE") or base / "nearfar") / "teacher"
+
+
+def _kept(key: dict[str, object], compute: Callable[[], Tensor]) -> Tensor:
+    """A run that is resumed must meet the very logits it started with, and a second run need not wait for them."""
+    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    path = cache_folder() / f"{name}.safetensors"
+    try:
+        return load_file(path)["logits"]
+    except (OSError, KeyError, SafetensorError):
+        pass  # not there, or damaged
+    logits = compute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft_of(path) as draft:
+            save_file({"logits": logits.contiguous()}, draft)
+    except (OSError, SafetensorError):
+        pass  # a home that cannot be written to costs time alone: the same seed gives the same logits again
+    return logits
+
+
+def _cut(teacher: CrossEncoder, max_length: int) -> None:
+    if max_length:
+        limit = getattr(teacher.config, "max_position_embeddings", None)
+        teacher.max_seq_length = min(max_length, limit) if isinstance(limit, int) else max_length
+
+
+def _has_classifier(folder: Path) -> bool:
+    own, plain = folder / "config_sentence_transformers.json", folder / "config.json"
+    try:
+        if own.is_file() and json.loads(own.read_text("utf-8")).get("model_type") == "CrossEncoder":
+            return True
+        named = json.loads(plain.read_text("utf-8")).get("architectures") or [] if plain.is_file() else []
+    except (ValueError, AttributeError):
+        return False
+    return any(str(name).endswith(("ForSequenceClassification", "ForCausalLM")) for name in named)
+
+
+def _hash_of_folder(folder: Path) -> str:
+    files = sorted(file for kind in ("*.safetensors", "*.json") for file in folder.rglob(kind) if file.is_file())
+    return hashlib.sha256("".join(f"{file.relative_to(folder)} {sha256(file)};" for file in files).encode()).hexdigest()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A new classifier is what is wanted here, so transformers need not warn of it."""
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
