@@ -146,6 +146,11 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def processes() -> int:
+    """How many processes train together, as torchrun says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 # What must be equal for a resumed run to end where the uninterrupted one would have ended.
 _DECIDING = ("recipe", "data", "columns", "model", "evaluation", "evaluation_columns", "options", "seed")
 

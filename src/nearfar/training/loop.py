@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nearfar.errors import InputError
+from nearfar.training.folder import processes
 from nearfar.training.options import TrainingOptions
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from nearfar.data import Retrieval
     from nearfar.training.folder import RunFolder
     from nearfar.training.recipe import Plan
+    from nearfar.training.sampling import Part
     from nearfar.training.trainer import Progress, Trainer
 
 #: Losses logged over a run, for the curve.
@@ -104,9 +106,11 @@ def train_plan(
     from sentence_transformers import SentenceTransformerTrainingArguments
     from transformers import PrinterCallback, TrainerCallback, set_seed
 
+    from nearfar.training.sampling import parts_of
     from nearfar.training.trainer import HeldOutEvaluator, MarkComplete, ProgressCallback, Trainer
 
-    per_epoch = max(1, len(plan.rows) // options.batch_size) // options.gradient_accumulation
+    parts = parts_of(plan, options)
+    per_epoch = sum(max(1, len(part.rows) // part.size) // options.gradient_accumulation for part in parts)
     steps = options.max_steps or max(1, int(options.epochs * per_epoch))
     measured = options.eval_steps > 0 and held_out is not None
     arguments = SentenceTransformerTrainingArguments(
@@ -122,8 +126,9 @@ def train_plan(
         bf16=options.precision == "bfloat16",
         fp16=options.precision == "float16",
         use_cpu=encoder.device.type == "cpu",
-        batch_sampler=plan.batches,
-        dataloader_drop_last=_drop_last(plan, options),
+        # What sentence-transformers does not know by name, the trainer gives to a sampler of ours.
+        batch_sampler=plan.batches if plan.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
+        dataloader_drop_last=_drop_last(parts),
         seed=seed,
         logging_steps=max(1, steps // LOGGED),
         eval_strategy="steps" if measured else "no",
@@ -140,7 +145,9 @@ def train_plan(
     if progress is not None:
         callbacks.append(ProgressCallback(progress))
     evaluator = HeldOutEvaluator(held_out, seed) if measured else None
-    trainer = Trainer(encoder, arguments, plan.rows, loss=plan.loss, evaluator=evaluator, callbacks=callbacks)
+    loss: Any = dict(plan.loss) if isinstance(plan.loss, Mapping) else plan.loss
+    trainer = Trainer(encoder, arguments, plan.rows, loss=loss, evaluator=evaluator, callbacks=callbacks)
+    trainer.parts = parts
     trainer.remove_callback(PrinterCallback)
     if options.max_length:
         # In training alone: what the model can read afterwards, and is measured with, stays its own.
@@ -153,24 +160,13 @@ def train_plan(
 
 def check_batches(plan: Plan, options: TrainingOptions) -> None:
     """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
-    from sentence_transformers.base.sampler import GroupByLabelBatchSampler, NoDuplicatesBatchSampler
+    from nearfar.training.sampling import check_part, parts_of
 
-    samplers = {"group_by_label": GroupByLabelBatchSampler, "no_duplicates": NoDuplicatesBatchSampler}
-    if plan.batches not in samplers:
-        return
-    by_label, size = plan.batches == "group_by_label", options.batch_size
-    if by_label and (size < 4 or size % 2):
-        problem = f"{size} texts are no pairs of at least two labels"
-        raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
-    drawn = samplers[plan.batches](plan.rows, size, _drop_last(plan, options), valid_label_columns=["label"])
-    if len(next(iter(drawn), ())) < 2:
-        raise InputError(
-            f"no batch of {size} rows can be drawn: "
-            + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
-            remedy="give more such rows, or a smaller batch_size",
-        )
+    parts = parts_of(plan, options)
+    for part in parts:
+        check_part(part, _drop_last(parts), processes() * options.gradient_accumulation)
 
 
-def _drop_last(plan: Plan, options: TrainingOptions) -> bool:
+def _drop_last(parts: Sequence[Part]) -> bool:
     """A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it."""
-    return len(plan.rows) >= options.batch_size
+    return len(parts) > 1 or len(parts[0].rows) >= parts[0].size

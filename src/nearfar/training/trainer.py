@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformerTrainer
 from sentence_transformers.base.evaluation import BaseEvaluator
+from torch.utils.data import BatchSampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from nearfar.training.folder import COMPLETE
+from nearfar.training.sampling import Part, SingleSourceBatchSampler, batches_of
 
 Progress = Callable[[int, int, float | None], None]
 
@@ -23,7 +25,42 @@ _LOSS_STATE = "loss.safetensors"
 
 
 class Trainer(SentenceTransformerTrainer):
-    """Adds the loss's own parameters (a learned temperature) to the checkpoints."""
+    """Adds the loss's own parameters (a learned temperature) to the checkpoints, and samplers of our own."""
+
+    #: The data sets that are trained on.
+    parts: Sequence[Part] = ()
+
+    def get_batch_sampler(
+        self,
+        dataset: Any,
+        batch_size: int,
+        drop_last: bool,
+        valid_label_columns: list[str] | None = None,
+        generator: torch.Generator | None = None,
+        seed: int = 0,
+    ) -> BatchSampler | None:
+        """Of several data sets each has a batch size and a generator of its own; some orders are only ours."""
+        for part in self.parts:
+            if part.rows is dataset and (part.name is not None or part.batches == "shuffled"):
+                return batches_of(part, drop_last, seed)
+        return super().get_batch_sampler(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
+
+    def get_multi_dataset_batch_sampler(
+        self,
+        dataset: Any,
+        batch_samplers: list[BatchSampler],
+        generator: torch.Generator | None = None,
+        seed: int | None = 0,
+    ) -> BatchSampler:
+        """One data set a step."""
+        return SingleSourceBatchSampler(
+            dataset,
+            batch_samplers,
+            generator,
+            seed or 0,
+            processes=self.args.world_size,
+            accumulation=self.args.gradient_accumulation_steps,
+        )
 
     def train_or_resume(self, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one. From one at the last step nothing is left but to load it."""
@@ -45,13 +82,23 @@ class Trainer(SentenceTransformerTrainer):
         super()._load_from_checkpoint(checkpoint_path)
         path = Path(checkpoint_path) / _LOSS_STATE
         if path.exists():
-            assert isinstance(self.loss, torch.nn.Module)
-            self.loss.load_state_dict(load_file(path), strict=False)
+            state = load_file(path)
+            for prefix, loss in self._losses():
+                mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+                loss.load_state_dict(mine, strict=False)
 
     def _loss_state(self) -> dict[str, torch.Tensor]:
-        assert isinstance(self.loss, torch.nn.Module)
-        own = self.loss.state_dict()
-        return {k: v.detach().cpu().contiguous() for k, v in own.items() if not k.startswith("model.")}
+        return {
+            prefix + key: value.detach().cpu().contiguous()
+            for prefix, loss in self._losses()
+            for key, value in loss.state_dict().items()
+            if not key.startswith("model.")
+        }
+
+    def _losses(self) -> list[tuple[str, torch.nn.Module]]:
+        """Each loss, and what its parameters' names begin with in a checkpoint."""
+        loss: Any = self.loss
+        return [(f"{name}/", each) for name, each in loss.items()] if isinstance(loss, dict) else [("", loss)]
 
 
 class HeldOutEvaluator(BaseEvaluator):

@@ -1,0 +1,46 @@
+"""Several positives of one anchor in one row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def with_several_positives(rows: Dataset, most: int) -> tuple[Dataset, int]:
+    """Put the positives of equal anchors side by side, so that a row of pairs holds up to `most` of them.
+
+    An anchor with more positives gets more rows. One with fewer repeats its own, in turn: every slot is filled, and
+    no text is made up. Negatives are those of the first of the rows that were put together.
+
+    Args:
+        rows: Columns anchor, positive, and negatives if there are any.
+        most: Positives in a row, 1 or more.
+
+    Returns:
+        Rows with the columns anchor, positive, positive_2, ..., then the negatives; and the number of positive columns,
+        which is less than `most` where no anchor has as many.
+    """
+    from datasets import Dataset
+
+    negatives = [name for name in rows.column_names if name not in ("anchor", "positive")]
+    by_anchor: dict[str, dict[str, int]] = {}
+    for index, (anchor, positive) in enumerate(zip(rows["anchor"], rows["positive"], strict=True)):
+        by_anchor.setdefault(anchor, {}).setdefault(positive, index)
+    found = min(most, max((len(positives) for positives in by_anchor.values()), default=1))
+    if found == 1:
+        return rows, 1
+    names = ["positive", *(f"positive_{k}" for k in range(2, found + 1))]
+    columns: dict[str, list[str]] = {name: [] for name in ("anchor", *names)}
+    kept = []
+    for anchor, positives in by_anchor.items():
+        texts = list(positives)
+        for start in range(0, len(texts), found):
+            group = texts[start : start + found]
+            columns["anchor"].append(anchor)
+            for k, name in enumerate(names):
+                columns[name].append(group[k % len(group)])
+            kept.append(positives[group[0]])
+    chosen = rows.select(kept)
+    return Dataset.from_dict({**columns, **{name: list(chosen[name]) for name in negatives}}), found

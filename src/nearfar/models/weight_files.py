@@ -1,0 +1,130 @@
+"""The weights of several models side by side, one tensor at a time; and a folder written in the likeness of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+#: From a file's place in its model's folder and a tensor's name to the tensor.
+Reader = Callable[[str, str], "torch.Tensor"]
+
+# What a trainer leaves beside a checkpoint, and weights that are not safetensors.
+_NO_MODEL = {"trainer_state.json", "complete", "loss.safetensors"}
+_OTHER_WEIGHTS = {".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5", ".onnx", ".gguf", ".msgpack", ".safetensors"}
+
+
+class Aligned:
+    """Models whose files hold tensors of the same names and shapes. Iterating gives (file, tensor).
+
+    Args:
+        folders: Two or more models.
+
+    Raises:
+        InputError: one has other files, tensors or shapes than the first.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        files = [weight_files(folder) for folder in folders]
+        for folder, found in zip(folders[1:], files[1:], strict=True):
+            _check_same(list(files[0]), list(found), "file of weights", folders[0], folder)
+        self._stack = ExitStack()
+        self._paths = {name: [found[name] for found in files] for name in files[0]}
+        self._opened: dict[str, list[Any]] = {}
+
+    def __enter__(self) -> Aligned:
+        from safetensors import safe_open
+
+        with self._stack as stack:
+            for name, paths in self._paths.items():
+                self._opened[name] = [stack.enter_context(safe_open(path, framework="pt")) for path in paths]
+                self._check(name)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for name, models in self._opened.items():
+            for tensor in models[0].keys():  # noqa: SIM118 - no dictionary
+                yield name, tensor
+
+    def read(self, file: str, tensor: str) -> list[torch.Tensor]:
+        """One tensor of every model."""
+        return [model.get_tensor(tensor) for model in self._opened[file]]
+
+    def _check(self, name: str) -> None:
+        (first, *others), (there, *places) = self._opened[name], self._paths[name]
+        for other, place in zip(others, places, strict=True):
+            _check_same(list(first.keys()), list(other.keys()), "tensor", there, place)
+            for tensor in first.keys():  # noqa: SIM118 - no dictionary
+                shape, mine = (model.get_slice(tensor).get_shape() for model in (first, other))
+                if shape != mine:
+                    raise InputError(
+                        f"{tensor!r} has the shape {tuple(mine)}, but {tuple(shape)} in {there}",
+                        file=place,
+                        remedy="fuse checkpoints of one model",
+                    )
+
+
+def weight_files(folder: Path) -> dict[str, Path]:
+    """A model's files of weights, by their place in its folder."""
+    files = sorted(file for file in folder.rglob("*.safetensors") if file.name not in _NO_MODEL)
+    return {file.relative_to(folder).as_posix(): file for file in files}
+
+
+def write_like(model: Path, out: Path, read: Reader) -> None:
+    """Write a folder that is `model` but for the values of its weights. It appears as a whole or not at all.
+
+    Args:
+        model: The folder to imitate: names, shapes, dtypes and metadata of all tensors, and every other file.
+        out: The folder to write.
+        read: Called for each tensor, in the order of the file; returns it with the same shape and dtype.
+    """
+    draft = out.with_name(f".{out.name}.{os.getpid()}.part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for file in sorted(model.rglob("*")):
+            place = file.relative_to(model)
+            of_model = file.is_file() and file.name not in _NO_MODEL and not file.name.startswith(".")
+            if of_model and file.suffix not in _OTHER_WEIGHTS:
+                (draft / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, draft / place)
+        for name, file in weight_files(model).items():
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            _write(file, draft / name, lambda tensor, name=name: read(name, tensor))
+        os.replace(draft, out)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write(source: Path, target: Path, read: Callable[[str], torch.Tensor]) -> None:
+    """Safetensors' own writer takes all tensors at once; here the header is copied, and values follow one by one."""
+    import torch
+
+    with source.open("rb") as there, target.open("wb") as out:
+        size = there.read(8)
+        header = there.read(int.from_bytes(size, "little"))
+        out.write(size + header)
+        entries = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+        for name in sorted(entries, key=lambda name: entries[name]["data_offsets"]):
+            value = read(name).contiguous().reshape(-1)
+            out.write(value.view(torch.uint8).numpy().data)
+
+
+def _check_same(expected: list[str], found: list[str], what: str, there: Path, place: Path) -> None:
+    missing, more = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    if missing or more:
+        name = (missing or more)[0]
+        problem = f"the {what} {name!r} of {there} is missing" if missing else f"the {what} {name!r} is not in {there}"
+        raise InputError(problem, file=place, remedy="fuse checkpoints of one model, with the model they began as")
