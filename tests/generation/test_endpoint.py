@@ -61,9 +61,9 @@ def test_a_slow_answer_is_given_up_and_asked_for_again(server) -> None:
         return 200, {}, completion("done")
 
     server.reply = reply
-    assert ask(server, "one", timeout=0.1) == ["done"]
+    assert ask(server, "one", timeout=0.5) == ["done"]
     released.set()
-    assert len(server.requests) == 2
+    assert len(server.requests) >= 2
 
 
 def test_tries_end(server) -> None:
@@ -121,20 +121,20 @@ def test_calls_are_spread_over_the_minute(server) -> None:
 
 
 def test_workers_run_at_once_and_no_more_than_asked(server) -> None:
-    running, most, lock = 0, 0, threading.Lock()
+    together, running, most, lock = threading.Barrier(3), 0, 0, threading.Lock()
 
     def reply(*_):
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.05)
+        together.wait(4)  # breaks, and the answer with it, unless three are under way
         with lock:
             running -= 1
         return 200, {}, completion("done")
 
     server.reply = reply
-    ask(server, *"abcdefgh", workers=3)
+    assert ask(server, *"abcdefghi", workers=3, tries=1) == ["done"] * 9
     assert most == 3
 
 
