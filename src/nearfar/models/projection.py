@@ -1,0 +1,27 @@
+"""A layer over sentence vectors that is trained with them and dropped afterwards."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import nn
+
+
+def pooler_projection(model: SentenceTransformer, inputs: int, outputs: int) -> nn.Sequential:
+    """A copy of the backbone's pooler as a projection from `inputs` to `outputs` dimensions: dense layer, activation.
+
+    A backbone without a pooler of this shape (DistilBERT, ModernBERT) gets a dense layer that starts as the identity
+    where it can, and tanh. The model's own pooler is not touched.
+    """
+    pooler = getattr(model[0].auto_model, "pooler", None)
+    dense, activation = getattr(pooler, "dense", None), getattr(pooler, "activation", None)
+    if isinstance(dense, nn.Linear) and isinstance(activation, nn.Module) and dense.weight.shape == (outputs, inputs):
+        return copy.deepcopy(nn.Sequential(dense, activation)).requires_grad_()
+    dense = nn.Linear(inputs, outputs, device=model.device)
+    with torch.no_grad():
+        nn.init.zeros_(dense.bias)
+        if inputs == outputs:
+            nn.init.eye_(dense.weight)
+    return nn.Sequential(dense, nn.Tanh())

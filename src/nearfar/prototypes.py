@@ -1,0 +1,147 @@
+"""Contrast against prototypes: a frozen bank of vectors, one an entry, of which each text has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+from torch import Tensor, nn
+
+from nearfar import near
+from nearfar.encoding import encode
+from nearfar.errors import InputError
+from nearfar.kernel import contrast
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+__all__ = ["PrototypeLoss", "mean_prototypes", "text_prototypes", "word_prototypes"]
+
+
+class PrototypeLoss(nn.Module):
+    """Each text is to find its own prototype among all of them.
+
+        v_i = projection(pooling(model(text_i)))
+        loss_i = logsumexp_j( v_i . e_j / tau ) - v_i . e_label(i) / tau
+
+    which is `contrast` with the bank as candidates, dot products and `near.same_label`. The bank never changes; it
+    takes no gradient, is not saved with checkpoints, and may hold any number of prototypes.
+
+    Args:
+        model: The model in training.
+        bank: The prototypes, as long as they are: nothing is normalised.
+        pooling: Makes the sentence vector from the model's tokens; the model's output when None.
+        projection: Stands between sentence vector and bank; trained unless frozen, and no part of the model.
+        temperature: tau.
+
+    Data: one column of texts, and `label`, the row of the bank that each belongs to.
+    """
+
+    bank: Tensor
+    rows: Tensor
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        bank: Float[Tensor, "n d"],
+        pooling: nn.Module | None = None,
+        projection: nn.Module | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.model, self.pooling, self.temperature = model, pooling, temperature
+        self.projection = nn.Identity() if projection is None else projection
+        for weight in self.projection.parameters():
+            if weight.requires_grad:
+                weight.register_hook(_mean_over_processes)
+        self.register_buffer("bank", bank.detach().clone(), persistent=False)
+        self.register_buffer("rows", torch.arange(len(bank)), persistent=False)
+
+    def forward(self, sentence_features: Iterable[dict[str, Any]], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+        """The loss of a batch, as sentence-transformers' trainer hands it over."""
+        (features,) = sentence_features
+        outputs = self.model(features)
+        if self.pooling is not None:
+            outputs = self.pooling(dict(outputs))
+        vectors = self.projection(outputs["sentence_embedding"])
+        target = near.same_label(labels, self.rows)
+        return contrast(vectors, self.bank, target, temperature=self.temperature, similarity="dot")
+
+    def get_config_dict(self) -> dict[str, Any]:
+        """What the model card says of this loss."""
+        return {"prototypes": len(self.bank), "temperature": self.temperature}
+
+
+def _mean_over_processes(gradient: Tensor) -> Tensor:
+    """Distributed training averages the model's gradients, but does not know of a loss's own weights."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return gradient
+    gradient = gradient.clone()
+    dist.all_reduce(gradient)
+    return gradient / dist.get_world_size()
+
+
+def mean_prototypes(
+    vectors: Float[np.ndarray, "m d"], labels: Int[np.ndarray, " m"] | Sequence[int]
+) -> Float[Tensor, "n d"]:
+    """The mean of the vectors of each label 0, 1, ..., n - 1; every label has one at least."""
+    counts = np.bincount(np.asarray(labels))
+    sums = np.zeros((len(counts), vectors.shape[1]))
+    np.add.at(sums, np.asarray(labels), vectors)
+    return torch.from_numpy(sums / counts[:, None]).float()
+
+
+def text_prototypes(
+    model: SentenceTransformer, pooling: Pooling, texts: Sequence[str], labels: Sequence[int], max_length: int = 0
+) -> Float[Tensor, "n d"]:
+    """The mean vector of each label's texts, by the model as it is now.
+
+    Args:
+        model: Its backbone embeds, without dropout and without gradient.
+        pooling: Makes one vector of the tokens; nothing after it.
+        texts: The name of a label is no text of it, and is not looked at.
+        labels: 0, 1, ..., n - 1, one for each text.
+        max_length: Tokens after which a text is cut; 0: the model's own limit.
+    """
+    bare = SentenceTransformer(modules=[model[0], pooling], device=str(model.device)).eval()
+    return mean_prototypes(encode(bare, texts, max_length=max_length or None, normalize=False), labels)
+
+
+def word_prototypes(
+    model: SentenceTransformer, rows: Dataset, entries: Sequence[str]
+) -> tuple[Dataset, Float[Tensor, "n d"]]:
+    """The model's own input embeddings of those entries that are one token of its vocabulary.
+
+    Args:
+        model: Has a table of input embeddings and a tokenizer.
+        rows: Has a `label`, the number of the row's entry.
+        entries: The text of each label.
+
+    Returns:
+        The rows of those entries, numbered anew; and their embeddings.
+
+    Raises:
+        InputError: fewer than two entries are one token.
+    """
+    unknown = model.tokenizer.unk_token_id
+    tokens = model.tokenizer(list(entries), add_special_tokens=False)["input_ids"]
+    token_of = {label: ids[0] for label, ids in enumerate(tokens) if len(ids) == 1 and ids[0] != unknown}
+    if len(token_of) < 2:
+        raise InputError(
+            f"{len(token_of)} of {len(entries)} entries are one token of the model's vocabulary",
+            field="entry",
+            remedy="give more single words, or use targets=definitions, which takes any entry",
+        )
+    number = {label: row for row, label in enumerate(token_of)}
+    labels = list(rows["label"])
+    kept = [row for row, label in enumerate(labels) if label in number]
+    chosen = rows.select(kept).remove_columns("label").add_column("label", [number[labels[row]] for row in kept])
+    backbone: Any = model[0]
+    embeddings = backbone.auto_model.get_input_embeddings().weight.detach()
+    return chosen, embeddings[list(token_of.values())]
