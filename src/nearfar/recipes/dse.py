@@ -100,26 +100,20 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 
     targets, outputs = targets_of(rows, options.kind)
     # Before the teacher: its fit draws random numbers, and reading its logits from the cache draws none.
-    head = PairHead(
-        PairHeadConfig(
-            width(model, options.layers),
-            options.kind,
-            outputs,
-            options.hidden,
-            options.features,
-            options.dropout,
-            options.layers,
-        )
+    wide = width(model, options.layers)
+    config = PairHeadConfig(
+        wide, options.kind, outputs, options.hidden, options.features, options.dropout, options.layers
     )
+    head = PairHead(config)
     labels = torch.tensor(targets)[:, None]
     if options.alpha:
         fit = Fit(
-            options.teacher_epochs,
-            options.teacher_learning_rate,
-            options.batch_size,
-            2 * options.max_length,
-            options.precision,
-            torch.initial_seed() % 2**32,
+            epochs=options.teacher_epochs,
+            learning_rate=options.teacher_learning_rate,
+            batch_size=options.batch_size,
+            max_length=2 * options.max_length,
+            precision=options.precision,
+            seed=torch.initial_seed() % 2**32,
         )
         logits = teacher_logits(rows, targets, options.kind, outputs, model, options.teacher, fit)
         labels = torch.cat([labels, logits], 1)
