@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,18 @@ def test_run_folder_holds_a_model_of_the_last_stage_that_loads_anywhere(model, r
     assert loaded[1].pooling_mode == "cls"
     np.testing.assert_allclose(loaded.encode(["the cat sits"]), run.model.encode(["the cat sits"]), atol=1e-6)
     assert not np.allclose(loaded.encode(["the cat sits"]), before, atol=1e-3)
+
+
+@pytest.mark.parametrize("lost", ["stage-2/checkpoint-4", "stage-2"])
+def test_resumed_in_the_second_stage_ends_the_same(tiny_model_folder, rows, tmp_path, lost) -> None:
+    settings = {**QUICK, "max_steps": 4, "save_steps": 2, "out": tmp_path / "run"}
+    whole = fingerprint(train("defsent_plus", rows, model=tiny_model_folder, **settings).model)
+    (tmp_path / "run" / "metrics.json").unlink()
+    shutil.rmtree(tmp_path / "run" / "model")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / lost)
+    again = train("defsent_plus", rows, model=tiny_model_folder, resume=True, **settings)
+    assert fingerprint(again.model) == whole
+    assert again.metrics["steps"] == 8
 
 
 def test_names_of_entries_are_never_read(model, rows, monkeypatch) -> None:
