@@ -15,7 +15,7 @@ from torch import nn
 from transformers import AutoModel, BertConfig, BertModel, DistilBertConfig, ModernBertConfig, MPNetConfig, T5Config
 
 from nearfar.errors import InputError
-from nearfar.models import load
+from nearfar.models import fingerprint, load
 from nearfar.models.domain_experts import DomainExperts, add_domain_experts
 from nearfar.models.dropout import set_dropout
 from nearfar.models.experts import ExpertLayer, feed_forwards
@@ -199,8 +199,15 @@ else:
     assert "task='animals'" in (folder / "README.md").read_text("utf-8")
     assert not (folder / "experts.safetensors").exists()
     again = load(folder, device="cpu")
+    assert fingerprint(again) == fingerprint(load(folder, device="cpu"))
     assert np.abs(again.encode(TEXTS, task="money.") - found[1]).max() < 1e-6
     assert np.abs(again.encode_query(TEXTS) - found[3]).max() < 1e-6
+
+
+def test_a_run_does_not_start_from_what_a_run_saved(trained, tmp_path) -> None:
+    save_unrolled(trained, tmp_path / "model")
+    with pytest.raises(InputError, match=r"begins with a Router.*start from the dense encoder"):
+        add_domain_experts(load(tmp_path / "model"), DOMAINS)
 
 
 def test_a_router_with_pickled_or_missing_weights_does_not_load(trained, tmp_path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -41,4 +41,9 @@ def fingerprint(model: SentenceTransformer) -> str:
 
 def _settings(module: object) -> dict[str, object]:
     get_config_dict = getattr(module, "get_config_dict", None)
-    return {} if get_config_dict is None else dict(get_config_dict())
+    return {} if get_config_dict is None else _text_keys(get_config_dict())
+
+
+def _text_keys(value: Any) -> Any:
+    """JSON knows no other keys, and a `Router` maps pairs of task and modality."""
+    return {str(key): _text_keys(held) for key, held in value.items()} if isinstance(value, dict) else value
