@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -22,17 +23,30 @@ def command(
         list[str] | None, typer.Option(metavar="TASK", help="A public benchmark's task; repeatable.")
     ] = None,
     split: Annotated[str, typer.Option(help="Which split to measure on, where there are several.")] = "test",
+    layers: Annotated[
+        str | None, typer.Option(metavar="N,N,...", help="Measure the model cut to so many layers, each by itself.")
+    ] = None,
+    dims: Annotated[
+        str | None, typer.Option(metavar="D,D,...", help="Measure vectors cut to so many dimensions, each by itself.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="A page with a heatmap over --layers and --dims, such as sizes.html.")
+    ] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
     json_: Json = False,
 ) -> None:
-    """Measure a model on your data, or on public benchmarks."""
+    """Measure a model on your data, or on public benchmarks; whole, or at several depths and widths."""
     if data is None and not mteb:
         raise InputError("nothing to measure on", field="--data", remedy="give --data FILE, or --mteb TASK")
-    for option, value in (("--task", task), ("--train", train), ("--columns", columns)):
+    on_rows = (("--task", task), ("--train", train), ("--columns", columns), ("--layers", layers), ("--dims", dims))
+    for option, value in on_rows:
         if data is None and value is not None:
             raise InputError("says how to measure on rows, and there are none", field=option, remedy="give --data FILE")
+    depths, widths = _numbers(layers, "--layers"), _numbers(dims, "--dims")
+    if report is not None:
+        _check_report(report, of_sizes=bool(depths or widths))
     mapping = parsed(columns)
     from nearfar.data import load as load_rows
     from nearfar.evaluation import check_task, evaluate, find_mteb, run_mteb
@@ -49,16 +63,76 @@ def command(
     found = {}
     if rows is not None:
         with about(data, getattr(rows, "column_names", ("corpus", "queries"))):
-            result = evaluate(encoder, rows, task, train=learn, batch_size=batch_size, seed=seed)
-        found = result.as_dict()
-        if not json_:
-            print_table(["metric", "value"], [[k, f"{v:.4f}"] for k, v in result.metrics.items()])
-            print(f"\n{result.task} on {result.n:,} items, {result.seconds:.1f} s")
-            for note in result.notes:
-                say(note)
+            if depths or widths:
+                facts = [("model", model), ("data", data), ("seed", seed)]
+                how = {"train": learn, "batch_size": batch_size, "seed": seed}
+                found = _by_size(encoder, rows, depths, widths, task, how, report, facts, quiet=json_)
+            else:
+                result = evaluate(encoder, rows, task, train=learn, batch_size=batch_size, seed=seed)
+                found = result.as_dict()
+                if not json_:
+                    print_table(["metric", "value"], [[k, f"{v:.4f}"] for k, v in result.metrics.items()])
+                    print(f"\n{result.task} on {result.n:,} items, {result.seconds:.1f} s")
+                    for note in result.notes:
+                        say(note)
     if mteb:
         found["mteb"] = run_mteb(encoder, mteb, batch_size=batch_size)
         if not json_:
             print_table(["task", "score"], [[k, f"{v:.4f}"] for k, v in found["mteb"].items()])
     if json_:
         print_json({"model": model, **found})
+
+
+def _by_size(
+    encoder: Any,
+    rows: Any,
+    layers: list[int] | None,
+    dims: list[int] | None,
+    task: str | None,
+    how: dict[str, Any],
+    report: Path | None,
+    facts: list[tuple[str, object]],
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    from nearfar.evaluation.sizes import evaluate_sizes
+    from nearfar.reports.sizes import layer_names, sizes_page
+    from nearfar.reports.training import metric_name
+
+    sizes = evaluate_sizes(encoder, rows, layers, dims, task, **how)
+    found = sizes.as_dict()
+    if report is not None:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        found["report"] = str(sizes_page(sizes, facts).write(report))
+    if not quiet:
+        lines = zip(layer_names(sizes), sizes.scores, sizes.seconds.values(), strict=True)
+        print_table(
+            [metric_name(sizes.primary), *(f"{d} dims" for d in sizes.dims), "seconds"],
+            [[name, *(f"{score:.4f}" for score in scores), f"{seconds:.2f}"] for name, scores, seconds in lines],
+        )
+        print(f"\n{found['task']} on {found['n']:,} items; seconds: encoding all texts at that depth")
+        for note in sizes.notes:
+            say(note)
+        if report is not None:
+            print(f"report  {report}")
+    return found
+
+
+def _numbers(text: str | None, option: str) -> list[int] | None:
+    """`"2,4,6"` as numbers; None where the option was not given."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise InputError(f"{text!r} is no list of numbers", field=option, remedy="write e.g. 2,4,6")
+    return [int(part) for part in parts]
+
+
+def _check_report(path: Path, *, of_sizes: bool) -> None:
+    from nearfar.writing import check_writable
+
+    if not of_sizes:
+        raise InputError("shows sizes, and none is asked for", field="--report", remedy="give --layers or --dims")
+    if path.is_dir():
+        raise InputError("this is a folder", file=path, field="--report", remedy="name a file, such as sizes.html")
+    check_writable(path.absolute().parent, "--report")

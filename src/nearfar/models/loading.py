@@ -20,7 +20,14 @@ _NOT_FETCHED += ["*.tflite", "*.mlmodel", "*.mlpackage/*", "onnx/*", "openvino/*
 _PICKLED_WEIGHTS = ("pytorch_model*.bin", "adapter_model*.bin", "model*.pt", "model*.pth", "model*.pkl", "*.ckpt")
 
 
-def load(name: str | Path, *, device: str | None = None, max_length: int | None = None) -> SentenceTransformer:
+def load(
+    name: str | Path,
+    *,
+    device: str | None = None,
+    max_length: int | None = None,
+    layers: int | None = None,
+    dims: int | None = None,
+) -> SentenceTransformer:
     """Load a text encoder.
 
     An alias wins over a folder of the same name; write `./minilm` for the folder. A plain transformers folder or hub
@@ -30,17 +37,21 @@ def load(name: str | Path, *, device: str | None = None, max_length: int | None 
         name: A folder, a hub id such as `sentence-transformers/all-MiniLM-L6-v2`, or a key of `ALIASES`.
         device: Where it runs, such as `cpu` or `cuda:0`; sentence-transformers chooses when None.
         max_length: Tokens after which a text is cut; the model's own setting when None.
+        layers: Keep the first so many layers and drop the rest; good vectors need a model that was trained for it.
+        dims: Keep the first so many numbers of a vector. Both survive saving; see `nearfar.models.elastic.truncated`.
 
     Returns:
         The encoder, in evaluation mode.
 
     Raises:
         InputError: No such model, no safetensors weights, damaged weights (NaN and infinity included), an unusable
-            device, or a length beyond what the model can read.
+            device, a length beyond what the model can read, or more layers or dimensions than it has.
 
     Example:
         >>> load("minilm").encode(["near", "far"]).shape  # doctest: +SKIP
         (2, 384)
+        >>> load("runs/matryoshka_2d/model", layers=3, dims=64).encode(["near", "far"]).shape  # doctest: +SKIP
+        (2, 64)
     """
     from sentence_transformers import SentenceTransformer
 
@@ -68,6 +79,10 @@ def load(name: str | Path, *, device: str | None = None, max_length: int | None 
     if max_length is not None:
         check_max_length(model, max_length)
         model.max_seq_length = max_length
+    if layers is not None or dims is not None:
+        from nearfar.models.elastic import truncated
+
+        model = truncated(model, layers, dims)
     return model.eval()
 
 
