@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -78,7 +78,7 @@ class GradedSimilarityLoss(nn.Module):
             return self.loss_of_vectors(a, b, labels)
         # Of 6 layers the third, of 24 the twelfth: `hidden_states[n // 2]`, where n counts the embeddings too.
         layers = [(self.views.depth + 1) // 2, self.views.depth]
-        a, b = embed(self.views.at(self.model, layers), columns)
+        a, b = embed(cast("nn.Module", self.views.at(self.model, layers)), columns)
         return self.loss_of_vectors(a[:, 1], b[:, 1], labels, (a[:, 0], b[:, 0]))
 
     def loss_of_vectors(

@@ -97,7 +97,7 @@ def prepare(model: SentenceTransformer, rows: Dataset | DatasetDict, options: Op
     """Give every data set its loss, its kind of batches and their size."""
     from datasets import DatasetDict
 
-    sets = rows if isinstance(rows, DatasetDict) else DatasetDict({"rows": rows})
+    sets = {str(name): part for name, part in rows.items()} if isinstance(rows, DatasetDict) else {"rows": rows}
     losses: dict[str, nn.Module] = {}
     batches: dict[str, Batches] = {}
     found, sizes = DatasetDict(), {}

@@ -85,7 +85,7 @@ def described(data: Sources, rows: Dataset | DatasetDict) -> dict[str, Any]:
     if not isinstance(rows, DatasetDict):
         return {"source": source_of(data), "rows": len(rows), "sha256": fingerprint(rows)}
     sources = named(data) or {}
-    sets = {name: described(sources[name], part) for name, part in rows.items()}
+    sets = {str(name): described(sources[str(name)], part) for name, part in rows.items()}
     together = ", ".join(str(each["source"]) for each in sets.values())
     return {"source": together, "rows": sum(each["rows"] for each in sets.values()), "sets": sets}
 

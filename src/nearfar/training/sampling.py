@@ -52,7 +52,7 @@ def parts_of(plan: Plan, options: TrainingOptions) -> list[Part]:
     kinds, sizes = plan.batches, plan.batch_sizes or {}
     return [
         Part(name, rows, kinds[name] if isinstance(kinds, Mapping) else kinds, sizes.get(name, options.batch_size))
-        for name, rows in plan.rows.items()
+        for name, rows in ((str(name), rows) for name, rows in plan.rows.items())
     ]
 
 
