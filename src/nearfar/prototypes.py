@@ -110,7 +110,7 @@ def text_prototypes(
         max_length: Tokens after which a text is cut; 0: the model's own limit.
     """
     bare = SentenceTransformer(modules=[model[0], pooling], device=str(model.device)).eval()
-    return mean_prototypes(encode(bare, texts, max_length=max_length or None, normalize=False), labels)
+    return mean_prototypes(encode(bare, list(texts), max_length=max_length or None, normalize=False), list(labels))
 
 
 def word_prototypes(

@@ -180,7 +180,9 @@ def test_one_entry_is_refused(model) -> None:
         prepare(model, rows, Options())
 
 
-@pytest.mark.parametrize("options", [{"stages": 0}, {"scale": 0.0}, {"scale": float("nan")}])
+@pytest.mark.parametrize(
+    "options", [{"stages": 0}, {"scale": 0.0}, {"scale": float("nan")}, {"isotropy": "pca", "targets": "words"}]
+)
 def test_options_out_of_range(options) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
         Options(**options)

@@ -47,7 +47,7 @@ class Options(TrainingOptions):
     Args:
         stages: Times the bank is made and the model trained; the paper: 3 for BERT, 1 or 2 for trained encoders.
         pooling: Makes a sentence's vector, in training and in the saved model; `own`: as the model comes.
-        entry_pooling: Makes the vectors of the bank.
+        entry_pooling: Makes the vectors of the bank; `own`: as for sentences.
         isotropy: What is done to the last stage's bank; the paper: `ica` for BERT, else `none`. `pca` is cheap.
         scale: Factor after whitening; the larger, the harder the softmax.
         targets: `definitions`: DefSent+. `words`: DefSent, entries of one token alone, in one stage.
@@ -69,6 +69,8 @@ class Options(TrainingOptions):
             raise InputError(f"{self.stages} stages train nothing", field="stages", remedy="use 1 or more")
         if not 0 < self.scale < float("inf"):
             raise InputError(f"{self.scale} is no factor", field="scale", remedy="use e.g. 100")
+        if self.targets == "words" and self.isotropy != "none":
+            raise InputError("word embeddings stay as they are", field="isotropy", remedy="leave it or targets out")
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
@@ -84,24 +86,29 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     rows, entries = with_entry_labels(rows)
     set_pooling(model, options.pooling)
     pooling = pooling_of(model)
+
+    def against(bank: torch.Tensor) -> PrototypeLoss:
+        projection = pooler_projection(model, pooling.get_embedding_dimension(), bank.shape[1])
+        return PrototypeLoss(model, bank, pooling, projection)
+
+    if options.targets == "words":
+        rows, bank = word_prototypes(model, rows, entries)
+        return Plan(rows, against(bank))
+
+    entry_pooling = pooling_of(model, options.entry_pooling)
     if options.isotropy != "none":
-        check_enough(len(entries), pooling_of(model, options.entry_pooling).get_embedding_dimension())
+        check_enough(len(entries), entry_pooling.get_embedding_dimension())
     start = {name: weights.detach().to("cpu", copy=True) for name, weights in model.state_dict().items()}
 
-    def plan(rows: Dataset, bank: torch.Tensor, number: int, last: int) -> Plan:
-        projection = pooler_projection(model, pooling.get_embedding_dimension(), bank.shape[1])
-        loss = PrototypeLoss(model, bank, pooling, projection)
-        return Plan(rows, loss, then=None if number == last else lambda: stage(number + 1))
-
     def stage(number: int) -> Plan:
-        pool = pooling_of(model, options.entry_pooling)
-        bank = text_prototypes(model, pool, list(rows["definition"]), list(rows["label"]), options.max_length)
-        if options.isotropy != "none" and number == options.stages:
+        last = number == options.stages
+        bank = text_prototypes(model, entry_pooling, rows["definition"], rows["label"], options.max_length)
+        if last and options.isotropy != "none":
             bank = torch.from_numpy(whitened(bank.numpy(), options.isotropy) * options.scale).float()
         model.load_state_dict(start)
-        return plan(rows, bank, number, options.stages)
+        return Plan(rows, against(bank), then=None if last else lambda: stage(number + 1))
 
-    return plan(*word_prototypes(model, rows, entries), 1, 1) if options.targets == "words" else stage(1)
+    return stage(1)
 
 
 RECIPE = Recipe(
