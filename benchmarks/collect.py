@@ -1,4 +1,5 @@
-"""Write what follows from the result files: docs/evidence.md, and the verdicts that `nearfar recipes` shows.
+"""Write what follows from the result files: docs/evidence.md, the README's table of recipes, and the verdicts that
+`nearfar recipes` shows.
 
     python benchmarks/collect.py [--check]
 
@@ -12,10 +13,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nearfar import recipes
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 EVIDENCE = ROOT / "docs" / "evidence.md"
+README = ROOT / "README.md"
 VERDICTS = ROOT / "src" / "nearfar" / "verdicts.json"
+BEGIN, END = "<!-- recipes, written by benchmarks/collect.py -->", "<!-- end of recipes -->"
 
 
 def claims() -> list[dict[str, Any]]:
@@ -59,9 +64,32 @@ def evidence(results: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def table(results: list[dict[str, Any]]) -> str:
+    """The README's list of recipes."""
+    verdicts = {result["recipe"]: line(result) for result in results}
+    rows = ["| recipe | what it does | needs | paper | evidence |", "| --- | --- | --- | --- | --- |"]
+    for name in recipes.names():
+        recipe = recipes.get(name)
+        authors, several, _ = recipe.paper.authors.partition(",")
+        paper = f"[{authors}{' et al.' if several else ''} {recipe.paper.year}]({recipe.paper.url})"
+        cells = (f"`{name}`", recipe.summary, recipe.task, paper, verdicts.get(name, "none yet"))
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def between_marks(text: str, inner: str) -> str:
+    """`text` with `inner` in the place of what stands between the two marks."""
+    before, mark, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not mark or not end:
+        sys.exit(f"{README.name} has lost its marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{inner}\n\n{END}{after}"
+
+
 def main() -> None:
     results = claims()
     wanted = {
+        README: between_marks(README.read_text("utf-8"), table(results)),
         EVIDENCE: evidence(results),
         VERDICTS: json.dumps({result["recipe"]: line(result) for result in results}, indent=1) + "\n",
     }

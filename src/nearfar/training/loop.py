@@ -103,8 +103,28 @@ def train_plan(
     Returns:
         The trainer, whose `state` holds the steps and the log.
     """
+    from transformers import set_seed
+
+    trainer = trainer_for(encoder, plan, options, checkpoints, seed, held_out=held_out, progress=progress)
+    set_seed(seed)
+    trainer.train_or_resume(last)
+    encoder.eval()
+    return trainer
+
+
+def trainer_for(
+    encoder: SentenceTransformer,
+    plan: Plan,
+    options: TrainingOptions,
+    checkpoints: str | Path,
+    seed: int,
+    *,
+    held_out: Dataset | Retrieval | None = None,
+    progress: Progress | None = None,
+) -> Trainer:
+    """The trainer before its first step; arguments as of `train_plan`."""
     from sentence_transformers import SentenceTransformerTrainingArguments
-    from transformers import PrinterCallback, TrainerCallback, set_seed
+    from transformers import PrinterCallback, TrainerCallback
 
     from nearfar.training.sampling import parts_of
     from nearfar.training.trainer import HeldOutEvaluator, MarkComplete, ProgressCallback, Trainer
@@ -152,9 +172,6 @@ def train_plan(
     if options.max_length:
         # In training alone: what the model can read afterwards, and is measured with, stays its own.
         trainer.data_collator.max_length = options.max_length
-    set_seed(seed)
-    trainer.train_or_resume(last)
-    encoder.eval()
     return trainer
 
 

@@ -1,0 +1,169 @@
+"""What a training step of each recipe costs, against plain InfoNCE and against the forward passes that it makes.
+
+    python benchmarks/speed/recipes.py [--rounds 5] [--out FILE]
+
+Same model (MiniLM), batch size and length for all; the texts are docstrings of the standard library. A step is the loss
+and its backward pass, without the optimiser, which is the same for all. The forward passes of one step are recorded and
+made again, followed by the backward pass of their sum: that is what no implementation of the recipe could do without,
+and a step may take 1.5 times as long.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from _timing import interleaved, summary, surroundings, write
+from datasets import Dataset, DatasetDict
+from sentence_transformers.base.modules.transformer import Transformer
+
+from nearfar import recipes
+from nearfar.demo.docstrings import harvest
+from nearfar.models import load
+from nearfar.training.loop import trainer_for
+from nearfar.training.options import with_settings
+
+BATCH, LENGTH, STEPS = 32, 32, 4
+LIMIT = 1.5
+RESULT = Path(__file__).resolve().parents[1] / "results" / "speed-recipes.json"
+
+ENTRIES = harvest()[:600]
+SUMMARIES, TEXTS = [entry.summary for entry in ENTRIES], [entry.text for entry in ENTRIES]
+MODULES = sorted({entry.module for entry in ENTRIES})
+LABELS = [entry.module for entry in ENTRIES]
+#: Not what anyone would learn from, but of the right length: only time counts here.
+SCORES = [index % 6 / 5 for index in range(len(ENTRIES))]
+
+PAIRS = Dataset.from_dict({"anchor": SUMMARIES, "positive": TEXTS})
+SENTENCES = Dataset.from_dict({"text": SUMMARIES})
+SCORED = Dataset.from_dict({"sentence1": SUMMARIES, "sentence2": TEXTS, "score": SCORES})
+
+
+class Forward:
+    """One pass through a transformer, to be made again."""
+
+    def __init__(self, module: Transformer, features: dict[str, Any], kwargs: dict[str, Any]) -> None:
+        self.module, self.features, self.kwargs = module, dict(features), kwargs
+        self.trained = torch.is_grad_enabled()
+
+    def again(self) -> torch.Tensor:
+        """The sum of what it puts out."""
+        with torch.set_grad_enabled(self.trained):
+            return self.module.forward(dict(self.features), **self.kwargs)["token_embeddings"].float().sum()
+
+
+@contextlib.contextmanager
+def recorded() -> Iterator[list[Forward]]:
+    """Collects the passes through transformers."""
+    calls: list[Forward] = []
+    original = Transformer.forward
+
+    def forward(self: Transformer, features: dict[str, Any], **kwargs: Any) -> Any:
+        calls.append(Forward(self, features, kwargs))
+        return original(self, features, **kwargs)
+
+    Transformer.forward = forward
+    try:
+        yield calls
+    finally:
+        Transformer.forward = original
+
+
+class Step:
+    """Training steps of one recipe, over the same few batches again and again."""
+
+    def __init__(self, name: str, rows: Dataset | DatasetDict, **settings: Any) -> None:
+        torch.manual_seed(0)
+        recipe = recipes.get(name)
+        settings = {"batch_size": BATCH, "max_length": LENGTH, "max_steps": STEPS, **settings}
+        options = with_settings(recipe.options(), settings)
+        model = load("minilm", max_length=LENGTH)
+        plan = recipe.prepare(model, rows, options)
+        self.folder = tempfile.TemporaryDirectory()
+        self.trainer = trainer_for(model, plan, options, self.folder.name, seed=0)
+        batches = iter(self.trainer.get_train_dataloader())
+        self.batches = [self.trainer._prepare_inputs(next(batches)) for _ in range(STEPS)]
+        model.train()
+        self.forwards: list[list[Forward]] = []
+        for batch in self.batches:
+            with recorded() as calls:
+                self._loss(batch)
+            self.forwards.append(calls)
+
+    def _loss(self, batch: dict[str, Any]) -> torch.Tensor:
+        return self.trainer.compute_loss(self.trainer.model, dict(batch))
+
+    def run(self) -> None:
+        """All steps."""
+        for batch in self.batches:
+            self._loss(batch).backward()
+            self.trainer.model.zero_grad()
+
+    def run_forwards(self) -> None:
+        """Their forward passes alone, and one backward pass each step."""
+        for calls in self.forwards:
+            sums = [call.again() for call in calls]
+            torch.stack([s for s in sums if s.requires_grad]).sum().backward()
+            self.trainer.model.zero_grad()
+
+
+def all_steps() -> dict[str, Step]:
+    """Each recipe on rows of its own kind."""
+    return {
+        "infonce": Step("infonce", PAIRS),
+        "simcse": Step("simcse", SENTENCES),
+    }
+
+
+def main() -> None:
+    """Time, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    arguments = parser.parse_args()
+
+    steps = all_steps()
+    contestants: dict[str, Callable[[], Any]] = {}
+    for name, step in steps.items():
+        contestants |= {name: step.run, f"{name}: forwards": step.run_forwards}
+    seconds = interleaved(contestants, arguments.rounds)
+
+    def ratio(one: str, other: str) -> float:
+        return round(statistics.median(x / y for x, y in zip(seconds[one], seconds[other], strict=True)), 3)
+
+    found = {
+        name: {
+            "seconds_a_step": round(statistics.median(seconds[name]) / STEPS, 4),
+            "over_infonce": ratio(name, "infonce"),
+            "over_its_forwards": ratio(name, f"{name}: forwards"),
+            "transformer_calls_a_step": round(statistics.mean(map(len, step.forwards)), 2),
+        }
+        for name, step in steps.items()
+    }
+    for name, figures in found.items():
+        kept = "met" if figures["over_its_forwards"] <= LIMIT else "MISSED"
+        print(
+            f"{name:16} {figures['seconds_a_step']:7.3f} s  {figures['over_infonce']:5.2f} x infonce  "
+            f"{figures['over_its_forwards']:5.2f} x its forwards  {kept}"
+        )
+    result = {
+        "what": "a training step (loss and backward) against plain InfoNCE, and against its own forward passes",
+        "model": "all-MiniLM-L6-v2",
+        "batch_size": BATCH,
+        "tokens": LENGTH,
+        "recipes": found,
+        "limit_over_its_forwards": LIMIT,
+        "seconds": {name: summary(all_) for name, all_ in seconds.items()},
+        **surroundings("nearfar", "torch", "transformers", "sentence-transformers"),
+    }
+    write(arguments.out, result)
+
+
+if __name__ == "__main__":
+    main()
