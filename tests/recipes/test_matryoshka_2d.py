@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,3 +115,18 @@ def test_options_reach_the_loss(folder) -> None:
 def test_options_that_cannot_be(folder, kind, options, message) -> None:
     with pytest.raises(InputError, match=message):
         plan_of(folder, kind, **options)
+
+
+def test_a_resumed_run_draws_the_sizes_that_the_whole_run_drew(folder, tmp_path) -> None:
+    write_jsonl(ROWS["scored"], tmp_path / "rows.jsonl")
+
+    def trained(out: str, resume: bool = False) -> bytes:
+        options: dict[str, Any] = {"batch_size": 4, "max_steps": 9, "epochs": 9, "save_steps": 3, "max_length": 32}
+        train("matryoshka_2d", tmp_path / "rows.jsonl", model=folder, out=tmp_path / out, resume=resume, **options)
+        return (tmp_path / out / "model" / "model.safetensors").read_bytes()
+
+    whole = trained("run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "checkpoint-9")
+    shutil.rmtree(tmp_path / "run" / "model")
+    torch.manual_seed(99)
+    assert trained("run", resume=True) == whole
