@@ -3,8 +3,8 @@
 Wang, Liu 2021, Understanding the Behaviour of Contrastive Loss (CVPR 2021).
 
 Claim: the softmax pushes each negative by its hardness, and the temperature alone sets how sharply. A small one spreads
-the vectors (uniformity) and parts what means the same (tolerance), a large one does neither; one between is best. Where
-only the hardest negatives are kept, the temperature hardly matters any more, and even a linear loss works.
+the vectors (uniformity) but parts what means the same (little tolerance), a large one the reverse; one between is best.
+Where only the hardest negatives are kept, the temperature hardly matters any more, and even a linear loss works.
 
     contrastive   -log( exp(s_ii/tau) / (exp(s_ii/tau) + sum_k exp(s_ik/tau)) ),  k: all negatives of i
     hard          the same, k: the fraction alpha of i's negatives that is most similar to it
@@ -13,8 +13,8 @@ only the hardest negatives are kept, the temperature hardly matters any more, an
 
 Here: texts, where the paper trains image encoders from scratch; sentences alone are seen twice through dropout, where
 the paper crops and recolours. Negatives are the batch's, where the paper's alpha is a part of a memory bank: with the
-default, 5 of a batch of 64. The simple losses weigh their negatives by 1 / (number kept), as the limit says. The paper
-published no code, and its hyper-parameters could not be checked: the defaults below are those remembered from it.
+default, 5 of a batch of 64. The simple losses weigh their negatives by 1 / (number kept), as the limit says. No code of
+the authors was found, and their hyper-parameters could not be checked: alpha and tau below are as remembered.
 
 `nearfar.geometry` measures uniformity, tolerance, the relative penalty of each negative and how many of them count.
 `sweep` draws the three curves of the claim for your own labelled texts.
