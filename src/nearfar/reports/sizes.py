@@ -37,7 +37,7 @@ def sizes_page(sizes: Sizes, facts: Sequence[tuple[str, object]] = ()) -> Page:
     (k, m), smallest = min(finite.items())
     page.verdict(
         f"Best: {best:.3f} at {names[i]}, {sizes.dims[j]} dimensions. "
-        f"Smallest: {smallest:.3f} at {names[k]}, {sizes.dims[m]} dimensions."
+        f"The smallest size, {names[k]} and {sizes.dims[m]} dimensions: {smallest:.3f}."
     )
     if len(finite) == len(names) * len(sizes.dims):
         page.figure(
