@@ -164,6 +164,24 @@ def test_types_are_those_of_the_first_checkpoint(make: Make):
     assert len(found["empty"]) == 0
 
 
+def test_what_the_base_alone_holds_is_left_out(make: Make):
+    base = make("base", w=[0.0], position_ids=torch.arange(3))
+    found = fused(base, [make("first", w=[1.0]), make("second", w=[3.0])], beta=0)
+    assert {name: float(value) for name, value in found.items()} == {"w": 2.0}
+
+
+def test_blocks_change_nothing(make: Make, monkeypatch: pytest.MonkeyPatch):
+    base, first, second = (make(name, w=torch.randn(5, 7), v=torch.randn(3)) for name in ("base", "first", "second"))
+    for granularity in ("tensor", "element"):
+        whole = fused(base, [first, second], granularity=granularity)
+        with monkeypatch.context() as patched:
+            patched.setattr("nearfar.models.fusion.BLOCK", 4)
+            parts = fused(base, [first, second], granularity=granularity)
+        assert whole["w"].shape == (5, 7)
+        for name, value in whole.items():
+            torch.testing.assert_close(parts[name], value, atol=1e-6, rtol=0)
+
+
 def test_one_tensor_at_a_time(make: Make, monkeypatch: pytest.MonkeyPatch):
     names = [f"w{i}" for i in range(5)]
     folders = [make(f"m{k}", **{name: torch.full((7,), float(k)) for name in names}) for k in range(3)]
@@ -193,12 +211,13 @@ def test_models_that_do_not_fit(make: Make, tmp_path: Path):
         assert sorted(tmp_path.rglob("*")) == before
 
     fails("one checkpoint is nothing to fuse", good)
-    fails(r"less/model.*tensor 'v' of .*base.* is missing", good, make("less", w=[1.0]))
-    fails(r"more/model.*tensor 'u' is not in .*base", good, make("more", w=[1.0], v=[1.0], u=[1.0]))
-    fails(r"wide/model.*'w' has the shape \(2,\), but \(1,\) in .*base", good, make("wide", w=[1.0, 2.0], v=[1.0]))
+    fails(r"less/model.*tensor 'v' of .*good.* is missing", good, make("less", w=[1.0]))
+    fails(r"more/model.*tensor 'u' is not in .*good", good, make("more", w=[1.0], v=[1.0], u=[1.0]))
+    fails(r"wide/model.*'w' has the shape \(2,\), but \(1,\) in .*good", good, make("wide", w=[1.0, 2.0], v=[1.0]))
+    fails(r"other/model.*tensor 'v' of .*good.* is missing", good, good, start=make("other", w=[1.0], u=[1.0]))
     split = make("split", w=[1.0], v=[1.0])
-    (split / "model.safetensors").rename(split / "other.safetensors")
-    fails(r"split: the file of weights 'model.safetensors' of .*base is missing", good, split)
+    (split / "model.safetensors").rename(split / "weights.safetensors")
+    fails(r"split: the file of weights 'model.safetensors' of .*good is missing", good, split)
     fails("'w' hold NaN or infinity", good, make("nan", w=[float("nan")], v=[1.0]))
     fails("there is no model folder", good, tmp_path / "nowhere")
     fails("is there already", good, good, out=good)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -27,6 +27,9 @@ from nearfar.writing import check_writable, full_disk_noticed
 if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
+
+#: Numbers of a tensor that are worked on together.
+BLOCK = 1 << 18
 
 Granularity = Literal["model", "layer", "tensor", "element"]
 
@@ -77,7 +80,7 @@ def fuse(
     check_writable(target)
     folders = [_folder(each) for each in (base, *checkpoints)]
     weighing = _Weighing(granularity, beta, len(checkpoints))
-    with Aligned(folders) as models, full_disk_noticed(target.parent):
+    with Aligned(folders[0], folders[1:]) as models, full_disk_noticed(target.parent):
         names = list(models)
         passes = 1 if granularity == "element" else 2
         total, done = passes * len(names), 0
@@ -129,28 +132,29 @@ class _Weighing:
 
     def measure(self, file: str, tensor: str, values: list[torch.Tensor]) -> None:
         """Add a tensor's differences to the norms of its unit."""
-        if values[0].is_floating_point():
-            squares = _deltas(values).square().sum(1)
-            unit = self._unit(file, tensor)
-            self.squares[unit] = self.squares[unit] + squares if unit in self.squares else squares
+        if values[1].is_floating_point():
+            squares = self.squares.setdefault(self._unit(file, tensor), self.moved.new_zeros(len(self.moved)))
+            for _, deltas in _blocks(values):
+                squares += deltas.square().sum(1)
 
     def fused(self, file: str, tensor: str, values: list[torch.Tensor]) -> torch.Tensor:
         """The tensor of the fused model; what is no floating point number is the first checkpoint's."""
         like = values[1]
         if not like.is_floating_point():
             return like
-        deltas = _deltas(values)
-        norms = (
-            deltas.abs() if self.granularity == "element" else self.squares[self._unit(file, tensor)].sqrt()[:, None]
-        )
-        weights = shares(norms, self.beta).expand_as(deltas)
-        self.moved += deltas.square().sum(1)
-        self.weight += weights.sum(1)
-        self.parameters += deltas.shape[1]
-        found = values[0].double() + (weights * deltas).sum(0).reshape(like.shape)
+        found = like.new_empty(like.numel())
+        by_unit = None if self.granularity == "element" else self.squares[self._unit(file, tensor)].sqrt()[:, None]
+        start = 0
+        for base, deltas in _blocks(values):
+            weights = shares(deltas.abs() if by_unit is None else by_unit, self.beta).expand_as(deltas)
+            self.moved += deltas.square().sum(1)
+            self.weight += weights.sum(1)
+            found[start : start + len(base)] = base + (weights * deltas).sum(0)
+            start += len(base)
+        self.parameters += len(found)
         if not bool(found.isfinite().all()):
             raise InputError(f"the weights {tensor!r} hold NaN or infinity", remedy="use earlier checkpoints")
-        return found.to(like.dtype)
+        return found.reshape(like.shape)
 
     def summary(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Distances and mean weights."""
@@ -166,12 +170,16 @@ class _Weighing:
         return f"{Path(file).parent} {numbered.group() if numbered else tensor.partition('.')[0]}"
 
 
-def _deltas(values: list[torch.Tensor]) -> torch.Tensor:
-    """(checkpoints, numbers), in double precision: checkpoints that agree stay what they are, to the last bit."""
+def _blocks(values: list[torch.Tensor]) -> Iterator[tuple[Float[torch.Tensor, " b"], Float[torch.Tensor, "k b"]]]:
+    """The base's numbers and the checkpoints' differences from them, some at a time.
+
+    In double precision: checkpoints that agree stay what they are, to the last bit.
+    """
     import torch
 
-    base = values[0].double()
-    return torch.stack([(value.double() - base).flatten() for value in values[1:]])
+    for parts in zip(*(value.flatten().split(BLOCK) for value in values), strict=True):
+        base = parts[0].double()
+        yield base, torch.stack([part.double() - base for part in parts[1:]])
 
 
 def _folder(name: str | Path) -> Path:

@@ -24,21 +24,24 @@ _OTHER_WEIGHTS = {".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5", ".onnx", ".gguf
 
 
 class Aligned:
-    """Models whose files hold tensors of the same names and shapes. Iterating gives (file, tensor).
+    """A base and models trained from it, whose tensors have the same names and shapes. Iterating gives (file, tensor).
 
     Args:
-        folders: Two or more models.
+        base: Where training began. What it holds beyond the others (tables that newer libraries compute) is left out.
+        models: One or more, all with the same tensors.
 
     Raises:
-        InputError: one has other files, tensors or shapes than the first.
+        InputError: one has other files, tensors or shapes than the first of `models`.
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        files = [weight_files(folder) for folder in folders]
-        for folder, found in zip(folders[1:], files[1:], strict=True):
-            _check_same(list(files[0]), list(found), "file of weights", folders[0], folder)
+    def __init__(self, base: Path, models: Sequence[Path]) -> None:
+        first = weight_files(models[0])
+        others = [base, *models[1:]]
+        files = [weight_files(folder) for folder in others]
+        for folder, found in zip(others, files, strict=True):
+            _check_same(list(first), list(found), "file of weights", models[0], folder, more=folder == base)
         self._stack = ExitStack()
-        self._paths = {name: [found[name] for found in files] for name in files[0]}
+        self._paths = {name: [files[0][name], first[name], *(f[name] for f in files[1:])] for name in first}
         self._opened: dict[str, list[Any]] = {}
 
     def __enter__(self) -> Aligned:
@@ -56,17 +59,17 @@ class Aligned:
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         for name, models in self._opened.items():
-            for tensor in models[0].keys():  # noqa: SIM118 - no dictionary
+            for tensor in models[1].keys():  # noqa: SIM118 - no dictionary
                 yield name, tensor
 
     def read(self, file: str, tensor: str) -> list[torch.Tensor]:
-        """One tensor of every model."""
+        """One tensor of the base and of every model."""
         return [model.get_tensor(tensor) for model in self._opened[file]]
 
     def _check(self, name: str) -> None:
-        (first, *others), (there, *places) = self._opened[name], self._paths[name]
-        for other, place in zip(others, places, strict=True):
-            _check_same(list(first.keys()), list(other.keys()), "tensor", there, place)
+        (base, first, *others), (start, there, *places) = self._opened[name], self._paths[name]
+        for other, place in zip((base, *others), (start, *places), strict=True):
+            _check_same(list(first.keys()), list(other.keys()), "tensor", there, place, more=other is base)
             for tensor in first.keys():  # noqa: SIM118 - no dictionary
                 shape, mine = (model.get_slice(tensor).get_shape() for model in (first, other))
                 if shape != mine:
@@ -122,9 +125,9 @@ def _write(source: Path, target: Path, read: Callable[[str], torch.Tensor]) -> N
             out.write(value.view(torch.uint8).numpy().data)
 
 
-def _check_same(expected: list[str], found: list[str], what: str, there: Path, place: Path) -> None:
-    missing, more = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    if missing or more:
-        name = (missing or more)[0]
+def _check_same(expected: list[str], found: list[str], what: str, there: Path, place: Path, *, more: bool) -> None:
+    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    if missing or (extra and not more):
+        name = (missing or extra)[0]
         problem = f"the {what} {name!r} of {there} is missing" if missing else f"the {what} {name!r} is not in {there}"
         raise InputError(problem, file=place, remedy="fuse checkpoints of one model, with the model they began as")
