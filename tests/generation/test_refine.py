@@ -161,7 +161,10 @@ MISTAKES = {
         "sentences.jsonl:1: is no call of a model",
     ),
     "no negatives": ("filter pairs.jsonl --out r.jsonl", "--columns negative=COLUMN"),
-    "two scorers": ("filter triplets.jsonl --out r.jsonl --encoder tiny --endpoint http://h/v1", "give one of the two"),
+    "which model": (
+        "filter triplets.jsonl --out r.jsonl --endpoint http://h/v1",
+        "--endpoint: does not say which model",
+    ),
     "no limit": ("filter triplets.jsonl --out r.jsonl --alpha nan", "alpha: nan is no score"),
     "no stage": ("refilter", "no such command"),
 }

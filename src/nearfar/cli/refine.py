@@ -78,11 +78,12 @@ def generate(
 def filter_(
     rows: Annotated[str, typer.Argument(metavar="TRIPLETS", help="Rows with anchor, positive, negative.")],
     out: Annotated[Path, typer.Option(help="The triplets that stay, with their scores, as .jsonl.")],
-    model: Model = "smollm2",
-    endpoint: EndpointUrl = None,
-    encoder: Annotated[
-        str | None, typer.Option(help="Score by five times the cosine of this sentence encoder instead.")
+    encoder: Annotated[str, typer.Option(help="Score by five times the cosine of this sentence encoder.")] = "minilm",
+    model: Annotated[
+        str | None,
+        typer.Option(help="Ask this language model for the scores instead; small ones score all pairs alike."),
     ] = None,
+    endpoint: EndpointUrl = None,
     alpha: Annotated[float, typer.Option(help="Least score of a positive, 0 to 5.")] = 3.0,
     beta: Annotated[float, typer.Option(help="Highest score of a negative.")] = 3.0,
     gamma: Annotated[float, typer.Option(help="Least distance between the two.")] = 1.0,
@@ -103,8 +104,8 @@ def filter_(
     _check_out(out)
     if dropped is not None:
         _check_out(dropped, "--dropped")
-    if encoder is not None and endpoint is not None:
-        raise InputError("the encoder scores already", field="--endpoint", remedy="give one of the two")
+    if endpoint is not None and model is None:
+        raise InputError("does not say which model scores there", field="--endpoint", remedy="give --model NAME")
     from nearfar.data import load
 
     table: Any = load(rows, columns=mapping, schema="pairs")
@@ -113,7 +114,7 @@ def filter_(
         raise InputError(problem, file=rows, remedy="give triplets, or map it: --columns negative=COLUMN")
     table = table.to_list()
     log_path = None
-    if encoder is not None:
+    if model is None:
         from nearfar.models import load as load_encoder
 
         scores = score(table, encoder_scores(load_encoder(encoder)))
@@ -135,7 +136,10 @@ def filter_(
     print(f"{len(kept):,} of {len(table):,} triplets stay, in {out}")
     if parsed_part < 1:
         say(f"{parsed_part:.1%} of the answers were scores; triplets without are dropped")
-    say(f"Next: nearfar train multicsr --data {out}")
+    if kept:
+        say(f"Next: nearfar train multicsr --data {out}")
+    else:
+        say("Look at the scores with --dropped FILE; other limits, or another scorer, may keep more.")
 
 
 def _generator(model: str, endpoint: str | None, batch_size: int, key_env: str, per_minute: float, tries: int) -> Any:
