@@ -93,7 +93,8 @@ def _edits(
     b_length: Int[np.ndarray, " p"],
 ) -> Int[np.ndarray, " p"]:
     """Levenshtein's distance of p pairs at once, one row of the table after another."""
-    pairs, columns = np.arange(len(a)), np.arange(b.shape[1] + 1)
+    a, b = a[:, : a_length.max(initial=0)], b[:, : b_length.max(initial=0)]
+    pairs, columns = np.arange(len(a)), np.arange(b.shape[1] + 1, dtype=np.int32)
     table = np.broadcast_to(columns, (len(a), len(columns)))
     edits = b_length.copy()
     for i in range(1, a.shape[1] + 1):
