@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from accelerate.data_loader import BatchSamplerShard
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch.utils.data import ConcatDataset
 
 from nearfar.data import write_jsonl
@@ -206,6 +206,16 @@ def test_run_folder_and_resume_to_the_same_bits(
     write_jsonl(rows_of_scores(20), files[1])  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"data\.(rows|sets\.sts)"):
         run(files, tiny_model_folder, tmp_path / "broken", resume=True)
+
+
+def test_what_is_measured_on_is_looked_for_in_all_data_sets(tiny_model_folder: Path, tmp_path: Path):
+    seen = rows_of_scores(18).select(range(3))
+    fresh = Dataset.from_dict({"sentence1": ["new", "newer"], "sentence2": ["old", "older"], "score": [0.0, 1.0]})
+    held_out = concatenate_datasets([seen, fresh])
+    options: dict[str, Any] = {**SETTINGS, "max_steps": 1}
+    data = [rows_of_pairs(26), rows_of_scores(18)]
+    done = train("codiemb", data, model=tiny_model_folder, evaluation=held_out, out=tmp_path / "run", **options)
+    assert done.metrics["held_out_seen_in_training"] == 3
 
 
 def test_bad_input(files: list[Path], tiny_model_folder: Path, tmp_path: Path):

@@ -96,8 +96,12 @@ def together(rows: Dataset | DatasetDict) -> Dataset:
 
     if not isinstance(rows, DatasetDict):
         return rows
-    texts = [[name for name, kind in each.features.items() if kind.dtype == "string"] for each in rows.values()]
-    return concatenate_datasets([each.select_columns(names) for each, names in zip(rows.values(), texts, strict=True)])
+
+    def texts(part: Dataset) -> Dataset:
+        names = [name for name, kind in part.features.items() if getattr(kind, "dtype", None) == "string"]
+        return part.select_columns(names)
+
+    return concatenate_datasets([texts(part) for part in rows.values()])
 
 
 def source_of(what: Any) -> str | None:
