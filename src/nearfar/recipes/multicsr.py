@@ -15,9 +15,9 @@ Here: the filter's scores are five times the cosine of a sentence encoder unless
 the generator scores what it wrote, which small ones cannot. The model's own pooling is kept, where the authors train a
 BERT [CLS] vector with an extra layer that they throw away afterwards. The guide is the model itself as it was before
 training, unless another is named; theirs is the released unsupervised SimCSE, for which phi = 0.95 was chosen: cosines
-of other guides lie elsewhere. Texts that occur twice never share a batch, so the easiest false negatives are gone before
-the guide looks. `variant=official` is what the authors' code computes instead: a masked candidate counts exp(0), and
-binary cross-entropy judges every entry.
+of other guides lie elsewhere. Texts that occur twice never share a batch, so the easiest false negatives are gone
+before the guide looks. `variant=official` is what the authors' code computes instead: a masked candidate counts
+exp(0), and binary cross-entropy judges every entry.
 
 Not verifiable: stage 1 was never released (it follows the figure of the paper), and its omega is not given.
 """
