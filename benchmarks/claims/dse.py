@@ -17,7 +17,8 @@ from transformers import set_seed
 
 import nearfar
 from nearfar.models.pair_scorer import PairScorer
-from nearfar.models.teacher import Fit, cache_folder, fit_teacher, load_teacher, logits_of
+from nearfar.models.teacher import Fit, fit_teacher, load_teacher, logits_of
+from nearfar.models.teacher_logits import cache_folder
 from nearfar.recipes import dse
 from nearfar.training.loop import train_plan
 

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
 from nearfar.models.pair_scorer import PairScorer
-from nearfar.models.teacher import cache_folder
+from nearfar.models.teacher_logits import cache_folder
 from nearfar.recipes.dse import Options, prepare
 from nearfar.training import train
 from nearfar.training.trainer import MarkComplete

@@ -95,7 +95,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.data.targets import targets_of
     from nearfar.distillation import DistilledPairs
     from nearfar.models.pair_head import PairHead, PairHeadConfig
-    from nearfar.models.teacher import Fit, teacher_logits
+    from nearfar.models.teacher import Fit
+    from nearfar.models.teacher_logits import teacher_logits
     from nearfar.models.top_layers import width
 
     targets, outputs = targets_of(rows, options.kind)
