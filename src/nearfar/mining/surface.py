@@ -22,6 +22,8 @@ Surface = Callable[["Int[np.ndarray, ' b']", "Int[np.ndarray, 'b k']"], "Float[n
 
 # A word is a run of letters and digits, in lower case; scripts without spaces come out as long words.
 _WORD = r"(?u)\b\w+\b"
+# Pairs whose edits are counted at a time.
+_PAIRS = 1024
 
 
 def jaccard(texts: Sequence[str], idf: bool = False) -> Surface:
@@ -59,11 +61,13 @@ def levenshtein(texts: Sequence[str], limit: int = 64) -> Surface:
 
     Args:
         texts: The corpus that row numbers refer to.
-        limit: Words after which a text is cut; the time a pair takes grows with its square.
+        limit: Words after which a text is cut, at most 10,000; the time a pair takes grows with its square.
 
     Raises:
         InputError: no text holds a word.
     """
+    if not 1 <= limit <= 10_000:
+        raise ValueError(f"limit must be 1 to 10,000, got {limit}")
     counter = _counter()
     counter.fit(_with_words(texts))
     words = [[counter.vocabulary_[word] for word in counter.build_analyzer()(text)[:limit]] for text in texts]
@@ -74,7 +78,12 @@ def levenshtein(texts: Sequence[str], limit: int = 64) -> Surface:
     def similarity(rows: Int[np.ndarray, " b"], candidates: Int[np.ndarray, "b k"]) -> Float[np.ndarray, "b k"]:
         first, second = np.repeat(rows, candidates.shape[1]), candidates.reshape(-1)
         longer = np.maximum(lengths[first], lengths[second])
-        edits = _edits(ids[first], ids[second], lengths[first], lengths[second])
+        # Pairs of like length together, and few enough that their tables stay in the cache.
+        order = np.argsort(longer, kind="stable")
+        edits = np.zeros(len(order))
+        for chosen in np.split(order, range(_PAIRS, len(order), _PAIRS)):
+            a, b = first[chosen], second[chosen]
+            edits[chosen] = _edits(ids[a], ids[b], lengths[a], lengths[b])
         return (1 - edits / np.maximum(longer, 1)).reshape(candidates.shape)
 
     return similarity
@@ -94,15 +103,16 @@ def _edits(
 ) -> Int[np.ndarray, " p"]:
     """Levenshtein's distance of p pairs at once, one row of the table after another."""
     a, b = a[:, : a_length.max(initial=0)], b[:, : b_length.max(initial=0)]
-    pairs, columns = np.arange(len(a)), np.arange(b.shape[1] + 1, dtype=np.int32)
-    table = np.broadcast_to(columns, (len(a), len(columns)))
+    pairs, columns = np.arange(len(a)), np.arange(b.shape[1] + 1, dtype=np.int16)
+    table = np.tile(columns, (len(a), 1))
     edits = b_length.copy()
     for i in range(1, a.shape[1] + 1):
-        below = np.empty_like(table)
-        below[:, 0] = i
-        below[:, 1:] = np.minimum(table[:, 1:] + 1, table[:, :-1] + (a[:, i - 1, None] != b))
+        below = np.minimum(table[:, 1:] + 1, table[:, :-1] + (a[:, i - 1, None] != b), dtype=np.int16)
+        table[:, 0], table[:, 1:] = i, below
         # A step to the right costs 1: the least of all entries to the left, each plus its distance.
-        table = np.minimum.accumulate(below - columns, axis=1) + columns
+        table -= columns
+        np.minimum.accumulate(table, axis=1, out=table)
+        table += columns
         edits = np.where(a_length == i, table[pairs, b_length], edits)
     return edits
 
