@@ -17,13 +17,15 @@ that the model came with. W, b are a copy of the model's pooler, trained with it
 dot product is taken as it is. `isotropy` whitens the last stage's bank and multiplies it by `scale`.
 
 Here: no entry but its definitions is read. A shift of the whole bank changes neither loss nor gradient, so whitening
-acts by turning and stretching alone. Definitions are cut at `max_length`, which the authors' code does not do;
-a definition that two entries share stays an example of both, but not in one batch. Learning rates for plain BERT are
-not published: 1e-5 is ours. For RoBERTa the authors take the dense layer of its language-modelling head and GELU,
-here the pooler as it is loaded; a model without a pooler gets an identity that learns. AdamW's epsilon is transformers'
-1e-8 (theirs: 1e-6). Reading a sentence at the mask of a prompt is left out: a model saved so would load nowhere else.
-`targets="words"` is DefSent, with the same projection and not the frozen language-modelling head, which text encoders
-do not carry; it makes one stage. The authors' figures for DefSent+ could not be verified.
+acts by turning and stretching alone. The last layer normalisation of a BERT leaves its vectors short of a dimension (of
+384 in all-MiniLM-L6-v2 they fill 381); whitening keeps such ones at 0, where the authors' has rounding to stretch.
+Definitions are cut at `max_length`, which the authors' code does not do; a definition that two entries share stays an
+example of both, but not in one batch. Learning rates for plain BERT are not published: 1e-5 is ours. For RoBERTa the
+authors take the dense layer of its language-modelling head and GELU, here the pooler as it is loaded; a model without a
+pooler gets an identity that learns. AdamW's epsilon is transformers' 1e-8 (theirs: 1e-6). Reading a sentence at the
+mask of a prompt is left out: a model saved so would load nowhere else. `targets="words"` is DefSent, with the same
+projection and not the frozen language-modelling head, which text encoders do not carry; it makes one stage. The
+authors' figures for DefSent+ could not be verified.
 """
 
 from __future__ import annotations
