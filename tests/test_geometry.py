@@ -219,9 +219,10 @@ def test_wrong_input_is_said_in_one_line(call, message: str) -> None:
 
 
 MEMORY = """
-import torch
+import sys, torch
 from pathlib import Path
 from nearfar import geometry
+assert not {"transformers", "sentence_transformers", "sklearn", "scipy"} & set(sys.modules), "geometry needs torch alone"
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 def measure(x, labels):
