@@ -44,7 +44,7 @@ class Options(TrainingOptions):
     Args:
         temperature: tau.
         dropout: Probability in the encoder during training.
-        teacher: The model whose cosines say what means the same; None: the model itself, as it came.
+        teacher: The model whose cosines say what means the same, trained by `simcse`, say; None: the model as it came.
         surface: Words in common (`jaccard`), also by how rare they are (`idf`), or word edits (`levenshtein`).
         a, b: Exponents of meaning and of propensity for positives.
         a_negative, b_negative: The same for negatives.
