@@ -35,13 +35,13 @@ RESULT = Path(__file__).resolve().parents[1] / "results" / "speed-recipes.json"
 
 ENTRIES = harvest()[:600]
 SUMMARIES, TEXTS = [entry.summary for entry in ENTRIES], [entry.text for entry in ENTRIES]
-MODULES = sorted({entry.module for entry in ENTRIES})
-LABELS = [entry.module for entry in ENTRIES]
-#: Not what anyone would learn from, but of the right length: only time counts here.
+#: Not what anyone would learn from, but of the right shape: only time counts here.
 SCORES = [index % 6 / 5 for index in range(len(ENTRIES))]
+DOMAINS = [f"domain {index % 4}" for index in range(len(ENTRIES))]
 
 PAIRS = Dataset.from_dict({"anchor": SUMMARIES, "positive": TEXTS})
 SENTENCES = Dataset.from_dict({"text": SUMMARIES})
+DICTIONARY = Dataset.from_dict({"entry": [entry.name for entry in ENTRIES], "definition": SUMMARIES})
 SCORED = Dataset.from_dict({"sentence1": SUMMARIES, "sentence2": TEXTS, "score": SCORES})
 
 
@@ -118,6 +118,14 @@ def all_steps() -> dict[str, Step]:
     return {
         "infonce": Step("infonce", PAIRS),
         "simcse": Step("simcse", SENTENCES),
+        "behaviour": Step("behaviour", SENTENCES),
+        "codiemb": Step("codiemb", DatasetDict(pairs=PAIRS, scored=SCORED)),
+        "debcse": Step("debcse", SENTENCES),
+        "defsent_plus": Step("defsent_plus", DICTIONARY),
+        "dse": Step("dse", SCORED, teacher_epochs=0.1),
+        "matryoshka_2d": Step("matryoshka_2d", PAIRS),
+        "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
+        "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),
     }
 
 
