@@ -20,11 +20,10 @@ from sentence_transformers.sentence_transformer.losses import CoSENTLoss
 from torch import Tensor, nn
 
 import nearfar
-from nearfar import ordinal
 from nearfar.data import Retrieval
 from nearfar.demo.docstrings import harvest, part_of
 from nearfar.evaluation import evaluate
-from nearfar.losses import ContrastLoss
+from nearfar.losses import ContrastLoss, ordinal
 from nearfar.models.packing import embed
 from nearfar.recipes import codiemb
 from nearfar.training.loop import train_plan

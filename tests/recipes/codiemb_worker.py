@@ -13,7 +13,7 @@ POSITIVES, NEGATIVES, ROWS, WIDTH = 2, 1, 6, 4
 
 
 def gradient(rows: slice, processes: int) -> torch.Tensor:
-    from nearfar.graded_losses import MultiPositiveLoss
+    from nearfar.losses.graded import MultiPositiveLoss
 
     torch.manual_seed(5)
     texts = torch.randn(1 + POSITIVES + NEGATIVES, ROWS, WIDTH, dtype=torch.float64)

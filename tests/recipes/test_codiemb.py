@@ -12,11 +12,12 @@ from datasets import Dataset, DatasetDict
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from nearfar import contrast, far, near, ordinal
+from nearfar import contrast, far, near
 from nearfar.data.positives import with_several_positives
 from nearfar.data.scores import with_unit_scores
 from nearfar.errors import InputError
-from nearfar.graded_losses import GradedSimilarityLoss, GradedWeights, MultiPositiveLoss
+from nearfar.losses import ordinal
+from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPositiveLoss
 from nearfar.models import load
 from nearfar.recipes import codiemb
 from nearfar.training.run import train

@@ -13,8 +13,8 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
+from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.models import fingerprint, load
-from nearfar.prototypes import PrototypeLoss
 from nearfar.recipes.defsent_plus import Options, prepare
 from nearfar.training.loop import train_plan
 from nearfar.training.recipe import Plan

@@ -15,8 +15,8 @@ from sentence_transformers import SentenceTransformer
 import nearfar
 from deep_models import saved
 from nearfar.data import write_jsonl
-from nearfar.elastic_loss import ElasticLoss, Size
 from nearfar.errors import InputError
+from nearfar.losses.elastic import ElasticLoss, Size
 from nearfar.recipes import matryoshka_2d
 from nearfar.training.run import train
 

@@ -13,8 +13,8 @@ from sentence_transformers import SentenceTransformer
 from nearfar import contrast, near
 from nearfar.data import write_jsonl
 from nearfar.data.domains import with_domain_labels
-from nearfar.domain_loss import DomainLoss
 from nearfar.errors import InputError
+from nearfar.losses.domains import DomainLoss
 from nearfar.models.domain_experts import DomainExperts, add_domain_experts
 from nearfar.models.dropout import set_dropout
 from nearfar.recipes import moe_embed

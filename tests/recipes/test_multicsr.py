@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar import contrast, far
 from nearfar.data import write_jsonl
-from nearfar.entrywise import EntrywiseLoss, entrywise, entrywise_of_similarities
+from nearfar.losses.entrywise import EntrywiseLoss, entrywise, entrywise_of_similarities
 from nearfar.recipes.multicsr import NO_MASK, Options, prepare
 from nearfar.training import train
 

@@ -41,7 +41,7 @@ def teacher_logits(
 
     Args:
         rows: Columns `sentence1` and `sentence2`.
-        targets: One a row, for a teacher that is to be fitted; see `nearfar.distillation.label_loss`.
+        targets: One a row, for a teacher that is to be fitted; see `nearfar.losses.distillation.label_loss`.
         kind, outputs: What is wanted; two classes become one logit where `kind` is binary.
         encoder: What a fitted teacher starts from; it is left as it is. Decides the device.
         name: A folder or hub id of a cross-encoder; empty: fit one.

@@ -114,7 +114,7 @@ def prepare(model: SentenceTransformer, rows: Dataset | DatasetDict, options: Op
 
 def _retrieval(model: SentenceTransformer, rows: Dataset, options: Options) -> tuple[Dataset, nn.Module]:
     from nearfar.data.positives import with_several_positives
-    from nearfar.graded_losses import MultiPositiveLoss
+    from nearfar.losses.graded import MultiPositiveLoss
 
     rows, positives = with_several_positives(rows, options.positives)
     loss = MultiPositiveLoss(
@@ -125,7 +125,7 @@ def _retrieval(model: SentenceTransformer, rows: Dataset, options: Options) -> t
 
 def _similarity(model: SentenceTransformer, rows: Dataset, options: Options) -> tuple[Dataset, nn.Module]:
     from nearfar.data.scores import with_unit_scores
-    from nearfar.graded_losses import GradedSimilarityLoss, GradedWeights
+    from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights
 
     weights = GradedWeights(
         middle=options.middle,

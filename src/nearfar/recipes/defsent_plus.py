@@ -80,10 +80,10 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     import torch
 
     from nearfar.data.dictionary import with_entry_labels
+    from nearfar.losses.prototypes import PrototypeLoss, text_prototypes, word_prototypes
     from nearfar.models.pooling import pooling_of, set_pooling
     from nearfar.models.projection import pooler_projection
     from nearfar.models.whitening import check_enough, whitened
-    from nearfar.prototypes import PrototypeLoss, text_prototypes, word_prototypes
 
     rows, entries = with_entry_labels(rows)
     set_pooling(model, options.pooling)

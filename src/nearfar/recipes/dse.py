@@ -93,7 +93,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     import torch
 
     from nearfar.data.targets import targets_of
-    from nearfar.distillation import DistilledPairs
+    from nearfar.losses.distillation import DistilledPairs
     from nearfar.models.pair_head import PairHead, PairHeadConfig
     from nearfar.models.teacher import Fit
     from nearfar.models.teacher_logits import teacher_logits

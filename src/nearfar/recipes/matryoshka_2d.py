@@ -94,8 +94,8 @@ def parsed_sizes(text: str) -> list[tuple[int, int]]:
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Wrap AnglE's loss in the sizes of a batch."""
-    from nearfar.angle import angle_objective
-    from nearfar.elastic_loss import ElasticLoss, fixed, one_layer_one_width
+    from nearfar.losses.angle import angle_objective
+    from nearfar.losses.elastic import ElasticLoss, fixed, one_layer_one_width
     from nearfar.models.elastic import depth, width
 
     scored, judged = "score" in rows.column_names, any(name.startswith("negative") for name in rows.column_names)

@@ -68,7 +68,7 @@ class Options(TrainingOptions):
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Copy the feed-forward blocks, compose the loss, and save the result so that it loads anywhere."""
     from nearfar.data.domains import with_domain_labels
-    from nearfar.domain_loss import DomainLoss
+    from nearfar.losses.domains import DomainLoss
     from nearfar.models.domain_experts import add_domain_experts
     from nearfar.models.unrolled import save_unrolled
 

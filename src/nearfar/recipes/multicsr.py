@@ -67,9 +67,9 @@ class Options(TrainingOptions):
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Mask suspected false negatives of the batch, as the guide sees them."""
-    from nearfar.entrywise import EntrywiseLoss
     from nearfar.far import except_likely_positives
     from nearfar.losses import ContrastLoss
+    from nearfar.losses.entrywise import EntrywiseLoss
     from nearfar.models import load
 
     guide = None

@@ -15,10 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfar import contrast, near
 from nearfar.errors import InputError
+from nearfar.losses.prototypes import PrototypeLoss, mean_prototypes, text_prototypes, word_prototypes
 from nearfar.models.dropout import set_dropout
 from nearfar.models.pooling import pooling_of, set_pooling
 from nearfar.models.projection import pooler_projection
-from nearfar.prototypes import PrototypeLoss, mean_prototypes, text_prototypes, word_prototypes
 
 TEXTS = ["the cat sits", "a dog runs on the grass near the house", "blue", "money in the bank", "red sea", "loud music"]
 

@@ -13,9 +13,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss, MultipleNegativesRankingLoss
 
 from deep_models import saved
-from nearfar.elastic_loss import ElasticLoss, Size, coordinate_divergence, fixed, one_layer_one_width, widths
 from nearfar.errors import InputError
 from nearfar.losses import ContrastLoss
+from nearfar.losses.elastic import ElasticLoss, Size, coordinate_divergence, fixed, one_layer_one_width, widths
 
 COLUMNS = [
     ["the cat sits", "a dog runs on the grass", "blue sea and red fish", "bank"],

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nearfar.distillation import DistilledPairs, label_loss, logit_mse, softened
+from nearfar.losses.distillation import DistilledPairs, label_loss, logit_mse, softened
 from nearfar.models.pair_head import PairHead, PairHeadConfig
 from nearfar.models.teacher import reduced
 

@@ -9,7 +9,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import AnglELoss, CoSENTLoss
 from torch import Tensor
 
-from nearfar.losses import ContrastLoss
+from nearfar.losses.contrast import ContrastLoss
 
 __all__ = ["angle_objective"]
 

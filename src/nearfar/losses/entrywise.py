@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
-from nearfar.losses import ContrastLoss
+from nearfar.losses.contrast import ContrastLoss
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nearfar import far
 from nearfar.far import Far
-from nearfar.losses import Batch, ContrastLoss
+from nearfar.losses.contrast import Batch, ContrastLoss
 from nearfar.models.domain_experts import DomainExperts
 
 __all__ = ["DomainLoss"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nearfar.angle import angle_objective
+from nearfar.losses.angle import angle_objective
 
 FIRST = torch.tensor([[1.0, 0, 0, 1], [0, 1, 1, 0]])
 SECOND = torch.tensor([[1, 0.2, 0, 0.5], [1, 0, 0, 1]])

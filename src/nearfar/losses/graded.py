@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nearfar import ordinal
-from nearfar.losses import ContrastLoss
+from nearfar.losses import ordinal
+from nearfar.losses.contrast import ContrastLoss
 from nearfar.models.elastic import LayerViews
 from nearfar.models.packing import embed
 

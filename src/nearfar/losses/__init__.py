@@ -1,0 +1,27 @@
+"""Modules around the kernel that sentence-transformers' own trainer accepts. `ContrastLoss` is the one for most uses.
+
+`ordinal` holds functions of similarities and labels, for pairs with graded scores.
+"""
+
+from nearfar.losses.angle import angle_objective
+from nearfar.losses.contrast import Batch, ContrastLoss
+from nearfar.losses.distillation import DistilledPairs
+from nearfar.losses.domains import DomainLoss
+from nearfar.losses.elastic import ElasticLoss
+from nearfar.losses.entrywise import EntrywiseLoss
+from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPositiveLoss
+from nearfar.losses.prototypes import PrototypeLoss
+
+__all__ = [
+    "Batch",
+    "ContrastLoss",
+    "DistilledPairs",
+    "DomainLoss",
+    "ElasticLoss",
+    "EntrywiseLoss",
+    "GradedSimilarityLoss",
+    "GradedWeights",
+    "MultiPositiveLoss",
+    "PrototypeLoss",
+    "angle_objective",
+]
