@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -323,7 +324,9 @@ def test_ctrl_c_is_one_line_and_resume_finishes(workspace: Path, nearfar: Nearfa
     settings = shlex.split("--set epochs=500 --set save_steps=2")
     program = [sys.executable, "-c", "from nearfar.cli import main; main()", *shlex.split(command), *settings]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
-    with subprocess.Popen(program, text=True, **pipes) as process:
+    # Tests that run in the background of a shell ignore Ctrl-C, and so would the process that they start.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(program, text=True, preexec_fn=heed, **pipes) as process:
         deadline = time.monotonic() + 120
         while not list((workspace / "run" / "checkpoints").glob("*/complete")):
             if process.poll() is not None or time.monotonic() > deadline:
