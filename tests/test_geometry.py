@@ -222,7 +222,7 @@ MEMORY = """
 import sys, torch
 from pathlib import Path
 from nearfar import geometry
-assert not {"transformers", "sentence_transformers", "sklearn", "scipy"} & set(sys.modules), "geometry needs torch alone"
+assert not {"transformers", "sentence_transformers", "sklearn", "scipy"} & set(sys.modules)
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 def measure(x, labels):
