@@ -16,6 +16,7 @@ from datasets import Dataset
 from transformers import set_seed
 
 import nearfar
+from nearfar.encoding import encode
 from nearfar.models.pair_scorer import PairScorer
 from nearfar.models.teacher import Fit, fit_teacher, load_teacher, logits_of
 from nearfar.models.teacher_logits import cache_folder
@@ -99,7 +100,7 @@ def of_teacher(part: str = "test") -> float:
 def untrained(part: str = "test") -> float:
     """The backbone's own cosine."""
     model = nearfar.load("minilm", max_length=2 * MAX_LENGTH)
-    first, second = (nearfar.encode(model, list(sts(part)[name])) for name in ("sentence1", "sentence2"))
+    first, second = (encode(model, list(sts(part)[name])) for name in ("sentence1", "sentence2"))
     return correlation((first * second).sum(1), np.asarray(sts(part)["score"]))
 
 

@@ -56,7 +56,7 @@ class PairScorer:
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str], *, max_length: int | None = None) -> Float[Tensor, "n d"]:
-        """The vectors of texts, in their order, as the head takes them: not those of `nearfar.encode`.
+        """The vectors of texts, in their order, as the head takes them: not those of `nearfar.encoding.encode`.
 
         Args:
             texts: At least one.
@@ -69,7 +69,7 @@ class PairScorer:
         reader = TopLayers(self.encoder, self.head.config.layers)
         vectors = []
         for start in range(0, len(texts), WINDOW):
-            # Passed only when asked for, as in `nearfar.encode`.
+            # Passed only when asked for, as in `nearfar.encoding.encode`.
             cut: dict[str, Any] = {} if max_length is None else {"max_length": max_length}
             features = self.encoder.preprocess(list(texts[start : start + WINDOW]), **cut)
             vectors += embed(reader, [batch_to_device(features, self.encoder.device)])
