@@ -114,7 +114,6 @@ if __name__ == "__main__":
                 "refined: filter and mask": lambda seed: trained(seed, refined(), PHI),
                 "raw": lambda seed: trained(seed, triplets(), NO_MASK),
                 "filter alone": lambda seed: trained(seed, refined(), NO_MASK),
-                "mask alone": lambda seed: trained(seed, triplets(), PHI),
                 "raw, a random part as large as the filter leaves": lambda seed: trained(seed, some(seed), NO_MASK),
                 "untrained": lambda seed: untrained(),
             },
