@@ -20,9 +20,10 @@ def seen_in_training(rows: Dataset, held_out: Dataset | Retrieval) -> int:
     items = _items(held_out)
     wanted, found = set(chain.from_iterable(items)), set[str]()
     columns = [name for name, feature in rows.features.items() if getattr(feature, "dtype", None) == "string"]
-    for batch in rows.select_columns(columns).iter(ROWS):
-        for texts in batch.values():
-            found |= wanted.intersection(texts)
+    for start in range(0, len(rows), ROWS):
+        batch = rows[start : start + ROWS]
+        for name in columns:
+            found |= wanted.intersection(batch[name])
     return sum(all(text in found for text in item) for item in items)
 
 
