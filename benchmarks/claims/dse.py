@@ -138,8 +138,8 @@ if __name__ == "__main__":
             },
             caveat="The claim takes a teacher that is better than the student for granted, and here it is not: fitted "
             "on 2000 captions, it stays below the backbone's own cosine on the dev part too (0.893 against 0.917). "
-            "What is tested is whether such a teacher helps. One teacher serves all seeds, so the interval does not cover "
-            "its own luck. The authors fine-tune all of BERT-large on whole GLUE tasks; this backbone is a small "
+            "What is tested is whether such a teacher helps. One teacher serves all seeds, so the interval does not "
+            "cover its own luck. The authors fine-tune all of BERT-large on whole GLUE tasks; this backbone is a small "
             "encoder that was trained for sentences already. The students' learning rate was chosen on the dev part "
             "with the labels alone.",
         )
