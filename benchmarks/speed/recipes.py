@@ -29,7 +29,7 @@ from nearfar.models import load
 from nearfar.training.loop import trainer_for
 from nearfar.training.options import with_settings
 
-BATCH, LENGTH, STEPS = 32, 32, 4
+BATCH, LENGTH, STEPS = 32, 32, 3
 LIMIT = 1.5
 RESULT = Path(__file__).resolve().parents[1] / "results" / "speed-recipes.json"
 
