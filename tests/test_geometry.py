@@ -78,11 +78,13 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     def everything() -> list[float]:
         ones = (geometry.uniformity, geometry.mean_cosine, geometry.isotropy, geometry.effective_rank)
         of_rows = geometry.effective_negatives(x, y, temperature=0.3).tolist()
-        return [f(x) for f in ones] + [geometry.alignment(x, y), geometry.tolerance(x, labels), *of_rows]
+        shares = geometry.explained_variance(x).tolist()
+        both = (geometry.alignment(x, y), geometry.centroid_distance(x, y), geometry.cross_uniformity(x, y))
+        return [f(x) for f in ones] + [*both, geometry.cone(x), geometry.tolerance(x, labels), *shares, *of_rows]
 
     whole = everything()
     for block in (1, 7, 50):
-        monkeypatch.setattr(geometry, "BLOCK", block)
+        monkeypatch.setattr("nearfar.geometry._rows.BLOCK", block)
         assert everything() == pytest.approx(whole, rel=1e-12)
 
 

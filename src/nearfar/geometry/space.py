@@ -1,0 +1,172 @@
+"""One set of vectors, or two of which row i belongs to row i."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from nearfar.errors import InputError
+from nearfar.geometry._rows import MAX_PAIRS, blocks, gram, groups, mean, paired_vectors, pieces, unit, vectors
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+    from nearfar.geometry._rows import Vectors
+
+#: Unit vectors whose mean square distance from their mean is less than this differ by rounding alone.
+SAME = 1e-12
+
+
+@torch.no_grad()
+def uniformity(x: Float[Vectors, "n d"], t: float = 2.0, max_pairs: int | None = MAX_PAIRS, seed: int = 0) -> float:
+    """-log of the mean of exp(-t |x_i - x_j|^2) over pairs i != j: higher is more uniform.
+
+    0 where all vectors are the same; 2 t where all are orthogonal; little more is possible. Wang & Isola state it
+    without the minus and lower it.
+
+    Args:
+        x: At least two vectors.
+        t: The kernel's sharpness.
+        max_pairs: With more pairs than these, rows are shuffled into groups and compared within their group: about so
+            many pairs in all, every row in equally many, which leaves an error of about 1 / sqrt(max_pairs) of the
+            mean's spread. None compares all pairs: 100,000 vectors take minutes.
+        seed: Decides the groups.
+
+    Source: Wang & Isola 2020, Understanding Contrastive Representation Learning through Alignment and Uniformity.
+    """
+    x = vectors(x, "x", least=2)
+    n = len(x)
+    size = n if max_pairs is None or n * (n - 1) // 2 <= max_pairs else max(2, 2 * max_pairs // n + 1)
+    total, pairs = x.new_zeros((), dtype=torch.float64), 0
+    for rows in groups(n, size, seed):
+        total += _sum_of_kernel(x, rows.to(x.device), t)
+        pairs += len(rows) * (len(rows) - 1) // 2
+    return float(-(total / pairs).log()) + 0.0
+
+
+@torch.no_grad()
+def alignment(a: Float[Vectors, "n d"], b: Float[Vectors, "n d"], alpha: float = 2.0) -> float:
+    """Mean of |a_i - b_i|^alpha over pairs that belong together: lower is better, 0 where they coincide.
+
+    Source: Wang & Isola 2020, as `uniformity`.
+    """
+    a, b = paired_vectors(a, b)
+    total = a.new_zeros((), dtype=torch.float64)
+    for rows in blocks(a):
+        total += (unit(a[rows]) - unit(b[rows])).norm(dim=1).pow(alpha).sum(dtype=torch.float64)
+    return float(total / len(a))
+
+
+@torch.no_grad()
+def tolerance(x: Float[Vectors, "n d"], labels: Int[Tensor, " n"] | Sequence[Any]) -> float:
+    """Mean cosine over pairs i != j of one label: high where what means the same is close.
+
+    It is 1 where all vectors are the same, so read it beside `uniformity`.
+
+    Args:
+        x: The vectors.
+        labels: One a vector: numbers or names.
+
+    Raises:
+        InputError: no two vectors share a label.
+
+    Source: Wang & Liu 2021, Understanding the Behaviour of Contrastive Loss.
+    """
+    x = vectors(x, "x")
+    names = list(labels.tolist() if isinstance(labels, Tensor) else labels)
+    if len(names) != len(x):
+        raise InputError(f"{len(names)} labels for {len(x)} vectors", field="labels", remedy="give one a vector")
+    known = {name: row for row, name in enumerate(dict.fromkeys(names))}
+    ids = torch.tensor([known[name] for name in names], device=x.device)
+    counts = ids.bincount().double()
+    if not bool((counts > 1).any()):
+        raise InputError("no two vectors share a label", field="labels", remedy="give several vectors of a label")
+    sums = x.new_zeros(len(known), x.shape[1], dtype=torch.float64)
+    own = x.new_zeros(len(known), dtype=torch.float64)
+    for rows in blocks(x):
+        some = unit(x[rows]).double()
+        sums.index_add_(0, ids[rows], some)
+        own.index_add_(0, ids[rows], some.square().sum(1))
+    # All products of a label's vectors, less those of a vector with itself.
+    return float((sums.square().sum(1) - own).sum() / (counts * (counts - 1)).sum())
+
+
+@torch.no_grad()
+def mean_cosine(x: Float[Vectors, "n d"]) -> float:
+    """Mean cosine over all pairs i != j: 0 for directions spread evenly, 1 for a single direction."""
+    x = vectors(x, "x", least=2)
+    return tolerance(x, torch.zeros(len(x), dtype=torch.long))
+
+
+@torch.no_grad()
+def cone(x: Float[Vectors, "n d"]) -> float:
+    """Mean cosine of the vectors with their mean direction: 1 for a single direction, 0 where they cancel out.
+
+    It is the length of their mean. Directions drawn evenly leave about 1 / sqrt(n): compare sets of one size.
+
+    Source: Liang et al. 2022, Mind the Gap (the cone effect).
+    """
+    return float(mean(vectors(x, "x")).norm())
+
+
+@torch.no_grad()
+def isotropy(x: Float[Vectors, "n d"]) -> float:
+    """min Z / max Z, with Z(c) = sum_i exp(c . x_i) over c = plus and minus each eigenvector of X^T X.
+
+    1 where no direction is preferred, near 0 for a narrow cone.
+
+    Source: Mu & Viswanath 2018, All-but-the-Top, here on unit vectors.
+    """
+    x = vectors(x, "x")
+    directions = torch.linalg.eigh(gram(x)).eigenvectors
+    z = x.new_zeros(2, x.shape[1], dtype=torch.float64)
+    for rows in blocks(x):
+        along = unit(x[rows]).double() @ directions
+        z += torch.stack([along.exp().sum(0), along.neg_().exp_().sum(0)])
+    return float(z.min() / z.max())
+
+
+@torch.no_grad()
+def effective_rank(x: Float[Vectors, "n d"]) -> float:
+    """exp of the entropy of the singular values' shares: between 1 (a line) and min(n, d) (all directions alike).
+
+    Source: Roy & Vetterli 2007, The Effective Rank; Garrido et al. 2023, RankMe.
+    """
+    x = vectors(x, "x")
+    singular = torch.linalg.eigvalsh(gram(x)).clamp_(min=0).sqrt_()
+    shares = singular / singular.sum()
+    return float(torch.special.entr(shares).sum().exp())
+
+
+@torch.no_grad()
+def explained_variance(x: Float[Vectors, "n d"]) -> Float[Tensor, " d"]:
+    """Which part of the variance the first 1, 2, ..., d principal components hold together; the last entry is 1.
+
+    Raises:
+        InputError: all directions are the same, and there is no variance to explain.
+    """
+    x = vectors(x, "x", least=2)
+    centre = mean(x)
+    # Rounding can leave a variance just below zero.
+    variances = torch.linalg.eigvalsh(gram(x) / len(x) - centre.outer(centre)).clamp_(min=0).flip(0)
+    total = variances.sum()
+    if float(total) < SAME:
+        raise InputError("all vectors point the same way, which leaves no variance", field="x")
+    return variances.cumsum(0) / total
+
+
+def _sum_of_kernel(x: Tensor, rows: Tensor, t: float) -> Tensor:
+    """Sum of exp(-t |x_i - x_j|^2) over the pairs i < j of some rows."""
+    total = x.new_zeros((), dtype=torch.float64)
+    parts = pieces(rows)
+    for k, some in enumerate(parts):
+        these = unit(x[some])
+        # |u - v|^2 = 2 - 2 u.v, and each pair of a block with itself is there twice, the row with itself once.
+        own = (these @ these.T).sub_(1).mul_(2 * t).exp_()
+        total += (own.sum(dtype=torch.float64) - own.diagonal().sum(dtype=torch.float64)) / 2
+        for others in parts[k + 1 :]:
+            total += (these @ unit(x[others]).T).sub_(1).mul_(2 * t).exp_().sum(dtype=torch.float64)
+    return total
