@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,13 @@ from typing import Any
 
 from nearfar.errors import InputError
 from nearfar.generation.interface import Decoding, Prompt, first_line
-from nearfar.models.aliases import GENERATORS, alias_folder, sha256
+from nearfar.models.language import (
+    check_length,
+    find_language_model,
+    load_language_model,
+    padding_token,
+    weights_hash,
+)
 
 
 class LocalModel:
@@ -27,13 +32,12 @@ class LocalModel:
 
     def __init__(self, name: str | Path, batch_size: int = 16, device: str | None = None) -> None:
         self.name, self.batch_size, self.device = str(name), batch_size, device
-        self.folder, self.gguf = _find(self.name)
+        self.folder = find_language_model(self.name).folder
 
     @cached_property
     def identity(self) -> str:
         """The name's last part and a hash of the weights."""
-        files = [self.folder / self.gguf] if self.gguf else sorted(self.folder.glob("*.safetensors"))
-        return f"{Path(self.name).name} {'+'.join(sha256(file)[:16] for file in files)}"
+        return f"{Path(self.name).name} {weights_hash(self.name)}"
 
     def answers(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[tuple[int, str]]:
         """Answer in batches of prompts of like length. See `Generator.answers`."""
@@ -75,38 +79,18 @@ class LocalModel:
         return [first_line(text) for text in self._tokenizer.batch_decode(answers, skip_special_tokens=True)]
 
     def _check_lengths(self, rows: list[list[int]], decoding: Decoding) -> None:
-        limit = getattr(self._model.config, "max_position_embeddings", None)
-        longest = max(map(len, rows), default=0) + decoding.max_tokens
         if min(map(len, rows), default=1) == 0:
             raise InputError("a prompt has no token", field="--model", remedy="give texts the model can read")
-        if isinstance(limit, int) and longest > limit:
-            problem = f"prompt and answer take {longest} tokens, and {self.name} reads {limit}"
-            raise InputError(problem, field="--model", remedy="shorten the texts, or take another model")
+        check_length(self._model, max(map(len, rows), default=0) + decoding.max_tokens, self.name)
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+        from transformers import GenerationConfig
 
-        if self.gguf and importlib.util.find_spec("gguf") is None:
-            raise InputError("reading GGUF needs the package gguf", file=self.gguf, remedy='pip install "nearfar[llm]"')
-        options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-        if self.gguf:
-            options["gguf_file"] = self.gguf
-        weights = {} if self.gguf else {"use_safetensors": True}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(str(self.folder), **options)
-            model: Any = AutoModelForCausalLM.from_pretrained(str(self.folder), **options, **weights)
-        except Exception as error:
-            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
-            raise InputError(
-                f"this does not load as a language model ({type(error).__name__}: {reason})",
-                file=self.folder / (self.gguf or ""),
-                remedy="pass a causal language model of transformers with its tokenizer",
-            ) from error
+        model, tokenizer = load_language_model(self.name, self.device)
         # The model's own taste (sampling, penalties) would make answers differ from call to call.
         model.generation_config = GenerationConfig()
-        return model.to(self.device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
+        return model, tokenizer
 
     @property
     def _model(self) -> Any:
@@ -126,22 +110,4 @@ class LocalModel:
 
     @property
     def _padding(self) -> int:
-        known = (self._tokenizer.pad_token_id, self._tokenizer.eos_token_id)
-        return next((token for token in known if token is not None), 0)
-
-
-def _find(name: str) -> tuple[Path, str | None]:
-    """The folder of a model, and its file of GGUF where it has one."""
-    from nearfar.models.loading import find
-
-    if name in GENERATORS:
-        return alias_folder(name), GENERATORS[name].weights
-    path = Path(name).expanduser()
-    if path.suffix == ".gguf" and path.is_file():
-        return path.parent, path.name
-    folder = find(name)
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(
-            "this folder holds no safetensors weights", file=folder, remedy="name its .gguf file, or another model"
-        )
-    return folder, None
+        return padding_token(self._tokenizer)
