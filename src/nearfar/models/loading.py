@@ -61,7 +61,7 @@ def load(
     # An adapter's base model may lie on the hub; everything else is in the folder by now.
     complete = not (folder / "adapter_config.json").is_file()
     try:
-        with _without_progress_bar():
+        with without_progress_bar():
             model = SentenceTransformer(
                 str(folder),
                 device=device,
@@ -230,7 +230,7 @@ def check_max_length(model: SentenceTransformer, max_length: int) -> None:
 
 
 @contextmanager
-def _without_progress_bar() -> Iterator[None]:
+def without_progress_bar() -> Iterator[None]:
     """Loading a file from disk needs no bar of its own in the middle of a command's output."""
     from transformers.utils import logging
 

@@ -1,0 +1,86 @@
+"""A tower by name: the modules that turn one kind of input into one vector each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+from nearfar.models.towers.small import SMALL
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.models.towers.build import Medium
+
+_READS = {"text": "texts", "image": "pictures", "audio": "recordings"}
+
+
+def text_tower(model: str | Path | SentenceTransformer) -> list[Any]:
+    """The modules of a text encoder, without a scaling to length 1 at its end.
+
+    Raises:
+        InputError: no such encoder, or it reads no texts.
+    """
+    from nearfar.models.loading import load
+
+    return _route(load(model) if isinstance(model, (str, Path)) else model, "text")
+
+
+def media_tower(
+    model: str | Path | SentenceTransformer, medium: Medium, *, image_size: int = 64, seconds: int = 4
+) -> list[Any]:
+    """The modules of a tower for pictures or recordings: a model, and the mean over its patches or frames.
+
+    Args:
+        model: A name of `SMALL`, a folder or hub id of any transformers model that reads the medium (of one with
+            several towers, such as CLIP, that of the medium), or a model in memory.
+        medium: What it is to read.
+        image_size, seconds: For the small towers.
+
+    Raises:
+        InputError: no such model, no safetensors weights, or it reads something else.
+    """
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    if not isinstance(model, (str, Path)):
+        return _route(model, medium)
+    builder = SMALL[medium].get(str(model))
+    if builder is None:
+        return _route(_loaded(model, medium), medium)
+    module = builder(image_size=image_size, seconds=seconds)
+    return [module, Pooling(module.get_embedding_dimension(), "mean")]
+
+
+def _loaded(name: str | Path, medium: Medium) -> SentenceTransformer:
+    from nearfar.models.loading import load
+
+    if "/" not in str(name) and not Path(name).is_dir():
+        known = ", ".join(SMALL[medium])
+        raise InputError(
+            f"there is no {medium} model {str(name)!r}",
+            field=f"{medium}_model",
+            remedy=f"use {known}, or a folder or hub id of a transformers model",
+        )
+    return load(name)
+
+
+def _route(model: SentenceTransformer, kind: str) -> list[Any]:
+    """The modules through which a model sends this kind of input."""
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    modules: list[Any] = list(model)
+    if modules and isinstance(modules[0], Router):
+        routes: Any = modules[0].sub_modules
+        modules = [*routes[kind], *modules[1:]] if kind in routes else modules
+    if kind not in getattr(modules[0], "modalities", ["text"]):
+        reads = ", ".join(_READS.get(str(each), str(each)) for each in getattr(modules[0], "modalities", ["text"]))
+        raise InputError(
+            f"the model reads {reads}, not {_READS[kind]}",
+            field="model" if kind == "text" else f"{kind}_model",
+            remedy=f"give a model that reads {_READS[kind]}",
+        )
+    while len(modules) > 1 and isinstance(modules[-1], Normalize):
+        modules.pop()
+    return modules

@@ -1,0 +1,104 @@
+"""Small towers that train from scratch: transformers' own architectures at a size for a few thousand examples.
+
+They are plain configurations of transformers, so that a saved model needs nothing of nearfar to load.
+
+    small-cnn    ResNet, four stages of one block; pictures
+    small-vit    Vision Transformer, four layers; pictures
+    small-audio  Whisper's encoder (log-mel, two convolutions, transformer), two layers; recordings
+
+Source: He et al. 2016; Dosovitskiy et al. 2021; Radford et al. 2023.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from sentence_transformers.base.modules import Transformer
+
+#: Samples a second that `small-audio` hears; recordings are resampled to it.
+SAMPLING_RATE = 16_000
+
+
+def small_cnn(*, image_size: int = 64, **_: Any) -> Transformer:
+    """A ResNet of 1.2 million weights for pictures of `image_size` pixels a side, with vectors of 256."""
+    from transformers import ResNetConfig, ResNetModel
+
+    _check_size(image_size)
+    config = ResNetConfig(
+        embedding_size=32, hidden_sizes=[32, 64, 128, 256], depths=[1, 1, 1, 1], layer_type="basic", hidden_act="relu"
+    )
+    return _as_module(ResNetModel(config), _pixels(image_size))
+
+
+def small_vit(*, image_size: int = 64, **_: Any) -> Transformer:
+    """A Vision Transformer over 64 patches, with vectors of 192."""
+    from transformers import ViTConfig, ViTModel
+
+    _check_size(image_size)
+    config = ViTConfig(
+        image_size=image_size,
+        patch_size=image_size // 8,
+        hidden_size=192,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=384,
+    )
+    return _as_module(ViTModel(config), _pixels(image_size))
+
+
+def small_audio(*, seconds: int = 4, **_: Any) -> Transformer:
+    """Whisper's encoder with two layers over the first `seconds` of a recording, with vectors of 128."""
+    from transformers import WhisperConfig, WhisperFeatureExtractor
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    if not 1 <= seconds <= 30:
+        raise InputError(f"{seconds} seconds cannot be heard", field="seconds", remedy="use 1 to 30")
+    config = WhisperConfig(
+        d_model=128,
+        encoder_layers=2,
+        encoder_attention_heads=4,
+        encoder_ffn_dim=256,
+        decoder_layers=1,
+        decoder_attention_heads=4,
+        decoder_ffn_dim=256,
+        num_mel_bins=64,
+        max_source_positions=seconds * 50,
+    )
+    ears = WhisperFeatureExtractor(feature_size=64, sampling_rate=SAMPLING_RATE, chunk_length=seconds)
+    return _as_module(WhisperEncoder(config), ears)
+
+
+SMALL: dict[str, dict[str, Callable[..., Transformer]]] = {
+    "image": {"small-cnn": small_cnn, "small-vit": small_vit},
+    "audio": {"small-audio": small_audio},
+}
+
+
+def _check_size(image_size: int) -> None:
+    if not 16 <= image_size <= 512 or image_size % 8:
+        problem = f"pictures of {image_size} pixels a side do not fit the small towers"
+        raise InputError(problem, field="image_size", remedy="use a multiple of 8 from 16 to 512")
+
+
+def _pixels(size: int) -> Any:
+    # By its own name: the general one says at every call that torchvision is not there.
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    return ViTImageProcessorPil(size={"height": size, "width": size})
+
+
+def _as_module(network: Any, processor: Any) -> Transformer:
+    """What sentence-transformers makes of a folder; it makes none of a network in memory."""
+    from sentence_transformers.base.modules import Transformer
+
+    from nearfar.models.loading import without_progress_bar
+
+    with tempfile.TemporaryDirectory() as folder, without_progress_bar():
+        network.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        return Transformer(folder)
