@@ -17,6 +17,7 @@ BUILDERS = {
     "paired": near.paired(),
     "same_label": near.same_label(A, B),
     "by_similarity": near.by_similarity(U, V, "relu"),
+    "by_softmax": near.by_softmax(U, V, 0.3),
     "weights": near.weights(torch.rand(4, 6, generator=G).round(decimals=0) * 0.7),
 }
 
@@ -86,6 +87,18 @@ def test_by_similarity_row_that_is_like_nothing_takes_no_part() -> None:
     assert matrix(near.by_similarity(a, b, "relu"), 2, 2).tolist() == [[0, 0], [1, 0]]
 
 
+def test_by_softmax_of_cosines() -> None:
+    # Cosines 1, 0.6 and 0 at 0.2: exp(5), exp(3), 1.
+    p = matrix(near.by_softmax(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, 9.0]]), 0.2), 1, 3)
+    torch.testing.assert_close(p, torch.tensor([[148.4131591, 20.0855369, 1]], dtype=torch.float64) / 169.498696)
+
+
+def test_by_softmax_keeps_the_nearest_alone_when_it_is_cold_and_forgets_all_when_it_is_hot() -> None:
+    a, b = torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0], [-1.0, 0.0]])  # none near: no underflow
+    assert matrix(near.by_softmax(a, b, 1e-4), 1, 3).tolist() == [[1, 0, 0]]
+    assert matrix(near.by_softmax(a, b, 1e9), 1, 3).tolist() == [pytest.approx([1 / 3] * 3)]
+
+
 def test_weights_are_taken_as_they_are() -> None:
     p = torch.tensor([[2.0, 0.0, 1.5], [0.0, 0.0, 0.0]])
     assert matrix(near.weights(p), 2, 3).tolist() == p.tolist()
@@ -96,7 +109,7 @@ def test_no_gradient_reaches_what_a_builder_holds() -> None:
     reference = torch.randn(3, 2, requires_grad=True)
     p = torch.rand(3, 3, requires_grad=True)
     a = torch.randn(3, 2, requires_grad=True)
-    for builder in (near.by_similarity(reference, reference), near.weights(p)):
+    for builder in (near.by_similarity(reference, reference), near.by_softmax(reference, reference, 1), near.weights(p)):
         for engine in ("dense", "streaming"):
             contrast(a, a.detach().flip(0), builder, engine=engine).backward()  # type: ignore[arg-type]
     assert a.grad is not None
@@ -183,6 +196,8 @@ def test_a_builder_of_ones_own_works_both_ways() -> None:
         (lambda: near.weights(torch.ones(3)), r"must be a matrix \(n, m\), got shape \(3,\)"),
         (lambda: near.by_similarity(U, V, "softmax"), r"weigh='softmax' is not known; use one of \['half', 'relu'\]"),  # type: ignore[arg-type]
         (lambda: near.by_similarity(U, V[:, :2]), r"\(n, k\) and \(m, k\), got \(4, 3\) and \(6, 2\)"),
+        (lambda: near.by_softmax(U, V, 0), r"temperature of near.by_softmax\(\) must be > 0, got 0"),
+        (lambda: near.by_softmax(U, V[:, :2], 1), r"\(n, k\) and \(m, k\), got \(4, 3\) and \(6, 2\)"),
         (lambda: near.by_similarity(U[0], V), r"got \(3,\) and \(6, 3\)"),
     ],
 )
@@ -195,7 +210,8 @@ def test_a_builder_refuses(make, message: str) -> None:
     ("builder", "message"),
     [
         (near.same_label(A), "4 anchor labels and 4 candidate labels for 2 anchors and 5 candidates"),
-        (near.by_similarity(U, V), "4 and 6 reference vectors for 2 anchors and 5 candidates"),
+        (near.by_similarity(U, V), r"by_similarity\(\) got 4 and 6 reference vectors for 2 anchors and 5 candidates"),
+        (near.by_softmax(U, V, 1), r"by_softmax\(\) got 4 and 6 reference vectors for 2 anchors and 5 candidates"),
         (near.weights(torch.ones(5, 2)), r"shape \(5, 2\), but P must be \(2, 5\)"),
         (near.by_similarity(U[:2], V[:5], lambda c: c - 2), "weigh\\(\\) returned a negative or NaN weight"),
         (near.by_similarity(U[:2] * float("nan"), V[:5]), "negative or NaN weight"),

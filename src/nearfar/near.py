@@ -6,6 +6,7 @@ anchor's weight. A row of zeros takes the anchor out of the loss.
     paired()            candidate i belongs to anchor i
     same_label(a, b)    equal labels attract, spread evenly over a row
     by_similarity(a, b) continuous weights from reference vectors
+    by_softmax(a, b, t) the same as a softmax over their cosines
     weights(P)          an explicit matrix
 
 No builder holds P as a whole: an engine asks for the rows it is working on (`Near.at`) and gets a `Pull`, which for
@@ -15,7 +16,7 @@ No builder holds P as a whole: an engine asks for the rows it is working on (`Ne
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from nearfar.engines.sharded import Shard
 
-__all__ = ["Near", "by_similarity", "paired", "same_label", "weights"]
+__all__ = ["Near", "by_similarity", "by_softmax", "paired", "same_label", "weights"]
 
 Weigh = Callable[[Tensor], Tensor]
 WEIGHINGS: dict[str, Weigh] = {
@@ -71,9 +72,27 @@ def by_similarity(
     """
     if isinstance(weigh, str) and weigh not in WEIGHINGS:
         raise ValueError(f"weigh={weigh!r} is not known; use one of {sorted(WEIGHINGS)} or a function")
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"reference vectors must be (n, k) and (m, k), got {tuple(a.shape)} and {tuple(b.shape)}")
+    _check_references(a, b)
     return _BySimilarity(a.detach(), b.detach(), WEIGHINGS[weigh] if isinstance(weigh, str) else weigh)
+
+
+def by_softmax(a: Float[Tensor, "n k"], b: Float[Tensor, "m k"], temperature: float) -> Near:
+    """A softmax over cosines of reference vectors: P_ij = exp(cos(a_i, b_j) / temperature) / sum over j.
+
+    A low temperature leaves a row's nearest candidates alone, a high one spreads it evenly. Where both sides have the
+    same references the symmetric loss has the same P in both directions.
+
+    Args:
+        a: Reference vectors of the anchors; no gradient reaches them.
+        b: Reference vectors of the candidates, in the same space as `a`.
+        temperature: Of the target; that of the loss is another.
+
+    Source: Burdisso et al. 2024, Dialog2Flow: Pre-training Soft-Contrastive Action-Driven Sentence Embeddings.
+    """
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"the temperature of near.by_softmax() must be > 0, got {temperature}")
+    _check_references(a, b)
+    return _BySoftmax(a.detach(), b.detach(), temperature)
 
 
 def weights(p: Float[Tensor, "n m"]) -> Near:
@@ -199,6 +218,9 @@ class Near(ABC):
     Engines use the object that `bind` returns; until then a builder is only a description.
     """
 
+    #: Its pull is index work: no matrix of a block's size is made. An engine's blocks can be larger then.
+    lean: bool = False
+
     @abstractmethod
     def bind(self, n: int, m: int, like: Tensor) -> Near:
         """Check against n anchors and m candidates, and move to the dtype and device of `like`.
@@ -226,6 +248,8 @@ class Near(ABC):
 
 @dataclass(frozen=True)
 class _Paired(Near):
+    lean = True
+
     offset: int = 0
     pairs: int | None = None
     many: bool = False  # transposed: more rows than columns is in order
@@ -315,20 +339,34 @@ class _SameLabel(Near):
 
 
 @dataclass(frozen=True)
-class _BySimilarity(Near):
+class _ByReference(Near):
     a: Tensor
     b: Tensor
-    weigh: Weigh
-    share: Tensor | None = None  # of the columns; None: rows are normalised
 
     def bind(self, n: int, m: int, like: Tensor) -> Near:
         if len(self.a) != n or len(self.b) != m:
             raise ValueError(
-                f"near.by_similarity() got {len(self.a)} and {len(self.b)} reference vectors "
-                f"for {n} anchors and {m} candidates"
+                f"near.{type(self).__name__.replace('_By', 'by_').lower()}() got {len(self.a)} and {len(self.b)} "
+                f"reference vectors for {n} anchors and {m} candidates"
             )
         a, b = (F.normalize(x.to(like.device, like.dtype), dim=1) for x in (self.a, self.b))
         return replace(self, a=a, b=b)
+
+    def _blocks(self) -> Iterator[slice]:
+        for start in range(0, len(self.a), 256):
+            yield slice(start, min(start + 256, len(self.a)))
+
+    def transposed(self) -> Near:
+        return replace(self, a=self.b, b=self.a)
+
+    def sharded(self, shard: Shard) -> Near:
+        return replace(self, b=shard.gather(self.b))
+
+
+@dataclass(frozen=True)
+class _BySimilarity(_ByReference):
+    weigh: Weigh
+    share: Tensor | None = None  # of the columns; None: rows are normalised
 
     def _raw(self, rows: slice) -> Tensor:
         w = self.weigh(self.a[rows] @ self.b.T)
@@ -341,17 +379,30 @@ class _BySimilarity(Near):
         w = self._raw(rows)
         return Weighted(w.mul_(_inverse(w.sum(1, keepdim=True)) if self.share is None else self.share))
 
-    def transposed(self) -> Near:
-        return replace(self, a=self.b, b=self.a)
-
     def over_columns(self) -> Near:
         totals = self.a.new_zeros(len(self.b))
-        for start in range(0, len(self.a), 256):
-            totals += self._raw(slice(start, min(start + 256, len(self.a)))).sum(0)
+        for rows in self._blocks():
+            totals += self._raw(rows).sum(0)
         return replace(self, share=_inverse(totals))
 
-    def sharded(self, shard: Shard) -> Near:
-        return replace(self, b=shard.gather(self.b))
+
+@dataclass(frozen=True)
+class _BySoftmax(_ByReference):
+    temperature: float
+    logz: Tensor | None = None  # of the columns; None: rows are normalised
+
+    def _scores(self, rows: slice) -> Tensor:
+        return (self.a[rows] @ self.b.T).div_(self.temperature)
+
+    def at(self, rows: slice) -> Pull:
+        x = self._scores(rows)
+        return Weighted(x.softmax(1) if self.logz is None else x.sub_(self.logz).exp_())
+
+    def over_columns(self) -> Near:
+        logz = self.a.new_full((len(self.b),), -torch.inf)
+        for rows in self._blocks():
+            torch.logaddexp(logz, self._scores(rows).logsumexp(0), out=logz)
+        return replace(self, logz=logz)
 
 
 @dataclass(frozen=True)
@@ -374,6 +425,11 @@ class _Weights(Near):
 
     def sharded(self, shard: Shard) -> Near:
         return self
+
+
+def _check_references(a: Tensor, b: Tensor) -> None:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(f"reference vectors must be (n, k) and (m, k), got {tuple(a.shape)} and {tuple(b.shape)}")
 
 
 def _inverse(x: Tensor) -> Tensor:

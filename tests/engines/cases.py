@@ -62,6 +62,7 @@ class World:
             "same_label_self": lambda: near.same_label(self.labels_a),
             "half": lambda: near.by_similarity(self.guide_a, self.guide_b),
             "relu": lambda: near.by_similarity(self.guide_a, self.guide_b, "relu"),
+            "softmax": lambda: near.by_softmax(self.guide_a, self.guide_b, 0.2),
             "power": lambda: near.by_similarity(self.guide_a, self.guide_b, lambda c: c.clamp(min=0) ** 4),
             "weights": lambda: near.weights(self.p),
         }[name]()
@@ -93,6 +94,7 @@ class World:
             "same_label_self": lambda i, j: float(a[i] == a[j] and i != j),
             "half": lambda i, j: (1 + cosine(ga[i], gb[j])) / 2,
             "relu": lambda i, j: max(cosine(ga[i], gb[j]), 0),
+            "softmax": lambda i, j: exp(cosine(ga[i], gb[j]) / 0.2),
             "power": lambda i, j: max(cosine(ga[i], gb[j]), 0) ** 4,
             "weights": lambda i, j: float(self.p[i, j]),
         }
@@ -156,7 +158,7 @@ class World:
         return losses
 
 
-NEARS = ("paired", "same_label", "half", "relu", "power", "weights")
+NEARS = ("paired", "same_label", "half", "relu", "softmax", "power", "weights")
 FARS = (
     "none",
     "self",
