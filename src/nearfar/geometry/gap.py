@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nearfar.errors import InputError
 from nearfar.geometry._rows import MAX_PAIRS, groups, mean, paired_vectors, pieces, unit, vectors
 from nearfar.geometry.space import alignment, cone, mean_cosine, uniformity
 
@@ -88,7 +89,10 @@ def centroid_distance(a: Float[Vectors, "n d"], b: Float[Vectors, "n d"]) -> flo
 
     Subtracting each side's mean makes it 0 without making anything better: read it beside `linear_separability`.
     """
-    return float((mean(vectors(a, "a")).cpu() - mean(vectors(b, "b")).cpu()).norm())
+    one, other = mean(vectors(a, "a")).cpu(), mean(vectors(b, "b")).cpu()
+    if one.shape != other.shape:
+        raise InputError(f"the sides have different widths: {len(one)} and {len(other)}")
+    return float((one - other).norm())
 
 
 @torch.no_grad()

@@ -10,6 +10,8 @@ from nearfar.losses.domains import DomainLoss
 from nearfar.losses.elastic import ElasticLoss
 from nearfar.losses.entrywise import EntrywiseLoss
 from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPositiveLoss
+from nearfar.losses.hypersphere import HypersphereLoss, HypersphereWeights
+from nearfar.losses.labelled import LabelledPairsLoss
 from nearfar.losses.prototypes import PrototypeLoss
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "EntrywiseLoss",
     "GradedSimilarityLoss",
     "GradedWeights",
+    "HypersphereLoss",
+    "HypersphereWeights",
+    "LabelledPairsLoss",
     "MultiPositiveLoss",
     "PrototypeLoss",
     "angle_objective",

@@ -154,8 +154,7 @@ class ContrastLoss(nn.Module):
             engine=self.engine,
             group=group,
         )
-        # Distributed training takes the mean of the processes' gradients, but each of them holds a part of a sum.
-        return loss if size == 1 else loss * size - (loss * (size - 1)).detach()
+        return self._over(loss, size)
 
     def _near(self, batch: Batch, columns: int) -> Near:
         if self.near is not None:
@@ -178,6 +177,11 @@ class ContrastLoss(nn.Module):
         if columns > 1:
             return likely
         return far_.except_self() if likely is None else far_.except_self() + likely
+
+    @staticmethod
+    def _over(loss: Tensor, size: int) -> Tensor:
+        # Distributed training takes the mean of the processes' gradients, but each of them holds a part of a sum.
+        return loss if size == 1 else loss * size - (loss * (size - 1)).detach()
 
     def _processes(self) -> tuple[Any, int]:
         if not (self.gather_across_devices and dist.is_available() and dist.is_initialized()):
