@@ -52,6 +52,9 @@ def encode(
     method = {"query": model.encode_query, "document": model.encode_document, None: model.encode}[kind]
     # Passed only when asked for: a model that reads words, not tokens, takes no such setting.
     cut: dict[str, Any] = {} if max_length is None else {"processing_kwargs": {"text": {"max_length": max_length}}}
+    if _has_towers(model):
+        # Said, not guessed: a text that is the name of a picture stays a text.
+        method, cut = model.encode, {**cut, "task": "text"}
     vectors = method(list(texts), batch_size=batch_size, normalize_embeddings=normalize, show_progress_bar=False, **cut)
     vectors = np.asarray(vectors, dtype=np.float32)
     require_finite(vectors)
@@ -173,6 +176,12 @@ def require_finite(vectors: Float[np.ndarray, "n d"]) -> None:
             field="model",
             remedy="its training diverged, or it overflows in half precision: load it in float32",
         )
+
+
+def _has_towers(model: SentenceTransformer) -> bool:
+    from nearfar.models.towers import medium_of
+
+    return medium_of(model) is not None
 
 
 def _write_npy(file: Path, windows: Iterator[tuple[list[str], Any]], count: int) -> tuple[int, int]:

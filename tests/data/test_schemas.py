@@ -19,7 +19,7 @@ from nearfar.data import SCHEMAS, fitting, matching, parse_columns, text_columns
         (["entry", "definition"], ["dictionary"]),
         (["dialogue_id", "turns"], ["dialogues"]),
         (["dialogue_id", "speaker", "text", "acts"], ["turns", "sentences"]),
-        (["image", "text", "label"], ["image + text", "labelled", "sentences"]),
+        (["image", "text", "label"], ["image + text", "image + label", "labelled", "sentences"]),
         (["audio", "text"], ["audio + text", "sentences"]),
         (["question", "answer", "rationales"], ["rationales"]),
         (["anchor"], []),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
 
@@ -57,6 +58,8 @@ class Column:
             array = _nested(self.name, values, fail)
         elif self.name in ("image", "audio") and isinstance(values, pa.Array) and pa.types.is_struct(values.type):
             array = _no_nulls(values, fail)  # a decoded Image or Audio column of the hub
+        elif self.name in ("image", "audio"):
+            array = _beside(source.file, _texts(values, fail))
         else:
             array = _texts(values, fail)
         self.type = array.type
@@ -120,6 +123,14 @@ def _texts(values: Any, fail: _Fail) -> pa.Array:
     if (index := pc.index(blank, True).as_py()) >= 0:
         fail(index, _blank(array[index].as_py()))
     return array
+
+
+def _beside(file: str, paths: pa.Array) -> pa.Array:
+    """Paths that a file names, from where it lies itself."""
+    if not os.path.isfile(file):
+        return paths
+    folder = os.path.dirname(file)
+    return pa.array([os.path.join(folder, path) if "://" not in path else path for path in paths.to_pylist()], TEXT)
 
 
 def _utf8(array: pa.Array, fail: _Fail) -> pa.Array:

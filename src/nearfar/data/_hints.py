@@ -23,8 +23,8 @@ _ALIASES = {
     "dialogue_id": ("dialog_id", "conversation_id", "session_id", "id"),
     "turns": ("utterances", "messages", "dialogue", "dialog", "conversation", "conversations"),
     "speaker": ("role", "author", "from", "actor"),
-    "image": ("image_path", "img", "picture", "photo", "image_file"),
-    "audio": ("audio_path", "wav", "speech", "recording", "audio_file"),
+    "image": ("image_path", "img", "picture", "photo", "image_file", "file_name", "file", "path"),
+    "audio": ("audio_path", "wav", "speech", "recording", "audio_file", "file_name", "file", "path"),
 }
 
 

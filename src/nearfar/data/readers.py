@@ -26,22 +26,27 @@ def load(
     schema: str | None = None,
     split: str = "train",
     limit: int | None = None,
+    skip_broken: bool = False,
 ) -> Dataset:
     """Read a table whose columns fit one of the schemas, and check every row of it.
 
     Args:
         source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, each also with `.gz`), a folder of such files,
-            a hub id `user/name` or `user/name:config`, or a data set in memory.
+            a hub id `user/name` or `user/name:config`, or a data set in memory. A folder of pictures or recordings,
+            each in a folder that is its label, is a table too.
         columns: Canonical column name -> name in the file, for files that name their columns otherwise.
         schema: The name of the schema to read; by default the one that uses most of the columns.
         split: Which split of a hub data set, or of a folder whose file names begin with, or hold, a split's name.
             A file is one split.
         limit: Read and check this many rows from the start.
+        skip_broken: Leave out rows whose picture or recording is missing or damaged, with a note that counts and names
+            them.
 
     Returns:
         The schema's columns in canonical order, others dropped. Texts are strings exactly as written, scores
         float64, labels and dialogue ids int64 or strings as they stand in the file, `rationales` lists of strings,
-        `turns` lists of {speaker, text, acts, slots}. It rests in memory, or memory-mapped beyond 256 MiB.
+        `turns` lists of {speaker, text, acts, slots}, `image` and `audio` paths that are seen from where their file
+        lies. It rests in memory, or memory-mapped beyond 256 MiB.
 
     Raises:
         InputError: The source cannot be read or a row is not what the schema asks for.
@@ -67,13 +72,18 @@ def load(
         feature = features.get(column.field)
         if isinstance(feature, ClassLabel | Image | Audio):
             dataset = dataset.cast_column(column.name, feature)
-    return dataset
+    from nearfar.data.media import usable
+
+    return usable(dataset, str(source) if isinstance(source, (str, Path)) else "the data set", skip_broken=skip_broken)
 
 
 def _open(source: str | Path | Dataset, split: str, limit: int | None) -> tuple[Iterator[Source], Mapping[str, Any]]:
     """Return the files or the data set that `source` stands for, and the hub's features by column."""
+    from datasets import Dataset
+
     from nearfar.data._hub import is_hub_id, of_dataset, open_hub
     from nearfar.data._shards import looks_like_file, open_file, shards
+    from nearfar.data.media import folder_rows
 
     if not isinstance(source, (str, Path)):
         opened, features = of_dataset("the data set", source, limit)
@@ -85,6 +95,10 @@ def _open(source: str | Path | Dataset, split: str, limit: int | None) -> tuple[
         raise InputError("is an address, not a file", file=text, remedy="download it, or give a hub id: user/name")
     path = Path(source).expanduser()
     if path.is_dir():
+        files = folder_rows(path, split)
+        if files is not None:
+            opened, _ = of_dataset(str(path), Dataset.from_dict(files), limit)
+            return iter([opened]), {}
         return map(open_file, shards(path, split)), {}
     if isinstance(source, str) and not path.exists() and not looks_like_file(text) and is_hub_id(text):
         opened, features = open_hub(text, split, limit)

@@ -53,6 +53,8 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("turns", ("dialogue_id", "speaker", "text"), ("acts", "slots"), "one turn of a dialogue, in order"),
         Schema("image + text", ("image", "text"), ("label",), "the path of a picture and a text about it"),
         Schema("audio + text", ("audio", "text"), ("label",), "the path of a recording and a text about it"),
+        Schema("image + label", ("image", "label"), (), "the path of a picture and its class"),
+        Schema("audio + label", ("audio", "label"), (), "the path of a recording and its class"),
         Schema("labelled", ("text", "label"), (), "a text and its class"),
         Schema("domain labelled", ("text", "label", "domain"), (), "a text, its class, and the domain it comes from"),
         Schema("sentences", ("text",), (), "texts alone"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Literal
 
+from nearfar.data.media import MEDIA, Medium
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["MEDIA", "Medium", "freeze", "medium_of", "router_of", "two_towers"]
-
-Medium = Literal["image", "audio"]
-#: What the other tower reads; the name of its route, of its column, and of its modality.
-MEDIA: tuple[Medium, ...] = ("image", "audio")
 
 
 def two_towers(

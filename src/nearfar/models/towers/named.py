@@ -11,7 +11,7 @@ from nearfar.models.towers.small import SMALL
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-    from nearfar.models.towers.build import Medium
+    from nearfar.data.media import Medium
 
 _READS = {"text": "texts", "image": "pictures", "audio": "recordings"}
 

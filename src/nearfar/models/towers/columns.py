@@ -1,0 +1,29 @@
+"""Which tower of a model reads which column of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["column_routes"]
+
+
+def column_routes(model: SentenceTransformer, columns: Sequence[str]) -> dict[str, str]:
+    """Column -> route, as sentence-transformers' trainer and collator take it; empty for a model with one tower.
+
+    A column goes to the tower of its own name (`image`, `audio`), else to that of texts. Where there are towers for
+    queries and for documents, the first column is a query and the others are documents.
+    """
+    from sentence_transformers.base.modules import Router
+
+    first: Any = next(iter(model), None)
+    if not isinstance(first, Router):
+        return {}
+    routes = first.sub_modules
+    by_place = {name: "document" if number else "query" for number, name in enumerate(columns)}
+    found = {name: name if name in routes else "text" for name in columns}
+    chosen = by_place if {"query", "document"} <= set(routes) else found
+    return {name: route for name, route in chosen.items() if route in routes}
