@@ -3,8 +3,9 @@
     python benchmarks/speed/kernel.py [--out FILE]
 
 The unit is the least that any method must do: the three matrix products S = A C^T, S C and S^T A. Every figure is the
-median over rounds in which all contestants took turns, with loss and gradients of both sides. The peer is
-sentence-transformers' CachedMultipleNegativesRankingLoss, with the block sizes that its users can choose.
+median over rounds in which contestants took turns, with loss and gradients of both sides: first all builders and the
+dense engine, then `paired` and its peer by themselves, so that nobody pays for memory that a third has touched. The
+peer is sentence-transformers' CachedMultipleNegativesRankingLoss, with the block sizes that its users can choose.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,41 +107,46 @@ def peer(a: torch.Tensor, c: torch.Tensor, block: int) -> Callable[[], torch.Ten
     return once
 
 
-def time_all(n: int, d: int, rounds: int) -> dict[str, Any]:
-    ours = Ours(n, d)
+def ratio(seconds: Mapping[str, list[float]], one: str, other: str) -> float:
+    """The median over rounds of the ratio within a round."""
+    return round(statistics.median(x / y for x, y in zip(seconds[one], seconds[other], strict=True)), 3)
+
+
+def time_builders(ours: Ours, rounds: int) -> dict[str, Any]:
     contestants: dict[str, Callable[[], Any]] = {"three products": three_products(ours.a, ours.c)}
     contestants |= {f"streaming: {name}": ours.run(name) for name in PRODUCTS}
     contestants |= {"dense: paired": ours.run("paired", "dense")}
-    contestants |= {f"peer: blocks of {block}": peer(ours.a, ours.c, block) for block in PEER_BLOCKS}
-
-    values = {
-        name: float(contestants[name]()) for name in ("streaming: paired", "dense: paired", "peer: blocks of 256")
-    }
-    assert max(values.values()) - min(values.values()) < 1e-4 * max(values.values()), values
     seconds = interleaved(contestants, rounds)
-
-    def ratio(one: str, other: str) -> float:
-        """The median over rounds of the ratio within a round."""
-        return round(statistics.median(x / y for x, y in zip(seconds[one], seconds[other], strict=True)), 3)
-
-    best = min((f"peer: blocks of {block}" for block in PEER_BLOCKS), key=lambda k: statistics.median(seconds[k]))
     return {
-        "n": n,
-        "m": n,
-        "d": d,
-        "loss": values,
         "seconds": {name: summary(all_) for name, all_ in seconds.items()},
         "over_its_products": {
-            name: round(ratio(f"streaming: {name}", "three products") * 3 / products, 3)
+            name: round(ratio(seconds, f"streaming: {name}", "three products") * 3 / products, 3)
             for name, products in PRODUCTS.items()
         },
         "products": PRODUCTS,
-        "dense_over_streaming": ratio("dense: paired", "streaming: paired"),
-        "peer_over_streaming": {
-            str(block): ratio(f"peer: blocks of {block}", "streaming: paired") for block in PEER_BLOCKS
-        },
+        "dense_over_streaming": ratio(seconds, "dense: paired", "streaming: paired"),
+    }
+
+
+def time_peer(ours: Ours, rounds: int) -> dict[str, Any]:
+    contestants: dict[str, Callable[[], Any]] = {"three products": three_products(ours.a, ours.c)}
+    contestants |= {"streaming: paired": ours.run("paired")}
+    contestants |= {f"peer: blocks of {block}": peer(ours.a, ours.c, block) for block in PEER_BLOCKS}
+    values = {name: float(contestants[name]()) for name in ("streaming: paired", "peer: blocks of 256")}
+    assert max(values.values()) - min(values.values()) < 1e-4 * max(values.values()), values
+    seconds = interleaved(contestants, rounds)
+    over = {
+        f"peer: blocks of {block}": ratio(seconds, f"peer: blocks of {block}", "streaming: paired")
+        for block in PEER_BLOCKS
+    }
+    best = min(over, key=lambda name: over[name])
+    return {
+        "loss": values,
+        "seconds": {name: summary(all_) for name, all_ in seconds.items()},
+        "over_its_products": ratio(seconds, "streaming: paired", "three products"),
+        "peer_over_streaming": over,
         "best_peer": best,
-        "best_peer_over_streaming": ratio(best, "streaming: paired"),
+        "best_peer_over_streaming": over[best],
     }
 
 
@@ -163,17 +169,17 @@ def memory(engine: str, n: int, d: int, threads: int) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> None:
-    timed, kept = result["timed"], result["memory"]
+    timed, against, kept = result["timed"], result["against_peer"], result["memory"]
     unit = timed["seconds"]["three products"]["median_s"]
-    print(f"n = m = {timed['n']}, d = {timed['d']}, {result['threads']} threads; three products take {unit:.2f} s\n")
+    print(f"n = m = {result['n']}, d = {result['d']}, {result['threads']} threads; three products take {unit:.2f} s\n")
     print("streaming, over the matrix products it needs:")
     for name, value in timed["over_its_products"].items():
         seconds = timed["seconds"][f"streaming: {name}"]["median_s"]
         print(f"  {name:34} {value:5.2f} x {timed['products'][name]} products {seconds:8.2f} s")
     print("\nslower than streaming, paired:")
     print(f"  {'dense':34} {timed['dense_over_streaming']:5.2f} x")
-    for block, value in timed["peer_over_streaming"].items():
-        print(f"  {'peer, blocks of ' + block:34} {value:5.2f} x")
+    for block, value in against["peer_over_streaming"].items():
+        print(f"  {block:34} {value:5.2f} x")
     print("\npeak memory of a process, loss and gradients:")
     for name, row in kept.items():
         shape = f"{row['n']} x {row['n']}, d = {row['d']}"
@@ -183,7 +189,7 @@ def show(result: dict[str, Any]) -> None:
         print(f"  {'met   ' if target['met'] else 'MISSED'} {name}: {target['value']} (target {target['target']})")
 
 
-def judged(timed: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
+def judged(timed: dict[str, Any], against: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
     over = timed["over_its_products"]
     others = {name: value for name, value in over.items() if name != "paired"}
     worst = max(others, key=lambda name: others[name])
@@ -194,10 +200,10 @@ def judged(timed: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
             "target": "<= 1.6",
             "met": others[worst] <= 1.6,
         },
-        f"faster than the {timed['best_peer']}": {
-            "value": timed["best_peer_over_streaming"],
+        f"faster than the {against['best_peer']}": {
+            "value": against["best_peer_over_streaming"],
             "target": ">= 2",
-            "met": timed["best_peer_over_streaming"] >= 2,
+            "met": against["best_peer_over_streaming"] >= 2,
         },
         "MB at full size": {
             "value": kept["large"]["peak_mb"],
@@ -210,7 +216,7 @@ def judged(timed: dict[str, Any], kept: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--out", type=Path, default=RESULT)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rows", type=int, default=8192, help="n = m of the timed part")
     parser.add_argument("--width", type=int, default=384, help="d of the timed part")
@@ -233,9 +239,11 @@ def main() -> None:
         "dense": alone("dense", options.rows, options.width),
         "large": alone("streaming", options.large_rows, 256),
     }
-    timed = time_all(options.rows, options.width, options.rounds)
-    result |= {"load_after": [round(x, 2) for x in os.getloadavg()], "timed": timed, "memory": kept}
-    result["targets"] = judged(timed, kept)
+    ours = Ours(options.rows, options.width)
+    timed, against = time_builders(ours, options.rounds), time_peer(ours, options.rounds)
+    result |= {"load_after": [round(x, 2) for x in os.getloadavg()], "n": options.rows, "m": options.rows}
+    result |= {"d": options.width, "timed": timed, "against_peer": against, "memory": kept}
+    result["targets"] = judged(timed, against, kept)
     show(result)
     write(options.out, result)
 

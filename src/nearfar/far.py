@@ -121,6 +121,8 @@ class Far(ABC):
     mirrors: bool = True
     #: No F_ij is above 0.
     lowers: bool = False
+    #: It adds to a block without making a matrix of its size. An engine's blocks can be larger then.
+    lean: bool = False
 
     @abstractmethod
     def bind(self, n: int, m: int, like: Tensor) -> Far:
@@ -160,6 +162,10 @@ class _Sum(Far):
     def lowers(self) -> bool:  # type: ignore[override]
         return all(term.lowers for term in self.terms)
 
+    @property
+    def lean(self) -> bool:  # type: ignore[override]
+        return all(term.lean for term in self.terms)
+
     def bind(self, n: int, m: int, like: Tensor) -> Far:
         # `hardest` chooses among what the others leave, by the similarities that it saw before them: it holds them.
         alphas = [term.alpha for term in self.terms if isinstance(term, _Hardest)]
@@ -185,6 +191,7 @@ class _Sum(Far):
 @dataclass(frozen=True)
 class _ExceptSelf(Far):
     lowers = True
+    lean = True
 
     offset: int = 0
     pairs: int | None = None
@@ -213,6 +220,8 @@ class _ExceptSelf(Far):
 class _Added(Far):
     log_weights: Tensor
     name: str
+
+    lean = True
 
     @property
     def lowers(self) -> bool:  # type: ignore[override]

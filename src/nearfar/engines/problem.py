@@ -43,6 +43,11 @@ class Problem:
         """(n, m)."""
         return len(self.anchors), len(self.candidates)
 
+    @property
+    def lean(self) -> bool:
+        """Neither builder makes matrices of a block's size."""
+        return self.near.lean and (self.far is None or self.far.lean)
+
     def bound(self) -> Problem:
         """The same with `near` and `far` checked against the shapes."""
         n, m = self.shape

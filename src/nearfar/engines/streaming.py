@@ -21,8 +21,8 @@ from nearfar.engines.gradients import Gradients, first_order, hand_out, tensors,
 from nearfar.engines.problem import Engine, Problem, Reduction
 from nearfar.engines.softmax import Softmax
 
-#: Bytes of one block of S: large enough for the matrix products to run at full speed.
-BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 256 << 20}
+#: Bytes of one block of S, and of what builders make of its size: enough for matrix products to run at full speed.
+BLOCK_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
 #: Fewer rows would starve the matrix products; a block this low is never larger than the gradient of 128-d candidates.
 LEAST_ROWS = 128
 
@@ -62,6 +62,10 @@ def _blocks(problem: Problem, block_rows: int | None) -> Iterator[tuple[slice, T
     n, m = problem.shape
     if block_rows is None:
         bytes_ = BLOCK_BYTES.get(problem.anchors.device.type, BLOCK_BYTES["cuda"])
+        if not problem.lean:
+            # What the builders make of a block's size takes room too, and below 32 MB malloc keeps the pages of what is
+            # freed, so that the next block need not fault them in again.
+            bytes_ = bytes_ * 3 // 8
         block_rows = max(LEAST_ROWS, bytes_ // (m * problem.anchors.element_size()))
     block_rows = min(block_rows, n)
     x = _scratch(block_rows, m, problem.anchors)
