@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +29,15 @@ def write_text(text: str, path: str | Path) -> None:
     """Write a text as UTF-8, all of it or nothing."""
     with draft_of(path) as draft:
         draft.write_text(text, "utf-8")
+
+
+def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
+    """Call `save` on a temporary folder beside `folder`, and put it in its place once it is whole."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    save(part)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(part, folder)
 
 
 def check_writable(path: Path, field: str = "--out") -> None:

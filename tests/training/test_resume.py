@@ -36,13 +36,13 @@ if place == "after a step":
 elif place == "in a checkpoint":
     trainer.Trainer._save_rng_state = die_at(trainer.Trainer._save_rng_state)
 elif place == "before the model is in place":
-    import nearfar.training.folder as folder
-    original = folder.os.replace
+    import nearfar.writing as writing
+    original = writing.os.replace
     def replace(source, target):
         if str(target).endswith("model"):
             os.kill(os.getpid(), signal.SIGKILL)
         original(source, target)
-    folder.os.replace = replace
+    writing.os.replace = replace
 elif place == "after a step of the second stage":
     original = trainer.MarkComplete.on_step_end
     def on_step_end(self, args, state, control, **rest):

@@ -18,9 +18,12 @@ def command(
         list[str],
         typer.Option(help="Rows to train on: a file, a folder of files or a hub id; repeatable where several fit."),
     ],
-    model: Annotated[str, typer.Option(help="A folder, a hub id, or an alias.")] = "minilm",
+    model: Annotated[
+        str | None, typer.Option(help="A folder, a hub id, or an alias.", show_default="minilm, or the recipe's own")
+    ] = None,
     eval_: Annotated[
-        str | None, typer.Option("--eval", help="Rows or a retrieval folder to measure on, before and after.")
+        str | None,
+        typer.Option("--eval", help="Rows, documents or a retrieval folder to measure on, before and after."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/RECIPE")] = None,
     set_: Annotated[

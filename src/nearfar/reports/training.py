@@ -23,6 +23,7 @@ NAMES = {
     "spearman": "Spearman's correlation",
     "pearson": "Pearson's correlation",
     "v_measure": "v-measure",
+    "log_probability": "log-probability of a token",
 }
 
 
@@ -34,7 +35,11 @@ def metric_name(metric: str) -> str:
 def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str, Tone]:
     """One sentence on whether training helped, and its tone. Without an interval there is no claim."""
     metric, delta = metric_name(before.primary), after.score - before.score
-    figures = f"{metric} went from {before.score:.3f} to {after.score:.3f} ({delta:+.3f}"
+    figures, items = f"{metric} went from {before.score:.3f} to {after.score:.3f} ({delta:+.3f}", "held-out items"
+    if "perplexity" in after.metrics:
+        items = "blocks of held-out text"
+        first, last = before.metrics["perplexity"], after.metrics["perplexity"]
+        figures = f"perplexity went from {first:,.1f} to {last:,.1f} ({metric} {delta:+.3f}"
     if change is None:
         return f"{figures}; no interval for this task, so take it as one observation).", "neutral"
     if not change.degenerate:
@@ -42,10 +47,10 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
     if change.degenerate:
         return f"No gain shown: {figures}; all items changed alike, so there is no interval).", "neutral"
     if change.low > 0:
-        return f"Better: {figures} on {before.n:,} held-out items.", "good"
+        return f"Better: {figures} on {before.n:,} {items}.", "good"
     if change.high < 0:
-        return f"Worse: {figures} on {before.n:,} held-out items.", "bad"
-    return f"No gain shown: {figures} on {before.n:,} held-out items; the interval holds zero.", "neutral"
+        return f"Worse: {figures} on {before.n:,} {items}.", "bad"
+    return f"No gain shown: {figures} on {before.n:,} {items}; the interval holds zero.", "neutral"
 
 
 def add_outcome(page: Page, before: Result, after: Result, change: Interval | None, seed: int) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from nearfar.errors import InputError
-from nearfar.writing import write_text
+from nearfar.writing import replace_folder, write_text
 
 COMPLETE = "complete"
 
@@ -134,11 +134,7 @@ class RunFolder:
 
     def replace_model(self, save: Any) -> None:
         """Call `save(folder)` on a temporary folder and put it in the place of `model/`."""
-        part = self.path / "model.part"
-        shutil.rmtree(part, ignore_errors=True)
-        save(str(part))
-        shutil.rmtree(self.model, ignore_errors=True)
-        os.replace(part, self.model)
+        replace_folder(self.model, lambda part: save(str(part)))
 
 
 def is_main_process() -> bool:

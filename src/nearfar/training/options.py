@@ -59,6 +59,39 @@ class TrainingOptions:
             raise InputError(f"{temperature} is no temperature", field="temperature", remedy="use e.g. 0.05")
 
 
+@dataclass(frozen=True)
+class LanguageOptions(TrainingOptions):
+    """Options of recipes that train a language model.
+
+    Args:
+        batch_size: Blocks in one step of one process.
+        learning_rate: Peak of the schedule.
+        max_length: Tokens of a block.
+        schedule: After the warm-up: `cosine` falls to a tenth of the peak, `linear` to 0.
+        beta2: AdamW's, of the second moment.
+        gradient_clip: Norm to which gradients are cut.
+        held_out: Part of the documents that is measured on and not trained on, where there is no `--eval`.
+    """
+
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    max_length: int = 256
+    schedule: Literal["cosine", "linear"] = "cosine"
+    beta2: float = 0.95
+    gradient_clip: float = 1.0
+    held_out: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_length < 2:
+            raise InputError(f"{self.max_length} tokens hold no next token", field="max_length", remedy="use e.g. 256")
+        for name in ("beta2", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy="use 0 to below 1")
+        if not 0 < self.gradient_clip < float("inf"):
+            raise InputError(f"{self.gradient_clip} is no norm", field="gradient_clip", remedy="use e.g. 1")
+
+
 _LEAST = {
     "max_steps": 0,
     "batch_size": 2,

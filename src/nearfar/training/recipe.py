@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datasets import Dataset, DatasetDict
-    from sentence_transformers import SentenceTransformer
     from torch import nn
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from nearfar.data import Retrieval
+    from nearfar.losses.language import LanguageLoss
 
 Batches = Literal["no_duplicates", "group_by_label", "shuffled"]
 
@@ -46,6 +49,11 @@ class Plan:
             encoder and the seed, so that a resumed run makes the same.
         save: Writes what belongs to the model into its folder, after the encoder has been saved there.
         batch_sizes: Rows in a batch of each of several data sets; `batch_size` of the options where one is not named.
+        learning_rates: Factors of `learning_rate` for some parameters, by regular expressions that are searched in
+            their names. Those of the model begin with `model.`; before all of them stands the data set's name and a
+            point where there are several losses.
+        measure: Says of the encoder, before and after training, what `metrics.json` shall hold beside the evaluation:
+            names and numbers. Called with the encoder and the held-out data, None without any.
     """
 
     rows: Dataset | DatasetDict
@@ -54,6 +62,28 @@ class Plan:
     then: Callable[[], Plan] | None = None
     save: Callable[[Path], None] | None = None
     batch_sizes: Mapping[str, int] | None = None
+    learning_rates: Mapping[str, float] | None = None
+    measure: Callable[[SentenceTransformer, Dataset | Retrieval | None], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class LanguagePlan:
+    """What training a causal language model needs beyond the options that all recipes share.
+
+    Args:
+        model: Trained in place.
+        tokenizer: Cuts texts into tokens; saved with the model.
+        loss: The next token, and the recipe's own terms.
+        save: Writes the model into a folder, where `model.save_pretrained` would not do.
+        finish: Called with the run's folder, the blocks trained on and those held out (None without any), once the
+            model is trained and saved; what it returns is added to the metrics.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    loss: LanguageLoss
+    save: Callable[[Path], None] | None = None
+    finish: Callable[[Path, Dataset, Dataset | None], dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +100,9 @@ class Recipe:
         prepare: Composes the library's parts for a model and rows of one of `schemas`: a Dataset, or a DatasetDict
             where several are given.
         several: Takes several data sets at once, each with a schema of its own.
+        trains: A sentence encoder, or a causal language model. For the latter `prepare` takes the model's name (or
+            None), the documents and the options, returns a LanguagePlan, and `options` extend LanguageOptions.
+        model: What it starts from where no model is named; None: `prepare` makes one.
     """
 
     name: str
@@ -78,5 +111,7 @@ class Recipe:
     task: str
     schemas: tuple[str, ...]
     options: type[TrainingOptions]
-    prepare: Callable[[SentenceTransformer, Any, Any], Plan] = field(repr=False)
+    prepare: Callable[[Any, Any, Any], Plan] | Callable[[Any, Any, Any], LanguagePlan] = field(repr=False)
     several: bool = False
+    trains: Literal["encoder", "language model"] = "encoder"
+    model: str | None = "minilm"

@@ -37,8 +37,8 @@ class Run:
     """A finished run.
 
     Args:
-        folder: Where everything is; `folder / "model"` loads with SentenceTransformer.
-        model: The trained model.
+        folder: Where everything is; `folder / "model"` loads with SentenceTransformer, or is a language model.
+        model: The trained model: a SentenceTransformer, or a causal language model of transformers.
         before: What `evaluation` said of the model as it came, None without evaluation data.
         after: The same of the trained model.
         change: After minus before in the primary metric, with its interval.
@@ -48,7 +48,7 @@ class Run:
     """
 
     folder: Path
-    model: SentenceTransformer
+    model: Any
     before: Result | None
     after: Result | None
     change: Interval | None
@@ -61,7 +61,7 @@ def train(
     recipe: str | Recipe,
     data: Sources,
     *,
-    model: str | Path | SentenceTransformer = "minilm",
+    model: str | Path | SentenceTransformer | None = None,
     evaluation: str | Path | Dataset | Retrieval | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -77,8 +77,10 @@ def train(
         recipe: A name that `nearfar.recipes.names()` lists, or a recipe of your own.
         data: Rows: a file, a folder of files, a hub id, or a data set in memory. A list of them, or a dictionary by
             name, for a recipe that takes several.
-        model: A folder, a hub id, an alias, or a model in memory (which is trained in place).
-        evaluation: Rows or a retrieval folder to measure on before and after.
+        model: A folder, a hub id, an alias, or a model in memory (which is trained in place); the recipe's own choice
+            when None.
+        evaluation: Rows or a retrieval folder to measure on before and after. For a language model documents; when
+            None, some of `data` are held out.
         out: The run folder, see `nearfar.training.folder`; `runs/<recipe>` when None.
         seed: Decides order, dropout and new parameters: the same seed gives the same figures.
         resume: Go on with the run in `out` after its last checkpoint. The result is that of a run never interrupted.
@@ -98,6 +100,24 @@ def train(
 
     chosen = named(recipe) if isinstance(recipe, str) else recipe
     settings = with_settings(chosen.options(), options)
+    model = chosen.model if model is None else model
+    if chosen.trains == "language model":
+        from nearfar.training.language import train_language
+
+        return train_language(
+            chosen,
+            data,
+            settings,
+            model=model,
+            evaluation=evaluation,
+            out=out,
+            seed=seed,
+            resume=resume,
+            columns=columns,
+            evaluation_columns=evaluation_columns,
+            progress=progress,
+        )
+    assert model is not None
     _check_settings(settings, evaluation)
     folder = RunFolder(Path("runs", chosen.name) if out is None else Path(out))
     folder.check_free(resume)
@@ -140,10 +160,11 @@ def _run(
     # Nothing is written before the recipe and the evaluation have accepted their data.
     set_seed(seed)
     with about(source, rows.column_names):
-        plan = recipe.prepare(encoder, rows, options)
+        plan: Any = recipe.prepare(encoder, rows, options)
         check_batches(plan, options)
     with about(configuration["evaluation"], getattr(held_out, "column_names", ("corpus", "queries"))):
         before = None if held_out is None else evaluate(encoder, held_out, seed=seed)
+        said = [] if plan.measure is None else [dict(plan.measure(encoder, held_out))]
     similarities_before = _similarities(encoder, held_out, seed)
     folder.start(configuration)
     trained = train_stages(encoder, plan, options, folder, seed, held_out=held_out, progress=progress)
@@ -158,7 +179,9 @@ def _run(
     )
 
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
-    metrics = _metrics(recipe.name, trained.steps, trained.log, before, after, change)
+    metrics = metrics_of(recipe.name, trained.steps, trained.log, before, after, change)
+    if said:
+        metrics["measured"] = {"before": said[0], "after": dict(plan.measure(encoder, held_out))}
     if held_out is not None:
         metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out)
     run = Run(folder.path, encoder, before, after, change, trained.log, similarities, metrics)
@@ -226,14 +249,16 @@ def _configuration(
         "evaluation_columns": None if evaluation_columns is None else dict(evaluation_columns),
         "options": asdict(options),
         "seed": seed,
+        **made_by(),
+    }
+
+
+def made_by() -> dict[str, Any]:
+    """The command and the versions that `run.yaml` records."""
+    names = ("nearfar", "torch", "transformers", "sentence-transformers", "datasets")
+    return {
         "command": shlex.join(sys.argv),
-        "versions": {
-            "python": platform.python_version(),
-            **{
-                name: version(name)
-                for name in ("nearfar", "torch", "transformers", "sentence-transformers", "datasets")
-            },
-        },
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
     }
 
 
@@ -247,7 +272,7 @@ def _similarities(encoder: SentenceTransformer, held_out: Any, seed: int) -> Pai
     return pair_similarity(encoder, held_out, seed=seed)
 
 
-def _metrics(
+def metrics_of(
     name: str,
     steps: int,
     log: list[dict[str, float]],
@@ -255,6 +280,7 @@ def _metrics(
     after: Result | None,
     change: Interval | None,
 ) -> dict[str, Any]:
+    """What `metrics.json` says of any run."""
     losses = [entry["loss"] for entry in log if "loss" in entry]
     metrics: dict[str, Any] = {"recipe": name, "steps": steps, "last_loss": losses[-1] if losses else None}
     if before is not None and after is not None:

@@ -24,7 +24,21 @@ Progress = Callable[[int, int, float | None], None]
 _LOSS_STATE = "loss.safetensors"
 
 
-class Trainer(SentenceTransformerTrainer):
+class Resumable:
+    """Lets a trainer of transformers go on from a checkpoint, also from one at the last step."""
+
+    def train_or_resume(self: Any, checkpoint: Path | None) -> None:
+        """Train, from a checkpoint if there is one. From one at the last step nothing is left but to load it."""
+        if checkpoint is not None:
+            state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+            if state.global_step >= state.max_steps:
+                self.state = state
+                self._load_from_checkpoint(str(checkpoint))
+                return
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+
+class Trainer(Resumable, SentenceTransformerTrainer):
     """Adds the loss's own parameters (a learned temperature) to the checkpoints, and samplers of our own."""
 
     #: The data sets that are trained on.
@@ -61,16 +75,6 @@ class Trainer(SentenceTransformerTrainer):
             processes=self.args.world_size,
             accumulation=self.args.gradient_accumulation_steps,
         )
-
-    def train_or_resume(self, checkpoint: Path | None) -> None:
-        """Train, from a checkpoint if there is one. From one at the last step nothing is left but to load it."""
-        if checkpoint is not None:
-            state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-            if state.global_step >= state.max_steps:
-                self.state = state
-                self._load_from_checkpoint(str(checkpoint))
-                return
-        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)

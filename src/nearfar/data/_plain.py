@@ -1,0 +1,75 @@
+"""Plain text as blocks of rows: documents between blank lines, in one column called `text`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nearfar.data._blocks import Block, Source
+from nearfar.data.files import open_text
+from nearfar.errors import InputError
+
+#: Characters after which a document that has no blank line goes on as a further one, so that memory stays flat.
+LONGEST = 1 << 20
+#: Characters in one block of rows.
+_AT_ONCE = 1 << 23
+
+
+def open_plain(path: Path) -> Source:
+    """Open a plain text; what stands between blank lines is a document, its line breaks kept."""
+    blocks = _blocks(path)
+    first = next(blocks, None)
+    if first is None:
+        raise InputError("holds no text", file=path, remedy="name a file with text in it")
+
+    def rows() -> Iterator[Block]:
+        yield first
+        yield from blocks
+
+    return Source(str(path), ["text"], lambda wanted: rows())
+
+
+def _blocks(path: Path) -> Iterator[Block]:
+    places: list[int] = []
+    texts: list[str] = []
+    size = 0
+    for place, text in _documents(path):
+        places.append(place)
+        texts.append(text)
+        size += len(text)
+        if size >= _AT_ONCE:
+            yield Block(["text"], places, {"text": texts}.__getitem__)
+            places, texts, size = [], [], 0
+    if texts:
+        yield Block(["text"], places, {"text": texts}.__getitem__)
+
+
+def _documents(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the first line's number and the text of each document."""
+    held: list[str] = []
+    start, size = 1, 0
+    for number, line in _lines(path):
+        if held and (not line or size > LONGEST):
+            yield start, "\n".join(held)
+            held, size = [], 0
+        if line:
+            if not held:
+                start = number
+            held.append(line)
+            size += len(line)
+    if held:
+        yield start, "\n".join(held)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield numbered lines without their ends, in pieces where they are longer than memory should hold."""
+    with open_text(path) as text:
+        number, begun = 1, False
+        while piece := text.readline(LONGEST):
+            whole = piece.endswith("\n")
+            line = piece.rstrip("\r\n") if whole else piece
+            # The rest of a line that was cut may be empty, which is no blank line.
+            if line.strip() or not begun:
+                yield number, line if line.strip() else ""
+            begun = not whole
+            number += whole

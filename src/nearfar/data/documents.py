@@ -1,0 +1,79 @@
+"""Documents to train a language model on: plain text, or any table with a column `text`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nearfar.data._shards import FORMATS, format_of
+from nearfar.data.files import list_folder
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Endings of plain text, each also with `.gz`.
+PLAIN = (".txt", ".md", ".text")
+
+
+def load_documents(
+    data: str | Path | Dataset | Sequence[str | Path | Dataset], *, columns: Mapping[str, str] | None = None
+) -> Dataset:
+    """Read documents, one a row.
+
+    Args:
+        data: A file, a folder of files, a hub id, a data set in memory, or several of these. In plain text (`.txt`,
+            `.md`) a blank line ends a document; in a table each row is one. A folder's tables come before its notes:
+            `.md` beside `.jsonl` is left out.
+        columns: `{"text": NAME}` for tables that call it otherwise.
+
+    Returns:
+        The column `text`. It rests in memory, or memory-mapped beyond 256 MiB.
+
+    Raises:
+        InputError: As `nearfar.data.load`; a folder with both plain text and tables.
+    """
+    from datasets import Dataset, concatenate_datasets
+
+    from nearfar.data.readers import load
+
+    sources = [data] if isinstance(data, (str, Path, Dataset)) else list(data)
+    if not sources:
+        raise InputError("no file is named", field="--data", remedy="give a file, a folder or a hub id")
+    parts = []
+    for source in sources:
+        plain = [] if isinstance(source, Dataset) else _plain_files(Path(source).expanduser())
+        parts.append(_read(plain) if plain else load(source, columns=columns, schema="sentences"))
+    return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
+
+
+def _plain_files(path: Path) -> list[Path]:
+    """The plain texts that a path stands for; none where it stands for tables."""
+    if not path.is_dir():
+        return [path] if format_of(path) in PLAIN else []
+    files = [file for file in list_folder(path) if file.is_file()]
+    plain = [file for file in files if format_of(file) in PLAIN]
+    if not any(format_of(file) in FORMATS for file in files):
+        return plain
+    mixed = next((file for file in plain if format_of(file) != ".md"), None)
+    if mixed is not None:
+        problem = "lies beside tables, so it is not clear which are meant"
+        raise InputError(problem, file=mixed, remedy="name the files one by one")
+    return []
+
+
+def _read(files: Sequence[Path]) -> Dataset:
+    from uuid import uuid4
+
+    import pyarrow as pa
+    from datasets import Dataset
+
+    from nearfar.data._arrow import Gathered
+    from nearfar.data._plain import open_plain
+
+    gathered = Gathered()
+    for file in files:
+        for block in open_plain(file).blocks(["text"]):
+            gathered.add(pa.RecordBatch.from_arrays([pa.array(block.column("text"), pa.string())], ["text"]))
+    return Dataset(gathered.table(), fingerprint=uuid4().hex)

@@ -1,0 +1,41 @@
+"""What a language model is trained on: the next token, plus whatever terms a recipe adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers.modeling_outputs import CausalLMOutputWithPast
+
+    #: From what the model put out (`logits`, `hidden_states` of all layers) and the tokens to a number to add.
+    Term = Callable[[CausalLMOutputWithPast, Tensor], Tensor]
+
+
+class LanguageLoss(nn.Module):
+    """Mean cross-entropy of each next token, plus terms.
+
+    As an instance of `contrast`: anchors are the last hidden states, candidates the output embeddings, near is the next
+    token, nothing else is far, similarity the dot product, temperature 1. transformers computes it fused.
+
+    Args:
+        terms: Each is called with the model's output, hidden states included, and the tokens, and is added as it is.
+
+    Example:
+        >>> loss = LanguageLoss(lambda output, tokens: 0.1 * output.hidden_states[-1].square().mean())
+    """
+
+    def __init__(self, *terms: Term) -> None:
+        super().__init__()
+        self.terms = terms
+
+    def forward(self, model: Any, tokens: Int[Tensor, "b n"]) -> Float[Tensor, ""]:
+        """The loss of a batch of blocks, and gradients through it."""
+        output = model(input_ids=tokens, labels=tokens, use_cache=False, output_hidden_states=bool(self.terms))
+        loss = output.loss
+        for term in self.terms:
+            loss = loss + term(output, tokens)
+        return loss
