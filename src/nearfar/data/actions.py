@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +21,9 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["act_names", "action_label", "action_rows", "clean_text", "common_labels", "singular", "slot_names"]
+__all__ = ["act_names", "action_label", "clean_text", "labelled_utterances", "singular", "slot_names"]
+
+Kind = Literal["action", "act", "slot"]
 
 #: Other names of an act. All are written as `_words` leaves them.
 SYNONYMS: Mapping[str, str] = {
@@ -44,8 +46,10 @@ SYNONYMS: Mapping[str, str] = {
 NO_ACTS = frozenset({"other", "not sure", "switch frame", "inform intent", "offer intent"})
 NO_SLOTS = frozenset({"other", "not sure", "intent"})
 
+_ROWS_AT_ONCE = 1_000
+
 _UNLIKE_PLURALS = ("ss", "us", "is")
-_NO_PLURALS = frozenset({"alas", "always", "gas", "lens", "means", "news", "perhaps", "plus", "series", "species", "yes"})
+_NO_PLURALS = frozenset({"always", "gas", "lens", "means", "news", "perhaps", "plus", "series", "species", "yes"})
 _IE = frozenset({"calorie", "cookie", "movie", "selfie"})
 
 
@@ -97,77 +101,80 @@ def action_label(acts: Iterable[str], slots: Iterable[str], sort_slots: bool = F
     return " ".join(filter(None, (", ".join(names), ", ".join(sorted(slots) if sort_slots else slots))))
 
 
-def action_rows(
+def labelled_utterances(
     rows: Dataset,
-    kind: Literal["action", "act", "slot"] = "action",
+    kind: Kind = "action",
     *,
+    more_than: int = 1,
     sort_slots: bool = False,
     clean: bool = True,
     min_words: int = 2,
 ) -> tuple[list[str], list[str]]:
-    """The texts of all turns and their labels.
+    """Texts and their labels, of every turn or of rows that have labels already.
 
     Args:
-        rows: Of the schema `dialogues` or `turns`.
+        rows: Of the schema `dialogues` or `turns`, or `labelled`, whose labels are taken as they are.
         kind: `"action"`: one row a turn, labelled by `action_label`. `"act"`, `"slot"`: one row for each act or slot
-            of a turn, labelled by it alone.
+            of a turn, labelled by it alone; dialogues and turns only.
+        more_than: Labels are kept that have more rows than that.
         sort_slots: See `action_label`.
         clean: Pass texts through `clean_text`.
-        min_words: Turns of fewer words are left out, and turns without a label.
+        min_words: Turns of fewer words are left out, as are those without a label.
 
     Raises:
-        InputError: not one turn has an act (or slot).
+        InputError: not one turn has an act (or slot), fewer than two labels are left, or `kind` asks for what rows with
+            labels do not have.
     """
-    texts, labels, annotated = [], [], False
-    for text, acts, slots in _turns(rows):
-        annotated = annotated or bool(slots if kind == "slot" else acts)
+    texts: list[str] = []
+    labels: list[str] = []
+    for text, found in _labelled(rows, kind) if "label" in rows.column_names else _turns(rows, kind, sort_slots):
         text = clean_text(text) if clean else text
-        if len(text.split()) < min_words:
-            continue
+        if len(text.split()) >= min_words:
+            texts += [text] * len(found)
+            labels += found
+    counts = Counter(labels)
+    kept = {label for label, count in counts.items() if count > more_than}
+    if len(kept) < 2:
+        most = f"; the commonest has {max(counts.values())}" if counts else ""
+        raise InputError(
+            f"{len(kept)} of {len(counts)} labels have more than {more_than} utterances of {min_words} words{most}",
+            field="min_count" if more_than > 1 else None,
+            remedy="lower min_count" if more_than > 1 else "give at least two labels with two utterances each",
+        )
+    chosen = [row for row, label in enumerate(labels) if label in kept]
+    return [texts[row] for row in chosen], [labels[row] for row in chosen]
+
+
+def _labelled(rows: Dataset, kind: Kind) -> Iterator[tuple[str, list[str]]]:
+    if kind != "action":
+        raise InputError(
+            "these rows have one label a text, not acts and slots", field="labels", remedy="use labels=single"
+        )
+    for row in _each(rows):
+        yield row["text"], [str(row["label"])]
+
+
+def _turns(rows: Dataset, kind: Kind, sort_slots: bool) -> Iterator[tuple[str, list[str]]]:
+    field = "slots" if kind == "slot" else "acts"
+    annotated = False
+    for turn in (turn for row in _each(rows) for turn in row.get("turns", (row,))):
+        acts, slots = turn.get("acts") or (), turn.get("slots") or ()
+        annotated = annotated or bool(slots if kind == "slot" else acts)
         if kind == "action":
-            found = [action_label(acts, slots, sort_slots)]
+            yield turn["text"], list(filter(None, [action_label(acts, slots, sort_slots)]))
         else:
-            found = act_names(acts) if kind == "act" else slot_names(slots)
-        for label in filter(None, found):
-            texts.append(text)
-            labels.append(label)
+            yield turn["text"], act_names(acts) if kind == "act" else slot_names(slots)
     if not annotated:
-        field = "slots" if kind == "slot" else "acts"
         raise InputError(
             f"no turn has {field}",
             field=field,
             remedy=f"annotate the turns, map a column with --columns {field}=..., or give rows of text and label",
         )
-    return texts, labels
 
 
-def common_labels(texts: Sequence[str], labels: Sequence[str], more_than: int = 1) -> tuple[list[str], list[str]]:
-    """The rows whose label has more than so many rows.
-
-    Raises:
-        InputError: fewer than two labels are left.
-    """
-    counts = Counter(labels)
-    kept = {label for label, count in counts.items() if count > more_than}
-    if len(kept) < 2:
-        top = f"; the commonest has {max(counts.values())}" if counts else ""
-        raise InputError(
-            f"{len(kept)} of {len(counts)} labels have more than {more_than} utterances{top}",
-            field="min_count" if more_than > 1 else "label",
-            remedy="lower min_count" if more_than > 1 else "give at least two labels with two utterances each",
-        )
-    rows = [row for row, label in enumerate(labels) if label in kept]
-    return [texts[row] for row in rows], [labels[row] for row in rows]
-
-
-def _turns(rows: Dataset) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
-    """Text, acts and slots of every turn."""
-    if "turns" in rows.column_names:
-        turns: Iterable[dict[str, Any]] = (turn for dialogue in rows["turns"] for turn in dialogue)
-    else:
-        turns = (dict(row) for row in rows)  # type: ignore[call-overload]
-    for turn in turns:
-        yield turn["text"], turn.get("acts") or (), turn.get("slots") or ()
+def _each(rows: Dataset) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        yield from rows.select(range(start, min(start + _ROWS_AT_ONCE, len(rows)))).to_list()
 
 
 @lru_cache(maxsize=65_536)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
@@ -17,6 +16,7 @@ from nearfar import near
 from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.kernel import contrast
+from nearfar.losses._own import averaged_over_processes
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -57,9 +57,7 @@ class PrototypeLoss(nn.Module):
         super().__init__()
         self.model, self.pooling, self.temperature = model, pooling, temperature
         self.projection = nn.Identity() if projection is None else projection
-        for weight in self.projection.parameters():
-            if weight.requires_grad:
-                weight.register_hook(_mean_over_processes)
+        averaged_over_processes(self.projection)
         self.register_buffer("bank", bank.detach().clone(), persistent=False)
         self.register_buffer("rows", torch.arange(len(bank)), persistent=False)
 
@@ -76,15 +74,6 @@ class PrototypeLoss(nn.Module):
     def get_config_dict(self) -> dict[str, Any]:
         """What the model card says of this loss."""
         return {"prototypes": len(self.bank), "temperature": self.temperature}
-
-
-def _mean_over_processes(gradient: Tensor) -> Tensor:
-    """Distributed training averages the model's gradients, but does not know of a loss's own weights."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return gradient
-    gradient = gradient.clone()
-    dist.all_reduce(gradient)
-    return gradient / dist.get_world_size()
 
 
 def mean_prototypes(

@@ -1,6 +1,7 @@
-"""Finding pairs in sentences alone: neighbours, surface similarity, inverse propensities, seeded draws."""
+"""Finding pairs: neighbours, surface similarity, inverse propensities, seeded draws, texts that share a label."""
 
 from nearfar.mining.candidates import Candidates, mine
+from nearfar.mining.labels import label_pairs, pair_sets
 from nearfar.mining.neighbours import nearest
 from nearfar.mining.pairs import drawn_pairs, drawn_rows
 from nearfar.mining.propensity import negative_log_weights, positive_log_weights, probabilities
@@ -14,10 +15,12 @@ __all__ = [
     "drawn_pairs",
     "drawn_rows",
     "jaccard",
+    "label_pairs",
     "levenshtein",
     "mine",
     "nearest",
     "negative_log_weights",
+    "pair_sets",
     "positive_log_weights",
     "probabilities",
 ]

@@ -9,6 +9,14 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 
 
+def mlp_head(inputs: int, outputs: int) -> nn.Sequential:
+    """Linear, ReLU, Linear without biases; the hidden layer is as wide as the input.
+
+    Source: Zhang et al. 2021, Supporting Clustering with Contrastive Learning; Zhou et al. 2022, DSE.
+    """
+    return nn.Sequential(nn.Linear(inputs, inputs, bias=False), nn.ReLU(), nn.Linear(inputs, outputs, bias=False))
+
+
 def pooler_projection(model: SentenceTransformer, inputs: int, outputs: int) -> nn.Sequential:
     """A copy of the backbone's pooler as a projection from `inputs` to `outputs` dimensions: dense layer, activation.
 

@@ -140,6 +140,10 @@ def trainer_for(
         per_device_train_batch_size=options.batch_size,
         gradient_accumulation_steps=options.gradient_accumulation,
         learning_rate=options.learning_rate,
+        learning_rate_mapping={
+            names: factor * options.learning_rate for names, factor in (plan.learning_rates or {}).items()
+        },
+        router_mapping=_routes(encoder, parts),
         # A number below 1 is a part of all steps.
         warmup_steps=options.warmup_ratio if options.warmup_ratio < 1 else steps,
         weight_decay=options.weight_decay,
@@ -182,6 +186,14 @@ def check_batches(plan: Plan, options: TrainingOptions) -> None:
     parts = parts_of(plan, options)
     for part in parts:
         check_part(part, _drop_last(parts), processes() * options.gradient_accumulation)
+
+
+def _routes(encoder: SentenceTransformer, parts: Sequence[Part]) -> dict[str, Any]:
+    """Which of the model's towers reads which column; of several data sets for each."""
+    from nearfar.models.towers.columns import column_routes
+
+    found = {part.name: column_routes(encoder, part.rows.column_names) for part in parts}
+    return found[None] if None in found else {str(name): routes for name, routes in found.items() if routes}
 
 
 def _drop_last(parts: Sequence[Part]) -> bool:

@@ -1,0 +1,74 @@
+"""Pairs of texts that share a label."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from jaxtyping import Int
+
+__all__ = ["label_pairs", "pair_sets"]
+
+
+def label_pairs(
+    labels: Int[Tensor, " n"] | Sequence[int], seed: int = 0, *, extend: bool = False
+) -> Int[Tensor, "pairs 2"]:
+    """Neighbours in a random order of each label's rows; the pairs of all labels are shuffled together.
+
+    A label of k rows gives k - 1 pairs, none if it has one row. No row is paired with itself.
+
+    Args:
+        labels: One a row.
+        seed: Decides all orders.
+        extend: Every label that has a pair gives as many as the largest label has rows, in ever new orders of its own:
+            labels are drawn evenly, whatever their size.
+
+    Source: Burdisso et al. 2024, Dialog2Flow.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    _, ids, counts = torch.unique(torch.as_tensor(labels), return_inverse=True, return_counts=True)
+    if not len(counts):
+        return torch.empty(0, 2, dtype=torch.long)
+    largest = int(counts.max())
+    found = []
+    for rows in torch.argsort(ids, stable=True).split(counts.tolist()):
+        wanted, size = largest if extend else len(rows) - 1, len(rows) - 1
+        while size and wanted > 0:
+            order = rows[torch.randperm(len(rows), generator=generator)]
+            found.append(torch.stack([order[:-1], order[1:]], 1)[:wanted])
+            wanted -= size
+    if not found:
+        return torch.empty(0, 2, dtype=torch.long)
+    pairs = torch.cat(found)
+    return pairs[torch.randperm(len(pairs), generator=generator)]
+
+
+def pair_sets(
+    sets: Mapping[str, tuple[Sequence[str], Sequence[int]]], extended: Collection[str] = (), seed: int = 0
+) -> dict[str, Dataset]:
+    """Several sets of labelled texts as pairs, as many of each set as the smallest one gives.
+
+    Args:
+        sets: Texts and their labels by name.
+        extended: Names of sets whose labels are drawn evenly, see `label_pairs`.
+        seed: Decides all orders.
+
+    Returns:
+        Rows `anchor`, `positive`, `label` by name.
+    """
+    from datasets import Dataset
+
+    pairs = {name: label_pairs(labels, seed, extend=name in extended) for name, (_, labels) in sets.items()}
+    size = min(map(len, pairs.values()))
+    found = {}
+    for name, (texts, labels) in sets.items():
+        rows = pairs[name][:size].tolist()
+        anchors, positives = ([texts[row[side]] for row in rows] for side in (0, 1))
+        columns = {"anchor": anchors, "positive": positives, "label": [labels[anchor] for anchor, _ in rows]}
+        found[name] = Dataset.from_dict(columns)
+    return found
