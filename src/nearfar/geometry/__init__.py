@@ -20,7 +20,7 @@ float64 sums, so that memory stays flat, and take what `torch.as_tensor` takes: 
 They are for looking, not for training: no gradient flows. `nearfar.losses.hypersphere` has those that train.
 """
 
-from nearfar.geometry.gap import Gap, centroid_distance, cross_uniformity, gap, linear_separability
+from nearfar.geometry.gap import LEAST_PAIRS, Gap, centroid_distance, cross_uniformity, gap, linear_separability
 from nearfar.geometry.negatives import effective_negatives, relative_penalties
 from nearfar.geometry.space import (
     alignment,
@@ -34,6 +34,7 @@ from nearfar.geometry.space import (
 )
 
 __all__ = [
+    "LEAST_PAIRS",
     "Gap",
     "alignment",
     "centroid_distance",

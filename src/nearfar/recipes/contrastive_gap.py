@@ -1,0 +1,150 @@
+"""Contrastive gap: the two sides of a contrastive model lie apart, whatever they are; two terms bring them together.
+
+Fahim, Murphy, Fyshe 2024, It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap
+(arXiv 2405.18570). The terms are those of Wang, Isola 2020; the one across the sides is the paper's own.
+
+Claim: two towers that are trained by the contrastive loss put pictures and texts into separate regions of the sphere.
+So they do with one modality, the same inputs on both sides and an aligned start: the loss makes the gap, not the
+modalities. With uniformity and alignment beside it the gap closes; retrieval does not gain by it, zero-shot
+classification does.
+
+    CLIP   = (CE(A B^T / tau) + CE(B A^T / tau)) / 2,  tau fixed
+    CUA    = CLIP + (U(A) + U(B)) / 2 + mean_i |a_i - b_i|^2,   U(X) = log mean_{i<j} exp(-2 |x_i - x_j|^2)
+    CUAXU  = CUA + XU(A, B),                                   XU(A, B) = log mean_{i!=j} exp(-2 |a_i - b_j|^2)
+
+`loss` chooses, and `uniformity`, `alignment`, `cross_uniformity` say otherwise. U and XU stand at -4 where CLIP's loss
+may be 0.2, and outweigh it late: turn them down where retrieval matters most. The run's `metrics.json` holds the gap
+before and after training, on held-out pairs where there are any.
+
+Here: U is a mean over distinct pairs, as in the authors' code; `form=text` sums over all and divides by the batch, as
+their text has it. XU differs by a constant between the two. The learning rate falls linearly from a peak, theirs is
+constant, 1e-6, over some 16,000 steps with CLIP ViT-B/32; AdamW's betas are (0.9, 0.999), theirs (0.9, 0.99). `dims`
+puts the fresh projection of their experiments onto each tower. Their idealised control is `aligned`: texts alone (or
+pairs), two towers of which the second ends in the rotation that aligns it with the first before training, fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from nearfar.errors import InputError
+from nearfar.training.options import TrainingOptions
+from nearfar.training.recipe import Paper, Plan, Recipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.losses import HypersphereWeights
+
+#: Weights of uniformity, alignment, cross-uniformity.
+LOSSES = {"clip": (0.0, 0.0, 0.0), "cua": (1.0, 1.0, 0.0), "cuaxu": (1.0, 1.0, 1.0)}
+#: Inputs that the rotation is made from.
+ALIGNED_ON = 2_048
+
+
+@dataclass(frozen=True)
+class Options(TrainingOptions):
+    """Hyper-parameters of the three losses.
+
+    Args:
+        temperature: tau; it does not learn.
+        loss: Which of them, see the formulas.
+        uniformity, alignment, cross_uniformity: Weights of the terms; None: as `loss` has them.
+        t: Sharpness of the uniformities.
+        form: `distinct`: U as above. `text`: as the paper's text has it.
+        towers: Of texts: `shared` reads both sides, `two` have weights of their own.
+        second_model: The second of two towers; None: a copy of the first.
+        dims: A fresh projection to so many numbers at the end of each tower; 0: none.
+        aligned: Turn the second of two towers onto the first before training, and keep it so.
+        cached: Gradient cache, for batches that do not fit.
+    """
+
+    epochs: float = 9.0
+    weight_decay: float = 0.1
+    temperature: float = 0.01
+    loss: Literal["clip", "cua", "cuaxu"] = "cua"
+    uniformity: float | None = None
+    alignment: float | None = None
+    cross_uniformity: float | None = None
+    t: float = 2.0
+    form: Literal["distinct", "text"] = "distinct"
+    towers: Literal["shared", "two"] = "shared"
+    second_model: str | None = None
+    dims: int = 0
+    aligned: bool = False
+    cached: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.t < float("inf"):
+            raise InputError(f"{self.t} is no sharpness", field="t", remedy="use e.g. 2")
+        if self.dims < 0:
+            raise InputError(f"vectors of {self.dims} numbers", field="dims", remedy="use 0, or e.g. 128")
+        if self.towers == "shared" and self.second_model is not None:
+            raise InputError("a shared tower has no second", field="second_model", remedy="set towers=two")
+
+    @property
+    def weights(self) -> HypersphereWeights:
+        """Of the three terms."""
+        from nearfar.losses import HypersphereWeights
+
+        said = (self.uniformity, self.alignment, self.cross_uniformity)
+        chosen = [preset if weight is None else weight for weight, preset in zip(said, LOSSES[self.loss], strict=True)]
+        return HypersphereWeights(*chosen, t=self.t, self_pairs=self.form == "text")
+
+
+def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
+    """Towers, the contrastive loss, and the terms beside it."""
+    from nearfar.evaluation.gap import gap_while_training
+    from nearfar.losses import HypersphereLoss
+
+    rows = _with_towers(model, rows, options)
+    loss = HypersphereLoss(
+        model,
+        options.weights,
+        temperature=options.temperature,
+        symmetric=True,
+        cached=options.cached,
+        gather_across_devices=True,
+    )
+    return Plan(rows, loss, measure=gap_while_training(rows))
+
+
+def _with_towers(model: SentenceTransformer, rows: Dataset, options: Options) -> Dataset:
+    """Give the model its towers, in place; the rows as these read them, one column a side."""
+    from nearfar.models import load
+    from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
+
+    if options.towers == "two" and not has_text_towers(model):
+        second = options.second_model
+        part_towers(model, None if second is None else load(second, device=str(model.device)))
+    if options.dims:
+        project(model, options.dims)
+    two = has_text_towers(model)
+    if "text" in rows.column_names:
+        if not two:
+            raise InputError("texts without pairs, and one tower: both sides are the same", remedy="set towers=two")
+        rows = rows.rename_column("text", "anchor").add_column("positive", list(rows["text"]))
+    if options.aligned:
+        if not two:
+            raise InputError("there is no second tower to turn", field="aligned", remedy="set towers=two")
+        align_second(model, rows["anchor"][:ALIGNED_ON])
+    return rows
+
+
+RECIPE = Recipe(
+    name="contrastive_gap",
+    summary="two towers without the gap between their sides: uniformity and alignment beside CLIP's loss",
+    paper=Paper(
+        "It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap",
+        "Fahim, Murphy, Fyshe",
+        2024,
+        "https://arxiv.org/abs/2405.18570",
+    ),
+    task="pairs of texts, or pictures or recordings with texts",
+    schemas=("pairs", "sentences"),
+    options=Options,
+    prepare=prepare,
+)

@@ -1,0 +1,177 @@
+"""The recipe's losses and towers, and what a run leaves of the gap."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+
+import nearfar
+from nearfar import contrast, geometry
+from nearfar.data import write_jsonl
+from nearfar.errors import InputError
+from nearfar.losses import HypersphereLoss
+from nearfar.losses.hypersphere import alignment, cross_uniformity, uniformity
+from nearfar.models.towers.texts import SIDES, has_text_towers
+from nearfar.recipes import contrastive_gap
+from nearfar.training.options import with_settings
+
+WORDS = ("green grass", "blue sky", "warm sun", "cold snow", "loud band", "quiet music", "bank loan", "lost card")
+PAIRS = [{"anchor": f"the {words} {i}", "positive": f"{words} over {i}"} for words in WORDS for i in range(3)]
+TEXTS = [{"text": row["anchor"]} for row in PAIRS]
+SMALL = {"batch_size": 8, "max_steps": 2, "learning_rate": 1e-2}
+
+
+def sides(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    a, b = torch.randn(2, 9, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return a, b
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"loss": "clip"}, (0, 0, 0)),
+        ({"loss": "cua"}, (1, 1, 0)),
+        ({"loss": "cuaxu"}, (1, 1, 1)),
+        ({"loss": "clip", "alignment": "0.3"}, (0, 0.3, 0)),
+        ({"loss": "cuaxu", "uniformity": "0", "cross_uniformity": "0.5"}, (0, 1, 0.5)),
+    ],
+)
+def test_the_three_losses(settings: dict[str, str], expected: tuple[float, ...], tiny_model_folder: Path) -> None:
+    model = nearfar.load(tiny_model_folder, device="cpu")
+    plan = contrastive_gap.prepare(
+        model, Dataset.from_list(PAIRS), with_settings(contrastive_gap.Options(), {**settings, "temperature": "0.1"})
+    )
+    assert isinstance(plan.loss, HypersphereLoss)
+    a, b = sides()
+    u, al, xu = expected
+    wanted = contrast(a, b, temperature=0.1, symmetric=True) + u * (uniformity(a) + uniformity(b)) / 2
+    wanted = wanted + al * alignment(a, b) + xu * cross_uniformity(a, b)
+    found = plan.loss.loss_of_vectors([a, b], None, None, plan.loss.temperature)
+    assert float(found) == pytest.approx(float(wanted), abs=1e-12)
+
+
+def test_the_form_of_the_text(tiny_model_folder: Path) -> None:
+    model, a = nearfar.load(tiny_model_folder, device="cpu"), sides()[0]
+    found = {}
+    for form in ("distinct", "text"):
+        options = contrastive_gap.Options(form=form, alignment=0.0)  # type: ignore[arg-type]
+        plan = contrastive_gap.prepare(model, Dataset.from_list(PAIRS), options)
+        assert isinstance(plan.loss, HypersphereLoss)
+        terms = plan.loss.terms(a, a)
+        assert terms is not None
+        found[form] = float(terms.exp())
+    assert found["text"] == pytest.approx(1 + 8 * found["distinct"], rel=1e-12)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("gap")
+    write_jsonl(PAIRS, folder / "pairs.jsonl")
+    write_jsonl(TEXTS, folder / "texts.jsonl")
+    return folder
+
+
+def test_a_run_says_what_became_of_the_gap(files: Path, tiny_model_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = nearfar.train(
+        "contrastive_gap",
+        files / "pairs.jsonl",
+        evaluation=files / "pairs.jsonl",
+        model=tiny_model_folder,
+        out=out,
+        **{**SMALL, "max_steps": 20},
+    )
+    measured = json.loads((out / "metrics.json").read_text())["measured"]
+    assert measured == run.metrics["measured"]
+    before, after = measured["before"]["gap"], measured["after"]["gap"]
+    assert before["rows"] == after["rows"] == "held-out"
+    model = SentenceTransformer(str(out / "model"), device="cpu")
+    a, b = (model.encode([row[side] for row in PAIRS]) for side in ("anchor", "positive"))
+    assert after["centroid_distance"] == pytest.approx(geometry.centroid_distance(a, b), abs=1e-4)
+    assert after["pairs"] == len(PAIRS)
+    assert after["centroid_distance"] < before["centroid_distance"]
+    assert min(after["uniformity_a"], after["uniformity_b"]) > max(before["uniformity_a"], before["uniformity_b"])
+
+
+def test_without_held_out_pairs_the_training_rows_are_looked_at(
+    files: Path, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    few = Dataset.from_list(PAIRS[:4])
+    for data, expected in ((files / "pairs.jsonl", "training"), (few, None)):
+        run = nearfar.train("contrastive_gap", data, model=tiny_model_folder, out=tmp_path / str(expected), **SMALL)
+        assert run.metrics["measured"]["after"].get("gap", {}).get("rows") == expected
+
+
+def test_two_towers_of_texts(files: Path, tiny_model_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = nearfar.train(
+        "contrastive_gap",
+        files / "texts.jsonl",
+        model=tiny_model_folder,
+        out=out,
+        towers="two",
+        dims=16,
+        aligned=True,
+        **SMALL,
+    )
+    before, after = (run.metrics["measured"][when]["gap"] for when in ("before", "after"))
+    # Fresh projections differ; the rotation brings the sides together before training.
+    assert before["centroid_distance"] < 0.2
+    assert after != before
+    model = SentenceTransformer(str(out / "model"), device="cpu")
+    texts = [row["text"] for row in TEXTS]
+    query, document = model.encode_query(texts), model.encode_document(texts)
+    assert query.shape == (24, 16)
+    assert geometry.centroid_distance(query, document) == pytest.approx(after["centroid_distance"], abs=1e-4)
+    turn: Any = model[0].sub_modules[SIDES[1]][-1]
+    w = turn.linear.weight.detach()
+    torch.testing.assert_close(w @ w.T, torch.eye(16), atol=1e-5, rtol=0)
+
+
+def test_towers_share_nothing_and_the_rotation_stays(tiny_model_folder: Path) -> None:
+    model = nearfar.load(tiny_model_folder, device="cpu")
+    options = contrastive_gap.Options(towers="two", dims=16, aligned=True)
+    plan = contrastive_gap.prepare(model, Dataset.from_list(TEXTS), options)
+    assert plan.rows.column_names == ["anchor", "positive"]
+    assert has_text_towers(model)
+    routes: Any = model[0].sub_modules
+    shared = {id(p) for p in routes["query"].parameters()} & {id(p) for p in routes["document"].parameters()}
+    assert not shared
+    assert [p.requires_grad for p in routes["document"][-1].parameters()] == [False]
+    assert not routes["query"][-1].linear.weight.equal(routes["document"][-2].linear.weight)
+
+
+def test_a_second_model_of_its_own(tiny_model_folder: Path) -> None:
+    model = nearfar.load(tiny_model_folder, device="cpu")
+    options = contrastive_gap.Options(towers="two", second_model=str(tiny_model_folder))
+    contrastive_gap.prepare(model, Dataset.from_list(PAIRS), options)
+    texts = ["the cat sits", "a dog runs"]
+    torch.testing.assert_close(model.encode_query(texts), model.encode_document(texts))
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "message"),
+    [
+        (TEXTS, {}, "both sides are the same"),
+        (PAIRS, {"aligned": "true"}, "aligned: there is no second tower"),
+        (PAIRS, {"second_model": "minilm"}, "second_model: a shared tower has no second"),
+        (PAIRS, {"t": "0"}, "t: 0.0 is no sharpness"),
+        (PAIRS, {"dims": "-1"}, "dims: vectors of -1 numbers"),
+        (PAIRS, {"loss": "cu"}, "loss: 'cu' is not known; choose from clip, cua, cuaxu"),
+    ],
+)
+def test_what_does_not_fit(
+    rows: list[dict[str, str]], settings: dict[str, str], message: str, tiny_model_folder: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        contrastive_gap.prepare(
+            nearfar.load(tiny_model_folder, device="cpu"),
+            Dataset.from_list(rows),
+            with_settings(contrastive_gap.Options(), settings),
+        )
