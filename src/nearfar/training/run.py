@@ -180,7 +180,7 @@ def _run(
 
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
     metrics = metrics_of(recipe.name, trained.steps, trained.log, before, after, change)
-    if said:
+    if plan.measure is not None:
         metrics["measured"] = {"before": said[0], "after": dict(plan.measure(encoder, held_out))}
     if held_out is not None:
         metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out)
