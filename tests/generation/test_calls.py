@@ -63,6 +63,26 @@ def test_a_line_that_a_kill_cut_off_does_not_count(tmp_path, cut) -> None:
     assert CallLog(path).complete(Echo(breaks_after=0), prompts("käse", "b")) == ["KÄSE", "B"]
 
 
+@pytest.mark.parametrize("cut", [1, 5, 30, -2])
+def test_a_kill_may_cut_off_the_first_line(tmp_path, cut) -> None:
+    path = tmp_path / "calls"
+    CallLog(path).complete(Echo(), prompts("a"))
+    path.write_bytes(path.read_bytes()[:cut])
+    echo = Echo()
+    assert CallLog(path).complete(echo, prompts("a")) == ["A"]
+    assert echo.asked == ["a"]
+    assert CallLog(path).complete(Echo(breaks_after=0), prompts("a")) == ["A"]
+
+
+@pytest.mark.parametrize("line", ["no json", "{}", '{"prompt": "a", "key": "b", "answer": 3}', '{"answer": "a"'])
+def test_a_file_that_is_no_log_is_left_alone(tmp_path, line) -> None:
+    path = tmp_path / "calls"
+    path.write_text(line)
+    with pytest.raises(InputError, match="is no call of a model"):
+        CallLog(path)
+    assert path.read_text() == line
+
+
 def test_what_decides_an_answer_is_asked_for_anew(tmp_path) -> None:
     def asked(prompt: Prompt, decoding: Decoding) -> bool:
         echo = Echo()

@@ -12,6 +12,9 @@ from pathlib import Path
 from nearfar.errors import InputError
 from nearfar.generation.interface import Decoding, Generator, Prompt
 
+#: How every line of a log begins.
+_BEGINNING = b'{"prompt": '
+
 Progress = Callable[[int, int], None]
 
 
@@ -42,13 +45,13 @@ class CallLog:
                 try:
                     call = json.loads(line)
                 except ValueError:
-                    continue  # cut off by a kill: this call is made again
-                if not isinstance(call, dict) or not {"key", "answer"} <= call.keys():
+                    if _BEGINNING.startswith(line.rstrip()[: len(_BEGINNING)]):
+                        continue  # cut off by a kill: this call is made again
+                    call = None
+                if not isinstance(call, dict) or not all(isinstance(call.get(part), str) for part in ("key", "answer")):
                     remedy = "name another file, or a new one"
                     raise InputError("is no call of a model", file=self.path, line=number, remedy=remedy)
                 self._answers[call["key"]] = call["answer"]
-        if not self._answers and self.path.stat().st_size:
-            raise InputError("holds no calls of a model", file=self.path, remedy="name another file, or a new one")
 
     def __len__(self) -> int:
         return len(self._answers)
