@@ -11,15 +11,17 @@ __version__ = "0.1.0"
 _FUNCTIONS = {
     "contrast": "nearfar.kernel",
     "evaluate": "nearfar.evaluation",
+    "flow": "nearfar.dialogue",
     "load": "nearfar.models",
     "train": "nearfar.training",
 }
 _MODULES = ("far", "geometry", "losses", "near", "recipes")
 
-__all__ = ["contrast", "evaluate", "far", "geometry", "load", "losses", "near", "recipes", "train"]
+__all__ = ["contrast", "evaluate", "far", "flow", "geometry", "load", "losses", "near", "recipes", "train"]
 
 if TYPE_CHECKING:
     from nearfar import far, geometry, losses, near, recipes
+    from nearfar.dialogue import flow
     from nearfar.evaluation import evaluate
     from nearfar.kernel import contrast
     from nearfar.models import load

@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from nearfar import __version__
-from nearfar.cli import demo, encode, evaluate, fuse, recipes, refine, search, train
+from nearfar.cli import demo, encode, evaluate, flow, fuse, recipes, refine, search, train
 from nearfar.cli.output import NOTES, error_line, print_json
 from nearfar.errors import InputError
 
@@ -36,6 +36,7 @@ app.command("evaluate")(evaluate.command)
 app.command("encode")(encode.command)
 app.command("search")(search.command)
 app.command("fuse")(fuse.command)
+app.command("flow")(flow.command)
 app.command("demo")(demo.command)
 app.add_typer(refine.app, name="refine")
 

@@ -1,0 +1,298 @@
+"""Utterances into actions: one tree of utterances a speaker, cut at one height.
+
+Cut at a chosen number, or where the action before tells most about the next one in dialogues that were held out: too
+few actions tell nothing, too many are never seen twice. Nothing about the data is assumed but that it is dialogue.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from nearfar.dialogue.log import Log
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+Linkage = Literal["ward", "average"]
+Number = int | Mapping[str, int] | Literal["auto"]
+
+TREE_TURNS = 5000
+"""Turns of one speaker that a tree is grown from: its distances take 100 MB. The other turns join the nearest mean."""
+MOST_ACTIONS = 150
+"""Actions in all that the automatic choice looks at; a graph with more cannot be read."""
+_CANDIDATES, _FOLDS = 30, 5
+_BLOCK = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Actions:
+    """What every turn does.
+
+    Args:
+        speaker: Each action's speaker, ascending.
+        turn: Each turn's action.
+        closeness: Cosine of each turn with the mean of its action.
+        gain: Of the cuts that were tried, the number of actions and how many nats the action before tells about the
+            next; empty if the number was given.
+    """
+
+    speaker: Int[np.ndarray, " actions"]
+    turn: Int[np.ndarray, " turns"]
+    closeness: Float[np.ndarray, " turns"]
+    gain: list[tuple[int, float]]
+
+    def __len__(self) -> int:
+        return len(self.speaker)
+
+
+def find_actions(
+    log: Log,
+    vectors: Float[np.ndarray, "texts d"],
+    number: Number = "auto",
+    *,
+    linkage: Linkage = "ward",
+    tree_turns: int = TREE_TURNS,
+    seed: int = 0,
+) -> Actions:
+    """Cluster the utterances of each speaker.
+
+    Args:
+        log: The dialogues.
+        vectors: A unit vector for each of `log.texts`.
+        number: Actions of each speaker, by speaker's name where they differ, or "auto".
+        linkage: "ward", or the "average" cosine distance of Dialog2Flow.
+        tree_turns: Turns of a speaker that a tree is grown from: those of whole dialogues drawn at random.
+        seed: Decides which, and the folds of the automatic choice.
+
+    Raises:
+        InputError: a number or speaker is not possible, or there is but one dialogue to choose the number by.
+    """
+    wanted = _wanted(log, number)
+    tree_log = _part(log, tree_turns, seed)
+    trees = [_Tree(vectors[tree_log.text[tree_log.speaker == s]], linkage) for s in range(len(log.speakers))]
+    gain: list[tuple[int, float]] = []
+    if wanted is None:
+        gain = _gains(tree_log, trees, seed)
+        # Of equals, the fewer actions are easier to read.
+        best = max(gain, key=lambda pair: (pair[1], -pair[0]))[0]
+        labels = _cut(trees, best)
+    else:
+        labels = [tree.parts(k) for tree, k in zip(trees, wanted, strict=True)]
+    return _assigned(log, vectors, trees, labels, gain)
+
+
+class _Tree:
+    """A binary tree over the utterances of one speaker, and the heights of its joints."""
+
+    def __init__(self, vectors: Float[np.ndarray, "n d"], linkage: Linkage) -> None:
+        from scipy.cluster import hierarchy
+
+        self.vectors, self.count = np.asarray(vectors, np.float64), len(vectors)
+        self.linkage: Linkage = linkage
+        self.different = len(np.unique(self.vectors, axis=0))
+        metric = "euclidean" if linkage == "ward" else "cosine"
+        self.joints = hierarchy.linkage(self.vectors, linkage, metric) if self.count > 1 else np.zeros((0, 4))
+
+    def parts(self, number: int) -> Int[np.ndarray, " n"]:
+        """Cut into so many parts; each utterance's part. Equal utterances share one."""
+        from scipy.cluster.hierarchy import fcluster
+
+        number = min(number, self.different)
+        if self.count == 1 or number == 1:
+            return np.zeros(self.count, np.int32)
+        found = fcluster(self.joints, number, "maxclust")
+        return np.unique(found, return_inverse=True)[1].astype(np.int32)
+
+    def means(self, labels: Int[np.ndarray, " n"]) -> Float[np.ndarray, "parts d"]:
+        sums = np.zeros((int(labels.max()) + 1, self.vectors.shape[1]))
+        np.add.at(sums, labels, self.vectors)
+        return sums / np.bincount(labels)[:, None]
+
+
+def _wanted(log: Log, number: Number) -> list[int] | None:
+    """The number of actions of each speaker; None to choose it."""
+    if number == "auto":
+        if len(log) < 2:
+            problem = "one dialogue alone does not show how many actions there are"
+            raise InputError(problem, field="--actions", remedy="say how many: --actions 10")
+        return None
+    by_speaker = dict(number) if isinstance(number, Mapping) else dict.fromkeys(log.speakers, number)
+    for name in by_speaker:
+        if name not in log.speakers:
+            remedy = f"there is {', '.join(log.speakers)}"
+            raise InputError(f"no speaker is called {name!r}", field="--actions", remedy=remedy)
+    wanted = []
+    for index, name in enumerate(log.speakers):
+        if name not in by_speaker:
+            remedy = f"write for example {','.join(f'{each}=10' for each in log.speakers)}"
+            raise InputError(f"says nothing about {name!r}", field="--actions", remedy=remedy)
+        k = by_speaker[name]
+        if k < 1:
+            raise InputError(f"{k} actions are none", field="--actions", remedy="give 1 or more, or auto")
+        different = len(np.unique(log.text[log.speaker == index]))
+        if k > different:
+            text = "%s says %d different things, so there are no more actions than that"
+            logging.getLogger(__name__).warning(text, name, different)
+        wanted.append(min(k, different))
+    return wanted
+
+
+def _part(log: Log, tree_turns: int, seed: int) -> Log:
+    """Whole dialogues, drawn at random, with at most about so many turns of the most talkative speaker."""
+    most = int(np.bincount(log.speaker, minlength=len(log.speakers)).max())
+    if most <= tree_turns:
+        return log
+    return log.chosen(_drawn(log, tree_turns, seed))
+
+
+def _drawn(log: Log, tree_turns: int, seed: int) -> list[int]:
+    """Dialogues in random order until a speaker has enough turns, and one of each speaker at least."""
+    order = np.random.default_rng(seed).permutation(len(log)).tolist()
+    said = np.zeros(len(log.speakers), np.int64)
+    chosen = []
+    for number in order:
+        here = np.bincount(log.speaker[log.dialogue(number)], minlength=len(said))
+        if not chosen or (said + here).max() <= tree_turns or (here[said == 0] > 0).any():
+            chosen.append(number)
+            said += here
+        if said.max() >= tree_turns and said.all():
+            break
+    return sorted(chosen)
+
+
+def _cut(trees: Sequence[_Tree], total: int) -> list[Int[np.ndarray, " n"]]:
+    """Cut all trees at the one height that leaves so many parts in all, one of each speaker at least."""
+    heights = np.concatenate([tree.joints[:, 2] for tree in trees])
+    owner = np.concatenate([np.full(len(tree.joints), i) for i, tree in enumerate(trees)])
+    # Undoing the highest joint makes one part more.
+    highest = owner[np.argsort(-heights, kind="stable")[: max(0, total - len(trees))]]
+    undone = np.bincount(highest, minlength=len(trees)) if len(highest) else np.zeros(len(trees), np.int64)
+    return [tree.parts(int(k) + 1) for tree, k in zip(trees, undone, strict=True)]
+
+
+def _gains(log: Log, trees: Sequence[_Tree], seed: int) -> list[tuple[int, float]]:
+    """How much the action before tells about the next one, for growing numbers of actions in all."""
+    most = min(MOST_ACTIONS, sum(tree.different for tree in trees))
+    least = min(most, 2 * len(trees))
+    totals = np.unique(np.round(np.geomspace(least, most, _CANDIDATES)).astype(int)).tolist()
+    folds = min(_FOLDS, len(log))
+    fold = np.random.default_rng(seed).permutation(len(log)) % folds
+    found = []
+    for total in totals:
+        turn, count = _turns(log, _cut(trees, total))
+        found.append((total, _held_out_gain(log, turn, count, fold)))
+    return found
+
+
+def _turns(log: Log, labels: Sequence[Int[np.ndarray, " n"]]) -> tuple[Int[np.ndarray, " turns"], int]:
+    """Number the parts of all speakers through; each turn's number, and how many there are."""
+    turn = np.zeros(log.turns, np.int64)
+    base = 0
+    for index, of in enumerate(labels):
+        turn[log.speaker == index] = base + of
+        base += int(of.max()) + 1
+    return turn, base
+
+
+def _held_out_gain(log: Log, turn: Int[np.ndarray, " turns"], count: int, fold: Int[np.ndarray, " dialogues"]) -> float:
+    """Nats that the action before tells about the next on dialogues that were not counted, a step.
+
+        mean log p(next | before) / p(next),  p(b | a) = (n(a, b) + p(b)) / (n(a) + 1)
+
+    Start and end of a dialogue are an action of their own.
+    """
+    before, after, of = steps(log, turn, start=count, end=count)
+    place = fold[of]
+    total = 0.0
+    for held in range(int(fold.max()) + 1):
+        known = place != held
+        seen = np.bincount(before[known] * (count + 1) + after[known], minlength=(count + 1) ** 2)
+        seen = seen.reshape(count + 1, count + 1)
+        often = seen.sum(0) + 0.5
+        p = often / often.sum()
+        conditional = (seen + p) / (seen.sum(1, keepdims=True) + 1)
+        total += float(np.log(conditional[before[~known], after[~known]] / p[after[~known]]).sum())
+    return total / len(before)
+
+
+def steps(
+    log: Log, turn: Int[np.ndarray, " turns"], start: int, end: int
+) -> tuple[Int[np.ndarray, " steps"], Int[np.ndarray, " steps"], Int[np.ndarray, " steps"]]:
+    """All steps from one turn's number to the next, from `start` and to `end`, and whose dialogue's each is."""
+    lengths = np.diff(log.starts)
+    of = np.repeat(np.arange(len(log)), lengths + 1)
+    first = log.starts[:-1] + np.arange(len(log))
+    last = first + lengths
+    is_first, is_last = np.zeros(len(of), bool), np.zeros(len(of), bool)
+    is_first[first], is_last[last] = True, True
+    before, after = np.empty(len(of), np.int64), np.empty(len(of), np.int64)
+    before[is_first], before[~is_first] = start, turn
+    after[is_last], after[~is_last] = end, turn
+    return before, after, of
+
+
+def _assigned(
+    log: Log,
+    vectors: Float[np.ndarray, "texts d"],
+    trees: Sequence[_Tree],
+    labels: Sequence[Int[np.ndarray, " n"]],
+    gain: list[tuple[int, float]],
+) -> Actions:
+    """Every turn's action: that of its utterance in the tree, or the one with the nearest mean."""
+    turn, closeness = np.empty(log.turns, np.int32), np.empty(log.turns, np.float32)
+    speaker: list[int] = []
+    for index, (tree, of) in enumerate(zip(trees, labels, strict=True)):
+        means = tree.means(of)
+        mine = np.flatnonzero(log.speaker == index)
+        texts, place = np.unique(log.text[mine], return_inverse=True)
+        nearest, near = _nearest(vectors, texts, means, tree.linkage)
+        if tree.count == len(mine):
+            # The whole log is in the tree: its own parts, and the closeness to them.
+            nearest = np.empty(len(texts), np.int64)
+            nearest[place] = of
+            near = _closeness(vectors, texts, means, nearest)
+        turn[mine] = len(speaker) + nearest[place]
+        closeness[mine] = near[place]
+        speaker += [index] * len(means)
+    return _without_empty(Actions(np.asarray(speaker, np.int32), turn, closeness, gain))
+
+
+def _nearest(
+    vectors: Float[np.ndarray, "texts d"],
+    texts: Int[np.ndarray, " n"],
+    means: Float[np.ndarray, "parts d"],
+    how: Linkage,
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """The nearest mean of each text: in Euclid's distance for ward, which minimises it, else by cosine."""
+    lengths = np.linalg.norm(means, axis=1)
+    directions = (means / np.maximum(lengths, 1e-12)[:, None]).astype(np.float32)
+    found, near = np.empty(len(texts), np.int64), np.empty(len(texts), np.float32)
+    for start in range(0, len(texts), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        cosines = np.asarray(vectors[texts[part]], np.float32) @ directions.T
+        score = 2 * cosines * lengths - lengths**2 if how == "ward" else cosines
+        found[part] = score.argmax(1)
+        near[part] = cosines[np.arange(len(cosines)), found[part]]
+    return found, near
+
+
+def _closeness(
+    vectors: Float[np.ndarray, "texts d"],
+    texts: Int[np.ndarray, " n"],
+    means: Float[np.ndarray, "parts d"],
+    part: Int[np.ndarray, " n"],
+) -> Float[np.ndarray, " n"]:
+    directions = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    return np.einsum("nd,nd->n", np.asarray(vectors[texts], np.float32), directions[part].astype(np.float32))
+
+
+def _without_empty(actions: Actions) -> Actions:
+    """Leave out actions that no turn took, and number the others through."""
+    taken, turn = np.unique(actions.turn, return_inverse=True)
+    return Actions(actions.speaker[taken], turn.astype(np.int32), actions.closeness, actions.gain)

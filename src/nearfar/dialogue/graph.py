@@ -1,0 +1,220 @@
+"""The transition graph: counts, the rules that prune it, and the path that most dialogues can follow.
+
+Burdisso et al. 2024, Dialog2Flow (arXiv 2410.18481), Section 7. Node 0 is the start, node 1 the end of every dialogue.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+    from nearfar.dialogue.log import Log
+
+START, END = 0, 1
+FIRST = 2
+"""The number of the first action."""
+
+Edge = tuple[int, int]
+Weighing = Literal["prob-out", "max-out", "max"]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What stays in the graph.
+
+    Args:
+        weighing: An edge's weight: its part of all steps from there (`prob-out`), its count as a part of the largest
+            count from there (`max-out`), or as a part of the largest count anywhere (`max`).
+        edges: Edges of less weight go.
+        nodes: Nodes go that are entered less often than this part of the most entered one.
+    """
+
+    weighing: Weighing = "prob-out"
+    edges: float = 0.1
+    nodes: float = 0.023
+
+    def __post_init__(self) -> None:
+        if self.weighing not in get_args(Weighing):
+            known = ", ".join(get_args(Weighing))
+            raise InputError(f"{self.weighing!r} is no weight of edges", field="--weigh", remedy=f"choose from {known}")
+        for option, value in (("--edge-threshold", self.edges), ("--node-threshold", self.nodes)):
+            if not 0 <= value <= 1:
+                raise InputError(f"{value} is out of range", field=option, remedy="use 0 to 1")
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """What is left of a transition graph.
+
+    Args:
+        nodes: Node -> how often it is entered; start and end are among them unless all is gone.
+        counts: Edge -> how often it is taken.
+        weights: Edge -> its weight among the edges that are left.
+    """
+
+    nodes: dict[int, int]
+    counts: dict[Edge, int]
+    weights: dict[Edge, float]
+
+    @property
+    def actions(self) -> list[int]:
+        """The nodes that are neither start nor end."""
+        return [node for node in self.nodes if node >= FIRST]
+
+
+def transitions(log: Log, turn: Int[np.ndarray, " turns"], speaker: int | None = None) -> dict[Edge, int]:
+    """How often each action follows on each, from the start to the end of every dialogue; self loops too.
+
+    Args:
+        log: The dialogues.
+        turn: Each turn's node, from `FIRST`.
+        speaker: Pass over the turns of all others, and dialogues in which this one says nothing.
+    """
+    from nearfar.dialogue.clustering import steps
+
+    if speaker is not None:
+        log, turn = _of_speaker(log, turn, speaker)
+    before, after, _ = steps(log, turn, START, END)
+    size = int(turn.max(initial=END)) + 1
+    codes, counts = np.unique(before * size + after, return_counts=True)
+    return {(int(code // size), int(code % size)): int(count) for code, count in zip(codes, counts, strict=True)}
+
+
+def _of_speaker(log: Log, turn: Int[np.ndarray, " turns"], speaker: int) -> tuple[Log, Int[np.ndarray, " turns"]]:
+    from nearfar.dialogue.log import Log
+
+    mine = log.speaker == speaker
+    said = np.add.reduceat(mine, log.starts[:-1])
+    kept = np.flatnonzero(said)
+    starts = np.concatenate([[0], np.cumsum(said[kept])])
+    part = Log([log.ids[i] for i in kept], starts, log.speakers, log.speaker[mine], log.texts, log.text[mine])
+    return part, turn[mine]
+
+
+def counted(trajectories: Iterable[Sequence[int]]) -> dict[Edge, int]:
+    """Like `transitions`, of dialogues given as lists of nodes."""
+    found: dict[Edge, int] = defaultdict(int)
+    for nodes in trajectories:
+        for edge in zip([START, *nodes], [*nodes, END], strict=True):
+            found[edge] += 1
+    return dict(found)
+
+
+def merged(counts: Mapping[Edge, int], into: Mapping[int, int]) -> dict[Edge, int]:
+    """Counts after every node of `into` has become another one."""
+    found: dict[Edge, int] = defaultdict(int)
+    for (a, b), count in counts.items():
+        found[into.get(a, a), into.get(b, b)] += count
+    return dict(found)
+
+
+def entered(counts: Mapping[Edge, int]) -> dict[int, int]:
+    """How often each node is entered; start and end count 1."""
+    found: dict[int, int] = {START: 1, END: 1}
+    for (_, node), count in counts.items():
+        if node != END:
+            found[node] = found.get(node, 0) + count
+    return found
+
+
+def weighed(counts: Mapping[Edge, int], weighing: Weighing) -> dict[Edge, float]:
+    """Each edge's weight, in (0, 1]."""
+    whole: dict[int, int] = defaultdict(int)
+    for (a, _), count in counts.items():
+        place = a if weighing != "max" else START
+        whole[place] = whole[place] + count if weighing == "prob-out" else max(whole[place], count)
+    return {(a, b): count / whole[a if weighing != "max" else START] for (a, b), count in counts.items()}
+
+
+def prune(counts: Mapping[Edge, int], rules: Rules) -> Graph:
+    """Apply the rules, in the paper's order: weights first; then loops, rare nodes, weak edges, and what is cut off."""
+    times = entered(counts)
+    weights = weighed(counts, rules.weighing)
+    most = max((times[node] for node in times if node >= FIRST), default=1)
+    kept = {node for node in times if node < FIRST or times[node] / most >= rules.nodes}
+    edges = {edge for edge in counts if edge[0] != edge[1] and edge[0] in kept and edge[1] in kept}
+    edges = {edge for edge in _between(edges) if weights[edge] >= rules.edges}
+    left = {edge: counts[edge] for edge in sorted(_between(edges))}
+    nodes = sorted({node for edge in left for node in edge})
+    return Graph({node: times[node] for node in nodes}, left, weighed(left, rules.weighing))
+
+
+def _between(edges: set[Edge]) -> set[Edge]:
+    """The edges of nodes that lie on some way from start to end."""
+    good = _reached(edges, START) & _reached({(b, a) for a, b in edges}, END)
+    return {(a, b) for a, b in edges if a in good and b in good}
+
+
+def _reached(edges: Iterable[Edge], root: int) -> set[int]:
+    after: dict[int, list[int]] = defaultdict(list)
+    for a, b in edges:
+        after[a].append(b)
+    found, waiting = {root}, [root]
+    while waiting:
+        for node in after[waiting.pop()]:
+            if node not in found:
+                found.add(node)
+                waiting.append(node)
+    return found
+
+
+def happy_path(graph: Graph, speaker: Mapping[int, int]) -> list[int]:
+    """The way from start to end whose weakest edge is strongest; among equals the likeliest one, then the shortest.
+
+    Where several speak, steps from a speaker to the same one are not taken.
+
+    Args:
+        graph: A pruned graph.
+        speaker: The speaker of each action.
+
+    Returns:
+        Nodes from start to end, or nothing if there is no such way.
+    """
+    alone = len({speaker[node] for node in graph.actions}) <= 1
+    edges = [
+        edge
+        for edge in graph.counts
+        if alone or edge[0] < FIRST or edge[1] < FIRST or speaker[edge[0]] != speaker[edge[1]]
+    ]
+    strengths = sorted({graph.weights[edge] for edge in edges}, reverse=True)
+    low, high = 0, len(strengths)  # the first strength at which the end is reached
+    while low < high:
+        middle = (low + high) // 2
+        reached = END in _reached([e for e in edges if graph.weights[e] >= strengths[middle]], START)
+        low, high = (low, middle) if reached else (middle + 1, high)
+    if low == len(strengths):
+        return []
+    return _likeliest(graph, [edge for edge in edges if graph.weights[edge] >= strengths[low]])
+
+
+def _likeliest(graph: Graph, edges: list[Edge]) -> list[int]:
+    """Dijkstra's shortest path over -log of the part that an edge has of the steps from its node."""
+    import heapq
+
+    share = weighed(graph.counts, "prob-out")
+    after: dict[int, list[int]] = defaultdict(list)
+    for a, b in edges:
+        after[a].append(b)
+    waiting: list[tuple[float, int, list[int]]] = [(0.0, 0, [START])]
+    done: set[int] = set()
+    while waiting:
+        cost, length, path = heapq.heappop(waiting)
+        node = path[-1]
+        if node == END:
+            return path
+        if node in done:
+            continue
+        done.add(node)
+        for other in after[node]:
+            if other not in done:
+                heapq.heappush(waiting, (cost - float(np.log(share[node, other])), length + 1, [*path, other]))
+    return []

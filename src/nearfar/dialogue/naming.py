@@ -1,0 +1,162 @@
+"""Names that people can read: an action's typical utterance, the words that set it apart, and a language model's name.
+
+The words are those of the highest class-based TF-IDF (Grootendorst 2022, BERTopic, arXiv 2203.05794):
+
+    w(word, action) = tf(word, action) log(1 + A / f(word)),  A: mean number of words of an action, f: count in all
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+    from nearfar.dialogue.clustering import Actions
+    from nearfar.dialogue.log import Log
+    from nearfar.generation import Generator
+
+EXAMPLES = 8
+"""Utterances that an action is shown by."""
+_WORDS = 3
+_LONGEST = 64
+"""Characters of a name."""
+_SHOWN = 5
+"""Utterances that a language model sees."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """An action in words.
+
+    Args:
+        name: What it is called.
+        words: The words that set it apart from the other actions of its speaker.
+        examples: Texts, as numbers, the most typical first, and how often each was said.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    examples: tuple[tuple[int, int], ...]
+
+
+def describe(log: Log, actions: Actions) -> list[Described]:
+    """Describe every action by its own utterances: a name is the text nearest to the action's mean, cut if long."""
+    words = _distinct_words(log, actions)
+    described = []
+    order = np.lexsort((log.text, actions.turn))
+    bounds = np.searchsorted(actions.turn[order], np.arange(len(actions) + 1))
+    for action in range(len(actions)):
+        turns = order[bounds[action] : bounds[action + 1]]
+        texts, first, counts = np.unique(log.text[turns], return_index=True, return_counts=True)
+        near = np.lexsort((texts, -actions.closeness[turns][first]))[:EXAMPLES]
+        examples = tuple((int(texts[i]), int(counts[i])) for i in near)
+        described.append(Described(shortened(log.texts[examples[0][0]]), words[action], examples))
+    return described
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """A text of at most so many characters, cut between words where that is possible."""
+    text = " ".join(text.split())
+    if len(text) <= longest:
+        return text
+    cut = text[: longest - 1]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space and len(head) > longest // 2 else cut).rstrip(" ,;:-") + "…"
+
+
+def _distinct_words(log: Log, actions: Actions) -> list[tuple[str, ...]]:
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    found: list[tuple[str, ...]] = [()] * len(actions)
+    vectorizer = CountVectorizer(token_pattern=r"(?u)\b[^\W\d_]{2,}\b")
+    try:
+        words: Any = vectorizer.fit_transform(log.texts)
+    except ValueError:  # no text holds a word
+        return found
+    vocabulary = vectorizer.get_feature_names_out()
+    for speaker in range(len(log.speakers)):
+        mine = np.flatnonzero(actions.speaker == speaker)
+        turns = np.flatnonzero(log.speaker == speaker)
+        where = (np.searchsorted(mine, actions.turn[turns]), log.text[turns])
+        said = csr_matrix((np.ones(len(turns)), where), shape=(len(mine), len(log.texts)))
+        for row, top in enumerate(_top(said @ words)):
+            found[int(mine[row])] = tuple(str(vocabulary[column]) for column in top)
+    return found
+
+
+def _top(counts: Any) -> list[list[int]]:
+    """The columns of highest weight in each row."""
+    often = np.asarray(counts.sum(0)).ravel()
+    mean = often.sum() / max(1, counts.shape[0])
+    rows = []
+    for row in range(counts.shape[0]):
+        part = slice(counts.indptr[row], counts.indptr[row + 1])
+        columns, values = counts.indices[part], counts.data[part]
+        weights = values * np.log1p(mean / often[columns])
+        rows.append(columns[np.lexsort((columns, -weights))][:_WORDS].tolist())
+    return rows
+
+
+def name_by_model(
+    described: Sequence[Described],
+    texts: Sequence[str],
+    generator: Generator,
+    log_path: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Described]:
+    """Have a language model name every action from its utterances. Answers are kept in a log, which is asked first.
+
+    Raises:
+        InputError: the model cannot be used.
+    """
+    from nearfar.generation import CallLog, Decoding, Prompt
+
+    prompts = [Prompt(_prompt([texts[text] for text, _ in each.examples[:_SHOWN]])) for each in described]
+    answers = CallLog(log_path).complete(generator, prompts, Decoding(max_tokens=16), progress)
+    named, without = [], 0
+    for each, answer in zip(described, answers, strict=True):
+        name = _cleaned(answer)
+        without += not name
+        named.append(Described(name or each.name, each.words, each.examples))
+    if without:
+        text = "the model gave no name for %d of %d actions; their names are utterances"
+        logging.getLogger(__name__).warning(text, without, len(described))
+    return named
+
+
+_SHOTS = (
+    (("Which day would you like?", "For what date should I look?", "When do you want to travel?"), "ask for the date"),
+    (("Thank you very much!", "Thanks a lot.", "Great, thank you."), "thank"),
+    (("The ticket costs $45.", "It is 12 dollars per person.", "The price is 80."), "tell the price"),
+)
+
+
+def _prompt(texts: Sequence[str]) -> str:
+    parts = ["Name in two to five words what all utterances of each group do."]
+    for shot, name in [*_SHOTS, ([shortened(text, 160) for text in texts], "")]:
+        parts.append("\n".join(["Utterances:", *(f"- {text}" for text in shot), f"Name: {name}".rstrip()]))
+    return "\n\n".join(parts)
+
+
+def _cleaned(answer: str) -> str:
+    name = re.sub(r"^(?:name|action)\s*:\s*", "", answer.strip(), flags=re.IGNORECASE)
+    return shortened(name.strip(" \t\"'`*.-\u2013\u2014"), 48)
+
+
+def same_names(described: Sequence[Described], speaker: Int[np.ndarray, " actions"]) -> Mapping[int, int]:
+    """Actions that bear the name of an earlier one of the same speaker -> that one."""
+    first: dict[tuple[int, str], int] = {}
+    joined = {}
+    for action, each in enumerate(described):
+        earlier = first.setdefault((int(speaker[action]), each.name.casefold()), action)
+        if earlier != action:
+            joined[action] = earlier
+    return joined

@@ -1,0 +1,112 @@
+"""Reading dialogue logs: tables of turns or of dialogues, and plain transcripts."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.dialogue.log import Log, Turn
+from nearfar.dialogue.speakers import Casting
+from nearfar.dialogue.transcripts import is_transcripts, read_transcripts
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_ROWS = 1024
+
+
+def read(
+    source: str | Path | Dataset,
+    *,
+    columns: Mapping[str, str] | None = None,
+    split: str = "train",
+    speakers: str | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+) -> Log:
+    """Read dialogues.
+
+    Args:
+        source: A table (file, folder of files, hub id, data set in memory) with one row a turn (`dialogue_id`,
+            `speaker`, `text`) or one row a dialogue (`dialogue_id`, `turns`); or a `.txt` transcript or a folder of
+            them. Turns of one dialogue need not stand next to each other, but in their order.
+        columns: Canonical column name -> name in the file.
+        split: Which split of a hub data set, or of a folder that has several.
+        speakers: Whose turns count, and under which names; see `Casting`.
+        sample: At most so many dialogues, drawn at random.
+        seed: Decides which.
+
+    Raises:
+        InputError: the source cannot be read, holds no dialogue, or has more speakers than a graph can show.
+    """
+    if sample is not None and sample < 1:
+        raise InputError(f"{sample} dialogues are none", field="--sample", remedy="give 1 or more")
+    path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    if path is not None and is_transcripts(path):
+        found: Iterable[tuple[str, Iterable[Turn]]] = read_transcripts(path)
+    else:
+        found = _of_table(source, columns, split)
+    casting = Casting.parse(speakers)
+    heard, empty = Counter[str](), Counter[str]()
+    log = Log.of(_kept(found, casting, heard, empty))
+    name = None if path is None else path
+    casting.check(log.speakers, [speaker for speaker, _ in heard.most_common()], name)
+    if not len(log):
+        raise InputError("holds no turn with a text", file=name, remedy="give dialogues of at least one turn")
+    if empty.total():
+        logging.getLogger(__name__).warning("%d turns without a text are left out", empty.total())
+    return log if sample is None else log.sampled(sample, seed)
+
+
+def _kept(
+    dialogues: Iterable[tuple[str, Iterable[Turn]]], casting: Casting, heard: Counter[str], empty: Counter[str]
+) -> Iterator[tuple[str, list[Turn]]]:
+    """Dialogues with the turns of those speakers that count; a dialogue without any is passed over."""
+    for name, turns in dialogues:
+        kept = []
+        for speaker, text in turns:
+            heard[speaker] += 1
+            role = casting.role(speaker)
+            if role is not None and text.strip():
+                kept.append((role, text))
+            elif role is not None:
+                empty[role] += 1
+        if kept:
+            yield name, kept
+
+
+def _of_table(source: Any, columns: Mapping[str, str] | None, split: str) -> Iterator[tuple[str, list[Turn]]]:
+    from nearfar.data import load
+
+    schema = _schema(source, columns, split)
+    table: Any = load(source, columns=columns, split=split, schema=schema)
+    if schema == "dialogues":
+        for rows in table.iter(_ROWS):
+            for name, turns in zip(rows["dialogue_id"], rows["turns"], strict=True):
+                yield str(name), [(turn["speaker"], turn["text"]) for turn in turns]
+        return
+    # Logs are often in the order of time, with several dialogues under way at once.
+    dialogues: dict[Any, list[Turn]] = {}
+    for rows in table.iter(_ROWS):
+        for name, speaker, text in zip(rows["dialogue_id"], rows["speaker"], rows["text"], strict=True):
+            dialogues.setdefault(name, []).append((speaker, text))
+    for name, turns in dialogues.items():
+        yield str(name), turns
+
+
+def _schema(source: Any, columns: Mapping[str, str] | None, split: str) -> str:
+    """Which of the two tables this is, by its columns."""
+    from nearfar.data import load
+
+    try:
+        load(source, columns=columns, split=split, schema="dialogues", limit=1)
+    except InputError as error:
+        if not error.problem.startswith("the schema 'dialogues' needs"):
+            raise
+        load(source, columns=columns, split=split, schema="turns", limit=1)
+        return "turns"
+    return "dialogues"

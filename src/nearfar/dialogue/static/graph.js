@@ -1,0 +1,117 @@
+"use strict";
+// The rules that prune a transition graph, as nearfar.dialogue.graph has them. Node 0 is the start, node 1 the end.
+const Graph = (() => {
+  const START = 0;
+  const END = 1;
+  const FIRST = 2;
+
+  // [source, target, count] of every step -> Map of node -> how often it is entered.
+  const entered = (steps) => {
+    const times = new Map([[START, 1], [END, 1]]);
+    for (const [, node, count] of steps) {
+      if (node !== END) times.set(node, (times.get(node) ?? 0) + count);
+    }
+    return times;
+  };
+
+  const weights = (steps, weighing) => {
+    const whole = new Map();
+    for (const [a, , count] of steps) {
+      const place = weighing === "max" ? START : a;
+      const so_far = whole.get(place) ?? 0;
+      whole.set(place, weighing === "prob-out" ? so_far + count : Math.max(so_far, count));
+    }
+    return steps.map(([a, , count]) => count / whole.get(weighing === "max" ? START : a));
+  };
+
+  const reached = (edges, root, from, to) => {
+    const after = new Map();
+    for (const edge of edges) {
+      if (!after.has(edge[from])) after.set(edge[from], []);
+      after.get(edge[from]).push(edge[to]);
+    }
+    const found = new Set([root]);
+    const waiting = [root];
+    while (waiting.length > 0) {
+      for (const node of after.get(waiting.pop()) ?? []) {
+        if (!found.has(node)) {
+          found.add(node);
+          waiting.push(node);
+        }
+      }
+    }
+    return found;
+  };
+
+  const between = (edges) => {
+    const forward = reached(edges, START, 0, 1);
+    const backward = reached(edges, END, 1, 0);
+    const good = (node) => forward.has(node) && backward.has(node);
+    return edges.filter(([a, b]) => good(a) && good(b));
+  };
+
+  // Returns {nodes: Map node -> count, edges: [{a, b, count, weight, share}]}, both in ascending order.
+  const prune = (steps, rules) => {
+    const times = entered(steps);
+    const before = weights(steps, rules.weigh);
+    let most = 0;
+    for (const [node, count] of times) if (node >= FIRST) most = Math.max(most, count);
+    const kept = (node) => node < FIRST || times.get(node) / most >= rules.nodes;
+    let left = steps.map(([a, b, count], i) => [a, b, count, before[i]]).filter(([a, b]) => a !== b && kept(a) && kept(b));
+    left = between(between(left).filter((edge) => edge[3] >= rules.edges));
+    left.sort((x, y) => x[0] - y[0] || x[1] - y[1]);
+    const after = weights(left, rules.weigh);
+    const share = weights(left, "prob-out");
+    const edges = left.map(([a, b, count], i) => ({ a, b, count, weight: after[i], share: share[i] }));
+    const nodes = [...new Set(left.flatMap(([a, b]) => [a, b]))].sort((x, y) => x - y);
+    return { nodes: new Map(nodes.map((node) => [node, times.get(node)])), edges };
+  };
+
+  // The way whose weakest edge is strongest; among equals the likeliest, then the shortest. No speaker twice in a row.
+  const happyPath = (graph, speakerOf) => {
+    const speakers = new Set([...graph.nodes.keys()].filter((node) => node >= FIRST).map(speakerOf));
+    const alternates = ({ a, b }) => a < FIRST || b < FIRST || speakerOf(a) !== speakerOf(b);
+    const edges = graph.edges.filter((edge) => speakers.size <= 1 || alternates(edge));
+    const strengths = [...new Set(edges.map((edge) => edge.weight))].sort((x, y) => y - x);
+    const upTo = (strength) => edges.filter((edge) => edge.weight >= strength);
+    let low = 0;
+    let high = strengths.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (reached(upTo(strengths[middle]).map(({ a, b }) => [a, b]), START, 0, 1).has(END)) high = middle;
+      else low = middle + 1;
+    }
+    return low === strengths.length ? [] : likeliest(upTo(strengths[low]));
+  };
+
+  const likeliest = (edges) => {
+    const after = new Map();
+    for (const edge of edges) {
+      if (!after.has(edge.a)) after.set(edge.a, []);
+      after.get(edge.a).push(edge);
+    }
+    const earlier = (x, y) => {
+      if (x.cost !== y.cost) return x.cost < y.cost;
+      if (x.path.length !== y.path.length) return x.path.length < y.path.length;
+      const i = x.path.findIndex((node, at) => node !== y.path[at]);
+      return i >= 0 && x.path[i] < y.path[i];
+    };
+    const waiting = [{ cost: 0, path: [START] }];
+    const done = new Set();
+    while (waiting.length > 0) {
+      let best = 0;
+      for (let i = 1; i < waiting.length; i++) if (earlier(waiting[i], waiting[best])) best = i;
+      const { cost, path } = waiting.splice(best, 1)[0];
+      const node = path[path.length - 1];
+      if (node === END) return path;
+      if (done.has(node)) continue;
+      done.add(node);
+      for (const edge of after.get(node) ?? []) {
+        if (!done.has(edge.b)) waiting.push({ cost: cost - Math.log(edge.share), path: [...path, edge.b] });
+      }
+    }
+    return [];
+  };
+
+  return { START, END, FIRST, prune, happyPath };
+})();
