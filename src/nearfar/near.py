@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from nearfar.engines.sharded import Shard
 
-__all__ = ["Near", "by_similarity", "by_softmax", "paired", "same_label", "weights"]
+__all__ = ["Near", "by_similarity", "by_softmax", "paired", "power", "same_label", "weights"]
 
 Weigh = Callable[[Tensor], Tensor]
 WEIGHINGS: dict[str, Weigh] = {
@@ -65,8 +65,8 @@ def by_similarity(
     Args:
         a: Reference vectors of the anchors; no gradient reaches them.
         b: Reference vectors of the candidates, in the same space as `a`.
-        weigh: Elementwise map from a cosine to a weight >= 0: `"half"`, (1 + cos) / 2; `"relu"`, max(cos, 0); or a
-            function, which may work in place.
+        weigh: Elementwise map from a cosine to a weight >= 0: `"half"`, (1 + cos) / 2; `"relu"`, max(cos, 0);
+            `power(k)`; or any function, which may work in place.
 
     Source: Srinivasa et al. 2023, Cross-Modal Transfer with Continuously Weighted Contrastive Loss.
     """
@@ -93,6 +93,13 @@ def by_softmax(a: Float[Tensor, "n k"], b: Float[Tensor, "m k"], temperature: fl
         raise ValueError(f"the temperature of near.by_softmax() must be > 0, got {temperature}")
     _check_references(a, b)
     return _BySoftmax(a.detach(), b.detach(), temperature)
+
+
+def power(k: float) -> Weigh:
+    """A map for `by_similarity`: max(cos, 0)^k. The higher k, the less the merely similar count; k = 1 is `"relu"`."""
+    if not k > 0:
+        raise ValueError(f"k must be > 0, got {k}")
+    return lambda cosine: cosine.relu_().pow_(k)
 
 
 def weights(p: Float[Tensor, "n m"]) -> Near:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -62,6 +63,11 @@ class Reader:
         return {**rows, self.medium: [self.read(value) for value in rows[self.medium]]}
 
 
+def medium_in(columns: Collection[str]) -> Medium | None:
+    """The column that names files, if there is one."""
+    return next((medium for medium in MEDIA if medium in columns), None)
+
+
 def decoded(rows: Dataset, reader: Reader) -> Dataset:
     """The same rows, whose column is decoded whenever a row is taken and not before."""
     return undecoded(rows, reader.medium).with_transform(reader)
@@ -91,7 +97,7 @@ def usable(rows: Dataset, source: str, *, skip_broken: bool = False) -> Dataset:
     Raises:
         InputError: a file is broken, with its name and how many there are; or none is left.
     """
-    medium = next((each for each in MEDIA if each in rows.column_names), None)
+    medium = medium_in(rows.column_names)
     if medium is None or getattr(rows.features[medium], "dtype", None) != "string":
         return rows
     look = check_picture if medium == "image" else check_recording
@@ -150,7 +156,7 @@ def folder_rows(folder: Path, split: str = "train") -> dict[str, list[str]] | No
         for medium, endings in ENDINGS.items():
             if path.suffix.lower() in endings and not any(part.startswith(".") for part in path.parts[-2:]):
                 found[medium].append(path)
-    media = [medium for medium in MEDIA if found[medium]]
+    media: list[Medium] = [medium for medium in MEDIA if found[medium]]
     if not media:
         return None
     if len(media) > 1:

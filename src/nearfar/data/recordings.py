@@ -63,7 +63,7 @@ def check_recording(file: Path | IO[bytes]) -> None:
 
 
 @contextmanager
-def _opened(file: Path | IO[bytes]) -> Iterator[Any]:
+def _opened(file: Any) -> Iterator[Any]:
     try:
         import soundfile
     except (ImportError, OSError) as error:

@@ -13,6 +13,7 @@ from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPosi
 from nearfar.losses.hypersphere import HypersphereLoss, HypersphereWeights
 from nearfar.losses.labelled import LabelledPairsLoss
 from nearfar.losses.prototypes import PrototypeLoss
+from nearfar.losses.reference import ReferenceLoss
 
 __all__ = [
     "Batch",
@@ -28,5 +29,6 @@ __all__ = [
     "LabelledPairsLoss",
     "MultiPositiveLoss",
     "PrototypeLoss",
+    "ReferenceLoss",
     "angle_objective",
 ]

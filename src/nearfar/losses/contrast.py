@@ -139,6 +139,17 @@ class ContrastLoss(nn.Module):
         guide_anchors, guide_candidates = (None, None) if guided is None else _sides(guided)
         batch = Batch(anchors.detach(), candidates.detach(), labels, guide_anchors, guide_candidates)
         near, far = self._near(batch, len(columns)), self._far(batch, len(columns))
+        return self.one_way(anchors, candidates, near, far, temperature)
+
+    def one_way(
+        self,
+        anchors: Tensor,
+        candidates: Tensor,
+        near: Near,
+        far: Far | None,
+        temperature: float | Tensor,
+    ) -> Tensor:
+        """`contrast` on this process's share of a batch, scaled so that the mean over processes is the whole."""
         group, size = self._processes()
         if isinstance(temperature, Tensor) and size > 1:
             # `contrast` gives each process the whole gradient of tau, which `size` below must not multiply.

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.data.media import MEDIA, Medium
 from nearfar.errors import InputError
+from nearfar.models.towers.named import media_tower, text_tower
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Router
     from torch import nn
 
-__all__ = ["MEDIA", "Medium", "freeze", "medium_of", "router_of", "two_towers"]
+__all__ = ["MEDIA", "Medium", "add_tower", "freeze", "medium_of", "router_of", "two_towers"]
 
 
 def two_towers(
@@ -52,10 +53,6 @@ def two_towers(
         >>> model.encode(["a red car"], task="text") @ model.encode([picture], task="image").T  # doctest: +SKIP
     """
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Router
-    from sentence_transformers.sentence_transformer.modules import Normalize
-
-    from nearfar.models.towers.named import media_tower, text_tower
 
     if (image is None) == (audio is None):
         problem = "a model has two towers" if image is None else "a model has two towers, and three are given"
@@ -63,27 +60,41 @@ def two_towers(
     medium: Medium = "image" if image is not None else "audio"
     if frozen not in (None, "text", medium):
         raise InputError(f"there is no {frozen!r} tower to freeze", field="frozen", remedy=f"use text or {medium}")
-    towers = {
-        "text": text_tower(text),
-        medium: media_tower(image or audio or "", medium, image_size=image_size, seconds=seconds),
-    }
-    _agree_on_length(towers["text"][0], towers[medium][0])
-    own = frozen or "text"
-    width = _width(towers[own]) if dims is None else dims
-    if width < 1:
-        raise InputError(f"vectors of {width} numbers", field="dims", remedy="use 1 or more")
-    for name, modules in towers.items():
-        if _width(modules) == width:
-            continue
-        if name == frozen:
-            problem = f"the frozen {name} tower gives {_width(modules)} numbers, not {width}"
-            raise InputError(problem, field="dims", remedy="leave dims out, or freeze nothing")
-        modules.append(_projection(_width(modules), width))
-    router = Router(towers, default_route="text")
-    model = SentenceTransformer(modules=[router, Normalize()], device=device, similarity_fn_name="cosine")
+    other = media_tower(image or audio or "", medium, image_size=image_size, seconds=seconds)
+    modules = _joined(text_tower(text), other, medium, frozen, dims)
+    model = SentenceTransformer(modules=modules, device=device, similarity_fn_name="cosine")
     if frozen is not None:
         freeze(model, frozen)
     return model.eval()
+
+
+def add_tower(
+    model: SentenceTransformer,
+    medium: Medium,
+    tower: str | Path | SentenceTransformer,
+    *,
+    dims: int | None = None,
+    frozen: str | None = None,
+    image_size: int = 64,
+    seconds: int = 4,
+) -> None:
+    """Give a text encoder, in place, a tower for pictures or recordings. Arguments as of `two_towers`.
+
+    Raises:
+        InputError: the model has several towers already, or see `two_towers`.
+    """
+    from sentence_transformers.base.modules import Router
+
+    if isinstance(next(iter(model), None), Router):
+        raise InputError("it has several towers already", field="model", remedy="give a text encoder")
+    other = media_tower(tower, medium, image_size=image_size, seconds=seconds)
+    joined, device = _joined(text_tower(model), other, medium, frozen, dims), model.device
+    for name in list(model._modules):
+        del model._modules[name]
+    for place, module in enumerate(joined):
+        model.add_module(str(place), module.to(device))
+    if frozen is not None:
+        freeze(model, frozen)
 
 
 def freeze(model: SentenceTransformer, tower: str) -> None:
@@ -128,6 +139,26 @@ def medium_of(model: SentenceTransformer) -> Medium | None:
 def _stay(self: nn.Module, mode: bool = True) -> nn.Module:
     """`train` of a frozen tower: dropout stays off and batch statistics stay what they were."""
     return self
+
+
+def _joined(text: list[Any], other: list[Any], medium: Medium, frozen: str | None, dims: int | None) -> list[Any]:
+    """The modules of a model with two towers, of equal width."""
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sentence_transformer.modules import Normalize
+
+    towers = {"text": text, medium: other}
+    _agree_on_length(text[0], other[0])
+    width = _width(towers[frozen or "text"]) if dims is None else dims
+    if width < 1:
+        raise InputError(f"vectors of {width} numbers", field="dims", remedy="use 1 or more")
+    for name, modules in towers.items():
+        if _width(modules) == width:
+            continue
+        if name == frozen:
+            problem = f"the frozen {name} tower gives {_width(modules)} numbers, not {width}"
+            raise InputError(problem, field="dims", remedy="leave dims out, or freeze nothing")
+        modules.append(_projection(_width(modules), width))
+    return [Router(towers, default_route="text"), Normalize()]
 
 
 def _agree_on_length(text: Any, other: Any) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nearfar.data.media import Medium, Reader
-from nearfar.encoding import require_finite
+from nearfar.data.media import Medium, Reader, undecoded
+from nearfar.encoding import encode, require_finite
 from nearfar.errors import InputError
 from nearfar.models.towers.build import router_of
 
 if TYPE_CHECKING:
     import numpy as np
+    from datasets import Dataset
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["encode_media", "reader_for"]
+__all__ = ["encode_media", "encode_tower", "reader_for"]
 
 #: What a model of sounds hears where its processor does not say.
 _RATE = 16_000
@@ -36,6 +37,16 @@ def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
     ears = getattr(processor, "feature_extractor", processor)
     rate, seconds = getattr(ears, "sampling_rate", None), getattr(ears, "chunk_length", None)
     return Reader(medium, rate or _RATE, seconds)
+
+
+def encode_tower(
+    model: SentenceTransformer, rows: Dataset, tower: str, *, batch_size: int = 64
+) -> Float[np.ndarray, "n d"]:
+    """The unit vectors that one tower gives the column of rows of its own name: `text`, `image` or `audio`."""
+    if tower == "text":
+        return encode(model, rows["text"][:], batch_size=batch_size)
+    medium: Medium = "image" if tower == "image" else "audio"
+    return encode_media(model, undecoded(rows, medium)[medium][:], medium, batch_size=batch_size)
 
 
 def encode_media(
