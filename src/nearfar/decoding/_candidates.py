@@ -1,0 +1,195 @@
+"""Three ways to go on from one prefix with k candidates and keep one of them: they choose alike and cost differently.
+
+Shared      candidates are k positions of one row: the prefix's keys and values lie in memory once
+Repeated    candidates are k rows: the cache is copied k-fold, as any cache can be
+OneByOne    candidates one after the other, then the chosen one again: the least memory, k + 1 passes
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache as once
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from nearfar.decoding._head import forward
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
+    from transformers import DynamicCache
+
+#: From the candidates' states, (b, k, d), to the number of the chosen one of each row.
+Choose = Callable[[Tensor], Tensor]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Prefix:
+    """What has been read so far.
+
+    Args:
+        model: The model.
+        cache: Keys and values of the t tokens.
+        real: Which tokens count; False on padding.
+        positions: The positions of the tokens, for models that take them.
+    """
+
+    def __init__(
+        self, model: Any, cache: DynamicCache, real: Bool[Tensor, "b t"], positions: Int[Tensor, "b t"] | None
+    ) -> None:
+        self.model, self.cache, self.real = model, cache, real
+        self.next = None if positions is None else positions[:, -1:] + 1
+
+    def grow(self) -> None:
+        """One token more in every row."""
+        self.real = torch.cat([self.real, self.real.new_ones(len(self.real), 1)], 1)
+        self.next = None if self.next is None else self.next + 1
+
+    def at_next(self, count: int) -> dict[str, Tensor]:
+        """The argument `position_ids` for so many tokens that all take the next position."""
+        return {} if self.next is None else {"position_ids": self.next.expand(-1, count)}
+
+
+class Candidates(Protocol):
+    """A way to run candidates."""
+
+    def step(self, prefix: Prefix, ids: Int[Tensor, "b k"], choose: Choose) -> Float[Tensor, "b v"]:
+        """Run the candidates, keep those that `choose` chooses as the prefix's next tokens; logits after them."""
+        ...
+
+
+class Shared:
+    """All candidates of a row in one pass over one copy of its prefix, each seeing the prefix and itself."""
+
+    def step(self, prefix: Prefix, ids: Int[Tensor, "b k"], choose: Choose) -> Float[Tensor, "b v"]:
+        """See `Candidates`."""
+        (b, k), t, dtype = ids.shape, prefix.real.shape[1], prefix.model.dtype
+        rows = torch.arange(b, device=ids.device)
+        itself = torch.eye(k, dtype=torch.bool, device=ids.device).expand(b, k, k)
+        sees = torch.cat([prefix.real[:, None].expand(b, k, t), itself], 2)
+        mask = torch.zeros(sees.shape, dtype=dtype, device=ids.device).masked_fill(~sees, torch.finfo(dtype).min)
+        chosen = rows
+
+        def pick(states: Float[Tensor, "b k d"]) -> Float[Tensor, "b 1 d"]:
+            nonlocal chosen
+            chosen = choose(states)
+            return states[rows, chosen.to(states.device)][:, None]
+
+        logits = forward(
+            prefix.model,
+            pick,
+            input_ids=ids,
+            attention_mask=mask[:, None],
+            past_key_values=prefix.cache,
+            **prefix.at_next(k),
+        )
+        for layer in prefix.cache.layers:
+            for kept in (layer.keys, layer.values):
+                kept[:, :, t] = kept[rows.to(kept.device), :, t + chosen.to(kept.device)]
+        prefix.cache.crop(1 - k)
+        prefix.grow()
+        return logits[:, -1]
+
+
+class Repeated:
+    """Each candidate a row of its own."""
+
+    def step(self, prefix: Prefix, ids: Int[Tensor, "b k"], choose: Choose) -> Float[Tensor, "b v"]:
+        """See `Candidates`."""
+        b, k = ids.shape
+        first = torch.arange(0, b * k, k, device=ids.device)
+        chosen = first
+
+        def pick(states: Float[Tensor, "rows 1 d"]) -> Float[Tensor, "b 1 d"]:
+            nonlocal chosen
+            chosen = first + choose(states.view(b, k, -1))
+            return states[chosen.to(states.device)]
+
+        prefix.cache.reorder_cache(torch.arange(b, device=ids.device).repeat_interleave(k))
+        one_more = torch.cat([prefix.real, prefix.real.new_ones(b, 1)], 1).long()
+        logits = forward(
+            prefix.model,
+            pick,
+            input_ids=ids.reshape(b * k, 1),
+            attention_mask=one_more.repeat_interleave(k, 0),
+            past_key_values=prefix.cache,
+            **{name: value.repeat_interleave(k, 0) for name, value in prefix.at_next(1).items()},
+        )
+        prefix.cache.reorder_cache(chosen)
+        prefix.grow()
+        return logits[:, -1]
+
+
+class OneByOne:
+    """One candidate of each row at a time, on the one cache, which forgets it again."""
+
+    def step(self, prefix: Prefix, ids: Int[Tensor, "b k"], choose: Choose) -> Float[Tensor, "b v"]:
+        """See `Candidates`."""
+        states: list[Tensor] = []
+
+        def only_states(found: Float[Tensor, "b 1 d"]) -> Float[Tensor, "b 0 d"]:
+            states.append(found)
+            return found[:, :0]
+
+        for number in range(ids.shape[1]):
+            self._run(prefix, ids[:, number : number + 1], only_states)
+            prefix.cache.crop(-1)
+        chosen = choose(torch.cat(states, 1))
+        logits = self._run(prefix, ids.gather(1, chosen.to(ids.device)[:, None]), lambda found: found)
+        prefix.grow()
+        return logits[:, -1]
+
+    def _run(self, prefix: Prefix, ids: Int[Tensor, "b 1"], pick: Callable[[Tensor], Tensor]) -> Tensor:
+        real = torch.cat([prefix.real, prefix.real.new_ones(len(ids), 1)], 1).long()
+        inputs = {"input_ids": ids, "attention_mask": real, "past_key_values": prefix.cache}
+        return forward(prefix.model, pick, **inputs, **prefix.at_next(1))
+
+
+def way_for(model: Any, cache: DynamicCache, low_memory: bool) -> Candidates:
+    """The way to run candidates that a model and its cache allow.
+
+    Raises:
+        InputError: `low_memory` with a cache that cannot forget its last token.
+    """
+    if low_memory:
+        if not _holds_all(cache):
+            problem = f"{type(model).__name__} keeps a state that cannot take a token back"
+            raise InputError(problem, field="low_memory", remedy="leave it out")
+        return OneByOne()
+    reason = why_not_shared(model, cache)
+    if reason is None:
+        return Shared()
+    _tell(f"{type(model).__name__} {reason}: each candidate gets a copy of the cache")
+    return Repeated()
+
+
+def why_not_shared(model: Any, cache: DynamicCache) -> str | None:
+    """What keeps candidates from being positions of one row; None if nothing does."""
+    text = model.config.get_text_config(decoder=True)
+    # Set where attention applies the mask that it is given, and nothing else that knows of places in the cache.
+    if not model._supports_attention_backend:
+        return "has an attention of its own"
+    if text._attn_implementation not in ("sdpa", "eager"):
+        return f"runs the attention {text._attn_implementation}, which takes no mask of four dimensions"
+    if "position_ids" not in signature(model.forward).parameters:
+        return "takes no positions"
+    if cache.offloading or not _holds_all(cache):
+        return "does not keep all keys and values of the prefix at hand"
+    return None
+
+
+def _holds_all(cache: DynamicCache) -> bool:
+    """No layer forgets what has left its window, or folds tokens into one state."""
+    from transformers.cache_utils import DynamicLayer
+
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
+
+
+@once
+def _tell(reason: str) -> None:
+    _LOG.warning(reason)
