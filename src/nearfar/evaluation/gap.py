@@ -62,12 +62,12 @@ def gap_while_training(rows: Dataset) -> Callable[[SentenceTransformer, Any], di
 def side_vectors(model: SentenceTransformer, rows: Dataset, place: int) -> Float[np.ndarray, "n d"]:
     """The vectors of a column, through the tower that reads it in training."""
     from nearfar.data.media import MEDIA
-    from nearfar.models.towers import encode_media
+    from nearfar.data.stored import as_stored
+    from nearfar.models.towers import encode_tower
     from nearfar.models.towers.texts import has_text_towers
 
     name = rows.column_names[place]
-    values: list[Any] = list(rows[name])
     if name in MEDIA:
-        return encode_media(model, values, name)
+        return encode_tower(model, as_stored(rows), name)
     kind = ("query", "document")[place > 0] if has_text_towers(model) else None
-    return encode(model, values, kind=kind)
+    return encode(model, as_stored(rows)[name][:], kind=kind)

@@ -57,6 +57,11 @@ class Options(TrainingOptions):
         towers: Of texts: `shared` reads both sides, `two` have weights of their own.
         second_model: The second of two towers; None: a copy of the first.
         dims: A fresh projection to so many numbers at the end of each tower; 0: none.
+        image_model: The tower beside the text encoder where rows have pictures: a folder, a hub id, `small-cnn` or
+            `small-vit`. A model that has such a tower keeps it.
+        audio_model: The same for recordings; `small-audio`.
+        image_size: Pixels a side, of the small towers for pictures.
+        seconds: How much of a recording `small-audio` hears.
         aligned: Turn the second of two towers onto the first before training, and keep it so.
         cached: Gradient cache, for batches that do not fit.
     """
@@ -73,6 +78,10 @@ class Options(TrainingOptions):
     towers: Literal["shared", "two"] = "shared"
     second_model: str | None = None
     dims: int = 0
+    image_model: str = "small-cnn"
+    audio_model: str = "small-audio"
+    image_size: int = 64
+    seconds: int = 4
     aligned: bool = False
     cached: bool = False
 
@@ -114,24 +123,35 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 
 def _with_towers(model: SentenceTransformer, rows: Dataset, options: Options) -> Dataset:
     """Give the model its towers, in place; the rows as these read them, one column a side."""
+    from nearfar.data.media import decoded, medium_in
     from nearfar.models import load
+    from nearfar.models.towers import add_tower, medium_of, reader_for
     from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
 
-    if options.towers == "two" and not has_text_towers(model):
+    medium = medium_in(rows.column_names)
+    if medium is not None and medium_of(model) is None:
+        other = {"image": options.image_model, "audio": options.audio_model}[medium]
+        add_tower(model, medium, other, image_size=options.image_size, seconds=options.seconds)
+    elif medium is None and options.towers == "two" and not has_text_towers(model):
         second = options.second_model
         part_towers(model, None if second is None else load(second, device=str(model.device)))
     if options.dims:
         project(model, options.dims)
-    two = has_text_towers(model)
-    if "text" in rows.column_names:
-        if not two:
-            raise InputError("texts without pairs, and one tower: both sides are the same", remedy="set towers=two")
-        rows = rows.rename_column("text", "anchor").add_column("positive", list(rows["text"]))
+    if medium is None:
+        rows = rows if "anchor" in rows.column_names else _both_sides(rows, has_text_towers(model))
+    else:
+        rows = decoded(rows.select_columns([medium, "text"]), reader_for(model, medium))
     if options.aligned:
-        if not two:
-            raise InputError("there is no second tower to turn", field="aligned", remedy="set towers=two")
+        if not has_text_towers(model):
+            raise InputError("there is no second tower to turn", field="aligned", remedy="set towers=two, give texts")
         align_second(model, rows["anchor"][:ALIGNED_ON])
     return rows
+
+
+def _both_sides(rows: Dataset, two: bool) -> Dataset:
+    if not two:
+        raise InputError("texts without pairs, and one tower: both sides are the same", remedy="set towers=two")
+    return rows.rename_column("text", "anchor").add_column("positive", list(rows["text"]))
 
 
 RECIPE = Recipe(
@@ -144,7 +164,7 @@ RECIPE = Recipe(
         "https://arxiv.org/abs/2405.18570",
     ),
     task="pairs of texts, or pictures or recordings with texts",
-    schemas=("pairs", "sentences"),
+    schemas=("image + text", "audio + text", "pairs", "sentences"),
     options=Options,
     prepare=prepare,
 )

@@ -16,6 +16,7 @@ from sentence_transformers.base.sampler import (
 )
 from torch.utils.data import BatchSampler, ConcatDataset
 
+from nearfar.data.stored import as_stored
 from nearfar.errors import InputError, about
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def check_part(part: Part, drop_last: bool, in_step: int) -> None:
             problem = f"{size} texts are no pairs of at least two labels"
             raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
         sampler = GroupByLabelBatchSampler if by_label else NoDuplicatesBatchSampler
-        drawn = sampler(part.rows, size, drop_last, valid_label_columns=["label"])
+        drawn = sampler(as_stored(part.rows), size, drop_last, valid_label_columns=["label"])
         if len(next(iter(drawn), ())) < 2:
             raise InputError(
                 f"no batch of {size} rows can be drawn: "
@@ -95,7 +96,7 @@ def batches_of(part: Part, drop_last: bool, seed: int) -> DefaultBatchSampler:
     if part.batches == "shuffled":
         return ShuffledBatchSampler(part.rows, part.size, drop_last, None, generator, seed)
     sampler = GroupByLabelBatchSampler if part.batches == "group_by_label" else NoDuplicatesBatchSampler
-    return sampler(part.rows, part.size, drop_last, ["label"], generator=generator, seed=seed)
+    return sampler(as_stored(part.rows), part.size, drop_last, ["label"], generator=generator, seed=seed)
 
 
 class ShuffledBatchSampler(DefaultBatchSampler):

@@ -16,6 +16,7 @@ from torch.utils.data import BatchSampler
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from nearfar.data.stored import as_stored
 from nearfar.training.folder import COMPLETE
 from nearfar.training.sampling import Part, SingleSourceBatchSampler, batches_of
 
@@ -57,7 +58,8 @@ class Trainer(Resumable, SentenceTransformerTrainer):
         for part in self.parts:
             if part.rows is dataset and (part.name is not None or part.batches == "shuffled"):
                 return batches_of(part, drop_last, seed)
-        return super().get_batch_sampler(dataset, batch_size, drop_last, valid_label_columns, generator, seed)
+        stored = as_stored(dataset)
+        return super().get_batch_sampler(stored, batch_size, drop_last, valid_label_columns, generator, seed)
 
     def get_multi_dataset_batch_sampler(
         self,
