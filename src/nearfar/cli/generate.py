@@ -1,0 +1,171 @@
+"""`nearfar generate`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nearfar.cli.output import print_json, progress, say
+from nearfar.cli.parameters import Columns, Json, Seed, parsed
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfar.decoding.texts import Continuation, Writer
+
+
+def command(
+    model: Annotated[
+        str,
+        typer.Argument(help="A language model: a folder, a hub id, a .gguf file, or smollm2.", show_default=False),
+    ],
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="What to go on from; may be given several times.", show_default=False)
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="Rows with a column text, each a prompt.", show_default=False)
+    ] = None,
+    decoding: Annotated[
+        str, typer.Option(help="How tokens are chosen: greedy, contrastive-search, beam, nucleus.")
+    ] = "contrastive-search",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the decoding, such as top_k=4.", metavar="KEY=VALUE")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest continuation.", min=1)] = 64,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the texts there, as .jsonl, and go on when killed.")] = None,
+    columns: Columns = None,
+    limit: Annotated[int | None, typer.Option(help="Take this many prompts from the start.", min=1)] = None,
+    batch_size: Annotated[int, typer.Option(help="Prompts in one pass; decides what nucleus draws.", min=1)] = 8,
+    json_: Json = False,
+) -> None:
+    """Continue prompts with a language model."""
+    mapping = parsed(columns)
+    from nearfar.decoding import methods
+    from nearfar.settings import parse_settings, with_settings
+
+    method = methods.get(decoding)
+    options = with_settings(method.options(), parse_settings(settings or ()))
+    if out is not None:
+        _check_out(out)
+    texts = _texts(prompt, prompts, mapping, limit)
+
+    from nearfar.decoding.texts import Writer
+    from nearfar.models.language import load_language_model
+
+    loaded, tokenizer = load_language_model(model)
+    writer = Writer(
+        loaded,
+        tokenizer,
+        method,
+        options,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+        batch_size=batch_size,
+        name=model,
+    )
+    alone = len(texts) == 1 and out is None and not json_
+    watch = _typed if alone and method.streams and sys.stdout.isatty() else None
+    if watch is not None:
+        watch(texts[0])
+    started = time.monotonic()
+    found = _all(writer, texts, out, watch, options, model)
+    seconds = time.monotonic() - started
+    rows = [{"prompt": prompt, **each._asdict()} for prompt, each in zip(texts, found, strict=True)]
+    tokens = sum(each.tokens for each in found)
+    if out is not None:
+        from nearfar.data import write_jsonl
+
+        write_jsonl(rows, out)
+        _unfinished(out).unlink(missing_ok=True)
+    if json_:
+        summary = {"model": model, "decoding": decoding, "settings": vars(options), "seed": seed, "tokens": tokens}
+        texts_ = {"texts": rows} if out is None else {"out": str(out), "prompts": len(rows)}
+        print_json({**summary, "seconds": round(seconds, 3), **texts_})
+    elif out is not None:
+        print(f"{len(rows):,} texts of {tokens:,} tokens in {out}")
+    elif watch is not None:
+        print()
+    else:
+        print("\n\n".join(_shown(prompt + each.text) for prompt, each in zip(texts, found, strict=True)))
+
+
+def _all(
+    writer: Writer, texts: list[str], out: Path | None, watch: Callable[[str], None] | None, options: Any, model: str
+) -> list[Continuation]:
+    """The continuations in the order of the prompts; with `out`, batches of a killed run are not written again."""
+    found: dict[int, Continuation] = {}
+    if watch is not None:
+        return [each for _, batch in writer.batches(texts, watch=watch) for each in batch]
+    kept, done = None, 0
+    if out is not None:
+        from nearfar.decoding.texts import Unfinished
+
+        kept = Unfinished(_unfinished(out), _run(writer, texts, options, model))
+        for batch in kept.batches():
+            found.update(zip(*batch, strict=True))
+            done += 1
+        if found:
+            say(f"{len(found):,} of {len(texts):,} are there already")
+    with progress("generate") as update:
+        for batch in writer.batches(texts, done=done):
+            if kept is not None:
+                kept.add(batch)
+            found.update(zip(*batch, strict=True))
+            update(len(found), len(texts))
+    return [found[number] for number in range(len(texts))]
+
+
+def _run(writer: Writer, texts: list[str], options: Any, model: str) -> dict[str, Any]:
+    """All that decides the texts."""
+    from importlib.metadata import version
+
+    from nearfar.models.language import weights_hash
+
+    return {
+        "model": weights_hash(model),
+        "decoding": writer.method.name,
+        "settings": vars(options),
+        "prompts": texts,
+        "numbers": [writer.max_new_tokens, writer.seed, writer.batch_size],
+        "versions": [version(name) for name in ("nearfar", "torch", "transformers")],
+    }
+
+
+def _texts(prompt: list[str] | None, prompts: str | None, mapping: Any, limit: int | None) -> list[str]:
+    if (prompt is None) == (prompts is None):
+        problem = "there is nothing to go on from" if prompt is None else "prompts are given twice"
+        raise InputError(problem, field="--prompt", remedy="give --prompt TEXT, or --prompts FILE")
+    if prompt is not None:
+        return prompt[:limit]
+    from nearfar.data import load
+
+    rows: Any = load(prompts, columns=mapping, schema="sentences", limit=limit)
+    return list(rows["text"])
+
+
+def _check_out(path: Path) -> None:
+    from nearfar.writing import check_writable
+
+    if path.is_dir():
+        raise InputError("is a folder", file=path, field="--out", remedy="name a file that ends in .jsonl")
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise InputError("is not the name of JSON lines", file=path, field="--out", remedy="end it in .jsonl")
+    check_writable(path.absolute().parent)
+
+
+def _unfinished(out: Path) -> Path:
+    return out.with_name(f".{out.name}.unfinished")
+
+
+def _typed(text: str) -> None:
+    print(_shown(text), end="", flush=True)
+
+
+def _shown(text: str) -> str:
+    """Without what would steer a terminal: a model writes what it likes."""
+    return "".join(c for c in text if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f"))
