@@ -8,11 +8,16 @@ import sys
 from pathlib import Path
 
 
-def table(folder: str, file: str) -> list[dict[str, str]]:
-    """Rows of a tab-separated file with a header line and no quoting."""
+def located(folder: str, file: str) -> Path:
+    """Where a file of a data set is."""
     path = Path(os.environ.get("NEARFAR_DATA", "../shared/data"), folder, file)
     if not path.exists():
         sys.exit(f"{path} is missing: set NEARFAR_DATA to the folder that holds {folder}/")
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+    return path
+
+
+def table(folder: str, file: str) -> list[dict[str, str]]:
+    """Rows of a tab-separated file with a header line and no quoting."""
+    with gzip.open(located(folder, file), "rt", encoding="utf-8", newline="\n") as lines:
         names = next(lines).rstrip("\n").split("\t")
         return [dict(zip(names, line.rstrip("\n").split("\t"), strict=True)) for line in lines]
