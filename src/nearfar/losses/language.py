@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from transformers.modeling_outputs import CausalLMOutputWithPast
@@ -39,3 +41,24 @@ class LanguageLoss(nn.Module):
         for term in self.terms:
             loss = loss + term(output, tokens)
         return loss
+
+
+class TeacherLoss(nn.Module):
+    """Mean cross-entropy of a student's next-token distribution towards a teacher's.
+
+    As an instance of `contrast`: `LanguageLoss`, with the teacher's probabilities in the place of the one next token.
+
+    Args:
+        teacher: A causal language model with the student's vocabulary; it stays as it is.
+    """
+
+    def __init__(self, teacher: Any) -> None:
+        super().__init__()
+        self.teacher = [teacher]  # no submodule: what trains the student leaves it alone
+
+    def forward(self, model: Any, tokens: Int[Tensor, "b n"]) -> Float[Tensor, ""]:
+        """The loss of a batch of blocks, and gradients through it."""
+        with torch.no_grad():
+            targets = self.teacher[0].eval()(input_ids=tokens, use_cache=False).logits.float().softmax(-1)
+        logits = model(input_ids=tokens, use_cache=False).logits.float()
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1))

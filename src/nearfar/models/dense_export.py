@@ -1,8 +1,7 @@
-"""A converted model as one that plain transformers loads: each low-rank and sparse layer becomes one matrix."""
+"""A converted model in plain layers: each low-rank and sparse layer becomes one matrix, exactly or by least squares."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,40 +12,12 @@ from nearfar.models.low_rank_sparse import LostLinear
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 #: Tokens whose outputs the matrices are fitted to.
 FITTED_TO = 1 << 17
 #: Ridge, as a part of the mean square of a layer's inputs.
 RIDGE = 1e-4
-
-
-def export_dense(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, blocks: Dataset, held_out: Dataset | None
-) -> dict[str, Any]:
-    """Write `folder/dense`, which `AutoModelForCausalLM.from_pretrained` loads, and say how good it is.
-
-    Returns:
-        Under `dense`: whether it is `exact`, its `perplexity` on `held_out`, and a `note` in words.
-    """
-    from nearfar.evaluation.perplexity import perplexity
-    from nearfar.training.folder import is_main_process
-    from nearfar.writing import replace_folder
-
-    dense, exact = to_dense(model, blocks)
-
-    def save(path: Path) -> None:
-        dense.save_pretrained(path)
-        tokenizer.save_pretrained(path)
-
-    if is_main_process():
-        replace_folder(folder / "dense", save)
-    if exact:
-        note = "the same function, folded into one matrix a layer"
-    else:
-        note = "fitted, since an activation between the factors folds into no matrix; compare the perplexities"
-    found = None if held_out is None else perplexity(dense, held_out).metrics["perplexity"]
-    return {"dense": {"exact": exact, "perplexity": found, "note": note}}
 
 
 def to_dense(model: PreTrainedModel, blocks: Dataset | None = None) -> tuple[PreTrainedModel, bool]:

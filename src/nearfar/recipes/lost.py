@@ -1,0 +1,149 @@
+"""LOST: pre-training with low-rank and channel-sparse weights, both started from one SVD of the initial weight.
+
+Li, Yin, Shen, Xu, Xu, Huang, Wang, Liu, Wang 2025, LOST: Low-rank and Sparse Pre-training for Large Language Models
+(arXiv 2508.02668).
+
+Claim: training low-rank factors alone loses quality. With a few dense input channels beside them, chosen where the SVD
+that starts the factors leaves most behind, a model pre-trains better than by low-rank methods and as well as with full
+weights, at fewer parameters.
+
+    y = gamma * B silu(A x) + (1 - gamma) * S x[J] + bias
+    W0 = U diag(s) V^T,  B = U_r sqrt(s_r),  A = sqrt(s_r) V_r^T,  S = W0[:, J],  J = the largest ||R[:, j]||
+
+R is W0 along the directions after the r-th. All linear layers of attention and MLP become such layers; embeddings,
+norms and output stay. The loss is the next token's cross-entropy: nearness is one-hot, and all other tokens are far.
+
+Here: the paper's tables were read in part only, and its official code not at all; gamma 0.7, the 256 directions and
+`values="original"` are those of the first author's development code, the part of channels kept in pre-training is not
+known. Singular vectors get fixed signs, since silu(-h) is not -silu(h). Weights of rank r or less are refused, where
+that code goes on and scores rounding. `rank=0` trains full weights, `sparsity=0` low-rank factors alone; with
+`activation=identity` those are B A x, with `factors=cola` and SiLU those of CoLA (Liu et al. 2025).
+
+With SiLU between them the factors fold into no matrix. `dense/` holds a model that plain transformers loads, in which a
+linear layer stands for each such layer. With `activation=identity` it is the same function. Else it is another one: the
+matrices (and biases, where the architecture has them) are fitted to the layers' outputs on the training text, then all
+of it learns the trained model's distributions for `dense_steps`. `metrics.json` gives the perplexity of both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from nearfar.errors import InputError
+from nearfar.training.options import LanguageOptions
+from nearfar.training.recipe import LanguagePlan, Paper, Recipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Options(LanguageOptions):
+    """Hyper-parameters of LOST, and the shape of the model where `--model` names none.
+
+    Args:
+        rank: r; 0: full weights. The paper: a quarter of the width.
+        sparsity: Part of the input channels that keep dense weights; 0: none, and no blend.
+        gamma: Weight of the low-rank part.
+        activation: Between the factors.
+        factors: Start of B and A: `svd`, or at random as in `cola`.
+        channels: Kept: those with the largest `residual`, or any at `random`.
+        select: Directions that make the residual: right after the r-th (`normal`), or the last ones (`inverse`).
+        scored: How many directions those are.
+        values: Start of S: columns of the `original` weight, or of the `residual`.
+        dense: Write `dense/` as well.
+        dense_steps: Steps in which `dense/`, once fitted, learns the distributions of the trained model.
+        hidden_size, layers, heads, intermediate_size: Of a new LLaMA; intermediate_size 0: 8/3 of the width.
+        vocabulary: Tokens of the byte-level BPE that is learned from the data.
+    """
+
+    learning_rate: float = 5e-3
+    gradient_clip: float = 0.5
+    rank: int = 64
+    sparsity: float = 0.05
+    gamma: float = 0.7
+    activation: Literal["silu", "identity"] = "silu"
+    factors: Literal["svd", "cola"] = "svd"
+    channels: Literal["residual", "random"] = "residual"
+    select: Literal["normal", "inverse"] = "normal"
+    scored: int = 256
+    values: Literal["original", "residual"] = "original"
+    dense: bool = True
+    dense_steps: int = 100
+    hidden_size: int = 256
+    layers: int = 4
+    heads: int = 4
+    intermediate_size: int = 0
+    vocabulary: int = 8192
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in (
+            ("rank", 0),
+            ("hidden_size", 2),
+            ("layers", 1),
+            ("heads", 1),
+            ("intermediate_size", 0),
+            ("dense_steps", 0),
+        ):
+            if getattr(self, name) < least:
+                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy=f"use at least {least}")
+
+
+def prepare(name: str | None, documents: Dataset, options: Options) -> LanguagePlan:
+    """A new model: of the shape of another, or a small LLaMA; its layers taken apart."""
+    from nearfar.losses.language import LanguageLoss
+    from nearfar.models.low_rank_sparse import LowRankSparse, convert
+    from nearfar.models.low_rank_sparse_files import save_low_rank_sparse
+    from nearfar.models.new_language import new_language_model, new_llama, new_tokenizer
+    from nearfar.training.dense import export_dense
+
+    if name is not None:
+        model, tokenizer = new_language_model(name)
+    else:
+        tokenizer = new_tokenizer(documents, options.vocabulary)
+        model = new_llama(
+            len(tokenizer),
+            hidden_size=options.hidden_size,
+            layers=options.layers,
+            heads=options.heads,
+            intermediate_size=options.intermediate_size,
+            positions=options.max_length,
+        )
+    loss = LanguageLoss()
+    if not options.rank:
+        return LanguagePlan(model, tokenizer, loss)
+    how = LowRankSparse(
+        rank=options.rank,
+        sparsity=options.sparsity,
+        gamma=options.gamma,
+        activation=options.activation,
+        factors=options.factors,
+        channels=options.channels,
+        select=options.select,
+        scored=options.scored,
+        values=options.values,
+    )
+    convert(model, how)
+    finish = partial(export_dense, model, tokenizer, options, options.dense_steps) if options.dense else None
+    return LanguagePlan(model, tokenizer, loss, partial(save_low_rank_sparse, model), finish)
+
+
+RECIPE = Recipe(
+    name="lost",
+    summary="pre-trains a language model with low-rank weights and a few dense channels",
+    paper=Paper(
+        "LOST: Low-rank and Sparse Pre-training for Large Language Models",
+        "Li, Yin, Shen, Xu, Xu, Huang, Wang, Liu, Wang",
+        2025,
+        "https://arxiv.org/abs/2508.02668",
+    ),
+    task="documents; trains a language model from scratch",
+    schemas=("sentences",),
+    options=Options,
+    prepare=prepare,
+    trains="language model",
+    model=None,
+)
