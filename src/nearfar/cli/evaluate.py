@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, print_table, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, Model, Seed, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, Model, Seed, SkipBroken, parsed
 from nearfar.errors import InputError, about
 
 
@@ -16,9 +16,13 @@ def command(
     model: Model,
     data: Annotated[str | None, typer.Option(help="Rows, or a retrieval folder, to measure on.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="sts, retrieval, classify or cluster; read off the columns otherwise.")
+        str | None, typer.Option(help="sts, retrieval, classify, cluster or zero-shot; read off the columns otherwise.")
     ] = None,
     train: Annotated[str | None, typer.Option(help="Labelled rows that classify may learn from.")] = None,
+    templates: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT|FILE", help='Prompts of zero-shot, such as "a photo of a {}"; repeatable.'),
+    ] = None,
     mteb: Annotated[
         list[str] | None, typer.Option(metavar="TASK", help="A public benchmark's task; repeatable.")
     ] = None,
@@ -35,16 +39,26 @@ def command(
     columns: Columns = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
+    skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:
     """Measure a model on your data, or on public benchmarks; whole, or at several depths and widths."""
     if data is None and not mteb:
         raise InputError("nothing to measure on", field="--data", remedy="give --data FILE, or --mteb TASK")
-    on_rows = (("--task", task), ("--train", train), ("--columns", columns), ("--layers", layers), ("--dims", dims))
+    on_rows = (
+        ("--task", task),
+        ("--train", train),
+        ("--templates", templates),
+        ("--columns", columns),
+        ("--layers", layers),
+        ("--dims", dims),
+    )
     for option, value in on_rows:
         if data is None and value is not None:
             raise InputError("says how to measure on rows, and there are none", field=option, remedy="give --data FILE")
     depths, widths = _numbers(layers, "--layers"), _numbers(dims, "--dims")
+    if templates is not None and (depths or widths):
+        raise InputError("is for the whole model", field="--templates", remedy="leave --layers and --dims out")
     if report is not None:
         _check_report(report, of_sizes=bool(depths or widths))
     mapping = parsed(columns)
@@ -57,7 +71,7 @@ def command(
         check_task(task)
     if mteb:
         find_mteb()
-    rows = None if data is None else load_for_evaluation(data, mapping, split)
+    rows = None if data is None else load_for_evaluation(data, mapping, split, skip_broken=skip_broken)
     learn = None if train is None else load_rows(train, columns=mapping, schema="labelled")
     encoder = load(model)
     found = {}
@@ -68,10 +82,15 @@ def command(
                 how = {"train": learn, "batch_size": batch_size, "seed": seed}
                 found = _by_size(encoder, rows, depths, widths, task, how, report, facts, quiet=json_)
             else:
-                result = evaluate(encoder, rows, task, train=learn, batch_size=batch_size, seed=seed)
+                result = evaluate(
+                    encoder, rows, task, train=learn, templates=templates, batch_size=batch_size, seed=seed
+                )
                 found = result.as_dict()
                 if not json_:
                     print_table(["metric", "value"], [[k, f"{v:.4f}"] for k, v in result.metrics.items()])
+                    if result.interval is not None:
+                        low, high = result.interval.low, result.interval.high
+                        print(f"\n{result.primary}: 95% interval over items {low:.4f} to {high:.4f}")
                     print(f"\n{result.task} on {result.n:,} items, {result.seconds:.1f} s")
                     for note in result.notes:
                         say(note)

@@ -15,6 +15,10 @@ Columns = Annotated[
     str | None, typer.Option(help="Names of your columns: anchor=question,positive=answer.", metavar="NAME=COLUMN,...")
 ]
 
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out rows whose picture or recording is missing or damaged.")
+]
+
 
 def parsed(columns: str | None) -> dict[str, str] | None:
     """The `--columns` mapping."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import Json, Seed, parsed
+from nearfar.cli.parameters import Json, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
 
@@ -42,6 +42,7 @@ def command(
     ] = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:
     """Train a model on your rows, measure it before and after, and write a folder with model and report."""
@@ -71,6 +72,7 @@ def command(
             resume=resume,
             columns=mappings[0] if len(mappings) == 1 else mappings or None,
             evaluation_columns=eval_mapping,
+            skip_broken=skip_broken,
             progress=update,
             **settings,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from nearfar.data.media import medium_in
 from nearfar.data.retrieval import Retrieval
 from nearfar.data.schemas import matching, text_columns
 
@@ -30,6 +31,11 @@ def seen_in_training(rows: Dataset, held_out: Dataset | Retrieval) -> int:
 def _items(held_out: Dataset | Retrieval) -> list[tuple[str, ...]]:
     if isinstance(held_out, Retrieval):
         return [(query,) for query in held_out.queries.values()]
+    medium = medium_in(held_out.column_names)
+    if medium is not None:
+        # The file is the item; what is said of it may be said of many.
+        named = getattr(held_out.features[medium], "dtype", None) == "string"
+        return [(path,) for path in held_out[medium][:]] if named else []
     names = [name for name in held_out.column_names if "negative" not in name]
     schemas = matching(names)
     return list(zip(*(held_out[name] for name in text_columns(schemas[0], names)), strict=True)) if schemas else []

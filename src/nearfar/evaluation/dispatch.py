@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nearfar.data.media import medium_in
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,14 +18,17 @@ if TYPE_CHECKING:
     from nearfar.data.retrieval import Retrieval
     from nearfar.evaluation.result import Result
 
-TASKS = ("sts", "retrieval", "classify", "cluster")
+TASKS = ("sts", "retrieval", "classify", "cluster", "zero-shot")
 
 _COLUMNS = {
     "sts": ("sentence1", "sentence2", "score"),
     "retrieval": ("anchor", "positive"),
     "classify": ("text", "label"),
     "cluster": ("text", "label"),
+    "zero-shot": ("label",),
 }
+#: Only when asked for, of texts with labels.
+_ASKED = ("cluster", "zero-shot")
 
 
 def evaluate(
@@ -32,6 +37,7 @@ def evaluate(
     task: str | None = None,
     *,
     train: Dataset | None = None,
+    templates: Sequence[str] | None = None,
     batch_size: int = 64,
     seed: int = 0,
 ) -> Result:
@@ -43,12 +49,14 @@ def evaluate(
     | `retrieval` | a `Retrieval`, or `anchor`, `positive` | nDCG@10 |
     | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
     | `cluster` | `text`, `label`, only when asked for | v-measure of k-means |
+    | `zero-shot` | `image` or `audio`, `label`; `text`, `label` when asked for | accuracy of the closest prompt |
 
     Args:
         model: An encoder, or a name that `nearfar.models.load` takes.
         data: What to measure on: rows, a retrieval set, or where to read them.
         task: One of `TASKS`; read off the columns when None.
         train: The labelled rows that `classify` may learn from; a part of `data` is split off when None.
+        templates: Texts with {} for the label, of `zero-shot`; see `nearfar.evaluation.zero_shot.TEMPLATES`.
         batch_size: Texts a forward pass.
         seed: Decides the split, the classifier and the starting centres.
 
@@ -64,13 +72,15 @@ def evaluate(
     check_task(task)
     if train is not None and task != "classify":
         raise InputError(f"the task {task!r} does not learn, so it takes no training rows", field="train")
+    if templates is not None and task != "zero-shot":
+        raise InputError(f"the task {task!r} has no prompts", field="templates", remedy="leave them out")
     _check_columns(data, task)
     if isinstance(model, (str, Path)):
         from nearfar.models import load
 
         model = load(model)
     started = time.perf_counter()
-    result = _measure(model, data, task, train=train, batch_size=batch_size, seed=seed)
+    result = _measure(model, data, task, train=train, templates=templates, batch_size=batch_size, seed=seed)
     return replace(result, seconds=time.perf_counter() - started)
 
 
@@ -81,7 +91,7 @@ def check_task(task: str) -> None:
 
 
 def detect_task(data: Dataset | Retrieval) -> str:
-    """The task that data allows: `sts`, `retrieval` or `classify`.
+    """The task that data allows: `sts`, `retrieval`, `classify`; `zero-shot` of pictures and recordings.
 
     Raises:
         InputError: The columns fit none.
@@ -89,10 +99,12 @@ def detect_task(data: Dataset | Retrieval) -> str:
     columns = _columns(data)
     if columns is None:
         return "retrieval"
+    if medium_in(columns) and "label" in columns:
+        return "zero-shot"
     for task, needed in _COLUMNS.items():
-        if set(needed) <= set(columns):
+        if set(needed) <= set(columns) and task not in _ASKED:
             return task
-    schemas = "; ".join(f"{', '.join(needed)} ({task})" for task, needed in _COLUMNS.items() if task != "cluster")
+    schemas = "; ".join(f"{', '.join(needed)} ({task})" for task, needed in _COLUMNS.items() if task not in _ASKED)
     raise InputError(f"the columns {', '.join(columns)} fit no task", remedy=f"give {schemas}, or a retrieval folder")
 
 
@@ -116,6 +128,8 @@ def _check_columns(data: Dataset | Retrieval, task: str) -> None:
     if columns is None and task == "retrieval":
         return
     missing = [name for name in _COLUMNS[task] if name not in (columns or ())]
+    if task == "zero-shot" and not missing and not medium_in(columns or ()) and "text" not in (columns or ()):
+        missing = ["text"]
     if missing:
         raise InputError(
             f"the task {task!r} needs the column {missing[0]!r}",
@@ -129,6 +143,7 @@ def _measure(
     task: str,
     *,
     train: Dataset | None,
+    templates: Sequence[str] | None,
     batch_size: int,
     seed: int,
 ) -> Result:
@@ -153,6 +168,10 @@ def _measure(
         from nearfar.evaluation.cluster import measure_clusters
 
         return measure_clusters(model, data["text"], data["label"], batch_size=batch_size, seed=seed)
+    if task == "zero-shot":
+        from nearfar.evaluation.zero_shot import measure_zero_shot
+
+        return measure_zero_shot(model, data, templates=templates, batch_size=batch_size, seed=seed)
     from nearfar.evaluation.classify import measure_classes
 
     if train is None:

@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
+    from nearfar.evaluation.intervals import Interval
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
     """What one evaluation found.
 
     Args:
-        task: `sts`, `retrieval`, `classify` or `cluster`.
+        task: `sts`, `retrieval`, `classify`, `cluster` or `zero-shot`.
         primary: The metric to choose models by; a key of `metrics`.
         metrics: Every metric by name. Correlations lie in [-1, 1], all others in [0, 1], and higher is better.
         n: The queries, pairs or rows that were scored.
@@ -24,6 +26,7 @@ class Result:
         per_item: Values an item, in the data's order, for paired intervals. Under a metric's name: their mean is that
             metric. For `sts`, whose correlation is no mean: `similarity` and `score` of each pair. None for `cluster`.
         notes: What a reader of the numbers must know, such as a metric that was left out.
+        interval: The primary metric with its 95% interval over items, where the task gives one.
     """
 
     task: str
@@ -33,6 +36,7 @@ class Result:
     seconds: float = 0.0
     per_item: dict[str, Float[np.ndarray, " n"]] | None = None
     notes: tuple[str, ...] = ()
+    interval: Interval | None = None
 
     @property
     def score(self) -> float:
@@ -48,4 +52,5 @@ class Result:
             "n": self.n,
             "seconds": self.seconds,
             "notes": list(self.notes),
+            **({} if self.interval is None else {"interval_95": [self.interval.low, self.interval.high]}),
         }

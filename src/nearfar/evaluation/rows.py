@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def load_for_evaluation(
-    source: str | Path | Dataset | Retrieval, columns: Mapping[str, str] | None = None, split: str = "test"
+    source: str | Path | Dataset | Retrieval,
+    columns: Mapping[str, str] | None = None,
+    split: str = "test",
+    *,
+    skip_broken: bool = False,
 ) -> Dataset | Retrieval:
     """A retrieval set where `source` is a folder with a `corpus.jsonl`, else rows.
 
@@ -21,6 +25,7 @@ def load_for_evaluation(
         source: A file, a folder of files, a hub id, a retrieval folder; or one of these read already.
         columns: Canonical column name -> name in the file; a retrieval folder has names of its own.
         split: Which split of a hub data set, of a folder whose file names carry splits, or of a retrieval folder.
+        skip_broken: Leave out rows whose picture or recording is broken, see `nearfar.data.load`.
 
     Raises:
         InputError: It cannot be read, or its rows are not what their schema asks for.
@@ -34,4 +39,4 @@ def load_for_evaluation(
         if folder.is_dir() and any(folder.glob("corpus.jsonl*")):
             # `test` is what `load_retrieval` looks for first, but a folder may have another one alone.
             return load_retrieval(folder, None if split == "test" else split)
-    return load(source, columns=columns, split=split)
+    return load(source, columns=columns, split=split, skip_broken=skip_broken)

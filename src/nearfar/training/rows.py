@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def rows_for(
-    recipe: Recipe, data: Sources, columns: Columns | Sequence[Columns | None] | None = None
+    recipe: Recipe,
+    data: Sources,
+    columns: Columns | Sequence[Columns | None] | None = None,
+    *,
+    skip_broken: bool = False,
 ) -> Dataset | DatasetDict:
     """Read what a recipe is to train on, and leave the columns of its schemas.
 
@@ -27,6 +31,7 @@ def rows_for(
         recipe: Which schemas there are to fit.
         data: A source, several, or several by name.
         columns: Canonical column name -> name in the file; of several sources one for each, in their order.
+        skip_broken: Leave out rows whose picture or recording is broken, see `nearfar.data.load`.
 
     Returns:
         A Dataset; a DatasetDict where there are several sources.
@@ -44,7 +49,9 @@ def rows_for(
             problem = f"{len(mappings)} mappings for one data set"
             raise InputError(problem, field="--columns", remedy="give one, such as anchor=question,positive=answer")
         source = cast("Source", data)
-        return _checked(recipe, load(source, columns=mappings[0] if mappings else None), source)
+        return _checked(
+            recipe, load(source, columns=mappings[0] if mappings else None, skip_broken=skip_broken), source
+        )
     if not recipe.several:
         raise InputError(
             f"{recipe.name} trains on one data set, and there are {len(sources)}",
@@ -58,7 +65,9 @@ def rows_for(
             remedy="give one for each --data, in their order; '' where the names fit",
         )
     pairs = zip(sources.items(), mappings or [None] * len(sources), strict=True)
-    return DatasetDict({name: _checked(recipe, load(at, columns=own), at) for (name, at), own in pairs})
+    return DatasetDict(
+        {name: _checked(recipe, load(at, columns=own, skip_broken=skip_broken), at) for (name, at), own in pairs}
+    )
 
 
 def named(data: Sources) -> dict[str, Source] | None:

@@ -68,6 +68,7 @@ def train(
     resume: bool = False,
     columns: Columns | Sequence[Columns | None] | None = None,
     evaluation_columns: Mapping[str, str] | None = None,
+    skip_broken: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -87,6 +88,7 @@ def train(
         columns: Canonical column name -> name in the file. Of several data sets a list, with one for each.
         evaluation_columns: The same for the evaluation rows. When None, `columns` holds for them too if they have
             its columns, and else they are taken by their own names.
+        skip_broken: Leave out rows whose picture or recording is missing or damaged, with a note that names them.
         progress: Called with step, steps in all, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 
@@ -122,11 +124,11 @@ def train(
     folder = RunFolder(Path("runs", chosen.name) if out is None else Path(out))
     folder.check_free(resume)
     check_writable(folder.path)
-    rows = rows_for(chosen, data, columns)
+    rows = rows_for(chosen, data, columns, skip_broken=skip_broken)
     held_out, mapped = None, evaluation_columns
     if evaluation is not None:
         of_rows = columns if isinstance(columns, Mapping) else None
-        held_out, mapped = _held_out(evaluation, of_rows, evaluation_columns)
+        held_out, mapped = _held_out(evaluation, of_rows, evaluation_columns, skip_broken)
     encoder = load(model) if isinstance(model, (str, Path)) else model
     if settings.max_length:
         check_max_length(encoder, settings.max_length)
@@ -194,19 +196,19 @@ def _run(
 
 
 def _held_out(
-    source: Any, columns: Mapping[str, str] | None, own: Mapping[str, str] | None
+    source: Any, columns: Mapping[str, str] | None, own: Mapping[str, str] | None, skip_broken: bool = False
 ) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
     """The evaluation rows, and the mapping by which they were read."""
     from nearfar.evaluation.rows import load_for_evaluation
 
     if own is not None or not columns:
-        return load_for_evaluation(source, own), own
+        return load_for_evaluation(source, own, skip_broken=skip_broken), own
     try:
-        return load_for_evaluation(source, columns), columns
+        return load_for_evaluation(source, columns, skip_broken=skip_broken), columns
     except InputError as error:
         if error.field != "columns":
             raise
-        return load_for_evaluation(source), None
+        return load_for_evaluation(source, skip_broken=skip_broken), None
 
 
 def _save(encoder: SentenceTransformer, plan: Plan, folder: str) -> None:
