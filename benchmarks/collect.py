@@ -8,6 +8,7 @@ With --check nothing is written; the exit code is 1 if something would change.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -87,6 +88,9 @@ def between_marks(text: str, inner: str) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", 1)[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if something would change")
+    check = parser.parse_args().check
     results = claims()
     wanted = {
         README: between_marks(README.read_text("utf-8"), table(results)),
@@ -95,11 +99,11 @@ def main() -> None:
     }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:
-        print(f"{'stale' if '--check' in sys.argv else 'written'}: {path.relative_to(ROOT)}")
-        if "--check" not in sys.argv:
+        print(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}")
+        if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(wanted[path], "utf-8")
-    sys.exit(1 if stale and "--check" in sys.argv else 0)
+    sys.exit(1 if stale and check else 0)
 
 
 if __name__ == "__main__":
