@@ -18,6 +18,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from jaxtyping import Int
+
     from nearfar.dialogue.clustering import Actions
     from nearfar.dialogue.log import Log
     from nearfar.generation import Generator

@@ -409,30 +409,41 @@
     showDetails();
     listTurns();
     emphasise();
+    const walk = followedNodes();
+    if (walk !== null && walk.length > 0) fit(narrow.matches ? 0.3 : 0.4, walk);
   };
 
   // Moving about
 
   const move = () => world.setAttribute("transform", `translate(${state.x} ${state.y}) scale(${state.scale})`);
 
-  const bounds = () => {
-    const places = [...drawn.places.values()];
+  // The box around some nodes, or around all and their edges.
+  const bounds = (nodes = null) => {
+    const places = nodes === null ? [...drawn.places.values()] : nodes.map((node) => drawn.places.get(node));
     if (places.length === 0) return { x: 0, y: 0, width: 1, height: 1 };
-    const xs = places.map(({ x }) => x);
-    const ys = places.map(({ y }) => y);
+    const corners = places.flatMap(({ x, y }) => [
+      { x: x - SIZE.width / 2, y: y - SIZE.height / 2 },
+      { x: x + SIZE.width / 2, y: y + SIZE.height / 2 },
+    ]);
+    if (nodes === null) for (const way of drawn.ways.values()) corners.push(...way);
+    const box = { x: Infinity, y: Infinity, right: -Infinity, bottom: -Infinity };
+    for (const { x, y } of corners) {
+      box.x = Math.min(box.x, x);
+      box.y = Math.min(box.y, y);
+      box.right = Math.max(box.right, x);
+      box.bottom = Math.max(box.bottom, y);
+    }
     const pad = 44;
-    const x = Math.min(...xs) - SIZE.width / 2 - pad;
-    const y = Math.min(...ys) - SIZE.height / 2 - pad;
-    return { x, y, width: Math.max(...xs) + SIZE.width / 2 + pad - x, height: Math.max(...ys) + SIZE.height / 2 + pad - y };
+    return { x: box.x - pad, y: box.y - pad, width: box.right - box.x + 2 * pad, height: box.bottom - box.y + 2 * pad };
   };
 
   // The whole graph, or, where it would be too small to read, its beginning.
-  const fit = (least) => {
-    const box = bounds();
+  const fit = (least, nodes = null) => {
+    const box = bounds(nodes);
     const { width, height } = svg.getBoundingClientRect();
     const whole = Math.min(width / box.width, height / box.height, 1.15);
     state.scale = Math.max(whole, least);
-    const start = drawn.places.get(START) ?? { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+    const start = drawn.places.get(nodes === null ? START : nodes[0]) ?? { x: box.x + box.width / 2, y: box.y + box.height / 2 };
     const lay = (size, begin, length, anchor) => {
       if (length * state.scale <= size) return (size - length * state.scale) / 2 - begin * state.scale;
       const at = size / 2 - anchor * state.scale;
@@ -442,7 +453,7 @@
     state.y = lay(height, box.y, box.height, start.y);
     move();
   };
-  const open = () => fit(narrow.matches ? 0.5 : 0.62);
+  const open = () => fit(narrow.matches ? 0.66 : 0.74);
 
   const centreOn = (node) => {
     const { x, y } = drawn.places.get(node);

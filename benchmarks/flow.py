@@ -1,0 +1,230 @@
+"""How near does `nearfar flow` come to the workflow that annotators saw? Domain by domain on SGD's test dialogues.
+
+    python benchmarks/flow.py [--model NAME]... [--data FOLDER] [--out FILE]
+
+The reference is the graph of the annotated actions (acts and slots of a turn, as `dialog2flow` labels them), made and
+pruned by the same rules. For each domain, dialogues of that domain alone:
+
+- cluster agreement of each speaker's turns, averaged over the two: NMI, which is the V-measure, and ARI;
+- size error |n - n_ref| / n_ref of the pruned graphs, start and end counted, as in the paper;
+- precision and recall of the pruned graph's edges, after every cluster has become the action that most of its turns
+  have (`majority`; clusters of one action merge), or the one that an assignment of one to one gives it (`one to one`).
+
+With the true number of actions a speaker, and with the automatic one. `shuffled` has a clustering's sizes and nothing
+else of it. Thresholds are the paper's for evaluation: max-out, edges 0.02, nodes 0.023.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+from nearfar.data.actions import action_label
+from nearfar.dialogue.clustering import find_actions
+from nearfar.dialogue.graph import FIRST, Edge, Rules, counted, prune
+from nearfar.dialogue.log import Log
+from nearfar.dialogue.vectors import vectors_of
+from nearfar.models import load
+
+RULES = Rules("max-out", 0.02, 0.023)
+LENGTH = 64
+METRICS = (
+    "actions",
+    "nmi",
+    "ari",
+    "size_error",
+    "majority_precision",
+    "majority_recall",
+    "majority_f1",
+    "one_to_one_precision",
+    "one_to_one_recall",
+    "one_to_one_f1",
+)
+
+
+def label(turn: dict[str, Any]) -> str:
+    """A turn's action. Acts about an intent alone are no action to Dialog2Flow; here such a turn has them for one."""
+    found = action_label(turn["acts"], turn["slots"], sort_slots=True)
+    return found or ", ".join(sorted(act.lower().replace("_", " ") for act in set(turn["acts"])))
+
+
+def domains(file: Path, least: int) -> dict[str, list[dict[str, Any]]]:
+    """The dialogues of each domain that speak of no other."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        for dialogue in map(json.loads, lines):
+            if len(dialogue["domain"]) == 1:
+                found.setdefault(dialogue["domain"][0], []).append(dialogue)
+    return {name: found[name] for name in sorted(found) if len(found[name]) >= least}
+
+
+class Domain:
+    """A domain's dialogues and annotated graph."""
+
+    def __init__(self, dialogues: list[dict[str, Any]]) -> None:
+        turns = [turn for dialogue in dialogues for turn in dialogue["turns"]]
+        self.log = Log.of((d["dialogue_id"], [(t["speaker"], t["text"]) for t in d["turns"]]) for d in dialogues)
+        names = [(turn["speaker"], label(turn)) for turn in turns]
+        self.names = sorted(set(names))
+        number = {name: index for index, name in enumerate(self.names)}
+        self.truth = np.asarray([number[name] for name in names])
+        self.numbers = dict(Counter(speaker for speaker, _ in self.names))
+        self.reference = prune(counted(self.ways(self.truth)), RULES)
+
+    def ways(self, turn: np.ndarray) -> Iterable[list[int]]:
+        """Each dialogue's nodes."""
+        return ((turn[self.log.dialogue(i)] + FIRST).tolist() for i in range(len(self.log)))
+
+    def figures(self, turn: np.ndarray) -> dict[str, float]:
+        """What a clustering is worth."""
+        found: dict[str, float] = {"actions": len(set(turn.tolist()))}
+        mine = [self.log.speaker == speaker for speaker in range(len(self.log.speakers))]
+        found["nmi"] = float(np.mean([normalized_mutual_info_score(self.truth[m], turn[m]) for m in mine]))
+        found["ari"] = float(np.mean([adjusted_rand_score(self.truth[m], turn[m]) for m in mine]))
+        size = len(prune(counted(self.ways(turn)), RULES).nodes)
+        found["size_error"] = abs(size - len(self.reference.nodes)) / len(self.reference.nodes)
+        for name, mapped in (("majority", self.majority(turn)), ("one_to_one", self.one_to_one(turn))):
+            edges = set(prune(counted(self.ways(mapped)), RULES).counts)
+            found |= {f"{name}_{key}": value for key, value in agreement(edges, set(self.reference.counts)).items()}
+        return found
+
+    def together(self, turn: np.ndarray) -> np.ndarray:
+        """How many turns of each cluster have each action."""
+        table = np.zeros((int(turn.max()) + 1, len(self.names)), int)
+        np.add.at(table, (turn, self.truth), 1)
+        return table
+
+    def majority(self, turn: np.ndarray) -> np.ndarray:
+        """Each turn's cluster as the action that most of its turns have."""
+        return self.together(turn).argmax(1)[turn]
+
+    def one_to_one(self, turn: np.ndarray) -> np.ndarray:
+        """Each turn's cluster as an action of its own; clusters that are left over stay nodes of their own."""
+        table = self.together(turn)
+        rows, columns = linear_sum_assignment(-table)
+        action = np.arange(len(table)) + len(self.names)
+        matched = table[rows, columns] > 0
+        action[rows[matched]] = columns[matched]
+        return action[turn]
+
+
+def agreement(found: set[Edge], wanted: set[Edge]) -> dict[str, float]:
+    """Precision, recall and F1 of a set of edges."""
+    both = len(found & wanted)
+    precision, recall = both / max(1, len(found)), both / max(1, len(wanted))
+    return {"precision": precision, "recall": recall, "f1": 2 * both / max(1, len(found) + len(wanted))}
+
+
+def shuffled(log: Log, turn: np.ndarray) -> np.ndarray:
+    """The same clusters over other turns of the same speaker."""
+    generator, found = np.random.default_rng(0), turn.copy()
+    for speaker in range(len(log.speakers)):
+        mine = np.flatnonzero(log.speaker == speaker)
+        found[mine] = turn[generator.permutation(mine)]
+    return found
+
+
+def interval(differences: Sequence[float]) -> list[float]:
+    """Mean and Student's 95% interval over domains."""
+    x = np.asarray(differences)
+    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    return [round(float(value), 4) for value in (x.mean(), x.mean() - half, x.mean() + half)]
+
+
+def arms(of: Domain, vectors: np.ndarray) -> dict[str, dict[str, float]]:
+    """Each way of clustering a domain and what it is worth."""
+    found = {}
+    for linkage in ("ward", "average"):
+        for name, number in (("true number", of.numbers), ("automatic number", "auto")):
+            turn = find_actions(of.log, vectors, number, linkage=linkage).turn.astype(np.int64)
+            found[f"{linkage}, {name}"] = of.figures(turn)
+            if linkage == "ward":
+                found[f"shuffled, {name}"] = of.figures(shuffled(of.log, turn))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", action="append", help="NAME or LABEL=FOLDER; repeatable")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("NEARFAR_DATA", "../shared/data")))
+    parser.add_argument("--least", type=int, default=20, help="fewest dialogues of a domain")
+    parser.add_argument("--store", type=Path, help="a folder for vectors")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "flow.json")
+    args = parser.parse_args()
+    file = args.data / "sgd" / "sgd-test.jsonl.gz"
+    if not file.exists():
+        sys.exit(f"{file} is missing: set NEARFAR_DATA to the folder that holds sgd/")
+    tables = {name: Domain(dialogues) for name, dialogues in domains(file, args.least).items()}
+    texts = sorted({text for of in tables.values() for text in of.log.texts})
+    row = {text: index for index, text in enumerate(texts)}
+
+    result: dict[str, Any] = {
+        "what": "nearfar flow against the annotated actions of SGD's test split, domain by domain",
+        "rules": {"weigh": RULES.weighing, "edges": RULES.edges, "nodes": RULES.nodes},
+        "metrics": "nmi (= V-measure) and ari: mean of the two speakers; size_error: |n - n_ref| / n_ref of the pruned "
+        "graphs; edges after clusters became actions, by majority or one to one",
+        "reference": {
+            name: {
+                "dialogues": len(of.log),
+                "turns": of.log.turns,
+                "actions": len(of.names),
+                "nodes": len(of.reference.nodes),
+                "edges": len(of.reference.counts),
+            }
+            for name, of in tables.items()
+        },
+        "models": {},
+        "command": "python " + " ".join([os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        "versions": {name: version(name) for name in ("nearfar", "scikit-learn", "scipy", "sentence-transformers")},
+    }
+    for model in args.model or ["minilm"]:
+        name, equals, folder = model.partition("=")
+        start = time.monotonic()
+        encoder = load(folder if equals else name, max_length=LENGTH)
+        vectors = vectors_of(encoder, texts, store=args.store)
+        print(f"{name}: {len(texts):,} texts in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+        by_domain = {d: arms(of, vectors[[row[text] for text in of.log.texts]]) for d, of in tables.items()}
+        result["models"][name] = summary(by_domain)
+        for arm, of in result["models"][name]["mean"].items():
+            print(f"{name:12} {arm:26}", "  ".join(f"{key} {of[key]:.3f}" for key in METRICS), flush=True)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    draft = args.out.with_name(f".{args.out.name}.{os.getpid()}")
+    draft.write_text(json.dumps(result, indent=1) + "\n")
+    os.replace(draft, args.out)
+
+
+def summary(by_domain: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """Means over domains, and what ward gains over the paper's average linkage."""
+    names = list(next(iter(by_domain.values())))
+    mean = {arm: {key: float(np.mean([of[arm][key] for of in by_domain.values()])) for key in METRICS} for arm in names}
+    gained = {
+        f"{key}, {number}": interval(
+            [of[f"ward, {number}"][key] - of[f"average, {number}"][key] for of in by_domain.values()]
+        )
+        for number in ("true number", "automatic number")
+        for key in ("nmi", "ari", "size_error", "majority_f1", "one_to_one_f1")
+    }
+    rounded = {arm: {key: round(value, 4) for key, value in of.items()} for arm, of in mean.items()}
+    domains_ = {
+        d: {arm: {key: round(value, 4) for key, value in of.items()} for arm, of in found.items()}
+        for d, found in by_domain.items()
+    }
+    return {"mean": rounded, "ward_minus_average": gained, "domains": domains_}
+
+
+if __name__ == "__main__":
+    main()
