@@ -17,7 +17,7 @@ from typing import Any
 import typer
 
 from nearfar import __version__
-from nearfar.cli import demo, encode, evaluate, flow, fuse, generate, recipes, refine, search, train
+from nearfar.cli import demo, encode, evaluate, flow, fuse, generate, recipes, refine, search, sweep, train
 from nearfar.cli.output import NOTES, error_line, print_json
 from nearfar.errors import InputError
 
@@ -38,6 +38,7 @@ app.command("search")(search.command)
 app.command("generate")(generate.command)
 app.command("fuse")(fuse.command)
 app.command("flow")(flow.command)
+app.command("sweep")(sweep.command)
 app.command("demo")(demo.command)
 app.add_typer(refine.app, name="refine")
 

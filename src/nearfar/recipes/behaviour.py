@@ -17,7 +17,8 @@ default, 5 of a batch of 64. The simple losses weigh their negatives by 1 / (num
 the authors was found, and their hyper-parameters could not be checked: alpha and tau below are as remembered.
 
 `nearfar.geometry` measures uniformity, tolerance, the relative penalty of each negative and how many of them count.
-`sweep` draws the three curves of the claim for your own labelled texts.
+`nearfar sweep behaviour --line loss=contrastive --line loss=hard` draws the three curves of the claim for your own
+labelled texts.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from nearfar.reports.temperature import Measured
     from nearfar.training.recipe import Recipe
+    from nearfar.training.trainer import Progress
 
 
 def temperature_sweep(
@@ -30,6 +31,7 @@ def temperature_sweep(
     resume: bool = False,
     columns: Mapping[str, str] | None = None,
     evaluation_columns: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> list[Measured]:
     """Train `model` anew for every variant and temperature, and write `out/report.html`.
@@ -44,6 +46,7 @@ def temperature_sweep(
         out: Folder of the runs and the report.
         seed, columns, evaluation_columns, **options: As for `nearfar.train`.
         resume: Go on with a sweep that was interrupted.
+        progress: Called with step, steps in all, latest loss, of the run that is under way.
 
     Returns:
         Accuracy of a linear classifier, uniformity and tolerance of each run, in the order of variants, temperatures.
@@ -74,7 +77,8 @@ def temperature_sweep(
         raise InputError("a sweep is measured on labelled texts (text, label)", file=file, field="evaluation")
     found = []
     for name, tau, settings in runs:
-        folder = Path(out, f"{name}-{tau:g}")
+        # A line may be called by a path, which is no name of a folder.
+        folder = Path(out, f"{name.replace('/', '-')}-{tau:g}")
         run = train(
             chosen,
             data,
@@ -85,6 +89,7 @@ def temperature_sweep(
             resume=resume and (folder / "run.yaml").exists(),
             columns=columns,
             evaluation_columns=mapped,
+            progress=progress,
             **settings,
         )
         assert run.after is not None
