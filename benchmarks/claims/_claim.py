@@ -27,6 +27,20 @@ Arm = Callable[[int], float]
 
 
 @dataclass(frozen=True)
+class Also:
+    """A further figure of the same arms, where one alone would mislead.
+
+    Args:
+        metric, ours, baseline, arms: As of a claim.
+    """
+
+    metric: str
+    ours: str
+    baseline: str
+    arms: Mapping[str, Arm]
+
+
+@dataclass(frozen=True)
 class Claim:
     """A statement to put to the test.
 
@@ -38,6 +52,7 @@ class Claim:
         baseline: Name of the arm that it is compared with.
         arms: Each arm's function; further ones (the untrained model, controls) are reported beside the two.
         caveat: What a reader must know.
+        also: Further metrics; the verdict is by the first alone.
     """
 
     recipe: str
@@ -50,6 +65,7 @@ class Claim:
     baseline: str
     arms: Mapping[str, Arm]
     caveat: str = ""
+    also: tuple[Also, ...] = ()
 
 
 def paired_interval(differences: list[float], level: float = 0.95) -> tuple[float, float, float]:
@@ -78,14 +94,13 @@ def run(claim: Claim) -> None:
     part = path.with_name(f".{claim.recipe}.part.json")
     figures: dict[str, dict[str, float]] = json.loads(part.read_text()) if part.exists() else {}
     for seed in range(seeds):
-        for name, arm in claim.arms.items():
-            if str(seed) not in figures.setdefault(name, {}):
-                figures[name][str(seed)] = float(arm(seed))
+        for name, metric, arm in _arms(claim):
+            if str(seed) not in figures.setdefault(_key(claim, name, metric), {}):
+                figures[_key(claim, name, metric)][str(seed)] = float(arm(seed))
                 _write(part, figures)
-            print(f"seed {seed}  {claim.metric} {figures[name][str(seed)]:.4f}  {name}", flush=True)
+            print(f"seed {seed}  {metric} {figures[_key(claim, name, metric)][str(seed)]:.4f}  {name}", flush=True)
 
-    differences = [figures[claim.ours][str(s)] - figures[claim.baseline][str(s)] for s in range(seeds)]
-    mean, low, high = paired_interval(differences)
+    mean, low, high = _compared(figures[claim.ours], figures[claim.baseline], seeds)
     result: dict[str, Any] = {
         "recipe": claim.recipe,
         "claim": claim.claim,
@@ -94,7 +109,7 @@ def run(claim: Claim) -> None:
         "budget": claim.budget,
         "metric": claim.metric,
         "compared": [claim.ours, claim.baseline],
-        "figures": figures,
+        "figures": {name: figures[name] for name in claim.arms},
         "difference": mean,
         "interval_95": [low, high],
         "verdict": verdict(low, mean, high),
@@ -105,9 +120,36 @@ def run(claim: Claim) -> None:
             **{name: version(name) for name in ("nearfar", "torch", "transformers", "sentence-transformers")},
         },
     }
+    if claim.also:
+        result["also"] = [_also(claim, also, figures, seeds) for also in claim.also]
     _write(path, result)
     part.unlink()
     print(f"{result['verdict']}: {claim.ours} minus {claim.baseline} {mean:+.4f} [{low:+.4f}, {high:+.4f}]")
+
+
+def _arms(claim: Claim) -> list[tuple[str, str, Arm]]:
+    also = [(name, also.metric, arm) for also in claim.also for name, arm in also.arms.items()]
+    return [(name, claim.metric, arm) for name, arm in claim.arms.items()] + also
+
+
+def _key(claim: Claim, name: str, metric: str) -> str:
+    return name if metric == claim.metric else f"{name}: {metric}"
+
+
+def _compared(ours: Mapping[str, float], baseline: Mapping[str, float], seeds: int) -> tuple[float, float, float]:
+    return paired_interval([ours[str(seed)] - baseline[str(seed)] for seed in range(seeds)])
+
+
+def _also(claim: Claim, also: Also, figures: Mapping[str, Mapping[str, float]], seeds: int) -> dict[str, Any]:
+    found = {name: figures[_key(claim, name, also.metric)] for name in also.arms}
+    mean, low, high = _compared(found[also.ours], found[also.baseline], seeds)
+    return {
+        "metric": also.metric,
+        "compared": [also.ours, also.baseline],
+        "figures": found,
+        "difference": mean,
+        "interval_95": [low, high],
+    }
 
 
 def _write(path: Path, value: Any) -> None:

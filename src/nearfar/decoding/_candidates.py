@@ -88,7 +88,8 @@ class Shared:
             past_key_values=prefix.cache,
             **prefix.at_next(k),
         )
-        for layer in prefix.cache.layers:
+        layers: list[Any] = list(prefix.cache.layers)
+        for layer in layers:
             for kept in (layer.keys, layer.values):
                 kept[:, :, t] = kept[rows.to(kept.device), :, t + chosen.to(kept.device)]
         prefix.cache.crop(1 - k)
@@ -110,17 +111,18 @@ class Repeated:
             chosen = first + choose(states.view(b, k, -1))
             return states[chosen.to(states.device)]
 
-        prefix.cache.reorder_cache(torch.arange(b, device=ids.device).repeat_interleave(k))
+        cache: Any = prefix.cache
+        cache.reorder_cache(torch.arange(b, device=ids.device).repeat_interleave(k))
         one_more = torch.cat([prefix.real, prefix.real.new_ones(b, 1)], 1).long()
         logits = forward(
             prefix.model,
             pick,
             input_ids=ids.reshape(b * k, 1),
             attention_mask=one_more.repeat_interleave(k, 0),
-            past_key_values=prefix.cache,
+            past_key_values=cache,
             **{name: value.repeat_interleave(k, 0) for name, value in prefix.at_next(1).items()},
         )
-        prefix.cache.reorder_cache(chosen)
+        cache.reorder_cache(chosen)
         prefix.grow()
         return logits[:, -1]
 

@@ -24,7 +24,7 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
     from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, StoppingCriteriaList
-    from transformers.generation import GenerateDecoderOnlyOutput
+    from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 TOP_K, PENALTY_ALPHA = 4, 0.6
 
@@ -93,7 +93,7 @@ def contrastive_search(
         done = done | stopping_criteria(input_ids, tuple(kept_scores))  # type: ignore[arg-type]
     if not generation_config.return_dict_in_generate:
         return input_ids
-    from transformers.generation import GenerateDecoderOnlyOutput
+    from transformers.generation.utils import GenerateDecoderOnlyOutput
 
     return GenerateDecoderOnlyOutput(
         sequences=input_ids,  # type: ignore[arg-type]
@@ -152,9 +152,9 @@ def _unit(states: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
 
 
 def _settings(top_k: int | None, penalty_alpha: float | None, config: GenerationConfig) -> tuple[int, float]:
-    given = getattr(config, "penalty_alpha", None)
+    given: float | None = getattr(config, "penalty_alpha", None)
     if top_k is None:
-        top_k = (config.top_k if given is not None else None) or TOP_K
+        top_k = TOP_K if given is None else config.top_k or TOP_K
     if penalty_alpha is None:
         penalty_alpha = PENALTY_ALPHA if given is None else given
     if top_k < 1 or int(top_k) != top_k:

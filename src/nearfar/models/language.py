@@ -76,6 +76,7 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from nearfar.models.loading import without_progress_bar
     from nearfar.models.low_rank_sparse_files import is_low_rank_sparse, load_low_rank_sparse
 
     files = find_language_model(name)
@@ -86,11 +87,12 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
         options["gguf_file"] = files.gguf
     weights = {} if files.gguf else {"use_safetensors": True}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(files.folder), **options)
-        if is_low_rank_sparse(files.folder):
-            model: Any = load_low_rank_sparse(files.folder)
-        else:
-            model = AutoModelForCausalLM.from_pretrained(str(files.folder), **options, **weights)
+        with without_progress_bar():
+            tokenizer = AutoTokenizer.from_pretrained(str(files.folder), **options)
+            if is_low_rank_sparse(files.folder):
+                model: Any = load_low_rank_sparse(files.folder)
+            else:
+                model = AutoModelForCausalLM.from_pretrained(str(files.folder), **options, **weights)
     except InputError:
         raise
     except Exception as error:
