@@ -38,8 +38,8 @@ def part_towers(model: SentenceTransformer, second: SentenceTransformer | None =
 
     if _routes(model) or (second is not None and _routes(second)):
         raise InputError("it has several towers already", field="model", remedy="give a model of a single tower")
-    first = list(model)
-    other = list(copy.deepcopy(model) if second is None else second.to(model.device))
+    first: list[Any] = list(model)
+    other: list[Any] = list(copy.deepcopy(model) if second is None else second.to(model.device))
     for name in list(model._modules):
         del model._modules[name]
     model.add_module("0", Router.for_query_document(first, other))
