@@ -230,22 +230,23 @@ if __name__ == "__main__":
             claim="Two towers that read the same pictures and start aligned are parted by the contrastive loss, and "
             "uniformity and alignment beside it (CUA) close that gap.",
             data="MNIST's 10,000 test digits, a new split for each seed. One modality: the same picture on both sides, "
-            "2,048 to train on. Pictures and captions: the digit's name, stroke, slant and width (thirds, computed from "
-            "the pixels) in one of three wordings, 4,000 to train on. 1,000 held out to measure on",
-            backbone="pictures: two layers over pixels; captions: mean of 64-d word vectors and two layers; 128-d, from "
-            "scratch. One modality: the second tower ends in a fixed rotation that aligns the untrained towers",
-            budget=f"{STEPS['one modality']:,} steps of {BATCH} for one modality, {STEPS['pictures and captions']:,} for "
-            f"two; tau 0.01, AdamW, learning rate {LEARNING_RATE:g} for every arm, weight decay 0.1; nothing was tuned",
-            metric="error of a linear classifier that tells the sides apart (0.5: no gap); the arms under another name "
-            "give that figure",
+            "2,048 to train on. Pictures and captions: the digit's name, stroke, slant and width (thirds, computed "
+            "from the pixels) in one of three wordings, 4,000 to train on. 1,000 held out to measure on",
+            backbone="pictures: two layers over pixels; captions: mean of 64-d word vectors and two layers; 128-d, "
+            "from scratch. One modality: the second tower ends in a fixed rotation that aligns the untrained towers",
+            budget=f"{STEPS['one modality']:,} steps of {BATCH} for one modality, "
+            f"{STEPS['pictures and captions']:,} for two; tau 0.01, AdamW, learning rate {LEARNING_RATE:g} for every "
+            "arm, weight decay 0.1; nothing was tuned",
+            metric="error of a linear classifier that tells the sides apart (0.5: no gap); arms that name something "
+            "else give that",
             ours="one modality, error: CUA",
             baseline="one modality, error: CLIP",
             arms=arms(),
             caveat="The paper fine-tunes CLIP ViT-B/32 on COCO; here are small towers from scratch on digits. The "
             "verdict is on one modality and the classifier's error alone. Subtracting each side's mean from CLIP's "
             "vectors after training costs nothing and takes the centres together by construction: read CUA's figures "
-            "beside that control, not beside CLIP's alone. Retrieval: one modality, the picture's own vector comes "
-            "first; two, a caption that says the same. Arithmetic: bold minus thin, added to a picture of a thin digit, "
-            "finds the same digit in bold.",
+            "beside that control, not beside CLIP's alone. Retrieval: of one modality, the picture's own vector comes "
+            "first; of two, a caption that says the same. Arithmetic: bold minus thin, added to a picture of a thin "
+            "digit, finds the same digit in bold.",
         )
     )
