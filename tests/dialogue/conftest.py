@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-# The browser that the reports are looked at with.
-sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
+# The browser that the reports are looked at with, and the endpoint that generators are tried on.
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("reports", "generation")]
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,7 @@ def command(
     for path, option in files:
         check_target(path, option)
     generator = _namer(namer, endpoint, key_env)
+    kept = store or out.with_name(out.name + ".vectors")
     from nearfar.dialogue import flow, write
 
     with _Bars() as bars:
@@ -80,7 +81,7 @@ def command(
             max_length=max_length,
             batch_size=batch_size,
             seed=seed,
-            store=store or out.with_name(out.name + ".vectors"),
+            store=kept,
             progress=bars,
         )
     for path, _ in files:
@@ -96,6 +97,8 @@ def command(
         f"{len(found.actions):,} actions in {found.log.turns:,} turns of {len(found.log):,} dialogues; "
         f"{len(graph.actions):,} actions and {len(graph.counts):,} steps above the thresholds, in {', '.join(written)}"
     )
+    if kept.is_dir():
+        say(f"The vectors stay in {kept}: other options are quick to try with them.")
     if not graph.actions:
         say("Nothing is above the thresholds: lower --edge-threshold or --node-threshold.")
 
