@@ -137,11 +137,13 @@ def _run(writer: Writer, texts: list[str], options: Any, model: str) -> dict[str
 
 
 def _texts(prompt: list[str] | None, prompts: str | None, mapping: Any, limit: int | None) -> list[str]:
-    if (prompt is None) == (prompts is None):
-        problem = "there is nothing to go on from" if prompt is None else "prompts are given twice"
+    if prompt is None and prompts is None:
+        problem = "there is nothing to go on from"
         raise InputError(problem, field="--prompt", remedy="give --prompt TEXT, or --prompts FILE")
+    if prompts is None:
+        return (prompt or [])[:limit]
     if prompt is not None:
-        return prompt[:limit]
+        raise InputError("prompts are given twice", field="--prompt", remedy="leave it or --prompts out")
     from nearfar.data import load
 
     rows: Any = load(prompts, columns=mapping, schema="sentences", limit=limit)

@@ -84,7 +84,7 @@ def contrastive_search(
     kept_scores, kept_logits = [], []
     while not done.all():
         scores = logits_processor(input_ids, logits.to(input_ids.device))  # type: ignore[arg-type]
-        kept_logits += [logits] if generation_config.output_logits else []
+        kept_logits += [logits.clone()] if generation_config.output_logits else []
         kept_scores += [scores] if generation_config.output_scores else []
         ids = choice.candidates(scores)
         logits = candidates.step(prefix, ids, partial(choice.choose, real=prefix.real))

@@ -16,9 +16,6 @@ from nearfar.errors import InputError
 from nearfar.models.language import check_length, end_tokens, padding_token
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
-    from torch import Tensor
-
     from nearfar.decoding.method import Method
 
 
@@ -139,7 +136,7 @@ class _Watch(StoppingCriteria):
     def __init__(self, tokenizer: Any, start: int, watch: Callable[[str], None]) -> None:
         self.tokenizer, self.start, self.watch, self.told = tokenizer, start, watch, 0
 
-    def __call__(self, input_ids: Int[Tensor, "b t"], scores: Float[Tensor, "b v"], **_: Any) -> Bool[Tensor, " b"]:
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
         text = self.tokenizer.decode(input_ids[0, self.start :], skip_special_tokens=True)
         if not text.endswith("\ufffd"):
             self.watch(text[self.told :])
@@ -167,10 +164,9 @@ class Unfinished:
             with self.path.open("rb") as lines:
                 if next(lines, b"") == self._head.encode():
                     for line in lines:
-                        try:
-                            numbers, rows = json.loads(line) if line.endswith(b"\n") else None
-                        except (ValueError, TypeError):
+                        if not line.endswith(b"\n"):
                             break
+                        numbers, rows = json.loads(line)
                         found.append((numbers, [Continuation(*row) for row in rows]))
                         whole += len(line)
         if found:
