@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from nearfar.training.recipe import LanguagePlan, Recipe
     from nearfar.training.run import Run
     from nearfar.training.trainer import Progress
+
+
+#: Documents beyond which a measurement becomes no better, only slower.
+MOST_HELD_OUT = 1000
 
 
 def train_language(
@@ -107,10 +112,10 @@ def _run(
         folder.replace_model(partial(_save, plan))
     after = None if held_out is None else perplexity(model, held_out)
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
-    log = [{**entry, "step": entry["step"]} for entry in trainer.state.log_history]
+    log = trainer.state.log_history
     metrics = metrics_of(recipe.name, trainer.state.global_step, log, before, after, change)
     tokens = trainer.tokens_in_step * trainer.state.global_step
-    metrics |= {"tokens_seen": tokens, **sizes(model), "speed": trainer.speed()}
+    metrics |= {"tokens_seen": tokens, **sizes(model), "speed": _speed(trainer, folder)}
     if plan.finish is not None:
         metrics |= plan.finish(folder.path, blocks, held_out)
     return Run(folder.path, model, before, after, change, log, None, metrics)
@@ -206,6 +211,13 @@ def _one_mapping(columns: Any) -> Mapping[str, str] | None:
     return columns[0] if columns else None
 
 
+def _speed(trainer: LanguageTrainer, folder: RunFolder) -> dict[str, float | None]:
+    """Of the steps made just now; where none was left to make, of those made when they were."""
+    if not trainer.clock.steps and folder.metrics.exists():
+        return json.loads(folder.metrics.read_text("utf-8"))["speed"]
+    return trainer.speed()
+
+
 def _blocks(plan: LanguagePlan, documents: Dataset, options: LanguageOptions) -> Dataset:
     from nearfar.data.packing import packed
 
@@ -225,7 +237,7 @@ def _split(rows: Dataset, part: float, seed: int) -> tuple[Dataset, Dataset | No
             remedy="part documents by blank lines, give --eval, or set held_out=0",
         )
     order = np.random.default_rng(seed).permutation(len(rows))
-    count = max(1, int(part * len(rows)))
+    count = min(max(1, int(part * len(rows))), MOST_HELD_OUT)
     return rows.select(np.sort(order[count:])), rows.select(np.sort(order[:count]))
 
 

@@ -68,7 +68,7 @@ class LanguageOptions(TrainingOptions):
         schedule: After the warm-up: `cosine` falls to a tenth of the peak, `linear` to 0.
         beta2: AdamW's, of the second moment.
         gradient_clip: Norm to which gradients are cut.
-        held_out: Part of the documents that is measured on and not trained on, where there is no `--eval`.
+        held_out: Part of the documents (1,000 at most) that is measured on and not trained on, without `--eval`.
     """
 
     batch_size: int = 16
