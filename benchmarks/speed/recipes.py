@@ -41,6 +41,7 @@ DOMAINS = [f"domain {index % 4}" for index in range(len(ENTRIES))]
 
 PAIRS = Dataset.from_dict({"anchor": SUMMARIES, "positive": TEXTS})
 SENTENCES = Dataset.from_dict({"text": SUMMARIES})
+LABELLED = Dataset.from_dict({"text": SUMMARIES, "label": DOMAINS})
 DICTIONARY = Dataset.from_dict({"entry": [entry.name for entry in ENTRIES], "definition": SUMMARIES})
 SCORED = Dataset.from_dict({"sentence1": SUMMARIES, "sentence2": TEXTS, "score": SCORES})
 
@@ -122,6 +123,7 @@ def all_steps() -> dict[str, Step]:
         "codiemb": Step("codiemb", DatasetDict(pairs=PAIRS, scored=SCORED)),
         "debcse": Step("debcse", SENTENCES),
         "defsent_plus": Step("defsent_plus", DICTIONARY),
+        "dialog2flow": Step("dialog2flow", LABELLED),
         "dse": Step("dse", SCORED, teacher_epochs=0.1),
         "matryoshka_2d": Step("matryoshka_2d", PAIRS),
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),

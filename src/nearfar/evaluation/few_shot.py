@@ -53,12 +53,13 @@ def few_shot(
     Source: Burdisso et al. 2024, Dialog2Flow; after Snell et al. 2017, Prototypical Networks.
     """
     unit, gold = _unit(vectors), _numbers(labels)
-    found = []
+    found, known = [], 0
     for prototypes, kept, asked in _drawn(unit, gold, shots, draws, seed):
+        known = len(kept)
         told = kept[(unit[asked] @ prototypes.T).argmax(1)]
         found.append((f1_score(gold[asked], told, average="macro"), accuracy_score(gold[asked], told)))
     f1, accuracy = np.mean(found, 0)
-    return FewShot(float(f1), float(accuracy), len(kept), tuple(float(draw[0]) for draw in found))
+    return FewShot(float(f1), float(accuracy), known, tuple(float(draw[0]) for draw in found))
 
 
 def intra_inter(vectors: Float[np.ndarray, "n d"], labels: Sequence[Any]) -> tuple[float, float]:

@@ -120,7 +120,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     losses = {kind: _loss(model, labels, options) for kind, labels in names.items()}
     rates = {r"(^|\.)training_head\.": options.head_learning_rate} if options.head else None
     if options.labels == "joint":
-        return Plan(DatasetDict(pairs), losses, "shuffled", learning_rates=rates)
+        return Plan(DatasetDict(**pairs), losses, "shuffled", learning_rates=rates)
     return Plan(pairs["action"], losses["action"], "shuffled", learning_rates=rates)
 
 
