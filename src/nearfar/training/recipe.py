@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from datasets import Dataset, DatasetDict
+    from sentence_transformers import SentenceTransformer
     from torch import nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from nearfar.data import Retrieval
-    from nearfar.losses.language import LanguageLoss
 
 Batches = Literal["no_duplicates", "group_by_label", "shuffled"]
 
@@ -73,7 +73,7 @@ class LanguagePlan:
     Args:
         model: Trained in place.
         tokenizer: Cuts texts into tokens; saved with the model.
-        loss: The next token, and the recipe's own terms.
+        loss: Called with the model and a batch of blocks: `LanguageLoss`, the next token and the recipe's own terms.
         save: Writes the model into a folder, where `model.save_pretrained` would not do.
         finish: Called with the run's folder, the blocks trained on and those held out (None without any), once the
             model is trained and saved; what it returns is added to the metrics.
@@ -81,7 +81,7 @@ class LanguagePlan:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    loss: LanguageLoss
+    loss: nn.Module
     save: Callable[[Path], None] | None = None
     finish: Callable[[Path, Dataset, Dataset | None], dict[str, Any]] | None = None
 
