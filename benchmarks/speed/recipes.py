@@ -121,6 +121,7 @@ def all_steps() -> dict[str, Step]:
         "simcse": Step("simcse", SENTENCES),
         "behaviour": Step("behaviour", SENTENCES),
         "codiemb": Step("codiemb", DatasetDict(pairs=PAIRS, scored=SCORED)),
+        "contrastive_gap": Step("contrastive_gap", PAIRS),
         "debcse": Step("debcse", SENTENCES),
         "defsent_plus": Step("defsent_plus", DICTIONARY),
         "dialog2flow": Step("dialog2flow", LABELLED),
