@@ -93,14 +93,17 @@ def test_a_model_behind_an_address_names_the_actions(
     out = tmp_path / "flow.json"
     arguments = ["flow", str(calls), "--model", str(tiny_model_folder), "--out", str(out), "--actions", "2"]
     try:
-        assert run([*arguments, "--namer", "some-model", "--endpoint", server.url, "--json"]) == 0
+        named = [*arguments, "--namer", "some-model", "--endpoint", server.url, "--json"]
+        assert run(named) == 0
+        assert json.loads(capsys.readouterr().out)["actions"] == 4
+        assert run([*named, "--merge"]) == 0
     finally:
         server.close()
-    assert len(server.requests) == 4
+    assert len(server.requests) == 4  # the second time, the log answered
     assert "Utterances:" in server.requests[0]["messages"][0]["content"]
     assert json.loads(capsys.readouterr().out)["actions"] == 2  # of equal names, one a speaker is left
-    named = [node for node in json.loads(out.read_text())["nodes"] if node["id"] > 1]
-    assert {node["name"] for node in named} == {"say it"}
+    nodes = [node for node in json.loads(out.read_text())["nodes"] if node["id"] > 1]
+    assert {node["name"] for node in nodes} == {"say it"}
     assert (tmp_path / "flow.json.names.jsonl").exists()
 
 
@@ -121,6 +124,7 @@ def test_a_model_behind_an_address_names_the_actions(
         (["calls", "--out", "x.html", "--edge-threshold", "2"], "--edge-threshold: 2.0 is out of range"),
         (["calls", "--out", "x.html", "--speakers", "Boss"], "nobody in the dialogues speaks as 'Boss'"),
         (["calls", "--out", "x.html", "--endpoint", "http://localhost:1/v1"], "does not say which model names there"),
+        (["calls", "--out", "x.html", "--merge"], "--merge: merges actions by their names; give --namer NAME"),
         (["calls", "--out", "x.html", "--namer", "no-such-model/at-all"], "no-such-model/at-all"),
         (["calls"], "out"),
     ],

@@ -34,6 +34,9 @@ def command(
     endpoint: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible address, such as http://localhost:8000/v1, that has NAMER.")
     ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Make one action of those of a speaker that NAMER gives the same name.")
+    ] = False,
     key_env: Annotated[str, typer.Option(help="The environment variable with the endpoint's key.")] = "OPENAI_API_KEY",
     weigh: Annotated[str, typer.Option(help="An edge's weight: prob-out, max-out or max.")] = "prob-out",
     edge_threshold: Annotated[float, typer.Option(help="Least weight of an edge, 0 to 1.")] = 0.1,
@@ -62,6 +65,8 @@ def command(
     files = [(out, "--out"), *((path, "--export") for path in export or ())]
     for path, option in files:
         check_target(path, option)
+    if merge and namer is None:
+        raise InputError("merges actions by their names", field="--merge", remedy="give --namer NAME, or leave it out")
     generator = _namer(namer, endpoint, key_env)
     kept = store or out.with_name(out.name + ".vectors")
     from nearfar.dialogue import flow, write
@@ -78,6 +83,7 @@ def command(
             linkage=how,
             namer=generator,
             names=out.with_name(out.name + ".names.jsonl"),
+            merge=merge,
             max_length=max_length,
             batch_size=batch_size,
             seed=seed,

@@ -84,6 +84,7 @@ def flow(
     linkage: Linkage = "ward",
     namer: Generator | None = None,
     names: str | Path = "flow.names.jsonl",
+    merge: bool = False,
     max_length: int = 64,
     batch_size: int = 64,
     seed: int = 0,
@@ -103,8 +104,10 @@ def flow(
         rules: How the graph is pruned; it can be pruned otherwise later.
         columns, split, speakers, sample: As in `nearfar.dialogue.read`.
         linkage: "ward" or "average".
-        namer: A language model that names the actions; actions of one speaker that get the same name become one.
+        namer: A language model that names the actions.
         names: Where its answers are kept.
+        merge: Make one action of those of one speaker that it gives the same name. A small model gives one name to
+            different actions.
         max_length: Tokens after which an utterance is cut.
         batch_size: Texts in one forward pass.
         seed: Same seed, same graph.
@@ -138,7 +141,8 @@ def flow(
     if namer is not None:
         reported = None if progress is None else lambda done, whole: progress("name", done, whole)
         described = name_by_model(described, log.texts, namer, Path(names), reported)
-        found, described = _joined(log, found, described)
+        if merge:
+            found, described = _joined(log, found, described)
     facts = {
         "source": "a log in memory" if isinstance(dialogues, Log) else str(dialogues),
         "model": model if isinstance(model, str) else type(model).__name__,

@@ -280,6 +280,7 @@
       group.classList.toggle("happy", main.has(key(edge.a, edge.b)) && walked === null);
       group.classList.toggle("on", on);
       group.classList.toggle("dim", (walked !== null && !on) || (walked === null && chosen !== null && !on) || (state.query !== "" && walked === null && chosen === null));
+      if (on || main.has(key(edge.a, edge.b))) group.parentNode.append(group); // above the others
       if (on && walked === null) labels.push(edgeLabel(edge, group, percent(edge.share)));
     }
     for (const [node, group] of elements.nodes) {
