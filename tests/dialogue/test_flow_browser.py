@@ -56,7 +56,7 @@ def many(count: int = 10_000, actions: int = 60) -> Flow:
     ids = [f"train/{i}" for i in range(count)]
     log = Log(ids, starts, ["user", "system"], speaker, texts, text.astype(np.int32))
     of = np.repeat(np.arange(2, dtype=np.int32), actions // 2)
-    found = Actions(of, turn.astype(np.int32), generator.random(total).astype(np.float32), [])
+    found = Actions(of, turn.astype(np.int32), generator.random(total).astype(np.float32), [], found_in=500)
     facts = {"source": "sgd.jsonl", "model": "minilm", "namer": None, "actions": "auto", "sample": None, "seed": 0}
     return Flow(log, found, describe(log, found), Rules(), facts)
 
@@ -125,6 +125,7 @@ def test_the_page_of_ten_thousand_dialogues_is_small_and_says_what_it_shows(brow
     facts = browser.evaluate("document.querySelector('.facts').innerText")
     assert f"{SHOWN_DIALOGUES} of 10,000, drawn at random" in facts
     assert f"{flows['10000'].log.turns:,}" in facts
+    assert "found in 500 dialogues drawn at random" in facts
 
 
 @pytest.mark.parametrize("name", ["5", "500", "10000"])

@@ -83,6 +83,8 @@ def test_turns_outside_the_tree_join_the_nearest_mean():
     for linkage in ("ward", "average"):
         actions = find_actions(log, vectors, CENTRES, linkage=linkage, tree_turns=90)
         assert adjusted_rand_score(truth, actions.turn) == 1
+        assert actions.found_in == 15  # six turns of a speaker in each
+    assert find_actions(log, vectors, CENTRES).found_in is None
     automatic = find_actions(log, vectors, tree_turns=120)
     assert adjusted_rand_score(truth, automatic.turn) == 1
 

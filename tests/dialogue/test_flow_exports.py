@@ -143,7 +143,7 @@ def test_a_page_of_many_long_dialogues_says_what_it_leaves_out(monkeypatch: pyte
 
 def test_a_page_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("nearfar.dialogue.page.MAX_BYTES", 20_000)
-    with pytest.raises(ValueError, match="more than 20,000"):
+    with pytest.raises(InputError, match="more than 20,000; ask for fewer actions"):
         page(FLOWS["booking"])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -40,12 +40,14 @@ class Actions:
         closeness: Cosine of each turn with the mean of its action.
         gain: Of the cuts that were tried, the number of actions and how many nats the action before tells about the
             next; empty if the number was given.
+        found_in: Dialogues that the trees were grown from; None: all.
     """
 
     speaker: Int[np.ndarray, " actions"]
     turn: Int[np.ndarray, " turns"]
     closeness: Float[np.ndarray, " turns"]
     gain: list[tuple[int, float]]
+    found_in: int | None = None
 
     def __len__(self) -> int:
         return len(self.speaker)
@@ -84,7 +86,8 @@ def find_actions(
         labels = _cut(trees, best)
     else:
         labels = [tree.parts(k) for tree, k in zip(trees, wanted, strict=True)]
-    return _assigned(log, vectors, trees, labels, gain)
+    actions = _assigned(log, vectors, trees, labels, gain)
+    return actions if tree_log is log else replace(actions, found_in=len(tree_log))
 
 
 class _Tree:

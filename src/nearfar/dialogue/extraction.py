@@ -144,7 +144,7 @@ def flow(
         if merge:
             found, described = _joined(log, found, described)
     facts = {
-        "source": "a log in memory" if isinstance(dialogues, Log) else str(dialogues),
+        "source": str(dialogues) if isinstance(dialogues, str | Path) else "dialogues in memory",
         "model": model if isinstance(model, str) else type(model).__name__,
         "namer": None if namer is None else namer.identity,
         "actions": "auto" if actions == "auto" else "given",

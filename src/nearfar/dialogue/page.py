@@ -14,6 +14,7 @@ from markupsafe import Markup
 from nearfar import __version__
 from nearfar.dialogue.graph import Edge
 from nearfar.dialogue.naming import shortened
+from nearfar.errors import InputError
 from nearfar.reports._text import plain
 from nearfar.reports.page import MAX_BYTES, _script_json, _sha256
 
@@ -35,7 +36,7 @@ def page(flow: Flow) -> str:
     """The page's HTML. The same workflow gives the same bytes.
 
     Raises:
-        ValueError: the page would be larger than a page may be.
+        InputError: the page would be larger than a page may be.
     """
     data = page_data(flow)
     style = _asset("nearfar.reports", "assets/page.css") + "\n" + _asset("nearfar.dialogue", "static/flow.css")
@@ -61,7 +62,8 @@ def page(flow: Flow) -> str:
         version=__version__,
     )
     if len(html.encode()) > MAX_BYTES:
-        raise ValueError(f"the page has {len(html.encode()):,} bytes, more than {MAX_BYTES:,}; ask for fewer actions")
+        problem = f"the page would have {len(html.encode()):,} bytes, more than {MAX_BYTES:,}"
+        raise InputError(problem, field="--actions", remedy="ask for fewer actions, or end --out in .json")
     return html
 
 
@@ -137,11 +139,16 @@ def _facts(flow: Flow, data: Mapping[str, Any]) -> list[tuple[str, str]]:
     log = flow.log
     shown = len(data["paths"])
     followed = "all" if shown == len(log) else f"{shown:,} of {len(log):,}, drawn at random"
+    found = [f"{len(flow.actions):,}"]
+    if flow.facts["actions"] == "auto":
+        found.append("number chosen")
+    if flow.actions.found_in is not None:
+        found.append(f"found in {flow.actions.found_in:,} dialogues drawn at random")
     facts = [
         ("Dialogues", f"{len(log):,}" + (", drawn at random" if flow.facts["sample"] == len(log) else "")),
         ("Turns", f"{log.turns:,}"),
         ("Different texts", f"{len(log.texts):,}"),
-        ("Actions", f"{len(flow.actions):,}" + (", number chosen" if flow.facts["actions"] == "auto" else "")),
+        ("Actions", ", ".join(found)),
         ("Model", plain(flow.facts["model"])),
         ("Dialogues to follow", followed),
     ]
