@@ -47,6 +47,7 @@ def evaluate(
     | --- | --- | --- |
     | `sts` | `sentence1`, `sentence2`, `score` | Spearman's correlation of similarities with scores |
     | `retrieval` | a `Retrieval`, or `anchor`, `positive` | nDCG@10 |
+    | `retrieval` | `image` or `audio`, `text`, without `label` unless asked for | recall@1 of texts' files |
     | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
     | `cluster` | `text`, `label`, only when asked for | v-measure of k-means |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` when asked for | accuracy of the closest prompt |
@@ -101,6 +102,8 @@ def detect_task(data: Dataset | Retrieval) -> str:
         return "retrieval"
     if medium_in(columns) and "label" in columns:
         return "zero-shot"
+    if medium_in(columns) and "text" in columns:
+        return "retrieval"
     for task, needed in _COLUMNS.items():
         if set(needed) <= set(columns) and task not in _ASKED:
             return task
@@ -125,7 +128,7 @@ def _columns(data: Dataset | Retrieval) -> list[str] | None:
 
 def _check_columns(data: Dataset | Retrieval, task: str) -> None:
     columns = _columns(data)
-    if columns is None and task == "retrieval":
+    if task == "retrieval" and (columns is None or (medium_in(columns) and "text" in columns)):
         return
     missing = [name for name in _COLUMNS[task] if name not in (columns or ())]
     if task == "zero-shot" and not missing and not medium_in(columns or ()) and "text" not in (columns or ()):
@@ -158,6 +161,10 @@ def _measure(
     if task == "retrieval":
         from nearfar.evaluation.retrieval import from_pairs, measure_retrieval
 
+        if isinstance(data, Dataset) and medium_in(data.column_names):
+            from nearfar.evaluation.across import measure_across
+
+            return measure_across(model, data, batch_size=batch_size, seed=seed)
         if isinstance(data, Dataset):
             corpus, queries, relevant = from_pairs(data["anchor"], data["positive"])
         else:
