@@ -124,34 +124,28 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 def _with_towers(model: SentenceTransformer, rows: Dataset, options: Options) -> Dataset:
     """Give the model its towers, in place; the rows as these read them, one column a side."""
     from nearfar.data.media import decoded, medium_in
-    from nearfar.models import load
     from nearfar.models.towers import add_tower, medium_of, reader_for
     from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
 
     medium = medium_in(rows.column_names)
     if medium is not None and medium_of(model) is None:
         other = {"image": options.image_model, "audio": options.audio_model}[medium]
-        add_tower(model, medium, other, image_size=options.image_size, seconds=options.seconds)
-    elif medium is None and options.towers == "two" and not has_text_towers(model):
-        second = options.second_model
-        part_towers(model, None if second is None else load(second, device=str(model.device)))
-    if options.dims:
-        project(model, options.dims)
-    if medium is None:
-        rows = rows if "anchor" in rows.column_names else _both_sides(rows, has_text_towers(model))
+        sizes = {"dims": options.dims or None, "image_size": options.image_size, "seconds": options.seconds}
+        add_tower(model, medium, other, **sizes)
     else:
+        if medium is None and options.towers == "two" and not has_text_towers(model):
+            part_towers(model, options.second_model)
+        if options.dims:
+            project(model, options.dims)
+    if medium is not None:
         rows = decoded(rows.select_columns([medium, "text"]), reader_for(model, medium))
-    if options.aligned:
-        if not has_text_towers(model):
-            raise InputError("there is no second tower to turn", field="aligned", remedy="set towers=two, give texts")
-        align_second(model, rows["anchor"][:ALIGNED_ON])
-    return rows
-
-
-def _both_sides(rows: Dataset, two: bool) -> Dataset:
-    if not two:
+    elif "text" in rows.column_names and not has_text_towers(model):
         raise InputError("texts without pairs, and one tower: both sides are the same", remedy="set towers=two")
-    return rows.rename_column("text", "anchor").add_column("positive", list(rows["text"]))
+    elif "text" in rows.column_names:
+        rows = rows.rename_column("text", "anchor").add_column("positive", list(rows["text"]))
+    if options.aligned:
+        align_second(model, rows[rows.column_names[0]][:ALIGNED_ON])
+    return rows
 
 
 RECIPE = Recipe(

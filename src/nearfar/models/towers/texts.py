@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
@@ -22,20 +23,24 @@ def has_text_towers(model: SentenceTransformer) -> bool:
     return set(SIDES) <= set(_routes(model))
 
 
-def part_towers(model: SentenceTransformer, second: SentenceTransformer | None = None) -> None:
+def part_towers(model: SentenceTransformer, second: str | Path | SentenceTransformer | None = None) -> None:
     """Give a text encoder, in place, a second tower: `encode_query` goes through its own, `encode_document` the other.
 
     It trains, saves and loads as any other model of sentence-transformers.
 
     Args:
         model: A text encoder with one tower.
-        second: The other tower; a copy of the first, which shares no weights with it, when None.
+        second: The other tower, in memory or by name; a copy of the first, which shares no weights with it, when None.
 
     Raises:
-        InputError: one of them has several towers already.
+        InputError: one of them has several towers already, or there is no model of that name.
     """
     from sentence_transformers.base.modules import Router
 
+    from nearfar.models.loading import load
+
+    if isinstance(second, (str, Path)):
+        second = load(second, device=str(model.device))
     if _routes(model) or (second is not None and _routes(second)):
         raise InputError("it has several towers already", field="model", remedy="give a model of a single tower")
     first: list[Any] = list(model)
@@ -66,13 +71,15 @@ def align_second(model: SentenceTransformer, texts: Sequence[Any]) -> None:
         texts: What both towers read.
 
     Raises:
-        InputError: the towers give vectors of different lengths.
+        InputError: the model has one tower for texts, or the towers give vectors of different lengths.
     """
     import torch
 
     from nearfar.encoding import encode
     from nearfar.models.rotation import fixed_rotation, procrustes
 
+    if not has_text_towers(model):
+        raise InputError("there is no second tower to turn", field="aligned", remedy="set towers=two, and give texts")
     first, other = (torch.from_numpy(encode(model, texts, kind=kind)) for kind in SIDES)
     if first.shape != other.shape:
         problem = f"the towers give vectors of {first.shape[1]} and {other.shape[1]} numbers"
