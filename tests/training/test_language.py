@@ -26,8 +26,9 @@ from nearfar.errors import InputError
 from nearfar.evaluation.perplexity import perplexity
 from nearfar.losses.language import LanguageLoss, TeacherLoss
 from nearfar.models.new_language import new_llama, new_tokenizer
+from nearfar.models.size import sizes
 from nearfar.recipes import lost
-from nearfar.training.language import language_trainer_for, sizes
+from nearfar.training.language_trainer import language_trainer_for
 from nearfar.training.recipe import LanguagePlan
 
 WORDS = "the cat dog bird sits runs flies on in over mat grass tree green blue red".split(" ")  # noqa: SIM905
@@ -266,6 +267,8 @@ def test_a_model_gives_its_shape_and_tokenizer_and_not_its_weights(corpus: Path,
         assert run.before is not None
         assert run.before.metrics["perplexity"] > 0.8 * first.model.config.vocab_size
     assert found[0].metrics["before"] != found[1].metrics["before"]
+    (shape / "model.safetensors").unlink()  # nobody reads it
+    nearfar.train("lost", corpus, model=shape, out=tmp_path / "d", **SMALL, **STEPS, dense=False)
     configuration = (tmp_path / "b0" / "run.yaml").read_text()
     assert str(shape) in configuration
     with pytest.raises(InputError, match="max_length: 64 tokens cannot be read: the model has 16 positions"):

@@ -21,19 +21,21 @@ def new_language_model(name: str | Path) -> tuple[Any, Any]:
     """A model of the shape of another, with its tokenizer and new weights, drawn from torch's generator.
 
     Args:
-        name: A folder or hub id with `config.json` and a tokenizer; its weights are not read.
+        name: A folder or hub id with `config.json` and a tokenizer, a `.gguf` file, or a key of `GENERATORS`; weights
+            are not read.
 
     Raises:
         InputError: there is no such model, or it is no causal language model.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    from nearfar.models.loading import find
-
-    folder = find(name)
+    folder, gguf = _place(name)
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    if gguf is not None:
+        options["gguf_file"] = gguf
     try:
-        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        config = AutoConfig.from_pretrained(str(folder), **options)
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
         config.dtype = "float32"
         return AutoModelForCausalLM.from_config(config), tokenizer
     except Exception as error:
@@ -43,6 +45,27 @@ def new_language_model(name: str | Path) -> tuple[Any, Any]:
             file=folder,
             remedy="name a causal language model of transformers with its tokenizer, or none",
         ) from error
+
+
+def shape_hash(name: str | Path) -> str:
+    """A hash of the configuration and the tokenizer that `new_language_model` reads."""
+    from nearfar.models.aliases import sha256
+
+    folder, gguf = _place(name)
+    files = ["config.json", "tokenizer.json"] if gguf is None else [gguf]
+    return "+".join(sha256(folder / file)[:16] for file in files if (folder / file).is_file())
+
+
+def _place(name: str | Path) -> tuple[Path, str | None]:
+    """The folder of a model, and its file of GGUF where there is one."""
+    from nearfar.models.aliases import GENERATORS
+    from nearfar.models.language import find_language_model
+    from nearfar.models.loading import find
+
+    if str(name) in GENERATORS or Path(name).suffix == ".gguf":
+        _, folder, gguf = find_language_model(name)
+        return folder, gguf
+    return find(name), None
 
 
 def new_tokenizer(documents: Dataset, vocabulary: int) -> PreTrainedTokenizerFast:

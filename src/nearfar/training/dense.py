@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.models.dense_export import to_dense
 from nearfar.training.folder import is_main_process
-from nearfar.training.language import language_trainer_for
+from nearfar.training.language_trainer import language_trainer_for
 from nearfar.training.options import LanguageOptions
 from nearfar.training.recipe import LanguagePlan
 from nearfar.writing import replace_folder

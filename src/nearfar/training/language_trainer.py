@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
 
-from nearfar.training.trainer import Resumable
+from nearfar.training.folder import processes
+from nearfar.training.loop import LOGGED, SAVED
+from nearfar.training.options import LanguageOptions
+from nearfar.training.trainer import MarkComplete, Progress, ProgressCallback, Resumable
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -100,3 +112,65 @@ class Clock(TrainerCallback):
         """Called by the trainer."""
         self.seconds += time.monotonic() - self.started
         self.steps += 1
+
+
+def language_trainer_for(
+    plan: LanguagePlan,
+    blocks: Dataset,
+    options: LanguageOptions,
+    checkpoints: str | Path,
+    seed: int,
+    *,
+    held_out: Dataset | None = None,
+    progress: Progress | None = None,
+) -> LanguageTrainer:
+    """The trainer before its first step, with the model on its device.
+
+    Args:
+        plan: What a recipe's `prepare` returned.
+        blocks: Column `input_ids`, all of one length.
+        options: How long, how large, how fast.
+        checkpoints: The folder for checkpoints.
+        seed: Decides order and dropout.
+        held_out: Blocks to measure on every `eval_steps`.
+        progress: Called with step, steps in all, latest loss.
+    """
+    per_epoch = len(blocks) // (options.batch_size * options.gradient_accumulation * processes())
+    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
+    measured = options.eval_steps > 0 and held_out is not None
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=options.epochs,
+        max_steps=options.max_steps or -1,
+        per_device_train_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.gradient_accumulation,
+        learning_rate=options.learning_rate,
+        warmup_steps=options.warmup_ratio if options.warmup_ratio < 1 else steps,
+        lr_scheduler_type="cosine_with_min_lr" if options.schedule == "cosine" else "linear",
+        lr_scheduler_kwargs={"min_lr_rate": 0.1} if options.schedule == "cosine" else {},
+        adam_beta2=options.beta2,
+        max_grad_norm=options.gradient_clip,
+        weight_decay=options.weight_decay,
+        bf16=options.precision == "bfloat16",
+        fp16=options.precision == "float16",
+        use_cpu=plan.model.device.type == "cpu" and not torch.cuda.is_available(),
+        dataloader_drop_last=True,
+        seed=seed,
+        logging_steps=max(1, steps // LOGGED),
+        eval_strategy="steps" if measured else "no",
+        eval_steps=options.eval_steps or None,
+        save_strategy="steps",
+        save_steps=options.save_steps or max(1, steps // SAVED),
+        # The newest may be half-written when the machine dies, so the one before it stays.
+        save_total_limit=2,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        report_to=[],
+        disable_tqdm=True,
+    )
+    callbacks: list[TrainerCallback] = [MarkComplete()]
+    if progress is not None:
+        callbacks.append(ProgressCallback(progress))
+    trainer = LanguageTrainer(plan, arguments, blocks, held_out, callbacks)
+    trainer.remove_callback(PrinterCallback)
+    set_seed(seed)
+    return trainer

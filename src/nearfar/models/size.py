@@ -1,0 +1,19 @@
+"""How large a language model is, and what training it keeps in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def sizes(model: Any) -> dict[str, Any]:
+    """Parameters, and the bytes that training them by AdamW keeps: two moments of each parameter's type."""
+    embedded = {id(module.weight) for module in (model.get_input_embeddings(), model.get_output_embeddings()) if module}
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    held = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+    learned = sum(weight.numel() * weight.element_size() for weight in trained)
+    every = sum(weight.numel() for weight in model.parameters())
+    apart = sum(weight.numel() for weight in model.parameters() if id(weight) not in embedded)
+    return {
+        "parameters": {"all": every, "without_embeddings": apart, "trained": sum(w.numel() for w in trained)},
+        "memory_bytes": {"weights": held, "gradients": learned, "optimizer": 2 * learned},
+    }
