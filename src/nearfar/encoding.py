@@ -53,8 +53,9 @@ def encode(
     # Passed only when asked for: a model that reads words, not tokens, takes no such setting.
     cut: dict[str, Any] = {} if max_length is None else {"processing_kwargs": {"text": {"max_length": max_length}}}
     if _has_towers(model):
-        # Said, not guessed: a text that is the name of a picture stays a text.
-        method, cut = model.encode, {**cut, "task": "text"}
+        from nearfar.models.towers import as_texts
+
+        method, texts, cut = model.encode, as_texts(texts), {**cut, "task": "text"}
     vectors = method(list(texts), batch_size=batch_size, normalize_embeddings=normalize, show_progress_bar=False, **cut)
     vectors = np.asarray(vectors, dtype=np.float32)
     require_finite(vectors)

@@ -322,7 +322,8 @@ class _SameLabel(Near):
         found = torch.bincount(others, minlength=labels)[mine.long()]
         if self.self_excluded:
             found = found - 1
-        return torch.where(found > 0, 1 / found.clamp(min=1), 0).to(self.like.dtype)
+        found = found.to(self.like.dtype)  # the reciprocal of whole numbers would be one of float32
+        return torch.where(found > 0, 1 / found.clamp(min=1), 0)
 
     def at(self, rows: slice) -> Pull:
         assert self.b is not None

@@ -25,7 +25,7 @@ ENDINGS: dict[Medium, tuple[str, ...]] = {
     "audio": (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"),
 }
 WORDS: dict[Medium, str] = {"image": "pictures", "audio": "recordings"}
-_NAMED = 3
+_NAMED, _SHOWN = 3, 300
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,12 @@ def usable(rows: Dataset, source: str, *, skip_broken: bool = False) -> Dataset:
     count = f"{len(broken):,} of {len(problems):,} {WORDS[medium]}"
     if not skip_broken:
         remedy = f"mend it, or leave broken files out with --skip-broken (here {count})"
-        raise InputError(str(problems[broken[0]]), file=broken[0], field=medium, remedy=remedy)
+        raise InputError(str(problems[broken[0]]), file=_shown(broken[0]), field=medium, remedy=remedy)
     if len(broken) == len(problems):
-        raise InputError(f"all {len(broken):,} {WORDS[medium]} are broken: {problems[broken[0]]}", file=broken[0])
-    names = ", ".join(broken[:_NAMED]) + (", ..." if len(broken) > _NAMED else "")
+        raise InputError(
+            f"all {len(broken):,} {WORDS[medium]} are broken: {problems[broken[0]]}", file=_shown(broken[0])
+        )
+    names = ", ".join(map(_shown, broken[:_NAMED])) + (", ..." if len(broken) > _NAMED else "")
     logging.getLogger(__name__).warning("%s: %s are broken and left out: %s", source, count, names)
     return rows.select([row for row, path in enumerate(paths) if problems[path] is None])
 
@@ -199,4 +201,10 @@ def _source(value: Any) -> Path | IO[bytes]:
 
 def _broken(value: Any, error: ValueError) -> InputError:
     name = value.get("path") if isinstance(value, dict) else value
-    return InputError(str(error), file=str(name)[:500], remedy="mend it, or leave broken files out with --skip-broken")
+    return InputError(str(error), file=_shown(name), remedy="mend it, or leave broken files out with --skip-broken")
+
+
+def _shown(path: object) -> str:
+    """A path in a message of one line, whatever a table calls a path."""
+    text = str(path)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -23,7 +23,7 @@ paper froze, its data and its figures could not be verified, and its encoders ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
@@ -32,7 +32,9 @@ from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     """Give the model its other tower, compute the frozen one's vectors, and train the rest towards them."""
     import torch
 
-    from nearfar import near
-    from nearfar.data.media import decoded, medium_in
-    from nearfar.losses.reference import ReferenceLoss
-    from nearfar.models.towers import SMALL, add_tower, encode_tower, freeze, medium_of, reader_for
+    from nearfar.data.media import medium_in
+    from nearfar.models.towers import SMALL, add_tower, encode_tower, freeze, medium_of
 
     medium = medium_in(rows.column_names)
     assert medium is not None
@@ -102,20 +102,40 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     trained = "text" if frozen == medium else medium
 
     reference = torch.from_numpy(encode_tower(model, rows, frozen, batch_size=options.batch_size))
-    weigh = {"none": None, "power": near.power(options.power)}.get(options.weigh, options.weigh)
+    # The last layer of a tower that comes pre-trained may be new; the others are not.
+    slow = {} if untrained and trained == medium else {rf"sub_modules\.{trained}\.0\.": options.pretrained_rate}
+    return replace(against(model, rows, trained, reference, options), learning_rates=slow)
+
+
+def against(
+    model: SentenceTransformer,
+    rows: Dataset,
+    trained: Literal["text", "image", "audio"],
+    reference: Float[Tensor, "rows d"],
+    options: Options,
+) -> Plan:
+    """Train the tower of one column towards vectors that are there already, one a row."""
+    from datasets import Dataset
+
+    from nearfar import near
+    from nearfar.data.media import decoded
+    from nearfar.losses.reference import ReferenceLoss
+    from nearfar.models.towers import as_texts, reader_for
+
     loss = ReferenceLoss(
         model,
         reference,
-        weigh=weigh,
+        weigh={"none": None, "power": near.power(options.power)}.get(options.weigh, options.weigh),
         temperature=options.temperature,
         weighted_temperature=options.weighted_temperature,
         gather_across_devices=True,
     )
-    numbered = rows.select_columns([trained]).add_column("label", list(range(len(rows))))
-    numbered = numbered if trained == "text" else decoded(numbered, reader_for(model, medium))
-    # The last layer of a tower that comes pre-trained may be new; the others are not.
-    slow = {} if untrained and trained == medium else {rf"sub_modules\.{trained}\.0\.": options.pretrained_rate}
-    return Plan(numbered, loss, batches="shuffled", learning_rates=slow)
+    if trained == "text":
+        numbered = Dataset.from_dict({"text": as_texts(rows["text"]), "label": range(len(rows))})
+    else:
+        numbered = rows.select_columns([trained]).add_column("label", list(range(len(rows))))
+        numbered = decoded(numbered, reader_for(model, trained))
+    return Plan(numbered, loss, batches="shuffled")
 
 
 RECIPE = Recipe(

@@ -58,8 +58,6 @@ def two_towers(
         problem = "a model has two towers" if image is None else "a model has two towers, and three are given"
         raise InputError(problem, field="image_model", remedy="give an image or an audio model beside the text model")
     medium: Medium = "image" if image is not None else "audio"
-    if frozen not in (None, "text", medium):
-        raise InputError(f"there is no {frozen!r} tower to freeze", field="frozen", remedy=f"use text or {medium}")
     other = media_tower(image or audio or "", medium, image_size=image_size, seconds=seconds)
     modules = _joined(text_tower(text), other, medium, frozen, dims)
     model = SentenceTransformer(modules=modules, device=device, similarity_fn_name="cosine")
@@ -147,6 +145,8 @@ def _joined(text: list[Any], other: list[Any], medium: Medium, frozen: str | Non
     from sentence_transformers.sentence_transformer.modules import Normalize
 
     towers = {"text": text, medium: other}
+    if frozen is not None and frozen not in towers:
+        raise InputError(f"there is no {frozen!r} tower to freeze", field="frozen", remedy=f"use text or {medium}")
     _agree_on_length(text[0], other[0])
     width = _width(towers[frozen or "text"]) if dims is None else dims
     if width < 1:

@@ -20,8 +20,8 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Transformer
 
-#: Samples a second that `small-audio` hears; recordings are resampled to it.
-SAMPLING_RATE = 16_000
+#: Samples a second that `small-audio` hears, and from one window to the next: half as many windows as Whisper.
+SAMPLING_RATE, HOP = 16_000, 320
 
 
 def small_cnn(*, image_size: int = 64, **_: Any) -> Transformer:
@@ -67,9 +67,9 @@ def small_audio(*, seconds: int = 4, **_: Any) -> Transformer:
         decoder_attention_heads=4,
         decoder_ffn_dim=256,
         num_mel_bins=64,
-        max_source_positions=seconds * 50,
+        max_source_positions=seconds * SAMPLING_RATE // HOP // 2,
     )
-    ears = WhisperFeatureExtractor(feature_size=64, sampling_rate=SAMPLING_RATE, chunk_length=seconds)
+    ears = WhisperFeatureExtractor(feature_size=64, sampling_rate=SAMPLING_RATE, hop_length=HOP, chunk_length=seconds)
     return _as_module(WhisperEncoder(config), ears)
 
 

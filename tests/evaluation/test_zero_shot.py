@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset
+from PIL import Image
+from sentence_transformers import SentenceTransformer
+
+from nearfar.cli.app import run
+from nearfar.encoding import encode
+from nearfar.errors import InputError
+from nearfar.evaluation import detect_task, evaluate
+from nearfar.evaluation.compared import paired_interval
+from nearfar.evaluation.zero_shot import check_templates, label_vectors
+from nearfar.models import load
+from nearfar.models.towers import two_towers
+
+TEXTS = ["the cat sits", "a cat", "red fish", "a fish in the sea", "blue bird", "fish"]
+LABELS = ["cat", "cat", "fish", "fish", "blueBird", "cat"]
+
+
+def rows(**columns) -> Dataset:
+    return Dataset.from_dict({"text": TEXTS, "label": LABELS, **columns})
+
+
+def test_accuracy_is_that_of_the_closest_mean_prompt(tiny_model: SentenceTransformer) -> None:
+    found = evaluate(tiny_model, rows(), "zero-shot", templates=["the {}", "a {} in the sea"])
+    names = ["cat", "fish", "blueBird"]
+    prompts = [
+        encode(tiny_model, [f"the {words}", f"a {words} in the sea"]).mean(0) for words in ("cat", "fish", "blue bird")
+    ]
+    prompts = [prompt / np.linalg.norm(prompt) for prompt in prompts]
+    told = [names[int(np.argmax([text @ prompt for prompt in prompts]))] for text in encode(tiny_model, TEXTS)]
+    right = [float(a == b) for a, b in zip(told, LABELS, strict=True)]
+    assert found.per_item is not None
+    assert found.per_item["accuracy"].tolist() == right
+    assert found.score == pytest.approx(np.mean(right))
+    assert found.metrics["chance"] == 0.5
+    assert found.interval is not None
+    assert found.interval.low <= found.score <= found.interval.high
+    assert found.as_dict()["interval_95"] == [found.interval.low, found.interval.high]
+    change = paired_interval(found, found)
+    assert change is not None
+    assert change.mean == 0
+
+
+def test_labels_of_the_hub_have_names(tiny_model: SentenceTransformer) -> None:
+    names = ClassLabel(names=["cat", "fish", "blueBird"])
+    numbered = rows().cast_column("label", names)
+    assert evaluate(tiny_model, numbered, "zero-shot").metrics == evaluate(tiny_model, rows(), "zero-shot").metrics
+
+
+def test_braces_in_a_label_are_no_slot(tiny_model: SentenceTransformer) -> None:
+    vectors = label_vectors(tiny_model, ["a {0} cat", "fish {}"], ["the {}"])
+    np.testing.assert_allclose(vectors, encode(tiny_model, ["the a {0} cat", "the fish {}"]), atol=1e-6)
+
+
+def test_columns_decide_the_task() -> None:
+    assert detect_task(Dataset.from_dict({"image": ["a"], "label": ["b"]})) == "zero-shot"
+    assert detect_task(Dataset.from_dict({"audio": ["a"], "text": ["b"], "label": ["b"]})) == "zero-shot"
+    assert detect_task(rows()) == "classify"
+    with pytest.raises(InputError, match="fit no task"):
+        detect_task(Dataset.from_dict({"label": ["a"]}))
+
+
+def test_mistakes_are_named(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no \{\} for the label"):
+        evaluate(tiny_model, rows(), "zero-shot", templates=["a photo"])
+    with pytest.raises(InputError, match="no template"):
+        evaluate(tiny_model, rows(), "zero-shot", templates=[])
+    with pytest.raises(InputError, match="has no prompts"):
+        evaluate(tiny_model, rows(), "classify", templates=["{}"])
+    with pytest.raises(InputError, match="telling apart needs 2"):
+        evaluate(tiny_model, Dataset.from_dict({"text": ["a", "b"], "label": ["c", "c"]}), "zero-shot")
+    with pytest.raises(InputError, match="both said 'blue bird'"):
+        evaluate(tiny_model, Dataset.from_dict({"text": ["a", "b"], "label": ["blueBird", "blue_bird"]}), "zero-shot")
+    with pytest.raises(InputError, match="needs the column 'text'"):
+        evaluate(tiny_model, Dataset.from_dict({"label": ["a", "b"]}), "zero-shot")
+    with pytest.raises(InputError, match="one tower"):
+        evaluate(tiny_model, Dataset.from_dict({"image": ["a.png"] * 2, "label": ["a", "b"]}))
+    (tmp_path / "t.txt").write_text("a {}\n\nthe {}\n")
+    assert check_templates([str(tmp_path / "t.txt"), "{}"]) == ("a {}", "the {}", "{}")
+    (tmp_path / "t.txt").write_text("a {}\nthe\n")
+    with pytest.raises(InputError, match=r"t.txt:2: templates: 'the' has no"):
+        check_templates([str(tmp_path / "t.txt")])
+
+
+def test_pictures_from_the_command_line(
+    tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_towers(tiny_model_folder, image="small-cnn", image_size=16, device="cpu").save_pretrained(str(tmp_path / "m"))
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (5, 5), (number, 9, 9)).save(tmp_path / "pictures" / name / f"{number}.png")
+    (tmp_path / "pictures" / "dog" / "broken.png").write_text("no picture")
+    arguments = ["evaluate", str(tmp_path / "m"), "--data", str(tmp_path / "pictures"), "--task", "zero-shot"]
+    assert run(arguments) == 2
+    assert "broken.png" in capsys.readouterr().err
+    assert run([*arguments, "--skip-broken", "--templates", "the {}"]) == 0
+    shown = capsys.readouterr()
+    assert "95% interval over items" in shown.out
+    assert "zero-shot on 6 items" in shown.out
+    assert "1 of 7 pictures are broken" in shown.err
+
+
+def test_a_text_that_is_the_name_of_a_picture_stays_a_text(tiny_model_folder: Path, tmp_path: Path) -> None:
+    model = two_towers(tiny_model_folder, image="small-cnn", image_size=16, device="cpu")
+    Image.new("RGB", (5, 5)).save(tmp_path / "a.png")
+    traps = [str(tmp_path / "a.png"), "https://localhost/a.jpg", "data:image/png;base64,AA", "a cat"]
+    alone = encode(load(tiny_model_folder), traps)
+    np.testing.assert_allclose(encode(model, traps), alone, atol=1e-6)
+    np.testing.assert_allclose(encode(model, traps[:1], kind="query"), alone[:1], atol=1e-6)
