@@ -208,6 +208,8 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
     rows = nearfar.data.load(pictures / "rows.jsonl")
     options = contrastive_gap.Options(image_size=16, image_model="small-vit", batch_size=12)
     plan = contrastive_gap.prepare(model, rows, options)
+    assert plan.learning_rates == {r"sub_modules\.image\.": 50}
+    assert contrastive_gap.prepare(model, rows, options).learning_rates is None, "it has the tower already"
     (part,) = parts_of(plan, options)
     (first, *_) = batches_of(part, drop_last=False, seed=0)
     texts = rows["text"]
@@ -220,7 +222,8 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
         (TEXTS, {}, "both sides are the same"),
         (PAIRS, {"aligned": "true"}, "aligned: there is no second tower"),
         (PAIRS, {"second_model": "minilm"}, "second_model: a shared tower has no second"),
-        (PAIRS, {"t": "0"}, "t: 0.0 is no sharpness"),
+        (PAIRS, {"t": "0"}, "t: 0.0 is out of range"),
+        (PAIRS, {"untrained_rate": "-1"}, "untrained_rate: -1.0 is out of range"),
         (PAIRS, {"dims": "-1"}, "dims: vectors of -1 numbers"),
         (PAIRS, {"loss": "cu"}, "loss: 'cu' is not known; choose from clip, cua, cuaxu"),
     ],

@@ -62,6 +62,7 @@ class Options(TrainingOptions):
         audio_model: The same for recordings; `small-audio`.
         image_size: Pixels a side, of the small towers for pictures.
         seconds: How much of a recording `small-audio` hears.
+        untrained_rate: Factor of `learning_rate` for a tower that begins untrained, as the `small-...` ones do.
         aligned: Turn the second of two towers onto the first before training, and keep it so.
         cached: Gradient cache, for batches that do not fit.
     """
@@ -82,13 +83,15 @@ class Options(TrainingOptions):
     audio_model: str = "small-audio"
     image_size: int = 64
     seconds: int = 4
+    untrained_rate: float = 50.0
     aligned: bool = False
     cached: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < self.t < float("inf"):
-            raise InputError(f"{self.t} is no sharpness", field="t", remedy="use e.g. 2")
+        for name in ("t", "untrained_rate"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy="use a number above 0")
         if self.dims < 0:
             raise InputError(f"vectors of {self.dims} numbers", field="dims", remedy="use 0, or e.g. 128")
         if self.towers == "shared" and self.second_model is not None:
@@ -109,7 +112,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.evaluation.gap import gap_while_training
     from nearfar.losses import HypersphereLoss
 
-    rows = _with_towers(model, rows, options)
+    rows, rates = _with_towers(model, rows, options)
     loss = HypersphereLoss(
         model,
         options.weights,
@@ -118,20 +121,23 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         cached=options.cached,
         gather_across_devices=True,
     )
-    return Plan(rows, loss, measure=gap_while_training(rows))
+    return Plan(rows, loss, learning_rates=rates, measure=gap_while_training(rows))
 
 
-def _with_towers(model: SentenceTransformer, rows: Dataset, options: Options) -> Dataset:
-    """Give the model its towers, in place; the rows as these read them, one column a side."""
+def _with_towers(
+    model: SentenceTransformer, rows: Dataset, options: Options
+) -> tuple[Dataset, dict[str, float] | None]:
+    """Give the model its towers, in place. The rows as these read them, one column a side; and their learning rates."""
     from nearfar.data.media import decoded, medium_in
-    from nearfar.models.towers import add_tower, medium_of, reader_for
+    from nearfar.models.towers import SMALL, add_tower, medium_of, reader_for
     from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
 
-    medium = medium_in(rows.column_names)
+    medium, rates = medium_in(rows.column_names), None
     if medium is not None and medium_of(model) is None:
         other = {"image": options.image_model, "audio": options.audio_model}[medium]
         sizes = {"dims": options.dims or None, "image_size": options.image_size, "seconds": options.seconds}
         add_tower(model, medium, other, **sizes)
+        rates = {rf"sub_modules\.{medium}\.": options.untrained_rate} if other in SMALL[medium] else None
     else:
         if medium is None and options.towers == "two" and not has_text_towers(model):
             part_towers(model, options.second_model)
@@ -145,7 +151,7 @@ def _with_towers(model: SentenceTransformer, rows: Dataset, options: Options) ->
         rows = rows.rename_column("text", "anchor").add_column("positive", list(rows["text"]))
     if options.aligned:
         align_second(model, rows[rows.column_names[0]][:ALIGNED_ON])
-    return rows
+    return rows, rates
 
 
 RECIPE = Recipe(
