@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from scipy import stats
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
@@ -165,6 +166,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="a folder for vectors")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "flow.json")
     args = parser.parse_args()
+    models = args.model or ["minilm"]
     file = args.data / "sgd" / "sgd-test.jsonl.gz"
     if not file.exists():
         sys.exit(f"{file} is missing: set NEARFAR_DATA to the folder that holds sgd/")
@@ -188,23 +190,37 @@ def main() -> None:
             for name, of in tables.items()
         },
         "models": {},
-        "command": "python " + " ".join([os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
+        "command": " ".join(
+            [
+                "python benchmarks/flow.py",
+                *(f"--model {m.partition('=')[0]}=FOLDER" if "=" in m else f"--model {m}" for m in models),
+            ]
+        ),
         "versions": {name: version(name) for name in ("nearfar", "scikit-learn", "scipy", "sentence-transformers")},
     }
-    for model in args.model or ["minilm"]:
+    for model in models:
         name, equals, folder = model.partition("=")
         start = time.monotonic()
         encoder = load(folder if equals else name, max_length=LENGTH)
         vectors = vectors_of(encoder, texts, store=args.store)
         print(f"{name}: {len(texts):,} texts in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         by_domain = {d: arms(of, vectors[[row[text] for text in of.log.texts]]) for d, of in tables.items()}
-        result["models"][name] = summary(by_domain)
+        result["models"][name] = {"trained": training_of(Path(folder)) if equals else None, **summary(by_domain)}
         for arm, of in result["models"][name]["mean"].items():
             print(f"{name:12} {arm:26}", "  ".join(f"{key} {of[key]:.3f}" for key in METRICS), flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     draft = args.out.with_name(f".{args.out.name}.{os.getpid()}")
     draft.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(draft, args.out)
+
+
+def training_of(folder: Path) -> dict[str, Any] | None:
+    """How a run of `nearfar train` made a model, if it was one."""
+    run = folder.parent / "run.yaml"
+    if not run.exists():
+        return None
+    asked = yaml.safe_load(run.read_text("utf-8"))
+    return {"recipe": asked["recipe"], "seed": asked["seed"], "options": asked["options"]}
 
 
 def summary(by_domain: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
