@@ -243,11 +243,12 @@ if __name__ == "__main__":
             baseline="one modality, error: CLIP",
             arms=arms(),
             caveat="The paper fine-tunes CLIP ViT-B/32 on COCO; here are small towers from scratch on digits. The "
-            "verdict is on one modality and the classifier's error alone. Subtracting each side's mean from CLIP's "
-            "vectors after training costs nothing and takes the centres together by construction: read CUA's figures "
-            "beside that control, not beside CLIP's alone. Here it closes the gap as CUA does, and CUA's gain in zero-shot "
-            "accuracy and arithmetic cannot be told from its own; CUA loses less in retrieval. Retrieval: of one modality, the picture's own vector comes "
-            "first; of two, a caption that says the same. Arithmetic: bold minus thin, added to a picture of a thin "
-            "digit, finds the same digit in bold.",
+            "verdict is on one modality and the classifier's error alone. Subtracting each side's mean from "
+            "CLIP's vectors after training costs nothing and takes the centres together by construction: read "
+            "CUA's figures beside that control, not beside CLIP's alone. Here it closes the gap as CUA does, and "
+            "CUA's gain in zero-shot accuracy and arithmetic cannot be told from its own; CUA loses less in "
+            "retrieval. Retrieval: of one modality, the picture's own vector comes first; of two, a caption that "
+            "says the same. Arithmetic: bold minus thin, added to a picture of a thin digit, finds the same digit "
+            "in bold.",
         )
     )

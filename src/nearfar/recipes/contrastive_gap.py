@@ -14,7 +14,8 @@ classification does.
 
 `loss` chooses, and `uniformity`, `alignment`, `cross_uniformity` say otherwise. U and XU stand at -4 where CLIP's loss
 may be 0.2, and outweigh it late: turn them down where retrieval matters most. The run's `metrics.json` holds the gap
-before and after training, on held-out pairs where there are any.
+before and after training, on held-out pairs where there are any. A control that the paper lacks: each side's mean
+subtracted after training takes the centres together, too, and for nothing.
 
 Here: U is a mean over distinct pairs, as in the authors' code; `form=text` sums over all and divides by the batch, as
 their text has it. XU differs by a constant between the two. The learning rate falls linearly from a peak, theirs is
