@@ -60,7 +60,6 @@ def main() -> None:
         "greedy": run,
         "candidates share the prefix": search,
         "a copy of the cache for each": lambda: search(_candidates.Repeated()),
-        "low_memory": lambda: search(low_memory=True),
     }
     seconds = interleaved(contestants, args.rounds)
     found = {name: summary(values) for name, values in seconds.items()}

@@ -15,12 +15,12 @@ _FUNCTIONS = {
     "load": "nearfar.models",
     "train": "nearfar.training",
 }
-_MODULES = ("far", "geometry", "losses", "near", "recipes")
+_MODULES = ("decoding", "far", "geometry", "losses", "near", "recipes")
 
-__all__ = ["contrast", "evaluate", "far", "flow", "geometry", "load", "losses", "near", "recipes", "train"]
+__all__ = ["contrast", "decoding", "evaluate", "far", "flow", "geometry", "load", "losses", "near", "recipes", "train"]
 
 if TYPE_CHECKING:
-    from nearfar import far, geometry, losses, near, recipes
+    from nearfar import decoding, far, geometry, losses, near, recipes
     from nearfar.dialogue import flow
     from nearfar.evaluation import evaluate
     from nearfar.kernel import contrast
