@@ -36,7 +36,7 @@ def two_towers(
     at the end of each tower whose vectors do not have `dims` numbers; the frozen tower never gets one.
 
     Args:
-        text: A text encoder: a folder, a hub id, an alias, or a model in memory.
+        text: A text encoder: a folder, a hub id, an alias, or a model in memory, whose modules are used, not copied.
         image: A vision model by folder or hub id, or `small-cnn`, `small-vit`, which begin untrained.
         audio: Likewise for recordings; `small-audio` begins untrained. One of `image` and `audio` is given.
         dims: Length of the vectors; the frozen tower's, else the text tower's, when None.
