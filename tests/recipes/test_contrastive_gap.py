@@ -197,6 +197,38 @@ def test_pictures_and_texts(pictures: Path, tiny_model_folder: Path, tmp_path: P
     assert again.metrics["measured"]["before"]["gap"] == pytest.approx(after, abs=1e-4)
 
 
+def test_recordings_and_texts(tiny_model_folder: Path, tmp_path: Path) -> None:
+    import math
+    import struct
+    import wave
+
+    pytest.importorskip("soundfile")
+    rows = []
+    for number in range(8):
+        samples = [int(9_000 * math.sin(number * 0.05 * t)) for t in range(4_000)]
+        with wave.open(str(tmp_path / f"{number}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(8_000)
+            file.writeframes(struct.pack("<4000h", *samples))
+        rows.append({"audio": f"{number}.wav", "text": f"the {WORDS[number]}"})
+    write_jsonl(rows, tmp_path / "rows.jsonl")
+    options = {**SMALL, "max_steps": 4, "learning_rate": 1e-4, "seconds": 1, "dims": 8}
+    run = nearfar.train(
+        "contrastive_gap",
+        tmp_path / "rows.jsonl",
+        evaluation=tmp_path / "rows.jsonl",
+        model=tiny_model_folder,
+        out=tmp_path / "run",
+        **options,
+    )
+    assert run.after is not None
+    assert run.after.primary == "recall@1"
+    before, after = (run.metrics["measured"][when]["gap"] for when in ("before", "after"))
+    assert after["pairs"] == 8
+    assert after["alignment"] < before["alignment"]
+
+
 def run_text(folder: Path, n: int) -> str:
     return json.loads((folder / "rows.jsonl").read_text().splitlines()[n])["text"]
 
