@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from _timing import interleaved, summary, surroundings, write
 from datasets import Dataset, DatasetDict
+from PIL import Image
 from sentence_transformers.base.modules.transformer import Transformer
 
 from nearfar import recipes
@@ -44,6 +47,16 @@ SENTENCES = Dataset.from_dict({"text": SUMMARIES})
 LABELLED = Dataset.from_dict({"text": SUMMARIES, "label": DOMAINS})
 DICTIONARY = Dataset.from_dict({"entry": [entry.name for entry in ENTRIES], "definition": SUMMARIES})
 SCORED = Dataset.from_dict({"sentence1": SUMMARIES, "sentence2": TEXTS, "score": SCORES})
+
+
+def pictures() -> Dataset:
+    """Noise, with captions."""
+    rng, files = np.random.default_rng(0), []
+    for _ in SUMMARIES:
+        stream = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(stream, "PNG")
+        files.append({"bytes": stream.getvalue(), "path": None})
+    return Dataset.from_dict({"image": files, "text": SUMMARIES})
 
 
 class Forward:
@@ -122,6 +135,7 @@ def all_steps() -> dict[str, Step]:
         "behaviour": Step("behaviour", SENTENCES),
         "codiemb": Step("codiemb", DatasetDict(pairs=PAIRS, scored=SCORED)),
         "contrastive_gap": Step("contrastive_gap", PAIRS),
+        "cwcl": Step("cwcl", pictures()),
         "debcse": Step("debcse", SENTENCES),
         "defsent_plus": Step("defsent_plus", DICTIONARY),
         "dialog2flow": Step("dialog2flow", LABELLED),
