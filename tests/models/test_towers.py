@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
 from nearfar.models import load
-from nearfar.models.towers import freeze, medium_of, router_of, two_towers
+from nearfar.models.towers import freeze, medium_of, reader_for, router_of, two_towers
 
 TEXTS = ["the cat sits on the mat", "a red fish"]
 
@@ -97,6 +97,24 @@ def test_vit_and_clip_by_folder(tiny_model_folder: Path, tmp_path: Path) -> None
     assert clip.encode(pictures(), task="image").shape == (3, 12)
     again = two_towers(tiny_model_folder, image=clip, device="cpu")  # a tower out of a model with two
     assert again.encode(pictures(), task="image").shape == (3, 32)
+
+
+def test_whisper_by_folder(tiny_model_folder: Path, tmp_path: Path) -> None:
+    from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+
+    small = {"encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 8}
+    small |= {"decoder_layers": 1, "decoder_attention_heads": 2, "decoder_ffn_dim": 8, "vocab_size": 20}
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+    config = WhisperConfig(d_model=16, num_mel_bins=20, max_source_positions=100, **small, **ids)
+    WhisperModel(config).save_pretrained(tmp_path / "whisper")
+    WhisperFeatureExtractor(feature_size=20, chunk_length=2).save_pretrained(tmp_path / "whisper")
+    model = two_towers(tiny_model_folder, audio=tmp_path / "whisper", device="cpu")
+    assert model.encode(recordings(), task="audio").shape == (3, 32)
+    assert not any("decoder" in name for name in model.state_dict())
+    reader = reader_for(model, "audio")
+    assert (reader.rate, reader.seconds) == (16_000, 2)
+    with pytest.raises(InputError, match="reads texts and recordings"):
+        reader_for(model, "image")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nearfar.data.media import MEDIA, Medium, Reader, undecoded
+from nearfar.data.media import MEDIA, WORDS, Medium, Reader, undecoded
 from nearfar.encoding import encode, require_finite
 from nearfar.errors import InputError
 from nearfar.models.towers.build import router_of
@@ -30,8 +30,9 @@ def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
     """
     routes = router_of(model).sub_modules
     if medium not in routes:
-        found = ", ".join(f"{name}s" if name != "audio" else "recordings" for name in routes)
-        raise InputError(f"the model reads {found}", field=medium, remedy=f"give a model with a tower for {medium}")
+        words: dict[str, str] = {"text": "texts", **WORDS}
+        found = " and ".join(words.get(name, name) for name in routes)
+        raise InputError(f"the model reads {found}", field=medium, remedy=f"give one that reads {WORDS[medium]}")
     tower: Any = routes[medium]
     processor = getattr(tower[0], "processor", None)
     ears = getattr(processor, "feature_extractor", processor)
