@@ -34,10 +34,9 @@ def line(result: dict[str, Any]) -> str:
     """Verdict, difference and interval."""
     low, high = result["interval_95"]
     ours, baseline = result["compared"]
-    return (
-        f"{result['verdict']}: {ours} minus {baseline} {result['difference']:+.3f} [{low:+.3f}, {high:+.3f}] "
-        f"{result['metric']}"
-    )
+    # What is measured beside the claim's own metric has a difference, and no verdict.
+    verdict = f"{result['verdict']}: " if "verdict" in result else ""
+    return f"{verdict}{ours} minus {baseline} {result['difference']:+.3f} [{low:+.3f}, {high:+.3f}] {result['metric']}"
 
 
 def evidence(results: list[dict[str, Any]]) -> str:
@@ -49,20 +48,26 @@ def evidence(results: list[dict[str, Any]]) -> str:
         "is written by `benchmarks/collect.py` from `benchmarks/results/`.",
     ]
     for result in results:
-        rows = [
-            f"| {name} | {sum(of.values()) / len(of):.4f} | {', '.join(f'{of[s]:.4f}' for s in sorted(of, key=int))} |"
-            for name, of in result["figures"].items()
-        ]
         parts += [
             f"## {result['recipe']}",
             f"{result['claim']}",
-            f"**{line(result)}**",
-            "\n".join([f"| arm | mean {result['metric']} | each seed |", "| --- | --- | --- |", *rows]),
+            *compared(result),
+            *(part for further in result.get("also", ()) for part in compared(further)),
             "\n".join(f"- {key}: {result[key]}" for key in ("data", "backbone", "budget")),
             *([f"Caveat: {result['caveat']}"] if result["caveat"] else []),
             f"`{result['command']}`",
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def compared(result: dict[str, Any]) -> list[str]:
+    """One metric: what came out, and each arm's figures."""
+    rows = [
+        f"| {name} | {sum(of.values()) / len(of):.4f} | {', '.join(f'{of[s]:.4f}' for s in sorted(of, key=int))} |"
+        for name, of in result["figures"].items()
+    ]
+    heads = [f"| arm | mean {result['metric']} | each seed |", "| --- | --- | --- |"]
+    return [f"**{line(result)}**", "\n".join([*heads, *rows])]
 
 
 def table(results: list[dict[str, Any]]) -> str:
