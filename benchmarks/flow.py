@@ -163,7 +163,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="NAME or LABEL=FOLDER; repeatable")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("NEARFAR_DATA", "../shared/data")))
     parser.add_argument("--least", type=int, default=20, help="fewest dialogues of a domain")
-    parser.add_argument("--store", type=Path, help="a folder for vectors")
+    parser.add_argument("--store", type=Path, help="a folder that keeps vectors for another run")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "flow.json")
     args = parser.parse_args()
     models = args.model or ["minilm"]
@@ -202,7 +202,7 @@ def main() -> None:
         name, equals, folder = model.partition("=")
         start = time.monotonic()
         encoder = load(folder if equals else name, max_length=LENGTH)
-        vectors = vectors_of(encoder, texts, store=args.store)
+        vectors = vectors_of(encoder, texts, store=args.store and args.store / name)
         print(f"{name}: {len(texts):,} texts in {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
         by_domain = {d: arms(of, vectors[[row[text] for text in of.log.texts]]) for d, of in tables.items()}
         result["models"][name] = {"trained": training_of(Path(folder)) if equals else None, **summary(by_domain)}
