@@ -89,7 +89,9 @@ def test_by_similarity_row_that_is_like_nothing_takes_no_part() -> None:
 
 def test_by_softmax_of_cosines() -> None:
     # Cosines 1, 0.6 and 0 at 0.2: exp(5), exp(3), 1.
-    p = matrix(near.by_softmax(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, 9.0]]), 0.2), 1, 3)
+    p = matrix(
+        near.by_softmax(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, 9.0]]), 0.2), 1, 3
+    )
     torch.testing.assert_close(p, torch.tensor([[148.4131591, 20.0855369, 1]], dtype=torch.float64) / 169.498696)
 
 
@@ -109,7 +111,11 @@ def test_no_gradient_reaches_what_a_builder_holds() -> None:
     reference = torch.randn(3, 2, requires_grad=True)
     p = torch.rand(3, 3, requires_grad=True)
     a = torch.randn(3, 2, requires_grad=True)
-    for builder in (near.by_similarity(reference, reference), near.by_softmax(reference, reference, 1), near.weights(p)):
+    for builder in (
+        near.by_similarity(reference, reference),
+        near.by_softmax(reference, reference, 1),
+        near.weights(p),
+    ):
         for engine in ("dense", "streaming"):
             contrast(a, a.detach().flip(0), builder, engine=engine).backward()  # type: ignore[arg-type]
     assert a.grad is not None
