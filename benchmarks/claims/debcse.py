@@ -166,8 +166,8 @@ if __name__ == "__main__":
             "arm that draws by meaning alone, from the same lists. A small encoder, a short run and one test set; "
             "nothing here compares with the paper's figures for BERT-base. Reliance on shared words "
             "(Spearman's correlation of similarity and word overlap, given the score) and the overlap of the drawn "
-            "pairs stand in debcse-surface.json. An untrained teacher was looked at before, on one seed of the development "
-            "part, and dropped: inverse propensity .733, SimCSE .747. The sampler's numbers are the recipe's defaults, "
+            "pairs stand in debcse-surface.json. An untrained teacher was looked at before, on one seed of the "
+            "development part, and dropped: inverse propensity .733, SimCSE .747. The sampler's numbers are the recipe's defaults, "
             "none was tuned.",
         )
     )
