@@ -162,12 +162,12 @@ if __name__ == "__main__":
             baseline=BASELINE,
             arms={arm: partial(recorded, arm) for arm in (*TRAINED, UNTRAINED)},
             caveat="The teacher knows nothing that the baseline does not learn; a better one would lift the drawn arms "
-            "without any debiasing. All seeds share it. What inverse propensity itself does is the difference from the "
-            "arm that draws by meaning alone, from the same lists. A small encoder, a short run and one test set; "
-            "nothing here compares with the paper's figures for BERT-base. Reliance on shared words "
-            "(Spearman's correlation of similarity and word overlap, given the score) and the overlap of the drawn "
-            "pairs stand in debcse-surface.json. An untrained teacher was looked at before, on one seed of the "
-            "development part, and dropped: inverse propensity .733, SimCSE .747. The sampler's numbers are the recipe's defaults, "
-            "none was tuned.",
+            "without any debiasing. All seeds share it. What inverse propensity itself does is the difference "
+            "from the arm that draws by meaning alone, from the same lists. A small encoder, a short run and one "
+            "test set; nothing here compares with the paper's figures for BERT-base. Reliance on shared words "
+            "(Spearman's correlation of similarity and word overlap, given the score) and the overlap of the "
+            "drawn pairs stand in debcse-surface.json. An untrained teacher was looked at before, on one seed of "
+            "the development part, and dropped: inverse propensity .733, SimCSE .747. The sampler's numbers are "
+            "the recipe's defaults, none was tuned.",
         )
     )
