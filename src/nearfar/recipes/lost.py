@@ -59,7 +59,7 @@ class Options(LanguageOptions):
         vocabulary: Tokens of the byte-level BPE that is learned from the data.
     """
 
-    learning_rate: float = 5e-3
+    learning_rate: float = 2.5e-3
     gradient_clip: float = 0.5
     rank: int = 64
     sparsity: float = 0.05
