@@ -140,9 +140,9 @@ if __name__ == "__main__":
             caveat="What helps is the SVD start with SiLU between the factors: without any dense channel (`low rank, "
             "SiLU`) it does as well on fewer weights, and so do channels at random. The paper's channels show no use "
             "at this size. Two layers and 102,400 tokens are a beginning of training (the paper's smallest run has "
-            "1.1 billion), where full weights may only be slower. The length of a run was settled, and learning rates "
-            "chosen by one run each, on the documents for choosing: in shorter runs full weights learned little more "
-            "than word frequencies.",
+            "1.1 billion), where full weights may only be slower. Learning rates were chosen by one run each on the "
+            "documents for choosing; the size of a run after two pilots, one of them too slow, in the other of which "
+            "full weights learned little more than word frequencies in 200 steps.",
         )
     )
     CHOSEN.unlink(missing_ok=True)
