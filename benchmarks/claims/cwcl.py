@@ -44,7 +44,7 @@ File = dict[str, Any]
 
 # Pictures. The first of each class teach the frozen tower, the next have captions; the test part is of its own.
 PIXELS, TAUGHT, CAPTIONED, TESTED = 32, 1000, 400, 200
-TEACHING_STEPS, STEPS, BATCH = 400, 200, 128
+TEACHING_STEPS, STEPS, EMOJI_STEPS, BATCH = 400, 200, 200, 128
 NAMED, ALWAYS = 0.1, 1.0
 PROMPTS = ("{}", "a picture of a {}")
 # Recordings.
@@ -182,6 +182,37 @@ def both_trained(seed: int, named: float = NAMED) -> float:
     return told(model)
 
 
+# ---- emoji: texts frozen, images trained
+
+
+@cache
+def emoji(split: str) -> tuple[list[File], list[str]]:
+    """Pictures and their names; no name is in two splits."""
+    with gzip.open(located("emoji", "emoji-text.jsonl.gz"), "rt") as lines:
+        rows = [row for row in map(json.loads, lines) if row["split"] == split]
+    files = []
+    with np.load(located("emoji", "emoji-images.npz")) as held:
+        pixels = held["image"]
+    for row in rows:
+        stream = io.BytesIO()
+        Image.fromarray(pixels[row["row"]]).save(stream, "PNG")
+        files.append({"bytes": stream.getvalue(), "path": f"{row['row']}.png"})
+    return files, [row["name"] for row in rows]
+
+
+def by_names(seed: int, weigh: Weigh) -> float:
+    """Pictures learn from frozen names; measured on pictures and names that are new."""
+    files, names = emoji("train")
+    torch.manual_seed(seed)
+    model = two_towers(speech(), image="small-cnn", frozen="text", image_size=PIXELS, device="cpu")
+    options = Options(weigh=weigh, max_steps=EMOJI_STEPS, save_steps=EMOJI_STEPS, batch_size=64)
+    reference = torch.from_numpy(encode(speech(), names))
+    quietly(model, cwcl.against(model, Dataset.from_dict({"image": files}), "image", reference, options), options, seed)
+    held, gold = emoji("test")
+    rows = Dataset.from_dict({"image": held, "label": gold})
+    return evaluate(model, rows, "zero-shot", templates=("{}",)).metrics["accuracy@5"]
+
+
 # ---- recordings: texts frozen, speech trained
 
 
@@ -256,13 +287,14 @@ if __name__ == "__main__":
             "pictures better than one that learns from pairs alone.",
             data=f"CIFAR-10, {10 * CAPTIONED:,} pictures with made captions (three words on light, warmth and detail "
             f"that the pixels decide, the class with a probability of {NAMED:g}), {10 * TESTED:,} test pictures; "
-            "frozen tower taught the ten classes on other pictures. Further: Free Spoken Digit Dataset, "
-            f"{HEARD:,} recordings, its own test part; Barista, spoken coffee orders with texts made of their slots, "
-            f"{TESTED_ORDERS} of 422 held out, ten drinks",
+            "frozen tower taught the ten classes on other pictures. Further: 1,338 emoji with their names, 155 others "
+            f"to test; Free Spoken Digit Dataset, {HEARD:,} recordings, its own test part; Barista, spoken coffee "
+            f"orders with texts made of their slots, {TESTED_ORDERS} of 422 held out, ten drinks",
             backbone=f"pictures: a small ResNet at {PIXELS} pixels, frozen, and mean of word vectors with two layers, "
-            "from scratch. Recordings: all-MiniLM-L6-v2, frozen, and small-audio, from scratch",
-            budget=f"pictures: {STEPS} steps of {BATCH}, learning rate 2e-3; recordings: {SPEECH_STEPS} steps of "
-            f"{SPEECH_BATCH['digits']} digits or {SPEECH_BATCH['orders']} orders, 1e-3; nothing was tuned",
+            "from scratch. Emoji and recordings: all-MiniLM-L6-v2, frozen, and small-cnn or small-audio, from scratch",
+            budget=f"pictures: {STEPS} steps of {BATCH}, learning rate 2e-3; emoji: {EMOJI_STEPS} of 64, 1e-3; "
+            f"recordings: {SPEECH_STEPS} of {SPEECH_BATCH['digits']} digits or {SPEECH_BATCH['orders']} orders, 1e-3. "
+            "Nothing was tuned; the steps are what a quarter of an hour on one core allows",
             metric="zero-shot accuracy",
             ours=ours,
             baseline=plain,
@@ -282,6 +314,12 @@ if __name__ == "__main__":
                         ours: partial(by_captions, weigh="half", named=ALWAYS),
                         plain: partial(by_captions, weigh="none", named=ALWAYS),
                     },
+                ),
+                Also(
+                    "accuracy@5 among names not seen in training, emoji",
+                    ours,
+                    plain,
+                    {ours: partial(by_names, weigh="half"), plain: partial(by_names, weigh="none")},
                 ),
                 Also(
                     "zero-shot accuracy, spoken digits",
@@ -305,7 +343,7 @@ if __name__ == "__main__":
             caveat="The paper trains on millions of pairs with batches of thousands and towers that know far more. "
             "Here the frozen tower tells the ten classes itself with about 0.6 accuracy, which bounds every arm. "
             "Captions are made, so that the class is named rarely. Digits have as many texts as classes: many pairs of "
-            "a batch have the same text, which own pair alone takes as wrong. Of spoken orders there are few, and "
-            "speakers may be in both parts. No tower of texts was trained on recordings, and emoji were not tried.",
+            "a batch have the same text, which own pair alone takes as wrong. Of spoken orders there are few, speakers "
+            "may be in both parts, and no arm told drinks better than chance. CLIP was tried on CIFAR-10 alone.",
         )
     )
