@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint types format clean
+.PHONY: demo test lint types docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/nearfar demo
@@ -18,6 +18,10 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/pyright
 
+# The site is in site/index.html; a warning is an error.
+docs: $(VENV)/.installed
+	$(BIN)/mkdocs build --strict
+
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -30,4 +34,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) nearfar-demo
+	rm -rf $(VENV) nearfar-demo site
