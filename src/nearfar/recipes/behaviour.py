@@ -123,6 +123,15 @@ def sweep(
 RECIPE = Recipe(
     name="behaviour",
     summary="hard negatives said explicitly; temperature, uniformity and tolerance",
+    idea=(
+        "The softmax pushes each negative by how similar it is to the anchor, and the temperature alone decides how "
+        "sharply. Here the choice is made outright: of an anchor's negatives only the fraction `alpha` that is most "
+        "similar to it stays far. The temperature then hardly matters any more, and even a linear loss works."
+    ),
+    use_when=(
+        "You have sentences or pairs, and most negatives of a batch are easy; or you want to see what the temperature "
+        "does on your data: `nearfar sweep behaviour` draws it."
+    ),
     paper=Paper(
         "Understanding the Behaviour of Contrastive Loss",
         "Wang, Liu",

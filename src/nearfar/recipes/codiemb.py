@@ -143,6 +143,16 @@ def _similarity(model: SentenceTransformer, rows: Dataset, options: Options) -> 
 RECIPE = Recipe(
     name="codiemb",
     summary="retrieval and graded similarity together: a loss and batches for each",
+    idea=(
+        "Retrieval and graded similarity get batches of one data set and a loss each. Of pairs, each positive of a "
+        "query is near in turn, and what belongs to other queries is far, as are given negatives; scored pairs are "
+        "pulled into the order of their scores. Checkpoints may be fused afterwards, by how far their parameters "
+        "moved."
+    ),
+    use_when=(
+        "One model has to search and to grade similarity, and you have pairs and scored pairs. Either kind alone works "
+        "too."
+    ),
     paper=Paper(
         "CoDiEmb: A Collaborative yet Distinct Framework for Unified Representation Learning in Information Retrieval "
         "and Semantic Textual Similarity",

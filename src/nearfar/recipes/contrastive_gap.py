@@ -159,6 +159,16 @@ def _with_towers(
 RECIPE = Recipe(
     name="contrastive_gap",
     summary="two towers without the gap between their sides: uniformity and alignment beside CLIP's loss",
+    idea=(
+        "Under the contrastive loss alone, the two sides of a model (pictures and texts, or texts and texts) end up in "
+        "regions of their own. Beside CLIP's loss, in which an item's own pair is near and all others are far, "
+        "uniformity spreads each side over the sphere and alignment pulls the two vectors of a pair together. So the "
+        "gap between the sides closes."
+    ),
+    use_when=(
+        "Both sides share an index or a classifier, so that their regions have to overlap; or you want to know how "
+        "wide the gap is. The paper sees no gain in retrieval across the sides."
+    ),
     paper=Paper(
         "It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap",
         "Fahim, Murphy, Fyshe",

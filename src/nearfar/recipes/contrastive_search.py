@@ -84,6 +84,15 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> LanguageP
 RECIPE = Recipe(
     name="contrastive_search",
     summary="keeps token states apart for contrastive search, the decoding of `nearfar generate`",
+    idea=(
+        "Beside the next token's loss, the states of different tokens are pushed apart until their cosine is at most 1 "
+        "- rho; none are pulled together. Decoding can then take, of the likeliest next tokens, one whose state is "
+        "unlike those before, and the text does not repeat itself."
+    ),
+    use_when=(
+        "A language model repeats itself under greedy decoding. Try `nearfar generate --decoding contrastive-search` "
+        "without training first, and train where `nearfar.decoding.isotropy` is low."
+    ),
     paper=Paper(
         "Contrastive Search Is What You Need For Neural Text Generation",
         "Su, Collier",

@@ -141,6 +141,15 @@ def against(
 RECIPE = Recipe(
     name="cwcl",
     summary="a tower for texts, pictures or recordings learns a frozen one's neighbourhoods",
+    idea=(
+        "One tower is frozen, and the cosines of its own vectors say how alike two items are. In the weighted "
+        "direction every item is near in proportion to them, where CLIP has an item's own pair alone; the other "
+        "direction stays plain. So the trained tower takes over whole neighbourhoods."
+    ),
+    use_when=(
+        "You have a good encoder of texts (or of pictures) and want pictures or recordings beside it, for zero-shot "
+        "classification, and a batch holds many items that are alike."
+    ),
     paper=Paper(
         "CWCL: Cross-Modal Transfer with Continuously Weighted Contrastive Loss",
         "Srinivasa, Cho, Yang, Saidutta, Lee, Shen, Jin",

@@ -140,6 +140,16 @@ def pairs(texts: list[str], candidates: tuple[Candidates, Candidates], options: 
 RECIPE = Recipe(
     name="debcse",
     summary="sentences alone: pairs drawn by inverse propensity, so that shared words do not decide",
+    idea=(
+        "A teacher draws the pairs before training: a positive means the same in other words, a negative has the same "
+        "words and means something else. Each is drawn by what it means, weighed against the share of words that would "
+        "draw it anyway (inverse propensity). Of the pairs drawn the own positive is near, and all other texts of the "
+        "batch are far."
+    ),
+    use_when=(
+        "You have sentences without labels and an encoder that is good enough to teach, and shared words mislead what "
+        "you have."
+    ),
     paper=Paper(
         "DebCSE: Rethinking Unsupervised Contrastive Sentence Embedding Learning in the Debiasing Perspective",
         "Miao, Du, Li",

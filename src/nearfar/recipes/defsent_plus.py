@@ -116,6 +116,15 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 RECIPE = Recipe(
     name="defsent_plus",
     summary="a definition finds its entry in a dictionary; entries are made of definitions",
+    idea=(
+        "A definition is the anchor: its entry is near, and all other entries of the dictionary are far. The vector of "
+        "an entry is the mean of its definitions' vectors, so that it may have any number of words. Each stage makes "
+        "these vectors anew, by the encoder that the last one trained."
+    ),
+    use_when=(
+        "You have terms with definitions: a dictionary, a glossary, a catalogue. The paper's gain over its predecessor "
+        "did not show here, so measure `targets=words` too."
+    ),
     paper=Paper(
         "DefSent+: Improving sentence embeddings of language models by projecting definition sentences into a "
         "quasi-isotropic or isotropic vector space of unlimited dictionary entries",

@@ -157,6 +157,15 @@ def _meanings(labels: list[str], encoder: str) -> Float[Tensor, "labels m"]:
 RECIPE = Recipe(
     name="dialog2flow",
     summary="utterances with the same action are near, those with similar actions nearly so",
+    idea=(
+        "Utterances that do the same are near, and those that do similar things nearly so: the weights are a softmax "
+        "over the similarities of the labels' names. All others of the batch are far, in both directions. Training "
+        "goes through a head that is thrown away."
+    ),
+    use_when=(
+        "Your dialogues have acts and slots, or your utterances named labels, and vectors should go by what is done "
+        "rather than by topic: for `nearfar flow`, for finding intents, for classifying from few examples."
+    ),
     paper=Paper(
         "Dialog2Flow: Pre-training Soft-Contrastive Action-Driven Sentence Embeddings for Automatic Dialog Flow "
         "Extraction",

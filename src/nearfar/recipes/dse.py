@@ -126,6 +126,16 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 RECIPE = Recipe(
     name="dse",
     summary="a cross-encoder's scores, learned by an encoder with a pair head",
+    idea=(
+        "A cross-encoder reads both texts of a pair at once; an encoder that reads each by itself learns to give its "
+        "scores, through a small head over the two vectors. The classes of a pair are the candidates, near as the "
+        "label says; beside that stands the squared distance to the cross-encoder's logits. A text is then read once, "
+        "not once a pair."
+    ),
+    use_when=(
+        "You have scored or classified pairs and candidates that are known beforehand, and a cross-encoder is accurate "
+        "but too slow."
+    ),
     paper=Paper(
         "Scalable Attentive Sentence-Pair Modeling via Distilled Sentence Embedding",
         "Barkan, Razin, Malkiel, Katz, Caciularu, Koenigstein",

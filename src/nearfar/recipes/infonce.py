@@ -64,6 +64,15 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 RECIPE = Recipe(
     name="infonce",
     summary="in-batch negatives: the baseline that others are measured against",
+    idea=(
+        "Each anchor finds its positive among the positives of the whole batch: its own is near, the others, and "
+        "negatives that are given, are far. With labels in place of pairs, texts of the same label are near. The "
+        "temperature says how much more the similar ones among the far count."
+    ),
+    use_when=(
+        "You have pairs (questions and answers, queries and what was clicked, titles and texts) or labelled texts. "
+        "Start here: the other recipes are measured against it."
+    ),
     paper=Paper(
         "Representation Learning with Contrastive Predictive Coding",
         "van den Oord, Li, Vinyals",

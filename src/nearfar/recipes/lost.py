@@ -134,6 +134,14 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> LanguageP
 RECIPE = Recipe(
     name="lost",
     summary="pre-trains a language model with low-rank weights and a few dense channels",
+    idea=(
+        "In a language model the next token is near and the rest of the vocabulary is far; that stays. What changes "
+        "are the weights: each linear layer is a low-rank product beside a few dense input channels. Both start from "
+        "one SVD of the initial weight, the channels where it leaves most behind."
+    ),
+    use_when=(
+        "You pre-train a language model from scratch on your own text, and memory for weights and optimiser is short."
+    ),
     paper=Paper(
         "LOST: Low-rank and Sparse Pre-training for Large Language Models",
         "Li, Yin, Shen, Xu, Xu, Huang, Wang, Liu, Wang",

@@ -121,6 +121,15 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 RECIPE = Recipe(
     name="matryoshka_2d",
     summary="one encoder for any depth and width: cut layers for speed, dimensions for storage",
+    idea=(
+        "In each batch the same loss is taken of the vectors after all layers and after a random number of them, whole "
+        "and cut to a random width. A pair is near and the batch is far, or scored pairs are put in order. A "
+        "divergence draws the shallow vectors towards the deepest."
+    ),
+    use_when=(
+        "One model has to serve several budgets: fewer layers for speed, fewer dimensions for storage. Where you need "
+        "one small size alone, train that one."
+    ),
     paper=Paper(
         "2D Matryoshka Sentence Embeddings",
         "Li, Li, Li, Xie, Li",

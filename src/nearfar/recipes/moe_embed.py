@@ -91,6 +91,14 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 RECIPE = Recipe(
     name="moe_embed",
     summary="one encoder, one feed-forward expert a domain, and the domain chooses",
+    idea=(
+        "Each feed-forward block is copied once a domain, and a text's domain says which copy runs; attention, norms "
+        "and embeddings are shared. A pair is near and all other texts of the batch are far, both ways."
+    ),
+    use_when=(
+        "Your rows come from several domains that you can name in a column `domain`, and each domain has an index of "
+        "its own: vectors of two domains are not made to be compared."
+    ),
     paper=Paper(
         "Contrastive Learning and Mixture of Experts Enables Precise Vector Embeddings",
         "Hallee, Kapur, Patel, Gleghorn, Khomtchouk",

@@ -90,6 +90,15 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 RECIPE = Recipe(
     name="multicsr",
     summary="triplets written by a language model, filtered, with suspected false negatives masked",
+    idea=(
+        "A language model writes a positive and a hard negative for each sentence, and a filter keeps the triplets in "
+        "which the two clearly differ. In training the positive is near and the other texts of the batch are far, but "
+        "for those that a frozen guide finds too similar to the anchor: these are probably false negatives."
+    ),
+    use_when=(
+        "You have pairs with hard negatives that may be wrong, because a language model wrote them or because they "
+        "were mined; or many of your texts say the same."
+    ),
     paper=Paper(
         "Large Language Models can Contrastively Refine their Generation for Better Sentence Representation Learning",
         "Wang, Li, Cheng, Soh, Bing",

@@ -56,6 +56,14 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 RECIPE = Recipe(
     name="simcse",
     summary="sentences alone: two dropout masks make two views",
+    idea=(
+        "A sentence is its own positive: the encoder reads it twice, with different dropout masks, and the two vectors "
+        "are near. All other sentences of the batch are far."
+    ),
+    use_when=(
+        "You have sentences and nothing else. It is the baseline of training without labels; measure before and after, "
+        "since an encoder that has seen many pairs already may gain little."
+    ),
     paper=Paper(
         "SimCSE: Simple Contrastive Learning of Sentence Embeddings",
         "Gao, Yao, Chen",

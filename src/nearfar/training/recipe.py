@@ -103,6 +103,8 @@ class Recipe:
         trains: A sentence encoder, or a causal language model. For the latter `prepare` takes the model's name (or
             None), the documents and the options, returns a LanguagePlan, and `options` extend LanguageOptions.
         model: What it starts from where no model is named; None: `prepare` makes one.
+        idea: Who is near, who is far and how they are pulled: two or three sentences for someone who chooses.
+        use_when: What a user has, and wants, for whom it is made.
     """
 
     name: str
@@ -115,3 +117,5 @@ class Recipe:
     several: bool = False
     trains: Literal["encoder", "language model"] = "encoder"
     model: str | None = "minilm"
+    idea: str = ""
+    use_when: str = ""
