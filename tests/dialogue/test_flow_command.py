@@ -82,6 +82,21 @@ def test_the_command_writes_all_that_it_says(calls: Path, tiny_model_folder: Pat
     ]
 
 
+def test_the_command_leaves_empty_turns_out_when_told(calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys):
+    log, out = tmp_path / "log.csv", tmp_path / "flow.json"
+    rows = [f"{i % 3},{who},{text} {i}" for i, text in enumerate(TEXTS) for who in ("user", "agent")]
+    log.write_text("\n".join(["dialogue_id,speaker,text", *rows, "2,user,"]))
+    arguments = ["flow", str(log), "--model", str(tiny_model_folder), "--actions", "2", "--out", str(out), "--json"]
+    assert run(arguments) == 2
+    assert "log.csv:14: text: is empty; fill it, or leave turns without a text out with --skip-broken" in (
+        capsys.readouterr().err
+    )
+    assert run([*arguments, "--skip-broken"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["turns"] == 12
+    assert "1 turn without a text is left out: line 14" in printed.err
+
+
 def test_a_model_behind_an_address_names_the_actions(
     calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
 ):

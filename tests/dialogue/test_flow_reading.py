@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 
@@ -122,6 +125,55 @@ def test_turns_without_text_are_left_out_and_counted(tmp_path: Path, caplog: pyt
     (tmp_path / "a.txt").write_text("User: hello\nAgent:\nUser: are you there?\n")
     assert dialogues(read(tmp_path))["a"] == [("User", "hello"), ("User", "are you there?")]
     assert "1 turns without a text are left out" in caplog.text
+
+
+EMPTY = {
+    "log.csv": "dialogue_id,speaker,text\n1,user,Hello\n1,agent,\n2,user,  \n3,agent,Yes?\n",
+    "log.jsonl": "".join(
+        json.dumps({"dialogue_id": i, "turns": turns}) + "\n"
+        for i, turns in (
+            (1, [{"speaker": "user", "text": "Hello"}, {"speaker": "agent", "text": ""}]),
+            (2, [{"speaker": "user", "text": None}]),
+            (3, [{"speaker": "agent", "text": "Yes?"}]),
+        )
+    ),
+    "turns.jsonl": "".join(
+        json.dumps({"dialogue_id": i, "speaker": who, "text": text}) + "\n"
+        for i, who, text in ((1, "user", "Hello"), (1, "agent", None), (2, "user", ""), (3, "agent", "Yes?"))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.parametrize("as_parquet", [False, True])
+def test_empty_turns_of_tables_are_left_out_when_one_says_so(
+    tmp_path: Path, name: str, as_parquet: bool, caplog: pytest.LogCaptureFixture
+):
+    file = tmp_path / name
+    file.write_text(EMPTY[name])
+    if as_parquet:
+        lines = EMPTY[name].splitlines()
+        rows = list(csv.DictReader(lines)) if name.endswith(".csv") else [json.loads(line) for line in lines]
+        file = file.with_suffix(".parquet")
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    with pytest.raises(
+        InputError, match=r"text: (row 2: |row 1: )?is (empty|null); fill it, or leave .* out with --skip-broken"
+    ):
+        read(file)
+    assert caplog.text == ""
+    assert dialogues(read(file, skip_broken=True)) == {"1": [("user", "Hello")], "3": [("agent", "Yes?")]}
+    assert caplog.text.count("2 turns without a text are left out: ") == 1
+
+
+def test_empty_turns_hide_no_other_mistake(tmp_path: Path):
+    file = tmp_path / "log.jsonl"
+    rows = [{"dialogue_id": 1, "turns": [{"speaker": "a", "text": ""}, {"speaker": "", "text": "Hello"}]}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match=r"log.jsonl:1: turns\[0\].speaker: is empty; fill it, or leave the row out"):
+        read(file, skip_broken=True)
+    file.write_text('{"dialogue_id": 1, "turns": [{"speaker": "a", "text": ""}]}\n')
+    with pytest.raises(InputError, match=r"log.jsonl: holds no turn with a text; give dialogues"):
+        read(file, skip_broken=True)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, Seed, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
 
@@ -52,6 +52,7 @@ def command(
         Path | None, typer.Option(help="Where vectors are kept for the next run.", show_default="OUT.vectors")
     ] = None,
     seed: Seed = 0,
+    skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:
     """Read the workflow off dialogue logs: which actions there are, which follows on which, as a page to explore."""
@@ -88,6 +89,7 @@ def command(
             batch_size=batch_size,
             seed=seed,
             store=kept,
+            skip_broken=skip_broken,
             progress=bars,
         )
     for path, _ in files:

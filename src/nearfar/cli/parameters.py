@@ -16,7 +16,11 @@ Columns = Annotated[
 ]
 
 SkipBroken = Annotated[
-    bool, typer.Option("--skip-broken", help="Leave out rows whose picture or recording is missing or damaged.")
+    bool,
+    typer.Option(
+        "--skip-broken",
+        help="Leave out rows whose picture or recording is missing or damaged, and turns without a text.",
+    ),
 ]
 
 

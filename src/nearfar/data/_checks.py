@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Protocol
 import pyarrow as pa
 import pyarrow.compute
 
+from nearfar.data import _empty_turns
 from nearfar.data._blocks import Missing, Source
 from nearfar.data._json import kind_of
 
@@ -18,7 +19,7 @@ TEXT = pa.string()
 TEXTS = pa.list_(TEXT)
 TURN = pa.struct([("speaker", TEXT), ("text", TEXT), ("acts", TEXTS), ("slots", TEXTS)])
 
-_GIVE_ALL = "every row needs it"
+_GIVE_ALL, _FILL = "every row needs it", "fill it, or leave the row out"
 _Problem = tuple[str, str]  # what is wrong, what to do
 
 
@@ -32,10 +33,11 @@ class Column:
     Args:
         name: Its canonical name, which decides what its values must be.
         field: Its name in the file, for messages.
+        of_turn: Each row is a turn of a dialogue.
     """
 
-    def __init__(self, name: str, field: str) -> None:
-        self.name, self.field = name, field
+    def __init__(self, name: str, field: str, *, of_turn: bool = False) -> None:
+        self.name, self.field, self.of_turn = name, field, of_turn
         self.type: pa.DataType | None = None
 
     def check(self, source: Source, values: Any, places: Sequence[int]) -> pa.Array:
@@ -67,6 +69,7 @@ class Column:
 
     def _failure(self, source: Source, places: Sequence[int]) -> _Fail:
         def fail(index: int, problem: _Problem, inside: str = "") -> NoReturn:
+            problem = _of_turn(problem) if self.of_turn and self.name == "text" else problem
             source.fail(places[index], problem[0], field=self.field + inside, remedy=problem[1])
 
         return fail
@@ -148,7 +151,12 @@ def _utf8(array: pa.Array, fail: _Fail) -> pa.Array:
 
 
 def _blank(text: str) -> _Problem:
-    return ("holds only white space" if text else "is empty"), "fill it, or leave the row out"
+    return ("holds only white space" if text else "is empty"), _FILL
+
+
+def _of_turn(problem: _Problem) -> _Problem:
+    """The same of a turn's text: turns that say nothing are common in logs, and can be left out."""
+    return problem[0], _empty_turns.REMEDY if problem[1] in (_GIVE_ALL, _FILL) else problem[1]
 
 
 def _absent(value: object) -> _Problem | None:
@@ -250,7 +258,7 @@ def _turns(value: object, index: int, fail: _Fail) -> list[dict[str, object]]:
         texts = {key: turn.get(key, Missing()) for key in ("speaker", "text")}
         for key, text in texts.items():
             if problem := _text_problem(text):
-                fail(index, problem, f"{inside}.{key}")
+                fail(index, _of_turn(problem) if key == "text" else problem, f"{inside}.{key}")
         words = {key: _words(turn.get(key), index, fail, f"{inside}.{key}", True) for key in ("acts", "slots")}
         turns.append({**texts, **words})
     return turns

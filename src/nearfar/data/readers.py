@@ -39,8 +39,8 @@ def load(
         split: Which split of a hub data set, or of a folder whose file names begin with, or hold, a split's name.
             A file is one split.
         limit: Read and check this many rows from the start.
-        skip_broken: Leave out rows whose picture or recording is missing or damaged, with a note that counts and names
-            them.
+        skip_broken: Leave out rows whose picture or recording is missing or damaged, and turns of dialogues without a
+            text, with a note that counts and names them.
 
     Returns:
         The schema's columns in canonical order, others dropped. Texts are strings exactly as written, scores
@@ -59,12 +59,14 @@ def load(
         raise InputError(f"{limit} is not a number of rows", field="limit", remedy="give 1 or more")
     gathered = Gathered()
     sources, features = _open(source, split, limit)
-    table = _Table(next(sources), columns or {}, schema)
+    table = _Table(next(sources), columns or {}, schema, skip_broken)
     table.read(gathered, limit)
     for further in sources:
         if limit is not None and gathered.rows >= limit:
             break
         table.again(further).read(gathered, limit)
+    if not gathered.rows:
+        raise InputError("holds no turn with a text", file=table.first, remedy="give dialogues of at least one turn")
     # A fingerprint that the library works out by itself costs a pickled copy of the table.
     dataset = Dataset(gathered.table(), fingerprint=uuid4().hex)
     for column in table.columns:
@@ -75,6 +77,19 @@ def load(
     from nearfar.data.media import usable
 
     return usable(dataset, str(source) if isinstance(source, (str, Path)) else "the data set", skip_broken=skip_broken)
+
+
+def columns_of(
+    source: str | Path | Dataset, *, columns: Mapping[str, str] | None = None, split: str = "train"
+) -> list[str]:
+    """The canonical names of a source's columns, of its first file where it has several; arguments as of `load`.
+
+    Raises:
+        InputError: The source cannot be read, or has no column that `columns` names.
+    """
+    sources, _ = _open(source, split, 1)
+    first = next(sources)
+    return list(rename(first.names, columns or {}, first.file))
 
 
 def _open(source: str | Path | Dataset, split: str, limit: int | None) -> tuple[Iterator[Source], Mapping[str, Any]]:
@@ -109,13 +124,16 @@ def _open(source: str | Path | Dataset, split: str, limit: int | None) -> tuple[
 class _Table:
     """The columns that one call of `load` reads, from however many files. The first file decides them."""
 
-    def __init__(self, source: Source, mapping: Mapping[str, str], schema: str | None) -> None:
+    def __init__(self, source: Source, mapping: Mapping[str, str], schema: str | None, skip_broken: bool) -> None:
         from nearfar.data._checks import Column
+        from nearfar.data._empty_turns import EmptyTurns
 
         names = rename(source.names, mapping, source.file)
         self.source, self.first, self.mapping = source, source.file, mapping
         self.schema = fitting(names, schema=schema, file=source.file)
-        self.columns = [Column(name, names[name]) for name in self.schema.pick(names)]
+        of_turn = self.schema.name == "turns"
+        self.columns = [Column(name, names[name], of_turn=of_turn) for name in self.schema.pick(names)]
+        self.empty = EmptyTurns.of(self.schema.name, names) if skip_broken else None
         # Texts with an intent, triplets with a "hard_negative": a table that reads well, but for less than it holds.
         more = ("label",) if schema is None and self.schema.name == "sentences" else self.schema.optional
         picked = [column.name for column in self.columns]
@@ -144,12 +162,17 @@ class _Table:
         names = [column.name for column in self.columns]
         for block in self.source.blocks([column.field for column in self.columns]):
             self._refuse_late(block)
+            block = block if self.empty is None else self.empty.left_out(block)
             left = len(block.places) if limit is None else limit - gathered.rows
             places = block.places[:left]
+            if not places:
+                continue
             arrays = [column.check(self.source, block.column(column.field)[:left], places) for column in self.columns]
             gathered.add(pa.RecordBatch.from_arrays(arrays, names))
             if limit is not None and gathered.rows >= limit:
-                return
+                break
+        if self.empty is not None:
+            self.empty.note(self.source)
 
     def _refuse_late(self, block: Block) -> None:
         """Refuse a column that JSON rows begin to have in the middle of a file: it could only be dropped."""

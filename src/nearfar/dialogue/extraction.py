@@ -89,6 +89,7 @@ def flow(
     batch_size: int = 64,
     seed: int = 0,
     store: str | Path | None = None,
+    skip_broken: bool = False,
     progress: Progress | None = None,
 ) -> Flow:
     """Read the workflow off dialogues: which actions there are, and which follows on which.
@@ -102,7 +103,7 @@ def flow(
         model: A text encoder, or its name.
         actions: Actions of each speaker, by speaker where they differ, or "auto".
         rules: How the graph is pruned; it can be pruned otherwise later.
-        columns, split, speakers, sample: As in `nearfar.dialogue.read`.
+        columns, split, speakers, sample, skip_broken: As in `nearfar.dialogue.read`.
         linkage: "ward" or "average".
         namer: A language model that names the actions.
         names: Where its answers are kept.
@@ -127,7 +128,15 @@ def flow(
     if isinstance(dialogues, Log):
         log = dialogues if sample is None else dialogues.sampled(sample, seed)
     else:
-        log = read(dialogues, columns=columns, split=split, speakers=speakers, sample=sample, seed=seed)
+        log = read(
+            dialogues,
+            columns=columns,
+            split=split,
+            speakers=speakers,
+            sample=sample,
+            seed=seed,
+            skip_broken=skip_broken,
+        )
     encoder = load(model, max_length=max_length) if isinstance(model, str) else model
     vectors = vectors_of(
         encoder,

@@ -27,6 +27,7 @@ def read(
     speakers: str | None = None,
     sample: int | None = None,
     seed: int = 0,
+    skip_broken: bool = False,
 ) -> Log:
     """Read dialogues.
 
@@ -39,9 +40,12 @@ def read(
         speakers: Whose turns count, and under which names; see `Casting`.
         sample: At most so many dialogues, drawn at random.
         seed: Decides which.
+        skip_broken: Leave out a table's turns without a text, with a note that counts them. Those of transcripts, where
+            a name may stand alone in its line, are left out anyway.
 
     Raises:
-        InputError: the source cannot be read, holds no dialogue, or has more speakers than a graph can show.
+        InputError: the source cannot be read, has a turn without a text, holds no dialogue, or has more speakers than
+            a graph can show.
     """
     if sample is not None and sample < 1:
         raise InputError(f"{sample} dialogues are none", field="--sample", remedy="give 1 or more")
@@ -49,7 +53,7 @@ def read(
     if path is not None and is_transcripts(path):
         found: Iterable[tuple[str, Iterable[Turn]]] = read_transcripts(path)
     else:
-        found = _of_table(source, columns, split)
+        found = _of_table(source, columns, split, skip_broken)
     casting = Casting.parse(speakers)
     heard, empty = Counter[str](), Counter[str]()
     log = Log.of(_kept(found, casting, heard, empty))
@@ -79,11 +83,15 @@ def _kept(
             yield name, kept
 
 
-def _of_table(source: Any, columns: Mapping[str, str] | None, split: str) -> Iterator[tuple[str, list[Turn]]]:
-    from nearfar.data import load
+def _of_table(
+    source: Any, columns: Mapping[str, str] | None, split: str, skip_broken: bool
+) -> Iterator[tuple[str, list[Turn]]]:
+    from nearfar.data import SCHEMAS, load
+    from nearfar.data.readers import columns_of
 
-    schema = _schema(source, columns, split)
-    table: Any = load(source, columns=columns, split=split, schema=schema)
+    names = columns_of(source, columns=columns, split=split)
+    schema = "dialogues" if SCHEMAS["dialogues"].fits(names) else "turns"
+    table: Any = load(source, columns=columns, split=split, schema=schema, skip_broken=skip_broken)
     if schema == "dialogues":
         for rows in table.iter(_ROWS):
             for name, turns in zip(rows["dialogue_id"], rows["turns"], strict=True):
@@ -96,17 +104,3 @@ def _of_table(source: Any, columns: Mapping[str, str] | None, split: str) -> Ite
             dialogues.setdefault(name, []).append((speaker, text))
     for name, turns in dialogues.items():
         yield str(name), turns
-
-
-def _schema(source: Any, columns: Mapping[str, str] | None, split: str) -> str:
-    """Which of the two tables this is, by its columns."""
-    from nearfar.data import load
-
-    try:
-        load(source, columns=columns, split=split, schema="dialogues", limit=1)
-    except InputError as error:
-        if not error.problem.startswith("the schema 'dialogues' needs"):
-            raise
-        load(source, columns=columns, split=split, schema="turns", limit=1)
-        return "turns"
-    return "dialogues"

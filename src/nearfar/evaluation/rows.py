@@ -25,7 +25,7 @@ def load_for_evaluation(
         source: A file, a folder of files, a hub id, a retrieval folder; or one of these read already.
         columns: Canonical column name -> name in the file; a retrieval folder has names of its own.
         split: Which split of a hub data set, of a folder whose file names carry splits, or of a retrieval folder.
-        skip_broken: Leave out rows whose picture or recording is broken, see `nearfar.data.load`.
+        skip_broken: Leave out broken files and empty turns, see `nearfar.data.load`.
 
     Raises:
         InputError: It cannot be read, or its rows are not what their schema asks for.

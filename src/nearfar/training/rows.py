@@ -31,7 +31,7 @@ def rows_for(
         recipe: Which schemas there are to fit.
         data: A source, several, or several by name.
         columns: Canonical column name -> name in the file; of several sources one for each, in their order.
-        skip_broken: Leave out rows whose picture or recording is broken, see `nearfar.data.load`.
+        skip_broken: Leave out broken files and empty turns, see `nearfar.data.load`.
 
     Returns:
         A Dataset; a DatasetDict where there are several sources.

@@ -88,7 +88,8 @@ def train(
         columns: Canonical column name -> name in the file. Of several data sets a list, with one for each.
         evaluation_columns: The same for the evaluation rows. When None, `columns` holds for them too if they have
             its columns, and else they are taken by their own names.
-        skip_broken: Leave out rows whose picture or recording is missing or damaged, with a note that names them.
+        skip_broken: Leave out rows whose picture or recording is missing or damaged, and turns of dialogues without a
+            text, with a note that names them.
         progress: Called with step, steps in all, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 

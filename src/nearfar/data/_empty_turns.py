@@ -1,0 +1,88 @@
+"""Turns of dialogues that hold no text, left out where the user says so."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from nearfar.data._blocks import Block, Source
+
+_NAMED = 3
+REMEDY = "fill it, or leave turns without a text out with --skip-broken"
+
+
+class EmptyTurns:
+    """Takes turns without a text out of blocks of rows, before these are checked, and counts them.
+
+    Args:
+        schema: `dialogues`, whose rows lose turns, and go where none is left; or `turns`, which go themselves. Rows of
+            any other schema stay as they are.
+        field: The name in the file of the column that holds the turns, or the text.
+    """
+
+    def __init__(self, schema: str, field: str) -> None:
+        self.schema, self.field, self.count = schema, field, 0
+        self.places: list[int] = []
+
+    @classmethod
+    def of(cls, schema: str, names: dict[str, str]) -> EmptyTurns | None:
+        """For a schema and its columns (canonical name -> name in the file); None where it has no turns."""
+        column = {"dialogues": "turns", "turns": "text"}.get(schema)
+        return None if column is None else cls(schema, names[column])
+
+    def left_out(self, block: Block) -> Block:
+        """The block without them."""
+        values = block.column(self.field)
+        listed: list[Any] = values.to_pylist() if isinstance(values, pa.Array) else list(values)
+        before = self.count
+        if self.schema == "turns":
+            kept = [row for row, text in enumerate(listed) if not self._empty(text, block.places[row])]
+        else:
+            listed = [self._filled(turns, place) for turns, place in zip(listed, block.places, strict=True)]
+            kept = [row for row, turns in enumerate(listed) if turns is not _NOTHING]
+        if self.count == before:
+            return block
+
+        def column(name: str) -> Any:
+            if name == self.field:
+                return [listed[row] for row in kept]
+            others = block.column(name)
+            return others.take(pa.array(kept, pa.int64())) if isinstance(others, pa.Array) else _at(others, kept)
+
+        return Block(block.names, _at(block.places, kept), column)
+
+    def note(self, source: Source) -> None:
+        """Say how many there were, and where the first ones stood."""
+        if self.count:
+            unit = "line" if source.counts == "lines" else "row"
+            places = list(dict.fromkeys(self.places))
+            named = ", ".join(f"{unit} {place}" for place in places[:_NAMED]) + ", ..." * (len(places) > _NAMED)
+            what = "1 turn without a text is" if self.count == 1 else f"{self.count:,} turns without a text are"
+            logging.getLogger(__name__).warning("%s: %s left out: %s", source.file, what, named)
+        self.count, self.places = 0, []
+
+    def _filled(self, turns: Any, place: int) -> Any:
+        """The turns of a dialogue that have a text; what is no list of turns is for the checks to refuse."""
+        if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+            return turns
+        kept = [turn for turn in turns if not self._empty(turn.get("text"), place)]
+        return kept if kept or not turns else _NOTHING
+
+    def _empty(self, text: object, place: int) -> bool:
+        empty = text is None or (isinstance(text, str) and not text.strip())
+        if empty:
+            self.count += 1
+            if len(self.places) <= _NAMED:
+                self.places.append(place)
+        return empty
+
+
+_NOTHING: list[Any] = []
+"""Stands for a dialogue of which no turn is left, and is no list of the file's."""
+
+
+def _at(values: Sequence[Any], rows: Sequence[int]) -> list[Any]:
+    return [values[row] for row in rows]
