@@ -85,14 +85,14 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     if files.gguf:
         options["gguf_file"] = files.gguf
-    weights = {} if files.gguf else {"use_safetensors": True}
+    weights = _unpacked() if files.gguf else {"use_safetensors": True}
     try:
         with without_progress_bar():
             tokenizer = AutoTokenizer.from_pretrained(str(files.folder), **options)
             if is_low_rank_sparse(files.folder):
                 model: Any = load_low_rank_sparse(files.folder)
             else:
-                model = AutoModelForCausalLM.from_pretrained(str(files.folder), **options, **weights)
+                model = _plain(AutoModelForCausalLM.from_pretrained(str(files.folder), **options, **weights))
     except InputError:
         raise
     except Exception as error:
@@ -103,6 +103,26 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
             remedy="pass a causal language model of transformers with its tokenizer",
         ) from error
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
+
+
+def _unpacked() -> dict[str, Any]:
+    """What keeps transformers from leaving GGUF in its blocks, for which it would fetch and run kernels of the hub."""
+    import transformers
+
+    # Older releases know of no blocks, and always unpack.
+    found = getattr(transformers, "GgufConfig", None)
+    return {} if found is None else {"quantization_config": found(dequantize=True)}
+
+
+def _plain(model: Any) -> Any:
+    """A model whose weights are plain numbers, whatever file they came from: it can be trained, and saved."""
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is not None and getattr(quantizer.quantization_config, "dequantize", False):
+        model.hf_quantizer = None
+        for place, name in ((model, "quantization_method"), (model.config, "quantization_config")):
+            if hasattr(place, name):
+                delattr(place, name)
+    return model
 
 
 def padding_token(tokenizer: Any) -> int:
