@@ -1,0 +1,54 @@
+"""mkdocs' hook: pages that follow from the code, and pictures in pages that are written by hand.
+
+`recipes/` gets a page for each recipe, from its own metadata. In any page
+
+    {{ near: EXPRESSION }}, {{ far: EXPRESSION }}   become a picture of P and of F, which the builder there makes itself
+    {{ api: MODULE }}                               becomes the documentation of the module's public names
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# mkdocs loads this file alone; the others lie beside it.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import matrices
+import public_names
+import recipe_pages
+from mkdocs.structure.files import File
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+WISH = re.compile(r"\{\{ (near|far|api): (.+?) \}\}")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """List the recipes' pages in the navigation."""
+    assert config.nav is not None
+    config.nav = [{"Recipes": list(recipe_pages.pages())} if "Recipes" in item else item for item in config.nav]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the recipes' pages."""
+    for path, text in recipe_pages.pages().items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put in what is wished for."""
+    seen: set[str] = set()
+
+    def made(found: re.Match[str]) -> str:
+        kind, what = found.groups()
+        return public_names.entries(what, seen) if kind == "api" else matrices.picture(kind, what)
+
+    return WISH.sub(made, markdown)

@@ -1,0 +1,168 @@
+"""A page for each recipe and one that lists them, from what the recipes say of themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from griffe import Docstring, DocstringSectionKind
+
+from nearfar import recipes
+from nearfar.data import SCHEMAS
+from nearfar.evidence import verdict
+from nearfar.training.options import LanguageOptions, TrainingOptions
+from nearfar.training.recipe import Paper, Recipe
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+# A row of each schema, as a user would write it.
+ROWS: dict[str, dict[str, Any]] = {
+    "sentences": {"text": "the train leaves at nine"},
+    "pairs": {"anchor": "when does the train leave?", "positive": "at nine, from platform two"},
+    "labelled": {"text": "when does the train leave?", "label": "timetable"},
+    "scored pairs": {"sentence1": "a man plays", "sentence2": "someone makes music", "score": 0.7},
+    "dictionary": {"entry": "platform", "definition": "the raised floor beside the rails"},
+    "dialogues": {
+        "dialogue_id": "d1",
+        "turns": [{"speaker": "user", "text": "to Bern, please", "acts": ["inform"], "slots": ["destination"]}],
+    },
+    "turns": {
+        "dialogue_id": "d1", "speaker": "user", "text": "to Bern, please", "acts": ["inform"], "slots": ["destination"],
+    },
+    "image + text": {"image": "pictures/1.png", "text": "a red train in the snow"},
+    "audio + text": {"audio": "recordings/1.wav", "text": "to Bern, please"},
+    "domain pairs": {"anchor": "a lost card", "positive": "block it in the app", "domain": "banking"},
+    "domain labelled": {"text": "my card is gone", "label": "lost card", "domain": "banking"},
+}  # fmt: skip
+
+
+def pages() -> dict[str, str]:
+    """Path below docs/ -> text."""
+    found = [recipes.get(name) for name in recipes.names()]
+    return {"recipes/index.md": _list(found), **{f"recipes/{recipe.name}.md": _page(recipe) for recipe in found}}
+
+
+def _list(found: list[Recipe]) -> str:
+    parts = [
+        "# Recipes",
+        "One paper each, on one kernel and behind one command: `nearfar train NAME --data rows.jsonl`. "
+        "Choose by what your rows are; what each is said to be good for has been [put to the test](../evidence.md).",
+        "| recipe | what it does | data it needs | evidence |\n| --- | --- | --- | --- |",
+    ]
+    parts[-1] += "".join(
+        f"\n| [{r.name}]({r.name}.md) | {r.summary} | {', '.join(r.schemas)} | {_verdict_alone(r)} |" for r in found
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _page(recipe: Recipe) -> str:
+    parts = [
+        f"# {recipe.name}",
+        f"*{recipe.paper.title}*, {recipe.paper.authors} {recipe.paper.year} ([paper]({recipe.paper.url})): "
+        f"{recipe.summary}.",
+        "## The idea",
+        recipe.idea,
+        "## When to use it",
+        recipe.use_when,
+        "## The data it needs",
+        _needs(recipe),
+        "## Command",
+        _command(recipe),
+        *_evidence(recipe),
+        "## Options",
+        "Give them with `--set NAME=VALUE`, or to `nearfar.train` by name.",
+        _options(recipe, own=True),
+        '??? note "Options that it shares with other recipes"\n\n' + _indented(_options(recipe, own=False)),
+        "## The paper, and what differs here",
+        _docstring(recipe),
+        "## Citation",
+        f"```bibtex\n{bibtex(recipe.paper)}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _needs(recipe: Recipe) -> str:
+    lines = []
+    for name in recipe.schemas:
+        schema = SCHEMAS[name]
+        columns = ", ".join(f"`{column}`" for column in schema.required)
+        optional = ", ".join(f"`{column}`" for column in schema.optional)
+        more = f" (and, if there, {optional})" if optional else ""
+        lines.append(f"- **{name}**: {schema.description}. Columns {columns}{more}.")
+    rows = "\n".join(json.dumps(ROWS[name]) for name in recipe.schemas)
+    other = "Other column names are mapped: `--columns anchor=question,positive=answer`."
+    several = " Several data sets go in at once, each by a `--data` of its own." if recipe.several else ""
+    return "\n".join(lines) + f"\n\nA row of each, as jsonl:\n\n```json\n{rows}\n```\n\n{other}{several}"
+
+
+def _command(recipe: Recipe) -> str:
+    data = " ".join(["--data rows.jsonl"] + (["--data scores.jsonl"] if recipe.several else []))
+    lines = [f"nearfar train {recipe.name} {data} --out runs/{recipe.name}"]
+    return "```sh\n" + "\n".join(lines) + "\n```"
+
+
+def _evidence(recipe: Recipe) -> list[str]:
+    line = verdict(recipe.name)
+    if line is None:
+        return ["## Evidence", "None yet."]
+    result = json.loads((RESULTS / f"{recipe.name}.json").read_text("utf-8"))
+    caveat = f"\n\nCaveat: {result['caveat']}" if result["caveat"] else ""
+    return [
+        "## Evidence",
+        f"Put to the test: {result['claim']}\n\n**{line}**{caveat}\n\n"
+        f"Data, backbone, budget and the figures of every seed: [evidence](../evidence.md#{recipe.name}).",
+    ]
+
+
+def _verdict_alone(recipe: Recipe) -> str:
+    line = verdict(recipe.name)
+    return "none yet" if line is None else f"[{line.partition(':')[0]}](../evidence.md#{recipe.name})"
+
+
+def _options(recipe: Recipe, own: bool) -> str:
+    base = LanguageOptions if issubclass(recipe.options, LanguageOptions) else TrainingOptions
+    described = {**_described(TrainingOptions), **_described(base), **_described(recipe.options)}
+    shared = {field.name for field in fields(base)}
+    rows = ["| option | default | what it is |", "| --- | --- | --- |"]
+    for field in fields(recipe.options):
+        if (field.name in shared) != own:
+            default = "" if field.default is MISSING else json.dumps(field.default)
+            rows.append(f"| `{field.name}` | `{default}` | {described.get(field.name, '').replace('|', '&#124;')} |")
+    return "\n".join(rows) if len(rows) > 2 else "It has none of its own."
+
+
+def _described(options: type) -> dict[str, str]:
+    """What the docstring's section of arguments says of each; `a, b: text` speaks of both."""
+    found = {}
+    for section in Docstring(options.__doc__ or "", parser="google").parse(warnings=False):
+        if section.kind is DocstringSectionKind.parameters:
+            for argument in section.value:
+                for name in argument.name.split(","):
+                    found[name.strip()] = " ".join(argument.description.split())
+    return found
+
+
+def _docstring(recipe: Recipe) -> str:
+    import inspect
+
+    text = inspect.cleandoc(inspect.getmodule(recipe.prepare).__doc__ or "")  # type: ignore[union-attr]
+    # Its first line says what the page's head says. What is set in is a formula or a table.
+    return text.partition("\n\n")[2]
+
+
+def bibtex(paper: Paper) -> str:
+    """An entry for a bibliography. Authors are surnames, as the recipe has them."""
+    surnames = [name.strip() for name in paper.authors.split(",")]
+    word = next(w for w in re.findall(r"[a-z]+", paper.title.lower()) if len(w) > 3)
+    key = re.sub(r"[^a-z]", "", surnames[0].split()[-1].lower()) + str(paper.year) + word
+    lines = [f"  title  = {{{{{paper.title}}}}}", f"  author = {{{' and '.join(f'{{{n}}}' for n in surnames)}}}"]
+    lines += [f"  year   = {{{paper.year}}}", f"  url    = {{{paper.url}}}"]
+    if found := re.fullmatch(r"https://arxiv.org/abs/([\d.]+)", paper.url):
+        lines += [f"  eprint = {{{found[1]}}}", "  archivePrefix = {arXiv}"]
+    return f"@misc{{{key},\n" + ",\n".join(lines) + "\n}"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
