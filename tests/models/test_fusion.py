@@ -170,6 +170,16 @@ def test_what_the_base_alone_holds_is_left_out(make: Make):
     assert {name: float(value) for name, value in found.items()} == {"w": 2.0}
 
 
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_tables_of_whole_numbers_may_be_there_or_not(make: Make, at: int):
+    more = [{"position_ids": torch.arange(3)} if place == at else {} for place in range(3)]
+    base, first, second = (make(f"m{k}", w=[float(2 * k)], **more[k]) for k in range(3))
+    found = fused(base, [first, second], beta=0)
+    assert found.keys() == {"w", *more[1]}
+    assert float(found["w"]) == 3.0
+    assert found.get("position_ids", torch.arange(3)).tolist() == [0, 1, 2]
+
+
 def test_blocks_change_nothing(make: Make, monkeypatch: pytest.MonkeyPatch):
     base, first, second = (make(name, w=torch.randn(5, 7), v=torch.randn(3)) for name in ("base", "first", "second"))
     for granularity in ("tensor", "element"):

@@ -27,8 +27,9 @@ class Aligned:
     """A base and models trained from it, whose tensors have the same names and shapes. Iterating gives (file, tensor).
 
     Args:
-        base: Where training began. What it holds beyond the others (tables that newer libraries compute) is left out.
-        models: One or more, all with the same tensors.
+        base: Where training began. What it holds beyond the others is left out.
+        models: One or more, all with the same tensors of floating point numbers. Tables of whole numbers (positions,
+            which newer libraries compute and do not save) may be there or not: none of them is ever trained.
 
     Raises:
         InputError: one has other files, tensors or shapes than the first of `models`.
@@ -63,14 +64,15 @@ class Aligned:
                 yield name, tensor
 
     def read(self, file: str, tensor: str) -> list[torch.Tensor]:
-        """One tensor of the base and of every model."""
-        return [model.get_tensor(tensor) for model in self._opened[file]]
+        """One tensor of the base and of every model; the first model's where one does not have it."""
+        models = self._opened[file]
+        return [(model if tensor in set(model.keys()) else models[1]).get_tensor(tensor) for model in models]
 
     def _check(self, name: str) -> None:
         (base, first, *others), (start, there, *places) = self._opened[name], self._paths[name]
         for other, place in zip((base, *others), (start, *places), strict=True):
-            _check_same(list(first.keys()), list(other.keys()), "tensor", there, place, more=other is base)
-            for tensor in first.keys():  # noqa: SIM118 - no dictionary
+            _check_same(_trained(first), _trained(other), "tensor", there, place, more=other is base)
+            for tensor in sorted({*first.keys()} & {*other.keys()}):
                 shape, mine = (model.get_slice(tensor).get_shape() for model in (first, other))
                 if shape != mine:
                     raise InputError(
@@ -78,6 +80,11 @@ class Aligned:
                         file=place,
                         remedy="fuse checkpoints of one model",
                     )
+
+
+def _trained(model: Any) -> list[str]:
+    """The names of tensors that hold floating point numbers."""
+    return [name for name in model.keys() if model.get_slice(name).get_dtype().startswith(("F", "BF"))]  # noqa: SIM118
 
 
 def weight_files(folder: Path) -> dict[str, Path]:
