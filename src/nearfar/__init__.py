@@ -9,20 +9,38 @@ __version__ = "0.1.0"
 
 # Where each public name lives. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
 _FUNCTIONS = {
+    "compare": "nearfar.comparison",
     "contrast": "nearfar.kernel",
     "evaluate": "nearfar.evaluation",
     "flow": "nearfar.dialogue",
+    "inspect": "nearfar.inspection",
     "load": "nearfar.models",
     "train": "nearfar.training",
 }
 _MODULES = ("decoding", "far", "geometry", "losses", "near", "recipes")
 
-__all__ = ["contrast", "decoding", "evaluate", "far", "flow", "geometry", "load", "losses", "near", "recipes", "train"]
+__all__ = [
+    "compare",
+    "contrast",
+    "decoding",
+    "evaluate",
+    "far",
+    "flow",
+    "geometry",
+    "inspect",
+    "load",
+    "losses",
+    "near",
+    "recipes",
+    "train",
+]
 
 if TYPE_CHECKING:
     from nearfar import decoding, far, geometry, losses, near, recipes
+    from nearfar.comparison import compare
     from nearfar.dialogue import flow
     from nearfar.evaluation import evaluate
+    from nearfar.inspection import inspect
     from nearfar.kernel import contrast
     from nearfar.models import load
     from nearfar.training import train

@@ -17,7 +17,21 @@ from typing import Any
 import typer
 
 from nearfar import __version__
-from nearfar.cli import demo, encode, evaluate, flow, fuse, generate, recipes, refine, search, sweep, train
+from nearfar.cli import (
+    compare,
+    demo,
+    encode,
+    evaluate,
+    flow,
+    fuse,
+    generate,
+    inspect,
+    recipes,
+    refine,
+    search,
+    sweep,
+    train,
+)
 from nearfar.cli.output import NOTES, error_line, print_json
 from nearfar.errors import InputError
 
@@ -32,7 +46,9 @@ app = typer.Typer(
 )
 app.command("recipes")(recipes.command)
 app.command("train")(train.command)
+app.command("compare")(compare.command)
 app.command("evaluate")(evaluate.command)
+app.command("inspect")(inspect.command)
 app.command("encode")(encode.command)
 app.command("search")(search.command)
 app.command("generate")(generate.command)

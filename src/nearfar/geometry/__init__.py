@@ -8,6 +8,10 @@
     isotropy(x)                 whether all directions are used alike
     effective_rank(x)           how many directions are used
     explained_variance(x)       how much of the variance the first directions hold
+    spectrum(x)                 how much of it each direction holds
+    iso_score(x)                how evenly they share it
+    k_occurrence(rows, m)       how often each vector is a neighbour of another
+    hubness(occurrence)         whether a few are neighbours of very many
     centroid_distance(a, b)     how far apart the centres of two sides are
     linear_separability(a, b)   whether a plane tells the two sides apart
     cross_uniformity(a, b)      how evenly one side lies about the other
@@ -21,6 +25,7 @@ They are for looking, not for training: no gradient flows. `nearfar.losses.hyper
 """
 
 from nearfar.geometry.gap import LEAST_PAIRS, Gap, centroid_distance, cross_uniformity, gap, linear_separability
+from nearfar.geometry.hubness import hubness, k_occurrence
 from nearfar.geometry.negatives import effective_negatives, relative_penalties
 from nearfar.geometry.space import (
     alignment,
@@ -32,6 +37,7 @@ from nearfar.geometry.space import (
     tolerance,
     uniformity,
 )
+from nearfar.geometry.spectrum import iso_score, spectrum
 
 __all__ = [
     "LEAST_PAIRS",
@@ -44,10 +50,14 @@ __all__ = [
     "effective_rank",
     "explained_variance",
     "gap",
+    "hubness",
+    "iso_score",
     "isotropy",
+    "k_occurrence",
     "linear_separability",
     "mean_cosine",
     "relative_penalties",
+    "spectrum",
     "tolerance",
     "uniformity",
 ]

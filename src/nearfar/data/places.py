@@ -1,0 +1,75 @@
+"""Where in its file each row stands, to name rows in what is found about them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from jaxtyping import Int
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """The places of rows.
+
+    Args:
+        files: The files that they come from, in order; one name for a data set that is no file.
+        starts: For each file the number of rows before it.
+        units: For each file what `numbers` counts in it, `line` or `row`.
+        numbers: For each row the line on which it begins, or its number; from 1.
+    """
+
+    files: tuple[str, ...]
+    starts: tuple[int, ...]
+    units: tuple[str, ...]
+    numbers: Int[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def at(self, row: int) -> dict[str, Any]:
+        """The place of a row, counted from 0: `{"file", "line"}` or `{"file", "row"}`."""
+        number = bisect_right(self.starts, row) - 1
+        return {"file": self.files[number], self.units[number]: int(self.numbers[row])}
+
+
+def place_name(place: Mapping[str, Any]) -> str:
+    """A place in words: `pairs.jsonl:17`, `pairs.parquet row 17`, or an id."""
+    if "id" in place:
+        return f"{place['kind']} {place['id']}"
+    name = Path(str(place["file"])).name
+    return f"{name}:{place['line']}" if "line" in place else f"{name} row {place['row']}"
+
+
+def places(source: str | Path | Dataset, split: str = "train") -> Places:
+    """The places of the rows that `nearfar.data.load` reads from the same source, in their order.
+
+    The files are read once more: it is for those who have something to say about a row.
+
+    Args:
+        source: As for `load`.
+        split: As for `load`.
+    """
+    import numpy as np
+
+    from nearfar.data.readers import _open
+
+    files: list[str] = []
+    starts: list[int] = []
+    units: list[str] = []
+    parts: list[np.ndarray] = []
+    rows = 0
+    for opened in _open(source, split, None)[0]:
+        files.append(opened.file)
+        starts.append(rows)
+        units.append("line" if opened.counts == "lines" else "row")
+        for block in opened.blocks(list(opened.names[:1])):
+            parts.append(np.asarray(block.places, dtype=np.int64))
+            rows += len(block.places)
+    return Places(tuple(files), tuple(starts), tuple(units), np.concatenate(parts))
