@@ -11,16 +11,16 @@ from typing import Any
 def entries(module: str, seen: set[str]) -> str:
     """One line a name, as mkdocstrings reads it. What `seen` names has its place on the page already."""
     lines = []
-    for name, value in _public(importlib.import_module(module)):
+    for value in _public(importlib.import_module(module)):
         path = f"{value.__module__}.{value.__qualname__}"
-        if path not in seen and not isinstance(value, ModuleType):
+        if path not in seen:
             seen.add(path)
             lines.append(f"::: {path}")
     return "\n\n".join(lines)
 
 
-def _public(module: ModuleType) -> list[tuple[str, Any]]:
+def _public(module: ModuleType) -> list[Any]:
     own = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
     names = getattr(module, "__all__", None) or [name for name in own if not name.startswith("_")]
-    found = [(name, getattr(module, name)) for name in names]
-    return [(name, value) for name, value in found if inspect.isclass(value) or inspect.isfunction(value)]
+    found = [getattr(module, name) for name in names]
+    return [value for value in found if inspect.isclass(value) or inspect.isfunction(value)]
