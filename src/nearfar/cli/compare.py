@@ -1,0 +1,133 @@
+"""`nearfar compare`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nearfar.cli.output import print_json, print_table, progress, say
+from nearfar.cli.parameters import Columns, Json, SkipBroken, parsed
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfar.comparison import Comparison
+
+
+def command(
+    data: Annotated[str, typer.Option(help="Rows to train on: a file, a folder of files or a hub id.")],
+    recipes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RECIPE]...", help="Names; all that fit the data when left out.", show_default=False),
+    ] = None,
+    eval_: Annotated[
+        str | None,
+        typer.Option("--eval", help="Rows or a retrieval folder to measure on; else groups of --data are held out."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each recipe.", min=1, max=1000)] = 3,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MINUTES",
+            help="Minutes for everything, shared equally by all trainings. Else each sees the rows once.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A folder, a hub id, or an alias: what all start from.")] = "minilm",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            help="What the others are tested against: a recipe, or untrained.",
+            show_default="infonce, or simcse, or the first named",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder of the runs and of the report.")] = Path("runs/compare"),
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="epochs=3 for all that have it, dse.alpha=1 for one."),
+    ] = None,
+    columns: Columns = None,
+    eval_columns: Annotated[
+        str | None,
+        typer.Option(help="The same for --eval; else --columns where it has them.", metavar="NAME=COLUMN,..."),
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(help="Part of the rows that is held out, at most, without --eval.", metavar="SHARE")
+    ] = 0.2,
+    drop_leaks: Annotated[
+        bool, typer.Option("--drop-leaks", help="Train without the rows that are in --eval too, instead of refusing.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the comparison in --out.")] = False,
+    skip_broken: SkipBroken = False,
+    json_: Json = False,
+) -> None:
+    """Which recipe is best on your data: all that fit, equal budgets, several seeds, a ranking with intervals."""
+    from nearfar.training.options import parse_settings
+
+    settings, own, theirs = parse_settings(set_ or []), parsed(columns), parsed(eval_columns)
+    if theirs and eval_ is None:
+        raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")
+    if budget is not None and not math.isfinite(budget):
+        raise InputError(f"{budget} is no time", field="--budget", remedy="give minutes, e.g. 60")
+
+    from nearfar.comparison import compare
+
+    with progress("compare") as update:
+        found = compare(
+            recipes,
+            data=data,
+            evaluate_on=eval_,
+            seeds=seeds,
+            budget=budget,
+            model=model,
+            baseline=baseline,
+            out=out,
+            resume=resume,
+            columns=own,
+            evaluation_columns=theirs,
+            held_out=held_out,
+            drop_leaks=drop_leaks,
+            skip_broken=skip_broken,
+            settings=settings,
+            progress=update,
+            say=say,
+        )
+    if json_:
+        print_json({"folder": str(found.folder), "report": str(found.folder / "report.html"), **found.metrics})
+        return
+    _show(found)
+
+
+def _show(found: Comparison) -> None:
+    columns = [
+        "",
+        "model",
+        found.metric,
+        f"minus {found.baseline}",
+        "95% interval",
+        "p (Holm)",
+        "verdict",
+        "seconds",
+        "MiB",
+    ]
+    lines = []
+    for row in found.ranking:
+        against, memory = row.baseline, row.cost.memory
+        difference = ["", "", ""]
+        if against is not None:
+            mean, low, high = against.difference
+            difference = [f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", f"{against.corrected:.3f}"]
+        cost = [f"{row.cost.seconds:,.0f}", "" if memory is None else f"{memory / 2**20:,.0f}"]
+        lines.append([str(row.rank), row.name, f"{row.score.mean:.3f}", *difference, row.verdict, *cost])
+    print_table(columns, lines)
+    for fit in found.fits:
+        if fit.reason is not None:
+            say(f"{fit.recipe}: not compared, {fit.reason}")
+    for failure in found.failures:
+        say(f"{failure.recipe}: failed with seed {failure.seed}: {failure.reason} (see {failure.log})")
+    for note in (found.metrics["leaks"]["says"], *found.notes):
+        say(note)
+    print(f"\n{found.recommendation}\n{found.verdicts}")
+    print(f"model   {found.model}\nreport  {found.folder / 'report.html'}")

@@ -1,0 +1,17 @@
+"""Which objective is best on the user's own data: every recipe that fits, on equal budgets and seeds."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nearfar.comparison.run import Comparison, compare
+
+__all__ = ["Comparison", "compare"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("nearfar.comparison.run"), name)

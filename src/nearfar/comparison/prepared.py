@@ -1,0 +1,160 @@
+"""The rows of a comparison, read and checked once and laid down where every run finds the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.comparison.groups import Split, split_by_groups
+from nearfar.comparison.leaks import Leaks, find_leaks, refuse_same, without_same
+from nearfar.data.media import medium_in
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from nearfar.data import Retrieval
+
+TRAINING, TEXTS, EVALUATION = "training.parquet", "texts.parquet", "evaluation"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is trained on and what is measured on.
+
+    Args:
+        training: Training rows.
+        held_out: Evaluation rows.
+        task: What these allow to measure.
+        leaks: What the two share.
+        split: How the rows were split, where no evaluation data was given.
+        dropped: Training rows that were left out because they are evaluation rows.
+        learn: The task's classifier learns on the training rows, which know every label.
+        sha256: Of training and evaluation rows.
+    """
+
+    training: Dataset
+    held_out: Dataset | Retrieval
+    task: str
+    leaks: Leaks
+    split: Split | None
+    dropped: int
+    learn: bool
+    sha256: tuple[str, str]
+
+
+def prepare(
+    data: str | Path | Dataset,
+    evaluate_on: str | Path | Dataset | Retrieval | None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    evaluation_columns: Mapping[str, str] | None = None,
+    share: float = 0.2,
+    drop_leaks: bool = False,
+    skip_broken: bool = False,
+) -> Prepared:
+    """Read both splits, or make two of one, and refuse what cannot be compared on.
+
+    Raises:
+        InputError: rows that cannot be read or measured on, evaluation rows that are training rows, or rows that hang
+            together so that they cannot be split.
+    """
+    from nearfar.data import load
+    from nearfar.evaluation import detect_task
+    from nearfar.training.run import _held_out as held_out_rows
+
+    rows = load(data, columns=columns, skip_broken=skip_broken)
+    file = data if isinstance(data, (str, Path)) else None
+    if len(rows) < 2:
+        raise InputError("holds one row, and contrast needs at least two", file=file, remedy="give more rows")
+    _check_paths(rows, file)
+    if evaluate_on is None:
+        try:
+            task = detect_task(rows)
+        except InputError as error:
+            remedy = "give --eval FILE with pairs, scored pairs or labelled texts"
+            raise InputError("holds nothing to measure by", file=file, remedy=remedy) from error
+        split = split_by_groups(rows, share=share)
+        training, held_out = rows.select(split.training), rows.select(split.held_out)
+        return _prepared(training, held_out, task, find_leaks(training, held_out), split, 0)
+    held_out, _ = held_out_rows(evaluate_on, columns, evaluation_columns, skip_broken)
+    task = detect_task(held_out)
+    leaks, dropped = find_leaks(rows, held_out), 0
+    if drop_leaks and leaks.same:
+        kept = without_same(rows, held_out)
+        dropped, rows, leaks = len(rows) - len(kept), kept, find_leaks(kept, held_out)
+    refuse_same(leaks, evaluate_on if isinstance(evaluate_on, (str, Path)) else None)
+    return _prepared(rows, held_out, task, leaks, None, dropped)
+
+
+def lay_down(prepared: Prepared, folder: Path) -> None:
+    """Write both splits into a folder, so that a run and its continuation see the same rows."""
+    from nearfar.data import write_retrieval
+    from nearfar.data.retrieval import Retrieval
+    from nearfar.writing import draft_of
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {TRAINING: prepared.training}
+    if texts := single_texts(prepared.training):
+        from datasets import Dataset
+
+        tables[TEXTS] = Dataset.from_dict({"text": texts})
+    if isinstance(prepared.held_out, Retrieval):
+        write_retrieval(prepared.held_out, folder / EVALUATION)
+    else:
+        tables[f"{EVALUATION}.parquet"] = prepared.held_out
+    for name, rows in tables.items():
+        with draft_of(folder / name) as draft:
+            rows.to_parquet(str(draft))
+
+
+def evaluation_in(folder: Path) -> Path:
+    """Where `lay_down` put the evaluation data."""
+    table = folder / f"{EVALUATION}.parquet"
+    return table if table.exists() else folder / EVALUATION
+
+
+def single_texts(rows: Dataset) -> list[str]:
+    """Every different text of rows that have several, as they stand, for recipes that train on texts alone."""
+    from nearfar.comparison.items import item_columns
+
+    if "text" in rows.column_names or medium_in(rows.column_names):
+        return []
+    names = item_columns(rows, negatives=True)
+    return list(dict.fromkeys(text for texts in zip(*(rows[name][:] for name in names), strict=True) for text in texts))
+
+
+def _prepared(
+    training: Dataset, held_out: Dataset | Retrieval, task: str, leaks: Leaks, split: Split | None, dropped: int
+) -> Prepared:
+    hashes = (_hash(training), _hash(held_out))
+    return Prepared(training, held_out, task, leaks, split, dropped, _knows(training, held_out, task), hashes)
+
+
+def _knows(training: Dataset, held_out: Any, task: str) -> bool:
+    if task != "classify" or not {"text", "label"} <= set(training.column_names):
+        return False
+    return set(map(str, held_out["label"])) <= set(map(str, training["label"]))
+
+
+def _hash(rows: Dataset | Retrieval) -> str:
+    import hashlib
+    import json
+
+    from nearfar.data.fingerprint import fingerprint
+    from nearfar.data.retrieval import Retrieval
+
+    if isinstance(rows, Retrieval):
+        return hashlib.sha256(json.dumps([rows.corpus, rows.queries, rows.relevant]).encode()).hexdigest()
+    return fingerprint(rows)
+
+
+def _check_paths(rows: Dataset, file: Any) -> None:
+    medium = medium_in(rows.column_names)
+    if medium is not None and getattr(rows.features[medium], "dtype", None) != "string":
+        remedy = f"save the files, and give a table with their paths in the column {medium!r}"
+        raise InputError(
+            "holds files inside the data set, which runs of their own cannot share", file=file, remedy=remedy
+        )

@@ -1,0 +1,234 @@
+"""From what was measured to a ranking, and to one sentence on what to use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from nearfar.comparison.significance import Resampled, holm, resample
+from nearfar.evaluation.intervals import Interval
+
+if TYPE_CHECKING:
+    import numpy as np
+
+UNTRAINED = "untrained"
+#: Corrected p-values below this count.
+LEVEL = 0.05
+
+Verdict = Literal["better", "worse", "not told apart", "baseline"]
+
+
+@dataclass(frozen=True)
+class Against:
+    """A paired difference to another model.
+
+    Args:
+        difference: The model minus the other, with its 95% interval over seeds and items.
+        p: Two-sided.
+        corrected: The same after Holm's correction for all models compared with that other one.
+    """
+
+    difference: Interval
+    p: float
+    corrected: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the corrected p-value allows to say."""
+        if self.corrected >= LEVEL:
+            return "not told apart"
+        return "better" if self.difference.mean > 0 else "worse"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**self.difference._asdict(), "p": self.p, "p_corrected": self.corrected, "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training took, the mean over seeds; 0 steps for the untrained model.
+
+    Args:
+        steps: Optimiser steps.
+        seconds: Of the training: loading, what comes before the first step, the steps, saving.
+        seconds_a_step: None where a run was too short to tell.
+        memory: The most bytes that the process held, None where the system does not count.
+        gpu_memory: The most bytes of tensors on a GPU, None without one.
+    """
+
+    steps: int
+    seconds: float
+    seconds_a_step: float | None
+    memory: int | None
+    gpu_memory: int | None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One line of the ranking.
+
+    Args:
+        rank: From 1.
+        name: The recipe, or `untrained`.
+        score: The primary metric with its 95% interval over seeds and items.
+        by_seed: The same of each seed.
+        baseline: Against the baseline; None for itself.
+        untrained: Against the model as it came; None for itself.
+        best: Against the first of the ranking; None for itself.
+        cost: What it took.
+    """
+
+    rank: int
+    name: str
+    score: Interval
+    by_seed: tuple[float, ...]
+    baseline: Against | None
+    untrained: Against | None
+    best: Against | None
+    cost: Cost
+
+    @property
+    def verdict(self) -> Verdict:
+        """Against the baseline."""
+        return "baseline" if self.baseline is None else self.baseline.verdict
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        against = {"baseline": self.baseline, "untrained": self.untrained, "best": self.best}
+        return {
+            "rank": self.rank,
+            "name": self.name,
+            "score": self.score.mean,
+            "low": self.score.low,
+            "high": self.score.high,
+            "by_seed": list(self.by_seed),
+            "verdict": self.verdict,
+            **{f"against_{name}": None if found is None else found.as_dict() for name, found in against.items()},
+            "cost": dict(vars(self.cost)),
+        }
+
+
+def choose_baseline(recipes: Sequence[str]) -> str:
+    """infonce, or simcse, or the first that is named; the untrained model where no recipe is left."""
+    return next((name for name in ("infonce", "simcse", *recipes) if name in recipes), UNTRAINED)
+
+
+def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: int = 0) -> list[Ranked]:
+    """Rank models by their primary metric.
+
+    Args:
+        found: For each model what was measured with each seed, as the worker writes it; of `untrained` once.
+        baseline: One of them.
+        seed: Decides the resampling.
+    """
+    import numpy as np
+
+    first = next(iter(found.values()))[0]
+    ranked_by_correlation = first["task"] == "sts"
+    column = "similarity" if ranked_by_correlation else first["primary"]
+    values: dict[str, np.ndarray] = {
+        name: np.array([run["per_item"][column] for run in runs], dtype=np.float64) for name, runs in found.items()
+    }
+    gold = np.array(first["per_item"]["score"]) if ranked_by_correlation else None
+    drawn = resample(values, gold, seed=seed)
+    # Of equals the one that nobody needs to train stands first.
+    order = sorted(drawn.names, key=lambda name: (-round(drawn.mean(name).mean, 12), name != UNTRAINED))
+    to_baseline, to_untrained, to_best = (_against(drawn, order, other) for other in (baseline, UNTRAINED, order[0]))
+    return [
+        Ranked(
+            place,
+            name,
+            drawn.mean(name),
+            tuple(run["metrics"][first["primary"]] or 0.0 for run in found[name]),
+            to_baseline.get(name),
+            to_untrained.get(name),
+            to_best.get(name),
+            _cost(found[name]),
+        )
+        for place, name in enumerate(order, 1)
+    ]
+
+
+def _against(drawn: Resampled, names: Sequence[str], other: str) -> dict[str, Against]:
+    rest = [name for name in names if name != other]
+    p = [drawn.p_value(name, other) for name in rest]
+    return {
+        name: Against(drawn.difference(name, other), raw, corrected)
+        for name, raw, corrected in zip(rest, p, holm(p), strict=True)
+    }
+
+
+def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
+    costs = [run["cost"] for run in runs if "cost" in run]
+    if not costs:
+        return Cost(0, 0.0, None, None, None)
+
+    def mean(key: str) -> float | None:
+        known = [cost[key] for cost in costs if cost[key] is not None]
+        return sum(known) / len(known) if known else None
+
+    def most(key: str) -> int | None:
+        return max((cost[key] for cost in costs if cost[key] is not None), default=None)
+
+    seconds = mean("seconds")
+    assert seconds is not None
+    return Cost(costs[0]["steps"], seconds, mean("seconds_a_step"), most("memory"), most("gpu_memory"))
+
+
+def recommended(ranking: Sequence[Ranked]) -> Ranked:
+    """What to use: of the leaders that are not told apart, the cheapest that beats the untrained model, or this one."""
+    leaders = [row for row in tied(ranking) if row.untrained is not None and row.untrained.verdict == "better"]
+    if not leaders:
+        return next(row for row in ranking if row.name == UNTRAINED)
+    return min(leaders, key=lambda row: row.cost.seconds)
+
+
+def tied(ranking: Sequence[Ranked]) -> list[Ranked]:
+    """The first of the ranking, and all that are not told apart from it."""
+    return [row for row in ranking if row.best is None or row.best.verdict == "not told apart"]
+
+
+def recommendation(ranking: Sequence[Ranked], metric: str) -> str:
+    """One sentence."""
+    chosen, first = recommended(ranking), next((row for row in ranking if row.name != UNTRAINED), None)
+    if chosen.name == UNTRAINED:
+        closest = "" if first is None else f"; the first of them, {first.name}, is {_gap(first.untrained)} in {metric}"
+        return f"Keep the model as it is: no recipe is shown to be better{closest}."
+    gain = f"Use {chosen.name}: {metric} {chosen.score.mean:.3f}, {_gap(chosen.untrained)} over the untrained model"
+    leaders = [row for row in tied(ranking) if row.name != UNTRAINED]
+    if len(leaders) == 1:
+        rest = [row for row in ranking if row.name not in (chosen.name, UNTRAINED)]
+        then = f", and better than every other recipe; next is {rest[0].name}, {_gap(rest[0].best)}" if rest else ""
+        return f"{gain}{then}."
+    others = _listed([row.name for row in leaders if row is not chosen])
+    sure = [row for row in leaders if row.untrained is not None and row.untrained.verdict == "better"]
+    of = "of these" if len(sure) == len(leaders) else "of those that are shown to beat the untrained model"
+    least = f"and {of} it costs least ({chosen.cost.seconds:,.0f} s)"
+    return f"{gain}; {others} {'is' if len(leaders) == 2 else 'are'} not told apart from it, {least}."
+
+
+def against_baseline(ranking: Sequence[Ranked]) -> str:
+    """Which models are significantly better than the baseline, and which are not."""
+    baseline = next(row.name for row in ranking if row.baseline is None)
+    words: dict[Verdict, str] = {
+        "better": f"Significantly better than {baseline}",
+        "not told apart": "not told apart from it",
+        "worse": "significantly worse",
+    }
+    parts = []
+    for verdict, words_of in words.items():
+        names = [row.name for row in ranking if row.verdict == verdict]
+        if names or verdict == "better":
+            parts.append(f"{words_of}: {_listed(names) if names else 'none'}")
+    return "; ".join(parts) + "."
+
+
+def _gap(against: Against | None) -> str:
+    assert against is not None
+    mean, low, high = against.difference
+    return f"{mean:+.3f} (95% interval {low:+.3f} to {high:+.3f})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

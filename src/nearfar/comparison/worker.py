@@ -1,0 +1,160 @@
+"""The process of one job: `python -m nearfar.comparison.worker JOB.json`.
+
+It says on stdout how far it is, one JSON object a line, and on stderr why it failed. Exit codes as of the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from nearfar.comparison.jobs import Job
+from nearfar.errors import InputError
+from nearfar.writing import write_text
+
+#: Seconds between notes on the time spent.
+_NOTED = 2.0
+
+
+class Clock:
+    """Seconds spent on a training, over all the processes that worked on it; steps as they come."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.started, self.noted = file, time.monotonic(), 0.0
+        self.before = float(file.read_text("utf-8")) if file.exists() else 0.0
+        self.steps: list[tuple[int, float]] = []
+
+    def __call__(self, step: int, of: int, loss: float | None) -> None:
+        """Take note of a step, and tell the process that waits."""
+        now = time.monotonic()
+        self.steps.append((step, now))
+        if now - self.noted > _NOTED:
+            self.noted = now
+            write_text(str(self.seconds), self.file)
+        print(json.dumps({"step": step, "of": of, "loss": loss}), flush=True)
+
+    @property
+    def seconds(self) -> float:
+        """Of all processes together; what an interrupted one did in vain counts."""
+        return self.before + time.monotonic() - self.started
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds a step after the first that was seen; None where there was no second one."""
+        spent = steps = 0.0
+        for (a, then), (b, now) in zip(self.steps, self.steps[1:], strict=False):
+            if b > a:  # a further stage begins again at 1
+                spent, steps = spent + now - then, steps + b - a
+        return spent / steps if steps else None
+
+
+def main(description: str) -> int:
+    """Do the job and return the exit code."""
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    try:
+        do(Job(**json.loads(Path(description).read_text("utf-8"))))
+    except InputError as error:
+        print(f"nearfar: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        traceback.print_exc()
+        text = next(iter(str(error).splitlines()), "")
+        print(f"nearfar: {type(error).__name__}: {text}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def do(job: Job) -> None:
+    """Train unless that is done, measure, and write what was found."""
+    import shutil
+
+    from nearfar.evaluation import evaluate
+    from nearfar.evaluation.rows import load_for_evaluation
+    from nearfar.models import load
+
+    found: dict[str, Any] = {"name": job.name, "recipe": job.recipe, "seed": job.seed}
+    run = Path(job.run)
+    if job.recipe is not None:
+        found["cost"] = _trained(job, run)
+    model = load(job.model if job.recipe is None else run / "model")
+    learn = None if job.learn is None else load_for_evaluation(job.learn)
+    started = time.monotonic()
+    result = evaluate(model, load_for_evaluation(job.evaluation), train=learn, seed=0)  # pyright: ignore[reportArgumentType]
+    items = result.per_item or {}
+    kept = ("similarity", "score") if result.task == "sts" else (result.primary,)
+    if any(name not in items for name in kept):
+        raise InputError(f"the task {result.task!r} gives no value an item, so nothing can be compared", field="--eval")
+    found |= result.as_dict() | {"per_item": {name: items[name].tolist() for name in kept}}
+    found["seconds"] = time.monotonic() - started
+    Path(job.result).parent.mkdir(parents=True, exist_ok=True)
+    write_text(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n", job.result)
+    # Several times the size of the model, and of no use any more.
+    shutil.rmtree(run / "checkpoints", ignore_errors=True)
+
+
+def _trained(job: Job, run: Path) -> dict[str, Any]:
+    """Train, or go on with it, or leave it where it is finished; what it cost."""
+    file = run.with_name(f"{run.name}.cost.json")
+    if file.exists() and (run / "metrics.json").exists():
+        return json.loads(file.read_text("utf-8"))
+    import sentence_transformers  # noqa: F401  # what every process has to load is no recipe's cost
+
+    from nearfar.training.run import train
+
+    assert job.recipe is not None
+    run.parent.mkdir(parents=True, exist_ok=True)
+    seconds = run.with_name(f"{run.name}.seconds")
+    resume = (run / "run.yaml").exists()
+    clock = Clock(seconds)
+    finished = train(
+        job.recipe,
+        job.training,
+        model=job.model,
+        out=run,
+        seed=job.seed,
+        resume=resume,
+        progress=clock,
+        **job.settings,
+    )
+    cost = {
+        "steps": finished.metrics["steps"],
+        "seconds": clock.seconds,
+        "seconds_a_step": clock.pace,
+        "resumed": resume,
+        **_memory(),
+    }
+    write_text(json.dumps(cost) + "\n", file)
+    seconds.unlink(missing_ok=True)
+    return cost
+
+
+def _memory() -> dict[str, int | None]:
+    """The most that this process has held so far, in bytes, and the most tensors on a GPU."""
+    import torch
+
+    held = None
+    try:
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        held = most if sys.platform == "darwin" else most * 1024
+    except ImportError:  # no such count on this system
+        pass
+    return {"memory": held, "gpu_memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None}
+
+
+def _leave_with_parent() -> None:
+    """A run whose comparison was killed must not go on beside the one that resumes it."""
+    while os.read(0, 1):  # not by sys.stdin, whose lock Python wants when it leaves
+        pass
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,68 @@
+"""Evaluation rows that are training rows, or partly so."""
+
+from __future__ import annotations
+
+import pytest
+from datasets import Dataset
+
+from nearfar.comparison.leaks import find_leaks, refuse_same, without_same
+from nearfar.data import Retrieval
+from nearfar.errors import InputError
+
+
+def pairs(*rows: tuple[str, str]) -> Dataset:
+    return Dataset.from_dict({"anchor": [a for a, _ in rows], "positive": [p for _, p in rows]})
+
+
+TRAINING = pairs(("a", "b"), ("c", "d"), ("e", "f"))
+
+
+def test_counts_and_rows():
+    # The same row the other way round and in capitals; two texts that were seen, apart; one text; none.
+    held_out = pairs(("B ", "a"), ("c", "f"), ("x", "e"), ("y", "z"))
+    found = find_leaks(TRAINING, held_out)
+    assert (found.items, found.same, found.seen, found.shared) == (4, [(1, 1)], [2], [3])
+    assert "1 of 4 evaluation rows have every text in the training rows (row 2)" in str(found)
+    assert found.as_dict()["same_rows"] == 1
+
+
+def test_nothing_shared():
+    found = find_leaks(TRAINING, pairs(("u", "v"), ("w", "x")))
+    assert (found.same, found.seen, found.shared) == ([], [], [])
+    assert str(found) == "No text of the evaluation rows stands in the training rows."
+
+
+def test_negatives_are_seen_too():
+    training = TRAINING.add_column("negative", ["n", "o", "p"])  # pyright: ignore[reportCallIssue]
+    assert find_leaks(training, pairs(("n", "o"), ("q", "r"))).seen == [1]
+
+
+def test_scores_and_labels_of_the_same_texts():
+    scored = Dataset.from_dict({"sentence1": ["b", "u"], "sentence2": ["a", "v"], "score": [1.0, 0.0]})
+    assert find_leaks(TRAINING, scored).same == [(1, 1)]
+    labelled = Dataset.from_dict({"text": ["A", "z"], "label": ["x", "y"]})
+    assert find_leaks(labelled, Dataset.from_dict({"text": ["a"], "label": ["y"]})).same == [(1, 1)]
+
+
+def test_retrieval():
+    held_out = Retrieval({"1": "b", "2": "z"}, {"q": "a", "r": "c"}, {"q": {"1": 1}, "r": {"2": 1}})
+    found = find_leaks(TRAINING, held_out)
+    assert (found.same, found.shared) == ([(1, 1)], [2])
+
+
+def test_refused_by_row_and_mended():
+    held_out = pairs(("u", "v"), ("c", "d"))
+    with pytest.raises(InputError) as error:
+        refuse_same(find_leaks(TRAINING, held_out), "held.csv")
+    assert "1 of 2 evaluation rows are training rows too (row 2 = training row 2)" in str(error.value)
+    assert "--drop-leaks" in str(error.value)
+    kept = without_same(TRAINING, held_out)
+    assert kept["anchor"][:] == ["a", "e"]
+    refuse_same(find_leaks(kept, held_out), "held.csv")
+
+
+def test_all_rows():
+    with pytest.raises(InputError, match="all evaluation rows are training rows"):
+        refuse_same(find_leaks(TRAINING, TRAINING), None)
+    with pytest.raises(InputError, match="0 would be left"):
+        without_same(TRAINING, TRAINING)
