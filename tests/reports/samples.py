@@ -154,7 +154,7 @@ def hostile_page() -> Page:
     page.figure(dot_interval_chart([HOSTILE], {HOSTILE: [(1, 0, 2)], "b": [None]}, interval=HOSTILE, **labels))
     page.figure(histogram({HOSTILE: [1, 2], "b": [1]}, y_label=HOSTILE, **labels))
     page.figure(bar_chart([HOSTILE], {HOSTILE: [1], "b": [2]}, **labels))
-    page.figure(scatter({HOSTILE: [(0, 1, HOSTILE)], "b": [(1, 1, "")]}, y_label=HOSTILE, **labels))
+    page.figure(scatter({HOSTILE: [(0, 1, HOSTILE)], "b": [(1, 1, "=1+1")]}, y_label=HOSTILE, **labels))
     page.figure(heatmap([HOSTILE], [HOSTILE], [[1]], title=HOSTILE, caption=HOSTILE))
     page.table([HOSTILE], [[HOSTILE]], caption=HOSTILE)
     page.code(HOSTILE)

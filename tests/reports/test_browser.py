@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 import samples
 
@@ -110,3 +113,18 @@ def test_numbers_fold_out(browser, pages):
     assert before is False
     assert browser.evaluate(height) > 50
     assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_all_numbers_can_be_saved_and_hold_no_formula(browser, pages):
+    browser.open(pages["hostile"], width=1200)
+    browser.evaluate("document.querySelectorAll('details').forEach((box) => { box.open = true; })")
+    saved = """new Promise((done) => {
+      URL.createObjectURL = (blob) => { blob.text().then(done); return 'about:blank#'; };
+      HTMLAnchorElement.prototype.click = () => {};
+      document.querySelectorAll('.save')[4].click();
+    })"""
+    rows = list(csv.reader(io.StringIO(browser.evaluate(saved))))
+    assert rows[0] == ["group", "text", samples.HOSTILE, samples.HOSTILE]
+    assert rows[1:] == [[samples.HOSTILE, samples.HOSTILE, "0", "1"], ["b", "'=1+1", "1", "1"]]
+    assert browser.evaluate("document.querySelectorAll('.save').length") == 6
+    assert browser.problems == []

@@ -124,7 +124,7 @@ def test_bars_start_at_zero_and_grow_with_their_amount():
 def test_heatmap_shades_by_size_and_colours_by_sign():
     figure = heatmap(["r"], ["a", "b", "c"], [[1.0, -1.0, 0.5]], title="t")
     shades = [rect.get("fill-opacity") for rect in elements(figure, "rect")]
-    assert shades == ["1.000", "1.000", "0.520"]
+    assert shades == ["1.000", "1.000", "0.530"]
     colours = [g.get("class") for g in elements(figure, "g") if g.get("data-tip")]
     assert colours == ["c0", "c1", "c0"]
 
@@ -141,3 +141,55 @@ def test_a_figure_takes_no_plain_text_as_picture():
     figure = bar_chart(["a"], {"n": [1]}, title="t")
     with pytest.raises(TypeError, match="Markup"):
         Figure("t", "<svg></svg>", figure.narrow, figure.table)  # type: ignore[arg-type]
+
+
+def test_lines_are_named_where_they_end_and_need_no_legend():
+    figure = line_chart({"up": [(0, 0), (9, 9)], "down": [(0, 9), (9, 0)], "low": [(0, 5), (9, 0.01)]}, title="t")
+    assert not figure.legend
+    for picture in (figure.wide, figure.narrow):
+        found = [t for t in ET.fromstring(picture).iter("text") if t.get("class") == "series"]
+        heights = {t.text: float(t.get("y", "")) for t in found}
+        assert heights["up"] < heights["low"] < heights["down"]
+        assert heights["down"] - heights["low"] >= 15.9
+
+
+def test_lines_whose_names_need_room_have_a_legend_where_it_is_missing():
+    names = {"too long for a telephone": [(0, 1)], "b": [(0, 2)]}
+    figure = line_chart(names, title="t")
+    assert [name for _, name in figure.legend] == list(names)
+    assert not figure.wide_legend
+    assert 'class="series"' in figure.wide
+    assert 'class="series"' not in figure.narrow
+    many = line_chart({f"n{k}": [(0, k)] for k in range(9)}, title="t")
+    assert many.wide_legend
+    assert len(many.legend) == 9
+
+
+def test_medians_names_are_not_run_through():
+    figure = histogram({"left": [0.1, 0.11, 0.0], "middle": [0.5, 0.49], "right": [0.9, 0.89, 1.0]}, title="t")
+    assert not figure.legend
+    root = ET.fromstring(figure.wide)
+    names = [t for t in root.iter("text") if t.get("class") == "series"]
+    lines = [line for line in root.iter("line") if line.get("class") == "middle"]
+    assert len(names) == len(lines) == 3
+    for name in names:
+        x, y, length = float(name.get("x", "")), float(name.get("y", "")), 6.5 * len(name.text or "")
+        left, right = (x - length, x) if name.get("text-anchor") == "end" else (x, x + length)
+        assert not [m for m in lines if float(m.get("y1", "")) < y - 12 and left < float(m.get("x1", "")) < right]
+
+
+def test_rows_name_their_series_beside_the_values():
+    figure = dot_interval_chart(["r"], {"before": [(1, 0, 2)], "after": [(3, 2, 4)]}, title="t")
+    assert not figure.legend
+    assert {"before", "after"} <= set(texts(figure))
+    long = bar_chart(["r"], {"a name that is too long for a column": [1], "b": [2]}, title="t")
+    assert long.wide_legend
+    assert len(long.legend) == 2
+    assert not bar_chart(["r"], {"alone": [1]}, title="t").legend
+
+
+def test_groups_of_dots_are_named_in_their_middles_unless_names_would_meet():
+    figure = scatter({"a": [(0, 0, ""), (1, 1, "")], "b": [(9, 9, "")], "c": [(9, 9, "")]}, title="t")
+    named = [t.text for t in ET.fromstring(figure.wide).iter("text") if t.get("class") == "series"]
+    assert named == ["a", "b"]
+    assert [name for _, name in figure.legend] == ["a", "b", "c"]

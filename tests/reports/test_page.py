@@ -4,6 +4,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 import samples
 from markupsafe import Markup
+from samples import HOSTILE
 
-from nearfar.reports import Page, Table
+from nearfar.reports import Page, Table, line_chart, scatter
 
 
 class Outline(HTMLParser):
@@ -48,7 +50,7 @@ def test_hostile_texts_add_no_element(pages):
     outline = Outline(pages["hostile"].read_text("utf-8"))
     tags = [tag for tag, _ in outline.starts]
     assert "img" not in tags
-    assert tags.count("script") == 2  # the data and the page's own
+    assert tags.count("script") == 2 + tags.count("figure")  # the data, the page's own, and each figure's numbers
     assert tags.count("style") == tags.count("title") == 1
     assert not [key for _, attributes in outline.starts for key in attributes if key.startswith("on")]
     assert outline.content["h1"][0] == samples.HOSTILE
@@ -95,6 +97,44 @@ def test_every_figure_has_its_numbers_behind_it(pages):
     tags = [tag for tag, _ in Outline(pages["compare"].read_text("utf-8")).starts]
     assert tags.count("figure") == tags.count("details") == 8
     assert tags.count("table") == 9
+
+
+def numbers(html: str) -> list[dict]:
+    return [json.loads(text) for text in re.findall(r'<script [^>]*class="numbers">(.*?)</script>', html, re.DOTALL)]
+
+
+def test_all_numbers_of_a_figure_are_in_the_page_with_every_digit():
+    points = [(step, math.sin(step) / 3) for step in range(5000)]
+    page = Page("t")
+    page.figure(line_chart({"loss": points}, title="Long"))
+    page.figure(scatter({"a": [(1, 0.1 + 0.2, HOSTILE)], "b": [(2, 2, "=1+1")]}, title="Dots"))
+    html = page.html()
+    long, dots = numbers(html)
+    assert long == {"columns": ["step", "loss"], "rows": [list(point) for point in points]}
+    assert dots["rows"] == [["a", HOSTILE, 1.0, 0.1 + 0.2], ["b", "=1+1", 2.0, 2.0]]
+    assert "400 of 5,000 rows, evenly spaced." in html
+    assert html.count("<tr>") == 401 + 3
+
+
+def test_a_page_stays_small_whatever_its_figures_hold(tmp_path: Path):
+    page = Page("t")
+    for title in ("one", "two"):
+        dots = {
+            "a": [
+                (i, i % 77, f"row {i}: " + "a text as long as sentences are in many data sets") for i in range(20_000)
+            ]
+        }
+        page.figure(scatter(dots, title=title, caption="Near is alike."))
+    html = page.html()
+    assert "Near is alike. 2,858 of 20,000 points are drawn." in html
+    assert len(numbers(html)) == 1
+    assert html.count("All 20,000 rows would make this page too large.") == 1
+    assert page.write(tmp_path / "report.html").stat().st_size < 5_000_000
+
+
+def test_numbers_that_json_has_no_word_for_are_text():
+    table = Table(["x", "ok"], [[float("nan"), True], [float("-inf"), None]])
+    assert table.as_dict() == {"columns": ["x", "ok"], "rows": [["nan", True], ["-inf", None]]}
 
 
 def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path):

@@ -76,7 +76,14 @@ class Frame:
 
 
 def frame(
-    width: int, make_x: Callable[[int], Axis], make_y: Callable[[int], Axis], *, x_label: str, y_label: str
+    width: int,
+    make_x: Callable[[int], Axis],
+    make_y: Callable[[int], Axis],
+    *,
+    x_label: str,
+    y_label: str,
+    above: float = 0.0,
+    beside: float = 0.0,
 ) -> Frame:
     """A frame ``width`` pixels wide whose axes have as many ticks as their labels leave room for.
 
@@ -86,17 +93,20 @@ def frame(
         make_y: The vertical axis likewise.
         x_label: Name of the horizontal axis, or "".
         y_label: Name of the vertical axis, or "".
+        above: Pixels to leave free above the plot, for names.
+        beside: The same at its right.
     """
     wide = width >= WIDE
-    top = 26 if y_label else 8
+    top = (26 if y_label else 8) + above
     plot = 270 if wide else 220
     y = make_y(5 if wide else 4)
     left = max(text_width(label, TICK_SIZE) for _, label in y.ticks) + 12
-    span = width - left - 14
+    end = width - beside
+    span = end - left - 14
     x = fitting(make_x, span, most=10 if wide else 6)
     overhang = [(x.fraction(value) * span, text_width(label, TICK_SIZE) / 2 + 2) for value, label in x.ticks]
     left = max([left, *(half - centre for centre, half in overhang)])
-    right = width - max([14.0, *(centre + half - span for centre, half in overhang)])
+    right = end - max([14.0, *(centre + half - span for centre, half in overhang)])
     below = 50 if x_label else 30
     return Frame(width, top + plot + below, left, right, top, top + plot, x, y)
 

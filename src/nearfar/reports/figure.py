@@ -25,6 +25,7 @@ class Figure:
         table: The numbers behind it.
         caption: How to read it.
         legend: For each series a swatch and its name.
+        wide_legend: Whether the wide picture needs the legend; one that names its series itself does not.
 
     Raises:
         TypeError: A picture is not Markup. Text that comes from data never becomes Markup by accident.
@@ -36,6 +37,7 @@ class Figure:
     table: Table
     caption: str = ""
     legend: Sequence[tuple[Markup, str]] = ()
+    wide_legend: bool = True
 
     def __post_init__(self) -> None:
         for markup in (self.wide, self.narrow, *(swatch for swatch, _ in self.legend)):
@@ -50,9 +52,20 @@ def compose(
     table: Table,
     caption: str = "",
     legend: Sequence[tuple[Markup, str]] = (),
+    named: Callable[[int], bool] = lambda width: False,
 ) -> Figure:
-    """A figure from ``draw``, which lays the picture out for a width in pixels."""
-    return Figure(title, draw(WIDE), draw(NARROW), table, caption, legend)
+    """A figure from ``draw``, which lays the picture out for a width in pixels.
+
+    Args:
+        draw: The picture.
+        title: What it shows.
+        table: The numbers behind it.
+        caption: How to read it.
+        legend: For each series a swatch and its name.
+        named: Whether the picture of a width names its series beside their marks, so that it needs no legend.
+    """
+    needed = [width for width in (WIDE, NARROW) if not named(width)]
+    return Figure(title, draw(WIDE), draw(NARROW), table, caption, legend if needed else (), WIDE in needed)
 
 
 def line_swatch(look: Look, *, marker: bool) -> Markup:
@@ -66,9 +79,9 @@ def marker_swatch(look: Look) -> Markup:
     return _swatch(look, look.marker(7.0, 7.0, 4.5, class_="mark"), 14)
 
 
-def area_swatch(look: Look, css: str) -> Markup:
+def area_swatch(look: Look, css: str, opacity: str | None = None) -> Markup:
     """A legend's sample of a filled area."""
-    return _swatch(look, element("rect", x=1, y=1, width=12, height=12, class_=css), 14)
+    return _swatch(look, element("rect", x=1, y=1, width=12, height=12, class_=css, fill_opacity=opacity), 14)
 
 
 def _swatch(look: Look, content: Markup, width: int) -> Markup:

@@ -28,6 +28,8 @@ Tone = Literal["good", "neutral", "bad"]
 _GLYPHS: dict[Tone, str] = {"good": "▲", "neutral": "●", "bad": "▼"}
 MAX_BYTES = 5_000_000
 """Size that no page reaches: a report travels by mail."""
+MAX_NUMBERS = 2_000_000
+"""Bytes of a page that its figures' full numbers may fill."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,11 @@ class Page:
         self._blocks += [_Block("text", part.strip()) for part in re.split(r"\n\s*\n", plain(text)) if part.strip()]
 
     def figure(self, figure: Figure) -> None:
-        """Add a figure with the table of its numbers folded up below it."""
-        self._blocks.append(_Block("figure", figure))
+        """Add a figure with the table of its numbers folded up below it, from where a reader can save all of them."""
+        numbers = _script_json(figure.table.as_dict())
+        kept = sum(len(b.extra.encode()) for b in self._blocks if b.kind == "figure" and isinstance(b.extra, str))
+        fits = kept + len(numbers.encode()) <= MAX_NUMBERS
+        self._blocks.append(_Block("figure", figure, numbers if fits else None))
 
     def table(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ class Table:
         rows: One sequence of cells per row. None is shown as a dash, numbers as the column's others.
         caption: A line that says what the table holds.
         highlight: Rows to stress, counted from 0.
+        everything: All rows, where ``rows`` are a selection of them.
 
     Raises:
         ValueError: There is no column, a row's length differs from the heads', or a highlighted row does not exist.
@@ -29,6 +31,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
     highlight: Sequence[int] = field(default=())
+    everything: Sequence[Sequence[Cell]] | None = None
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -51,6 +54,11 @@ class Table:
         texts = [self._column(index) for index in range(len(self.columns))]
         return [([text[r] for text in texts], r in self.highlight) for r in range(len(self.rows))]
 
+    def as_dict(self) -> dict[str, object]:
+        """All columns and rows for JSON, numbers with all their digits; NaN and infinities as text."""
+        rows = self.rows if self.everything is None else self.everything
+        return {"columns": [plain(head) for head in self.columns], "rows": [[_json(cell) for cell in r] for r in rows]}
+
     def _numeric(self, index: int) -> bool:
         cells = [row[index] for row in self.rows if row[index] is not None]
         return bool(cells) and all(_is_number(cell) for cell in cells)
@@ -68,7 +76,7 @@ def thinned(columns: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str
         return Table(columns, rows, caption)
     kept = [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
     note = f"{most:,} of {len(rows):,} rows, evenly spaced."
-    return Table(columns, kept, f"{caption} {note}".strip())
+    return Table(columns, kept, f"{caption} {note}".strip(), everything=rows)
 
 
 def _is_number(cell: object) -> bool:
@@ -80,6 +88,15 @@ def _python(cell: Cell) -> int | float:
     if isinstance(cell, int):
         return cell
     return int(cell) if hasattr(cell, "__index__") else float(cell)  # pyright: ignore[reportArgumentType]
+
+
+def _json(cell: Cell) -> str | float | bool | None:
+    if cell is None or isinstance(cell, bool):
+        return cell
+    if not _is_number(cell):
+        return plain(cell)
+    value = _python(cell)
+    return value if math.isfinite(value) else str(value)
 
 
 def _text(cell: Cell) -> str:

@@ -54,3 +54,31 @@
   document.addEventListener("scroll", hide, { passive: true, capture: true });
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 })();
+
+// All numbers of a figure as a file, with every digit: the table beside it rounds, and leaves rows out where they are many.
+(() => {
+  // A spreadsheet takes a text that begins like a formula for one, and these texts come from data.
+  const cell = (value) => {
+    if (typeof value !== "string") return value === null ? "" : String(value);
+    const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+
+  for (const script of document.querySelectorAll("script.numbers")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "save";
+    button.textContent = "Save all numbers (CSV)";
+    button.addEventListener("click", () => {
+      const { columns, rows } = JSON.parse(script.textContent);
+      const text = [columns, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+      const title = script.closest("figure").querySelector("h3").textContent;
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+      link.download = `${title.replace(/[^\p{L}\p{N}]+/gu, "-").slice(0, 60).replace(/^-|-$/g, "") || "numbers"}.csv`;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    });
+    script.before(button);
+  }
+})();

@@ -21,10 +21,11 @@ _LINE, _PADDING, _HEADING = 21, 14, 19
 
 @dataclass(frozen=True)
 class Value:
-    """The text at the right end of a line: the figure itself, then what a wide page shows of its spread."""
+    """The text at the right of a line: the series where there are several, the figure, on a wide page its spread."""
 
     text: str
     spread: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ def draw_rows(
     lines = len(values[0])
     names = [plain(label) for label in labels]
     gutter = min(max(text_width(name, LABEL_SIZE) for name in names) + 20, 0.3 * width) if wide else 8.0
-    text, spread = _value_widths(values, wide=wide)
-    right = width - text - spread - 16
+    named = names_fit([value.name for row in values for value in row if value is not None], width)
+    series, text, spread = _value_widths(values, wide=wide, named=named)
+    right = width - series - text - spread - 16
     axis = fitting(make_axis, right - gutter, most=7 if wide else 5)
     if axis.ticks:
         gutter = max(gutter, text_width(axis.ticks[0][1], TICK_SIZE) / 2)
@@ -85,16 +87,23 @@ def draw_rows(
         for j, value in enumerate(values[i]):
             if value is not None:
                 y = middle + (j - (lines - 1) / 2) * _LINE
-                parts += [mark(place, i, j, y), _value(value, right + 14 + text, y, wide=wide)]
+                parts += [mark(place, i, j, y), _value(value, right + 14, series, text, y, wide=wide)]
     parts.append(_axis_labels(place, width, x_label))
     return canvas(width, place.bottom + (46 if x_label else 26), parts, alt=alt)
 
 
-def _value_widths(values: Sequence[Sequence[Value | None]], *, wide: bool) -> tuple[float, float]:
+def names_fit(names: Sequence[str], width: int) -> bool:
+    """Whether a picture of ``width`` pixels has room for the series' names beside their values."""
+    widest = max((text_width(name, TICK_SIZE) for name in names), default=0.0)
+    return 0 < widest <= (0.16 if width >= WIDE else 0.2) * width
+
+
+def _value_widths(values: Sequence[Sequence[Value | None]], *, wide: bool, named: bool) -> tuple[float, float, float]:
     shown = [value for row in values for value in row if value is not None]
+    name = max((text_width(value.name, TICK_SIZE) for value in shown), default=0.0) if named else 0.0
     text = max((text_width(value.text, LABEL_SIZE) for value in shown), default=0.0)
     spread = max((text_width(value.spread, TICK_SIZE) for value in shown), default=0.0) if wide else 0.0
-    return text, spread + 10 if spread else 0.0
+    return name + 8 if name else 0.0, text, spread + 10 if spread else 0.0
 
 
 def _grid(place: Place, width: float, height: float, reference: float | None) -> Markup:
@@ -123,8 +132,11 @@ def _label(name: str, gutter: float, width: float, top: float, middle: float, *,
     return group(element("text", line, x=0, y=start + 16 * i, class_="label") for i, line in enumerate(lines))
 
 
-def _value(value: Value, end: float, y: float, *, wide: bool) -> Markup:
+def _value(value: Value, start: float, name: float, text: float, y: float, *, wide: bool) -> Markup:
+    end = start + name + text
     parts = [element("text", value.text, x=end, y=y + 4.5, text_anchor="end", class_="value")]
+    if name and value.name:
+        parts.append(element("text", value.name, x=start, y=y + 4.5, class_="spread"))
     if wide and value.spread:
         parts.append(element("text", value.spread, x=end + 10, y=y + 4.5, class_="spread"))
     return group(parts)

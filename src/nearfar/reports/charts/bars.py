@@ -12,7 +12,7 @@ from nearfar.reports._axis import linear_axis
 from nearfar.reports._numbers import column
 from nearfar.reports._svg import COLOURS, Look, element, group
 from nearfar.reports._text import plain
-from nearfar.reports.charts._rows import Place, Value, draw_rows
+from nearfar.reports.charts._rows import Place, Value, draw_rows, names_fit
 from nearfar.reports.figure import Figure, area_swatch, compose
 from nearfar.reports.tables import thinned
 
@@ -46,7 +46,9 @@ def bar_chart(
     flat = [amount for row in amounts.values() for amount in row]
     texts = iter(column([_exact(amount) for amount in flat]))
     by_series = {name: [next(texts) for _ in row] for name, row in amounts.items()}
-    values = [[Value(texts[i]) for texts in by_series.values()] for i in range(len(labels))]
+    names = [plain(name) for name in amounts] if len(amounts) > 1 else [""]
+    lines = list(zip(names, by_series.values(), strict=True))
+    values = [[Value(texts[i], name=name) for name, texts in lines] for i in range(len(labels))]
     alt = f"Bar chart: {plain(title)}. " + " ".join(
         f"{plain(label)}: " + ", ".join(f"{plain(name)} {of[i]}" for name, of in by_series.items()) + "."
         for i, label in enumerate(labels)
@@ -66,7 +68,14 @@ def bar_chart(
 
     rows = [[label, *(_exact(row[i]) for row in amounts.values())] for i, label in enumerate(labels)]
     legend = [(area_swatch(Look(i), "bar"), name) for i, name in enumerate(amounts)] if len(amounts) > 1 else ()
-    return compose(draw, title=title, table=thinned(["row", *amounts], rows), caption=caption, legend=legend)
+    return compose(
+        draw,
+        title=title,
+        table=thinned(["row", *amounts], rows),
+        caption=caption,
+        legend=legend,
+        named=lambda width: names_fit(names, width),
+    )
 
 
 def _exact(amount: float) -> float:

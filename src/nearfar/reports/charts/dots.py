@@ -14,7 +14,7 @@ from nearfar.reports._axis import linear_axis
 from nearfar.reports._numbers import fixed
 from nearfar.reports._svg import MAX_SERIES, Look, element, group
 from nearfar.reports._text import plain
-from nearfar.reports.charts._rows import Place, Value, draw_rows
+from nearfar.reports.charts._rows import Place, Value, draw_rows, names_fit
 from nearfar.reports.figure import Figure, compose, marker_swatch
 from nearfar.reports.tables import thinned
 
@@ -63,7 +63,9 @@ def dot_interval_chart(
         numbers += _check.finite([reference], f"{where}: reference")
     low, high = min(numbers), max(numbers)
     places = _places(low, high)
-    values = [[_value(row[i], places) for row in rows.values()] for i in range(len(labels))]
+    names = [plain(name) for name in rows] if len(rows) > 1 else [""]
+    lines = list(zip(names, rows.values(), strict=True))
+    values = [[_value(row[i], places, name) for name, row in lines] for i in range(len(labels))]
     alt = f"Dot chart: {plain(title)}. " + " ".join(
         f"{plain(label)}: {_story(list(rows), values[i])}." for i, label in enumerate(labels)
     )
@@ -101,6 +103,7 @@ def dot_interval_chart(
         table=thinned(columns, cells),
         caption=caption,
         legend=[(marker_swatch(Look(i)), name) for i, name in enumerate(rows)] if len(rows) > 1 else (),
+        named=lambda width: names_fit(names, width),
     )
 
 
@@ -128,13 +131,13 @@ def _places(low: float, high: float) -> int:
     return min(12, max(0, 2 - math.floor(math.log10(span))))
 
 
-def _value(estimate: Estimate | None, places: int) -> Value | None:
+def _value(estimate: Estimate | None, places: int, name: str) -> Value | None:
     if estimate is None:
         return None
     if estimate.low is None or estimate.high is None:
-        return Value(fixed(estimate.value, places))
+        return Value(fixed(estimate.value, places), name=name)
     spread = f"[{fixed(estimate.low, places)}, {fixed(estimate.high, places)}]"
-    return Value(fixed(estimate.value, places), spread)
+    return Value(fixed(estimate.value, places), spread, name)
 
 
 def _story(names: Sequence[str], values: Sequence[Value | None]) -> str:

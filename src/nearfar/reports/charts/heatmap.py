@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from nearfar.reports import _check
-from nearfar.reports._numbers import column
+from nearfar.reports._numbers import column, number
 from nearfar.reports._svg import Look, canvas, element, group
 from nearfar.reports._text import plain, shorten, text_width
 from nearfar.reports.figure import WIDE, Figure, area_swatch, compose
@@ -25,7 +25,7 @@ def heatmap(
     title: str,
     caption: str = "",
 ) -> Figure:
-    """A cell for each row and column, the darker the further its value is from zero; its sign gives the colour.
+    """A cell for each row and column, the stronger the further its value is from zero; its sign gives the colour.
 
     Args:
         rows: Names of the rows.
@@ -49,13 +49,19 @@ def heatmap(
     largest = max(map(abs, flat)) or 1.0
     alt = f"Heatmap: {plain(title)}. {len(rows)} rows, {len(columns)} columns, from {min(flat):.4g} to {max(flat):.4g}."
 
-    def draw(width: int) -> Markup:
+    def side_of(width: int) -> tuple[float, float]:
         widest = max(text_width(plain(name), _SIZE) for name in rows)
         left = min(widest + 10, 0.3 * width)
-        side = (width - left) / len(columns)
+        return left, (width - left) / len(columns)
+
+    def numbered(width: int) -> bool:
+        return max(text_width(text, _SIZE) for text in texts) + 4 <= side_of(width)[1]
+
+    def draw(width: int) -> Markup:
+        left, side = side_of(width)
         tall = min(max(side, 26.0), 40.0) if width >= WIDE else 28.0
         head = _heads(columns, left, side)
-        shown = max(text_width(text, _SIZE) for text in texts) + 4 <= side
+        shown = numbered(width)
         cells = []
         for i, row in enumerate(matrix):
             y = 26 + i * tall
@@ -68,8 +74,13 @@ def heatmap(
         return canvas(width, 26 + tall * len(rows) + 4, [head, *cells], alt=alt)
 
     table = thinned(["row", *columns], [[name, *row] for name, row in zip(rows, matrix, strict=True)])
-    legend = [(area_swatch(Look(0), "bar"), "above zero"), (area_swatch(Look(1), "bar"), "below zero")]
-    return compose(draw, title=title, table=table, caption=caption, legend=legend if min(flat) < 0 else ())
+    legend = []
+    if max(flat) > 0 or min(flat) == 0:
+        legend.append((area_swatch(Look(0), "cell", "1"), number(largest, 3)))
+    legend.append((area_swatch(Look(0), "cell", _opacity(0.0)), "0"))
+    if min(flat) < 0:
+        legend.append((area_swatch(Look(1), "cell", "1"), number(-largest, 3)))
+    return compose(draw, title=title, table=table, caption=caption, legend=legend, named=numbered)
 
 
 def _heads(columns: Sequence[str], left: float, side: float) -> Markup:
@@ -91,10 +102,15 @@ def _heads(columns: Sequence[str], left: float, side: float) -> Markup:
 
 def _cell(box: tuple[float, float, float, float], strength: float, text: str, tip: str) -> Markup:
     x, y, width, height = box
-    opacity = f"{0.04 + 0.96 * abs(strength):.3f}"
-    tile = element("rect", x=x + 0.5, y=y + 0.5, width=width - 1, height=height - 1, class_="bar", fill_opacity=opacity)
+    opacity = _opacity(strength)
+    tile = element(
+        "rect", x=x + 0.5, y=y + 0.5, width=width - 1, height=height - 1, class_="cell", fill_opacity=opacity
+    )
     parts = [tile]
     if text:
-        css = "on" if abs(strength) > 0.6 else None
-        parts.append(element("text", text, x=x + width / 2, y=y + height / 2 + 4, text_anchor="middle", class_=css))
+        parts.append(element("text", text, x=x + width / 2, y=y + height / 2 + 4, text_anchor="middle"))
     return group(parts, class_=Look(0 if strength >= 0 else 1).css, data_tip=tip)
+
+
+def _opacity(strength: float) -> str:
+    return f"{0.06 + 0.94 * abs(strength):.3f}"

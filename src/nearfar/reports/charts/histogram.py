@@ -12,11 +12,15 @@ from markupsafe import Markup
 from nearfar.reports import _check
 from nearfar.reports._axis import Step, linear_axis, nice_step
 from nearfar.reports._frame import Frame, frame, pointer_columns
+from nearfar.reports._names import NAME_SIZE
 from nearfar.reports._numbers import fixed, number
 from nearfar.reports._svg import COLOURS, Look, element, group, path
-from nearfar.reports._text import plain
+from nearfar.reports._text import plain, text_width
 from nearfar.reports.figure import Figure, area_swatch, compose
 from nearfar.reports.tables import thinned
+
+_ROW = 18.0
+"""Height in pixels of a name above the plot."""
 
 
 def histogram(
@@ -58,12 +62,25 @@ def histogram(
         f"{plain(name)}: median {middle[name]} of {len(values):,} values." for name, values in samples.items()
     )
 
+    names = [f"{plain(name)}, median {middle[name]}" for name in samples]
+    short = [f"{plain(name)} {middle[name]}" for name in samples]
+    make_x = partial(linear_axis, edges[0], edges[-1], snap=False)
+    make_y = partial(linear_axis, 0.0, max(map(max, shares.values())))
+    middles = list(medians.values())
+
+    def layout(width: int) -> tuple[Frame, Markup | None]:
+        """The frame, and the medians' lines with names; None where names would be run through."""
+        above = _ROW * len(names) + 4
+        place = frame(width, make_x, make_y, x_label=x_label, y_label=y_label, above=above)
+        for shown in (names, short):
+            if (drawn := _named_medians(place, middles, shown, place.top - above)) is not None:
+                return place, drawn
+        return frame(width, make_x, make_y, x_label=x_label, y_label=y_label), None
+
     def draw(width: int) -> Markup:
-        make_x = partial(linear_axis, edges[0], edges[-1], snap=False)
-        make_y = partial(linear_axis, 0.0, max(map(max, shares.values())))
-        place = frame(width, make_x, make_y, x_label=x_label, y_label=y_label)
+        place, named = layout(width)
         shapes = [_shape(place, edges, of, Look(i)) for i, of in enumerate(shares.values())]
-        lines = [_median(place, m, Look(i)) for i, m in enumerate(medians.values())]
+        lines = [_median(place, place.top, m, Look(i)) for i, m in enumerate(middles)] if named is None else [named]
         content = [*shapes, *lines, _tips(place, step, edges, shares)]
         return place.picture(content, x_label=x_label, y_label=y_label, alt=alt)
 
@@ -72,8 +89,15 @@ def histogram(
         [edges[i], edges[i + 1], *(value for name in samples for value in (counts[name][i], shares[name][i]))]
         for i in range(len(edges) - 1)
     ]
-    legend = [(area_swatch(Look(i), "area"), f"{plain(name)}, median {middle[name]}") for i, name in enumerate(samples)]
-    return compose(draw, title=title, table=thinned(columns, rows), caption=caption, legend=legend)
+    legend = [(area_swatch(Look(i), "area"), name) for i, name in enumerate(names)]
+    return compose(
+        draw,
+        title=title,
+        table=thinned(columns, rows),
+        caption=caption,
+        legend=legend,
+        named=lambda w: layout(w)[1] is not None,
+    )
 
 
 def _default_bins(smallest: int) -> int:
@@ -105,9 +129,49 @@ def _shape(place: Frame, edges: list[float], shares: list[float], look: Look) ->
     return group([path(outline, class_="area"), path(outline, class_="outline")], class_=look.css)
 
 
-def _median(place: Frame, median: float, look: Look) -> Markup:
+def _median(place: Frame, top: float, median: float, look: Look) -> Markup:
     x = place.px(median)
-    return group([element("line", x1=x, x2=x, y1=place.top, y2=place.bottom, class_="middle")], class_=look.css)
+    return group([element("line", x1=x, x2=x, y1=top, y2=place.bottom, class_="middle")], class_=look.css)
+
+
+def _named_medians(place: Frame, medians: list[float], names: list[str], top: float) -> Markup | None:
+    """Each median's line, from a row of its own in which the name stands beside it.
+
+    Names of the lower half end at their line and those of the upper half begin at it, as far as there is room, and the
+    rows are dealt so that no line runs through a name; None where it cannot be.
+    """
+    lower = sorted(range(len(medians)), key=medians.__getitem__)[: len(medians) // 2]
+    columns = [place.px(median) for median in medians]
+    boxes = []
+    for i, (x, name) in enumerate(zip(columns, names, strict=True)):
+        length = text_width(name, NAME_SIZE)
+        sides = [(x - 6 - length, "end"), (x + 6, "start")]
+        fits = [(at, anchor) for at, anchor in sides if 0 <= at <= place.width - length]
+        if not fits:
+            return None
+        at, anchor = fits[0] if i in lower else fits[-1]
+        boxes.append((at, at + length, anchor))
+
+    def crossed(rows: tuple[int, ...]) -> int:
+        pairs = itertools.permutations(range(len(rows)), 2)
+        return sum(rows[j] < rows[i] and boxes[i][0] < columns[j] < boxes[i][1] for i, j in pairs)
+
+    rows = min(itertools.permutations(range(len(names))), key=crossed)
+    if crossed(rows):
+        return None
+    lines = [_median(place, top + _ROW * rows[i], median, Look(i)) for i, median in enumerate(medians)]
+    texts = [
+        element(
+            "text",
+            name,
+            x=end if anchor == "end" else start,
+            y=top + _ROW * rows[i] + 12,
+            text_anchor=anchor,
+            class_="series",
+        )
+        for i, (name, (start, end, anchor)) in enumerate(zip(names, boxes, strict=True))
+    ]
+    return group([*lines, *texts])
 
 
 def _tips(place: Frame, step: Step, edges: list[float], shares: Mapping[str, list[float]]) -> Markup:

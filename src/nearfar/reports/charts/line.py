@@ -10,6 +10,7 @@ from markupsafe import Markup
 from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis, log_axis
 from nearfar.reports._frame import Frame, frame, pointer_columns
+from nearfar.reports._names import beside, beside_width
 from nearfar.reports._numbers import number
 from nearfar.reports._svg import MAX_SERIES, Look, group, path
 from nearfar.reports._text import plain
@@ -53,13 +54,18 @@ def line_chart(
     values = {name: dict(points) for name, points in lines.items()}
     rows = [[x, *(of.get(x) for of in values.values())] for x in map(_exact, xs)]
     alt = f"Line chart: {plain(title)}. " + " ".join(_story(name, points) for name, points in lines.items())
+    names = [plain(name) for name in lines]
     marked = {name: len(points) <= _MARKED for name, points in lines.items()}
 
     def draw(width: int) -> Markup:
         make_x = partial(linear_axis, xs[0], xs[-1], snap=False, whole=all(x == int(x) for x in xs))
         make_y = partial(log_axis if log_y else linear_axis, min(ys), max(ys))
-        place = frame(width, make_x, make_y, x_label=x_label, y_label=y_label)
+        room = beside_width(names, width)
+        place = frame(width, make_x, make_y, x_label=x_label, y_label=y_label, beside=room)
         drawn = [_line(place, points, Look(i), marked=marked[name]) for i, (name, points) in enumerate(lines.items())]
+        if room:
+            ends = [(place.px(points[-1][0]), place.py(points[-1][1])) for points in lines.values()]
+            drawn.append(beside(names, ends, width - room, place.top, place.bottom))
         return place.picture([*drawn, _tips(place, xs, values, x_label)], x_label=x_label, y_label=y_label, alt=alt)
 
     legend = [(line_swatch(Look(i), marker=marked[name]), name) for i, name in enumerate(lines)]
@@ -69,6 +75,7 @@ def line_chart(
         table=thinned([x_label or "x", *lines], rows),
         caption=caption,
         legend=legend if len(lines) > 1 else (),
+        named=lambda width: beside_width(names, width) > 0,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from markupsafe import Markup
@@ -10,13 +11,16 @@ from markupsafe import Markup
 from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis
 from nearfar.reports._frame import Frame, frame
+from nearfar.reports._names import NAME_SIZE
 from nearfar.reports._numbers import number
-from nearfar.reports._svg import MAX_SERIES, Look, group
-from nearfar.reports._text import plain
+from nearfar.reports._svg import MAX_SERIES, Look, element, group
+from nearfar.reports._text import plain, text_width
 from nearfar.reports.figure import Figure, compose, marker_swatch
 from nearfar.reports.tables import thinned
 
 Point = tuple[float, float, str]
+MOST = 3000
+"""Dots in one picture: more make a large page and no clearer picture."""
 
 
 def scatter(
@@ -26,6 +30,7 @@ def scatter(
     x_label: str = "",
     y_label: str = "",
     caption: str = "",
+    most: int = MOST,
 ) -> Figure:
     """A dot for each (x, y, text).
 
@@ -35,6 +40,7 @@ def scatter(
         x_label: What x measures.
         y_label: What y measures.
         caption: How to read the figure.
+        most: Dots to draw. Of more than that an evenly spaced part of each group is drawn, and the caption says so.
 
     Raises:
         ValueError: There is no group or one has no points, or a number is not finite.
@@ -51,9 +57,17 @@ def scatter(
     def draw(width: int) -> Markup:
         make_x, make_y = partial(linear_axis, min(xs), max(xs)), partial(linear_axis, min(ys), max(ys))
         place = frame(width, make_x, make_y, x_label=x_label, y_label=y_label)
-        dots = [_dots(place, name, points, Look(i)) for i, (name, points) in enumerate(groups.items())]
-        return place.picture(dots, x_label=x_label, y_label=y_label, alt=alt)
+        dots = [_dots(place, name, points, Look(i)) for i, (name, points) in enumerate(drawn.items())]
+        names = group(_names(place, groups), class_="names") if len(groups) > 1 else Markup()
+        return place.picture([*dots, names], x_label=x_label, y_label=y_label, alt=alt)
 
+    total = len(xs)
+    if total > most:
+        drawn = {name: _part(points, -(-total // most)) for name, points in groups.items()}
+        note = f"{sum(map(len, drawn.values())):,} of {total:,} points are drawn."
+        caption = f"{caption} {note}".strip()
+    else:
+        drawn = groups
     rows = [[name, text, x, y] for name, points in groups.items() for x, y, text in points]
     return compose(
         draw,
@@ -69,6 +83,28 @@ def _points(points: Iterable[Point], where: str) -> list[Point]:
     xs = _check.finite((x for x, _, _ in triples), f"{where}, x")
     ys = _check.finite((y for _, y, _ in triples), f"{where}, y")
     return list(zip(xs, ys, (text for _, _, text in triples), strict=True))
+
+
+def _part(points: Sequence[Point], every: int) -> list[Point]:
+    return list(points[::every])
+
+
+def _names(place: Frame, groups: Mapping[str, Sequence[Point]]) -> list[Markup]:
+    """The names of the groups in their middles, largest group first; a name that would lie on another is left out."""
+    taken: list[tuple[float, float, float, float]] = []
+    found = []
+    for name, points in sorted(groups.items(), key=lambda item: -len(item[1])):
+        text = plain(name)
+        half = text_width(text, NAME_SIZE) / 2 + 3
+        x = place.px(statistics.median(x for x, _, _ in points))
+        y = place.py(statistics.median(y for _, y, _ in points))
+        x = min(max(x, half), place.width - half)
+        box = (x - half, x + half, y - 9, y + 9)
+        clash = any(box[0] < b[1] and b[0] < box[1] and box[2] < b[3] and b[2] < box[3] for b in taken)
+        if not clash and x - half >= place.left:
+            taken.append(box)
+            found.append(element("text", text, x=x, y=y + 4, text_anchor="middle", class_="series"))
+    return found
 
 
 def _dots(place: Frame, name: str, points: list[Point], look: Look) -> Markup:
