@@ -88,10 +88,11 @@ class Shared:
             past_key_values=prefix.cache,
             **prefix.at_next(k),
         )
-        layers: list[Any] = list(prefix.cache.layers)
-        for layer in layers:
-            for kept in (layer.keys, layer.values):
-                kept[:, :, t] = kept[rows.to(kept.device), :, t + chosen.to(kept.device)]
+        if chosen.any():  # else what is to be kept lies in its place
+            layers, place = list[Any](prefix.cache.layers), t + chosen
+            for layer in layers:
+                for kept in (layer.keys, layer.values):
+                    kept[:, :, t] = kept[rows.to(kept.device), :, place.to(kept.device)]
         prefix.cache.crop(1 - k)
         prefix.grow()
         return logits[:, -1]
