@@ -286,6 +286,51 @@ def test_hostile_texts_are_shown_literally(browser, pages, flows):
     assert browser.problems == []
 
 
+def test_the_graphs_numbers_stand_in_a_table_that_follows_it(browser, pages, flows):
+    browser.open(pages["500"], width=390)
+    cells = "[...document.querySelectorAll('#numbers tbody tr')].map((row) => [...row.cells].map((c) => c.textContent))"
+    assert browser.evaluate(cells) == []
+    browser.evaluate(f"document.querySelector('#numbers summary').click(), {DRAWN}")
+    flow = flows["500"]
+    for rules in (Rules(), Rules("prob-out", 0.3, 0)):
+        set_slider(browser, "edges", rules.edges)
+        set_slider(browser, "nodes", rules.nodes)
+        graph = flow.graph(rules)
+        rows = browser.evaluate(cells)
+        assert sorted(int(row[2].replace(",", "")) for row in rows) == sorted(graph.counts.values())
+        assert all(row[3].endswith("%") for row in rows)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+    name, address = browser.evaluate(SAVED % "csv")
+    lines = base64.b64decode(address.partition(",")[2]).decode().splitlines()
+    assert name == "flow.csv"
+    assert lines[0] == "from,to,times,share of steps from there"
+    assert len(lines) == 1 + len(graph.counts)
+    assert browser.problems == []
+
+
+def test_no_export_holds_a_formula(browser, pages):
+    browser.open(pages["hostile"], width=1400)
+    assert browser.evaluate("Exports.csv([['=1+1', '@x', '-a,\"b\"', -1]])") == '\'=1+1,\'@x,"\'-a,""b""",-1\r\n'
+
+
+def test_paper_gets_the_whole_graph(browser, pages):
+    browser.open(pages["500"], width=1400, height=500)
+    browser.evaluate("document.getElementById('zoom-in').click()")
+    before = browser.evaluate("document.getElementById('world').getAttribute('transform')")
+    browser.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    outside = """(() => {
+      const stage = document.getElementById('graph').getBoundingClientRect();
+      const sees = (box) => box.left >= stage.left && box.right <= stage.right && box.top >= stage.top &&
+        box.bottom <= stage.bottom;
+      const nodes = [...document.querySelectorAll('#node-layer .node')];
+      return nodes.filter((node) => !sees(node.getBoundingClientRect())).length;
+    })()"""
+    assert browser.evaluate(outside) == 0
+    browser.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert browser.evaluate(outside) > 0
+    assert browser.evaluate("document.getElementById('world').getAttribute('transform')") == before
+
+
 @pytest.mark.parametrize(("scheme", "light"), [("light", True), ("dark", False)])
 def test_names_stand_out_in_both_schemes(browser, pages, scheme, light):
     browser.open(pages["5"], width=1400, scheme=scheme)

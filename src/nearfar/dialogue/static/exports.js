@@ -81,5 +81,14 @@ const Exports = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
-  return { mermaid, dot, picture, png, save };
+  // A spreadsheet takes a text that begins like a formula for one, and these texts come from data.
+  const cell = (value) => {
+    if (typeof value !== "string") return String(value);
+    const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+
+  const csv = (rows) => rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+
+  return { mermaid, dot, picture, png, csv, save };
 })();

@@ -5,6 +5,7 @@
   const { START, END, FIRST } = Graph;
   const SIZE = { width: 204, height: 62 };
   const MOST_DRAWN = 1500;
+  const MOST_LISTED = 400;
   const SVG = "http://www.w3.org/2000/svg";
   const byId = (id) => document.getElementById(id);
   const svg = byId("graph");
@@ -103,6 +104,7 @@
     byId("nodes-value").textContent = percent(state.rules.nodes);
     listActions();
     listTurns();
+    listNumbers();
     emphasise();
   };
 
@@ -403,6 +405,27 @@
     byId("turns").replaceChildren(...rows);
   };
 
+  const strongest = () => [...shown.edges].sort((x, y) => y.count - x.count || x.a - y.a || x.b - y.b);
+  const labelOf = (node) => (isAction(node) ? `${whoOf(node)}: ${nameOf(node)}` : nameOf(node));
+
+  // Filled where it is open: the table of a large graph takes longer than the graph.
+  const listNumbers = () => {
+    const box = byId("numbers");
+    if (!box.open) return;
+    const edges = strongest();
+    const listed = edges.slice(0, MOST_LISTED);
+    const part = listed.length < edges.length ? ` The ${number(listed.length)} most frequent; the CSV export has all.` : "";
+    box.querySelector("caption").textContent = `${number(edges.length)} steps of the graph as it is shown.${part}`;
+    box.querySelector("tbody").replaceChildren(
+      ...listed.map(({ a, b, count, share }) => make(
+        "tr", {},
+        make("td", { text: labelOf(a) }), make("td", { text: labelOf(b) }),
+        make("td", { class: "n", text: number(count) }), make("td", { class: "n", text: percent(share) }),
+      )),
+    );
+  };
+  byId("numbers").addEventListener("toggle", listNumbers);
+
   const follow = (index) => {
     state.followed = index;
     state.selected = null;
@@ -688,11 +711,16 @@
     const edges = shown.edges.map(({ a, b, count, weight }) => ({ source: a, target: b, count, weight }));
     return `${JSON.stringify({ rules: state.rules, nodes, edges, happy_path: path }, null, 1)}\n`;
   };
+  const csv = () => Exports.csv([
+    ["from", "to", "times", "share of steps from there"],
+    ...strongest().map(({ a, b, count, share }) => [labelOf(a), labelOf(b), count, share]),
+  ]);
   const picture = () => {
     const box = bounds();
     return [Exports.picture(svg, box, getComputedStyle(document.body).backgroundColor), box];
   };
   const made = {
+    csv: async () => new Blob([csv()], { type: "text/csv" }),
     json: async () => new Blob([json()], { type: "application/json" }),
     mmd: async () => new Blob([Exports.mermaid(labels(), shown.edges)], { type: "text/plain" }),
     dot: async () => new Blob([Exports.dot(labels(), shown.edges)], { type: "text/plain" }),
@@ -708,6 +736,17 @@
     } catch (error) {
       byId("status").textContent = `The export failed: ${error.message}`;
     }
+  });
+
+  // Paper gets the whole graph, whatever part of it the window shows.
+  addEventListener("beforeprint", () => {
+    const { x, y, width, height } = bounds();
+    svg.setAttribute("viewBox", [x, y, width, height].join(" "));
+    world.removeAttribute("transform");
+  });
+  addEventListener("afterprint", () => {
+    svg.removeAttribute("viewBox");
+    move();
   });
 
   // The graph has the window's height, less what stands above it.
