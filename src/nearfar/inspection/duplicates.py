@@ -37,7 +37,7 @@ class Repeated:
 def repeated_rows(data: Dataset | Retrieval, most: int = 100) -> Repeated:
     """Look for rows that repeat an earlier one, in all rows. Documents of a retrieval set are looked at by their id.
 
-    It holds 16 bytes of hash for each row, and no text.
+    It holds a hash of each row, a few hundred bytes in all, and no text.
 
     Args:
         data: Rows or a retrieval set.

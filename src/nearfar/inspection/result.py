@@ -25,10 +25,12 @@ class Named(NamedTuple):
     Args:
         place: `{"file", "line"}`, `{"file", "row"}`, or `{"kind", "id"}`.
         text: Its text, or its file's name; cut where it is long.
+        label: Its label, where it has one.
     """
 
     place: dict[str, Any]
     text: str
+    label: str | None = None
 
     @property
     def name(self) -> str:
@@ -37,7 +39,7 @@ class Named(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**self.place, "text": self.text}
+        return {**self.place, "text": self.text, **({} if self.label is None else {"label": self.label})}
 
 
 class Rival(NamedTuple):

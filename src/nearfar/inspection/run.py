@@ -182,7 +182,9 @@ class _Subject:
     def named(self, side: int, item: int) -> Named:
         """An item of one of the sides with its place."""
         of = self.material.sides[side]
-        return Named(self.place(of.origins[item], of.name), shown(of.text(item)))
+        groups = self.material.groups
+        label = None if groups is None else shown(groups[side][item])
+        return Named(self.place(of.origins[item], of.name), shown(of.text(item)), label)
 
 
 def _look(model: _Model, subject: _Subject, how: _How, step: Callable[[int], None]) -> Inspection:
@@ -296,11 +298,18 @@ def _near(subject: _Subject, vectors: Any, threshold: float) -> tuple[list[Coupl
 
 
 def _rivals(subject: _Subject, found: Measured) -> list[Rival]:
-    """The rows with nearer strangers, those first whose stranger is most similar."""
+    """Rows with nearer strangers, those first whose stranger is most similar."""
     near = found.neighbours
     rows = (near.above > 0).nonzero().flatten()
-    order = near.rival_cosines[rows, 0].argsort(descending=True, stable=True)[:NAMED] if len(rows) else rows
+    order = near.rival_cosines[rows, 0].argsort(descending=True, stable=True) if len(rows) else rows
     last = len(subject.material.sides) - 1
+    named: dict[tuple[int, ...], int] = {}
+    for row in rows[order].tolist():
+        couple = (row, int(near.rivals[row, 0]))
+        # In a single set each may be the other's: once is enough.
+        named.setdefault(couple if last else tuple(sorted(couple)), row)
+        if len(named) == NAMED:
+            break
     return [
         Rival(
             item=subject.named(0, row),
@@ -310,7 +319,7 @@ def _rivals(subject: _Subject, found: Measured) -> list[Rival]:
             stranger_cosine=float(near.rival_cosines[row, 0]),
             more=int(near.above[row]),
         )
-        for row in rows[order].tolist()
+        for row in named.values()
     ]
 
 

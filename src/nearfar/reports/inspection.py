@@ -17,11 +17,11 @@ from nearfar.reports.page import Page
 from nearfar.reports.tables import Cell
 
 if TYPE_CHECKING:
-    from nearfar.inspection.result import Inspection, Point
+    from nearfar.inspection.result import Inspection, Named, Point
     from nearfar.inspection.sizes import AtSize
 
 #: Rows of a list on the page; all that are named stand in the JSON.
-ROWS = 20
+ROWS = 15
 #: Dots on one page, in all of its maps.
 DOTS = 3_000
 #: Characters of a text in a table, and under the pointer.
@@ -31,13 +31,15 @@ GROUPS, REST = 11, 5
 #: Components of the spectrum that are drawn.
 COMPONENTS = 512
 
+#: Measures that are drawn together.
 _PANELS = (
-    ("Cosines", ("positive_cosine", "negative_cosine", "tolerance")),
-    ("Separation and nearer strangers", ("separation", "false_negative_share", "spearman")),
-    ("Uniformity and alignment", ("uniformity", "alignment")),
-    ("Isotropy", ("isotropy", "iso_score")),
-    ("Effective rank", ("effective_rank",)),
-    ("Hubness", ("hubness",)),
+    ("positive_cosine", "negative_cosine"),
+    ("tolerance",),
+    ("separation", "false_negative_share", "spearman"),
+    ("uniformity", "alignment"),
+    ("isotropy", "iso_score"),
+    ("effective_rank",),
+    ("hubness",),
 )
 
 
@@ -178,32 +180,25 @@ def _rows_to_look_at(page: Page, looks: dict[str, Inspection]) -> None:
         rivals = look.false_negatives[:ROWS]
         if rivals:
             page.table(
-                ["row", "text", "belongs to it", "cosine", "nearer stranger", "at", "its cosine"],
+                ["row", "belongs to it", "nearer stranger"],
                 [
                     [
-                        each.item.name,
-                        _cut(each.item.text),
-                        _cut(each.partner.text),
-                        each.cosine,
-                        _cut(each.stranger.text),
-                        each.stranger.name,
-                        each.stranger_cosine,
+                        _said(each.item),
+                        f"{each.cosine:.3f}  {_said(each.partner)}",
+                        f"{each.stranger_cosine:.3f}  {_said(each.stranger)}",
                     ]
                     for each in rivals
                 ],
-                caption=f"Likely false negatives{of}: {_of(len(rivals), look.false_negative_rows)}.",
+                caption=f"Likely false negatives{of}, with cosines: {_of(len(rivals), look.false_negative_rows)} rows.",
             )
         elif look.measures["false_negative_share"] is not None:
             page.text(f"No likely false negatives{of}.")
         couples = look.near_duplicates[:ROWS]
         if couples:
             page.table(
-                ["row", "text", "other row", "its text", "cosine"],
-                [
-                    [each.first.name, _cut(each.first.text), each.second.name, _cut(each.second.text), each.cosine]
-                    for each in couples
-                ],
-                caption=f"Near-duplicates{of}: {_of(len(couples), look.near_duplicate_count)}.",
+                ["cosine", "row", "other row"],
+                [[f"{each.cosine:.3f}", _said(each.first), _said(each.second)] for each in couples],
+                caption=f"Near-duplicates{of}: {_of(len(couples), look.near_duplicate_count)} couples.",
             )
         else:
             page.text(f"No near-duplicates of a cosine of {look.threshold:g} or more{of}.")
@@ -220,9 +215,9 @@ def _rows_to_look_at(page: Page, looks: dict[str, Inspection]) -> None:
     for name, look in looks.items():
         of = "" if len(looks) == 1 else f", by {name}"
         page.table(
-            ["item", "text", "times among the nearest"],
-            [[each.item.name, _cut(each.item.text), each.occurrence] for each in look.hubs],
-            caption=f"Items that are among the ten nearest of most{of}.",
+            ["times", "item"],
+            [[each.occurrence, _said(each.item)] for each in look.hubs],
+            caption=f"Hubs: how often an item is among the ten nearest{of}.",
         )
 
 
@@ -233,8 +228,8 @@ def _maps(page: Page, looks: dict[str, Inspection]) -> None:
     maps: list[tuple[str, dict[str, list[tuple[float, float, str]]]]] = []
     for name, look in looks.items():
         title = "Map" if len(looks) == 1 else f"Map: {name}"
-        by_group = _grouped((point.group, point) for point in look.points)
-        by_side = _grouped((point.side, point) for point in look.points)
+        by_group = grouped((point.group, point) for point in look.points)
+        by_side = grouped((point.side, point) for point in look.points)
         maps.append((title, by_group))
         if len(by_side) > 1 and list(by_side) != list(by_group):
             maps.append((f"{title}, by side", by_side))
@@ -242,7 +237,7 @@ def _maps(page: Page, looks: dict[str, Inspection]) -> None:
         page.figure(scatter(series, title=title, most=DOTS // len(maps)))
 
 
-def _grouped(points: Iterable[tuple[str, Point]]) -> dict[str, list[tuple[float, float, str]]]:
+def grouped(points: Iterable[tuple[str, Point]]) -> dict[str, list[tuple[float, float, str]]]:
     """Dots by group, the largest groups first; those beyond `GROUPS` together, in grey."""
     found: dict[str, list[tuple[float, float, str]]] = {}
     for group, point in points:
@@ -304,10 +299,21 @@ def _by_size(page: Page, looks: dict[str, Inspection]) -> None:
         if not sizes:
             continue
         page.section(title, f"Measured on {rows:,} rows: {what}.")
-        for panel, keys in _PANELS:
-            lines = _lines(sizes, keys, attribute)
+        for keys in _PANELS:
+            there = [
+                key for key in keys if any(size.measures[key] is not None for each in sizes.values() for size in each)
+            ]
+            lines = _lines(sizes, there, attribute)
             if any(len(points) > 1 for points in lines.values()):
-                page.figure(line_chart(lines, title=panel, x_label=x_label))
+                page.figure(line_chart(lines, title=_title(there), x_label=x_label))
+
+
+def _title(keys: Sequence[str]) -> str:
+    from nearfar.inspection.measuring import MEASURES
+
+    *most, last = [MEASURES[key][0] for key in keys]
+    title = f"{', '.join(most)} and {last}" if most else last
+    return title[:1].upper() + title[1:]
 
 
 def _lines(sizes: dict[str, list[AtSize]], keys: Sequence[str], attribute: str) -> dict[str, list[tuple[float, float]]]:
@@ -325,6 +331,12 @@ def _lines(sizes: dict[str, list[AtSize]], keys: Sequence[str], attribute: str) 
                 said = MEASURES[key][0]
                 lines[said if len(sizes) == 1 else f"{said}: {name}"] = points
     return lines
+
+
+def _said(item: Named) -> str:
+    """Place, text and label of an item."""
+    label = "" if item.label is None else f"  [{_cut(item.label, TIP)}]"
+    return f"{item.name}: {_cut(item.text)}{label}"
 
 
 def _of(shown: int, total: int) -> str:

@@ -1,0 +1,70 @@
+"""`nearfar inspect`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from .conftest import Nearfar
+
+
+def test_inspect_writes_a_page_and_numbers(workspace: Path, nearfar: Nearfar) -> None:
+    asked = "inspect tiny --data pairs.jsonl --against tiny --layers 1,2 --dims none --out runs/look"
+    shown = nearfar(*shlex.split(asked))
+    assert shown.code == 0, shown
+    assert "alignment" in shown.out
+    assert shown.out.splitlines()[-2:] == ["report  runs/look/report.html", "numbers runs/look/inspect.json"]
+    page = (workspace / "runs/look/report.html").read_text("utf-8")
+    assert page.count("<svg") >= 6
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    numbers = json.loads((workspace / "runs/look/inspect.json").read_text("utf-8"))
+    again = nearfar(*shlex.split(f"{asked} --json")).json
+    assert again["measures"] == numbers["measures"]
+    assert again["differences"]["alignment"] == {"mean": 0.0, "interval_95": [0.0, 0.0]}
+    assert [size["layers"] for size in again["by_layer"]["sizes"]] == [1, 2]
+    assert again["by_dims"]["sizes"] == []
+    assert again["report"] == "runs/look/report.html"
+    assert again["data"] == "pairs.jsonl"
+
+
+@pytest.mark.parametrize("data", ["sentences", "labelled", "sts", "beir"])
+def test_every_kind_of_data(data: str, workspace: Path, nearfar: Nearfar) -> None:
+    source = "beir" if data == "beir" else f"{data}.jsonl"
+    found = nearfar("inspect", "tiny", "--data", source, "--layers", "none", "--dims", "16", "--json").json
+    assert found["measures"]["uniformity"] > 0
+    assert (found["measures"]["tolerance"] is not None) == (data == "labelled")
+    assert (found["measures"]["alignment"] is not None) == (data in ("sts", "beir"))
+    assert (workspace / "runs/inspect/report.html").is_file()
+
+
+def test_vectors_and_columns(workspace: Path, nearfar: Nearfar) -> None:
+    assert nearfar("encode", "tiny", "sentences.jsonl", "--out", "v.npy").code == 0
+    found = nearfar("inspect", "v.npy", "--data", "labelled.jsonl", "--against", "tiny", "--rows", "20", "--json").json
+    assert found["rows"]["sampled"] is True
+    assert found["measures"]["tolerance"] == pytest.approx(found["against"]["measures"]["tolerance"], abs=1e-4)
+    (workspace / "faq.csv").write_text("question,reply\n" + "".join(f"the {w},a {w}\n" for w in ("cat", "dog", "sun")))
+    mapped = nearfar("inspect", "tiny", "--data", "faq.csv", "--columns", "anchor=question,positive=reply", "--json")
+    assert mapped.json["schema"] == "pairs"
+
+
+def test_inspect_bad_input(workspace: Path, nearfar: Nearfar) -> None:
+    (workspace / "taken").write_text("")
+    for arguments, words in (
+        ("tiny --data none.jsonl", ("none.jsonl", "no such file")),
+        ("nothing --data pairs.jsonl", ("nothing",)),
+        ("tiny --data pairs.jsonl --against ./nothing", ("nothing",)),
+        ("tiny --data pairs.jsonl --map umap", ("map", "pca, tsne")),
+        ("tiny --data pairs.jsonl --layers 1,x", ("--layers", "1,x")),
+        ("tiny --data pairs.jsonl --layers 9", ("layers", "give 1 to 2")),
+        ("tiny --data pairs.jsonl --out taken", ("taken", "--out")),
+        ("tiny --data pairs.jsonl --near-duplicate 2", ("near_duplicate", "0.95")),
+        ("tiny", ("--data",)),
+    ):
+        ended = nearfar("inspect", *shlex.split(arguments))
+        assert (ended.code, ended.out) == (2, ""), (arguments, ended)
+        assert ended.err.count("\n") == 1, ended.err
+        assert all(word in ended.err for word in words), ended.err
+    assert not (workspace / "runs").exists()

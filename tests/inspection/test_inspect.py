@@ -1,0 +1,252 @@
+"""`nearfar.inspect`: from data and a model to what is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+
+import nearfar
+from nearfar.encoding import encode, encode_file
+from nearfar.errors import InputError
+from nearfar.inspection import MEASURES, Inspection
+from nearfar.models import load
+
+NOUNS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "song", "guitar"]
+PAIRS = [(f"the {a} sits on a {b}", f"a {a} in the {b}") for a in NOUNS for b in NOUNS if a != b]
+
+
+def write(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> Path:
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def look(model: Any, data: Any, **options: Any) -> Inspection:
+    found = nearfar.inspect(model, data, **{"layers": [], "dims": [], **options})
+    json.dumps(found.as_dict(), allow_nan=False)
+    assert set(found.measures) == set(MEASURES)
+    return found
+
+
+def pair_rows() -> list[dict[str, Any]]:
+    return [{"anchor": a, "positive": b} for a, b in PAIRS]
+
+
+def test_planted_rows_are_named_by_their_lines(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    rows = pair_rows()
+    # Line 5's own positive belongs to something else, and line 41 has its text nearly word by word.
+    rows[4] = {"anchor": "loud music band plays quiet song", "positive": "snow"}
+    rows[40] = {"anchor": "wind", "positive": "loud music band plays quiet song ."}
+    rows.append({"anchor": PAIRS[9][0].upper(), "positive": PAIRS[9][1]})
+    path = write(tmp_path, rows)
+    path.write_text("\n" + path.read_text())
+    found = look(tiny_model, path, near_duplicate=0.999)
+    planted = next(each for each in found.false_negatives if each.item.place["line"] == 6)
+    assert planted.item.place == {"file": str(path), "line": 6}
+    assert planted.stranger.place == {"file": str(path), "line": 42}
+    assert planted.stranger.text == "loud music band plays quiet song ."
+    assert planted.partner.text == "snow"
+    assert planted.stranger_cosine > planted.cosine
+    assert (found.repeated, found.repeats[0].row["line"], found.repeats[0].earlier["line"]) == (1, len(rows) + 1, 11)
+    # This model reads no capitals, so the copy is the same vector.
+    copies = [(each.first.place["line"], each.second.place["line"]) for each in found.near_duplicates]
+    assert (11, len(rows) + 1) in copies
+    assert found.false_negative_rows == round(found.measures["false_negative_share"] * found.items["anchor"])
+
+
+def test_measures_are_those_of_geometry(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    found = look(tiny_model, write(tmp_path, pair_rows()))
+    a, b = (encode(tiny_model, [pair[side] for pair in PAIRS]) for side in (0, 1))
+    assert found.measures["alignment"] == pytest.approx(nearfar.geometry.alignment(a, b), abs=1e-6)
+    both = np.concatenate([a, b])
+    for name in ("uniformity", "isotropy", "effective_rank", "iso_score", "mean_cosine"):
+        assert found.measures[name] == pytest.approx(getattr(nearfar.geometry, name)(both), abs=1e-5), name
+    assert found.measures["tolerance"] is None
+    assert (found.schema, found.total, found.looked_at, found.sampled) == ("pairs", 90, 90, False)
+    assert sum(found.spectrum) == pytest.approx(1)
+    assert len(found.points) == 180
+    assert {point.group for point in found.points} == {"anchor", "positive"}
+    assert found.gap is None
+
+
+def test_by_layer_and_dimension_end_in_the_whole_model(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    found = look(tiny_model, write(tmp_path, pair_rows()), layers=None, dims=None)
+    assert [size.layers for size in found.layers] == [1, 2]
+    assert [size.dims for size in found.sizes] == [8, 16, 32]
+    for last in (found.layers[-1], found.sizes[-1]):
+        assert last.measures["alignment"] == pytest.approx(found.measures["alignment"], abs=1e-5)
+    assert found.layers[0].measures["alignment"] != pytest.approx(found.measures["alignment"], abs=1e-5)
+    with pytest.raises(InputError, match="give 1 to 2"):
+        look(tiny_model, write(tmp_path, pair_rows()), layers=[3])
+
+
+def test_a_sample_is_said_and_seeded(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    path = write(tmp_path, [*pair_rows(), pair_rows()[0]])
+    first, again, other = (look(tiny_model, path, rows=30, seed=seed).as_dict() for seed in (3, 3, 4))
+    assert first["rows"] == {"total": 91, "looked_at": 30, "sampled": True, "seed": 3}
+    assert "30 of 91 rows are looked at, drawn with seed 3" in first["notes"][0]
+    assert first["repeated_rows"]["rows"] == 1  # the 91st, whether drawn or not
+    for found in (first, again):
+        del found["seconds"]
+    assert first == again
+    assert first["measures"] != other["measures"]
+
+
+def test_labels_colour_the_map_and_are_named(tiny_model: SentenceTransformer) -> None:
+    rows = Dataset.from_dict({"text": [a for a, _ in PAIRS], "label": [a.split()[1] for a, _ in PAIRS]})
+    found = look(tiny_model, rows)
+    vectors = encode(tiny_model, rows["text"][:])
+    assert found.measures["tolerance"] == pytest.approx(nearfar.geometry.tolerance(vectors, rows["label"][:]), abs=1e-5)
+    assert {point.group for point in found.points} == set(NOUNS)
+    each = found.false_negatives[0]
+    assert each.item.label == each.partner.label != each.stranger.label
+    numbered = rows.map(lambda row: {"label": NOUNS.index(row["label"])})
+    assert look(tiny_model, numbered).measures == found.measures
+
+
+def test_texts_alone_have_no_pairs(tiny_model: SentenceTransformer) -> None:
+    found = look(tiny_model, Dataset.from_dict({"text": [a for a, _ in PAIRS]}))
+    there = {name for name, value in found.measures.items() if value is not None}
+    assert there == {
+        "uniformity", "negative_cosine", "mean_cosine", "isotropy", "iso_score", "effective_rank", "hubness"
+    }  # fmt: skip
+    assert set(found.similarities) == {"random couples"}
+    assert found.false_negatives == []
+
+
+def test_a_retrieval_folder_names_ids(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    (tmp_path / "qrels").mkdir()
+    write(tmp_path, [{"_id": f"d{i}", "text": b} for i, (_, b) in enumerate(PAIRS)], "corpus.jsonl")
+    write(tmp_path, [{"_id": f"q{i}", "text": a} for i, (a, _) in enumerate(PAIRS[:30])], "queries.jsonl")
+    (tmp_path / "qrels" / "test.tsv").write_text("".join(f"q{i}\td{i}\t1\n" for i in range(30)))
+    found = look(tiny_model, tmp_path)
+    assert (found.schema, found.total, found.items) == ("retrieval", 30, {"query": 30, "document": 90})
+    assert found.false_negatives[0].item.place["kind"] == "query"
+    assert found.false_negatives[0].stranger.place["id"].startswith("d")
+
+
+def test_vectors_stand_for_a_model(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    path = write(tmp_path, [{"text": a, "label": a.split()[1]} for a, _ in PAIRS])
+    texts = Dataset.from_dict({"text": [a for a, _ in PAIRS]})
+    by_model = look(tiny_model, path, rows=40, dims=[16])
+    for name in ("vectors.npy", "vectors.parquet"):
+        encode_file(tiny_model, texts, tmp_path / name)
+        found = look(tmp_path / name, path, rows=40, dims=[16])
+        assert found.measures == pytest.approx(by_model.measures, abs=1e-4, nan_ok=True)
+        assert found.sizes[0].measures["tolerance"] == pytest.approx(by_model.sizes[0].measures["tolerance"], abs=1e-4)
+        assert found.layers == []
+    matrix = encode(tiny_model, [a for a, _ in PAIRS])
+    assert look(matrix, path, rows=40).measures["uniformity"] == pytest.approx(
+        by_model.measures["uniformity"], abs=1e-4
+    )
+    for wrong, words in (
+        (matrix[:-1], "89 vectors for 90 rows"),
+        (matrix[0], "a matrix of vectors is needed"),
+        (tmp_path / "none.npy", "no such file"),
+        (np.where(np.eye(90, 32) > 0, np.nan, matrix), "NaN"),
+    ):
+        with pytest.raises(InputError, match=words):
+            look(wrong, path)
+    with pytest.raises(InputError, match="too few for pairs"):
+        look(matrix, write(tmp_path, pair_rows(), "pairs.jsonl"))
+    broken = tmp_path / "broken.npy"
+    broken.write_bytes(b"not numbers")
+    with pytest.raises(InputError, match="not sound"):
+        look(broken, path)
+
+
+def test_against_another_model_on_the_same_items(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    changed = SentenceTransformer(modules=[*tiny_model], device="cpu")
+    path = write(tmp_path, pair_rows())
+    same = look(tiny_model, path, against=changed)
+    assert all((each.mean, each.low, each.high) == (0, 0, 0) for each in same.differences.values())
+    # Vectors cut to 4 dimensions say less, and every couple becomes more alike.
+    small = SentenceTransformer(modules=[*tiny_model], device="cpu", truncate_dim=4)
+    found = look(tiny_model, path, against=small)
+    assert found.against is not None
+    assert set(found.differences) == {
+        "alignment", "positive_cosine", "negative_cosine", "separation", "false_negative_share"
+    }  # fmt: skip
+    for name, each in found.differences.items():
+        assert each.mean == pytest.approx(found.against.measures[name] - found.measures[name], abs=1e-5), name
+        assert each.low <= each.mean <= each.high
+    assert found.differences["separation"].high < 0.2
+    assert found.against.dims == 4
+    assert found.as_dict()["against"]["dims"] == 4
+
+
+def test_scores_have_a_paired_interval(tiny_model: SentenceTransformer) -> None:
+    rows = Dataset.from_dict(
+        {
+            "sentence1": [a for a, _ in PAIRS],
+            "sentence2": [b for _, b in PAIRS],
+            "score": [float(i % 6) for i in range(90)],
+        }
+    )
+    found = look(tiny_model, rows, against=SentenceTransformer(modules=[*tiny_model], device="cpu", truncate_dim=4))
+    assert found.measures["spearman"] is not None
+    assert found.differences["spearman"].low < found.differences["spearman"].high
+    assert {"pairs", "scored low", "not paired"} == set(found.similarities)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_pictures_with_texts_have_a_gap(labelled: bool, tiny_model_folder: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from nearfar.models.towers import two_towers
+
+    model = two_towers(tiny_model_folder, image="small-cnn", image_size=32, device="cpu")
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+        rows.append({"image": f"{i}.png", "text": PAIRS[i][0], **({"label": "ab"[i % 2]} if labelled else {})})
+    found = look(model, write(tmp_path, rows), layers=None)
+    assert found.gap is not None
+    assert found.gap["pairs"] == 12
+    assert found.items == {"image": 12, "text": 12}
+    assert {point.side for point in found.points} == {"image", "text"}
+    assert (found.measures["tolerance"] is None) == (not labelled)
+    assert found.layers == []
+    assert any("by layer" in note for note in found.notes)
+    assert found.false_negatives[0].item.text.endswith(".png")
+    with pytest.raises(InputError, match="reads texts alone"):
+        look(load(tiny_model_folder, device="cpu"), write(tmp_path, rows))
+
+
+def test_skipped_files_are_said(tiny_model_folder: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from nearfar.models.towers import two_towers
+
+    model = two_towers(tiny_model_folder, image="small-cnn", image_size=32, device="cpu")
+    for i in range(4):
+        Image.new("RGB", (20, 20), (60 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    rows = [{"image": f"{i}.png", "text": PAIRS[i][0]} for i in (0, 9, 1, 2, 3)]
+    found = look(model, write(tmp_path, rows), skip_broken=True)
+    assert found.looked_at == 4
+    assert any("among the others" in note for note in found.notes)
+    assert "row" in found.hubs[0].item.place
+
+
+def test_bad_options(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    path = write(tmp_path, pair_rows())
+    for options, words in (
+        ({"rows": 2}, "at least 3"),
+        ({"near_duplicate": 1.5}, "1.5 is no cosine"),
+        ({"map": "umap"}, "choose one of pca, tsne"),
+        ({"dims": [33]}, "give 1 to 32"),
+    ):
+        with pytest.raises(InputError, match=words):
+            look(tiny_model, path, **options)
+    with pytest.raises(InputError, match=r"rows.jsonl.*dialogues"):
+        look(
+            tiny_model,
+            write(tmp_path, [{"dialogue_id": "1", "turns": [{"speaker": "a", "text": "b"}]}] * 3),
+        )
