@@ -63,24 +63,20 @@ def split_by_groups(rows: Dataset, *, share: float = 0.2, seed: int = 0) -> Spli
     if not 0 < share < 1:
         raise InputError(f"{share} is no part of the rows", field="--held-out", remedy="use e.g. 0.2")
     if len(rows) < 3 * LEAST:
-        problem, remedy = (
-            f"{len(rows):,} rows are too few to hold some of them out",
-            "give rows to measure on with --eval",
-        )
-        raise InputError(problem, field="--data", remedy=remedy)
-    largest, labels = len(rows), _labels(rows)
+        problem = f"{len(rows):,} rows are too few to hold some of them out"
+        raise InputError(problem, field="--data", remedy="give rows to measure on with --eval")
+    most, largest, labels = max(LEAST, round(share * len(rows))), len(rows), _labels(rows)
     for negatives in (True, False):
         group = groups_of(texts_of(rows, negatives=negatives))
         largest = _largest(group)
-        if labels is None:
-            held_out = _drawn(group, max(LEAST, round(share * len(rows))), seed)
-        else:
-            held_out = _stratified(group, labels, share, seed)
-        if len(held_out) >= max(LEAST, share * len(rows) / 2) and len(rows) - len(held_out) >= 2:
+        held_out = _drawn(group, most, seed) if labels is None else _stratified(group, labels, most / len(rows), seed)
+        if len(held_out) >= max(LEAST, most) / 2 and len(rows) - len(held_out) >= 2:
             chosen = set(held_out)
             training = [row for row in range(len(rows)) if row not in chosen]
             return Split(training, held_out, int(group.max()) + 1, largest, negatives)
     problem = f"{len(rows):,} rows cannot be split: {largest:,} of them hang together by shared texts"
+    if labels is not None and largest < len(rows) / 2:
+        problem = f"{len(rows):,} rows cannot be split so that every label held out is learnt as well"
     raise InputError(problem, field="--data", remedy="give rows to measure on with --eval")
 
 
@@ -120,7 +116,7 @@ def _stratified(group: Int[np.ndarray, " rows"], labels: list[str], share: float
     import numpy as np
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = min(max(2, round(1 / share)), int(group.max()) + 1)
+    folds = min(max(2, int(1 / share)), int(group.max()) + 1)
     if folds < 2 or len(set(labels)) < 2:
         return []
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)

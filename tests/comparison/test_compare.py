@@ -1,0 +1,309 @@
+"""`nearfar.compare` from rows to the page, with jobs in this process; see test_compare_processes.py for real ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from datasets import Dataset
+
+import nearfar
+from nearfar.comparison import run as comparison
+from nearfar.comparison import worker
+from nearfar.comparison.budget import Trial, by_minutes, by_rows, settings_for
+from nearfar.comparison.jobs import Job
+from nearfar.data import Retrieval, write_jsonl
+from nearfar.errors import InputError
+from nearfar.recipes import get
+from nearfar.training.options import with_settings
+
+NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "sky", "sea")
+SMALL = {"batch_size": 8, "learning_rate": 1e-3}
+
+
+def pairs(start: int, stop: int) -> list[dict[str, str]]:
+    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
+    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in couples]
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(pairs(0, 32), tmp_path / "train.jsonl")
+    write_jsonl(pairs(40, 60), tmp_path / "held.jsonl")
+    write_jsonl(pairs(30, 50), tmp_path / "leaky.jsonl")
+    return tmp_path
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Those that were run, in this process."""
+    ran: list[Job] = []
+
+    def run_job(job: Job, folder: Path, progress: Callable[..., None] | None = None) -> str | None:
+        ran.append(job)
+        try:
+            worker.do(job)
+        except Exception as error:
+            return str(error)
+        return None
+
+    monkeypatch.setattr(comparison, "run_job", run_job)
+    return ran
+
+
+def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    said: list[str] = []
+    steps: list[tuple[int, int]] = []
+    found = nearfar.compare(
+        ["infonce", "simcse", "dse"],
+        data="train.jsonl",
+        evaluate_on="held.jsonl",
+        seeds=2,
+        model=tiny_model_folder,
+        out="out",
+        say=said.append,
+        progress=lambda done, of, _: steps.append((done, of)),
+        **SMALL,
+    )
+    # All recipes with a seed before any with the next.
+    assert [job.name for job in jobs] == ["untrained", "infonce-0", "simcse-0", "infonce-1", "simcse-1"]
+    assert [job.settings["max_steps"] for job in jobs[1:]] == [4] * 4
+    assert sorted(row.name for row in found.ranking) == ["infonce", "simcse", "untrained"]
+    assert found.baseline == "infonce"
+    assert {fit.recipe: fit.reason for fit in found.fits}["dse"] == "needs scores (sentence1, sentence2, score)"
+    assert steps[-1] == (16, 16)
+    assert len(said) == 5
+    scores = {row.name: row for row in found.ranking}
+    for job in jobs:
+        result = json.loads(Path(job.result).read_text("utf-8"))
+        assert result["metrics"]["ndcg@10"] == scores[job.recipe or "untrained"].by_seed[job.seed]
+        assert len(result["per_item"]["ndcg@10"]) == result["n"] == 20
+    infonce = scores["infonce"]
+    assert infonce.cost.steps == 4
+    assert infonce.cost.seconds > 0
+    assert infonce.cost.memory is not None
+    assert infonce.score.mean == pytest.approx(sum(infonce.by_seed) / 2)
+    # What it recommends can be used.
+    assert nearfar.load(found.model).encode(["the cat"]).shape == (1, 32)
+    assert json.loads((files / "out/metrics.json").read_text("utf-8")) == found.metrics
+    page = (files / "out/report.html").read_text("utf-8")
+    assert found.recommendation in page
+    assert "needs scores" in page
+    assert not list(files.glob("out/runs/*/checkpoints"))
+    # Texts one by one for the recipe that wants them, pairs for the other.
+    assert {Path(job.training).name for job in jobs if job.recipe == "simcse"} == {"texts.parquet"}
+    assert any("one by one" in note and "simcse" in note for note in found.notes)
+
+    again = nearfar.compare(
+        ["infonce", "simcse", "dse"],
+        data="train.jsonl",
+        evaluate_on="held.jsonl",
+        seeds=2,
+        model=tiny_model_folder,
+        out="out",
+        resume=True,
+        **SMALL,
+    )
+    assert len(jobs) == 5
+    assert again.metrics == found.metrics
+
+
+def test_resume_adds_and_refuses(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    asked: dict[str, Any] = {"evaluate_on": "held.jsonl", "model": tiny_model_folder, "out": "out", **SMALL}
+    with pytest.raises(InputError, match="no comparison here"):
+        nearfar.compare(["infonce"], data="train.jsonl", resume=True, **asked)
+    nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
+    with pytest.raises(InputError, match="holds a comparison already"):
+        nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
+    with pytest.raises(InputError, match="options: the comparison there has"):
+        nearfar.compare(["infonce"], data="train.jsonl", seeds=1, resume=True, **{**asked, "batch_size": 4})
+    write_jsonl(pairs(0, 31), files / "train.jsonl")
+    with pytest.raises(InputError, match="sha256"):
+        nearfar.compare(["infonce"], data="train.jsonl", seeds=1, resume=True, **asked)
+    assert len(jobs) == 2
+    write_jsonl(pairs(0, 32), files / "train.jsonl")
+    more = nearfar.compare(["infonce", "behaviour"], data="train.jsonl", seeds=2, resume=True, **asked)
+    assert [job.name for job in jobs[2:]] == ["behaviour-0", "infonce-1", "behaviour-1"]
+    assert yaml.safe_load((files / "out/compare.yaml").read_text("utf-8"))["seeds"] == 2
+    assert len(more.ranking) == 3
+
+
+def test_a_failure_loses_nothing_else(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    # The tiny model reads 64 tokens, and matryoshka_2d asks for 128.
+    found = nearfar.compare(
+        ["matryoshka_2d", "infonce"],
+        data="train.jsonl",
+        evaluate_on="held.jsonl",
+        seeds=2,
+        baseline="matryoshka_2d",
+        model=tiny_model_folder,
+        out="out",
+        **SMALL,
+    )
+    assert [job.name for job in jobs] == ["untrained", "matryoshka_2d-0", "infonce-0", "infonce-1"]
+    assert [(each.recipe, each.seed) for each in found.failures] == [("matryoshka_2d", 0)]
+    assert "128 tokens cannot be read" in found.failures[0].reason
+    assert "128 tokens cannot be read" in (files / "out/report.html").read_text("utf-8")
+    assert found.baseline == "infonce"
+    assert any("matryoshka_2d failed" in note for note in found.notes)
+    with pytest.raises(RuntimeError, match="every recipe failed"):
+        nearfar.compare(
+            ["matryoshka_2d"], data="train.jsonl", evaluate_on="held.jsonl", model=tiny_model_folder, out="none"
+        )
+
+
+def test_without_evaluation_data_groups_are_held_out(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    rows = Dataset.from_list([{**row, "anchor": f"{row['anchor']} {i % 2}"} for i in range(2) for row in pairs(0, 30)])
+    found = nearfar.compare(["infonce"], data=rows, seeds=1, model=tiny_model_folder, out="out", max_steps=2, **SMALL)
+    training, held_out = (
+        {text for row in nearfar_rows(files / "out/data" / name) for text in row}
+        for name in ("training.parquet", "evaluation.parquet")
+    )
+    assert held_out
+    assert not training & held_out
+    assert found.metrics["split"]["groups"] == 30
+    assert found.metrics["rows"]["training"] == 48
+    assert any("One seed" in note for note in found.notes)
+    assert found.ranking[0].cost.steps in (0, 2)
+
+
+def nearfar_rows(file: Path) -> list[tuple[str, ...]]:
+    from nearfar.data import load
+
+    rows = load(file)
+    return list(zip(*(rows[name] for name in rows.column_names), strict=True))
+
+
+def test_scores_labels_and_retrieval(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    asked: dict[str, Any] = {"seeds": 1, "model": tiny_model_folder, "max_steps": 2, **SMALL}
+    scored = Dataset.from_list(
+        [{"sentence1": f"the {a}", "sentence2": f"a {b}", "score": float(len(a + b))} for a in NOUNS for b in NOUNS]
+    )
+    found = nearfar.compare(["simcse"], data="train.jsonl", evaluate_on=scored, out="sts", **asked)
+    assert (found.metrics["task"], found.metric) == ("sts", "Spearman's correlation")
+    labelled = Dataset.from_list([{"text": f"the {a} and a {b}", "label": a} for a in NOUNS[:4] for b in NOUNS])
+    found = nearfar.compare(["infonce"], data=labelled, out="labels", **asked)
+    assert found.metrics["task"] == "classify"
+    # Scored on every row held out, by a classifier that learnt on those trained on.
+    assert found.metrics["rows"]["evaluation"] == 40 - found.metrics["rows"]["training"]
+    corpus = {str(i): row["positive"] for i, row in enumerate(pairs(40, 60))}
+    queries = {f"q{i}": row["anchor"] for i, row in enumerate(pairs(40, 60))}
+    retrieval = Retrieval(corpus, queries, {f"q{i}": {str(i): 1} for i in range(20)})
+    found = nearfar.compare(["infonce"], data="train.jsonl", evaluate_on=retrieval, out="beir", **asked)
+    assert (found.metrics["task"], found.metrics["rows"]["evaluation"]) == ("retrieval", 20)
+
+
+def test_leaks_are_refused(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    for evaluation, words in (
+        ("train.jsonl", "all evaluation rows are training rows"),
+        ("leaky.jsonl", "2 of 20 evaluation rows are training rows too (row 1 = training row 31, 2 = training row 32)"),
+    ):
+        with pytest.raises(InputError) as error:
+            nearfar.compare(["infonce"], data="train.jsonl", evaluate_on=evaluation, model=tiny_model_folder, out="out")
+        assert words in str(error.value)
+        assert evaluation in str(error.value)
+    assert not jobs
+    assert not (files / "out").exists()
+    found = nearfar.compare(
+        ["infonce"],
+        data="train.jsonl",
+        evaluate_on="leaky.jsonl",
+        drop_leaks=True,
+        model=tiny_model_folder,
+        out="out",
+        seeds=1,
+        max_steps=1,
+    )
+    assert (found.metrics["rows"]["training"], found.metrics["leaks"]["dropped_training_rows"]) == (30, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipes": ["infonse"]}, "did you mean infonce?"),
+        ({"recipes": ["dse", "cwcl"]}, "no recipe fits these rows: dse needs scores"),
+        ({"seeds": 0}, "--seeds"),
+        ({"budget": -1.0}, "--budget"),
+        ({"budget": 5.0, "epochs": 2}, "so does the budget"),
+        ({"baseline": "dse"}, "'dse' is not compared"),
+        ({"temprature": 1}, "did you mean temperature?"),
+        ({"settings": {"dse.alpha": 1}}, "'dse' takes no part"),
+        ({"held_out": 2.0, "evaluate_on": None}, "--held-out"),
+        ({"evaluate_on": "none.jsonl"}, "none.jsonl"),
+    ],
+)
+def test_wrong_input(files: Path, jobs: list[Job], tiny_model_folder: Path, change: dict[str, Any], words: str):
+    asked: dict[str, Any] = {
+        "recipes": ["infonce"],
+        "evaluate_on": "held.jsonl",
+        "model": tiny_model_folder,
+        "out": "out",
+    }
+    with pytest.raises(InputError) as error:
+        nearfar.compare(data="train.jsonl", **{**asked, **change})
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not jobs
+    assert not (files / "out").exists()
+
+
+def test_sentences_alone_hold_nothing_to_measure_by(files: Path, jobs: list[Job]):
+    write_jsonl([{"text": f"text {i}"} for i in range(50)], files / "texts.jsonl")
+    with pytest.raises(InputError, match=r"texts\.jsonl: holds nothing to measure by; give --eval"):
+        nearfar.compare(data="texts.jsonl", out="out")
+
+
+def test_equal_rows():
+    options = {
+        "infonce": with_settings(get("infonce").options(), {"batch_size": 64}),
+        "moe": with_settings(get("moe_embed").options(), {"batch_size": 16, "gradient_accumulation": 2}),
+        "staged": with_settings(get("defsent_plus").options(), {"batch_size": 32, "stages": 2}),
+    }
+    steps = by_rows(options, 640, 2.0)
+    assert steps == {"infonce": 20, "moe": 40, "staged": 20}
+    # A batch holds no more than there is.
+    assert by_rows({"infonce": options["infonce"]}, 40, 3.0) == {"infonce": 3}
+
+
+def test_equal_minutes():
+    trials = {"fast": Trial(0.5, 10.0, 5.0, 1.0), "slow": Trial(2.0, 10.0, 5.0, 1.0), "two": Trial(0.5, 10.0, 5.0, 2.0)}
+    # 10 minutes: 600 s, less 45 s of trials, less 2 x 15 s around the runs and 5 s for the untrained model: 520 s for
+    # 6 trainings, of which 10 s are fixed.
+    share = (600 - 45 - 35) / 6
+    assert by_minutes(10, trials, 2, 45.0) == {
+        "fast": int((share - 10) / 0.5),
+        "slow": int((share - 10) / 2.0),
+        "two": int((share - 10) / 0.5 / 2),
+    }
+    with pytest.raises(InputError, match=r"one step of slow for each seed needs 2\.6") as error:
+        by_minutes(2, trials, 2, 45.0)
+    assert error.value.field == "--budget"
+    assert set(by_minutes(2.6, trials, 2, 45.0).values()) >= {1}
+
+
+def test_settings_for_all_and_for_one():
+    classes = {name: get(name).options for name in ("infonce", "simcse", "codiemb")}
+    found = settings_for(list(classes), classes, {"infonce.temperature": "0.2", "temperature": "0.1", "positives": "3"})
+    assert found["infonce"] == {"temperature": "0.2"}
+    assert found["codiemb"] == {"temperature": "0.1", "positives": "3"}
+    with pytest.raises(InputError, match="temperature"):
+        settings_for(list(classes), classes, {"simcse.temperature": "-1"})
+
+
+def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    asked: dict[str, Any] = {"data": "train.jsonl", "evaluate_on": "held.jsonl", "seeds": 1, "out": "out"}
+    with pytest.raises(InputError, match="minutes are too few"):
+        nearfar.compare(["infonce"], budget=0.001, model=tiny_model_folder, **asked)
+    assert [job.name for job in jobs] == ["trial-infonce"]
+    found = nearfar.compare(["infonce"], budget=0.1, model=tiny_model_folder, **{**asked, "out": "second"}, **SMALL)
+    settled = json.loads((files / "second/budget.json").read_text("utf-8"))
+    trial = settled["trials"]["infonce"]
+    steps = settled["steps"]["infonce"]
+    assert 0 < trial["fixed"] + steps * trial["pace"] < 6
+    assert {row.name: row.cost.steps for row in found.ranking}["infonce"] == steps
+    assert not list(files.glob("second/trials/*"))

@@ -1,0 +1,87 @@
+"""`nearfar compare` with real processes: killed in the middle, it goes on to the same result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import nearfar
+from nearfar.comparison.jobs import Job, run_job
+from nearfar.data import write_jsonl
+
+NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank")
+
+
+SETTINGS = {"max_steps": 200, "batch_size": 8, "save_steps": 10, "learning_rate": 1e-3}
+CALL = "import json, sys, nearfar; nearfar.compare(['infonce'], **json.loads(sys.argv[1]))"
+
+
+def weights(run: Path) -> str:
+    return hashlib.sha256((run / "model/model.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.slow
+def test_killed_and_resumed(tmp_path: Path, tiny_model_folder: Path):
+    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b]
+    rows = [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in couples]
+    write_jsonl(rows[:40], tmp_path / "train.jsonl")
+    write_jsonl(rows[40:], tmp_path / "held.jsonl")
+    folder = tmp_path / "out"
+    asked = {"data": str(tmp_path / "train.jsonl"), "evaluate_on": str(tmp_path / "held.jsonl"), "seeds": 1}
+    asked |= {"model": str(tiny_model_folder), "out": str(folder), **SETTINGS}
+
+    process = subprocess.Popen([sys.executable, "-c", CALL, json.dumps(asked)], stderr=subprocess.DEVNULL)
+    run = folder / "runs/infonce-0"
+    wait_for(lambda: any(run.glob("checkpoints/checkpoint-*/complete")), process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    # The run that it had started ends by itself, and is not finished.
+    wait_for(lambda: not alive(folder), None)
+    assert not (run / "metrics.json").exists()
+    untrained = (folder / "results/untrained.json").stat().st_mtime_ns
+
+    found = nearfar.compare(["infonce"], resume=True, **asked)  # pyright: ignore[reportArgumentType]
+    assert (folder / "results/untrained.json").stat().st_mtime_ns == untrained
+    assert {row.name: row.cost.steps for row in found.ranking} == {"infonce": 200, "untrained": 0}
+    assert json.loads((folder / "results/infonce-0.json").read_text("utf-8"))["cost"]["resumed"]
+    nearfar.train(
+        "infonce", folder / "data/training.parquet", model=tiny_model_folder, out=tmp_path / "whole", **SETTINGS
+    )
+    assert weights(run) == weights(tmp_path / "whole")
+
+
+def test_a_process_that_fails(tmp_path: Path):
+    job = Job("x", None, "nowhere", "", "", None, str(tmp_path / "run"), str(tmp_path / "x.json"), 0, {})
+    reason = run_job(job, tmp_path / "logs")
+    assert reason is not None
+    assert "nowhere" in reason
+    assert not reason.startswith("nearfar")
+    assert reason in (tmp_path / "logs/x.log").read_text()
+
+
+def wait_for(condition, process: subprocess.Popen[bytes] | None) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process is None or process.poll() is None, "it ended too early"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(folder: Path) -> bool:
+    """Whether a process works for a comparison."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            try:
+                found.append((entry / "cmdline").read_bytes())
+            except OSError:
+                continue
+    return any(str(folder).encode() in line for line in found)
