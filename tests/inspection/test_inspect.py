@@ -57,7 +57,7 @@ def test_planted_rows_are_named_by_their_lines(tiny_model: SentenceTransformer, 
     # This model reads no capitals, so the copy is the same vector.
     copies = [(each.first.place["line"], each.second.place["line"]) for each in found.near_duplicates]
     assert (11, len(rows) + 1) in copies
-    assert found.false_negative_rows == round(found.measures["false_negative_share"] * found.items["anchor"])
+    assert found.false_negative_rows == round((found.measures["false_negative_share"] or 0) * found.items["anchor"])
 
 
 def test_measures_are_those_of_geometry(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
@@ -174,7 +174,10 @@ def test_against_another_model_on_the_same_items(tiny_model: SentenceTransformer
         "alignment", "positive_cosine", "negative_cosine", "separation", "false_negative_share"
     }  # fmt: skip
     for name, each in found.differences.items():
-        assert each.mean == pytest.approx(found.against.measures[name] - found.measures[name], abs=1e-5), name
+        before, after = found.measures[name], found.against.measures[name]
+        assert before is not None
+        assert after is not None
+        assert each.mean == pytest.approx(after - before, abs=1e-5), name
         assert each.low <= each.mean <= each.high
     assert found.differences["separation"].high < 0.2
     assert found.against.dims == 4
@@ -218,6 +221,32 @@ def test_pictures_with_texts_have_a_gap(labelled: bool, tiny_model_folder: Path,
     assert found.false_negatives[0].item.text.endswith(".png")
     with pytest.raises(InputError, match="reads texts alone"):
         look(load(tiny_model_folder, device="cpu"), write(tmp_path, rows))
+
+
+def test_recordings_with_texts(tiny_model_folder: Path, tmp_path: Path) -> None:
+    import soundfile
+
+    from nearfar.models.towers import two_towers
+
+    model = two_towers(tiny_model_folder, audio="small-audio", seconds=1, device="cpu")
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(8):
+        soundfile.write(tmp_path / f"{i}.wav", rng.normal(0, 0.1, 4000).astype(np.float32), 16_000)
+        rows.append({"audio": f"{i}.wav", "text": PAIRS[i][0]})
+    found = look(model, write(tmp_path, rows))
+    assert found.gap is not None
+    assert found.items == {"audio": 8, "text": 8}
+    assert found.measures["alignment"] == pytest.approx(found.gap["alignment"], abs=1e-6)
+
+
+def test_progress_ends_at_its_total(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    path = write(tmp_path, pair_rows())
+    look(tiny_model, path, layers=[1], against=tiny_model, progress=lambda *step: steps.append(step))
+    # 180 texts for each of two models, whole and cut.
+    assert {total for _, total in steps} == {720}
+    assert steps[-1] == (720, 720)
 
 
 def test_skipped_files_are_said(tiny_model_folder: Path, tmp_path: Path) -> None:

@@ -121,8 +121,8 @@ def test_evenly_spread_vectors() -> None:
     assert found["uniformity"] == pytest.approx(4 - 0.5, abs=0.03)
     assert found["mean_cosine"] == pytest.approx(0, abs=0.01)
     assert found["effective_rank"] == pytest.approx(16, abs=0.05)
-    assert found["iso_score"] > 0.98
-    assert found["hubness"] < 1
+    assert found["iso_score"] == pytest.approx(1, abs=0.02)
+    assert found["hubness"] == pytest.approx(0.5, abs=0.5)
 
 
 def test_labels_give_tolerance_and_strangers_of_other_labels() -> None:
@@ -161,6 +161,18 @@ def test_scored_pairs_belong_together_where_scores_are_high() -> None:
     found = measure(material, (a, b))
     assert found.measures["spearman"] == pytest.approx(1)
     assert found.measures["positive_cosine"] == pytest.approx(np.cos(angles[:3]).mean(), abs=1e-6)
+
+
+def test_scores_of_which_none_is_high_leave_no_pairs() -> None:
+    texts = [f"t{i}" for i in range(8)]
+    rows = Dataset.from_dict({"sentence1": texts[:4], "sentence2": texts[4:], "score": [0.1, 0.2, 0.3, 0.4]})
+    material = build(rows, 100)
+    assert material.partners is None
+    found = measure(material, (random_unit(4, 8), random_unit(4, 8, 1)))
+    assert found.measures["alignment"] is None
+    assert found.measures["false_negative_share"] is None
+    assert found.measures["spearman"] is not None
+    assert set(found.similarities) == {"scored low", "random couples"}
 
 
 def test_given_negatives_are_candidates_and_named_as_such() -> None:

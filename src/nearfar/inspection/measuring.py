@@ -45,6 +45,10 @@ class Measured:
 def measure(material: Material, vectors: tuple[Float[np.ndarray, "n d"], ...], seed: int = 0) -> Measured:
     """Measure one space.
 
+    `nearfar.geometry` has the measures of the space itself, and names their papers. Cosines of pairs and of strangers
+    are those of Wang & Liu 2021; `separation` is an area under a ROC curve; what `false_negative_share` counts is said
+    in `neighbours`.
+
     Args:
         material: What is looked at.
         vectors: Unit vectors of each side's items.
@@ -168,7 +172,12 @@ def _cosines(vectors: tuple[np.ndarray, ...], couples: np.ndarray) -> np.ndarray
 
 
 def _separation(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """For each anchor the share of its strangers that are less similar than its partner, half of those as similar."""
+    """For each anchor the share of its strangers that are less similar than its partner, half of those as similar.
+
+    Their mean is the area under the ROC curve where each anchor is judged by itself.
+
+    Source: Hanley & McNeil 1982, The Meaning and Use of the Area under a ROC Curve.
+    """
     import numpy as np
 
     there = np.isfinite(negative)

@@ -62,6 +62,10 @@ def walk(
         labels: With one set: those of one label belong together.
         k: Neighbours to keep.
         rivals: Strangers to keep.
+
+    Source: what is more similar than the positive is likely a false negative: Moreira et al. 2024, NV-Retriever, whose
+    "positive-aware" mining leaves it out; Chuang et al. 2020, Debiased Contrastive Learning, on what it costs to train
+    on them.
     """
     n, m = len(a), len(b)
     k, rivals = min(k, m - (a is b)), min(rivals, m - (a is b))

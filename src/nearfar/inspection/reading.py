@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
 
-#: Scores, scaled to [0, 1], from which two texts count as belonging together, as 4 of 5 in SimCSE's measure.
+#: Scores, scaled to [0, 1], from which two texts count as belonging together: 4 of 5, as in Gao et al. 2021 (SimCSE),
+#: who measure alignment on such pairs.
 HIGH = 0.8
 #: And up to which they count as rated apart.
 LOW = 0.2

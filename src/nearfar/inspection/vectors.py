@@ -81,11 +81,12 @@ def read_vectors(
     from nearfar.encoding import require_finite
 
     file = source if isinstance(source, (str, Path)) else None
-    if len(material.sides) > 1 or any(isinstance(origin, str) for origin in material.sides[0].origins):
+    first, *others = material.sides
+    if others or any(isinstance(origin, str) for origin in first.origins):
         raise InputError(
             f"one vector a row is too few for {material.schema}", file=file, remedy="give the model itself"
         )
-    wanted = np.asarray(material.sides[0].origins, dtype=np.int64)
+    wanted = np.asarray(first.origins, dtype=np.int64)
     if file is None:
         assert isinstance(source, np.ndarray)
         vectors = _rows(source, wanted, rows, None)

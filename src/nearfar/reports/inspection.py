@@ -53,9 +53,14 @@ def inspection_page(found: Inspection, facts: Sequence[tuple[str, object]] = ())
     looks = _looks(found)
     page = Page("Inspection", " against ".join(looks), [*_facts(found), *facts])
     page.verdict(verdict(found))
+    said = [note for look in looks.values() for note in look.notes]
     for name, look in looks.items():
         for note in look.notes:
-            page.text(f"{name}: {note}." if len(looks) > 1 else f"{note[:1].upper()}{note[1:]}.")
+            shared = said.count(note) == len(looks)
+            if not shared:
+                page.text(f"{name}: {note}.")
+            elif look is found:
+                page.text(f"{note[:1].upper()}{note[1:]}.")
     _measures(page, found, looks)
     _similarities(page, looks)
     _rows_to_look_at(page, looks)
@@ -122,7 +127,7 @@ def _short(model: str) -> str:
 
 
 def _facts(found: Inspection) -> list[tuple[str, object]]:
-    items = ", ".join(f"{count:,} of {name}" for name, count in found.items.items())
+    items = ", ".join(f"{count:,} {name}" for name, count in found.items.items())
     rows = f"{found.looked_at:,} of {found.total:,}" if found.sampled else f"{found.total:,}"
     models: list[tuple[str, object]] = [("model", found.model)]
     if found.against is not None:
