@@ -1,5 +1,5 @@
-"""Write what follows from the result files: docs/evidence.md, the README's table of recipes, and the verdicts that
-`nearfar recipes` shows.
+"""Write what follows from the result files: docs/evidence.md, docs/speed.md, the README's table of recipes, and the
+verdicts that `nearfar recipes` shows.
 
     python benchmarks/collect.py [--check]
 
@@ -14,11 +14,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from _speed_page import speed_page
 from nearfar import recipes
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 EVIDENCE = ROOT / "docs" / "evidence.md"
+SPEED = ROOT / "docs" / "speed.md"
 README = ROOT / "README.md"
 VERDICTS = ROOT / "src" / "nearfar" / "verdicts.json"
 BEGIN, END = "<!-- recipes, written by benchmarks/collect.py -->", "<!-- end of recipes -->"
@@ -30,6 +32,11 @@ def claims() -> list[dict[str, Any]]:
     return [result for result in found if "verdict" in result]
 
 
+def speeds() -> dict[str, dict[str, Any]]:
+    """The result of every speed benchmark, by its file's name."""
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("speed-*.json"))}
+
+
 def line(result: dict[str, Any]) -> str:
     """Verdict, difference and interval."""
     low, high = result["interval_95"]
@@ -39,8 +46,8 @@ def line(result: dict[str, Any]) -> str:
     return f"{verdict}{ours} minus {baseline} {result['difference']:+.3f} [{low:+.3f}, {high:+.3f}] {result['metric']}"
 
 
-def evidence(results: list[dict[str, Any]]) -> str:
-    """The page."""
+def evidence(results: list[dict[str, Any]], flow: dict[str, Any]) -> str:
+    """The page: every claim, and what was measured of `nearfar flow`."""
     parts = [
         "# Evidence",
         "Each recipe's claim against the paper's own baseline: same data, backbone and budget, paired over seeds. "
@@ -57,7 +64,18 @@ def evidence(results: list[dict[str, Any]]) -> str:
             *([f"Caveat: {result['caveat']}"] if result["caveat"] else []),
             f"`{result['command']}`",
         ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *flow_measured(flow)]) + "\n"
+
+
+def flow_measured(flow: dict[str, Any]) -> list[str]:
+    """How near the graphs of `nearfar flow` come to annotated ones; no claim of a paper, so no verdict."""
+    measures = ("actions", "nmi", "ari", "majority_f1", "one_to_one_f1")
+    lines = [f"| model | clusters | {' | '.join(measures)} |", f"| --- | --- |{' --- |' * len(measures)}"]
+    for model, of in flow["models"].items():
+        for clusters, mean in of["mean"].items():
+            lines.append(f"| {model} | {clusters} | {' | '.join(f'{mean[name]:.3f}' for name in measures)} |")
+    how = f"{flow['what']}: means over {len(flow['reference'])} domains. {flow['metrics']}."
+    return ["## nearfar flow", how, "\n".join(lines), f"`{flow['command']}`"]
 
 
 def compared(result: dict[str, Any]) -> list[str]:
@@ -99,7 +117,8 @@ def main() -> None:
     results = claims()
     wanted = {
         README: between_marks(README.read_text("utf-8"), table(results)),
-        EVIDENCE: evidence(results),
+        EVIDENCE: evidence(results, json.loads((RESULTS / "flow.json").read_text("utf-8"))),
+        SPEED: speed_page(speeds()),
         VERDICTS: json.dumps({result["recipe"]: line(result) for result in results}, indent=1) + "\n",
     }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]

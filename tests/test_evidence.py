@@ -31,3 +31,11 @@ def test_each_verdict_belongs_to_a_recipe_and_to_its_figures() -> None:
         differences = [ours[seed] - baseline[seed] for seed in ours]
         assert abs(sum(differences) / len(differences) - result["difference"]) < 1e-9
         assert (verdict(result["recipe"]) or "").startswith(result["verdict"])
+
+
+def test_every_speed_benchmark_has_its_section() -> None:
+    page = (ROOT / "docs" / "speed.md").read_text("utf-8")
+    found = list((ROOT / "benchmarks" / "results").glob("speed-*.json"))
+    assert len(found) >= 6
+    for path in found:
+        assert page.count(f"All figures: `benchmarks/results/{path.name}`") == 1

@@ -27,9 +27,7 @@ def picture(side: str, expression: str) -> str:
     made = eval(expression, dict(NAMES))
     values = _near(made) if side == "near" else _far(made)
     cells = [
-        _cell(row, column, value.item(), side)
-        for row, line in enumerate(values)
-        for column, value in enumerate(line)
+        _cell(row, column, value.item(), side) for row, line in enumerate(values) for column, value in enumerate(line)
     ]
     size = N * (CELL + GAP)
     what = "P, one row an anchor, one column a candidate" if side == "near" else "F, one row an anchor"

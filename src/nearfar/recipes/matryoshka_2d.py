@@ -46,7 +46,7 @@ class Options(TrainingOptions):
         lambda_teacher: Weight of the terms at full depth.
         lambda_student: Weight of the shallow terms.
         kl_weight: Weight of the divergence; 0 leaves it out.
-        kl_temperature: T.
+        kl_temperature: T, of both softmaxes of the divergence.
         detach_teacher: No gradient of the divergence to the deepest vectors.
         least_dims: The narrowest width that is drawn.
         temperature: tau of AnglE's three parts.

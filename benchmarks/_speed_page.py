@@ -1,0 +1,157 @@
+"""docs/speed.md, from the result files of the speed benchmarks. `benchmarks/collect.py` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Result = dict[str, Any]
+
+
+def speed_page(results: dict[str, Result]) -> str:
+    """The page.
+
+    Args:
+        results: Of each speed benchmark, by the name of its file without the ending.
+
+    Raises:
+        KeyError: There is one that the page does not know; give it a section.
+    """
+    parts = [
+        "# Speed",
+        "Medians over interleaved rounds. All rounds, and how busy the machine was before, stand in the result files; "
+        "the command below each section takes its figures again. This page is written by `benchmarks/collect.py` from "
+        "`benchmarks/results/`.",
+    ]
+    for name in sorted(results, key=list(SECTIONS).index):
+        title, section = SECTIONS[name]
+        parts += [f"## {title}", *section(results[name]), _taken(name, results[name])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _kernel(result: Result) -> list[str]:
+    timed, peer, memory = result["timed"], result["against_peer"], result["memory"]
+    products = [
+        (f"{name}", timed["products"][name], _seconds(timed["seconds"][f"streaming: {name}"]), f"{ratio:.2f}")
+        for name, ratio in timed["over_its_products"].items()
+    ]
+    seconds = peer["seconds"]
+    beside = [("nearfar", _seconds(seconds["streaming: paired"]), "1")]
+    beside += [(name, _seconds(seconds[name]), f"{ratio:.2f}") for name, ratio in peer["peer_over_streaming"].items()]
+    kept = [(name, f"{of['n']:,}", of["d"], of["peak_mb"], of["above_inputs_mb"]) for name, of in memory.items()]
+    return [
+        f"Loss and all gradients, {result['n']:,} x {result['m']:,}, d = {result['d']}, {result['threads']} threads. A "
+        "loss cannot be faster than the matrix products that it needs; the last column says how many times as long it "
+        "takes.",
+        _table(("near and far", "products", "seconds", "over its products"), products),
+        "Beside sentence-transformers' `CachedMultipleNegativesRankingLoss` on the same vectors, by its chunk size "
+        f"(the dense engine takes {timed['dense_over_streaming']:.2f} times as long as the streaming one):",
+        _table(("", "seconds", "times as long"), beside),
+        "Peak memory of a process, and what of it is above the inputs and their gradients:",
+        _table(("engine", "n = m", "d", "peak MB", "above the inputs MB"), kept),
+    ]
+
+
+def _kernel_gpu(result: Result) -> list[str]:
+    shown = [row for row in result["rows"] if row.get("ms") is not None]
+    rows = [
+        (
+            row["case"],
+            f"{row['n']:,}",
+            row["d"],
+            row["inputs"],
+            row["name"],
+            f"{row['ms']:.2f}",
+            f"{row['peak_mib']:.0f}",
+        )
+        for row in shown
+    ]
+    faults = len(result["rows"]) - len(shown)
+    missed = [f"{faults} runs ended in an error or in other figures; the file says why."] if faults else []
+    return [f"{result['gpu']}.", _table(("case", "n = m", "d", "inputs", "engine", "ms", "peak MiB"), rows), *missed]
+
+
+def _training(result: Result) -> list[str]:
+    parts = [
+        f"{_sentence(result)}; texts cut at {result['max_length']} tokens, {result['threads']} threads. "
+        "What is gained is padding that is not computed: it depends on how much the lengths of your texts differ."
+    ]
+    for kind, name in (("plain", "Plain"), ("cached", "With the gradient cache")):
+        of = result[kind]
+        rounds = of["ratios_to_best_peer"]
+        parts += [
+            _table((f"batches of {of['batch_size']}", "pairs/s"), [(w, f"{r:.1f}") for w, r in of["median"].items()]),
+            f"{name}, round by round over the best of the others: {of['ratio_to_best_peer']:.2f} times (median; "
+            f"{min(rounds):.2f} to {max(rounds):.2f}).",
+        ]
+    return parts
+
+
+def _recipes(result: Result) -> list[str]:
+    rows = [
+        (f"`{name}`", f"{of['seconds_a_step']:.2f}", f"{of['over_infonce']:.2f}", f"{of['over_its_forwards']:.2f}")
+        for name, of in result["recipes"].items()
+    ]
+    return [
+        f"{_sentence(result)}: {result['model']}, {result['batch_size']} rows of {result['tokens']} tokens.",
+        _table(("recipe", "seconds a step", "over `infonce`", "over its forward passes"), rows),
+    ]
+
+
+def _depth(result: Result) -> list[str]:
+    rows = [
+        (name, f"{of['texts_per_second']:.0f}", f"{of['times_the_whole_model']:.2f}")
+        for name, of in result["depths"].items()
+    ]
+    return [
+        f"{_sentence(result)}; `nearfar.load(path, layers=3)` cuts a model.",
+        _table(("depth", "texts/s", "times the whole model"), rows),
+    ]
+
+
+def _dse(result: Result) -> list[str]:
+    rows = [
+        (name, f"{rate:,.0f}", f"{result['times_cross_encoder'][name]:.1f}")
+        for name, rate in result["pairs_per_second"].items()
+    ]
+    size = f"{result['queries']} queries against {result['candidates']} candidates"
+    return [f"{_sentence(result)}; {size}.", _table(("", "pairs/s", "times the cross-encoder"), rows)]
+
+
+def _decoding(result: Result) -> list[str]:
+    rows = [(name, f"{of['ms_a_token']:.1f}", f"{of['times_greedy']:.2f}") for name, of in result["decodings"].items()]
+    lengths = f"k = {result['top_k']}, {result['new_tokens']} tokens after {result['prompt_tokens']}"
+    return [f"{_sentence(result)}; {lengths}.", _table(("decoding", "ms a token", "times greedy"), rows)]
+
+
+# The order of the page.
+SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
+    "speed-kernel": ("The kernel", _kernel),
+    "speed-kernel-gpu": ("The kernel on a GPU", _kernel_gpu),
+    "speed-training": ("Training", _training),
+    "speed-recipes": ("Recipes", _recipes),
+    "speed-depth": ("Models cut short", _depth),
+    "speed-dse": ("Scoring pairs", _dse),
+    "speed-decoding": ("Contrastive search", _decoding),
+}
+
+
+def _taken(name: str, result: Result) -> str:
+    machine = result.get("machine")
+    where = f" on {machine['cores']} cores ({machine['cpu']})" if machine else ""
+    versions = ", ".join(f"{package} {version}" for package, version in result["versions"].items() if version)
+    return f"`{result['command']}`{where}; {versions}. All figures: `benchmarks/results/{name}.json`."
+
+
+def _sentence(result: Result) -> str:
+    return result["what"][:1].upper() + result["what"][1:]
+
+
+def _seconds(timed: dict[str, Any]) -> str:
+    return f"{timed['median_s']:.2f}"
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *(map(str, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
