@@ -1,4 +1,4 @@
-"""Texts to vectors: in memory, or into a file that outgrows it."""
+"""Texts, pictures and recordings to vectors: in memory, or into a file that outgrows it."""
 
 from __future__ import annotations
 
@@ -67,20 +67,23 @@ def encode_file(
     texts: Sequence[str] | Dataset,
     out_path: str | Path,
     *,
+    column: str = "text",
     batch_size: int = 64,
     max_length: int | None = None,
     normalize: bool = True,
     kind: Kind | None = None,
     progress: Progress | None = None,
 ) -> tuple[int, int]:
-    """Write the vectors of many texts to a file, in their order, holding one window of them in memory at a time.
+    """Write the vectors of many texts or files to a file, in their order, with one window of them in memory at a time.
 
-    `.npy` holds a float32 matrix, row i for text i. `.parquet` holds a column `text` and a column `vector` of
-    fixed-size float32 lists, one row group a window. The file appears under its name only when it is whole.
+    `.npy` holds a float32 matrix, row i for text i. `.parquet` holds a column `text` (or `image`, `audio`: the path)
+    and a column `vector` of fixed-size float32 lists, one row group a window. The file appears under its name only when
+    it is whole.
 
     Args:
         model: The encoder.
-        texts: A sequence of texts, or a data set with a column `text`.
+        texts: A sequence of texts, or a data set with the column.
+        column: `text`; `image` or `audio`, whose files go through the model's tower for them.
         out_path: Where to write; the suffix decides the format. An existing file is replaced.
         batch_size: Texts a forward pass.
         max_length: Tokens after which a text is cut; the model's own setting when None.
@@ -98,10 +101,10 @@ def encode_file(
     check_target(path)
     write = _WRITERS[path.suffix.lower()]
     options = {"batch_size": batch_size, "max_length": max_length, "normalize": normalize, "kind": kind}
-    windows = encode_windows(model, texts, progress=progress, **options)
+    windows = encode_windows(model, texts, column=column, progress=progress, **options)
     path.parent.mkdir(parents=True, exist_ok=True)
     with draft_of(path) as unfinished:
-        return write(unfinished, windows, len(texts))
+        return write(unfinished, windows, len(texts), column)
 
 
 def check_target(path: str | Path) -> None:
@@ -124,6 +127,7 @@ def encode_windows(
     model: SentenceTransformer,
     texts: Sequence[str] | Dataset,
     *,
+    column: str = "text",
     batch_size: int = 64,
     max_length: int | None = None,
     normalize: bool = True,
@@ -135,8 +139,11 @@ def encode_windows(
     if len(texts) == 0:
         raise InputError("there is no text to encode", remedy="pass at least one row")
     names = getattr(texts, "column_names", None)
-    if names is not None and "text" not in names:
-        raise InputError(f"there is no column 'text', only {', '.join(names)}", remedy="map one: --columns text=NAME")
+    if names is not None and column not in names:
+        problem = f"there is no column {column!r}, only {', '.join(names)}"
+        raise InputError(problem, remedy=f"map one: --columns {column}=NAME")
+    if column != "text":
+        return _media_windows(model, texts, column, batch_size, normalize, progress)
 
     def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
         step = _BATCHES_A_WINDOW * batch_size
@@ -152,6 +159,29 @@ def encode_windows(
                 progress(start + len(window), len(texts))
 
     # An inner generator, so that the checks above speak at the call and not at the first window.
+    return walk()
+
+
+def _media_windows(
+    model: SentenceTransformer, rows: Any, column: str, batch_size: int, normalize: bool, progress: Progress | None
+) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+    """Paths of files and their vectors; a file of the hub's that has none is known by its row."""
+    from nearfar.data.media import Medium, undecoded
+    from nearfar.models.towers import encode_media, reader_for
+
+    medium: Medium = "image" if column == "image" else "audio"
+    reader_for(model, medium)  # a model that reads no such files is refused at the call
+    files = undecoded(rows, medium)[medium]
+
+    def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+        for start in range(0, len(rows), batch_size):
+            window = files[start : start + batch_size]
+            paths = [each if isinstance(each, str) else each.get("path") for each in window]
+            names = [path or f"row {row}" for row, path in enumerate(paths, start + 1)]
+            yield names, encode_media(model, window, medium, batch_size=batch_size, normalize=normalize)
+            if progress is not None:
+                progress(start + len(window), len(rows))
+
     return walk()
 
 
@@ -185,12 +215,12 @@ def _has_towers(model: SentenceTransformer) -> bool:
     return medium_of(model) is not None
 
 
-def _write_npy(file: Path, windows: Iterator[tuple[list[str], Any]], count: int) -> tuple[int, int]:
+def _write_npy(file: Path, windows: Iterator[tuple[list[str], Any]], count: int, _: str) -> tuple[int, int]:
     import numpy as np
 
     dimension = 0
     with open(file, "wb") as stream:
-        for _, vectors in windows:
+        for __, vectors in windows:
             if not dimension:
                 dimension = vectors.shape[1]
                 header = {"descr": "<f4", "fortran_order": False, "shape": (count, dimension)}
@@ -200,7 +230,7 @@ def _write_npy(file: Path, windows: Iterator[tuple[list[str], Any]], count: int)
     return count, dimension
 
 
-def _write_parquet(file: Path, windows: Iterator[tuple[list[str], Any]], count: int) -> tuple[int, int]:
+def _write_parquet(file: Path, windows: Iterator[tuple[list[str], Any]], count: int, column: str) -> tuple[int, int]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -208,8 +238,8 @@ def _write_parquet(file: Path, windows: Iterator[tuple[list[str], Any]], count: 
     try:
         for texts, vectors in windows:
             dimension = vectors.shape[1]
-            column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1), pa.float32()), dimension)
-            table = pa.table({"text": pa.array(texts, pa.string()), "vector": column})
+            lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1), pa.float32()), dimension)
+            table = pa.table({column: pa.array(texts, pa.string()), "vector": lists})
             writer = writer or pq.ParquetWriter(file, table.schema)
             writer.write_table(table, row_group_size=len(texts))
     finally:

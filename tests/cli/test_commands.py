@@ -27,6 +27,7 @@ from nearfar.training.run import train
 from .conftest import COUPLES, Nearfar, jsonl
 
 HEAVY = "torch transformers sentence_transformers datasets numpy scipy sklearn pandas pyarrow usearch jinja2"
+COMMANDS = ["recipes", "train", "evaluate", "encode", "search", "generate", "fuse", "flow", "sweep", "demo", "refine"]
 STEPS = "--set max_steps=2 --set batch_size=8 --set save_steps=1"
 
 
@@ -47,8 +48,8 @@ sys.exit(f"loaded {{loaded}}" if loaded else code)
 def test_help_names_every_command_and_version_is_the_package_s(nearfar: Nearfar):
     shown = nearfar("--help")
     assert (shown.code, shown.err) == (0, "")
-    for command in ("recipes", "train", "evaluate", "encode", "search", "demo"):
-        assert command in shown.out
+    for command in COMMANDS:
+        assert f"│ {command} " in shown.out
     assert nearfar() == shown
     assert nearfar("--version") == (0, f"nearfar {package.__version__}\n", "")
 

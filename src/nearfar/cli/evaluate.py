@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nearfar.cli.output import print_json, print_table, say
+from nearfar.cli.output import print_json, print_table, progress, say
 from nearfar.cli.parameters import BatchSize, Columns, Json, Model, Seed, SkipBroken, parsed
 from nearfar.errors import InputError, about
 
@@ -16,7 +16,11 @@ def command(
     model: Model,
     data: Annotated[str | None, typer.Option(help="Rows, or a retrieval folder, to measure on.")] = None,
     task: Annotated[
-        str | None, typer.Option(help="sts, retrieval, classify, cluster or zero-shot; read off the columns otherwise.")
+        str | None,
+        typer.Option(
+            help="sts, retrieval, classify, cluster, zero-shot, few-shot, or perplexity of a language model; read off "
+            "the columns otherwise."
+        ),
     ] = None,
     train: Annotated[str | None, typer.Option(help="Labelled rows that classify may learn from.")] = None,
     templates: Annotated[
@@ -62,6 +66,26 @@ def command(
     if report is not None:
         _check_report(report, of_sizes=bool(depths or widths))
     mapping = parsed(columns)
+    if task == "perplexity":
+        encoders_alone = {
+            "--train": train,
+            "--templates": templates,
+            "--mteb": mteb,
+            "--layers": layers,
+            "--dims": dims,
+            "--skip-broken": skip_broken or None,
+        }
+        for option, value in encoders_alone.items():
+            if value is not None:
+                remedy = "leave it out, or measure in two runs"
+                raise InputError("is not for the perplexity of a language model", field=option, remedy=remedy)
+        from nearfar.evaluation.perplexity import measure_perplexity
+
+        assert data is not None
+        with progress("perplexity") as update:
+            measured = measure_perplexity(model, data, columns=mapping, split=split, seed=seed, progress=update)
+        _show(model, measured, json_)
+        return
     from nearfar.data import load as load_rows
     from nearfar.evaluation import check_task, evaluate, find_mteb, run_mteb
     from nearfar.evaluation.rows import load_for_evaluation
@@ -87,19 +111,30 @@ def command(
                 )
                 found = result.as_dict()
                 if not json_:
-                    print_table(["metric", "value"], [[k, f"{v:.4f}"] for k, v in result.metrics.items()])
-                    if result.interval is not None:
-                        low, high = result.interval.low, result.interval.high
-                        print(f"\n{result.primary}: 95% interval over items {low:.4f} to {high:.4f}")
-                    print(f"\n{result.task} on {result.n:,} items, {result.seconds:.1f} s")
-                    for note in result.notes:
-                        say(note)
+                    _print(result)
     if mteb:
         found["mteb"] = run_mteb(encoder, mteb, batch_size=batch_size)
         if not json_:
             print_table(["task", "score"], [[k, f"{v:.4f}"] for k, v in found["mteb"].items()])
     if json_:
         print_json({"model": model, **found})
+
+
+def _show(model: str, result: Any, as_json: bool) -> None:
+    if as_json:
+        print_json({"model": model, **result.as_dict()})
+    else:
+        _print(result)
+
+
+def _print(result: Any) -> None:
+    print_table(["metric", "value"], [[k, f"{v:.4f}"] for k, v in result.metrics.items()])
+    if result.interval is not None:
+        low, high = result.interval.low, result.interval.high
+        print(f"\n{result.primary}: 95% interval over items {low:.4f} to {high:.4f}")
+    print(f"\n{result.task} on {result.n:,} items, {result.seconds:.1f} s")
+    for note in result.notes:
+        say(note)
 
 
 def _by_size(

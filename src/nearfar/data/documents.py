@@ -18,7 +18,10 @@ PLAIN = (".txt", ".md", ".text")
 
 
 def load_documents(
-    data: str | Path | Dataset | Sequence[str | Path | Dataset], *, columns: Mapping[str, str] | None = None
+    data: str | Path | Dataset | Sequence[str | Path | Dataset],
+    *,
+    columns: Mapping[str, str] | None = None,
+    split: str = "train",
 ) -> Dataset:
     """Read documents, one a row.
 
@@ -27,6 +30,7 @@ def load_documents(
             `.md`) a blank line ends a document; in a table each row is one. A folder's tables come before its notes:
             `.md` beside `.jsonl` is left out.
         columns: `{"text": NAME}` for tables that call it otherwise.
+        split: Which split of a hub data set, or of a folder of tables that has several.
 
     Returns:
         The column `text`. It rests in memory, or memory-mapped beyond 256 MiB.
@@ -44,7 +48,7 @@ def load_documents(
     parts = []
     for source in sources:
         plain = [] if isinstance(source, Dataset) else _plain_files(Path(source).expanduser())
-        parts.append(_read(plain) if plain else load(source, columns=columns, schema="sentences"))
+        parts.append(_read(plain) if plain else load(source, columns=columns, split=split, schema="sentences"))
     return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
 
 

@@ -171,6 +171,31 @@ def folder_rows(folder: Path, split: str = "train") -> dict[str, list[str]] | No
     return {media[0]: [str(path) for path in files], "text": [in_words(label) for label in labels], "label": labels}
 
 
+def files_below(folder: Path) -> tuple[Medium, list[str]] | None:
+    """The pictures or recordings in a folder and all folders in it, in the order of their paths; hidden ones aside.
+
+    Returns:
+        Which of both, and the paths; None where there are none, or a table lies in the folder.
+
+    Raises:
+        InputError: pictures and recordings together.
+    """
+    from nearfar.data._shards import FORMATS, format_of
+
+    found: dict[Medium, list[str]] = {medium: [] for medium in MEDIA}
+    for path in sorted(folder.rglob("*")):
+        if path.parent == folder and path.is_file() and format_of(path) in FORMATS:
+            return None
+        for medium, endings in ENDINGS.items():
+            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if path.suffix.lower() in endings and not hidden:
+                found[medium].append(str(path))
+    media: list[Medium] = [medium for medium in MEDIA if found[medium]]
+    if len(media) > 1:
+        raise InputError("holds pictures and recordings", file=folder, remedy="put them into folders of their own")
+    return (media[0], found[media[0]]) if media else None
+
+
 def in_words(label: str) -> str:
     """A label as one would say it: `orderDrink`, `order_drink` and `order-drink` are `order drink`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", label)

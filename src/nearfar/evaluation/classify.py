@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
+from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from nearfar.encoding import encode
+from nearfar.data.media import medium_in
 from nearfar.errors import InputError
+from nearfar.evaluation.items import item_names, item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
-
-Labelled = tuple[Sequence[str], Sequence[Any]]
 
 NEIGHBOURS = 5
 
 
 def measure_classes(
-    model: SentenceTransformer, train: Labelled, test: Labelled, *, batch_size: int = 64, seed: int = 0
+    model: SentenceTransformer, train: Dataset, test: Dataset, *, batch_size: int = 64, seed: int = 0
 ) -> Result:
     """Accuracy and macro F1 of a logistic regression (accuracy is primary) and of the 5 nearest neighbours by cosine.
 
@@ -31,22 +28,22 @@ def measure_classes(
 
     Args:
         model: The encoder.
-        train: Texts and their labels to learn from.
-        test: Texts and their labels to score on.
-        batch_size: Texts a forward pass.
+        train: `label`, and `text`, `image` or `audio`, to learn from.
+        test: The same to score on.
+        batch_size: Items a forward pass.
         seed: Decides the logistic regression's start.
 
     Raises:
         InputError: No test row, fewer than two labels to learn, or a test label that the training rows lack.
     """
-    learn, gold = (np.array(label_names(labels)) for _, labels in (train, test))
+    learn, gold = (np.array(label_names(rows["label"][:])) for rows in (train, test))
     known = set(learn.tolist())
     if len(known) < 2:
         raise InputError(f"the training rows have {len(known)} labels, and telling apart needs 2", field="label")
     for label in dict.fromkeys(gold.tolist()):
         if label not in known:
             raise InputError(f"no training row has the label {label!r}", field="label", remedy="add one, or drop it")
-    seen, asked = (encode(model, list(texts), batch_size=batch_size) for texts, _ in (train, test))
+    seen, asked = (item_vectors(model, rows, batch_size=batch_size) for rows in (train, test))
     classifiers = {
         "logistic": LogisticRegression(max_iter=1_000, random_state=seed),
         "knn": KNeighborsClassifier(min(NEIGHBOURS, len(learn)), metric="cosine"),
@@ -58,6 +55,7 @@ def measure_classes(
         metrics[f"accuracy_{name}"] = float(accuracy_score(gold, told))
         metrics[f"f1_{name}"] = float(f1_score(gold, told, average="macro"))
         per_item[f"accuracy_{name}"] = (gold == told).astype(np.float64)
-    copies = len(set(train[0]) & set(test[0]))
-    notes = (f"{copies} texts are among the training rows and the test rows",) if copies else ()
+    copies = len({*item_names(train)} & {*item_names(test)})
+    what = "files" if medium_in(test.column_names) else "texts"
+    notes = (f"{copies} {what} are among the training rows and the test rows",) if copies else ()
     return Result("classify", "accuracy_logistic", metrics, n=len(gold), per_item=per_item, notes=notes)

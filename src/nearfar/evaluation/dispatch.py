@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from nearfar.data.retrieval import Retrieval
     from nearfar.evaluation.result import Result
 
-TASKS = ("sts", "retrieval", "classify", "cluster", "zero-shot")
+TASKS = ("sts", "retrieval", "classify", "cluster", "zero-shot", "few-shot", "perplexity")
 
 _COLUMNS = {
     "sts": ("sentence1", "sentence2", "score"),
     "retrieval": ("anchor", "positive"),
-    "classify": ("text", "label"),
-    "cluster": ("text", "label"),
+    "classify": ("label",),
+    "cluster": ("label",),
     "zero-shot": ("label",),
+    "few-shot": ("label",),
 }
+#: Blocks of tokens in one pass: each of them has a number for each word of the vocabulary.
+_BLOCKS = 8
 #: Only when asked for, of texts with labels.
-_ASKED = ("cluster", "zero-shot")
+_ASKED = ("cluster", "zero-shot", "few-shot")
 
 
 def evaluate(
@@ -50,10 +53,14 @@ def evaluate(
     | `retrieval` | `image` or `audio`, `text`, without `label` unless asked for | recall@1 of texts' files |
     | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
     | `cluster` | `text`, `label`, only when asked for | v-measure of k-means |
+    | `few-shot` | `text`, `label`, only when asked for | macro F1 of the closest of one example a label |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` when asked for | accuracy of the closest prompt |
+    | `perplexity` | documents, for a language model, only when asked for | mean log-probability of a token |
+
+    Where rows with labels have `image` or `audio`, it is these that are classified and clustered.
 
     Args:
-        model: An encoder, or a name that `nearfar.models.load` takes.
+        model: An encoder, or a name that `nearfar.models.load` takes; of `perplexity` a language model's name.
         data: What to measure on: rows, a retrieval set, or where to read them.
         task: One of `TASKS`; read off the columns when None.
         train: The labelled rows that `classify` may learn from; a part of `data` is split off when None.
@@ -65,6 +72,8 @@ def evaluate(
         InputError: The columns fit no task or another one, or the rows cannot be scored (one row, one class,
             constant scores, a label with a single text).
     """
+    if task == "perplexity":
+        return _perplexity(model, data, train, templates, batch_size, seed)
     if isinstance(data, (str, Path)):
         from nearfar.evaluation.rows import load_for_evaluation
 
@@ -83,6 +92,20 @@ def evaluate(
     started = time.perf_counter()
     result = _measure(model, data, task, train=train, templates=templates, batch_size=batch_size, seed=seed)
     return replace(result, seconds=time.perf_counter() - started)
+
+
+def _perplexity(model: object, data: object, train: object, templates: object, batch_size: int, seed: int) -> Result:
+    from datasets import Dataset
+
+    from nearfar.evaluation.perplexity import measure_perplexity
+
+    for field, value in (("train", train), ("templates", templates)):
+        if value is not None:
+            raise InputError("the task 'perplexity' takes documents alone", field=field, remedy="leave it out")
+    if not isinstance(model, (str, Path)) or not isinstance(data, (str, Path, Dataset)):
+        problem = f"the perplexity of a {type(model).__name__} on a {type(data).__name__} cannot be measured"
+        raise InputError(problem, remedy="give a language model's name, and documents")
+    return measure_perplexity(model, data, batch_size=min(batch_size, _BLOCKS), seed=seed)
 
 
 def check_task(task: str) -> None:
@@ -104,10 +127,11 @@ def detect_task(data: Dataset | Retrieval) -> str:
         return "zero-shot"
     if medium_in(columns) and "text" in columns:
         return "retrieval"
-    for task, needed in _COLUMNS.items():
+    needs = {task: needed if needed != ("label",) else ("text", "label") for task, needed in _COLUMNS.items()}
+    for task, needed in needs.items():
         if set(needed) <= set(columns) and task not in _ASKED:
             return task
-    schemas = "; ".join(f"{', '.join(needed)} ({task})" for task, needed in _COLUMNS.items() if task not in _ASKED)
+    schemas = "; ".join(f"{', '.join(needed)} ({task})" for task, needed in needs.items() if task not in _ASKED)
     raise InputError(f"the columns {', '.join(columns)} fit no task", remedy=f"give {schemas}, or a retrieval folder")
 
 
@@ -131,7 +155,7 @@ def _check_columns(data: Dataset | Retrieval, task: str) -> None:
     if task == "retrieval" and (columns is None or (medium_in(columns) and "text" in columns)):
         return
     missing = [name for name in _COLUMNS[task] if name not in (columns or ())]
-    if task == "zero-shot" and not missing and not medium_in(columns or ()) and "text" not in (columns or ()):
+    if "label" in _COLUMNS[task] and not missing and not medium_in(columns or ()) and "text" not in (columns or ()):
         missing = ["text"]
     if missing:
         raise InputError(
@@ -174,7 +198,11 @@ def _measure(
     if task == "cluster":
         from nearfar.evaluation.cluster import measure_clusters
 
-        return measure_clusters(model, data["text"], data["label"], batch_size=batch_size, seed=seed)
+        return measure_clusters(model, data, batch_size=batch_size, seed=seed)
+    if task == "few-shot":
+        from nearfar.evaluation.few_shot import measure_few_shot
+
+        return measure_few_shot(model, data, batch_size=batch_size, seed=seed)
     if task == "zero-shot":
         from nearfar.evaluation.zero_shot import measure_zero_shot
 
@@ -182,12 +210,11 @@ def _measure(
     from nearfar.evaluation.classify import measure_classes
 
     if train is None:
+        from nearfar.evaluation.items import item_names
         from nearfar.evaluation.split import split_by_text
 
-        learn, test = split_by_text(data["text"], data["label"], seed=seed)
+        learn, test = split_by_text(item_names(data), data["label"], seed=seed)
         train, data = data.select(learn), data.select(test)
     else:
         _check_columns(train, task)
-    return measure_classes(
-        model, (train["text"], train["label"]), (data["text"], data["label"]), batch_size=batch_size, seed=seed
-    )
+    return measure_classes(model, train, data, batch_size=batch_size, seed=seed)

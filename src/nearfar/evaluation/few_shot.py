@@ -10,12 +10,51 @@ import numpy as np
 from sklearn.metrics import accuracy_score, f1_score
 
 from nearfar.errors import InputError
+from nearfar.evaluation.items import item_vectors
+from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from jaxtyping import Float, Int
+    from sentence_transformers import SentenceTransformer
 
-__all__ = ["FewShot", "few_shot", "intra_inter", "r_precision_ndcg", "ranking_of_prototypes"]
+__all__ = ["FewShot", "few_shot", "intra_inter", "measure_few_shot", "r_precision_ndcg", "ranking_of_prototypes"]
+
+#: Examples of a label that `measure_few_shot` gives, and times that they are drawn.
+SHOTS, DRAWS = (1, 5), 10
+
+
+def measure_few_shot(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
+    """How well one example of each label, or five, tells the label of all other rows: macro F1 (primary: of one).
+
+    Labels with too few rows are left out, see `few_shot`. `within` and `between` are those of `intra_inter`.
+
+    Args:
+        model: The encoder.
+        rows: `label`, and `text`, `image` or `audio`.
+        batch_size: Items a forward pass.
+        seed: Decides the draws.
+
+    Raises:
+        InputError: fewer than two labels have six rows.
+    """
+    labels = label_names(rows["label"][:])
+    vectors = item_vectors(model, rows, batch_size=batch_size)
+    metrics: dict[str, float] = {}
+    notes: list[str] = []
+    for shots in SHOTS:
+        try:
+            found = few_shot(vectors, labels, shots, DRAWS, seed)
+        except InputError as error:
+            if shots == SHOTS[0]:
+                raise
+            notes.append(error.problem)
+            continue
+        metrics[f"f1_{shots}_shot"], metrics[f"accuracy_{shots}_shot"] = found.f1, found.accuracy
+        notes.append(f"{shots}-shot: {found.labels} of {len(set(labels))} labels, means over {DRAWS} draws")
+    metrics["within"], metrics["between"] = intra_inter(vectors, labels)
+    return Result("few-shot", f"f1_{SHOTS[0]}_shot", metrics, n=len(labels), notes=tuple(notes))
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,15 @@ class Result:
     """What one evaluation found.
 
     Args:
-        task: `sts`, `retrieval`, `classify`, `cluster` or `zero-shot`.
+        task: One of `nearfar.evaluation.TASKS`.
         primary: The metric to choose models by; a key of `metrics`.
-        metrics: Every metric by name. Correlations lie in [-1, 1], all others in [0, 1], and higher is better.
-        n: The queries, pairs or rows that were scored.
+        metrics: Every metric by name. Correlations and cosines lie in [-1, 1], most others in [0, 1];
+            log-probabilities are in nats. Higher is better but for `perplexity`, and for few-shot's `between`.
+        n: The queries, pairs, rows or blocks of tokens that were scored.
         seconds: What it took, encoding included.
         per_item: Values an item, in the data's order, for paired intervals. Under a metric's name: their mean is that
-            metric. For `sts`, whose correlation is no mean: `similarity` and `score` of each pair. None for `cluster`.
+            metric. For `sts`, whose correlation is no mean: `similarity` and `score` of each pair. None for `cluster`
+            and `few-shot`.
         notes: What a reader of the numbers must know, such as a metric that was left out.
         interval: The primary metric with its 95% interval over items, where the task gives one.
     """

@@ -12,10 +12,11 @@ from jaxtyping import Float
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import f1_score
 
-from nearfar.data.media import Medium, in_words, medium_in, undecoded
+from nearfar.data.media import Medium, in_words, medium_in
 from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean
+from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
 
@@ -54,17 +55,12 @@ def measure_zero_shot(
     Raises:
         InputError: fewer than two labels, two that are said alike, a template without {}, a model without such a tower.
     """
-    from nearfar.models.towers.reading import encode_media
-
     medium = medium_in(rows.column_names)
     used = check_templates(templates) if templates is not None else TEMPLATES[medium]
     gold = _labels(rows)
     names = list(dict.fromkeys(gold))
     prompts = label_vectors(model, names, used, batch_size=batch_size)
-    if medium is None:
-        items = encode(model, rows["text"][:], batch_size=batch_size)
-    else:
-        items = encode_media(model, undecoded(rows, medium)[medium][:], medium, batch_size=batch_size)
+    items = item_vectors(model, rows, batch_size=batch_size)
     ranked = np.argsort(-(items @ prompts.T), axis=1, kind="stable")
     wanted = np.array([names.index(label) for label in gold])
     right = (ranked[:, 0] == wanted).astype(np.float64)

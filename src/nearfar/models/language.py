@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,10 +90,15 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     try:
         with without_progress_bar():
             tokenizer = AutoTokenizer.from_pretrained(str(files.folder), **options)
+            model: Any
             if is_low_rank_sparse(files.folder):
-                model: Any = load_low_rank_sparse(files.folder)
+                model = load_low_rank_sparse(files.folder)
             else:
-                model = _plain(AutoModelForCausalLM.from_pretrained(str(files.folder), **options, **weights))
+                loader: Any = AutoModelForCausalLM
+                asked = {**options, **weights, "output_loading_info": True}
+                model, found = loader.from_pretrained(str(files.folder), **asked)
+                _check_head(model, found["missing_keys"], files)
+                model = _plain(model)
     except InputError:
         raise
     except Exception as error:
@@ -112,6 +118,17 @@ def _unpacked() -> dict[str, Any]:
     # Older releases know of no blocks, and always unpack.
     found = getattr(transformers, "GgufConfig", None)
     return {} if found is None else {"quantization_config": found(dequantize=True)}
+
+
+def _check_head(model: Any, missing: Collection[str], files: LanguageFiles) -> None:
+    """An encoder's folder loads, too: with a head of random numbers, and no more than a note of the library."""
+    lacking = sorted(set(missing) - set(model.all_tied_weights_keys or ()))
+    if lacking:
+        raise InputError(
+            f"the weights hold no {lacking[0]!r}, so this is no language model",
+            file=files.folder / (files.gguf or ""),
+            remedy="name a causal language model, such as smollm2",
+        )
 
 
 def _plain(model: Any) -> Any:

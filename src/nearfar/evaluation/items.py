@@ -1,0 +1,39 @@
+"""What labelled rows hold beside their label: a text, a picture or a recording."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nearfar.data.media import medium_in, undecoded
+from nearfar.encoding import encode
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from jaxtyping import Float
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["item_names", "item_vectors"]
+
+
+def item_vectors(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64) -> Float[np.ndarray, "n d"]:
+    """The unit vectors of the rows' files where they have a column `image` or `audio`, else of their texts.
+
+    Raises:
+        InputError: a file that cannot be decoded, or a model without a tower for such files.
+    """
+    from nearfar.models.towers.reading import encode_media
+
+    medium = medium_in(rows.column_names)
+    if medium is None:
+        return encode(model, rows["text"][:], batch_size=batch_size)
+    return encode_media(model, undecoded(rows, medium)[medium][:], medium, batch_size=batch_size)
+
+
+def item_names(rows: Dataset) -> list[str]:
+    """The rows' paths where they have a column `image` or `audio`, else their texts; without a path, `row 3`."""
+    medium = medium_in(rows.column_names)
+    if medium is None:
+        return rows["text"][:]
+    files = undecoded(rows, medium)[medium][:]
+    return [file if isinstance(file, str) else f"row {row}" for row, file in enumerate(files, 1)]

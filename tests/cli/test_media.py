@@ -1,0 +1,111 @@
+"""`nearfar encode` and `nearfar evaluate` on pictures and recordings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from nearfar.models.towers import encode_media, two_towers
+
+from .conftest import Nearfar
+
+COLOURS = {"red": (200, 10, 10), "green": (10, 200, 10), "blue": (10, 10, 200)}
+EACH = 8
+
+
+@pytest.fixture
+def towers(workspace: Path, tiny_model_folder: Path) -> Path:
+    """The working directory with a model `towers` and `pictures`, one colour a folder."""
+    model = two_towers(tiny_model_folder, image="small-cnn", image_size=16, device="cpu")
+    model.save_pretrained(str(workspace / "towers"))
+    for name, (r, g, b) in COLOURS.items():
+        (workspace / "pictures" / name).mkdir(parents=True)
+        for number in range(EACH):
+            Image.new("RGB", (5, 5), (r + number, g, b)).save(workspace / "pictures" / name / f"{number}.png")
+    return workspace
+
+
+def test_a_folder_of_pictures_becomes_their_vectors(towers: Path, nearfar: Nearfar) -> None:
+    found = nearfar("encode", "towers", "pictures", "--out", "v.parquet", "--json").json
+    assert (found["pictures"], found["dimension"]) == (24, 32)
+    table = pq.read_table(towers / "v.parquet")
+    paths = [str(path) for path in sorted(Path("pictures").rglob("*.png"))]
+    assert table["image"].to_pylist() == paths
+    from nearfar.models import load
+
+    expected = encode_media(load(towers / "towers", device="cpu"), paths, "image")
+    np.testing.assert_allclose(np.array(table["vector"].to_pylist()), expected, atol=1e-5)
+    assert nearfar("encode", "towers", "pictures/red", "--out", "v.npy").code == 0
+    np.testing.assert_allclose(np.load(towers / "v.npy"), expected[-EACH:], atol=1e-5)
+
+
+def test_of_a_table_one_chooses_pictures_or_texts(towers: Path, nearfar: Nearfar) -> None:
+    rows = [{"image": f"pictures/{name}/0.png", "text": f"a {name} thing"} for name in COLOURS]
+    (towers / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (towers / "files.jsonl").write_text("".join(json.dumps({"image": row["image"]}) + "\n" for row in rows))
+    for file, more in (("captions", ()), ("captions", ("--kind", "image")), ("files", ())):
+        out = f"{file}{len(more)}.npy"
+        assert nearfar("encode", "towers", f"{file}.jsonl", "--out", out, *more).code == 0
+    texts, images, files = (np.load(towers / name) for name in ("captions0.npy", "captions2.npy", "files0.npy"))
+    np.testing.assert_array_equal(images, files)
+    assert np.abs(texts - images).max() > 0.1
+
+
+def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> None:
+    (towers / "pictures" / "red" / "broken.png").write_text("no picture")
+    for arguments, said in (
+        (("towers", "pictures"), "broken.png: image: is no picture"),
+        (("tiny", "pictures", "--skip-broken"), "the model has one tower, for texts"),
+        (("towers", "sentences.jsonl", "--kind", "smell"), "--kind: 'smell' is none of text, image, audio"),
+        (("towers", "sentences.jsonl", "--kind", "image"), "needs 'image'"),
+    ):
+        ended = nearfar("encode", *arguments, "--out", "v.npy")
+        assert (ended.code, ended.out) == (2, "")
+        assert said in ended.err
+        assert not (towers / "v.npy").exists()
+    skipped = nearfar("encode", "towers", "pictures", "--out", "v.npy", "--skip-broken")
+    assert "24 vectors" in skipped.out
+    assert "1 of 25 pictures are broken and left out" in skipped.err
+
+
+def test_pictures_are_classified_and_not_the_names_of_their_folders(towers: Path, nearfar: Nearfar) -> None:
+    # The names alone would tell them all; grey pictures cannot be told apart.
+    for path in (towers / "pictures").rglob("*.png"):
+        Image.new("RGB", (5, 5), (99, 99, 99)).save(path)
+    for task, metric in (("classify", "accuracy_logistic"), ("few-shot", "accuracy_1_shot"), ("cluster", "v_measure")):
+        arguments = ["evaluate", "towers", "--data", "pictures", "--task", task, "--json"]
+        assert nearfar(*arguments).json["metrics"][metric] < 0.6, task
+
+
+def test_few_shot_of_texts(workspace: Path, nearfar: Nearfar) -> None:
+    found = nearfar("evaluate", "tiny", "--data", "labelled.jsonl", "--task", "few-shot", "--json").json
+    assert (found["task"], found["primary"], found["n"]) == ("few-shot", "f1_1_shot", 56)
+    assert "1-shot: 8 of 8 labels, means over 10 draws" in found["notes"]
+    # Seven rows a label are too few for five examples of each.
+    assert "f1_5_shot" not in found["metrics"]
+    assert any("5-shot classification takes two" in note for note in found["notes"])
+
+
+def test_perplexity_of_a_language_model(workspace: Path, nearfar: Nearfar, tiny_lm_folder: Path) -> None:
+    (workspace / "book.txt").write_text("The lighthouse stood.\n\nNobody came.\n" * 40)
+    base = ["evaluate", str(tiny_lm_folder), "--data", "book.txt", "--task", "perplexity"]
+    found = nearfar(*base, "--json").json
+    assert found["metrics"]["perplexity"] == pytest.approx(np.exp(-found["metrics"]["log_probability"]))
+    assert found["metrics"]["perplexity"] > 100  # of random weights
+    shown = nearfar(*base)
+    assert "items are blocks of 256 tokens" in shown.err
+    assert "perplexity on 5 items" in shown.out
+    for arguments, said in (
+        ([*base, "--train", "labelled.jsonl"], "--train: is not for the perplexity of a language model"),
+        ([base[0], "tiny", *base[2:]], "so this is no language model; name a causal language model"),
+        ([*base[:4], "--task", "few-shot"], "book.txt"),
+    ):
+        ended = nearfar(*arguments)
+        assert (ended.code, ended.out) == (2, "")
+        assert said in ended.err
+        assert ended.err.count("\n") == 1
