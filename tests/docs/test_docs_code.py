@@ -25,6 +25,7 @@ from nearfar.cli.app import run
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = ["index.md", "kernel.md", "migrating.md", "new-recipe.md", "tutorial.md"]
+SLOW = {"tutorial.md": pytest.mark.slow}
 
 
 def files(document: Document) -> Iterator[Region]:
@@ -66,7 +67,7 @@ def examples(page: str) -> list[Example]:
     return list(Sybil(parsers, path=str(DOCS), pattern="*.md").parse(DOCS / page).examples())
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=SLOW.get(page, ())) for page in PAGES])
 def test_code_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
