@@ -15,7 +15,7 @@ import nearfar
 from nearfar.comparison import run as comparison
 from nearfar.comparison import worker
 from nearfar.comparison.budget import Trial, by_minutes, by_rows, settings_for
-from nearfar.comparison.jobs import Job
+from nearfar.comparison.jobs import Failed, Job
 from nearfar.data import Retrieval, write_jsonl
 from nearfar.errors import InputError
 from nearfar.recipes import get
@@ -44,12 +44,12 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Those that were run, in this process."""
     ran: list[Job] = []
 
-    def run_job(job: Job, folder: Path, progress: Callable[..., None] | None = None) -> str | None:
+    def run_job(job: Job, folder: Path, progress: Callable[..., None] | None = None) -> Failed | None:
         ran.append(job)
         try:
             worker.do(job)
         except Exception as error:
-            return str(error)
+            return Failed(str(error), isinstance(error, InputError))
         return None
 
     monkeypatch.setattr(comparison, "run_job", run_job)
@@ -252,6 +252,13 @@ def test_wrong_input(files: Path, jobs: list[Job], tiny_model_folder: Path, chan
     assert not (files / "out").exists()
 
 
+def test_rows_that_cannot_be_scored(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    same = Dataset.from_list([{"sentence1": f"a {i}", "sentence2": "b", "score": 1.0} for i in range(20)])
+    with pytest.raises(InputError, match="cannot be measured on this data: score: every score is 1"):
+        nearfar.compare(["infonce"], data="train.jsonl", evaluate_on=same, model=tiny_model_folder, out="out")
+    assert not (files / "out").exists()
+
+
 def test_sentences_alone_hold_nothing_to_measure_by(files: Path, jobs: list[Job]):
     write_jsonl([{"text": f"text {i}"} for i in range(50)], files / "texts.jsonl")
     with pytest.raises(InputError, match=r"texts\.jsonl: holds nothing to measure by; give --eval"):
@@ -266,24 +273,25 @@ def test_equal_rows():
     }
     steps = by_rows(options, 640, 2.0)
     assert steps == {"infonce": 20, "moe": 40, "staged": 20}
+    scored = {"codiemb": get("codiemb").options()}
+    assert by_rows(scored, 640, 1.0, scored=True) == {"codiemb": 20}
     # A batch holds no more than there is.
     assert by_rows({"infonce": options["infonce"]}, 40, 3.0) == {"infonce": 3}
 
 
 def test_equal_minutes():
     trials = {"fast": Trial(0.5, 10.0, 5.0, 1.0), "slow": Trial(2.0, 10.0, 5.0, 1.0), "two": Trial(0.5, 10.0, 5.0, 2.0)}
-    # 10 minutes: 600 s, less 45 s of trials, less 2 x 15 s around the runs and 5 s for the untrained model: 520 s for
-    # 6 trainings, of which 10 s are fixed.
-    share = (600 - 45 - 35) / 6
+    # 10 minutes are 600 s, less 45 s of trials and 2 x 15 s around the runs: 525 s for 6 trainings, 10 s of each fixed.
+    share = (600 - 45 - 30) / 6
     assert by_minutes(10, trials, 2, 45.0) == {
         "fast": int((share - 10) / 0.5),
         "slow": int((share - 10) / 2.0),
         "two": int((share - 10) / 0.5 / 2),
     }
-    with pytest.raises(InputError, match=r"one step of slow for each seed needs 2\.6") as error:
+    with pytest.raises(InputError, match=r"one step of slow for each seed needs 2\.5") as error:
         by_minutes(2, trials, 2, 45.0)
     assert error.value.field == "--budget"
-    assert set(by_minutes(2.6, trials, 2, 45.0).values()) >= {1}
+    assert set(by_minutes(2.5, trials, 2, 45.0).values()) >= {1}
 
 
 def test_settings_for_all_and_for_one():
@@ -299,11 +307,12 @@ def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Pat
     asked: dict[str, Any] = {"data": "train.jsonl", "evaluate_on": "held.jsonl", "seeds": 1, "out": "out"}
     with pytest.raises(InputError, match="minutes are too few"):
         nearfar.compare(["infonce"], budget=0.001, model=tiny_model_folder, **asked)
-    assert [job.name for job in jobs] == ["trial-infonce"]
-    found = nearfar.compare(["infonce"], budget=0.1, model=tiny_model_folder, **{**asked, "out": "second"}, **SMALL)
-    settled = json.loads((files / "second/budget.json").read_text("utf-8"))
+    assert [job.name for job in jobs] == ["untrained", "trial-infonce"]
+    assert not (files / "out").exists()
+    found = nearfar.compare(["infonce"], budget=0.1, model=tiny_model_folder, **asked, **SMALL)
+    settled = json.loads((files / "out/budget.json").read_text("utf-8"))
     trial = settled["trials"]["infonce"]
     steps = settled["steps"]["infonce"]
     assert 0 < trial["fixed"] + steps * trial["pace"] < 6
     assert {row.name: row.cost.steps for row in found.ranking}["infonce"] == steps
-    assert not list(files.glob("second/trials/*"))
+    assert not list(files.glob("out/trials/*"))

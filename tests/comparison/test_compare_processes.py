@@ -60,11 +60,12 @@ def test_killed_and_resumed(tmp_path: Path, tiny_model_folder: Path):
 
 def test_a_process_that_fails(tmp_path: Path):
     job = Job("x", None, "nowhere", "", "", None, str(tmp_path / "run"), str(tmp_path / "x.json"), 0, {})
-    reason = run_job(job, tmp_path / "logs")
-    assert reason is not None
-    assert "nowhere" in reason
-    assert not reason.startswith("nearfar")
-    assert reason in (tmp_path / "logs/x.log").read_text()
+    failed = run_job(job, tmp_path / "logs")
+    assert failed is not None
+    assert failed.refused
+    assert "nowhere" in failed.reason
+    assert not failed.reason.startswith("nearfar")
+    assert failed.reason in (tmp_path / "logs/x.log").read_text()
 
 
 def wait_for(condition, process: subprocess.Popen[bytes] | None) -> None:

@@ -33,17 +33,21 @@ class Trial:
     stages: float
 
 
-def by_rows(options: Mapping[str, TrainingOptions], rows: int, epochs: float) -> dict[str, int]:
+def by_rows(
+    options: Mapping[str, TrainingOptions], rows: int, epochs: float, *, scored: bool = False
+) -> dict[str, int]:
     """Steps in which each recipe sees as many rows as the others: `epochs` times `rows`, in batches of its own size.
 
     Args:
         options: Of each recipe.
         rows: Training rows.
         epochs: Passes over them.
+        scored: They are scored pairs, for which a recipe may have a batch size of their own.
     """
     found = {}
     for name, own in options.items():
-        in_step = min(own.batch_size, rows) * own.gradient_accumulation
+        size = getattr(own, "similarity_batch_size", own.batch_size) if scored else own.batch_size
+        in_step = min(size, rows) * own.gradient_accumulation
         # A recipe of several stages takes its steps in each of them.
         stages = getattr(own, "stages", getattr(own, "rounds", 1))
         found[name] = max(1, round(epochs * rows / in_step / stages))
@@ -63,8 +67,6 @@ def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: f
         InputError: there is no time for a single step of some recipe; with the minutes that would do.
     """
     around = seeds * sum(trial.around for trial in trials.values())
-    # The model as it comes is measured as well.
-    around += min(trial.around for trial in trials.values())
     runs = seeds * len(trials)
     share = (60 * minutes - spent - around) / runs
     slowest = max(trials, key=lambda name: _least(trials[name]))

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nearfar.writing import write_text
 
@@ -56,7 +56,19 @@ def result_of(job: Job) -> dict[str, Any]:
     return json.loads(Path(job.result).read_text("utf-8"))
 
 
-def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None], None] | None = None) -> str | None:
+class Failed(NamedTuple):
+    """How a job ended that has no result.
+
+    Args:
+        reason: The last line that it said.
+        refused: What it was given is wrong; otherwise the work failed.
+    """
+
+    reason: str
+    refused: bool
+
+
+def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None], None] | None = None) -> Failed | None:
     """Run a job to its end; what it prints goes into `folder`.
 
     Args:
@@ -65,7 +77,7 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None],
         progress: Called with step, steps in all, latest loss.
 
     Returns:
-        Why it failed, in one line; None where its result is there.
+        How it failed; None where its result is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description, log = folder / f"{job.name}.json", folder / f"{job.name}.log"
@@ -95,7 +107,7 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None],
                     pipe.close()
     if is_done(job):
         return None
-    return _failure(code, log.read_text("utf-8", errors="replace"))
+    return Failed(_reason(code, log.read_text("utf-8", errors="replace")), code == 2)
 
 
 def _follow(line: str, progress: Callable[[int, int, float | None], None] | None) -> None:
@@ -108,7 +120,7 @@ def _follow(line: str, progress: Callable[[int, int, float | None], None] | None
         progress(*step)
 
 
-def _failure(code: int, log: str) -> str:
+def _reason(code: int, log: str) -> str:
     if code < 0:
         name = signal.Signals(-code).name
         memory = ": the system may have run out of memory" if name == "SIGKILL" else ""

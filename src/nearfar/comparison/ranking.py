@@ -193,7 +193,11 @@ def recommendation(ranking: Sequence[Ranked], metric: str) -> str:
     """One sentence."""
     chosen, first = recommended(ranking), next((row for row in ranking if row.name != UNTRAINED), None)
     if chosen.name == UNTRAINED:
-        closest = "" if first is None else f"; the first of them, {first.name}, is {_gap(first.untrained)} in {metric}"
+        closest = (
+            ""
+            if first is None
+            else f"; the first of them, {first.name}, differs by {_gap(first.untrained)} in {metric}"
+        )
         return f"Keep the model as it is: no recipe is shown to be better{closest}."
     gain = f"Use {chosen.name}: {metric} {chosen.score.mean:.3f}, {_gap(chosen.untrained)} over the untrained model"
     leaders = [row for row in tied(ranking) if row.name != UNTRAINED]

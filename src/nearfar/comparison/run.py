@@ -181,16 +181,21 @@ def compare(
     classes = {recipe.name: recipe.options for recipe in chosen if recipe.name in taking}
     own = settings_for(taking, classes, wanted)
     started = time.monotonic()
+    configuration = _configuration(
+        taking, prepared, data, evaluate_on, columns, evaluation_columns, model, wanted, seeds, budget, held_out
+    )
     with folder.locked():
-        folder.claim(
-            _configuration(
-                taking, prepared, data, evaluate_on, columns, evaluation_columns, model, wanted, seeds, budget, held_out
-            )
-        )
+        folder.claim(configuration)
         with full_disk_noticed(folder.path):
             lay_down(prepared, folder.data)
             runner = _Runner(folder, prepared, fitting, str(model), own, classes, seeds, progress, say)
-            notes = runner.settle(budget, started)
+            try:
+                runner.measure_untrained()
+                notes = runner.settle(budget, started)
+            except InputError:
+                if not resume:
+                    shutil.rmtree(folder.path)  # nothing was trained, and the next call may want the name
+                raise
             found, failures = runner.run_all()
             facts = {"data": data, "evaluation": evaluate_on, "model": model, "options": wanted}
             return _finish(folder, prepared, runner, fitting, found, failures, baseline, notes, facts)
@@ -270,23 +275,35 @@ class _Runner:
                 "fit into them at the pace of a trial. A recipe whose steps cost more takes fewer."
             ]
         full = {name: with_settings(kind(), self.settings[name]) for name, kind in self.options.items()}
-        rows = len(self.prepared.training)
-        self.steps = by_rows(full, rows, 1.0)
+        rows, scored = len(self.prepared.training), "score" in self.prepared.training.column_names
         for name, own in full.items():
-            if own.max_steps:
-                self.steps[name] = own.max_steps
-            elif "epochs" in self.settings[name]:
-                self.steps[name] = by_rows({name: own}, rows, own.epochs)[name]
+            epochs = own.epochs if "epochs" in self.settings[name] else 1.0
+            self.steps[name] = own.max_steps or by_rows({name: own}, rows, epochs, scored=scored)[name]
         self.folder.write_budget({"steps": self.steps})
         if len({own.max_steps for own in full.values()}) > 1:
             return ["Budgets are not equal: recipes were given different max_steps."]
         if any(own.max_steps for own in full.values()):
             return ["Equal numbers of steps, as max_steps says; batch sizes are each recipe's own unless set."]
-        epochs = {float(self.settings[name].get("epochs", 1.0)) for name in full}
-        if len(epochs) > 1:
+        passes = {float(self.settings[name].get("epochs", 1.0)) for name in full}
+        if len(passes) > 1:
             return ["Budgets are not equal: recipes were given different epochs."]
-        seen = round(rows * epochs.pop())
-        return [f"Equal budgets: each training sees {seen:,} rows, in batches of its recipe's own size unless set."]
+        seen = f"each training sees {round(rows * passes.pop()):,} rows, in batches of its recipe's own size unless set"
+        return [f"Equal budgets: {seen}. What a recipe does before its first step is not counted; the cost shows it."]
+
+    def measure_untrained(self) -> None:
+        """The model as it came: the simplest baseline, and what shows whether the evaluation data can be used.
+
+        Raises:
+            InputError: it cannot.
+            RuntimeError: measuring failed otherwise.
+        """
+        job = self._job(None, 0)
+        failed = None if is_done(job) else run_job(job, self.folder.logs)
+        if failed is not None and failed.refused:
+            raise InputError(f"the model cannot be measured on this data: {failed.reason}", field="--eval")
+        if failed is not None:
+            raise RuntimeError(f"the model cannot be measured: {failed.reason}")
+        self._announce(job)
 
     def run_all(self) -> tuple[dict[str, list[dict[str, Any]]], list[Failure]]:
         """What was measured with each seed of each recipe that failed in none, and the failures."""
@@ -295,19 +312,14 @@ class _Runner:
         jobs = [self._job(name, seed) for seed in range(self.seeds) for name in names]
         planned = sum(self.steps[str(job.recipe)] for job in jobs)
         done = 0
-        untrained = self._job(None, 0)
-        reason = None if is_done(untrained) else run_job(untrained, self.folder.logs)
-        if reason is not None:
-            raise InputError(f"the model as it is cannot be measured: {reason}", field="--eval")
-        self._announce(untrained)
         for job in jobs:
             name, steps = str(job.recipe), self.steps[str(job.recipe)]
             if name not in lost and not is_done(job):
-                reason = run_job(job, self.folder.logs, self._shifted(done, planned, steps))
-                if reason is not None:
+                failed = run_job(job, self.folder.logs, self._shifted(done, planned, steps))
+                if failed is not None:
                     lost.add(name)
-                    failures.append(Failure(name, job.seed, reason, self._log(job.name)))
-                    self.say(f"{name}, seed {job.seed}: failed: {reason}")
+                    failures.append(Failure(name, job.seed, failed.reason, self._log(job.name)))
+                    self.say(f"{name}, seed {job.seed}: failed: {failed.reason}")
             if name not in lost:
                 self._announce(job)
             done += steps
@@ -317,7 +329,7 @@ class _Runner:
         if not found:
             lines = "; ".join(f"{failure.recipe}: {failure.reason}" for failure in failures)
             raise RuntimeError(f"every recipe failed ({lines}); see {self.folder.logs}")
-        return {**found, UNTRAINED: [result_of(untrained)]}, failures
+        return {**found, UNTRAINED: [result_of(self._job(None, 0))]}, failures
 
     def _job(self, recipe: str | None, seed: int) -> Job:
         name = UNTRAINED if recipe is None else f"{recipe}-{seed}"
@@ -352,13 +364,13 @@ class _Runner:
             job.settings["save_steps"] = TRIAL_STEPS
             shutil.rmtree(place.parent, ignore_errors=True)
             begun = time.monotonic()
-            reason = run_job(job, self.folder.logs)
-            if reason is None:
+            ended = run_job(job, self.folder.logs)
+            if ended is None:
                 trials[name] = trial_of(result_of(job)["cost"], time.monotonic() - begun)
                 self.say(f"trial {number + 1} of {len(self.options)}: {name}, {trials[name].pace:.2f} s a step")
             else:
-                failed[name] = reason
-                self.say(f"trial {number + 1} of {len(self.options)}: {name} failed: {reason}")
+                failed[name] = ended.reason
+                self.say(f"trial {number + 1} of {len(self.options)}: {name} failed: {ended.reason}")
             shutil.rmtree(place.parent, ignore_errors=True)
         if not trials:
             raise RuntimeError(f"every recipe failed ({'; '.join(f'{n}: {r}' for n, r in failed.items())})")

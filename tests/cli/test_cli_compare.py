@@ -1,0 +1,83 @@
+"""`nearfar compare`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nearfar.comparison import run as comparison
+from nearfar.comparison import worker
+from nearfar.comparison.jobs import Failed, Job
+from nearfar.errors import InputError
+
+from .conftest import NOUNS, Nearfar, jsonl
+
+SMALL = "--set max_steps=2 --set batch_size=4 --model tiny --seeds 1"
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs in this process; real ones are tested in tests/comparison."""
+
+    def run_job(job: Job, folder: Path, progress: Callable[..., None] | None = None) -> Failed | None:
+        try:
+            worker.do(job)
+        except InputError as error:
+            return Failed(str(error), True)
+        return None
+
+    monkeypatch.setattr(comparison, "run_job", run_job)
+
+
+@pytest.fixture
+def rows(workspace: Path) -> Path:
+    """Pairs to train on and others to measure on."""
+    found = [{"anchor": f"the {a} and the {b}", "positive": f"{b} with {a}"} for a in NOUNS for b in NOUNS if a != b]
+    (workspace / "train.jsonl").write_text(jsonl(found[:30]))
+    (workspace / "test.jsonl").write_text(jsonl(found[30:]))
+    return workspace
+
+
+@pytest.mark.usefixtures("here")
+def test_text_and_json(rows: Path, nearfar: Nearfar):
+    asked = f"compare infonce simcse dse matryoshka_2d --data train.jsonl --eval test.jsonl {SMALL}"
+    shown = nearfar(*shlex.split(asked))
+    assert shown.code == 0, shown
+    *_, recommendation, verdicts, model, report = shown.out.splitlines()
+    assert report == f"report  {Path('runs/compare/report.html')}"
+    assert "Holm" in shown.out
+    assert all(name in shown.out for name in ("infonce", "simcse", "untrained"))
+    assert "dse: not compared, needs scores (sentence1, sentence2, score)" in shown.err
+    assert "matryoshka_2d: failed with seed 0: " in shown.err
+    found = nearfar(*shlex.split(f"{asked} --resume --json")).json
+    assert (found["recommendation"], found["verdicts"]) == (recommendation, verdicts)
+    assert model == f"model   {found['model']}"
+    assert found["not_compared"] == [{"recipe": "dse", "reason": "needs scores (sentence1, sentence2, score)"}]
+    assert [each["recipe"] for each in found["failed"]] == ["matryoshka_2d"]
+    assert [row["rank"] for row in found["ranking"]] == [1, 2, 3]
+    metrics = json.loads((rows / "runs/compare/metrics.json").read_text("utf-8"))
+    assert found["ranking"] == metrics["ranking"]
+
+
+@pytest.mark.usefixtures("here")
+def test_bad_input(rows: Path, nearfar: Nearfar):
+    for arguments, words in (
+        ("infonce --data pairs.jsonl --eval heldout.jsonl", ("heldout.jsonl", "training rows", "--drop-leaks")),
+        ("infonce --data train.jsonl --eval train.jsonl", ("train.jsonl", "all evaluation rows")),
+        ("dse --data train.jsonl", ("dse needs scores",)),
+        ("infonce --data sentences.jsonl --eval test.jsonl", ("infonce needs pairs",)),
+        ("--data sentences.jsonl", ("sentences.jsonl", "--eval")),
+        ("infonce --data train.jsonl --eval test.jsonl --budget x", ("--budget",)),
+        ("infonce --data train.jsonl --eval-columns anchor=a", ("--eval-columns", "--eval")),
+        ("infonce --data train.jsonl --resume", ("--resume",)),
+        ("infonce", ("--data",)),
+    ):
+        ended = nearfar("compare", *shlex.split(arguments), "--model", "tiny")
+        assert (ended.code, ended.out) == (2, ""), (arguments, ended)
+        assert ended.err.count("\n") == 1, ended.err
+        assert all(word in ended.err for word in words), ended.err
+    assert not (rows / "runs").exists()
