@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from datasets import Dataset
 
 from nearfar.inspection import Inspection, inspect
+from nearfar.reports.charts.flat_map import flat_map
 from nearfar.reports.inspection import GROUPS, grouped, inspection_page, measure_rows, verdict
 
+DOT = r'<circle cx="([0-9.]+)" cy="([0-9.]+)"[^>]*data-tip="([a-e])'
 HOSTILE = "</script><img src=x onerror=alert(1)><b>{{7*7}}"
 
 
@@ -47,16 +50,37 @@ def test_verdict_counts(look: Inspection) -> None:
     assert "0 rows repeat" in line
 
 
-def test_small_groups_share_one_colour(look: Inspection) -> None:
-    """The sixth, which is grey; the others are the largest, and no point is lost."""
-    groups = grouped((point.group, point) for point in look.points)
-    assert list(groups)[5] == f"{20 - GROUPS} other labels"
+def test_small_groups_are_one_in_grey(look: Inspection) -> None:
+    """The others are the largest, and no point is lost."""
+    groups, rest = grouped((point.group, point) for point in look.points)
+    assert rest == f"{20 - GROUPS} other labels"
+    assert list(groups)[-1] == rest
     assert sum(map(len, groups.values())) == len(look.points)
-    sizes = [len(points) for name, points in groups.items() if "other" not in name]
+    sizes = [len(points) for points in groups.values()][:-1]
     assert sizes == sorted(sizes, reverse=True)
-    assert "other labels" in inspection_page(look).html()
-    few = grouped((point.group, point) for point in look.points if point.group in ("l1", "l2"))
+    assert rest in inspection_page(look).html()
+    few, nothing = grouped((point.group, point) for point in look.points if point.group in ("l1", "l2"))
     assert set(few) == {"l1", "l2"}
+    assert nothing is None
+
+
+def test_a_map_has_one_scale_and_its_rest_behind() -> None:
+    square = [(0.0, 0.0, "a"), (4.0, 0.0, "b"), (4.0, 2.0, "c")]
+    figure = flat_map({"rest": [(1.0, 1.0, "d")], "group": square, "other": [(2.0, 1.0, "e")]}, title="m", rest="rest")
+    for picture in (figure.wide, figure.narrow):
+        circles = {tip: (float(x), float(y)) for x, y, tip in re.findall(DOT, str(picture))}
+        (ax, ay), (bx, by), (cx, cy) = (circles[name] for name in "abc")
+        assert ay == by
+        assert bx == cx
+        assert (bx - ax) == pytest.approx(2 * (by - cy), abs=0.05)
+        assert cy < by  # up is up
+    assert str(figure.wide).index('data-tip="d') < str(figure.wide).index('data-tip="a')
+    assert str(figure.wide).count('fill-opacity="0.25"') == 1
+    assert [name for _, name in figure.legend] == ["group", "other", "rest"]
+    assert ">rest<" not in str(figure.wide)
+    with pytest.raises(ValueError, match="finite"):
+        flat_map({"a": [(float("nan"), 0.0, "")]}, title="m")
+    assert "cx" in str(flat_map({"a": [(1.0, 1.0, "one")]}, title="m").wide)
 
 
 @pytest.mark.browser

@@ -256,7 +256,9 @@ def _of_retrieval(data: Retrieval, limit: int, rng: np.random.Generator) -> Mate
     known = np.union1d(keys(paired, len(b)), keys(barred, len(b)))
     notes = ()
     if len(documents) < len(others) + len(answers):
-        notes = (f"{len(documents):,} of {len(data.corpus):,} documents are looked at",)
+        notes = (
+            f"{len(documents):,} of {len(data.corpus):,} documents are looked at: those that answer, and others drawn",
+        )
     return Material(
         schema="retrieval",
         total=len(data.queries),

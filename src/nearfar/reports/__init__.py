@@ -6,6 +6,7 @@ Figures are inline SVG drawn here, so that a page stays small, prints, and follo
 
 from nearfar.reports.charts.bars import bar_chart
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
+from nearfar.reports.charts.flat_map import flat_map
 from nearfar.reports.charts.heatmap import heatmap
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
@@ -21,6 +22,7 @@ __all__ = [
     "Table",
     "bar_chart",
     "dot_interval_chart",
+    "flat_map",
     "heatmap",
     "histogram",
     "line_chart",

@@ -10,9 +10,9 @@ from nearfar.data.places import place_name
 from nearfar.reports._numbers import fixed
 from nearfar.reports._text import plain
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
+from nearfar.reports.charts.flat_map import flat_map
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
-from nearfar.reports.charts.scatter import scatter
 from nearfar.reports.page import Page
 from nearfar.reports.tables import Cell
 
@@ -26,10 +26,12 @@ ROWS = 15
 DOTS = 3_000
 #: Characters of a text in a table, and under the pointer.
 CUT, TIP = 110, 100
-#: Groups of a map that have a colour of their own, and where the rest is put: the sixth colour is grey.
-GROUPS, REST = 11, 5
+#: Groups of a map that have a look of their own.
+GROUPS = 10
 #: Components of the spectrum that are drawn.
 COMPONENTS = 512
+
+Groups = dict[str, list[tuple[float, float, str]]]
 
 #: Measures that are drawn together.
 _PANELS = (
@@ -74,13 +76,23 @@ def inspection_page(found: Inspection, facts: Sequence[tuple[str, object]] = ())
 
 def verdict(found: Inspection) -> str:
     """What was found, in a few words and without judging: what is good depends on the use."""
+    asking, repeating = ("query", "queries"), ("document", "documents")
+    if found.schema != "retrieval":
+        asking = repeating = ("row", "rows")
     parts = []
     share = found.measures["false_negative_share"]
     if share is not None:
-        count = f"{found.false_negative_rows:,} {'row has' if found.false_negative_rows == 1 else 'rows have'}"
-        parts.append(f"{count} a stranger nearer than what belongs to them ({share:.1%})")
-    parts.append(f"{found.near_duplicate_count:,} couples of near-duplicates (cosine {found.threshold:g} or more)")
-    parts.append(f"{found.repeated:,} {'row repeats' if found.repeated == 1 else 'rows repeat'} an earlier one")
+        one = found.false_negative_rows == 1
+        what = f"{asking[0]} has" if one else f"{asking[1]} have"
+        belongs = (
+            f"{found.false_negative_rows:,} {what} a stranger nearer than what belongs to {'it' if one else 'them'}"
+        )
+        parts.append(f"{belongs} ({share:.1%})")
+    parts.append(
+        f"{_count(found.near_duplicate_count, 'couple')} of near-duplicates (cosine {found.threshold:g} or more)"
+    )
+    one = found.repeated == 1
+    parts.append(f"{found.repeated:,} {repeating[0] + ' repeats' if one else repeating[1] + ' repeat'} an earlier one")
     rank = found.measures["effective_rank"]
     parts.append(f"{rank:.0f} of {found.dims} directions are used (effective rank)")
     line = "; ".join(parts)
@@ -230,30 +242,29 @@ def _maps(page: Page, looks: dict[str, Inspection]) -> None:
     of = {"pca": "The two directions of most variance", "tsne": "t-SNE: distances between groups say nothing"}
     first = next(iter(looks.values()))
     page.section("Map", f"{of.get(first.map, first.map)}. Point at a dot to read it.")
-    maps: list[tuple[str, dict[str, list[tuple[float, float, str]]]]] = []
+    maps: list[tuple[str, Groups, str | None]] = []
     for name, look in looks.items():
         title = "Map" if len(looks) == 1 else f"Map: {name}"
-        by_group = grouped((point.group, point) for point in look.points)
-        by_side = grouped((point.side, point) for point in look.points)
-        maps.append((title, by_group))
+        by_group, rest = grouped((point.group, point) for point in look.points)
+        by_side, _ = grouped((point.side, point) for point in look.points)
+        maps.append((title, by_group, rest))
         if len(by_side) > 1 and list(by_side) != list(by_group):
-            maps.append((f"{title}, by side", by_side))
-    for title, series in maps:
-        page.figure(scatter(series, title=title, most=DOTS // len(maps)))
+            maps.append((f"{title}, by side", by_side, None))
+    for title, series, rest in maps:
+        page.figure(flat_map(series, title=title, rest=rest, most=DOTS // len(maps)))
 
 
-def grouped(points: Iterable[tuple[str, Point]]) -> dict[str, list[tuple[float, float, str]]]:
-    """Dots by group, the largest groups first; those beyond `GROUPS` together, in grey."""
-    found: dict[str, list[tuple[float, float, str]]] = {}
+def grouped(points: Iterable[tuple[str, Point]]) -> tuple[Groups, str | None]:
+    """Dots by group, the largest groups first; and what those beyond `GROUPS` are called together, if there are any."""
+    found: Groups = {}
     for group, point in points:
         found.setdefault(group, []).append((point.x, point.y, _cut(point.text, TIP)))
     order = sorted(found, key=lambda group: -len(found[group]))
     if len(order) <= GROUPS + 1:
-        return {group: found[group] for group in order}
-    kept = [(group, found[group]) for group in order[:GROUPS]]
-    rest = [dot for group in order[GROUPS:] for dot in found[group]]
-    kept.insert(REST, (f"{len(order) - GROUPS} other labels", rest))
-    return dict(kept)
+        return {group: found[group] for group in order}, None
+    rest = f"{len(order) - GROUPS} other labels"
+    kept = {group: found[group] for group in order[:GROUPS]}
+    return kept | {rest: [dot for group in order[GROUPS:] for dot in found[group]]}, rest
 
 
 def _spectrum(page: Page, looks: dict[str, Inspection]) -> None:
@@ -336,6 +347,10 @@ def _lines(sizes: dict[str, list[AtSize]], keys: Sequence[str], attribute: str) 
                 said = MEASURES[key][0]
                 lines[said if len(sizes) == 1 else f"{said}: {name}"] = points
     return lines
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _said(item: Named) -> str:

@@ -11,10 +11,10 @@ from markupsafe import Markup
 from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis
 from nearfar.reports._frame import Frame, frame
-from nearfar.reports._names import NAME_SIZE
+from nearfar.reports._names import name_width
 from nearfar.reports._numbers import number
 from nearfar.reports._svg import MAX_SERIES, Look, element, group
-from nearfar.reports._text import plain, text_width
+from nearfar.reports._text import plain
 from nearfar.reports.figure import Figure, compose, marker_swatch
 from nearfar.reports.tables import thinned
 
@@ -47,7 +47,7 @@ def scatter(
     """
     where = f"scatter {title!r}"
     _check.some(series, f"{where}: series", most=MAX_SERIES)
-    groups = {name: _points(points, f"{where}: series {name!r}") for name, points in series.items()}
+    groups = {name: checked(points, f"{where}: series {name!r}") for name, points in series.items()}
     xs = [x for points in groups.values() for x, _, _ in points]
     ys = [y for points in groups.values() for _, y, _ in points]
     alt = f"Scatter plot: {plain(title)}. " + " ".join(
@@ -57,17 +57,11 @@ def scatter(
     def draw(width: int) -> Markup:
         make_x, make_y = partial(linear_axis, min(xs), max(xs)), partial(linear_axis, min(ys), max(ys))
         place = frame(width, make_x, make_y, x_label=x_label, y_label=y_label)
-        dots = [_dots(place, name, points, Look(i)) for i, (name, points) in enumerate(drawn.items())]
-        names = group(_names(place, groups), class_="names") if len(groups) > 1 else Markup()
-        return place.picture([*dots, names], x_label=x_label, y_label=y_label, alt=alt)
+        marks = [dots(place, name, points, Look(i)) for i, (name, points) in enumerate(drawn.items())]
+        names = group(group_names(place, groups), class_="names") if len(groups) > 1 else Markup()
+        return place.picture([*marks, names], x_label=x_label, y_label=y_label, alt=alt)
 
-    total = len(xs)
-    if total > most:
-        drawn = {name: _part(points, -(-total // most)) for name, points in groups.items()}
-        note = f"{sum(map(len, drawn.values())):,} of {total:,} points are drawn."
-        caption = f"{caption} {note}".strip()
-    else:
-        drawn = groups
+    drawn, caption = thinned_groups(groups, most, caption)
     rows = [[name, text, x, y] for name, points in groups.items() for x, y, text in points]
     return compose(
         draw,
@@ -78,24 +72,34 @@ def scatter(
     )
 
 
-def _points(points: Iterable[Point], where: str) -> list[Point]:
+def checked(points: Iterable[Point], where: str) -> list[Point]:
+    """The points as they are drawn.
+
+    Raises:
+        ValueError: There is none, or a number is not finite.
+    """
     triples = list(points)
     xs = _check.finite((x for x, _, _ in triples), f"{where}, x")
     ys = _check.finite((y for _, y, _ in triples), f"{where}, y")
     return list(zip(xs, ys, (text for _, _, text in triples), strict=True))
 
 
-def _part(points: Sequence[Point], every: int) -> list[Point]:
-    return list(points[::every])
+def thinned_groups(groups: Mapping[str, list[Point]], most: int, caption: str) -> tuple[Mapping[str, list[Point]], str]:
+    """At most about ``most`` points, an evenly spaced part of each group, and the caption that says so."""
+    total = sum(map(len, groups.values()))
+    if total <= most:
+        return groups, caption
+    drawn = {name: points[:: -(-total // most)] for name, points in groups.items()}
+    return drawn, f"{caption} {sum(map(len, drawn.values())):,} of {total:,} points are drawn.".strip()
 
 
-def _names(place: Frame, groups: Mapping[str, Sequence[Point]]) -> list[Markup]:
+def group_names(place: Frame, groups: Mapping[str, Sequence[Point]]) -> list[Markup]:
     """The names of the groups in their middles, largest group first; a name that would lie on another is left out."""
     taken: list[tuple[float, float, float, float]] = []
     found = []
     for name, points in sorted(groups.items(), key=lambda item: -len(item[1])):
         text = plain(name)
-        half = text_width(text, NAME_SIZE) / 2 + 3
+        half = name_width(text) / 2 + 3
         x = place.px(statistics.median(x for x, _, _ in points))
         y = place.py(statistics.median(y for _, y, _ in points))
         x = min(max(x, half), place.width - half)
@@ -107,10 +111,17 @@ def _names(place: Frame, groups: Mapping[str, Sequence[Point]]) -> list[Markup]:
     return found
 
 
-def _dots(place: Frame, name: str, points: list[Point], look: Look) -> Markup:
+def dots(
+    place: Frame, name: str, points: list[Point], look: Look, radius: float = 4.0, opacity: str | None = None
+) -> Markup:
+    """The dots of a group, with what the pointer brings up."""
     marks = [
         look.marker(
-            place.px(x), place.py(y), 4.0, data_tip=f"{plain(text)}\n{plain(name)}\t{number(x, 3)}, {number(y, 3)}"
+            place.px(x),
+            place.py(y),
+            radius,
+            fill_opacity=opacity,
+            data_tip=f"{plain(text)}\n{plain(name)}\t{number(x, 3)}, {number(y, 3)}",
         )
         for x, y, text in points
     ]
