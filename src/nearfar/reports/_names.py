@@ -11,15 +11,20 @@ from nearfar.reports._text import text_width
 from nearfar.reports.figure import WIDE
 
 NAME_SIZE = 12
-"""Size of names in pixels; the style sheet sets the same."""
+"""Size of names in pixels; the style sheet sets the same, in semi-bold."""
 _LINE, _LEADER, _MOST = 16.0, 14.0, 8
+
+
+def name_width(name: str) -> float:
+    """Width in pixels of a name, which is set in semi-bold."""
+    return 1.12 * text_width(name, NAME_SIZE)
 
 
 def beside_width(names: Sequence[str], width: int) -> float:
     """Room in pixels that ``names`` take at the right end of lines; 0 where there is not enough of it."""
     if not 1 < len(names) <= _MOST:
         return 0.0
-    needed = max(text_width(name, NAME_SIZE) for name in names) + _LEADER + 4
+    needed = max(map(name_width, names)) + _LEADER + 4
     return needed if needed <= (0.3 if width >= WIDE else 0.34) * width else 0.0
 
 

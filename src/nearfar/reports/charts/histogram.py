@@ -12,10 +12,10 @@ from markupsafe import Markup
 from nearfar.reports import _check
 from nearfar.reports._axis import Step, linear_axis, nice_step
 from nearfar.reports._frame import Frame, frame, pointer_columns
-from nearfar.reports._names import NAME_SIZE
+from nearfar.reports._names import name_width
 from nearfar.reports._numbers import fixed, number
 from nearfar.reports._svg import COLOURS, Look, element, group, path
-from nearfar.reports._text import plain, text_width
+from nearfar.reports._text import plain
 from nearfar.reports.figure import Figure, area_swatch, compose
 from nearfar.reports.tables import thinned
 
@@ -144,7 +144,7 @@ def _named_medians(place: Frame, medians: list[float], names: list[str], top: fl
     columns = [place.px(median) for median in medians]
     boxes = []
     for i, (x, name) in enumerate(zip(columns, names, strict=True)):
-        length = text_width(name, NAME_SIZE)
+        length = name_width(name)
         sides = [(x - 6 - length, "end"), (x + 6, "start")]
         fits = [(at, anchor) for at, anchor in sides if 0 <= at <= place.width - length]
         if not fits:

@@ -1,0 +1,158 @@
+"""Every kind of page that a command writes, each from a small real run."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "sky", "sea")
+SMALL: dict[str, Any] = {"batch_size": 8, "max_length": 32}
+
+
+def pairs() -> list[dict[str, str]]:
+    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b]
+    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in couples]
+
+
+def labelled() -> Dataset:
+    return Dataset.from_list(
+        [{"text": f"the {a} {b} {i}", "label": a} for a in NOUNS[:3] for b in NOUNS for i in (1, 2)]
+    )
+
+
+def training(folder: Path, models: dict[str, Path]) -> Path:
+    import nearfar
+
+    rows = pairs()
+    held = Dataset.from_list(rows[60:])
+    options = {"max_steps": 12, "eval_steps": 4, **SMALL}
+    run = nearfar.train(
+        "infonce", Dataset.from_list(rows[:60]), model=models["encoder"], evaluation=held, out=folder, **options
+    )
+    return run.folder / "report.html"
+
+
+def language(folder: Path, models: dict[str, Path]) -> Path:
+    import nearfar
+
+    draw = random.Random(0)
+    folder.mkdir()
+    (folder / "corpus.txt").write_text("\n\n".join(" ".join(draw.choices(NOUNS, k=30)) + "." for _ in range(40)))
+    shape = {
+        "vocabulary": 300,
+        "hidden_size": 16,
+        "layers": 1,
+        "heads": 2,
+        "rank": 4,
+        "sparsity": 0.2,
+        "max_length": 16,
+    }
+    steps = {"max_steps": 4, "batch_size": 4, "dense_steps": 2, "held_out": 0.25}
+    return nearfar.train("lost", folder / "corpus.txt", out=folder / "run", **shape, **steps).folder / "report.html"
+
+
+def temperature(folder: Path, models: dict[str, Path]) -> Path:
+    from nearfar.training.sweep import temperature_sweep
+
+    variants = {"loss=contrastive": {"loss": "contrastive"}, "loss=hard": {"loss": "hard"}}
+    options = {"temperatures": [0.1, 1.0], "model": str(models["encoder"]), "max_steps": 1, **SMALL}
+    temperature_sweep("behaviour", labelled(), labelled(), variants=variants, out=folder, **options)
+    return folder / "report.html"
+
+
+def sizes(folder: Path, models: dict[str, Path]) -> Path:
+    from nearfar.evaluation.sizes import evaluate_sizes
+    from nearfar.models import load
+    from nearfar.reports.sizes import sizes_page
+
+    folder.mkdir()
+    rows = [{"sentence1": r["anchor"], "sentence2": r["positive"], "score": i % 5} for i, r in enumerate(pairs()[:30])]
+    found = evaluate_sizes(load(models["encoder"]), Dataset.from_list(rows), [1, 2], [8, 16, 32])
+    return sizes_page(found, [("model", "tiny")]).write(folder / "sizes.html")
+
+
+def isotropy(folder: Path, models: dict[str, Path]) -> Path:
+    from nearfar.decoding.layers import isotropy as measured
+    from nearfar.models.language import load_language_model
+    from nearfar.reports.isotropy import isotropy_page
+
+    folder.mkdir()
+    model, tokenizer = load_language_model(str(models["language"]))
+    found = measured(model, tokenizer, [row["anchor"] for row in pairs()[:8]])
+    return isotropy_page(found, "tiny", [("texts", 8)]).write(folder / "isotropy.html")
+
+
+def demo(folder: Path, models: dict[str, Path]) -> Path:
+    import nearfar
+    from nearfar.demo import run as demo_run
+    from nearfar.demo.docstrings import Entry
+    from nearfar.search.index import Hit
+
+    rows = Dataset.from_list(pairs()[60:])
+    options = {"max_steps": 2, **SMALL}
+    run = nearfar.train("infonce", rows, model=models["encoder"], evaluation=rows, out=folder / "run", **options)
+    assert run.before is not None
+    assert run.after is not None
+    entries = [Entry("animals", f"animals.f{i}", r["anchor"], r["positive"]) for i, r in enumerate(pairs()[:20])]
+    parts = dict.fromkeys(("train", "validation", "test"), entries)
+    answers = {"a cat": [Hit(1, "animals.f1", "animals.f1(cat)\nFinds it.", 0.7)]}
+    found = demo_run.Demo(folder, 60, run, run.before, run.after, run.change, answers, 12.0)
+    return demo_run._page(found, parts, nearfar.load(models["encoder"]), 0).write(folder / "report.html")
+
+
+def compare(folder: Path, models: dict[str, Path]) -> Path:
+    import nearfar
+    from nearfar.comparison import run as comparison
+    from nearfar.comparison import worker
+
+    def run_job(job: Any, *_: object) -> None:
+        worker.do(job)  # here instead of in a process of its own, which takes seconds to start
+
+    rows = pairs()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "run_job", run_job)
+        nearfar.compare(
+            ["infonce", "simcse", "dse"],
+            data=Dataset.from_list(rows[:32]),
+            evaluate_on=Dataset.from_list(rows[60:]),
+            seeds=2,
+            model=models["encoder"],
+            out=folder,
+            max_steps=2,
+            **SMALL,
+        )
+    return folder / "report.html"
+
+
+def inspect(folder: Path, models: dict[str, Path]) -> Path:
+    from nearfar.inspection import inspect as measured
+    from nearfar.reports.inspection import inspection_page
+
+    folder.mkdir()
+    draw = np.random.default_rng(0)
+    kinds = draw.integers(8, size=200)
+    vectors = [draw.normal(size=(8, 16))[kinds] + spread * draw.normal(size=(200, 16)) for spread in (0.4, 1.5)]
+    rows = Dataset.from_dict({"text": [f"text {i}" for i in range(200)], "label": [f"label {k}" for k in kinds]})
+    found = measured(vectors[0], rows, against=vectors[1], near_duplicate=0.9)
+    return inspection_page(found).write(folder / "report.html")
+
+
+def flow(folder: Path, models: dict[str, Path]) -> Path:
+    sys.path.insert(0, str(Path(__file__).parents[1] / "dialogue"))
+    from flows import booking_flow
+
+    from nearfar.dialogue import write
+
+    return write(booking_flow(40), folder / "flow.html")
+
+
+PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
+    build.__name__: build for build in (training, language, temperature, sizes, isotropy, demo, compare, inspect, flow)
+}
