@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +219,43 @@ def test_an_interrupted_run_goes_on_with_the_windows_it_has(tiny_model, tmp_path
     found = vectors_of(tiny_model, texts, store=store)
     assert calls == [4, 4, 4, 4, 4, 2]  # the first two once, the third again
     np.testing.assert_allclose(found.astype(np.float32), real(tiny_model, texts), atol=2e-3)
+
+
+def test_a_killed_run_leaves_nothing_half_and_the_next_ends_as_if_nothing_had_been(
+    tiny_model_folder: Path, tmp_path: Path, small_windows: None
+):
+    words = [word for text in TEXTS for word in text.split()]
+    texts = [f"{a} {b} {c}" for a in words for b in words[:8] for c in words[:3]]
+    log = tmp_path / "log.csv"
+    rows = [f"{i // 6},{('user', 'agent')[i % 2]},{text}" for i, text in enumerate(texts)]
+    log.write_text("\n".join(["dialogue_id,speaker,text", *rows]))
+
+    def arguments(folder: str) -> list[str]:
+        out = str(tmp_path / folder / "flow.json")
+        return ["flow", str(log), "--model", str(tiny_model_folder), "--actions", "3", "--out", out]
+
+    program = f"""
+from nearfar.dialogue import vectors
+vectors.WINDOW = 4
+from nearfar.cli.app import run
+run({arguments("killed")!r})
+"""
+    store = tmp_path / "killed" / "flow.json.vectors"
+    killed = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+    while killed.poll() is None and len(list(store.glob("*.npy"))) < 2:
+        time.sleep(0.005)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL, killed.communicate()[1]
+    assert not (tmp_path / "killed" / "flow.json").exists()
+    kept = {path: path.stat().st_mtime_ns for path in store.glob("*.npy")}
+    assert 2 <= len(kept) < len(set(texts)) // 4
+    for folder in ("killed", "whole"):
+        assert run(arguments(folder)) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    first, second = (tmp_path / folder / "flow.json" for folder in ("killed", "whole"))
+    about = [json.loads(path.read_text()) for path in (first, second)]
+    assert about[0] == about[1]
+    assert len(list(store.glob("*.npy"))) == -(-len(set(texts)) // 4)
 
 
 def test_a_model_that_is_no_encoder_is_refused(calls: Path, tmp_path: Path):

@@ -98,7 +98,6 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
                 asked = {**options, **weights, "output_loading_info": True}
                 model, found = loader.from_pretrained(str(files.folder), **asked)
                 _check_head(model, found["missing_keys"], files)
-                model = _plain(model)
     except InputError:
         raise
     except Exception as error:
@@ -112,7 +111,10 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
 
 
 def _unpacked() -> dict[str, Any]:
-    """What keeps transformers from leaving GGUF in its blocks, for which it would fetch and run kernels of the hub."""
+    """What makes transformers turn GGUF into plain weights, which can be trained and saved.
+
+    Left in its blocks it would need kernels, which are fetched from the hub and run.
+    """
     import transformers
 
     # Older releases know of no blocks, and always unpack.
@@ -129,17 +131,6 @@ def _check_head(model: Any, missing: Collection[str], files: LanguageFiles) -> N
             file=files.folder / (files.gguf or ""),
             remedy="name a causal language model, such as smollm2",
         )
-
-
-def _plain(model: Any) -> Any:
-    """A model whose weights are plain numbers, whatever file they came from: it can be trained, and saved."""
-    quantizer = getattr(model, "hf_quantizer", None)
-    if quantizer is not None and getattr(quantizer.quantization_config, "dequantize", False):
-        model.hf_quantizer = None
-        for place, name in ((model, "quantization_method"), (model.config, "quantization_config")):
-            if hasattr(place, name):
-                delattr(place, name)
-    return model
 
 
 def padding_token(tokenizer: Any) -> int:

@@ -1,0 +1,39 @@
+"""Language models by name: what is one, and what can be done with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import transformers
+
+from nearfar.errors import InputError
+from nearfar.models import language
+from nearfar.models.language import load_language_model
+
+
+def test_an_encoder_is_no_language_model(plain_model_folder: Path) -> None:
+    with pytest.raises(InputError, match="so this is no language model; name a causal language model"):
+        load_language_model(plain_model_folder)
+
+
+def test_gguf_becomes_plain_weights(tiny_lm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(transformers, "GgufConfig"):
+        assert language._unpacked() == {}
+        return
+    assert language._unpacked()["quantization_config"].dequantize is True
+    seen = {}
+
+    def stopped(name: str, **options: object) -> None:
+        seen.update(options)
+        raise OSError("enough")
+
+    file = language.LanguageFiles("it", tiny_lm_folder, "weights.gguf")
+    monkeypatch.setattr(language, "find_language_model", lambda _: file)
+    monkeypatch.setattr(language.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(transformers.AutoTokenizer, "from_pretrained", lambda *_, **__: None)
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", stopped)
+    with pytest.raises(InputError, match="enough"):
+        load_language_model("it")
+    assert seen["gguf_file"] == "weights.gguf"
+    assert seen["quantization_config"].dequantize is True
