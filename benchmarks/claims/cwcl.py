@@ -379,8 +379,10 @@ if __name__ == "__main__":
             "Here the frozen tower tells the ten classes itself with about 0.6 accuracy, which bounds every arm. "
             "Captions are made, so that the class is named rarely. Digits have as many texts as classes: many pairs of "
             "a batch have the same text, which own pair alone takes as wrong. Of spoken orders there are few, speakers "
-            "may be in both parts, and no arm told drinks better than chance. CLIP was tried on CIFAR-10 alone. "
-            "Pilots on a seed that is not reported were scored on the same test parts; they decided how many steps fit "
-            "the time, and no rate or weighting.",
+            "may be in both parts, and every arm is near chance (a tenth). A first run of these seeds gave speech 60 "
+            "steps and had no CLIP there: digits +0.012 [-0.045, +0.069] at an accuracy of 0.6, orders nothing; the "
+            "steps were then made those of the pictures, before anything longer was seen. CLIP's towers both learn, "
+            "which helps emoji. Pilots on a seed that is not reported were scored on the same test parts; they decided "
+            "how many steps of pictures fit the time, and no rate or weighting.",
         )
     )
