@@ -42,8 +42,8 @@ def relative_penalties(
 
     Source: Wang & Liu 2021, Understanding the Behaviour of Contrastive Loss.
     """
-    blocks = _negatives(anchors, candidates, near, far, temperature, similarity)
-    return torch.cat([x.softmax(1).nan_to_num_(0.0) for x in blocks])
+    found = _negatives(anchors, candidates, near, far, temperature, similarity)
+    return torch.cat([x.softmax(1).nan_to_num_(0.0) for x in found])
 
 
 @torch.no_grad()

@@ -20,8 +20,8 @@ from transformers import (
     set_seed,
 )
 
+from nearfar.training.arguments import common_arguments
 from nearfar.training.folder import processes
-from nearfar.training.loop import LOGGED, SAVED
 from nearfar.training.options import LanguageOptions
 from nearfar.training.trainer import MarkComplete, Progress, ProgressCallback, Resumable
 
@@ -136,36 +136,15 @@ def language_trainer_for(
         progress: Called with step, steps in all, latest loss.
     """
     per_epoch = len(blocks) // (options.batch_size * options.gradient_accumulation * processes())
-    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
-    measured = options.eval_steps > 0 and held_out is not None
+    gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        num_train_epochs=options.epochs,
-        max_steps=options.max_steps or -1,
-        per_device_train_batch_size=options.batch_size,
-        gradient_accumulation_steps=options.gradient_accumulation,
-        learning_rate=options.learning_rate,
-        warmup_steps=options.warmup_ratio if options.warmup_ratio < 1 else steps,
+        **common_arguments(options, checkpoints, seed, per_epoch=per_epoch, measured=held_out is not None, gpu=gpu),
         lr_scheduler_type="cosine_with_min_lr" if options.schedule == "cosine" else "linear",
         lr_scheduler_kwargs={"min_lr_rate": 0.1} if options.schedule == "cosine" else {},
         adam_beta2=options.beta2,
         max_grad_norm=options.gradient_clip,
-        weight_decay=options.weight_decay,
-        bf16=options.precision == "bfloat16",
-        fp16=options.precision == "float16",
-        use_cpu=plan.model.device.type == "cpu" and not torch.cuda.is_available(),
+        use_cpu=plan.model.device.type == "cpu" and not gpu,
         dataloader_drop_last=True,
-        seed=seed,
-        logging_steps=max(1, steps // LOGGED),
-        eval_strategy="steps" if measured else "no",
-        eval_steps=options.eval_steps or None,
-        save_strategy="steps",
-        save_steps=options.save_steps or max(1, steps // SAVED),
-        # The newest may be half-written when the machine dies, so the one before it stays.
-        save_total_limit=2,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        report_to=[],
-        disable_tqdm=True,
     )
     callbacks: list[TrainerCallback] = [MarkComplete()]
     if progress is not None:

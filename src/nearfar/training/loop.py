@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.training.arguments import common_arguments
 from nearfar.training.folder import processes
 from nearfar.training.options import TrainingOptions
 
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from nearfar.training.recipe import Plan
     from nearfar.training.sampling import Part
     from nearfar.training.trainer import Progress, Trainer
-
-#: Losses logged over a run, for the curve.
-LOGGED = 50
-#: Checkpoints over a run, where `save_steps` does not say.
-SAVED = 10
 
 
 @dataclass(frozen=True)
@@ -131,44 +127,22 @@ def trainer_for(
 
     parts = parts_of(plan, options)
     per_epoch = sum(max(1, len(part.rows) // part.size) // options.gradient_accumulation for part in parts)
-    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
-    measured = options.eval_steps > 0 and held_out is not None
+    gpu = encoder.device.type == "cuda"
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(checkpoints),
-        num_train_epochs=options.epochs,
-        max_steps=options.max_steps or -1,
-        per_device_train_batch_size=options.batch_size,
-        gradient_accumulation_steps=options.gradient_accumulation,
-        learning_rate=options.learning_rate,
+        **common_arguments(options, checkpoints, seed, per_epoch=per_epoch, measured=held_out is not None, gpu=gpu),
         learning_rate_mapping={
             names: factor * options.learning_rate for names, factor in (plan.learning_rates or {}).items()
         },
         router_mapping=_routes(encoder, parts),
-        # A number below 1 is a part of all steps.
-        warmup_steps=options.warmup_ratio if options.warmup_ratio < 1 else steps,
-        weight_decay=options.weight_decay,
-        bf16=options.precision == "bfloat16",
-        fp16=options.precision == "float16",
         use_cpu=encoder.device.type == "cpu",
         # What sentence-transformers does not know by name, the trainer gives to a sampler of ours.
         batch_sampler=plan.batches if plan.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
         dataloader_drop_last=_drop_last(parts),
-        seed=seed,
-        logging_steps=max(1, steps // LOGGED),
-        eval_strategy="steps" if measured else "no",
-        eval_steps=options.eval_steps or None,
-        save_strategy="steps",
-        save_steps=options.save_steps or max(1, steps // SAVED),
-        # The newest may be half-written when the machine dies, so the one before it stays.
-        save_total_limit=2,
-        dataloader_pin_memory=encoder.device.type == "cuda",
-        report_to=[],
-        disable_tqdm=True,
     )
     callbacks: list[TrainerCallback] = [MarkComplete()]
     if progress is not None:
         callbacks.append(ProgressCallback(progress))
-    evaluator = HeldOutEvaluator(held_out, seed) if measured else None
+    evaluator = HeldOutEvaluator(held_out, seed) if options.eval_steps and held_out is not None else None
     loss: Any = dict(plan.loss) if isinstance(plan.loss, Mapping) else plan.loss
     trainer = Trainer(encoder, arguments, plan.rows, loss=loss, evaluator=evaluator, callbacks=callbacks)
     trainer.parts = parts

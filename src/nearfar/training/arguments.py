@@ -1,0 +1,53 @@
+"""What Hugging Face's trainers are told alike, whatever they train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nearfar.training.options import TrainingOptions
+
+#: Losses logged over a run, for the curve.
+LOGGED = 50
+#: Checkpoints over a run, where `save_steps` does not say.
+SAVED = 10
+
+
+def common_arguments(
+    options: TrainingOptions, checkpoints: str | Path, seed: int, *, per_epoch: int, measured: bool, gpu: bool
+) -> dict[str, Any]:
+    """Arguments that transformers' and sentence-transformers' trainers share.
+
+    Args:
+        options: How long, how large, how fast.
+        checkpoints: The folder for checkpoints.
+        seed: Decides order and dropout.
+        per_epoch: Optimiser steps in one pass over the data.
+        measured: There is something to measure on in between; every `eval_steps`, where these are not 0.
+        gpu: Batches go to a GPU.
+    """
+    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
+    return {
+        "output_dir": str(checkpoints),
+        "num_train_epochs": options.epochs,
+        "max_steps": options.max_steps or -1,
+        "per_device_train_batch_size": options.batch_size,
+        "gradient_accumulation_steps": options.gradient_accumulation,
+        "learning_rate": options.learning_rate,
+        # A number below 1 is a part of all steps.
+        "warmup_steps": options.warmup_ratio if options.warmup_ratio < 1 else steps,
+        "weight_decay": options.weight_decay,
+        "bf16": options.precision == "bfloat16",
+        "fp16": options.precision == "float16",
+        "seed": seed,
+        "logging_steps": max(1, steps // LOGGED),
+        "eval_strategy": "steps" if measured and options.eval_steps else "no",
+        "eval_steps": options.eval_steps or None,
+        "save_strategy": "steps",
+        "save_steps": options.save_steps or max(1, steps // SAVED),
+        # The newest may be half-written when the machine dies, so the one before it stays.
+        "save_total_limit": 2,
+        "dataloader_pin_memory": gpu,
+        "report_to": [],
+        "disable_tqdm": True,
+    }
