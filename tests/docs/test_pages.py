@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,7 @@ from nearfar import far, near, recipes
 DOCS = Path(__file__).parents[2] / "docs"
 sys.path.insert(0, str(DOCS / "_pages"))
 
-import matrices  # noqa: E402
-import public_names  # noqa: E402
-import recipe_pages  # noqa: E402
+matrices, public_names, recipe_pages = map(import_module, ("matrices", "public_names", "recipe_pages"))
 
 
 @pytest.mark.parametrize("name", recipes.names())

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "new-recipe.md").read_text("utf-8")
 
 
 @pytest.fixture
-def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (name, text), *others = re.findall(r'^```python title="(\w+)\.py"\n(.*?)^```', PAGE, re.MULTILINE | re.DOTALL)
     assert name == "logq"
     assert not others
@@ -28,7 +29,8 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, f"nearfar.recipes.{name}", raising=False)
     yield
     sys.modules.pop(f"nearfar.recipes.{name}", None)
-    vars(recipes).pop(name, None)
+    if hasattr(recipes, name):
+        delattr(recipes, name)
 
 
 def test_it_is_well_under_a_hundred_lines() -> None:

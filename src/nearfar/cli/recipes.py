@@ -38,6 +38,8 @@ def _described(recipe: Any) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "summary": recipe.summary,
+        "idea": recipe.idea,
+        "use_when": recipe.use_when,
         "task": recipe.task,
         "needs": [str(SCHEMAS[name]) for name in recipe.schemas],
         "paper": str(recipe.paper),
@@ -51,6 +53,8 @@ def _print_one(recipe: Any, described: dict[str, Any]) -> None:
     import inspect
 
     print(inspect.cleandoc(inspect.getmodule(recipe.prepare).__doc__ or ""))
+    if recipe.use_when:
+        print(f"\nUse it when: {recipe.use_when}")
     print()
     print_table(["needs"], [[need] for need in described["needs"]])
     print()
