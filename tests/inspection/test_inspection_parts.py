@@ -38,9 +38,11 @@ def test_walk_is_exact_in_any_block(block: int, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("nearfar.inspection.neighbours._BLOCK", block)
     a, b = (torch.from_numpy(random_unit(n, 8, n)) for n in (23, 31))
     couples = np.array([[i, (3 * i) % 31] for i in range(20)] + [[0, 5]])
-    barred = np.array([[1, 9], [2, 2]])
-    found = walk(a, b, paired=keys(couples, 31), barred=keys(barred, 31), k=4, rivals=2)
     similarity = (a @ b.T).numpy()
+    # Of two rows the nearest is barred, where it would be the first rival.
+    barred = np.array([[i, int(similarity[i].argmax())] for i in (1, 2)])
+    assert not {tuple(each) for each in barred.tolist()} & {tuple(each) for each in couples.tolist()}
+    found = walk(a, b, paired=keys(couples, 31), barred=keys(barred, 31), k=4, rivals=2)
     for i in range(23):
         own = [j for x, j in couples if x == i]
         others = [j for j in range(31) if j not in own and [i, j] not in barred.tolist()]
@@ -249,11 +251,13 @@ def test_repeated_rows_and_contradictions() -> None:
 def test_dims_are_prefixes_at_unit_length() -> None:
     x = random_unit(40, 8)
     material = build(pairs(40), 100)
-    found = by_dims(material, (x, x), [2, 8])
+    y = unit(x + 0.5 * random_unit(40, 8, 1))
+    found = by_dims(material, (x, y), [2, 8])
     assert [size.dims for size in found] == [2, 8]
-    whole = measure(material, (x, x)).measures["uniformity"]
-    half = measure(material, (unit(x[:, :2]), unit(x[:, :2]))).measures["uniformity"]
-    assert [size.measures["uniformity"] for size in found] == pytest.approx([half, whole], abs=1e-6)
+    whole, part = measure(material, (x, y)), measure(material, (unit(x[:, :2]), unit(y[:, :2])))
+    for name in ("uniformity", "positive_cosine", "hubness"):
+        expected = [part.measures[name], whole.measures[name]]
+        assert [size.measures[name] for size in found] == pytest.approx(expected, abs=1e-6), name
     assert default_dims(384) == [8, 16, 32, 64, 128, 256, 384]
     assert default_dims(8) == [8]
     assert default_layers(6) == [1, 2, 3, 4, 5, 6]

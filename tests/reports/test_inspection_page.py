@@ -58,7 +58,7 @@ def test_small_groups_are_one_in_grey(look: Inspection) -> None:
     assert sum(map(len, groups.values())) == len(look.points)
     sizes = [len(points) for points in groups.values()][:-1]
     assert sizes == sorted(sizes, reverse=True)
-    assert rest in inspection_page(look).html()
+    assert str(rest) in inspection_page(look).html()
     few, nothing = grouped((point.group, point) for point in look.points if point.group in ("l1", "l2"))
     assert set(few) == {"l1", "l2"}
     assert nothing is None

@@ -50,7 +50,7 @@ def flat_map(
     looks = dict(zip(others, _LOOKS, strict=False)) | ({} if rest is None else {rest: _GREY})
     drawn, caption = thinned_groups(groups, most, caption)
     count = sum(map(len, drawn.values()))
-    radius = 4.0 if count <= _FEW else 3.2 if count < _MANY else 2.6
+    radius = 4.0 if count <= _FEW else 3.6 if count < _MANY else 3.1
     alt = f"Map: {plain(title)}. " + " ".join(f"{plain(name)}: {len(of):,} points." for name, of in groups.items())
 
     def draw(width: int) -> Markup:
