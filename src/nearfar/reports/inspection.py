@@ -354,8 +354,8 @@ def _count(count: int, what: str) -> str:
 
 
 def _said(item: Named) -> str:
-    """Place, text and label of an item."""
-    label = "" if item.label is None else f"  [{_cut(item.label, TIP)}]"
+    """Place, text and label of an item; a label of many words may break, for a telephone's sake."""
+    label = "" if item.label is None else f"  [{_cut(item.label, TIP)}]".replace("_", "_\u200b")
     return f"{item.name}: {_cut(item.text)}{label}"
 
 
