@@ -130,7 +130,9 @@ def test_draws_are_different_and_end_where_candidates_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "expected"), [(jaccard, [1, 5 / 6, 0, 3 / 7]), (levenshtein, [1, 6 / 7, 0, 4 / 6])], ids=lambda f: str(f)
+    ("make", "expected"),
+    [(jaccard, [1, 5 / 6, 0, 3 / 7]), (levenshtein, [1, 6 / 7, 0, 4 / 6])],
+    ids=["jaccard", "levenshtein"],
 )
 def test_surface_worked_by_hand(make, expected) -> None:
     everything = np.tile(np.arange(4), (4, 1))
