@@ -52,6 +52,44 @@ def with_settings(options: Options, settings: Mapping[str, Any]) -> Options:
     return replace(options, **values)
 
 
+def check_range(
+    options: object,
+    *names: str,
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> None:
+    """Check numbers in a dataclass of options; NaN and infinity lie in no range, and None is not looked at.
+
+    Args:
+        options: What has the fields.
+        *names: The fields.
+        least, most: Bounds that a number may have.
+        above, below: Bounds that it may not have.
+
+    Raises:
+        InputError: at the first number out of its range.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is None:
+            continue
+        low = (least is None or value >= least) and (above is None or value > above)
+        high = (most is None or value <= most) and (below is None or value < below)
+        if not (low and high and abs(value) < float("inf")):
+            raise InputError(f"{value} is out of range", field=name, remedy=_range(least, most, above, below))
+
+
+def _range(least: float | None, most: float | None, above: float | None, below: float | None) -> str:
+    """`use 0 to 1`, `use at least 1`, `use a number above 0`, `use 0 to below 1`."""
+    upper = f"{most:g}" if most is not None else f"below {below:g}" if below is not None else None
+    if upper is not None:
+        lower = f"{least:g}" if least is not None else f"above {above:g}" if above is not None else None
+        return f"use at most {upper}" if lower is None else f"use {lower} to {upper}"
+    return f"use at least {least:g}" if least is not None else f"use a number above {above:g}"
+
+
 def _converted(key: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) in (Union, types.UnionType):
         if value is None or value in ("none", "None", ""):

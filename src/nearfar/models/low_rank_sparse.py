@@ -7,8 +7,8 @@ Li et al. 2025, LOST: Low-rank and Sparse Pre-training for Large Language Models
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import asdict
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -16,64 +16,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nearfar.errors import InputError
+from nearfar.models.low_rank_options import LowRankSparse
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+__all__ = [
+    "LostLinear",
+    "LowRankSparse",
+    "Parts",
+    "convert",
+    "convert_shapes",
+    "is_converted",
+    "take_apart",
+]
 
 #: A singular value below this part of the largest is rounding.
 RELATIVE_ZERO = 1e-6
 #: Layers with fewer outputs choose among experts; they are no matrices to compress.
 LEAST_OUTPUTS = 16
-
-
-@dataclass(frozen=True)
-class LowRankSparse:
-    """How linear layers are taken apart.
-
-    Args:
-        rank: r, columns of B and rows of A.
-        sparsity: Part of the input channels that keep dense weights (0.05 keeps 5%); 0: the low-rank part alone,
-            without the blend.
-        gamma: Weight of the low-rank part; the sparse part has the rest.
-        activation: phi, between the factors.
-        factors: Where B and A start: `svd`: at the best approximation of the initial weight of that rank. `cola`: at
-            random, as Liu et al. 2025, CoLA.
-        channels: Which channels are kept: `residual`: those in which the singular directions beyond the r-th have most
-            energy. `random`: any.
-        select: The directions looked at: `normal`: those right after the r-th. `inverse`: the last ones.
-        scored: How many directions are looked at.
-        values: Where the kept channels' weights start: the columns of the `original` weight, or of the `residual`.
-
-    Raises:
-        InputError: a number out of its range.
-    """
-
-    rank: int
-    sparsity: float = 0.05
-    gamma: float = 0.7
-    activation: Literal["silu", "identity"] = "silu"
-    factors: Literal["svd", "cola"] = "svd"
-    channels: Literal["residual", "random"] = "residual"
-    select: Literal["normal", "inverse"] = "normal"
-    scored: int = 256
-    values: Literal["original", "residual"] = "original"
-
-    def __post_init__(self) -> None:
-        for name, least in (("rank", 1), ("scored", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy=f"use at least {least}")
-        for name in ("sparsity", "gamma"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy="use 0 to 1")
-
-    @property
-    def blend(self) -> float:
-        """Weight of the low-rank part: gamma, or 1 where there is no other."""
-        return self.gamma if self.sparsity else 1.0
-
-    def kept(self, inputs: int) -> int:
-        """m, the number of channels that are kept out of `inputs`."""
-        return max(1, int(self.sparsity * inputs)) if self.sparsity else 0
 
 
 class Parts(NamedTuple):

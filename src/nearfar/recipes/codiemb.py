@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError, about
-from nearfar.training.options import TrainingOptions
+from nearfar.training.options import TrainingOptions, check_range
 from nearfar.training.recipe import Batches, Paper, Plan, Recipe
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class Options(TrainingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         weights = ("middle", "pearson", "preference_ranking", "rank_kl")
-        for name, least in {**dict.fromkeys(weights, 0), "positives": 1, "similarity_batch_size": 2}.items():
-            if not least <= getattr(self, name) < float("inf"):
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy=f"use at least {least}")
+        check_range(self, *weights, least=0)
+        check_range(self, "positives", least=1)
+        check_range(self, "similarity_batch_size", least=2)
         if not 0 < self.order_temperature < float("inf"):
             raise InputError(
                 f"{self.order_temperature} is no temperature", field="order_temperature", remedy="use 0.05"

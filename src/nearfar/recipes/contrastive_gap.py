@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
+from nearfar.training.options import TrainingOptions, check_range
 from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ class Options(TrainingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("t", "untrained_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy="use a number above 0")
+        check_range(self, "t", "untrained_rate", above=0)
         if self.dims < 0:
             raise InputError(f"vectors of {self.dims} numbers", field="dims", remedy="use 0, or e.g. 128")
         if self.towers == "shared" and self.second_model is not None:

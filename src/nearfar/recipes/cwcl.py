@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
+from nearfar.training.options import TrainingOptions, check_range
 from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
@@ -72,10 +72,7 @@ class Options(TrainingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("pretrained_rate", "power", "weighted_temperature"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"{value} is out of range", field=name, remedy="use a number above 0")
+        check_range(self, "pretrained_rate", "power", "weighted_temperature", above=0)
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:

@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
+from nearfar.training.options import TrainingOptions, check_range
 from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
@@ -85,12 +85,9 @@ class Options(TrainingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("label_temperature", "head_learning_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy="use a number above 0")
-        for name, least in (("head", 0), ("min_count", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy=f"use {least} or more")
+        check_range(self, "label_temperature", "head_learning_rate", above=0)
+        check_range(self, "head", least=0)
+        check_range(self, "min_count", least=1)
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:

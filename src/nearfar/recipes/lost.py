@@ -27,12 +27,12 @@ of it learns the trained model's distributions for `dense_steps`. `metrics.json`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from nearfar.errors import InputError
-from nearfar.training.options import LanguageOptions
+from nearfar.models.low_rank_options import LowRankSparse
+from nearfar.training.options import LanguageOptions, check_range
 from nearfar.training.recipe import LanguagePlan, Paper, Recipe
 
 if TYPE_CHECKING:
@@ -40,19 +40,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options(LanguageOptions):
-    """Hyper-parameters of LOST, and the shape of the model where `--model` names none.
+class Options(LanguageOptions, LowRankSparse):
+    """Hyper-parameters of LOST (those of the layers are `LowRankSparse`'s), and the shape of a model of its own.
 
     Args:
         rank: r; 0: full weights. The paper: a quarter of the width.
-        sparsity: Part of the input channels that keep dense weights; 0: none, and no blend.
-        gamma: Weight of the low-rank part.
-        activation: Between the factors.
-        factors: Start of B and A: `svd`, or at random as in `cola`.
-        channels: Kept: those with the largest `residual`, or any at `random`.
-        select: Directions that make the residual: right after the r-th (`normal`), or the last ones (`inverse`).
-        scored: How many directions those are.
-        values: Start of S: columns of the `original` weight, or of the `residual`.
         dense: Write `dense/` as well.
         dense_steps: Steps in which `dense/`, once fitted, learns the distributions of the trained model.
         hidden_size, layers, heads, intermediate_size: Of a new LLaMA; intermediate_size 0: 8/3 of the width.
@@ -62,14 +54,6 @@ class Options(LanguageOptions):
     learning_rate: float = 2.5e-3
     gradient_clip: float = 0.5
     rank: int = 64
-    sparsity: float = 0.05
-    gamma: float = 0.7
-    activation: Literal["silu", "identity"] = "silu"
-    factors: Literal["svd", "cola"] = "svd"
-    channels: Literal["residual", "random"] = "residual"
-    select: Literal["normal", "inverse"] = "normal"
-    scored: int = 256
-    values: Literal["original", "residual"] = "original"
     dense: bool = True
     dense_steps: int = 100
     hidden_size: int = 256
@@ -79,23 +63,23 @@ class Options(LanguageOptions):
     vocabulary: int = 8192
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, least in (
-            ("rank", 0),
-            ("hidden_size", 2),
-            ("layers", 1),
-            ("heads", 1),
-            ("intermediate_size", 0),
-            ("dense_steps", 0),
-        ):
-            if getattr(self, name) < least:
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy=f"use at least {least}")
+        LanguageOptions.__post_init__(self)
+        check_range(self, "rank", "intermediate_size", "dense_steps", least=0)
+        check_range(self, "layers", "heads", least=1)
+        check_range(self, "hidden_size", least=2)
+        if self.rank:
+            LowRankSparse.__post_init__(self)
+
+    @property
+    def how(self) -> LowRankSparse:
+        """How the layers are taken apart."""
+        return LowRankSparse(**{field.name: getattr(self, field.name) for field in fields(LowRankSparse)})
 
 
 def prepare(name: str | None, documents: Dataset, options: Options) -> LanguagePlan:
     """A new model: of the shape of another, or a small LLaMA; its layers taken apart."""
     from nearfar.losses.language import LanguageLoss
-    from nearfar.models.low_rank_sparse import LowRankSparse, convert
+    from nearfar.models.low_rank_sparse import convert
     from nearfar.models.low_rank_sparse_files import save_low_rank_sparse
     from nearfar.models.new_language import new_language_model, new_llama, new_tokenizer
     from nearfar.training.dense import export_dense
@@ -115,18 +99,7 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> LanguageP
     loss = LanguageLoss()
     if not options.rank:
         return LanguagePlan(model, tokenizer, loss)
-    how = LowRankSparse(
-        rank=options.rank,
-        sparsity=options.sparsity,
-        gamma=options.gamma,
-        activation=options.activation,
-        factors=options.factors,
-        channels=options.channels,
-        select=options.select,
-        scored=options.scored,
-        values=options.values,
-    )
-    convert(model, how)
+    convert(model, options.how)
     finish = partial(export_dense, model, tokenizer, options, options.dense_steps) if options.dense else None
     return LanguagePlan(model, tokenizer, loss, partial(save_low_rank_sparse, model), finish)
 

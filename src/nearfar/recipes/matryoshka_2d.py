@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
+from nearfar.training.options import TrainingOptions, check_range
 from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ class Options(TrainingOptions):
         for name in ("lambda_teacher", "lambda_student", "kl_weight", "w_ibn", "w_cos", "w_ang"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{getattr(self, name)} is no weight", field=name, remedy="use 0 or more")
-        for name in ("kl_temperature", "least_dims"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy="use more than 0")
+        check_range(self, "kl_temperature", "least_dims", above=0)
         parsed_sizes(self.sizes)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nearfar.errors import InputError
-from nearfar.settings import parse_settings, with_settings
+from nearfar.settings import check_range, parse_settings, with_settings
 
-__all__ = ["LanguageOptions", "TrainingOptions", "parse_settings", "with_settings"]
+__all__ = ["LanguageOptions", "TrainingOptions", "check_range", "parse_settings", "with_settings"]
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,11 @@ class TrainingOptions:
     eval_steps: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if not least <= value < float("inf"):
-                raise InputError(f"{value} is out of range", field=name, remedy=f"use at least {least:g}")
+        check_range(
+            self, "max_steps", "warmup_ratio", "weight_decay", "max_length", "save_steps", "eval_steps", least=0
+        )
+        check_range(self, "gradient_accumulation", least=1)
+        check_range(self, "batch_size", least=2)
         if not 0 < self.learning_rate < float("inf"):
             raise InputError(f"{self.learning_rate} is no learning rate", field="learning_rate", remedy="use e.g. 2e-5")
         if not 0 < self.epochs < float("inf"):
@@ -83,20 +84,6 @@ class LanguageOptions(TrainingOptions):
         super().__post_init__()
         if self.max_length < 2:
             raise InputError(f"{self.max_length} tokens hold no next token", field="max_length", remedy="use e.g. 256")
-        for name in ("beta2", "held_out"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy="use 0 to below 1")
+        check_range(self, "beta2", "held_out", least=0, below=1)
         if not 0 < self.gradient_clip < float("inf"):
             raise InputError(f"{self.gradient_clip} is no norm", field="gradient_clip", remedy="use e.g. 1")
-
-
-_LEAST = {
-    "max_steps": 0,
-    "batch_size": 2,
-    "warmup_ratio": 0,
-    "weight_decay": 0,
-    "max_length": 0,
-    "gradient_accumulation": 1,
-    "save_steps": 0,
-    "eval_steps": 0,
-}

@@ -7,6 +7,7 @@ from typing import Any
 
 from nearfar.decoding.method import Method
 from nearfar.errors import InputError
+from nearfar.settings import check_range
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise InputError(f"{self.top_k} candidates are no choice", field="top_k", remedy="use 1 or more, e.g. 4")
-        if not 0 <= self.penalty_alpha <= 1:
-            raise InputError(f"{self.penalty_alpha} is out of range", field="penalty_alpha", remedy="use 0 to 1")
+        check_range(self, "penalty_alpha", least=0, most=1)
 
 
 def _arguments(model: Any, options: Options) -> dict[str, Any]:
