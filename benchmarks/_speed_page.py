@@ -38,7 +38,10 @@ def _kernel(result: Result) -> list[str]:
     seconds = peer["seconds"]
     beside = [("nearfar", _seconds(seconds["streaming: paired"]), "1")]
     beside += [(name, _seconds(seconds[name]), f"{ratio:.2f}") for name, ratio in peer["peer_over_streaming"].items()]
-    kept = [(name, f"{of['n']:,}", of["d"], of["peak_mb"], of["above_inputs_mb"]) for name, of in memory.items()]
+    kept = [
+        ("streaming" if name == "large" else name, f"{of['n']:,}", of["d"], of["peak_mb"], of["above_inputs_mb"])
+        for name, of in memory.items()
+    ]
     return [
         f"Loss and all gradients, {result['n']:,} x {result['m']:,}, d = {result['d']}, {result['threads']} threads. A "
         "loss cannot be faster than the matrix products that it needs; the last column says how many times as long it "

@@ -81,3 +81,11 @@ def test_the_api_page_holds_every_public_name_of_the_package() -> None:
     functions = public_names.entries("nearfar", set())
     assert set(re.findall(r"\.(\w+)$", functions, re.MULTILINE)) >= {"contrast", "evaluate", "flow", "load", "train"}
     assert "nearfar.losses.contrast.ContrastLoss" in public_names.entries("nearfar.losses", set())
+
+
+def test_the_rows_shown_are_rows_of_their_schema() -> None:
+    from nearfar.data.schemas import matching
+
+    for name, row in recipe_pages.ROWS.items():
+        assert name in [schema.name for schema in matching(list(row))]
+    assert {schema for name in recipes.names() for schema in recipes.get(name).schemas} <= set(recipe_pages.ROWS)
