@@ -123,7 +123,8 @@ def _verdict_alone(recipe: Recipe) -> str:
 
 def _options(recipe: Recipe, own: bool) -> str:
     base = LanguageOptions if issubclass(recipe.options, LanguageOptions) else TrainingOptions
-    described = {**_described(TrainingOptions), **_described(base), **_described(recipe.options)}
+    # Of what several classes describe, the nearest has the word.
+    described = {name: text for of in reversed(recipe.options.__mro__) for name, text in _described(of).items()}
     shared = {field.name for field in fields(base)}
     rows = ["| option | default | what it is |", "| --- | --- | --- |"]
     for field in fields(recipe.options):
