@@ -222,6 +222,24 @@ def test_leaks_are_refused(files: Path, jobs: list[Job], tiny_model_folder: Path
     assert (found.metrics["rows"]["training"], found.metrics["leaks"]["dropped_training_rows"]) == (30, 2)
 
 
+def test_pictures_are_found_from_anywhere(files: Path):
+    from PIL import Image
+
+    from nearfar.comparison.prepared import TRAINING, lay_down, prepare
+    from nearfar.data import load
+
+    (files / "pictures").mkdir()
+    for i in range(40):
+        Image.new("RGB", (4, 4), (i, 0, 0)).save(files / f"pictures/{i}.png")
+    write_jsonl([{"image": f"{i}.png", "text": f"picture {i}"} for i in range(40)], files / "pictures/rows.jsonl")
+    prepared = prepare("pictures/rows.jsonl", None)
+    lay_down(prepared, files / "elsewhere")
+    there = load(files / "elsewhere" / TRAINING)
+    assert len(there) == len(prepared.training) == 30
+    assert Path(there[0]["image"]).parent == files / "pictures"
+    assert prepared.task == "retrieval"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import spearmanr, ttest_1samp, ttest_rel
 
 from nearfar.comparison.significance import holm, resample
 from nearfar.errors import InputError
@@ -27,27 +27,50 @@ def test_means_and_pairing():
     # Items vary by 0.3, differences by 0.01: pairing takes the former out.
     assert gap.high - gap.low < 0.01 < found.mean("a").high - found.mean("a").low
     assert found.p_value("b", "a") < 0.001
-    assert found.mean("b").mean == pytest.approx(found.means[1])
+    assert found.mean("b").mean == pytest.approx(found.by_seed[1].mean())
     assert resample({"a": hard, "b": hard}, seed=1).p_value("b", "a") == 1.0
 
 
-def test_seeds_widen():
-    """Each seed is 0.1 off in one direction on all items: only drawing seeds can know of it."""
+def test_seeds_that_differ_widen():
+    """Each seed is 0.1 off in one direction on all items: items alone would not show it."""
     items = np.random.default_rng(0).normal(0, 0.01, 500)
     shifts = np.array([-0.1, 0.1, -0.1, 0.1])
     found = resample({"a": np.zeros((1, 500)), "b": items + shifts[:, None]}, seed=0)
-    gap = found.difference("b", "a")
     one = resample({"a": np.zeros((1, 500)), "b": (items + 0.1)[None]}, seed=0).difference("b", "a")
     assert one.high - one.low < 0.003
-    # Draws of the seeds' mean have the unbiased standard error 0.1155 / 2, not 0.1 / 2.
-    assert np.std(found.draws[:, 1]) == pytest.approx(np.std(shifts, ddof=1) / 2, rel=0.03)
-    assert gap.low < -0.09 < 0.09 < gap.high
+    # The items' part is next to nothing, so this is Student's t with 3 degrees of freedom.
+    plain = ttest_1samp(found.by_seed[1], 0.0).confidence_interval()
+    gap = found.difference("b", "a")
+    assert (gap.low, gap.high) == pytest.approx((plain.low, plain.high), rel=1e-3)
+    assert found.p_value("b", "a") == pytest.approx(ttest_1samp(found.by_seed[1], 0.0)[1], rel=1e-3)
 
 
-def test_two_seeds_do_not_understate():
-    shifts = np.array([0.0, 0.2])
-    found = resample({"a": np.zeros((1, 50)), "b": np.zeros(50) + shifts[:, None]}, seed=0)
-    assert np.std(found.draws[:, 1]) == pytest.approx(np.std(shifts, ddof=1) / np.sqrt(2), rel=0.03)
+def test_one_seed_is_a_test_over_items():
+    a, b = np.random.default_rng(1).normal(0, 1, (2, 200))
+    found = resample({"a": a[None], "b": (b + 0.2)[None]}, seed=0)
+    plain = ttest_rel(b + 0.2, a)
+    gap, wanted = found.difference("b", "a"), plain.confidence_interval()
+    assert (gap.low, gap.high) == pytest.approx((wanted.low, wanted.high), abs=0.01)
+    assert found.p_value("b", "a") == pytest.approx(plain[1], abs=0.01)
+
+
+@pytest.mark.parametrize("between_seeds", [0.0, 0.03])
+def test_false_alarms_are_as_rare_as_they_claim(between_seeds: float):
+    rng, alarms = np.random.default_rng(0), 0
+    for trial in range(300):
+        a, b = (
+            rng.normal(0, 0.2, 60) + rng.normal(0, between_seeds, (4, 1)) + rng.normal(0, 0.05, (4, 60))
+            for _ in range(2)
+        )
+        alarms += resample({"a": a, "b": b}, resamples=200, seed=trial).p_value("a", "b") < 0.05
+    assert 3 <= alarms <= 27
+
+
+def test_items_that_all_agree_say_nothing_on_others():
+    values = np.random.default_rng(0).random((1, 50))
+    found = resample({"a": values, "b": values + 0.5})
+    assert found.p_value("b", "a") == 1.0
+    assert found.difference("b", "a").degenerate
 
 
 def test_correlations():

@@ -118,8 +118,8 @@ def _show(found: Comparison) -> None:
         difference = ["", "", ""]
         if against is not None:
             mean, low, high = against.difference
-            difference = [f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", f"{against.corrected:.3f}"]
-        cost = [f"{row.cost.seconds:,.0f}", "" if memory is None else f"{memory / 2**20:,.0f}"]
+            difference = [f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", _p(against.corrected)]
+        cost = [f"{row.cost.steps:,}", f"{row.cost.seconds:,.0f}", "" if memory is None else f"{memory / 2**20:,.0f}"]
         lines.append([str(row.rank), row.name, f"{row.score.mean:.3f}", *difference, row.verdict, *cost])
     print_table(columns, lines)
     for fit in found.fits:
@@ -131,3 +131,7 @@ def _show(found: Comparison) -> None:
         say(note)
     print(f"\n{found.recommendation}\n{found.verdicts}")
     print(f"model   {found.model}\nreport  {found.folder / 'report.html'}")
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -10,8 +10,8 @@ from typing import Any
 from nearfar.errors import InputError
 from nearfar.training.options import TrainingOptions
 
-#: Steps of a trial: enough that the first, which warms up, can be left out.
-TRIAL_STEPS = 8
+#: Steps of a trial: enough that the first, which warms up, can be left out, and few, as they count.
+TRIAL_STEPS = 4
 #: Checkpoints over a run. Each is several times the size of the model, so a short run must not write many.
 SAVED = 5
 

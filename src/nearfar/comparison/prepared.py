@@ -61,11 +61,11 @@ def prepare(
         InputError: rows that cannot be read or measured on, evaluation rows that are training rows, or rows that hang
             together so that they cannot be split.
     """
-    from nearfar.data import load
+    from nearfar.data import Retrieval, load
     from nearfar.evaluation import detect_task
-    from nearfar.training.run import _held_out as held_out_rows
+    from nearfar.training.run import held_out_rows
 
-    rows = load(data, columns=columns, skip_broken=skip_broken)
+    rows = _absolute(load(data, columns=columns, skip_broken=skip_broken))
     file = data if isinstance(data, (str, Path)) else None
     if len(rows) < 2:
         raise InputError("holds one row, and contrast needs at least two", file=file, remedy="give more rows")
@@ -80,6 +80,8 @@ def prepare(
         training, held_out = rows.select(split.training), rows.select(split.held_out)
         return _prepared(training, held_out, task, find_leaks(training, held_out), split, 0)
     held_out, _ = held_out_rows(evaluate_on, columns, evaluation_columns, skip_broken)
+    if not isinstance(held_out, Retrieval):
+        held_out = _absolute(held_out)
     task = detect_task(held_out)
     leaks, dropped = find_leaks(rows, held_out), 0
     if drop_leaks and leaks.same:
@@ -149,6 +151,15 @@ def _hash(rows: Dataset | Retrieval) -> str:
     if isinstance(rows, Retrieval):
         return hashlib.sha256(json.dumps([rows.corpus, rows.queries, rows.relevant]).encode()).hexdigest()
     return fingerprint(rows)
+
+
+def _absolute(rows: Dataset) -> Dataset:
+    """Paths of pictures and recordings that hold wherever a table of them lies."""
+    medium = medium_in(rows.column_names)
+    if medium is None or getattr(rows.features[medium], "dtype", None) != "string":
+        return rows
+    names, paths = rows.column_names, [str(Path(path).absolute()) for path in rows[medium][:]]
+    return rows.remove_columns(medium).add_column(medium, paths).select_columns(names)  # pyright: ignore[reportCallIssue]
 
 
 def _check_paths(rows: Dataset, file: Any) -> None:

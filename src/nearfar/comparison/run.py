@@ -94,7 +94,7 @@ class Comparison:
 
 
 def compare(
-    recipes: Sequence[str] | None = None,
+    recipes: str | Sequence[str] | None = None,
     *,
     data: str | Path | Dataset,
     evaluate_on: str | Path | Dataset | Retrieval | None = None,
@@ -148,7 +148,8 @@ def compare(
     """
     from nearfar.recipes import get, names
 
-    chosen = [get(name) for name in dict.fromkeys(recipes or names())]
+    named = [recipes] if isinstance(recipes, str) else recipes
+    chosen = [get(name) for name in dict.fromkeys(named or names())]
     if seeds < 1:
         raise InputError(f"{seeds} trainings tell nothing", field="--seeds", remedy="use 1 or more, e.g. 3")
     if budget is not None and not 0 < budget < float("inf"):
@@ -476,8 +477,8 @@ def _notes(
     if runner.seeds == 1:
         notes.append("One seed: the intervals are over evaluation items alone, and another seed may rank otherwise.")
     else:
-        few = " Few seeds say little on how much training varies." if runner.seeds < 5 else ""
-        notes.append(f"Intervals are over {runner.seeds} seeds and over evaluation items, both drawn anew.{few}")
+        few = " Few seeds say little on how much training varies; 5 say more." if runner.seeds < 5 else ""
+        notes.append(f"Intervals are over {runner.seeds} seeds and over evaluation items.{few}")
     if texts := [fit.recipe for fit in fitting if fit.on_texts and fit.recipe in found]:
         notes.append(f"Trained on the rows' texts one by one, without what joins them: {', '.join(texts)}.")
     if prepared.dropped:

@@ -1,15 +1,18 @@
 """Means over seeds and items with their intervals, all models resampled together, and corrected for several questions.
 
-A result varies because training is random and because other items might have been asked. Both are drawn anew, crossed:
-one draw picks seeds and items with replacement, the same for all models, so differences between models are paired in
-both. With few seeds, plain draws of seeds would be too narrow by sqrt(S / (S - 1)); their deviations from the mean are
-widened by it. Crossed draws count the chance that belongs to neither side alone twice, so intervals are a little wide.
+A result varies because other items might have been asked, and because training is random. The first part is a bootstrap
+of items, the same draws for all models; the second is the variance between seeds. Differences between models are paired
+in both: by item and by seed. The two variances add up, and their sum has the degrees of freedom of Welch and
+Satterthwaite: few seeds widen an interval where seeds differ, and hardly where it is the items that decide.
 
-Owen 2007, The pigeonhole bootstrap; Holm 1979, A simple sequentially rejective multiple test procedure.
+Welch 1947, The generalization of Student's problem when several different population variances are involved;
+Satterthwaite 1946, An approximate distribution of estimates of variance components;
+Holm 1979, A simple sequentially rejective multiple test procedure.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,41 +24,56 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-RESAMPLES, RESAMPLES_RANKED = 10_000, 2_000
+RESAMPLES, RESAMPLES_RANKED = 4_000, 2_000
 #: Numbers held at once in a resampling.
 _AT_ONCE = 2**23
 
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Draws of every model's mean.
+    """Every model's mean, with each seed and with other items.
 
     Args:
         names: The models.
-        means: Of each as measured.
-        draws: The same in each draw.
+        by_seed: The mean over items of each model with each seed.
+        draws: The mean over seeds in each draw of items, the same items for all models.
+        items: How many there are.
     """
 
     names: tuple[str, ...]
-    means: Float[np.ndarray, " models"]
+    by_seed: Float[np.ndarray, "models seeds"]
     draws: Float[np.ndarray, "resamples models"]
+    items: int
 
     def mean(self, name: str) -> Interval:
         """A model's mean over seeds and items with its 95% interval."""
-        at = self.names.index(name)
-        return _interval(float(self.means[at]), self.draws[:, at])
+        return self._estimate(name, None)[0]
 
     def difference(self, name: str, other: str) -> Interval:
         """`name` minus `other`, paired by seed and item, with its 95% interval."""
-        a, b = self.names.index(name), self.names.index(other)
-        return _interval(float(self.means[a] - self.means[b]), self.draws[:, a] - self.draws[:, b])
+        return self._estimate(name, other)[0]
 
     def p_value(self, name: str, other: str) -> float:
-        """Two-sided: how seldom the difference would lie on the other side of zero. Never 0: draws are finite."""
-        a, b = self.names.index(name), self.names.index(other)
-        gap = self.draws[:, a] - self.draws[:, b]
-        beyond = min(int((gap <= 0).sum()), int((gap >= 0).sum()))
-        return min(1.0, 2 * (beyond + 1) / (len(gap) + 1))
+        """Two-sided, of no difference; 1 where all items and seeds agree, which says nothing on how others would."""
+        return self._estimate(name, other)[1]
+
+    def _estimate(self, name: str, other: str | None) -> tuple[Interval, float]:
+        from scipy.stats import t
+
+        at = self.names.index(name)
+        of_seeds, of_draws = self.by_seed[at], self.draws[:, at]
+        if other is not None:
+            to = self.names.index(other)
+            of_seeds, of_draws = of_seeds - self.by_seed[to], of_draws - self.draws[:, to]
+        mean, seeds = float(of_seeds.mean()), len(of_seeds)
+        items = float(of_draws.var(ddof=1))
+        training = float(of_seeds.var(ddof=1)) / seeds if seeds > 1 else 0.0
+        error = math.sqrt(items + training)
+        if error <= 1e-12 * max(1.0, abs(mean)):
+            return Interval(mean, mean, mean), 1.0
+        freedom = error**4 / (items**2 / (self.items - 1) + (training**2 / (seeds - 1) if seeds > 1 else 0.0))
+        half = float(t.ppf(0.975, freedom)) * error
+        return Interval(mean, mean - half, mean + half), float(2 * t.sf(abs(mean) / error, freedom))
 
 
 def resample(
@@ -65,7 +83,7 @@ def resample(
     resamples: int | None = None,
     seed: int = 0,
 ) -> Resampled:
-    """Draw seeds and items, the same for all models.
+    """Draw items anew, the same for all models.
 
     Args:
         values: For each model a value an item and seed, in the same order for all. A model that no seed changes may
@@ -89,26 +107,13 @@ def resample(
         size = min(at_once, count - start)
         if wanted is None:
             weights = rng.multinomial(items, np.full(items, 1 / items), size=size) / items
-            found.append(np.einsum("ri,msi->rms", weights, stacked, optimize=True))
+            found.append(weights @ stacked.mean(1).T)
         else:
             found.append(
                 _correlations(stacked, np.asarray(gold, dtype=np.float64), rng.integers(items, size=(size, items)))
             )
-    by_seed = np.concatenate(found)
     whole = stacked.mean(2) if wanted is None else _correlations(stacked, wanted, np.arange(items)[None])[0]
-    return Resampled(tuple(values), whole.mean(1), _over_seeds(by_seed, rng))
-
-
-def _over_seeds(by_seed: Float[np.ndarray, "r m s"], rng: np.random.Generator) -> Float[np.ndarray, "r m"]:
-    import numpy as np
-
-    seeds = by_seed.shape[2]
-    if seeds == 1:
-        return by_seed[:, :, 0]
-    middle = by_seed.mean(2, keepdims=True)
-    widened = middle + np.sqrt(seeds / (seeds - 1)) * (by_seed - middle)
-    weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(by_seed)) / seeds
-    return np.einsum("rms,rs->rm", widened, weights)
+    return Resampled(tuple(values), whole, np.concatenate(found), items)
 
 
 def _correlations(
@@ -147,10 +152,3 @@ def _sizes(values: Mapping[str, Float[np.ndarray, "seeds items"]]) -> tuple[int,
     if min(items) < 2:
         raise InputError("one item says nothing on how others would differ", field="--eval", remedy="give more rows")
     return seeds, min(items)
-
-
-def _interval(mean: float, draws: np.ndarray) -> Interval:
-    import numpy as np
-
-    low, high = np.quantile(draws, (0.025, 0.975))
-    return Interval(mean, float(low), float(high))

@@ -83,7 +83,7 @@ def _ranking(page: Page, found: Comparison) -> None:
                 reference=0.0,
             )
         )
-    columns = ["", "model", found.metric, f"minus {found.baseline}", "95% interval", "p, corrected", "so it is"]
+    columns = ["rank", "model", found.metric, f"minus {found.baseline}", "95% interval", "p, corrected", "verdict"]
     page.table(
         columns,
         [
@@ -94,7 +94,7 @@ def _ranking(page: Page, found: Comparison) -> None:
     )
     if found.baseline != "untrained":
         page.table(
-            ["model", "minus untrained", "95% interval", "p, corrected", "so it is"],
+            ["model", "minus untrained", "95% interval", "p, corrected", "verdict"],
             [
                 [row.name, *_cells(row.untrained), row.untrained.verdict]
                 for row in found.ranking
@@ -156,9 +156,9 @@ def _left_out(page: Page, found: Comparison) -> None:
 def _how(page: Page, found: Comparison, options: Mapping[str, Any]) -> None:
     page.section(
         "How this was measured",
-        "Every model is scored on the same items. Intervals come from drawing seeds and items anew, the same for all "
-        "models, so differences are paired in both. Whether a difference counts is judged at 0.05 after Holm's "
-        "correction for all models compared with the same one.",
+        "Every model is scored on the same items. Intervals hold how much figures vary with other items, by a "
+        "bootstrap, and how much they vary between seeds; differences are paired in both. Whether a difference counts "
+        "is judged at 0.05 after Holm's correction for all models compared with the same one.",
     )
     for note in found.notes:
         page.text(note)
@@ -175,7 +175,9 @@ def _cells(against: Against | None) -> Sequence[Cell]:
     if against is None:
         return [None, None, None]
     mean, low, high = against.difference
-    return [f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", _p(against.corrected)]
+    # A minus as on the figures, and no line break within an interval.
+    signed = [f"{value:+.3f}".replace("-", "\u2212") for value in (mean, low, high)]
+    return [signed[0], f"{signed[1]}\u00a0to\u00a0{signed[2]}", _p(against.corrected)]
 
 
 def _verdict(row: Ranked, baseline: str) -> str:

@@ -129,7 +129,7 @@ def train(
     held_out, mapped = None, evaluation_columns
     if evaluation is not None:
         of_rows = columns if isinstance(columns, Mapping) else None
-        held_out, mapped = _held_out(evaluation, of_rows, evaluation_columns, skip_broken)
+        held_out, mapped = held_out_rows(evaluation, of_rows, evaluation_columns, skip_broken)
     encoder = load(model) if isinstance(model, (str, Path)) else model
     if settings.max_length:
         check_max_length(encoder, settings.max_length)
@@ -196,7 +196,7 @@ def _run(
     return run
 
 
-def _held_out(
+def held_out_rows(
     source: Any, columns: Mapping[str, str] | None, own: Mapping[str, str] | None, skip_broken: bool = False
 ) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
     """The evaluation rows, and the mapping by which they were read."""
