@@ -8,7 +8,7 @@ import pytest
 
 from nearfar.errors import InputError
 from nearfar.recipes import lost
-from nearfar.settings import check_range
+from nearfar.settings import check_range, with_settings
 
 
 @dataclass
@@ -37,9 +37,9 @@ def test_numbers_out_of_range_are_named(bounds: dict, good: list, bad: list, rem
 
 
 def test_layers_of_lost_are_checked_before_any_data_is_read() -> None:
-    for options, field in (({"sparsity": 2}, "sparsity"), ({"scored": 0}, "scored"), ({"rank": -1}, "rank")):
+    for field, value in (("sparsity", 2.0), ("scored", 0), ("rank", -1)):
         with pytest.raises(InputError) as raised:
-            lost.Options(**options)
+            with_settings(lost.Options(), {field: value})
         assert raised.value.field == field
     assert lost.Options(rank=0).rank == 0
     assert lost.Options(gamma=0.5, scored=3).how.gamma == 0.5

@@ -47,7 +47,10 @@ def suggest_columns(names: Collection[str], wanted: Sequence[Sequence[str]]) -> 
     if len(names) == 1 and (mark := next((m for m in ";|\t" if m in next(iter(names))), None)):
         return f"the header is one column that holds {mark!r}: separate columns by commas (.csv) or tabs (.tsv)"
     example = wanted[0] if len(wanted) == 1 else ("anchor", "positive")
-    return f"name yours with --columns {','.join(f'{name}=...' for name in example if name not in names)}"
+    missing = [name for name in example if name not in names]
+    # Of one kind of table, what is lacking may not be there under any name.
+    otherwise = f", or add {', '.join(missing)}" if len(wanted) == 1 else ""
+    return f"name yours with --columns {','.join(f'{name}=...' for name in missing)}{otherwise}"
 
 
 def overlooked(unused: Collection[str], wanted: Iterable[str]) -> dict[str, str]:

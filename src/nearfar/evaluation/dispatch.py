@@ -23,10 +23,10 @@ TASKS = ("sts", "retrieval", "classify", "cluster", "zero-shot", "few-shot", "pe
 _COLUMNS = {
     "sts": ("sentence1", "sentence2", "score"),
     "retrieval": ("anchor", "positive"),
-    "classify": ("label",),
-    "cluster": ("label",),
-    "zero-shot": ("label",),
-    "few-shot": ("label",),
+    "classify": ("text", "label"),
+    "cluster": ("text", "label"),
+    "zero-shot": ("text", "label"),
+    "few-shot": ("text", "label"),
 }
 #: Blocks of tokens in one pass: each of them has a number for each word of the vocabulary.
 _BLOCKS = 8
@@ -127,11 +127,10 @@ def detect_task(data: Dataset | Retrieval) -> str:
         return "zero-shot"
     if medium_in(columns) and "text" in columns:
         return "retrieval"
-    needs = {task: needed if needed != ("label",) else ("text", "label") for task, needed in _COLUMNS.items()}
-    for task, needed in needs.items():
+    for task, needed in _COLUMNS.items():
         if set(needed) <= set(columns) and task not in _ASKED:
             return task
-    schemas = "; ".join(f"{', '.join(needed)} ({task})" for task, needed in needs.items() if task not in _ASKED)
+    schemas = "; ".join(f"{', '.join(needed)} ({task})" for task, needed in _COLUMNS.items() if task not in _ASKED)
     raise InputError(f"the columns {', '.join(columns)} fit no task", remedy=f"give {schemas}, or a retrieval folder")
 
 
@@ -154,9 +153,9 @@ def _check_columns(data: Dataset | Retrieval, task: str) -> None:
     columns = _columns(data)
     if task == "retrieval" and (columns is None or (medium_in(columns) and "text" in columns)):
         return
-    missing = [name for name in _COLUMNS[task] if name not in (columns or ())]
-    if "label" in _COLUMNS[task] and not missing and not medium_in(columns or ()) and "text" not in (columns or ()):
-        missing = ["text"]
+    # Beside a label, a picture or recording is as good as a text.
+    of_file = "label" in _COLUMNS[task] and medium_in(columns or ())
+    missing = [name for name in _COLUMNS[task] if name not in (columns or ()) and not (of_file and name == "text")]
     if missing:
         raise InputError(
             f"the task {task!r} needs the column {missing[0]!r}",

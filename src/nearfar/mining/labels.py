@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from nearfar.errors import InputError
+
 if TYPE_CHECKING:
     from datasets import Dataset
-    from jaxtyping import Int
+    from jaxtyping import Float, Int
+    from sentence_transformers import SentenceTransformer
 
-__all__ = ["label_pairs", "pair_sets"]
+__all__ = ["label_pairs", "name_vectors", "numbered", "pair_sets"]
 
 
 def label_pairs(
@@ -72,3 +75,34 @@ def pair_sets(
         columns = {"anchor": anchors, "positive": positives, "label": [labels[anchor] for anchor, _ in rows]}
         found[name] = Dataset.from_dict(columns)
     return found
+
+
+def numbered(labels: Sequence[str]) -> tuple[list[str], list[int]]:
+    """The different labels in alphabetical order, and for each row the place of its label among them."""
+    names = sorted(set(labels))
+    place = {name: row for row, name in enumerate(names)}
+    return names, [place[label] for label in labels]
+
+
+def name_vectors(names: Sequence[str], encoder: str | SentenceTransformer = "minilm") -> Float[Tensor, "names m"]:
+    """The unit vectors of labels' names: how alike two labels are is the cosine of what they are called.
+
+    Args:
+        names: One for each label.
+        encoder: A text encoder, or its name as `nearfar.models.load` takes it.
+
+    Raises:
+        InputError: no name holds a letter, or there is no such encoder.
+
+    Source: Burdisso et al. 2024, Dialog2Flow.
+    """
+    from nearfar.encoding import encode
+    from nearfar.models import load
+
+    if not any(letter.isalpha() for name in names for letter in name):
+        raise InputError(
+            f"the labels ({names[0]!r}, ...) are no names that could be compared" if names else "there is no label",
+            field="label",
+            remedy="give names, or train with targets=hard",
+        )
+    return torch.from_numpy(encode(load(encoder) if isinstance(encoder, str) else encoder, list(names)))

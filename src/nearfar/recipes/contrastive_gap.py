@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions, check_range
+from nearfar.training.options import TowerOptions, check_range
 from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ ALIGNED_ON = 2_048
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions):
+class Options(TowerOptions):
     """Hyper-parameters of the three losses.
 
     Args:
@@ -59,11 +59,6 @@ class Options(TrainingOptions):
         towers: Of texts: `shared` reads both sides, `two` have weights of their own.
         second_model: The second of two towers; None: a copy of the first.
         dims: A fresh projection to so many numbers at the end of each tower; 0: none.
-        image_model: The tower beside the text encoder where rows have pictures: a folder, a hub id, `small-cnn` or
-            `small-vit`. A model that has such a tower keeps it.
-        audio_model: The same for recordings; `small-audio`.
-        image_size: Pixels a side, of the small towers for pictures.
-        seconds: How much of a recording `small-audio` hears.
         untrained_rate: Factor of `learning_rate` for a tower that begins untrained, as the `small-...` ones do.
         aligned: Turn the second of two towers onto the first before training, and keep it so.
         cached: Gradient cache, for batches that do not fit.
@@ -81,10 +76,6 @@ class Options(TrainingOptions):
     towers: Literal["shared", "two"] = "shared"
     second_model: str | None = None
     dims: int = 0
-    image_model: str = "small-cnn"
-    audio_model: str = "small-audio"
-    image_size: int = 64
-    seconds: int = 4
     untrained_rate: float = 50.0
     aligned: bool = False
     cached: bool = False
@@ -129,15 +120,14 @@ def _with_towers(
 ) -> tuple[Dataset, dict[str, float] | None]:
     """Give the model its towers, in place. The rows as these read them, one column a side; and their learning rates."""
     from nearfar.data.media import decoded, medium_in
-    from nearfar.models.towers import SMALL, add_tower, medium_of, reader_for
+    from nearfar.models.towers import medium_of, reader_for
     from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
 
     medium, rates = medium_in(rows.column_names), None
     if medium is not None and medium_of(model) is None:
-        other = {"image": options.image_model, "audio": options.audio_model}[medium]
-        sizes = {"dims": options.dims or None, "image_size": options.image_size, "seconds": options.seconds}
-        add_tower(model, medium, other, **sizes)
-        rates = {rf"sub_modules\.{medium}\.": options.untrained_rate} if other in SMALL[medium] else None
+        options.add_tower(model, medium, dims=options.dims or None)
+        untrained = options.begins_untrained(medium)
+        rates = {rf"sub_modules\.{medium}\.": options.untrained_rate} if untrained else None
     else:
         if medium is None and options.towers == "two" and not has_text_towers(model):
             part_towers(model, options.second_model)

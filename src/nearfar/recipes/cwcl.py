@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions, check_range
+from nearfar.training.options import TowerOptions, check_range
 from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
@@ -38,16 +38,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions):
+class Options(TowerOptions):
     """Hyper-parameters of CWCL.
 
     Args:
         learning_rate: Of weights that begin untrained.
         pretrained_rate: Factor of it for the layers of a trained tower that come pre-trained.
-        image_model: The other tower, where rows have pictures: a folder, a hub id, `small-cnn` or `small-vit`.
-        audio_model: The same for recordings; `small-audio`.
-        image_size: Pixels a side, of the small towers for pictures.
-        seconds: How much of a recording `small-audio` hears.
         frozen: `auto`: pictures over texts, texts over recordings, and texts over what begins untrained.
         weigh: From a cosine c to a weight: `half`: (1 + c) / 2. `relu`: max(c, 0). `power`: max(c, 0)^power.
             `none`: own pair alone.
@@ -60,10 +56,6 @@ class Options(TrainingOptions):
     batch_size: int = 128
     learning_rate: float = 1e-3
     pretrained_rate: float = 0.05
-    image_model: str = "small-cnn"
-    audio_model: str = "small-audio"
-    image_size: int = 64
-    seconds: int = 4
     frozen: Literal["auto", "text", "image", "audio"] = "auto"
     weigh: Literal["half", "relu", "power", "none"] = "half"
     power: float = 4.0
@@ -80,21 +72,19 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     import torch
 
     from nearfar.data.media import medium_in
-    from nearfar.models.towers import SMALL, add_tower, encode_tower, freeze, medium_of
+    from nearfar.models.towers import encode_tower, freeze, medium_of
 
     medium = medium_in(rows.column_names)
     assert medium is not None
-    other = {"image": options.image_model, "audio": options.audio_model}[medium]
     begins = medium_of(model) is None
-    untrained = begins and other in SMALL[medium]
+    untrained = begins and options.begins_untrained(medium)
     auto = "image" if medium == "image" and not untrained else "text"
     frozen = auto if options.frozen == "auto" else options.frozen
     if frozen == medium and untrained:
-        problem = f"{other} begins untrained, and its vectors say nothing"
+        problem = f"{options.tower(medium)} begins untrained, and its vectors say nothing"
         raise InputError(problem, field="frozen", remedy=f"freeze text, or give a trained {medium}_model")
     if begins:
-        sizes = {"image_size": options.image_size, "seconds": options.seconds}
-        add_tower(model, medium, other, frozen=frozen, **sizes)
+        options.add_tower(model, medium, frozen=frozen)
     freeze(model, frozen)
     trained = "text" if frozen == medium else medium
 

@@ -33,15 +33,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.errors import InputError
 from nearfar.training.options import TrainingOptions, check_range
 from nearfar.training.recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
-    from torch import Tensor
 
     from nearfar.losses import LabelledPairsLoss
 
@@ -96,7 +93,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from datasets import DatasetDict
 
     from nearfar.data.actions import labelled_utterances
-    from nearfar.mining.labels import pair_sets
+    from nearfar.mining.labels import numbered, pair_sets
 
     seed = int(torch.randint(2**31, ()))
     sets, names = {}, {}
@@ -108,9 +105,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
             sort_slots=options.sort_slots,
             clean=options.clean,
         )
-        names[kind] = sorted(set(labels))
-        number = {name: row for row, name in enumerate(names[kind])}
-        sets[kind] = texts, [number[label] for label in labels]
+        names[kind], numbers = numbered(labels)
+        sets[kind] = texts, numbers
 
     extended = {"none": (), "acts": ("act",), "all": tuple(sets)}[options.extend]
     pairs = pair_sets(sets, extended, seed)
@@ -123,32 +119,18 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 
 def _loss(model: SentenceTransformer, labels: list[str], options: Options) -> LabelledPairsLoss:
     from nearfar.losses import LabelledPairsLoss
+    from nearfar.mining.labels import name_vectors
     from nearfar.models.projection import mlp_head
 
     return LabelledPairsLoss(
         model,
-        _meanings(labels, options.label_encoder) if options.targets == "soft" else None,
+        name_vectors(labels, options.label_encoder) if options.targets == "soft" else None,
         options.label_temperature,
         mlp_head(model.get_embedding_dimension() or 0, options.head) if options.head else None,
         temperature=options.temperature,
         symmetric=options.symmetric,
         gather_across_devices=True,
     )
-
-
-def _meanings(labels: list[str], encoder: str) -> Float[Tensor, "labels m"]:
-    import torch
-
-    from nearfar.encoding import encode
-    from nearfar.models import load
-
-    if not any(letter.isalpha() for label in labels for letter in label):
-        raise InputError(
-            f"the labels ({labels[0]!r}, ...) are no names that could be compared",
-            field="label",
-            remedy="give names, or train with targets=hard",
-        )
-    return torch.from_numpy(encode(load(encoder), labels))
 
 
 RECIPE = Recipe(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
 from nearfar.settings import check_range, parse_settings, with_settings
 
-__all__ = ["LanguageOptions", "TrainingOptions", "check_range", "parse_settings", "with_settings"]
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+__all__ = ["LanguageOptions", "TowerOptions", "TrainingOptions", "check_range", "parse_settings", "with_settings"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,48 @@ class TrainingOptions:
         temperature = getattr(self, "temperature", 1.0)
         if not 0 < temperature < float("inf"):
             raise InputError(f"{temperature} is no temperature", field="temperature", remedy="use e.g. 0.05")
+
+
+@dataclass(frozen=True)
+class TowerOptions(TrainingOptions):
+    """Options of recipes that give a text encoder a tower for pictures or recordings.
+
+    Args:
+        image_model: The other tower, where rows have pictures: a folder, a hub id, `small-cnn` or `small-vit`. A model
+            that has such a tower keeps it.
+        audio_model: The same for recordings; `small-audio`.
+        image_size: Pixels a side, of the small towers for pictures.
+        seconds: How much of a recording `small-audio` hears.
+    """
+
+    image_model: str = "small-cnn"
+    audio_model: str = "small-audio"
+    image_size: int = 64
+    seconds: int = 4
+
+    def tower(self, medium: Literal["image", "audio"]) -> str:
+        """The other tower's name."""
+        return self.image_model if medium == "image" else self.audio_model
+
+    def begins_untrained(self, medium: Literal["image", "audio"]) -> bool:
+        """Whether the other tower comes without weights."""
+        from nearfar.models.towers import SMALL
+
+        return self.tower(medium) in SMALL[medium]
+
+    def add_tower(
+        self,
+        model: SentenceTransformer,
+        medium: Literal["image", "audio"],
+        *,
+        dims: int | None = None,
+        frozen: str | None = None,
+    ) -> None:
+        """Give a text encoder the other tower, in place; see `nearfar.models.towers.add_tower`."""
+        from nearfar.models.towers import add_tower
+
+        sizes = {"image_size": self.image_size, "seconds": self.seconds}
+        add_tower(model, medium, self.tower(medium), dims=dims, frozen=frozen, **sizes)
 
 
 @dataclass(frozen=True)
