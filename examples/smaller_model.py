@@ -23,7 +23,7 @@ from nearfar.data import load
 from nearfar.demo.docstrings import harvest, part_of
 from nearfar.evaluation import Result
 from nearfar.evaluation.compared import paired_interval
-from nearfar.models.elastic import truncated
+from nearfar.models.elastic import depth, truncated, width
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", default="minilm", help="the big one")
     parser.add_argument("--layers", type=int, default=3, help="layers that stay: each one less saves time")
     parser.add_argument("--dims", type=int, default=128, help="numbers of a vector that stay: less storage")
-    parser.add_argument("--steps", type=int, default=40, help="more, until the held-out figures fall")
-    parser.add_argument("--limit", type=int, default=1000, help="held-out pairs at most")
+    parser.add_argument("--steps", type=int, default=25, help="more, until the held-out figures fall")
+    parser.add_argument("--limit", type=int, default=300, help="held-out pairs at most")
     parser.add_argument("--out", type=Path, default=Path("runs/smaller"))
     args = parser.parse_args(arguments)
     if (args.data is None) != (args.eval is None):
@@ -45,9 +45,12 @@ def main(arguments: list[str] | None = None) -> None:
     training, held_out = documentation() if args.data is None else (load(args.data), load(args.eval))
     held_out = held_out.select(range(min(args.limit, len(held_out))))
 
-    # 2. Train. The batch is the number of negatives, so keep it large; the steps decide how long it takes.
+    # 2. Train. `sizes` names the sizes to train at, here the whole model and the one that is wanted: a training that is
+    # as short as this has no steps for others. Without it every batch draws a size, and any cut can be made later. The
+    # batch holds the negatives, so keep it large; the number of steps decides how long it takes and how good it gets.
     # For a reranker (a cross-encoder that reads two texts at once) the recipe is `dse`: it learns the big model's
     # scores instead. It is the same call with scored pairs.
+    before = nearfar.load(args.model, max_length=48)
     run = nearfar.train(
         "matryoshka_2d",
         training,
@@ -56,12 +59,12 @@ def main(arguments: list[str] | None = None) -> None:
         max_steps=args.steps,
         batch_size=64,
         max_length=48,
-        learning_rate=5e-5,
+        learning_rate=1e-4,
+        sizes=f"{args.layers}x{args.dims},{depth(before)}x{width(before)}",
     )
 
     # 3. The four models. Cut without training, inner layers are bad: they were never asked for vectors of their own.
     # That is the baseline which training has to beat; the big model before training is the one to come close to.
-    before = nearfar.load(args.model, max_length=48)
     models = {
         "big, as it came": before,
         "cut, as it came": truncated(before, args.layers, args.dims),
@@ -70,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     found = {name: nearfar.evaluate(model, held_out) for name, model in models.items()}
     speed = texts_per_second(
-        {"big": models["big, trained"], "cut": models["cut, trained"]}, list(held_out["positive"])[:256]
+        {"big": models["big, trained"], "cut": models["cut, trained"]}, list(held_out["positive"])[:128]
     )
 
     metric = next(iter(found.values())).primary
@@ -83,10 +86,10 @@ def main(arguments: list[str] | None = None) -> None:
     say("The cut model beside the big one, both trained", found["big, trained"], found["cut, trained"])
 
     parameters = {name: sum(p.numel() for p in models[f"{name}, trained"].parameters()) for name in ("big", "cut")}
-    width = {name: models[f"{name}, trained"].get_embedding_dimension() or 0 for name in ("big", "cut")}
+    widths = {name: models[f"{name}, trained"].get_embedding_dimension() or 0 for name in ("big", "cut")}
     print(f"\n{'':22}{'big':>12}{'cut':>12}{'ratio':>9}")
-    for what, figures in (("texts a second", speed), ("parameters", parameters), ("bytes of a vector", width)):
-        big, cut = (figures[name] * (4 if figures is width else 1) for name in ("big", "cut"))
+    for what, figures in (("texts a second", speed), ("parameters", parameters), ("bytes of a vector", widths)):
+        big, cut = (figures[name] * (4 if figures is widths else 1) for name in ("big", "cut"))
         ratio = cut / big if figures is speed else big / cut
         print(f"{what:22}{big:>12,.0f}{cut:>12,.0f}{ratio:>8.2f}x")
 
@@ -108,7 +111,7 @@ def documentation() -> tuple[Dataset, Dataset]:
     return Dataset.from_list(parts["train"]), Dataset.from_list(parts["test"])
 
 
-def texts_per_second(models: dict[str, SentenceTransformer], texts: list[str], rounds: int = 5) -> dict[str, float]:
+def texts_per_second(models: dict[str, SentenceTransformer], texts: list[str], rounds: int = 3) -> dict[str, float]:
     """The median of several rounds. The models take turns, so that what else the machine does hits both alike."""
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for number in range(rounds + 1):

@@ -26,7 +26,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> Callable
 
 
 def test_support_search(example: Callable[..., str], tmp_path: Path) -> None:
-    said = example("support_search", "--epochs", "0.4", "--out", "out", "--ask", "why is my first bill so high")
+    said = example("support_search", "--epochs", "0.1", "--out", "out", "--ask", "why is my first bill so high")
     assert "24 held-out questions and 24 answers" in said
     assert "95% interval" in said
     found = [line for line in said.splitlines() if line.startswith("  0.")]
