@@ -101,7 +101,7 @@ def demo(folder: Path, models: dict[str, Path]) -> Path:
     assert run.before is not None
     assert run.after is not None
     entries = [Entry("animals", f"animals.f{i}", r["anchor"], r["positive"]) for i, r in enumerate(pairs()[:20])]
-    parts = dict.fromkeys(("train", "validation", "test"), entries)
+    parts: dict[str, list[Entry]] = dict.fromkeys(("train", "validation", "test"), entries)
     answers = {"a cat": [Hit(1, "animals.f1", "animals.f1(cat)\nFinds it.", 0.7)]}
     found = demo_run.Demo(folder, 60, run, run.before, run.after, run.change, answers, 12.0)
     return demo_run._page(found, parts, nearfar.load(models["encoder"]), 0).write(folder / "report.html")
