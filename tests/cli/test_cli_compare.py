@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nearfar.comparison import run as comparison
-from nearfar.comparison import worker
+from nearfar.comparison import runner, worker
 from nearfar.comparison.jobs import Failed, Job
 from nearfar.errors import InputError
 
@@ -30,7 +29,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
             return Failed(str(error), True)
         return None
 
-    monkeypatch.setattr(comparison, "run_job", run_job)
+    monkeypatch.setattr(runner, "run_job", run_job)
 
 
 @pytest.fixture

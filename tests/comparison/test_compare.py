@@ -12,8 +12,7 @@ import yaml
 from datasets import Dataset
 
 import nearfar
-from nearfar.comparison import run as comparison
-from nearfar.comparison import worker
+from nearfar.comparison import runner, worker
 from nearfar.comparison.budget import Trial, by_minutes, by_rows, settings_for
 from nearfar.comparison.jobs import Failed, Job
 from nearfar.data import Retrieval, write_jsonl
@@ -52,7 +51,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
             return Failed(str(error), isinstance(error, InputError))
         return None
 
-    monkeypatch.setattr(comparison, "run_job", run_job)
+    monkeypatch.setattr(runner, "run_job", run_job)
     return ran
 
 

@@ -12,7 +12,8 @@ from samples import HOSTILE
 
 from nearfar.comparison.fitting import Fit
 from nearfar.comparison.ranking import against_baseline, rank, recommendation, recommended
-from nearfar.comparison.run import Comparison, Failure
+from nearfar.comparison.run import Comparison
+from nearfar.comparison.runner import Failure
 from nearfar.reports.comparison import comparison_page
 
 GAINS = {"infonce": 0.1, "simcse": 0.02, "codiemb": 0.11, "contrastive_gap": -0.1}

@@ -20,7 +20,7 @@ def command(
     data: Annotated[str, typer.Option(help="Rows to train on: a file, a folder of files or a hub id.")],
     recipes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RECIPE]...", help="Names; all that fit the data when left out.", show_default=False),
+        typer.Argument(metavar="RECIPE", help="Names; all that fit the data when left out.", show_default=False),
     ] = None,
     eval_: Annotated[
         str | None,

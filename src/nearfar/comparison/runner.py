@@ -1,0 +1,201 @@
+"""The jobs of a comparison, one after another: the steps of each settled first, what is done left alone."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.comparison.budget import TRIAL_STEPS, Trial, by_minutes, by_rows, checkpoints, trial_of
+from nearfar.comparison.fitting import Fit
+from nearfar.comparison.folder import ComparisonFolder
+from nearfar.comparison.jobs import Job, is_done, result_of, run_job
+from nearfar.comparison.prepared import TEXTS, TRAINING, Prepared, evaluation_in
+from nearfar.comparison.ranking import UNTRAINED
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfar.training.options import TrainingOptions
+    from nearfar.training.trainer import Progress
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recipe that could not be ranked.
+
+    Args:
+        recipe: Its name.
+        seed: Of the run that failed.
+        reason: The last line that it said.
+        log: All that it said.
+    """
+
+    recipe: str
+    seed: int
+    reason: str
+    log: Path
+
+
+class Runner:
+    """Runs the jobs of a comparison one after another."""
+
+    def __init__(
+        self,
+        folder: ComparisonFolder,
+        prepared: Prepared,
+        fitting: Sequence[Fit],
+        model: str,
+        settings: Mapping[str, Mapping[str, Any]],
+        options: Mapping[str, type[TrainingOptions]],
+        seeds: int,
+        progress: Progress | None,
+        say: Callable[[str], object] | None,
+    ) -> None:
+        self.folder, self.prepared, self.settings, self.options = folder, prepared, settings, options
+        self.on_texts = {fit.recipe: fit.on_texts for fit in fitting}
+        self.model = str(Path(model).absolute()) if Path(model).exists() else model
+        self.seeds, self.progress, self.say = seeds, progress, say or (lambda _: None)
+        self.steps: dict[str, int] = {}
+        self.budget: dict[str, Any] = {}
+        self.early: list[Failure] = []
+
+    def settle(self, minutes: float | None, started: float) -> list[str]:
+        """Decide each recipe's steps, unless that was done before. Returns what a reader must know of it."""
+        from nearfar.training.options import with_settings
+
+        self.budget = self.folder.read_budget() if minutes is not None else {}
+        if minutes is not None:
+            if not self.budget:
+                self.budget = self._tried(minutes, started)
+                self.folder.write_budget(self.budget)
+            self.steps = self.budget["steps"]
+            self.early = [
+                Failure(name, 0, reason, self._log(f"trial-{name}")) for name, reason in self.budget["failed"].items()
+            ]
+            return [
+                f"{minutes:g} minutes for everything: each training gets the same seconds, and takes the steps that "
+                "fit into them at the pace of a trial. A recipe whose steps cost more takes fewer."
+            ]
+        full = {name: with_settings(kind(), self.settings[name]) for name, kind in self.options.items()}
+        rows, scored = len(self.prepared.training), "score" in self.prepared.training.column_names
+        for name, own in full.items():
+            epochs = own.epochs if "epochs" in self.settings[name] else 1.0
+            self.steps[name] = own.max_steps or by_rows({name: own}, rows, epochs, scored=scored)[name]
+        self.folder.write_budget({"steps": self.steps})
+        if len({own.max_steps for own in full.values()}) > 1:
+            return ["Budgets are not equal: recipes were given different max_steps."]
+        if any(own.max_steps for own in full.values()):
+            return ["Equal numbers of steps, as max_steps says; batch sizes are each recipe's own unless set."]
+        passes = {float(self.settings[name].get("epochs", 1.0)) for name in full}
+        if len(passes) > 1:
+            return ["Budgets are not equal: recipes were given different epochs."]
+        seen = f"each training sees {round(rows * passes.pop()):,} rows, in batches of its recipe's own size unless set"
+        return [f"Equal budgets: {seen}. What a recipe does before its first step is not counted; the cost shows it."]
+
+    def measure_untrained(self) -> None:
+        """The model as it came: the simplest baseline, and what shows whether the evaluation data can be used.
+
+        Raises:
+            InputError: it cannot.
+            RuntimeError: measuring failed otherwise.
+        """
+        job = self._job(None, 0)
+        failed = None if is_done(job) else run_job(job, self.folder.logs)
+        if failed is not None and failed.refused:
+            raise InputError(f"the model cannot be measured on this data: {failed.reason}", field="--eval")
+        if failed is not None:
+            raise RuntimeError(f"the model cannot be measured: {failed.reason}")
+        self._announce(job)
+
+    def run_all(self) -> tuple[dict[str, list[dict[str, Any]]], list[Failure]]:
+        """What was measured with each seed of each recipe that failed in none, and the failures."""
+        failures, lost = list(self.early), {failure.recipe for failure in self.early}
+        names = [name for name in self.steps if name not in lost]
+        jobs = [self._job(name, seed) for seed in range(self.seeds) for name in names]
+        planned = sum(self.steps[str(job.recipe)] for job in jobs)
+        done = 0
+        for job in jobs:
+            name, steps = str(job.recipe), self.steps[str(job.recipe)]
+            if name not in lost and not is_done(job):
+                failed = run_job(job, self.folder.logs, self._shifted(done, planned, steps))
+                if failed is not None:
+                    lost.add(name)
+                    failures.append(Failure(name, job.seed, failed.reason, self._log(job.name)))
+                    self.say(f"{name}, seed {job.seed}: failed: {failed.reason}")
+            if name not in lost:
+                self._announce(job)
+            done += steps
+            if self.progress is not None:
+                self.progress(done, planned, None)
+        found = {name: [result_of(self._job(name, s)) for s in range(self.seeds)] for name in names if name not in lost}
+        if not found:
+            lines = "; ".join(f"{failure.recipe}: {failure.reason}" for failure in failures)
+            raise RuntimeError(f"every recipe failed ({lines}); see {self.folder.logs}")
+        return {**found, UNTRAINED: [result_of(self._job(None, 0))]}, failures
+
+    def _job(self, recipe: str | None, seed: int) -> Job:
+        name = UNTRAINED if recipe is None else f"{recipe}-{seed}"
+        training = self.folder.data / TRAINING
+        settings: dict[str, Any] = {}
+        if recipe is not None:
+            steps = self.steps[recipe]
+            settings = {"save_steps": checkpoints(steps), **self.settings[recipe], "max_steps": steps}
+            settings.pop("epochs", None)
+        return Job(
+            name,
+            recipe,
+            self.model,
+            str((self.folder.data / TEXTS if self.on_texts.get(recipe or "") else training).absolute()),
+            str(evaluation_in(self.folder.data).absolute()),
+            str(training.absolute()) if self.prepared.learn else None,
+            str(self.folder.run(name).absolute()),
+            str(self.folder.result(name).absolute()),
+            seed,
+            settings,
+        )
+
+    def _tried(self, minutes: float, started: float) -> dict[str, Any]:
+        """A short training of each recipe, timed; the steps that follow, and which recipes failed already."""
+        trials: dict[str, Trial] = {}
+        failed: dict[str, str] = {}
+        for number, name in enumerate(self.options):
+            self.steps = {name: TRIAL_STEPS}
+            job = self._job(name, 0)
+            place = self.folder.path / "trials" / name
+            job = replace(job, name=f"trial-{name}", run=str(place.absolute()), result=str(place.absolute()) + ".json")
+            job.settings["save_steps"] = TRIAL_STEPS
+            shutil.rmtree(place.parent, ignore_errors=True)
+            begun = time.monotonic()
+            ended = run_job(job, self.folder.logs)
+            if ended is None:
+                trials[name] = trial_of(result_of(job)["cost"], time.monotonic() - begun)
+                self.say(f"trial {number + 1} of {len(self.options)}: {name}, {trials[name].pace:.2f} s a step")
+            else:
+                failed[name] = ended.reason
+                self.say(f"trial {number + 1} of {len(self.options)}: {name} failed: {ended.reason}")
+            shutil.rmtree(place.parent, ignore_errors=True)
+        if not trials:
+            raise RuntimeError(f"every recipe failed ({'; '.join(f'{n}: {r}' for n, r in failed.items())})")
+        steps = by_minutes(minutes, trials, self.seeds, time.monotonic() - started)
+        return {"minutes": minutes, "steps": steps, "failed": failed, "trials": {n: vars(t) for n, t in trials.items()}}
+
+    def _shifted(self, done: int, planned: int, steps: int) -> Callable[[int, int, float | None], None]:
+        def update(step: int, of: int, loss: float | None) -> None:
+            if self.progress is not None:
+                self.progress(done + min(steps, steps * step // max(of, 1)), planned, loss)
+
+        return update
+
+    def _announce(self, job: Job) -> None:
+        found = result_of(job)
+        who = UNTRAINED if job.recipe is None else f"{job.recipe}, seed {job.seed}"
+        score = found["metrics"][found["primary"]]
+        value = "undefined" if score is None else f"{score:.3f}"
+        cost = "" if "cost" not in found else f" ({found['cost']['steps']:,} steps, {found['cost']['seconds']:,.0f} s)"
+        self.say(f"{who}: {found['primary']} {value}{cost}")
+
+    def _log(self, name: str) -> Path:
+        return self.folder.logs / f"{name}.log"
