@@ -2,10 +2,10 @@
 
     python benchmarks/speed/recipes.py [--rounds 5] [--out FILE]
 
-Same model (MiniLM), batch size and length for all; the texts are docstrings of the standard library. A step is the loss
-and its backward pass, without the optimiser, which is the same for all. The forward passes of one step are recorded and
-made again, followed by the backward pass of their sum: that is what no implementation of the recipe could do without,
-and a step may take 1.5 times as long.
+Same model (MiniLM), batch size and length for all, but a small LLaMA for recipes of language models; the texts are
+docstrings of the standard library. A step is the loss and its backward pass, without the optimiser, which is the same
+for all. The forward passes of one step are recorded and made again, followed by the backward pass of their sum: that is
+what no implementation of the recipe could do without, and a step may take 1.5 times as long.
 """
 
 from __future__ import annotations
@@ -27,12 +27,16 @@ from PIL import Image
 from sentence_transformers.base.modules.transformer import Transformer
 
 from nearfar import recipes
+from nearfar.data.packing import packed
 from nearfar.demo.docstrings import harvest
 from nearfar.models import load
+from nearfar.models.new_language import new_llama, new_tokenizer
+from nearfar.training.language_trainer import language_trainer_for
 from nearfar.training.loop import trainer_for
 from nearfar.training.options import with_settings
 
 BATCH, LENGTH, STEPS = 32, 32, 3
+VOCABULARY = 2000
 LIMIT = 1.5
 RESULT = Path(__file__).resolve().parents[1] / "results" / "speed-recipes.json"
 
@@ -98,13 +102,13 @@ class Step:
         settings = {"batch_size": BATCH, "max_length": LENGTH, "max_steps": STEPS, **settings}
         options = with_settings(recipe.options(), settings)
         model = load("minilm", max_length=LENGTH)
-        plan = recipe.prepare(model, rows, options)
+        plan: Any = recipe.prepare(model, rows, options)
         self.folder = tempfile.TemporaryDirectory()
-        self.trainer = trainer_for(model, plan, options, self.folder.name, seed=0)
+        self.trainer: Any = trainer_for(model, plan, options, self.folder.name, seed=0)
         batches = iter(self.trainer.get_train_dataloader())
         self.batches = [self.trainer._prepare_inputs(next(batches)) for _ in range(STEPS)]
         model.train()
-        self.forwards: list[list[Forward]] = []
+        self.forwards: list[list[Any]] = []
         for batch in self.batches:
             with recorded() as calls:
                 self._loss(batch)
@@ -127,19 +131,69 @@ class Step:
             self.trainer.model.zero_grad()
 
 
+class PassOfLanguageModel:
+    """One pass through a language model, to be made again."""
+
+    def __init__(self, model: Any, arguments: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.model, self.arguments, self.kwargs = model, arguments, kwargs
+
+    def again(self) -> torch.Tensor:
+        """The sum of its logits."""
+        return self.model(*self.arguments, **self.kwargs).logits.float().sum()
+
+
+class LanguageStep(Step):
+    """Training steps of a recipe for language models: a small LLaMA instead of MiniLM."""
+
+    def __init__(self, name: str, model: str | None = None, **settings: Any) -> None:
+        torch.manual_seed(0)
+        recipe = recipes.get(name)
+        settings = {"batch_size": BATCH, "max_length": LENGTH, "max_steps": STEPS, **settings}
+        options: Any = with_settings(recipe.options(), settings)
+        plan: Any = recipe.prepare(model, SENTENCES, options)
+        self.folder = tempfile.TemporaryDirectory()
+        blocks = packed(SENTENCES, plan.tokenizer, LENGTH)
+        self.trainer = language_trainer_for(plan, blocks, options, self.folder.name, seed=0)
+        batches = iter(self.trainer.get_train_dataloader())
+        self.batches = [self.trainer._prepare_inputs(next(batches)) for _ in range(STEPS)]
+        plan.model.train()
+        self.forwards = []
+        for batch in self.batches:
+            calls: list[Any] = []
+            hook = plan.model.register_forward_pre_hook(
+                lambda module, args, kwargs, calls=calls: calls.append(PassOfLanguageModel(module, args, kwargs)),
+                with_kwargs=True,
+            )
+            self._loss(batch)
+            hook.remove()
+            self.forwards.append(calls)
+
+
+def small_llama(folder: str) -> str:
+    """A folder with a language model as `lost` makes them with full weights."""
+    tokenizer = new_tokenizer(SENTENCES, VOCABULARY)
+    new_llama(len(tokenizer), hidden_size=256, layers=4, heads=4, positions=LENGTH).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def all_steps() -> dict[str, Step]:
     """Each recipe on rows of its own kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        contrastive_search = LanguageStep("contrastive_search", small_llama(folder))
     return {
         "infonce": Step("infonce", PAIRS),
         "simcse": Step("simcse", SENTENCES),
         "behaviour": Step("behaviour", SENTENCES),
-        "codiemb": Step("codiemb", DatasetDict(pairs=PAIRS, scored=SCORED)),
+        "codiemb": Step("codiemb", DatasetDict({"pairs": PAIRS, "scored": SCORED})),
         "contrastive_gap": Step("contrastive_gap", PAIRS),
+        "contrastive_search": contrastive_search,
         "cwcl": Step("cwcl", pictures()),
         "debcse": Step("debcse", SENTENCES),
         "defsent_plus": Step("defsent_plus", DICTIONARY),
         "dialog2flow": Step("dialog2flow", LABELLED),
         "dse": Step("dse", SCORED, teacher_epochs=0.1),
+        "lost": LanguageStep("lost", vocabulary=VOCABULARY),
         "matryoshka_2d": Step("matryoshka_2d", PAIRS),
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
         "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),
