@@ -109,15 +109,14 @@ def demo(folder: Path, models: dict[str, Path]) -> Path:
 
 def compare(folder: Path, models: dict[str, Path]) -> Path:
     import nearfar
-    from nearfar.comparison import run as comparison
-    from nearfar.comparison import worker
+    from nearfar.comparison import runner, worker
 
     def run_job(job: Any, *_: object) -> None:
         worker.do(job)  # here instead of in a process of its own, which takes seconds to start
 
     rows = pairs()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "run_job", run_job)
+        patch.setattr(runner, "run_job", run_job)
         nearfar.compare(
             ["infonce", "simcse", "dse"],
             data=Dataset.from_list(rows[:32]),
