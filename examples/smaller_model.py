@@ -98,9 +98,6 @@ def main(arguments: list[str] | None = None) -> None:
     models["cut, trained"].save_pretrained(str(folder))
     assert SentenceTransformer(str(folder)).get_embedding_dimension() == args.dims
     print(f"\nwritten: {folder}")
-    print(
-        f"all sizes: nearfar evaluate {run.folder}/model --data FILE --layers 2,3,4 --dims 64,128 --report sizes.html"
-    )
 
 
 def documentation() -> tuple[Dataset, Dataset]:
