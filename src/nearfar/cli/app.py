@@ -105,7 +105,9 @@ def run(arguments: list[str]) -> int:
             return _failed(f"{type(error).__name__}: {first}; set NEARFAR_DEBUG=1 for the traceback", arguments, 1)
         # typer itself turns Ctrl-C into this code, without a word.
         if code == 130:
-            return _failed("interrupted; what was finished is kept, and train goes on with --resume", arguments, 130)
+            return _failed(
+                "interrupted; what was finished is kept, and train and compare go on with --resume", arguments, 130
+            )
         NOTES.show()
         return code
 
