@@ -28,19 +28,8 @@ from .conftest import COUPLES, Nearfar, jsonl
 
 HEAVY = "torch transformers sentence_transformers datasets numpy scipy sklearn pandas pyarrow usearch jinja2"
 COMMANDS = [
-    "recipes",
-    "train",
-    "compare",
-    "evaluate",
-    "inspect",
-    "encode",
-    "search",
-    "generate",
-    "fuse",
-    "flow",
-    "sweep",
-    "demo",
-    "refine",
+    *("recipes", "train", "compare", "evaluate", "inspect", "encode", "search"),
+    *("generate", "fuse", "flow", "sweep", "demo", "refine"),
 ]
 STEPS = "--set max_steps=2 --set batch_size=8 --set save_steps=1"
 
@@ -353,7 +342,7 @@ def test_ctrl_c_is_one_line_and_resume_finishes(workspace: Path, nearfar: Nearfa
     assert process.returncode == 130
     assert out == ""
     lines = err.strip().splitlines()
-    assert lines[-1] == "nearfar: interrupted; what was finished is kept, and train and compare go on with --resume"
+    assert lines[-1] == "nearfar: interrupted; what was finished is kept; train and compare go on by --resume"
     # Nothing but progress stands before it: the libraries' warnings stay away.
     assert all(line.startswith("train infonce: ") for line in lines[:-1]), err
     assert not (workspace / "run" / "metrics.json").exists()

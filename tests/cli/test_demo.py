@@ -57,7 +57,9 @@ def test_demo(workspace: Path, library: Path, nearfar: Nearfar, monkeypatch: pyt
         stopped = nearfar(*command)
     assert stopped.code == 130
     assert stopped.out == ""
-    assert stopped.err.endswith("nearfar: interrupted; what was finished is kept, and train and compare go on with --resume\n")
+    assert stopped.err.endswith(
+        "nearfar: interrupted; what was finished is kept; train and compare go on by --resume\n"
+    )
 
     refused = nearfar(*command)
     assert refused.code == 2

@@ -38,6 +38,8 @@ from nearfar.errors import InputError
 # typer's parser says what is wrong with the arguments by this exception; where it lives differs between versions.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
+INTERRUPTED = "interrupted; what was finished is kept; train and compare go on by --resume"
+
 app = typer.Typer(
     name="nearfar",
     help="Contrastive learning on language: train, evaluate and use embedding models on your own data.",
@@ -105,9 +107,7 @@ def run(arguments: list[str]) -> int:
             return _failed(f"{type(error).__name__}: {first}; set NEARFAR_DEBUG=1 for the traceback", arguments, 1)
         # typer itself turns Ctrl-C into this code, without a word.
         if code == 130:
-            return _failed(
-                "interrupted; what was finished is kept, and train and compare go on with --resume", arguments, 130
-            )
+            return _failed(INTERRUPTED, arguments, 130)
         NOTES.show()
         return code
 
