@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nearfar import far, near, recipes
+from nearfar.cli.app import run
 
 DOCS = Path(__file__).parents[2] / "docs"
 sys.path.insert(0, str(DOCS / "_pages"))
@@ -33,6 +34,19 @@ def test_every_option_of_a_recipe_is_described(name: str) -> None:
     rows = re.findall(r"^ *\| `(\w+)` \| `([^`]*)` \| (.*) \|$", page, re.MULTILINE)
     assert {option for option, *_ in rows} == set(recipes.get(name).options.__dataclass_fields__)
     assert [option for option, _, text in rows if len(text) < 3] == []
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_commands_of_a_recipe_exist_with_their_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = recipe_pages.pages()[f"recipes/{name}.md"]
+    blocks = "\n".join(re.findall(r"```(?:sh|text)\n(.*?)```", page, re.DOTALL)).replace("\\\n", " ")
+    commands = re.findall(r"^nearfar (\w+)(.*)$", blocks, re.MULTILINE)
+    assert ("train", name) in [(command, rest.split()[0]) for command, rest in commands]
+    for command, rest in commands:
+        assert run([command, "--help"]) == 0
+        known = capsys.readouterr().out
+        for option in re.findall(r"(?<=\s)--[a-z-]+", rest):
+            assert option in known, f"nearfar {command} has no {option}"
 
 
 def test_citations_are_entries_of_bibtex() -> None:
