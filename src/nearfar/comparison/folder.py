@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from nearfar.errors import InputError
+from nearfar.training.folder import check_free, read_configuration
 from nearfar.writing import write_text
 
 #: What must be equal for finished runs to be of use.
@@ -81,19 +82,7 @@ class ComparisonFolder:
         Raises:
             InputError: it does; or there is nothing to go on with.
         """
-        if self.configuration.exists():
-            if not resume:
-                remedy = "pass --resume to go on with it, or another folder"
-                raise InputError("this folder holds a comparison already", file=self.path, field="--out", remedy=remedy)
-            return
-        if resume:
-            remedy = "leave --resume out"
-            raise InputError(
-                "there is no comparison here to go on with", file=self.path, field="--resume", remedy=remedy
-            )
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            problem, remedy = "is there already and is no comparison", "name a new folder"
-            raise InputError(problem, file=self.path, field="--out", remedy=remedy)
+        check_free(self.configuration, "comparison", resume)
 
     def claim(self, configuration: Mapping[str, Any]) -> None:
         """Write down what was asked for; in a folder to go on with, check that it is the same.
@@ -104,7 +93,7 @@ class ComparisonFolder:
             InputError: what is there was asked for otherwise, or is damaged.
         """
         if self.configuration.exists():
-            there = self._read()
+            there = read_configuration(self.configuration)
             keys = _DECIDING + (_SHARING if configuration["budget"] is not None else ())
             for key in keys:
                 if there.get(key) != configuration.get(key):
@@ -152,12 +141,3 @@ class ComparisonFolder:
     def write_metrics(self, found: Mapping[str, Any]) -> None:
         """Write the figures, whole or not at all."""
         write_text(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n", self.metrics)
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            there = yaml.safe_load(self.configuration.read_text("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError("is damaged", file=self.configuration, remedy="start over in another folder") from error
-        if not isinstance(there, dict):
-            raise InputError("is damaged", file=self.configuration, remedy="start over in another folder")
-        return there

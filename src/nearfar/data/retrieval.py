@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from nearfar.data._delimited import tsv_cells
 from nearfar.data._hints import close_name
@@ -29,6 +29,14 @@ class Retrieval:
     corpus: dict[str, str]
     queries: dict[str, str]
     relevant: dict[str, dict[str, int]]
+
+
+def is_retrieval_folder(source: object) -> TypeGuard[str | Path]:
+    """Whether a source is a folder in BEIR's layout: one that holds a `corpus.jsonl`."""
+    if not isinstance(source, (str, Path)):
+        return False
+    folder = Path(source).expanduser()
+    return folder.is_dir() and any(folder.glob("corpus.jsonl*"))
 
 
 def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:

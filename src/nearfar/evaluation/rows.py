@@ -31,12 +31,11 @@ def load_for_evaluation(
         InputError: It cannot be read, or its rows are not what their schema asks for.
     """
     from nearfar.data import Retrieval, load, load_retrieval
+    from nearfar.data.retrieval import is_retrieval_folder
 
     if isinstance(source, Retrieval):
         return source
-    if isinstance(source, (str, Path)):
-        folder = Path(source).expanduser()
-        if folder.is_dir() and any(folder.glob("corpus.jsonl*")):
-            # `test` is what `load_retrieval` looks for first, but a folder may have another one alone.
-            return load_retrieval(folder, None if split == "test" else split)
+    if is_retrieval_folder(source):
+        # `test` is what `load_retrieval` looks for first, but a folder may have another one alone.
+        return load_retrieval(source, None if split == "test" else split)
     return load(source, columns=columns, split=split, skip_broken=skip_broken)

@@ -53,14 +53,6 @@ _ONE_SIDED = {
 _ASKING: tuple[Kind, Kind] = ("query", "document")
 
 
-def is_retrieval_folder(source: Any) -> bool:
-    """Whether a source is a folder in BEIR's layout."""
-    if not isinstance(source, (str, Path)):
-        return False
-    folder = Path(source).expanduser()
-    return folder.is_dir() and any(folder.glob("corpus.jsonl*"))
-
-
 def read(
     source: str | Path | Dataset | Retrieval,
     columns: Mapping[str, str] | None = None,
@@ -81,7 +73,7 @@ def read(
     if isinstance(source, Retrieval):
         return source
     if is_retrieval_folder(source):
-        return load_retrieval(Path(str(source)), split)
+        return load_retrieval(source, split)
     return load(source, columns=columns, split=split or "train", skip_broken=skip_broken)
 
 

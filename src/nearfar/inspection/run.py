@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.data.retrieval import is_retrieval_folder
 from nearfar.errors import InputError, about
 from nearfar.inspection import sizes as by_size
 from nearfar.inspection.differences import differences
@@ -16,7 +17,7 @@ from nearfar.inspection.duplicates import near_duplicates, repeated_rows
 from nearfar.inspection.flat import check_map, flat_map
 from nearfar.inspection.material import Material
 from nearfar.inspection.measuring import Measured, measure, own_of_second, union
-from nearfar.inspection.reading import build, is_retrieval_folder, read
+from nearfar.inspection.reading import build, read
 from nearfar.inspection.result import Couple, Hub, Inspection, Named, Point, Repeat, Rival, shown
 from nearfar.inspection.vectors import encode_sides, is_vectors, read_vectors
 

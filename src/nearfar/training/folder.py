@@ -74,23 +74,7 @@ class RunFolder:
         """The part of `check` that needs no configuration: it takes no time."""
         if not is_main_process():
             return  # the main process may have claimed the folder by now
-        if self.configuration.exists():
-            if not resume:
-                raise InputError(
-                    "this folder holds a run already",
-                    file=self.path,
-                    field="--out",
-                    remedy="pass --resume to go on with it, or another folder",
-                )
-            return
-        if resume:
-            raise InputError(
-                "there is no run here to go on with", file=self.path, field="--resume", remedy="leave --resume out"
-            )
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise InputError(
-                "is there already and is no run", file=self.path, field="--out", remedy="name a new folder"
-            )
+        check_free(self.configuration, "run", resume)
 
     def start(self, configuration: Mapping[str, Any]) -> None:
         """Claim the folder for a run; one to go on with keeps what was asked for then."""
@@ -100,12 +84,7 @@ class RunFolder:
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
     def _check_same(self, configuration: Mapping[str, Any]) -> None:
-        try:
-            there = yaml.safe_load(self.configuration.read_text("utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError("is damaged", file=self.configuration, remedy="start over in another folder") from error
-        if not isinstance(there, dict):
-            raise InputError("is damaged", file=self.configuration, remedy="start over in another folder")
+        there = read_configuration(self.configuration)
         for key in _DECIDING:
             for field, was, now in _differences(key, there.get(key), configuration.get(key)):
                 raise InputError(
@@ -135,6 +114,45 @@ class RunFolder:
     def replace_model(self, save: Any) -> None:
         """Call `save(folder)` on a temporary folder and put it in the place of `model/`."""
         replace_folder(self.model, lambda part: save(str(part)))
+
+
+def check_free(configuration: Path, what: str, resume: bool) -> None:
+    """Find out at once that a folder holds something else than is wanted.
+
+    Args:
+        configuration: The file that claims the folder.
+        what: It claims it for this: a run, a comparison.
+        resume: There must be one to go on with, and else there must be nothing.
+
+    Raises:
+        InputError: it is otherwise.
+    """
+    folder = configuration.parent
+    if configuration.exists():
+        if not resume:
+            remedy = "pass --resume to go on with it, or another folder"
+            raise InputError(f"this folder holds a {what} already", file=folder, field="--out", remedy=remedy)
+        return
+    if resume:
+        problem = f"there is no {what} here to go on with"
+        raise InputError(problem, file=folder, field="--resume", remedy="leave --resume out")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"is there already and is no {what}", file=folder, field="--out", remedy="name a new folder")
+
+
+def read_configuration(file: Path) -> dict[str, Any]:
+    """What was asked for when a folder was claimed.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    try:
+        there = yaml.safe_load(file.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError("is damaged", file=file, remedy="start over in another folder") from error
+    if not isinstance(there, dict):
+        raise InputError("is damaged", file=file, remedy="start over in another folder")
+    return there
 
 
 def is_main_process() -> bool:
