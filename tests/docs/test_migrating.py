@@ -38,7 +38,10 @@ IN_TRAINER, OF_VECTORS = rows("Losses in the trainer"), rows("Losses of vectors"
 
 
 def texts(column: int) -> list[str]:
-    """Of different lengths; the anchors overlap, so that a guide finds something to mask."""
+    """Of different lengths; the anchors overlap, so that a guide finds something to mask.
+
+    No text occurs twice: the guide would give both the positive's own similarity, and rounding would decide on the mask.
+    """
     if column == 0:
         return [
             "the cat sits on the mat",
@@ -49,7 +52,7 @@ def texts(column: int) -> list[str]:
             "a bird flies on",
         ]
     return [
-        " ".join(WORDS[(7 * row + 3 * column + k) % len(WORDS)] for k in range(1 + (row + column) % 4))
+        " ".join(WORDS[(5 * row + 3 * column + k) % len(WORDS)] for k in range(1 + (row + column) % 4))
         for row in range(N)
     ]
 
@@ -136,6 +139,16 @@ def test_every_loss_class_has_its_place_on_the_page() -> None:
     named = {name for name in theirs.__all__ if name.endswith(("Loss", "Negatives"))}
     assert len(named) > 25
     assert {name for name in named if f"`{name}" not in PAGE and f"{name}(" not in PAGE} == set()
+
+
+def test_no_similarity_of_the_guide_is_so_close_to_its_threshold_that_rounding_decides(model, names) -> None:
+    with torch.no_grad():
+        anchors, *others = (names["guide"](column)["sentence_embedding"] for column in features("triplets", model))
+        candidates = torch.cat([anchors, *others])
+    similarity = cos_sim(anchors, candidates)
+    gap = (similarity - similarity[:, N : 2 * N].diagonal()[:, None]).abs()
+    gap[torch.arange(N), N + torch.arange(N)] = 1
+    assert gap.min() > 1e-4
 
 
 @pytest.mark.parametrize("data", ["pairs", "triplets"])

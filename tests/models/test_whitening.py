@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.decomposition import FastICA
 from sklearn.preprocessing import StandardScaler
 
 from nearfar.errors import InputError
@@ -55,6 +56,17 @@ def test_ica_finds_the_independent_directions_where_pca_need_not(skewed) -> None
         return float((x**4).mean(0).mean() - 3)
 
     assert kurtosis(whitened(skewed, "ica")) > kurtosis(whitened(skewed, "pca")) + 0.5
+
+
+@pytest.mark.filterwarnings("ignore:FastICA did not converge")
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_the_covariance_is_the_identity_where_fast_ica_stops_short(skewed, gaussian, monkeypatch) -> None:
+    """Of Gaussian data no direction is more independent than another, so FastICA may turn for ever."""
+    fit = FastICA.fit
+    monkeypatch.setattr(FastICA, "fit", lambda self, x: fit(self.set_params(max_iter=1), x))
+    data = np.random.default_rng(0).normal(size=(200, 48)) if gaussian else skewed
+    x = whitened(data, "ica")
+    np.testing.assert_allclose(np.cov(x, rowvar=False, bias=True), np.eye(x.shape[1]), atol=1e-8)
 
 
 def test_same_seed_same_space(skewed) -> None:

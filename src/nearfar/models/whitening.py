@@ -48,8 +48,11 @@ def whitened(
     # scikit-learn divides by n - 1; the identity is meant over these n vectors.
     x = x[:, :rank] * np.sqrt(n / (n - 1))
     if method == "ica":
-        ica = FastICA(rank, whiten="unit-variance", fun="logcosh", max_iter=1000, tol=1e-4, random_state=seed)
-        x = np.asarray(ica.fit_transform(x))
+        # The rows are white by now, so all that is left to find is a rotation. FastICA's own matrix is one only where
+        # it converged; the nearest rotation is taken, which keeps the covariance whatever FastICA did.
+        ica = FastICA(whiten=False, fun="logcosh", max_iter=1000, tol=1e-4, random_state=seed).fit(x)
+        left, _, right = np.linalg.svd(ica.components_)
+        x = x @ (left @ right).T
     return np.pad(x, ((0, 0), (0, h - rank)))
 
 
