@@ -150,8 +150,8 @@ def _by_size(
     quiet: bool,
 ) -> dict[str, Any]:
     from nearfar.evaluation.sizes import evaluate_sizes
-    from nearfar.reports.sizes import layer_names, sizes_page
-    from nearfar.reports.training import metric_name
+    from nearfar.evaluation.sizes_page import layer_names, sizes_page
+    from nearfar.training.page import metric_name
 
     sizes = evaluate_sizes(encoder, rows, layers, dims, task, **how)
     found = sizes.as_dict()

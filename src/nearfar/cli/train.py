@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Train a model on your rows, measure it before and after, and write a folder with model and report."""
     from nearfar import recipes
-    from nearfar.training.options import parse_settings, with_settings
+    from nearfar.kinds.options import parse_settings, with_settings
 
     # What can be known to be wrong is said before anything heavy is loaded.
     settings, eval_mapping = parse_settings(set_ or []), parsed(eval_columns)
@@ -57,8 +57,8 @@ def command(
         raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")
     folder = out or Path("runs", recipe)
 
-    from nearfar.reports.training import verdict
     from nearfar.training.folder import is_main_process
+    from nearfar.training.page import verdict
     from nearfar.training.run import train
 
     with progress(f"train {recipe}") as update:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
+from nearfar.kinds.options import TrainingOptions
 
 #: Steps of a trial: enough that the first, which warms up, can be left out, and few, as they count.
 TRIAL_STEPS = 4
@@ -107,7 +107,7 @@ def settings_for(
     """
     from dataclasses import fields
 
-    from nearfar.training.options import with_settings
+    from nearfar.kinds.options import with_settings
 
     known = {name: {field.name for field in fields(options[name])} for name in recipes}
     found: dict[str, dict[str, Any]] = {name: {} for name in recipes}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from nearfar.data import Retrieval
-    from nearfar.training.trainer import Progress
+    from nearfar.kinds._trainer import Progress
 
 SEEDS = 3
 
@@ -220,8 +220,8 @@ def _finish(
     notes: list[str],
     facts: Mapping[str, Any],
 ) -> Comparison:
-    from nearfar.reports.comparison import comparison_page
-    from nearfar.reports.training import metric_name
+    from nearfar.comparison.page import comparison_page
+    from nearfar.training.page import metric_name
 
     ranked = [name for name in found if name != UNTRAINED]
     baseline = asked if asked in found else choose_baseline(ranked)

@@ -18,8 +18,8 @@ from nearfar.comparison.ranking import UNTRAINED
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
-    from nearfar.training.options import TrainingOptions
-    from nearfar.training.trainer import Progress
+    from nearfar.kinds._trainer import Progress
+    from nearfar.kinds.options import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Runner:
 
     def settle(self, minutes: float | None, started: float) -> list[str]:
         """Decide each recipe's steps, unless that was done before. Returns what a reader must know of it."""
-        from nearfar.training.options import with_settings
+        from nearfar.kinds.options import with_settings
 
         self.budget = self.folder.read_budget() if minutes is not None else {}
         if minutes is not None:

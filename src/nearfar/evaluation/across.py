@@ -8,10 +8,10 @@ from jaxtyping import Float, Int
 from sentence_transformers import SentenceTransformer
 
 from nearfar.data.media import WORDS, medium_in, undecoded
-from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.result import Result
+from nearfar.models.encoding import encode
 
 __all__ = ["measure_across"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nearfar import geometry
-from nearfar.encoding import encode
+from nearfar.models.encoding import encode
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,7 +43,7 @@ def measure_gap(
 
 
 def gap_while_training(rows: Dataset) -> Callable[[SentenceTransformer, Any], dict[str, Any]]:
-    """What a recipe's plan may measure before and after training, see `nearfar.training.recipe.Plan.measure`.
+    """What a recipe's plan may measure before and after training, see `nearfar.recipes._recipe.Plan.measure`.
 
     It looks at the held-out pairs if they have the columns of the training rows, else at these; at none if there are
     fewer than `nearfar.geometry.LEAST_PAIRS`.

@@ -11,9 +11,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 from torch import Tensor
 
-from nearfar.encoding import check_texts, require_finite
 from nearfar.errors import InputError
 from nearfar.evaluation.result import Result
+from nearfar.models.encoding import check_texts, require_finite
 
 Relevant = Mapping[str, Mapping[str, int]]
 

@@ -10,9 +10,9 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
 
-from nearfar.encoding import check_texts, require_finite
 from nearfar.errors import InputError
 from nearfar.evaluation.result import Result
+from nearfar.models.encoding import check_texts, require_finite
 
 
 def measure_sts(

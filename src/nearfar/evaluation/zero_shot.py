@@ -13,12 +13,12 @@ from sentence_transformers import SentenceTransformer
 from sklearn.metrics import f1_score
 
 from nearfar.data.media import Medium, in_words, medium_in
-from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
+from nearfar.models.encoding import encode
 
 __all__ = ["TEMPLATES", "check_templates", "label_vectors", "measure_zero_shot"]
 

@@ -7,14 +7,14 @@ import importlib
 import pkgutil
 
 from nearfar.errors import InputError
-from nearfar.training.recipe import Paper, Plan, Recipe
+from nearfar.recipes._recipe import Paper, Plan, Recipe
 
 __all__ = ["Paper", "Plan", "Recipe", "get", "names"]
 
 
 def names() -> list[str]:
     """The names of all recipes, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def get(name: str) -> Recipe:

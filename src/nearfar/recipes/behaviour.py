@@ -29,14 +29,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
-from nearfar.training.recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes._recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
 
-    from nearfar.reports.temperature import Measured
+    from nearfar.comparison.sweep_page import Measured
 
 Loss = Literal["contrastive", "hard", "simple", "hard_simple"]
 
@@ -109,13 +109,13 @@ def sweep(
         data: Sentences or pairs to train on. Labels in it are not looked at.
         evaluation: Labelled texts, for measuring alone.
         losses: What to draw a line for.
-        **arguments: As for `nearfar.training.sweep.temperature_sweep`: temperatures, model, out, seed, resume, options.
+        **arguments: As for `nearfar.comparison.sweep.temperature_sweep`: temperatures, model, out, seed, options.
 
     Example:
         >>> from nearfar.recipes import behaviour
         >>> behaviour.sweep("utterances.jsonl", "labelled.jsonl", temperatures=(0.05, 0.2, 1))  # doctest: +SKIP
     """
-    from nearfar.training.sweep import temperature_sweep
+    from nearfar.comparison.sweep import temperature_sweep
 
     return temperature_sweep(RECIPE, data, evaluation, {loss: {"loss": loss} for loss in losses}, **arguments)
 

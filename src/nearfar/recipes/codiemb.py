@@ -36,8 +36,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError, about
-from nearfar.training.options import TrainingOptions, check_range
-from nearfar.training.recipe import Batches, Paper, Plan, Recipe
+from nearfar.kinds.options import TrainingOptions, check_range
+from nearfar.recipes._recipe import Batches, Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

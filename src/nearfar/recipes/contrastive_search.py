@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import LanguageOptions
-from nearfar.training.recipe import LanguagePlan, Paper, Recipe
+from nearfar.kinds.options import LanguageOptions
+from nearfar.recipes._recipe import LanguagePlan, Paper, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -27,8 +27,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TowerOptions, check_range
-from nearfar.training.recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import TowerOptions, check_range
+from nearfar.recipes._recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -107,7 +107,8 @@ def against(
     from nearfar import near
     from nearfar.data.media import decoded
     from nearfar.losses.reference import ReferenceLoss
-    from nearfar.models.towers import as_texts, reader_for
+    from nearfar.models.encoding import as_texts
+    from nearfar.models.towers import reader_for
 
     loss = ReferenceLoss(
         model,

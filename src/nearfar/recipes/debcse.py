@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
-from nearfar.training.recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes._recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -117,8 +117,8 @@ def mined(texts: list[str], teacher: SentenceTransformer, options: Options, seed
     """Candidates for positives and for negatives of each text, with both similarities."""
     import torch
 
-    from nearfar.encoding import encode
     from nearfar.mining import jaccard, levenshtein, mine
+    from nearfar.models.encoding import encode
 
     surface = levenshtein(texts) if options.surface == "levenshtein" else jaccard(texts, options.surface == "idf")
     vectors = torch.from_numpy(encode(teacher, texts, max_length=options.max_length or None)).to(teacher.device)

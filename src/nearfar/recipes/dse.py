@@ -24,7 +24,7 @@ logit instead of two, and reads pairs of twice `max_length`, where theirs are cu
 clipped over all weights at once, and the warm-up covers the tenth of the steps that it is meant to cover; their code
 counts micro-batches. No epoch is selected by a validation set. Their classifier's dropout stays, on the head's input.
 The folder `model/` loads as a SentenceTransformer with the model's own pooling, which is what `--eval` measures;
-`nearfar.models.pair_scorer.PairScorer.load` adds the head. The order of the four layers in the authors' vectors could
+`nearfar.kinds.pair_scorer.PairScorer.load` adds the head. The order of the four layers in the authors' vectors could
 not be checked.
 """
 
@@ -34,8 +34,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
-from nearfar.training.recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes._recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -94,10 +94,10 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 
     from nearfar.data.targets import targets_of
     from nearfar.losses.distillation import DistilledPairs
-    from nearfar.models.pair_head import PairHead, PairHeadConfig
-    from nearfar.models.teacher import Fit
-    from nearfar.models.teacher_logits import teacher_logits
-    from nearfar.models.top_layers import width
+    from nearfar.models.pairs.head import PairHead, PairHeadConfig
+    from nearfar.models.pairs.teacher import Fit
+    from nearfar.models.pairs.teacher_logits import teacher_logits
+    from nearfar.models.pairs.top_layers import width
 
     targets, outputs = targets_of(rows, options.kind)
     # Before the teacher: its fit draws random numbers, and reading its logits from the cache draws none.

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
-from nearfar.training.options import TrainingOptions
-from nearfar.training.recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes._recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -31,9 +31,9 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from nearfar.models.low_rank_options import LowRankSparse
-from nearfar.training.options import LanguageOptions, check_range
-from nearfar.training.recipe import LanguagePlan, Paper, Recipe
+from nearfar.kinds.options import LanguageOptions, check_range
+from nearfar.models.low_rank.options import LowRankSparse
+from nearfar.recipes._recipe import LanguagePlan, Paper, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -79,8 +79,8 @@ class Options(LanguageOptions, LowRankSparse):
 def prepare(name: str | None, documents: Dataset, options: Options) -> LanguagePlan:
     """A new model: of the shape of another, or a small LLaMA; its layers taken apart."""
     from nearfar.losses.language import LanguageLoss
-    from nearfar.models.low_rank_sparse import convert
-    from nearfar.models.low_rank_sparse_files import save_low_rank_sparse
+    from nearfar.models.low_rank.files import save_low_rank_sparse
+    from nearfar.models.low_rank.layers import convert
     from nearfar.models.new_language import new_language_model, new_llama, new_tokenizer
     from nearfar.training.dense import export_dense
 

@@ -34,8 +34,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.training.options import TrainingOptions
-from nearfar.training.recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes._recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -69,8 +69,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     """Copy the feed-forward blocks, compose the loss, and save the result so that it loads anywhere."""
     from nearfar.data.domains import with_domain_labels
     from nearfar.losses.domains import DomainLoss
-    from nearfar.models.domain_experts import add_domain_experts
-    from nearfar.models.unrolled import save_unrolled
+    from nearfar.models.experts.domains import add_domain_experts
+    from nearfar.models.experts.unrolled import save_unrolled
 
     labelled = "label" in rows.column_names
     rows, domains = with_domain_labels(rows)

@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nearfar.training.options import TrainingOptions
-from nearfar.training.recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes._recipe import Paper, Plan, Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset

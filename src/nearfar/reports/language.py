@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.reports.charts.line import line_chart
 from nearfar.reports.page import Page
-from nearfar.reports.training import verdict
+from nearfar.training.page import verdict
 
 if TYPE_CHECKING:
     from nearfar.training.run import Run

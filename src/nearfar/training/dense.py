@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar.models.dense_export import to_dense
+from nearfar.kinds.options import LanguageOptions
+from nearfar.models.low_rank.dense import to_dense
+from nearfar.recipes._recipe import LanguagePlan
 from nearfar.training.folder import is_main_process
 from nearfar.training.language_trainer import language_trainer_for
-from nearfar.training.options import LanguageOptions
-from nearfar.training.recipe import LanguagePlan
 from nearfar.writing import replace_folder
 
 if TYPE_CHECKING:

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import about
+from nearfar.kinds.options import LanguageOptions, TrainingOptions
 from nearfar.training.folder import RunFolder, is_main_process
 from nearfar.training.language_setup import check_blocks, check_settings, configuration_of, one_mapping, split_documents
 from nearfar.training.language_trainer import language_trainer_for
-from nearfar.training.options import LanguageOptions, TrainingOptions
 from nearfar.writing import check_writable, full_disk_noticed
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from nearfar.kinds._trainer import Progress
+    from nearfar.recipes._recipe import LanguagePlan, Recipe
     from nearfar.training.language_trainer import LanguageTrainer
-    from nearfar.training.recipe import LanguagePlan, Recipe
     from nearfar.training.run import Run
-    from nearfar.training.trainer import Progress
 
 
 def train_language(

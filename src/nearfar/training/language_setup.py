@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.kinds.options import LanguageOptions
 from nearfar.training.folder import processes
-from nearfar.training.options import LanguageOptions
 from nearfar.training.rows import source_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from nearfar.training.recipe import LanguagePlan, Recipe
+    from nearfar.recipes._recipe import LanguagePlan, Recipe
 
 #: Documents beyond which a measurement becomes no better, only slower.
 MOST_HELD_OUT = 1000

@@ -20,15 +20,15 @@ from transformers import (
     set_seed,
 )
 
-from nearfar.training.arguments import common_arguments
+from nearfar.kinds._arguments import common_arguments
+from nearfar.kinds._trainer import MarkComplete, Progress, ProgressCallback, Resumable
+from nearfar.kinds.options import LanguageOptions
 from nearfar.training.folder import processes
-from nearfar.training.options import LanguageOptions
-from nearfar.training.trainer import MarkComplete, Progress, ProgressCallback, Resumable
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from nearfar.training.recipe import LanguagePlan
+    from nearfar.recipes._recipe import LanguagePlan
 
 
 class LanguageTrainer(Resumable, Trainer):

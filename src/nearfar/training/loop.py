@@ -8,19 +8,19 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar.training.arguments import common_arguments
+from nearfar.kinds._arguments import common_arguments
+from nearfar.kinds.options import TrainingOptions
 from nearfar.training.folder import processes
-from nearfar.training.options import TrainingOptions
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
 
     from nearfar.data import Retrieval
+    from nearfar.kinds._sampling import Part
+    from nearfar.kinds._trainer import Progress, Trainer
+    from nearfar.recipes._recipe import Plan
     from nearfar.training.folder import RunFolder
-    from nearfar.training.recipe import Plan
-    from nearfar.training.sampling import Part
-    from nearfar.training.trainer import Progress, Trainer
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def trainer_for(
     from sentence_transformers import SentenceTransformerTrainingArguments
     from transformers import PrinterCallback, TrainerCallback
 
-    from nearfar.training.sampling import parts_of
-    from nearfar.training.trainer import HeldOutEvaluator, MarkComplete, ProgressCallback, Trainer
+    from nearfar.kinds._sampling import parts_of
+    from nearfar.kinds._trainer import HeldOutEvaluator, MarkComplete, ProgressCallback, Trainer
 
     parts = parts_of(plan, options)
     per_epoch = sum(max(1, len(part.rows) // part.size) // options.gradient_accumulation for part in parts)
@@ -155,7 +155,7 @@ def trainer_for(
 
 def check_batches(plan: Plan, options: TrainingOptions) -> None:
     """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
-    from nearfar.training.sampling import check_part, parts_of
+    from nearfar.kinds._sampling import check_part, parts_of
 
     parts = parts_of(plan, options)
     for part in parts:

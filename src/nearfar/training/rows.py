@@ -11,7 +11,7 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-    from nearfar.training.recipe import Recipe
+    from nearfar.recipes._recipe import Recipe
 
     Source = str | Path | Dataset
     Sources = Source | Sequence[Source] | Mapping[str, Source]

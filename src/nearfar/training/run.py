@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError, about
+from nearfar.kinds.options import TrainingOptions, with_settings
 from nearfar.training.folder import RunFolder, is_main_process
 from nearfar.training.loop import check_batches, train_stages
-from nearfar.training.options import TrainingOptions, with_settings
 from nearfar.training.rows import described, rows_for, source_of, together
 from nearfar.writing import check_writable, full_disk_noticed
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from nearfar.data import Retrieval
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
-    from nearfar.training.recipe import Plan, Recipe
+    from nearfar.kinds._trainer import Progress
+    from nearfar.recipes._recipe import Plan, Recipe
     from nearfar.training.rows import Columns, Sources
-    from nearfar.training.trainer import Progress
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _run(
         metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out)
     run = Run(folder.path, encoder, before, after, change, trained.log, similarities, metrics)
     if is_main_process():
-        from nearfar.reports.training import training_page
+        from nearfar.training.page import training_page
 
         training_page(run, configuration).write(folder.report)
         folder.write_json(folder.metrics, metrics)

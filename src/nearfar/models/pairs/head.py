@@ -37,7 +37,7 @@ class PairHeadConfig:
         hidden: Width of the layer between.
         features: `"concat"`, u and v with their product and distance; or `"dot"`, their scalar product alone.
         dropout: On the vectors, in training.
-        layers: Of the encoder, counted from the top, whose vectors it takes (see `nearfar.models.top_layers`).
+        layers: Of the encoder, counted from the top, whose vectors it takes (see `nearfar.models.pairs.top_layers`).
     """
 
     width: int

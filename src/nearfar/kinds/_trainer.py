@@ -17,8 +17,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer import TRAINER_STATE_NAME
 
 from nearfar.data.stored import as_stored
+from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
 from nearfar.training.folder import COMPLETE
-from nearfar.training.sampling import Part, SingleSourceBatchSampler, batches_of
 
 Progress = Callable[[int, int, float | None], None]
 

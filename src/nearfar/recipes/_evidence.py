@@ -14,4 +14,4 @@ def verdict(recipe: str) -> str | None:
 
 @cache
 def _verdicts() -> dict[str, str]:
-    return json.loads(resources.files("nearfar").joinpath("verdicts.json").read_text("utf-8"))
+    return json.loads(resources.files("nearfar.recipes").joinpath("verdicts.json").read_text("utf-8"))

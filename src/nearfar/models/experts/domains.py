@@ -1,6 +1,6 @@
 """An encoder with one feed-forward expert and one token a domain, in which all that domains share is there once.
 
-This is what is trained; `nearfar.models.unrolled` is what is saved.
+This is what is trained; `nearfar.models.experts.unrolled` is what is saved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sentence_transformers.base.modules import InputModule, Transformer
 from torch import Tensor, nn
 
 from nearfar.errors import InputError
-from nearfar.models.experts import Choice, DomainTokens, ExpertLayer, Layers, check_domains, feed_forwards
+from nearfar.models.experts.layers import Choice, DomainTokens, ExpertLayer, Layers, check_domains, feed_forwards
 
 if TYPE_CHECKING:
     from jaxtyping import Int

@@ -15,7 +15,7 @@ from torch import nn
 
 from nearfar.errors import InputError
 from nearfar.models.loading import find
-from nearfar.models.pair_head import Kind
+from nearfar.models.pairs.head import Kind
 
 if TYPE_CHECKING:
     from jaxtyping import Float

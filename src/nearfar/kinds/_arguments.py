@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nearfar.training.options import TrainingOptions
+from nearfar.kinds.options import TrainingOptions
 
 #: Losses logged over a run, for the curve.
 LOGGED = 50

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from nearfar.training.options import TrainingOptions
+from nearfar.kinds.options import TrainingOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ class Plan:
 
     Args:
         rows: Columns as the loss takes them, in its order; or several data sets by name. Then all batches of one step
-            are of one data set, see `nearfar.training.sampling`.
+            are of one data set, see `nearfar.kinds._sampling`.
         loss: A module that sentence-transformers' trainer accepts; of several data sets one for all, or one for each.
         batches: How rows are drawn: `"no_duplicates"` keeps a text from being its own negative (and a score from being
             there twice), `"group_by_label"` puts at least two texts of a label into a batch, `"shuffled"` does neither.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
-from nearfar.models.low_rank_sparse import LowRankSparse, convert_shapes
+from nearfar.models.low_rank.layers import LowRankSparse, convert_shapes
 from nearfar.writing import write_text
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from datasets import Dataset
 
-from nearfar.encoding import encode, encode_file
 from nearfar.errors import InputError
 from nearfar.models import load
+from nearfar.models.encoding import encode
+from nearfar.models.encoding_files import encode_file
 
 # Lengths rise and fall, so that sorting by length and forgetting to undo it cannot pass unseen.
 TEXTS = [" ".join(["cat", "dog", "bird"][i % 3] for _ in range(1 + i * 7 % 13)) + f" {i % 10}" for i in range(150)]

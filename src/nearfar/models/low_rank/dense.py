@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from nearfar.models.low_rank_sparse import LostLinear
+from nearfar.models.low_rank.layers import LostLinear
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -22,8 +22,8 @@ from nearfar.errors import InputError, about
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from nearfar.training.options import TrainingOptions
-    from nearfar.training.recipe import Batches, Plan
+    from nearfar.kinds.options import TrainingOptions
+    from nearfar.recipes._recipe import Batches, Plan
 
 
 @dataclass(frozen=True)

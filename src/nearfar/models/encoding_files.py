@@ -1,12 +1,13 @@
-"""Texts, pictures and recordings to vectors: in memory, or into a file that outgrows it."""
+"""Vectors into files that may outgrow memory: texts, images and audio, a window at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.encoding import Kind, check_batch_size, check_texts, encode
 from nearfar.writing import check_writable, draft_of
 
 if TYPE_CHECKING:
@@ -15,51 +16,11 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-Kind = Literal["query", "document"]
 Progress = Callable[[int, int], None]
 
 # Texts are sorted by length within a window of so many batches: enough that padding costs little, few enough that
 # memory stays flat and a progress bar moves.
 _BATCHES_A_WINDOW = 32
-
-
-def encode(
-    model: SentenceTransformer,
-    texts: Sequence[str],
-    *,
-    batch_size: int = 64,
-    max_length: int | None = None,
-    normalize: bool = True,
-    kind: Kind | None = None,
-) -> Float[np.ndarray, "n d"]:
-    """The vectors of a list of texts, in its order, as float32.
-
-    Args:
-        model: The encoder.
-        texts: At least one text.
-        batch_size: Texts a forward pass.
-        max_length: Tokens after which a text is cut; the model's own setting when None.
-        normalize: Scale every vector to length 1.
-        kind: Whether the texts are queries or documents, for models that prefix these differently.
-
-    Raises:
-        InputError: There is no text, a row is not text, or the model answers with NaN or infinity.
-    """
-    import numpy as np
-
-    _check_batch_size(batch_size)
-    check_texts(texts)
-    method = {"query": model.encode_query, "document": model.encode_document, None: model.encode}[kind]
-    # Passed only when asked for: a model that reads words, not tokens, takes no such setting.
-    cut: dict[str, Any] = {} if max_length is None else {"processing_kwargs": {"text": {"max_length": max_length}}}
-    if _has_towers(model):
-        from nearfar.models.towers import as_texts
-
-        method, texts, cut = model.encode, as_texts(texts), {**cut, "task": "text"}
-    vectors = method(list(texts), batch_size=batch_size, normalize_embeddings=normalize, show_progress_bar=False, **cut)
-    vectors = np.asarray(vectors, dtype=np.float32)
-    require_finite(vectors)
-    return vectors
 
 
 def encode_file(
@@ -135,7 +96,7 @@ def encode_windows(
     progress: Progress | None = None,
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
     """Yield texts and their vectors, one window after another; the options are those of `encode_file`."""
-    _check_batch_size(batch_size)
+    check_batch_size(batch_size)
     if len(texts) == 0:
         raise InputError("there is no text to encode", remedy="pass at least one row")
     names = getattr(texts, "column_names", None)
@@ -185,36 +146,6 @@ def _media_windows(
     return walk()
 
 
-def check_texts(texts: Sequence[str], *, field: str = "text", first_row: int = 1) -> None:
-    """Raise an InputError, naming column and row, where there is no text or a row holds something else."""
-    if not len(texts):
-        raise InputError("there is no text to encode", field=field, remedy="pass at least one row")
-    for row, text in enumerate(texts, start=first_row):
-        if not isinstance(text, str):
-            raise InputError(
-                f"row {row} holds {text!r}, which is not text", field=field, remedy="fill it or drop the row"
-            )
-
-
-def require_finite(vectors: Float[np.ndarray, "n d"]) -> None:
-    """Raise an InputError where a vector holds NaN or infinity, which every later number would inherit."""
-    import numpy as np
-
-    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(broken):
-        raise InputError(
-            f"the model's vectors hold NaN or infinity for {len(broken)} of {len(vectors)} texts",
-            field="model",
-            remedy="its training diverged, or it overflows in half precision: load it in float32",
-        )
-
-
-def _has_towers(model: SentenceTransformer) -> bool:
-    from nearfar.models.towers import medium_of
-
-    return medium_of(model) is not None
-
-
 def _write_npy(file: Path, windows: Iterator[tuple[list[str], Any]], count: int, _: str) -> tuple[int, int]:
     import numpy as np
 
@@ -246,11 +177,6 @@ def _write_parquet(file: Path, windows: Iterator[tuple[list[str], Any]], count: 
         if writer is not None:
             writer.close()
     return count, dimension
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise InputError(f"{batch_size} texts a batch is too few", field="batch_size", remedy="give at least 1")
 
 
 _WRITERS = {".npy": _write_npy, ".parquet": _write_parquet}

@@ -18,8 +18,8 @@ from nearfar.data.fingerprint import fingerprint as fingerprint_of_rows
 from nearfar.models.aliases import sha256
 from nearfar.models.fingerprint import fingerprint as fingerprint_of_model
 from nearfar.models.loading import find
-from nearfar.models.pair_head import Kind
-from nearfar.models.teacher import Fit, fit_teacher, load_teacher, logits_of
+from nearfar.models.pairs.head import Kind
+from nearfar.models.pairs.teacher import Fit, fit_teacher, load_teacher, logits_of
 from nearfar.writing import draft_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nearfar.errors import InputError
-from nearfar.models.low_rank_options import LowRankSparse
+from nearfar.models.low_rank.options import LowRankSparse
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

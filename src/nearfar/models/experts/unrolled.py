@@ -13,7 +13,7 @@ from typing import Any
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Router
 
-from nearfar.models.domain_experts import NO_DOMAIN, DomainExperts
+from nearfar.models.experts.domains import NO_DOMAIN, DomainExperts
 
 __all__ = ["save_unrolled", "unrolled"]
 

@@ -11,11 +11,11 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
 from torch import Tensor
 
-from nearfar.encoding import check_texts
+from nearfar.models.encoding import check_texts
 from nearfar.models.loading import find, load
 from nearfar.models.packing import embed
-from nearfar.models.pair_head import PairHead
-from nearfar.models.top_layers import TopLayers, width
+from nearfar.models.pairs.head import PairHead
+from nearfar.models.pairs.top_layers import TopLayers, width
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -56,7 +56,7 @@ class PairScorer:
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str], *, max_length: int | None = None) -> Float[Tensor, "n d"]:
-        """The vectors of texts, in their order, as the head takes them: not those of `nearfar.encoding.encode`.
+        """The vectors of texts, in their order, as the head takes them: not those of `nearfar.models.encoding.encode`.
 
         Args:
             texts: At least one.
@@ -69,7 +69,7 @@ class PairScorer:
         reader = TopLayers(self.encoder, self.head.config.layers)
         vectors = []
         for start in range(0, len(texts), WINDOW):
-            # Passed only when asked for, as in `nearfar.encoding.encode`.
+            # Passed only when asked for, as in `nearfar.models.encoding.encode`.
             cut: dict[str, Any] = {} if max_length is None else {"max_length": max_length}
             features = self.encoder.preprocess(list(texts[start : start + WINDOW]), **cut)
             vectors += embed(reader, [batch_to_device(features, self.encoder.device)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nearfar.reports.charts.heatmap import heatmap
 from nearfar.reports.charts.line import line_chart
 from nearfar.reports.page import Page
-from nearfar.reports.training import metric_name
+from nearfar.training.page import metric_name
 
 if TYPE_CHECKING:
     from nearfar.evaluation.sizes import Sizes

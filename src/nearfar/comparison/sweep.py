@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
-from nearfar.training.options import with_settings
+from nearfar.kinds.options import with_settings
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
 
-    from nearfar.reports.temperature import Measured
-    from nearfar.training.recipe import Recipe
-    from nearfar.training.trainer import Progress
+    from nearfar.comparison.sweep_page import Measured
+    from nearfar.kinds._trainer import Progress
+    from nearfar.recipes._recipe import Recipe
 
 
 def temperature_sweep(
@@ -54,10 +54,10 @@ def temperature_sweep(
     Raises:
         InputError: as `nearfar.train`; no temperature; or evaluation rows without labels.
     """
+    from nearfar.comparison.sweep_page import temperature_page
     from nearfar.evaluation import detect_task
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.recipes import get
-    from nearfar.reports.temperature import temperature_page
     from nearfar.training.run import train
 
     chosen = get(recipe) if isinstance(recipe, str) else recipe
@@ -101,8 +101,8 @@ def temperature_sweep(
 
 def _measured(name: str, tau: float, accuracy: float, model: SentenceTransformer, rows: Any) -> Measured:
     from nearfar import geometry
-    from nearfar.encoding import encode
-    from nearfar.reports.temperature import Measured
+    from nearfar.comparison.sweep_page import Measured
+    from nearfar.models.encoding import encode
 
     vectors = encode(model, list(rows["text"]))
     return Measured(name, tau, accuracy, geometry.uniformity(vectors), geometry.tolerance(vectors, list(rows["label"])))
