@@ -33,7 +33,8 @@ from nearfar.data.media import decoded
 from nearfar.evaluation import evaluate
 from nearfar.losses import ContrastLoss
 from nearfar.models.encoding import encode
-from nearfar.models.towers import encode_media, reader_for, two_towers
+from nearfar.models.towers import two_towers
+from nearfar.models.towers.reading import encode_media, reader_for
 from nearfar.models.towers.small import small_cnn
 from nearfar.recipes import cwcl
 from nearfar.recipes._recipe import Plan

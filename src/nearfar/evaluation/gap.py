@@ -63,7 +63,7 @@ def side_vectors(model: SentenceTransformer, rows: Dataset, place: int) -> Float
     """The vectors of a column, through the tower that reads it in training."""
     from nearfar.data.media import MEDIA
     from nearfar.data.stored import as_stored
-    from nearfar.models.towers import encode_tower
+    from nearfar.models.towers.reading import encode_tower
     from nearfar.models.towers.texts import has_text_towers
 
     name = rows.column_names[place]

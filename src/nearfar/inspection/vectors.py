@@ -100,7 +100,8 @@ def read_vectors(
 
 def _encode(model: SentenceTransformer, side: Side, items: Any, batch_size: int) -> Float[np.ndarray, "n d"]:
     from nearfar.models.encoding import encode
-    from nearfar.models.towers import encode_media, medium_of
+    from nearfar.models.towers import medium_of
+    from nearfar.models.towers.reading import encode_media
     from nearfar.models.towers.texts import has_text_towers
 
     if side.medium != "text":

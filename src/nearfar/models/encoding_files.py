@@ -128,7 +128,7 @@ def _media_windows(
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
     """Paths of files and their vectors; a file of the hub's that has none is known by its row."""
     from nearfar.data.media import Medium, undecoded
-    from nearfar.models.towers import encode_media, reader_for
+    from nearfar.models.towers.reading import encode_media, reader_for
 
     medium: Medium = "image" if column == "image" else "audio"
     reader_for(model, medium)  # a model that reads no such files is refused at the call

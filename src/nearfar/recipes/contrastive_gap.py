@@ -120,7 +120,8 @@ def _with_towers(
 ) -> tuple[Dataset, dict[str, float] | None]:
     """Give the model its towers, in place. The rows as these read them, one column a side; and their learning rates."""
     from nearfar.data.media import decoded, medium_in
-    from nearfar.models.towers import medium_of, reader_for
+    from nearfar.models.towers import medium_of
+    from nearfar.models.towers.reading import reader_for
     from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
 
     medium, rates = medium_in(rows.column_names), None

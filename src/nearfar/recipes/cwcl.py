@@ -72,7 +72,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     import torch
 
     from nearfar.data.media import medium_in
-    from nearfar.models.towers import encode_tower, freeze, medium_of
+    from nearfar.models.towers import freeze, medium_of
+    from nearfar.models.towers.reading import encode_tower
 
     medium = medium_in(rows.column_names)
     assert medium is not None
@@ -108,7 +109,7 @@ def against(
     from nearfar.data.media import decoded
     from nearfar.losses.reference import ReferenceLoss
     from nearfar.models.encoding import as_texts
-    from nearfar.models.towers import reader_for
+    from nearfar.models.towers.reading import reader_for
 
     loss = ReferenceLoss(
         model,
