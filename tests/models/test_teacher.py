@@ -5,7 +5,7 @@ import torch
 from datasets import Dataset
 
 from nearfar.errors import InputError
-from nearfar.models import teacher_logits as module
+from nearfar.models.pairs import teacher_logits as module
 from nearfar.models.pairs.teacher import Fit, fit_teacher, load_teacher, logits_of
 from nearfar.models.pairs.teacher_logits import teacher_logits
 
