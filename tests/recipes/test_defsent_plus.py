@@ -15,7 +15,7 @@ from sentence_transformers import SentenceTransformer
 from nearfar.errors import InputError
 from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.models import fingerprint, load
-from nearfar.recipes._recipe import Plan
+from nearfar.recipes import Plan
 from nearfar.recipes.defsent_plus import Options, prepare
 from nearfar.training.loop import train_plan
 from nearfar.training.run import train

@@ -167,7 +167,7 @@ def test_run_from_rows_to_a_loaded_model(tiny_model_folder, tmp_path, rows, size
 
 
 def test_a_run_stopped_half_way_goes_on_to_the_same_model(tiny_model_folder, tmp_path) -> None:
-    from nearfar.recipes._recipe import Plan
+    from nearfar.recipes import Plan
     from nearfar.training.loop import train_plan
 
     def started() -> tuple[SentenceTransformer, Plan, moe_embed.Options]:

@@ -23,12 +23,12 @@ import nearfar
 from nearfar import contrast, near
 from nearfar.data.packing import packed
 from nearfar.errors import InputError
-from nearfar.evaluation.perplexity import perplexity
+from nearfar.evaluation.tasks.perplexity import perplexity
 from nearfar.losses.language import LanguageLoss, TeacherLoss
 from nearfar.models.new_language import new_llama, new_tokenizer
 from nearfar.models.size import sizes
 from nearfar.recipes import lost
-from nearfar.recipes._recipe import LanguagePlan
+from nearfar.recipes import LanguagePlan
 from nearfar.training.language_trainer import language_trainer_for
 
 WORDS = "the cat dog bird sits runs flies on in over mat grass tree green blue red".split(" ")  # noqa: SIM905

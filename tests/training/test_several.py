@@ -20,7 +20,7 @@ from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
 from nearfar.kinds.options import TrainingOptions
 from nearfar.models import load
 from nearfar.recipes import codiemb
-from nearfar.recipes._recipe import Plan
+from nearfar.recipes import Plan
 from nearfar.training.loop import check_batches, train_plan
 from nearfar.training.rows import named
 from nearfar.training.run import train

@@ -79,7 +79,7 @@ def command(
             if value is not None:
                 remedy = "leave it out, or measure in two runs"
                 raise InputError("is not for the perplexity of a language model", field=option, remedy=remedy)
-        from nearfar.evaluation.perplexity import measure_perplexity
+        from nearfar.evaluation.tasks.perplexity import measure_perplexity
 
         assert data is not None
         with progress("perplexity") as update:
@@ -149,9 +149,9 @@ def _by_size(
     *,
     quiet: bool,
 ) -> dict[str, Any]:
+    from nearfar.evaluation.result import metric_name
     from nearfar.evaluation.sizes import evaluate_sizes
     from nearfar.evaluation.sizes_page import layer_names, sizes_page
-    from nearfar.training.page import metric_name
 
     sizes = evaluate_sizes(encoder, rows, layers, dims, task, **how)
     found = sizes.as_dict()

@@ -57,7 +57,7 @@ def command(
         raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")
     folder = out or Path("runs", recipe)
 
-    from nearfar.training.folder import is_main_process
+    from nearfar.kinds._processes import is_main_process
     from nearfar.training.page import verdict
     from nearfar.training.run import train
 

@@ -10,7 +10,7 @@ from nearfar.data.media import medium_in
 from nearfar.data.schemas import SCHEMAS, matching, text_columns
 
 if TYPE_CHECKING:
-    from nearfar.recipes._recipe import Recipe
+    from nearfar.recipes import Recipe
 
 #: What rows of a schema have that others lack, in a word.
 _HAVE = {

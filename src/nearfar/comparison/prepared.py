@@ -63,7 +63,7 @@ def prepare(
     """
     from nearfar.data import Retrieval, load
     from nearfar.evaluation import detect_task
-    from nearfar.training.run import held_out_rows
+    from nearfar.training.held_out import read_rows
 
     rows = _absolute(load(data, columns=columns, skip_broken=skip_broken))
     file = data if isinstance(data, (str, Path)) else None
@@ -79,7 +79,7 @@ def prepare(
         split = split_by_groups(rows, share=share)
         training, held_out = rows.select(split.training), rows.select(split.held_out)
         return _prepared(training, held_out, task, find_leaks(training, held_out), split, 0)
-    held_out, _ = held_out_rows(evaluate_on, columns, evaluation_columns, skip_broken)
+    held_out, _ = read_rows(evaluate_on, columns, evaluation_columns, skip_broken)
     if not isinstance(held_out, Retrieval):
         held_out = _absolute(held_out)
     task = detect_task(held_out)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from nearfar.data import Retrieval
-    from nearfar.kinds._trainer import Progress
+    from nearfar.kinds.kind import Progress
 
 SEEDS = 3
 
@@ -190,8 +190,8 @@ def _configuration(
     held_out: float,
 ) -> dict[str, Any]:
     from nearfar.models import fingerprint, load
+    from nearfar.training.result import made_by
     from nearfar.training.rows import source_of
-    from nearfar.training.run import made_by
 
     return {
         "recipes": recipes,
@@ -221,7 +221,7 @@ def _finish(
     facts: Mapping[str, Any],
 ) -> Comparison:
     from nearfar.comparison.page import comparison_page
-    from nearfar.training.page import metric_name
+    from nearfar.evaluation.result import metric_name
 
     ranked = [name for name in found if name != UNTRAINED]
     baseline = asked if asked in found else choose_baseline(ranked)

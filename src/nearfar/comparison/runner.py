@@ -18,7 +18,7 @@ from nearfar.comparison.ranking import UNTRAINED
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
-    from nearfar.kinds._trainer import Progress
+    from nearfar.kinds.kind import Progress
     from nearfar.kinds.options import TrainingOptions
 
 
