@@ -71,8 +71,8 @@ class Seq2SeqLM(Kind, Predicts, Generates):
         return {**batch, "input_ids": source["input_ids"], "attention_mask": source["attention_mask"], "labels": masked}
 
     def _tokens(self, texts: list[str], *, target: bool = False) -> Any:
-        cut = {"max_length": self.max_length} if self.max_length else {}
-        given = {"text_target": texts} if target else {"text": texts}
+        cut: dict[str, Any] = {"max_length": self.max_length} if self.max_length else {}
+        given: dict[str, Any] = {"text_target": texts} if target else {"text": texts}
         return self.tokenizer(**given, padding=True, truncation=True, return_tensors="pt", **cut)
 
     def log_probability(

@@ -82,8 +82,10 @@ def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
         request.evaluation, columns, request.evaluation_columns, request.skip_broken, documents=documents
     )
     source = str(request.evaluation) if isinstance(request.evaluation, str) else None
-    names = getattr(rows, "column_names", ())
-    return HeldOut(rows, by_task(rows) if "task" in names else {}, mapped, source)
+    from datasets import Dataset
+
+    tasks = by_task(rows) if isinstance(rows, Dataset) and "task" in rows.column_names else {}
+    return HeldOut(rows, tasks, mapped, source)
 
 
 def read_rows(

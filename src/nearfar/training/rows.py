@@ -89,7 +89,7 @@ def _of_stream(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -
             field="task",
             remedy="add the column, map it with --columns task=NAME, or give a --data for each task, in order",
         )
-    return DatasetDict(by_task(rows))
+    return DatasetDict(**by_task(rows))
 
 
 def _of_roles(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -> DatasetDict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sklearn.cluster import KMeans
