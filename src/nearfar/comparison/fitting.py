@@ -27,6 +27,8 @@ _HAVE = {
     "audio + text": "recordings",
     "audio + label": "recordings",
     "labelled": "labels",
+    "ranked lists": "ranked lists",
+    "label texts": "label texts",
     "sentences": "single texts",
 }
 #: Schemas whose texts, one by one, are sentences as well.
