@@ -172,7 +172,11 @@ def test_variants_draw_from_their_generator() -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"rank": 0}, "rank: invalid value 0"), ({"gamma": 1.5}, "gamma: 1.5"), ({"sparsity": -0.1}, "sparsity: -0.1")],
+    [
+        ({"rank": 0}, "rank: invalid value 0"),
+        ({"gamma": 1.5}, "gamma: invalid value 1.5"),
+        ({"sparsity": -0.1}, "sparsity: invalid value -0.1"),
+    ],
 )
 def test_numbers_out_of_range(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):

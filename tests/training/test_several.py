@@ -1,4 +1,4 @@
-"""Training on several data sets: the order of batches, what a run says of them, resuming."""
+"""Training on several datasets: the order of batches, what a run says of them, resuming."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch.utils.data import ConcatDataset
 
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
+from nearfar.kinds import _trainer
 from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.loading import of
@@ -45,7 +46,7 @@ def sampler(seed: int = 3, epoch: int = 0, accumulation: int = 1, processes: int
 
 def source(batch: list[int]) -> int:
     found = {next(k for k in range(3) if index < STARTS[k + 1]) for index in batch}
-    assert len(found) == 1, "a batch of several data sets"
+    assert len(found) == 1, "a batch of several datasets"
     return found.pop()
 
 
@@ -198,7 +199,7 @@ def test_run_folder_and_resume_to_the_same_bits(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainer.MarkComplete, "on_step_end", stop)
+        patched.setattr(_trainer.MarkComplete, "on_step_end", stop)
         with pytest.raises(KeyboardInterrupt):
             run(files, tiny_model_folder, tmp_path / "broken")
     assert not (tmp_path / "broken" / "model").exists()
@@ -232,8 +233,8 @@ def test_bad_input(files: list[Path], tiny_model_folder: Path, tmp_path: Path):
             train(recipe, **options)
         assert not (tmp_path / "no").exists()
 
-    fails("infonce trains on one data set, and there are 2", recipe="infonce")
-    fails("1 mappings for 2 data sets", columns={"anchor": "q"})
+    fails("infonce trains on one dataset, got 2", recipe="infonce")
+    fails("1 mappings for 2 datasets", columns={"anchor": "q"})
     fails("2 mappings for one data set", data=files[1], columns=[None, None])
     fails("fit no schema")
     texts = tmp_path / "texts.jsonl"

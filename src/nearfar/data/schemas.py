@@ -10,7 +10,6 @@ from pathlib import Path
 from nearfar.data._hints import close_name, suggest_columns
 from nearfar.errors import InputError
 
-
 #: A column that rows of any schema may have: the task of a stream that they belong to.
 TASK = "task"
 
@@ -172,7 +171,9 @@ def rename(names: Collection[str], columns: Mapping[str, str], file: str | Path)
 
 
 def _check_canonical(name: str) -> None:
-    known = [column for schema in SCHEMAS.values() if schema.name != "retrieval" for column in _columns(schema)] + [TASK]
+    known = [column for schema in SCHEMAS.values() if schema.name != "retrieval" for column in _columns(schema)] + [
+        TASK
+    ]
     if _family(name) not in known:
         near = close_name(name, known)
         raise InputError(
