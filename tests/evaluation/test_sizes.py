@@ -16,7 +16,7 @@ from nearfar.errors import InputError
 from nearfar.evaluation import evaluate
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.sizes import Sizes, evaluate_sizes
-from nearfar.reports.sizes import sizes_page
+from nearfar.evaluation.sizes_page import sizes_page
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "money", "song")
 PAIRS = [{"anchor": f"the {a} sits", "positive": f"a {a} in the {NOUNS[i - 1]}"} for i, a in enumerate(NOUNS)]
@@ -113,7 +113,7 @@ def test_page_of_undefined_scores() -> None:
         ("--data sts.jsonl --layers 9", "layers: the model has 4, not 9; give 1 to 4"),
         ("--data sts.jsonl --report x.html", "--report: shows sizes, and none is asked for; give --layers or --dims"),
         ("--data sts.jsonl --layers 2 --report .", "--report: this is a folder"),
-        ("--mteb STSBenchmark --layers 2", "--layers: says how to measure on rows"),
+        ("--mteb STSBenchmark --layers 2", "--layers: requires rows"),
     ],
 )
 def test_mistakes_are_one_line(workspace, capsys, command, message) -> None:
