@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.data.places import place_name
-from nearfar.reports.numbers import fixed
-from nearfar.reports.text import plain
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.flat_map import flat_map
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
+from nearfar.reports.numbers import fixed
 from nearfar.reports.page import Page
 from nearfar.reports.tables import Cell
+from nearfar.reports.text import plain
 
 if TYPE_CHECKING:
     from nearfar.inspection.result import Inspection, Named, Point
