@@ -10,7 +10,7 @@ NAN, INF = float("nan"), float("inf")
 
 
 def elements(picture: str, name: str, css: str | None = None) -> list[ET.Element]:
-    """The elements of a picture with a name and, if given, a class; the parser turns line breaks in attributes to spaces."""
+    """The elements of a picture with a name and, if given, a class. Line breaks in attributes become spaces."""
     found = ET.fromstring(picture).iter(name)
     return [element for element in found if css is None or element.get("class") == css]
 
