@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flows import booking_flow, flow_of
 
-from nearfar.dialogue.extraction import _joined
+from nearfar.dialogue.extraction import merged_by_name
 from nearfar.dialogue.naming import Described, describe, name_by_model, same_names, shortened
 from nearfar.generation import Decoding, Prompt
+
+from .flows import booking_flow, flow_of
 
 
 class Fake:
@@ -92,7 +93,7 @@ def test_equal_names_of_one_speaker_become_one_action():
     same = [i for i in (3, 5) if speaker[i] == speaker[1]]
     joined = same_names(described, speaker)
     assert all(joined[i] == 1 for i in same)
-    actions, left = _joined(flow.log, flow.actions, described)
+    actions, left = merged_by_name(flow.actions, described)
     assert len(actions) == len(left) == len(flow.described) - len(joined)
     assert np.bincount(actions.turn).sum() == flow.log.turns
     assert (actions.speaker[actions.turn] == flow.log.speaker).all()

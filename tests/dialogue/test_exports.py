@@ -8,13 +8,14 @@ import re
 from pathlib import Path
 
 import pytest
-from flows import HOSTILE, booking_flow, hostile_flow
 
 from nearfar.dialogue import Rules, write
 from nearfar.dialogue.exports import as_dot, as_mermaid
 from nearfar.dialogue.page import page, page_data
 from nearfar.errors import InputError
 from nearfar.reports.text import plain
+
+from .flows import HOSTILE, booking_flow, hostile_flow
 
 FLOWS = {"booking": booking_flow(30), "hostile": hostile_flow()}
 MERMAID_NODE = re.compile(r'  n(\d+)(?:\(\["([^"\n]*)"\]\)|\["([^"\n]*)"\])')

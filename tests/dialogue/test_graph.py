@@ -6,10 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from flows import booking_flow
 
-from nearfar.dialogue.graph import END, START, Rules, counted, entered, happy_path, merged, prune, weighed
+from nearfar.dialogue.graph import END, START, Rules, counted, entered, happy_path, prune, weighed
 from nearfar.errors import InputError
+
+from .flows import booking_flow
 
 A, B, C, D = 2, 3, 4, 5
 EVERYTHING = Rules("max-out", 0.0, 0.0)
@@ -125,15 +126,10 @@ def test_transitions_are_those_of_the_trajectories():
 
 
 def test_counts_of_one_speaker_pass_over_dialogues_without_him():
-    from flows import flow_of
+    from .flows import flow_of
 
     flow = flow_of([("1", [("a", "x", "one")]), ("2", [("b", "y", "two"), ("a", "x", "one")])])
     assert flow.counts(1) == {(START, 3): 1, (3, END): 1}
-
-
-def test_merged_nodes_add_up():
-    found = merged(toy(), {C: B})
-    assert found == {(START, A): 3, (A, B): 3, (B, END): 3}
 
 
 @pytest.mark.parametrize(

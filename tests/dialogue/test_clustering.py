@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from nearfar.dialogue.clustering import _held_out_gain, find_actions, steps
-from nearfar.dialogue.log import Log
+from nearfar.dialogue.clustering import _held_out_gain, find_actions
+from nearfar.dialogue.log import Log, steps
 from nearfar.errors import InputError
 
 CENTRES = {"user": 4, "agent": 3}
