@@ -134,7 +134,7 @@ def prune(counts: Mapping[Edge, int], rules: Rules) -> Graph:
     most = max((times[node] for node in times if node >= FIRST), default=1)
     kept = {node for node in times if node < FIRST or times[node] / most >= rules.nodes}
     edges = {edge for edge in counts if edge[0] != edge[1] and edge[0] in kept and edge[1] in kept}
-    edges = {edge for edge in _between(edges) if weights[edge] >= rules.edges}
+    edges = {edge for edge in edges if weights[edge] >= rules.edges}
     left = {edge: counts[edge] for edge in sorted(_between(edges))}
     nodes = sorted({node for edge in left for node in edge})
     return Graph({node: times[node] for node in nodes}, left, weighed(left, rules.weighing))

@@ -9,6 +9,7 @@ test("text is broken between words and truncated with an ellipsis", () => {
   const wrapped = (text, width, lines) => Drawing.wrapped(text, width, lines, measure);
   assert.deepEqual(wrapped("short", 10, 2), ["short"]);
   assert.deepEqual(wrapped("one two three", 8, 2), ["one two", "three"]);
+  assert.deepEqual(wrapped("aaa bbbb", 6, 2), ["aaa", "bbbb"]);
   assert.deepEqual(wrapped("one two three four five", 8, 2), ["one two", "three f…"]);
   assert.deepEqual(wrapped("unbreakable", 5, 2), ["unbre", "akab…"]);
   assert.deepEqual(wrapped("😀😀😀😀", 2, 1), ["😀…"]);

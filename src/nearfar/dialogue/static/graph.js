@@ -61,7 +61,7 @@ const Graph = (() => {
     for (const [node, count] of times) if (node >= FIRST) most = Math.max(most, count);
     const kept = (node) => node < FIRST || times.get(node) / most >= rules.nodes;
     let left = steps.map(([a, b, count], i) => [a, b, count, before[i]]).filter(([a, b]) => a !== b && kept(a) && kept(b));
-    left = between(between(left).filter((edge) => edge[3] >= rules.edges));
+    left = between(left.filter((edge) => edge[3] >= rules.edges));
     left.sort((x, y) => x[0] - y[0] || x[1] - y[1]);
     const after = weights(left, rules.weigh);
     const share = weights(left, "prob-out");
