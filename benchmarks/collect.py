@@ -22,7 +22,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 EVIDENCE = ROOT / "docs" / "evidence.md"
 SPEED = ROOT / "docs" / "speed.md"
 README = ROOT / "README.md"
-VERDICTS = ROOT / "src" / "nearfar" / "verdicts.json"
+VERDICTS = ROOT / "src" / "nearfar" / "recipes" / "verdicts.json"
 BEGIN, END = "<!-- recipes, written by benchmarks/collect.py -->", "<!-- end of recipes -->"
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from nearfar import recipes
-from nearfar.evidence import verdict
+from nearfar.recipes._evidence import verdict
 
 ROOT = Path(__file__).parents[1]
 

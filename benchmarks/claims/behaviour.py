@@ -18,8 +18,8 @@ from sentence_transformers.sentence_transformer.modules import Dense, StaticEmbe
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from nearfar import geometry
-from nearfar.encoding import encode
 from nearfar.evaluation import evaluate
+from nearfar.models.encoding import encode
 from nearfar.recipes import behaviour
 from nearfar.training.loop import train_plan
 

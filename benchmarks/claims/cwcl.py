@@ -30,15 +30,16 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 import nearfar
 from nearfar.data.media import decoded
-from nearfar.encoding import encode
 from nearfar.evaluation import evaluate
 from nearfar.losses import ContrastLoss
-from nearfar.models.towers import encode_media, reader_for, two_towers
+from nearfar.models.encoding import encode
+from nearfar.models.towers import two_towers
+from nearfar.models.towers.reading import encode_media, reader_for
 from nearfar.models.towers.small import small_cnn
 from nearfar.recipes import cwcl
+from nearfar.recipes import Plan
 from nearfar.recipes.cwcl import Options
 from nearfar.training.loop import train_plan
-from nearfar.training.recipe import Plan
 
 Weigh = Literal["half", "relu", "none"]
 #: `clip` trains both towers by the plain symmetric loss; the others keep one frozen.

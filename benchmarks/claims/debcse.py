@@ -26,8 +26,8 @@ from nearfar.losses import ContrastLoss
 from nearfar.mining import Candidates, jaccard
 from nearfar.models.dropout import set_dropout
 from nearfar.recipes import debcse, simcse
+from nearfar.recipes import Plan
 from nearfar.training.loop import train_plan
-from nearfar.training.recipe import Plan
 
 LAYERS = 3
 # Checkpoints cost more than the steps between them: none but the last.

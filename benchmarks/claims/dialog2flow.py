@@ -24,9 +24,9 @@ from tokenizers import Tokenizer, models
 import nearfar
 from nearfar import near
 from nearfar.data.actions import clean_text, labelled_utterances
-from nearfar.encoding import encode
-from nearfar.evaluation.few_shot import few_shot, intra_inter
+from nearfar.evaluation.tasks.few_shot import few_shot, intra_inter
 from nearfar.losses import LabelledPairsLoss
+from nearfar.models.encoding import encode
 from nearfar.recipes import dialog2flow
 from nearfar.training.loop import train_plan
 

@@ -16,10 +16,10 @@ from datasets import Dataset
 from transformers import set_seed
 
 import nearfar
-from nearfar.encoding import encode
-from nearfar.models.pair_scorer import PairScorer
-from nearfar.models.teacher import Fit, fit_teacher, load_teacher, logits_of
-from nearfar.models.teacher_logits import cache_folder
+from nearfar.kinds.pair_scorer import PairScorer
+from nearfar.models.encoding import encode
+from nearfar.models.pairs.teacher import Fit, fit_teacher, load_teacher, logits_of
+from nearfar.models.pairs.teacher_logits import cache_folder
 from nearfar.recipes import dse
 from nearfar.training.loop import train_plan
 

@@ -21,11 +21,11 @@ from sentence_transformers import CrossEncoder
 from torch import nn
 
 from nearfar.demo.docstrings import harvest
+from nearfar.kinds.pair_scorer import PairScorer
 from nearfar.models import load
-from nearfar.models.pair_head import PairHead, PairHeadConfig
-from nearfar.models.pair_scorer import PairScorer
-from nearfar.models.teacher import logits_of
-from nearfar.models.top_layers import width
+from nearfar.models.pairs.head import PairHead, PairHeadConfig
+from nearfar.models.pairs.teacher import logits_of
+from nearfar.models.pairs.top_layers import width
 
 LAYERS = 4
 

@@ -29,11 +29,11 @@ from sentence_transformers.base.modules.transformer import Transformer
 from nearfar import recipes
 from nearfar.data.packing import packed
 from nearfar.demo.docstrings import harvest
+from nearfar.kinds.options import with_settings
 from nearfar.models import load
 from nearfar.models.new_language import new_llama, new_tokenizer
 from nearfar.training.language_trainer import language_trainer_for
 from nearfar.training.loop import trainer_for
-from nearfar.training.options import with_settings
 
 BATCH, LENGTH, STEPS = 32, 32, 3
 VOCABULARY = 2000

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nearfar.models.towers import encode_media, two_towers
+from nearfar.models.towers import two_towers
+from nearfar.models.towers.reading import encode_media
 
 from .conftest import Nearfar
 

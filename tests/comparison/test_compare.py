@@ -17,8 +17,8 @@ from nearfar.comparison.budget import Trial, by_minutes, by_rows, settings_for
 from nearfar.comparison.jobs import Failed, Job
 from nearfar.data import Retrieval, write_jsonl
 from nearfar.errors import InputError
+from nearfar.kinds.options import with_settings
 from nearfar.recipes import get
-from nearfar.training.options import with_settings
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "sky", "sea")
 SMALL = {"batch_size": 8, "learning_rate": 1e-3}

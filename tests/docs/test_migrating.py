@@ -40,7 +40,7 @@ IN_TRAINER, OF_VECTORS = rows("Losses in the trainer"), rows("Losses of vectors"
 def texts(column: int) -> list[str]:
     """Of different lengths; the anchors overlap, so that a guide finds something to mask.
 
-    No text occurs twice: the guide would give both the positive's own similarity, and rounding would decide on the mask.
+    No text occurs twice: the guide would give both the same similarity, and rounding would decide on the mask.
     """
     if column == 0:
         return [

@@ -11,7 +11,7 @@ from datasets import Dataset
 import nearfar
 from nearfar.errors import InputError
 from nearfar.evaluation import evaluate
-from nearfar.evaluation.across import _ranks
+from nearfar.evaluation.tasks.across import _ranks
 from nearfar.models.towers import two_towers
 
 

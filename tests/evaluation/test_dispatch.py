@@ -43,7 +43,7 @@ def test_columns_that_fit_no_task(tiny_model):
 
 def test_importing_the_packages_loads_no_heavy_library():
     code = (
-        "import sys, nearfar.evaluation, nearfar.models, nearfar.search, nearfar.encoding\n"
+        "import sys, nearfar.evaluation, nearfar.models, nearfar.search, nearfar.models.encoding\n"
         "heavy = {'torch', 'transformers', 'sentence_transformers', 'datasets', 'sklearn', 'scipy', 'usearch'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

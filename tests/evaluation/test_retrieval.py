@@ -8,10 +8,10 @@ from datasets import Dataset
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 from sklearn.metrics import ndcg_score
 
-from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.evaluation import evaluate
-from nearfar.evaluation.retrieval import from_pairs, measure_retrieval
+from nearfar.evaluation.tasks.retrieval import from_pairs, measure_retrieval
+from nearfar.models.encoding import encode
 
 WORDS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "loan", "card", "song", "drum"]
 CORPUS = {f"d{i}": f"the {a} and the {b}" for i, (a, b) in enumerate(itertools.permutations(WORDS, 2))}

@@ -16,7 +16,7 @@ from nearfar.errors import InputError
 from nearfar.evaluation import evaluate
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.sizes import Sizes, evaluate_sizes
-from nearfar.reports.sizes import sizes_page
+from nearfar.evaluation.sizes_page import sizes_page
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "money", "song")
 PAIRS = [{"anchor": f"the {a} sits", "positive": f"a {a} in the {NOUNS[i - 1]}"} for i, a in enumerate(NOUNS)]

@@ -9,12 +9,12 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from nearfar.cli.app import run
-from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.evaluation import detect_task, evaluate
 from nearfar.evaluation.compared import paired_interval
-from nearfar.evaluation.zero_shot import check_templates, label_vectors
+from nearfar.evaluation.tasks.zero_shot import check_templates, label_vectors
 from nearfar.models import load
+from nearfar.models.encoding import encode
 from nearfar.models.towers import two_towers
 
 TEXTS = ["the cat sits", "a cat", "red fish", "a fish in the sea", "blue bird", "fish"]

@@ -12,10 +12,10 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 
 import nearfar
-from nearfar.encoding import encode, encode_file
 from nearfar.errors import InputError
 from nearfar.inspection import MEASURES, Inspection
 from nearfar.models import load
+from nearfar.models.encoding_files import encode, encode_file
 
 NOUNS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "song", "guitar"]
 PAIRS = [(f"the {a} sits on a {b}", f"a {a} in the {b}") for a in NOUNS for b in NOUNS if a != b]

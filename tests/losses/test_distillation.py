@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nearfar.losses.distillation import DistilledPairs, label_loss, logit_mse, softened
-from nearfar.models.pair_head import PairHead, PairHeadConfig
-from nearfar.models.teacher import reduced
+from nearfar.models.pairs.head import PairHead, PairHeadConfig
+from nearfar.models.pairs.teacher import reduced
 
 
 def column(*values: float) -> torch.Tensor:

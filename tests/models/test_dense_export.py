@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from nearfar.models.dense_export import Moments, folded, to_dense
-from nearfar.models.low_rank_sparse import LostLinear, LowRankSparse, convert, is_converted
+from nearfar.models.low_rank.dense import Moments, folded, to_dense
+from nearfar.models.low_rank.layers import LostLinear, LowRankSparse, convert, is_converted
 from nearfar.models.new_language import new_llama
 
 TOKENS = torch.randint(0, 64, (40, 12), generator=torch.Generator().manual_seed(0))

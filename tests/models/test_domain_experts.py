@@ -16,10 +16,10 @@ from transformers import AutoModel, BertConfig, BertModel, DistilBertConfig, Mod
 
 from nearfar.errors import InputError
 from nearfar.models import fingerprint, load
-from nearfar.models.domain_experts import DomainExperts, add_domain_experts
 from nearfar.models.dropout import set_dropout
-from nearfar.models.experts import ExpertLayer, feed_forwards
-from nearfar.models.unrolled import save_unrolled
+from nearfar.models.experts.domains import DomainExperts, add_domain_experts
+from nearfar.models.experts.layers import ExpertLayer, feed_forwards
+from nearfar.models.experts.unrolled import save_unrolled
 
 TEXTS = ["the cat sits", "a dog runs on the green grass", "bank", "music plays loud in the house today"]
 DOMAINS = ["animals", "money.", "music/sound"]  # names that are no folder's
@@ -251,7 +251,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("name", list(OTHERS))
 def test_blocks_of_other_architectures_are_found(name) -> None:
-    from nearfar.models.experts import Choice
+    from nearfar.models.experts.layers import Choice
 
     model = AutoModel.from_config(OTHERS[name]).eval()
     model = model.encoder if name == "t5" else model

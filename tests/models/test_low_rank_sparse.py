@@ -14,8 +14,8 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Llam
 
 from nearfar.errors import InputError
 from nearfar.models.language import load_language_model
-from nearfar.models.low_rank_sparse import LostLinear, LowRankSparse, convert, convert_shapes, is_converted, take_apart
-from nearfar.models.low_rank_sparse_files import load_low_rank_sparse, save_low_rank_sparse
+from nearfar.models.low_rank.files import load_low_rank_sparse, save_low_rank_sparse
+from nearfar.models.low_rank.layers import LostLinear, LowRankSparse, convert, convert_shapes, is_converted, take_apart
 from nearfar.models.new_language import new_llama
 
 TOY = torch.tensor([[3, 1, 0, 0.5], [1, 2, 0, -0.5], [0, 0, 1, 2]], dtype=torch.float64)

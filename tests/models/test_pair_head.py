@@ -5,10 +5,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
-from nearfar.models import pair_head
-from nearfar.models.pair_head import PairHead, PairHeadConfig, pair_features
-from nearfar.models.pair_scorer import PairScorer
-from nearfar.models.top_layers import TopLayers, content_tokens, mean_side_by_side, width
+from nearfar.kinds.pair_scorer import PairScorer
+from nearfar.models.pairs.head import PairHead, PairHeadConfig, pair_features
+from nearfar.models.pairs.top_layers import TopLayers, content_tokens, mean_side_by_side, width
 
 
 def test_features_and_what_turning_the_pair_around_does_to_them() -> None:

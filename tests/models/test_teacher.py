@@ -5,9 +5,9 @@ import torch
 from datasets import Dataset
 
 from nearfar.errors import InputError
-from nearfar.models import teacher_logits as module
-from nearfar.models.teacher import Fit, fit_teacher, load_teacher, logits_of
-from nearfar.models.teacher_logits import teacher_logits
+from nearfar.models.pairs import teacher_logits as module
+from nearfar.models.pairs.teacher import Fit, fit_teacher, load_teacher, logits_of
+from nearfar.models.pairs.teacher_logits import teacher_logits
 
 PAIRS = [("the cat", "a cat"), ("the dog runs", "a bird flies in the sky"), ("blue", "the blue sea"), ("a", "song")]
 ROWS = Dataset.from_dict({"sentence1": [a for a, _ in PAIRS], "sentence2": [b for _, b in PAIRS]})

@@ -10,7 +10,8 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
 from nearfar.models import load
-from nearfar.models.towers import freeze, medium_of, reader_for, router_of, two_towers
+from nearfar.models.towers import freeze, medium_of, router_of, two_towers
+from nearfar.models.towers.reading import reader_for
 
 TEXTS = ["the cat sits on the mat", "a red fish"]
 

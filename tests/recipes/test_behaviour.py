@@ -18,9 +18,9 @@ from nearfar import contrast, far
 from nearfar.data import write_jsonl
 from nearfar.engines.linear import Linear
 from nearfar.errors import InputError
+from nearfar.kinds.options import with_settings
 from nearfar.losses import ContrastLoss
 from nearfar.recipes import behaviour
-from nearfar.training.options import with_settings
 
 # One anchor's similarities, the positive first.
 S = torch.tensor([[0.9, 0.7, 0.2, -0.3]], dtype=torch.float64)

@@ -15,11 +15,11 @@ import nearfar
 from nearfar import contrast, geometry
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
+from nearfar.kinds.options import with_settings
 from nearfar.losses import HypersphereLoss
 from nearfar.losses.hypersphere import alignment, cross_uniformity, uniformity
 from nearfar.models.towers.texts import SIDES, has_text_towers
 from nearfar.recipes import contrastive_gap
-from nearfar.training.options import with_settings
 
 WORDS = ("green grass", "blue sky", "warm sun", "cold snow", "loud band", "quiet music", "bank loan", "lost card")
 PAIRS = [{"anchor": f"the {words} {i}", "positive": f"{words} over {i}"} for words in WORDS for i in range(3)]
@@ -234,7 +234,7 @@ def run_text(folder: Path, n: int) -> str:
 
 
 def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path) -> None:
-    from nearfar.training.sampling import batches_of, parts_of
+    from nearfar.kinds._sampling import batches_of, parts_of
 
     model = nearfar.load(tiny_model_folder, device="cpu")
     rows = nearfar.data.load(pictures / "rows.jsonl")

@@ -21,7 +21,8 @@ from nearfar.cli.app import run
 from nearfar.errors import InputError
 from nearfar.losses import ReferenceLoss
 from nearfar.models import load
-from nearfar.models.towers import encode_tower, medium_of, router_of, two_towers
+from nearfar.models.towers import medium_of, router_of, two_towers
+from nearfar.models.towers.reading import encode_tower
 from nearfar.recipes import cwcl
 from nearfar.training.loop import train_plan
 

@@ -15,9 +15,9 @@ from sentence_transformers import SentenceTransformer
 from nearfar.errors import InputError
 from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.models import fingerprint, load
+from nearfar.recipes import Plan
 from nearfar.recipes.defsent_plus import Options, prepare
 from nearfar.training.loop import train_plan
-from nearfar.training.recipe import Plan
 from nearfar.training.run import train
 
 NOUNS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "song", "weather report", "loan from the bank"]

@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from nearfar.cli.app import run as nearfar
 from nearfar.data.actions import labelled_utterances
 from nearfar.errors import InputError
-from nearfar.evaluation.few_shot import intra_inter
+from nearfar.evaluation.tasks.few_shot import intra_inter
 from nearfar.losses import LabelledPairsLoss
 from nearfar.models import load
 from nearfar.recipes.dialog2flow import RECIPE, Options, prepare

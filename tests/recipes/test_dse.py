@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
-from nearfar.models.pair_scorer import PairScorer
-from nearfar.models.teacher_logits import cache_folder
+from nearfar.kinds._trainer import MarkComplete
+from nearfar.kinds.pair_scorer import PairScorer
+from nearfar.models.pairs.teacher_logits import cache_folder
 from nearfar.recipes.dse import Options, prepare
 from nearfar.training import train
-from nearfar.training.trainer import MarkComplete
 
 WORDS = ("cat", "dog", "mat", "grass", "green", "blue", "red", "sky", "sea", "fish", "bird", "tree", "bank", "money")
 SETTINGS = {
@@ -122,7 +122,7 @@ def test_without_a_teacher_none_is_fitted(tiny_model_folder) -> None:
 
 
 def test_a_teacher_by_name(tiny_model_folder, tiny_model, tmp_path) -> None:
-    from nearfar.models.teacher import Fit, fit_teacher, logits_of
+    from nearfar.models.pairs.teacher import Fit, fit_teacher, logits_of
 
     pairs = list(zip(rows()["sentence1"], rows()["sentence2"], strict=True))
     teacher = fit_teacher(tiny_model, pairs, rows()["score"], "regression", 1, Fit(1, 1e-3, 4, 32))

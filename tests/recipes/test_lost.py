@@ -13,9 +13,9 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from nearfar.cli.app import run
 from nearfar.errors import InputError
-from nearfar.models.low_rank_sparse import LostLinear, is_converted
+from nearfar.kinds.options import with_settings
+from nearfar.models.low_rank.layers import LostLinear, is_converted
 from nearfar.recipes import lost
-from nearfar.training.options import with_settings
 
 DOCUMENTS = Dataset.from_dict({"text": [f"a document about the number {number} and others" for number in range(40)]})
 SMALL = {"vocabulary": 300, "hidden_size": 32, "layers": 2, "heads": 2, "rank": 8, "sparsity": 0.2}

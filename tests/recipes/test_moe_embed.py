@@ -15,8 +15,8 @@ from nearfar.data import write_jsonl
 from nearfar.data.domains import with_domain_labels
 from nearfar.errors import InputError
 from nearfar.losses.domains import DomainLoss
-from nearfar.models.domain_experts import DomainExperts, add_domain_experts
 from nearfar.models.dropout import set_dropout
+from nearfar.models.experts.domains import DomainExperts, add_domain_experts
 from nearfar.recipes import moe_embed
 from nearfar.training.run import train
 
@@ -167,8 +167,8 @@ def test_run_from_rows_to_a_loaded_model(tiny_model_folder, tmp_path, rows, size
 
 
 def test_a_run_stopped_half_way_goes_on_to_the_same_model(tiny_model_folder, tmp_path) -> None:
+    from nearfar.recipes import Plan
     from nearfar.training.loop import train_plan
-    from nearfar.training.recipe import Plan
 
     def started() -> tuple[SentenceTransformer, Plan, moe_embed.Options]:
         torch.manual_seed(0)

@@ -59,7 +59,7 @@ def language(folder: Path, models: dict[str, Path]) -> Path:
 
 
 def temperature(folder: Path, models: dict[str, Path]) -> Path:
-    from nearfar.training.sweep import temperature_sweep
+    from nearfar.comparison.sweep import temperature_sweep
 
     variants = {"loss=contrastive": {"loss": "contrastive"}, "loss=hard": {"loss": "hard"}}
     options = {"temperatures": [0.1, 1.0], "model": str(models["encoder"]), "max_steps": 1, **SMALL}
@@ -69,8 +69,8 @@ def temperature(folder: Path, models: dict[str, Path]) -> Path:
 
 def sizes(folder: Path, models: dict[str, Path]) -> Path:
     from nearfar.evaluation.sizes import evaluate_sizes
+    from nearfar.evaluation.sizes_page import sizes_page
     from nearfar.models import load
-    from nearfar.reports.sizes import sizes_page
 
     folder.mkdir()
     rows = [{"sentence1": r["anchor"], "sentence2": r["positive"], "score": i % 5} for i, r in enumerate(pairs()[:30])]

@@ -11,10 +11,10 @@ from chromium import Chromium
 from samples import HOSTILE
 
 from nearfar.comparison.fitting import Fit
+from nearfar.comparison.page import comparison_page
 from nearfar.comparison.ranking import against_baseline, rank, recommendation, recommended
 from nearfar.comparison.run import Comparison
 from nearfar.comparison.runner import Failure
-from nearfar.reports.comparison import comparison_page
 
 GAINS = {"infonce": 0.1, "simcse": 0.02, "codiemb": 0.11, "contrastive_gap": -0.1}
 

@@ -11,9 +11,9 @@ import pytest
 from sentence_transformers import SentenceTransformer
 
 import nearfar.search.index as index_module
-from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.models import load
+from nearfar.models.encoding import encode
 from nearfar.search import build_index, open_index, open_or_build, read_metadata
 
 WORDS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "loan", "card"]

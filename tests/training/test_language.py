@@ -23,13 +23,13 @@ import nearfar
 from nearfar import contrast, near
 from nearfar.data.packing import packed
 from nearfar.errors import InputError
-from nearfar.evaluation.perplexity import perplexity
+from nearfar.evaluation.tasks.perplexity import perplexity
 from nearfar.losses.language import LanguageLoss, TeacherLoss
 from nearfar.models.new_language import new_llama, new_tokenizer
 from nearfar.models.size import sizes
 from nearfar.recipes import lost
+from nearfar.recipes import LanguagePlan
 from nearfar.training.language_trainer import language_trainer_for
-from nearfar.training.recipe import LanguagePlan
 
 WORDS = "the cat dog bird sits runs flies on in over mat grass tree green blue red".split(" ")  # noqa: SIM905
 SMALL = {"vocabulary": 300, "hidden_size": 16, "layers": 1, "heads": 2, "rank": 4, "sparsity": 0.2, "max_length": 16}

@@ -16,15 +16,14 @@ from torch.utils.data import ConcatDataset
 
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
+from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
+from nearfar.kinds.options import TrainingOptions
 from nearfar.models import load
 from nearfar.recipes import codiemb
-from nearfar.training import trainer
+from nearfar.recipes import Plan
 from nearfar.training.loop import check_batches, train_plan
-from nearfar.training.options import TrainingOptions
-from nearfar.training.recipe import Plan
 from nearfar.training.rows import named
 from nearfar.training.run import train
-from nearfar.training.sampling import Part, SingleSourceBatchSampler, batches_of
 
 LENGTHS, SIZES = (100, 70, 50), (8, 8, 4)
 STARTS = (0, 100, 170, 220)

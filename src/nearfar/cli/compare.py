@@ -64,7 +64,7 @@ def command(
     json_: Json = False,
 ) -> None:
     """Which recipe is best on your data: all that fit, equal budgets, several seeds, a ranking with intervals."""
-    from nearfar.training.options import parse_settings
+    from nearfar.kinds.options import parse_settings
 
     settings, own, theirs = parse_settings(set_ or []), parsed(columns), parsed(eval_columns)
     if theirs and eval_ is None:

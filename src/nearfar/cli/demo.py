@@ -24,8 +24,8 @@ def command(
 ) -> None:
     """Teach a model to find Python's functions by what they do: train, measure, index and search in minutes."""
     from nearfar.demo.run import demo, next_steps
-    from nearfar.reports.training import verdict
-    from nearfar.training.options import parse_settings
+    from nearfar.kinds.options import parse_settings
+    from nearfar.training.page import verdict
 
     settings = parse_settings(set_ or [])
     with progress("train") as update:

@@ -33,8 +33,8 @@ def command(
     """Write the vectors of many texts, pictures or recordings to a file, in their order."""
     mapping = parsed(columns)
     from nearfar.data.encodable import load_encodable
-    from nearfar.encoding import check_target, encode_file
     from nearfar.models import load
+    from nearfar.models.encoding_files import check_target, encode_file
 
     check_target(out)
     rows, column = load_encodable(file, kind, columns=mapping, skip_broken=skip_broken)

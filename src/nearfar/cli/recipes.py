@@ -32,7 +32,7 @@ def command(
 
 def _described(recipe: Any) -> dict[str, Any]:
     from nearfar.data import SCHEMAS
-    from nearfar.evidence import verdict
+    from nearfar.recipes._evidence import verdict
 
     defaults = {f.name: f.default for f in fields(recipe.options) if f.default is not MISSING}
     return {

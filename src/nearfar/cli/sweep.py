@@ -36,8 +36,8 @@ def command(
 ) -> None:
     """Train anew at every temperature, and draw what it does: accuracy, uniformity and tolerance."""
     from nearfar import recipes
-    from nearfar.training.options import parse_settings
-    from nearfar.training.sweep import temperature_sweep
+    from nearfar.comparison.sweep import temperature_sweep
+    from nearfar.kinds.options import parse_settings
 
     settings, lines = parse_settings(set_ or []), {each: parse_settings([each]) for each in line or ()}
     chosen, own, theirs = recipes.get(recipe), parsed(columns), parsed(eval_columns)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from nearfar import recipes
 from nearfar.demo.docstrings import Entry, harvest, package_sources, part_of
 from nearfar.errors import InputError
+from nearfar.kinds.options import with_settings
 from nearfar.training.folder import RunFolder
-from nearfar.training.options import with_settings
 from nearfar.writing import check_writable
 
 if TYPE_CHECKING:
     from nearfar.data import Retrieval
     from nearfar.evaluation import Interval, Result
+    from nearfar.kinds.kind import Progress
     from nearfar.search import Hit
-    from nearfar.training.run import Run
-    from nearfar.training.trainer import Progress
+    from nearfar.training.result import Run
 
 #: What a reader may compare: each is answered by the index with the trained model.
 QUERIES = (
@@ -202,7 +202,7 @@ def _page(found: Demo, parts: dict[str, list[Entry]], untrained: Any, seed: int)
 
     from nearfar.evaluation.similarity import pair_similarity
     from nearfar.reports import Page
-    from nearfar.reports.training import add_loss, add_outcome, add_similarities
+    from nearfar.training.page import add_loss, add_outcome, add_similarities
 
     modules = {part: sorted({entry.module for entry in entries}) for part, entries in parts.items()}
     page = Page(

@@ -43,7 +43,7 @@ def vectors_of(
     Raises:
         InputError: the model answers with NaN or infinity.
     """
-    from nearfar.encoding import encode
+    from nearfar.models.encoding import encode
     from nearfar.models.fingerprint import fingerprint
 
     if len(texts) <= WINDOW:

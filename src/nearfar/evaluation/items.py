@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nearfar.data.media import medium_in, undecoded
-from nearfar.encoding import encode
+from nearfar.models.encoding import encode
 
 if TYPE_CHECKING:
     import numpy as np

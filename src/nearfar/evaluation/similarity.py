@@ -29,7 +29,7 @@ def pair_similarity(model: SentenceTransformer, rows: Dataset, *, limit: int = 1
     """Cosines of at most `limit` rows with columns `anchor` and `positive`."""
     import numpy as np
 
-    from nearfar.encoding import encode
+    from nearfar.models.encoding import encode
 
     rng = np.random.default_rng(seed)
     chosen = rows.select(sorted(rng.permutation(len(rows))[:limit].tolist()))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from nearfar.encoding import check_texts
 from nearfar.errors import InputError
+from nearfar.models.encoding import check_texts
 
 
 def split_by_text(

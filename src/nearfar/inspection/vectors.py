@@ -78,7 +78,7 @@ def read_vectors(
     """
     import numpy as np
 
-    from nearfar.encoding import require_finite
+    from nearfar.models.encoding import require_finite
 
     file = source if isinstance(source, (str, Path)) else None
     first, *others = material.sides
@@ -99,8 +99,9 @@ def read_vectors(
 
 
 def _encode(model: SentenceTransformer, side: Side, items: Any, batch_size: int) -> Float[np.ndarray, "n d"]:
-    from nearfar.encoding import encode
-    from nearfar.models.towers import encode_media, medium_of
+    from nearfar.models.encoding import encode
+    from nearfar.models.towers import medium_of
+    from nearfar.models.towers.reading import encode_media
     from nearfar.models.towers.texts import has_text_towers
 
     if side.medium != "text":

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from nearfar import near
 from nearfar.kernel import contrast
 from nearfar.models.packing import embed
-from nearfar.models.top_layers import TopLayers
+from nearfar.models.pairs.top_layers import TopLayers
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
     from nearfar.models.packing import Features
-    from nearfar.models.pair_head import Kind, PairHead
+    from nearfar.models.pairs.head import Kind, PairHead
 
 __all__ = ["DistilledPairs", "label_loss", "logit_mse", "softened"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from nearfar import far
 from nearfar.far import Far
 from nearfar.losses.contrast import Batch, ContrastLoss
-from nearfar.models.domain_experts import DomainExperts
+from nearfar.models.experts.domains import DomainExperts
 
 __all__ = ["DomainLoss"]
 
@@ -47,7 +47,7 @@ class DomainLoss(ContrastLoss):
         # Looked up, not kept: the trainer may have wrapped the model, and what a loss keeps is saved with it.
         found = next((module for module in self.model.modules() if isinstance(module, DomainExperts)), None)
         if found is None:
-            raise ValueError("the model has no DomainExperts; see nearfar.models.domain_experts.add_domain_experts")
+            raise ValueError("the model has no DomainExperts; see nearfar.models.experts.domains.add_domain_experts")
         return found
 
     def _in_domain(self, batch: Batch) -> Far:

@@ -13,10 +13,10 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor, nn
 
 from nearfar import near
-from nearfar.encoding import encode
 from nearfar.errors import InputError
 from nearfar.kernel import contrast
 from nearfar.losses._own import averaged_over_processes
+from nearfar.models.encoding import encode
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

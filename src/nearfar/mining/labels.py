@@ -96,8 +96,8 @@ def name_vectors(names: Sequence[str], encoder: str | SentenceTransformer = "min
 
     Source: Burdisso et al. 2024, Dialog2Flow.
     """
-    from nearfar.encoding import encode
     from nearfar.models import load
+    from nearfar.models.encoding import encode
 
     if not any(letter.isalpha() for name in names for letter in name):
         raise InputError(

@@ -78,7 +78,7 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from nearfar.models.loading import without_progress_bar
-    from nearfar.models.low_rank_sparse_files import is_low_rank_sparse, load_low_rank_sparse
+    from nearfar.models.low_rank.files import is_low_rank_sparse, load_low_rank_sparse
 
     files = find_language_model(name)
     if files.gguf and importlib.util.find_spec("gguf") is None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nearfar.encoding import Progress, encode_windows
 from nearfar.errors import InputError
+from nearfar.models.encoding_files import Progress, encode_windows
 from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
 from nearfar.search.metadata import (
     METADATA,

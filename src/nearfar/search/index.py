@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nearfar.encoding import encode
 from nearfar.errors import InputError
+from nearfar.models.encoding import encode
 from nearfar.search.metadata import METADATA, IndexMetadata, corpus_fingerprint, named, read_metadata, stale
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Models with two towers: texts beside pictures or recordings."""
 
 from nearfar.models.towers.build import MEDIA, Medium, add_tower, freeze, medium_of, router_of, two_towers
-from nearfar.models.towers.reading import as_texts, encode_media, encode_tower, reader_for
 from nearfar.models.towers.small import SMALL
 
 __all__ = [
@@ -9,12 +8,8 @@ __all__ = [
     "SMALL",
     "Medium",
     "add_tower",
-    "as_texts",
-    "encode_media",
-    "encode_tower",
     "freeze",
     "medium_of",
-    "reader_for",
     "router_of",
     "two_towers",
 ]

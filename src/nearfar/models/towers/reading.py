@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from nearfar.data.media import MEDIA, WORDS, Medium, Reader, undecoded
-from nearfar.encoding import encode, require_finite
+from nearfar.data.media import WORDS, Medium, Reader, undecoded
 from nearfar.errors import InputError
+from nearfar.models.encoding import encode, require_finite
 from nearfar.models.towers.build import router_of
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["as_texts", "encode_media", "encode_tower", "reader_for"]
+__all__ = ["encode_media", "encode_tower", "reader_for"]
 
 #: What a model of sounds hears where its processor does not say.
 _RATE = 16_000
@@ -38,16 +38,6 @@ def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
     ears = getattr(processor, "feature_extractor", processor)
     rate, seconds = getattr(ears, "sampling_rate", None), getattr(ears, "chunk_length", None)
     return Reader(medium, rate or _RATE, seconds)
-
-
-def as_texts(texts: Iterable[str]) -> list[str]:
-    """Texts that stay texts: one that is the path or address of a picture would be opened, or fail, in a model that
-    reads both. A space before it, which tokenizers drop, is all it takes.
-    """
-    from sentence_transformers.base.modality import infer_modality
-
-    kinds: list[Any] = ["text", *MEDIA]
-    return [text if infer_modality(text, kinds) == "text" else f" {text}" for text in texts]
 
 
 def encode_tower(

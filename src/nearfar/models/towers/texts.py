@@ -75,7 +75,7 @@ def align_second(model: SentenceTransformer, texts: Sequence[Any]) -> None:
     """
     import torch
 
-    from nearfar.encoding import encode
+    from nearfar.models.encoding import encode
     from nearfar.models.rotation import fixed_rotation, procrustes
 
     if not has_text_towers(model):

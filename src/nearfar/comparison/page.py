@@ -1,0 +1,196 @@
+"""The page of a comparison: what to use, how sure that is, what it cost, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nearfar.reports.charts.bars import bar_chart
+from nearfar.reports.charts.dots import Estimate, dot_interval_chart
+from nearfar.reports.page import Page, Tone
+from nearfar.reports.tables import Cell
+
+if TYPE_CHECKING:
+    from nearfar.comparison.ranking import Against, Ranked
+    from nearfar.comparison.result import Comparison
+
+_MIB = 2**20
+
+
+def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
+    """The report of a comparison.
+
+    Args:
+        found: What was measured.
+        facts: `data`, `evaluation`, `model` and `options` as they were given.
+    """
+    said, rows = found.metrics, found.metrics["rows"]
+    page = Page(
+        "Which objective on this data?",
+        f"{len(found.ranking) - 1} recipes from one model on one budget, measured on the same "
+        f"{rows['evaluation']:,} items",
+        [
+            ("model", _source(facts["model"])),
+            ("data", _source(facts["data"])),
+            ("measured on", "held-out groups" if facts["evaluation"] is None else _source(facts["evaluation"])),
+            ("training rows", f"{rows['training']:,}"),
+            ("task", said["task"]),
+            ("seeds", said["seeds"]),
+            ("baseline", found.baseline),
+        ],
+    )
+    better = said["recommended"] != "untrained"
+    tone: Tone = "good" if better else "neutral"
+    page.verdict(found.recommendation, tone)
+    page.text(found.verdicts)
+    _ranking(page, found)
+    _cost(page, found)
+    _left_out(page, found)
+    page.section("The data")
+    if said["split"] is not None:
+        page.text(said["split"]["says"])
+    page.text(said["leaks"]["says"])
+    _how(page, found, facts["options"])
+    page.section("Use it")
+    page.code(f'import nearfar\n\nmodel = nearfar.load("{found.model}")')
+    page.data("comparison", said)
+    return page
+
+
+def _ranking(page: Page, found: Comparison) -> None:
+    page.section("Ranking")
+    names = [row.name for row in found.ranking]
+    page.figure(
+        dot_interval_chart(
+            names,
+            {found.metric: [Estimate(*row.score) for row in found.ranking]},
+            title=f"{found.metric}, the best first",
+            x_label=f"{found.metric}, higher is better",
+            caption="Whiskers are 95% intervals of each figure by itself. They may overlap where a paired difference "
+            "is clear: judge differences by the next figure.",
+        )
+    )
+    compared = [row for row in found.ranking if row.baseline is not None]
+    if compared:
+        page.figure(
+            dot_interval_chart(
+                [row.name for row in compared],
+                {"difference": [Estimate(*_difference(row.baseline)) for row in compared]},
+                title=f"Difference to {found.baseline}",
+                x_label=f"difference in {found.metric}",
+                caption="Paired by seed and item. An interval beside the line is a difference by itself; the table "
+                "says which remain once it is taken into account that several were asked about.",
+                reference=0.0,
+            )
+        )
+    columns = ["rank", "model", found.metric, f"minus {found.baseline}", "95% interval", "p, corrected", "verdict"]
+    page.table(
+        columns,
+        [
+            [row.rank, row.name, f"{row.score.mean:.3f}", *_cells(row.baseline), _verdict(row, found.baseline)]
+            for row in found.ranking
+        ],
+        highlight=[i for i, name in enumerate(names) if name == found.metrics["recommended"]],
+    )
+    if found.baseline != "untrained":
+        page.table(
+            ["model", "minus untrained", "95% interval", "p, corrected", "verdict"],
+            [
+                [row.name, *_cells(row.untrained), row.untrained.verdict]
+                for row in found.ranking
+                if row.untrained is not None
+            ],
+            caption="Against the model as it came.",
+        )
+    if found.metrics["seeds"] > 1:
+        trained = [row for row in found.ranking if row.name != "untrained"]
+        page.table(
+            ["model", *(f"seed {seed}" for seed in range(found.metrics["seeds"]))],
+            [[row.name, *(f"{score:.3f}" for score in row.by_seed)] for row in trained],
+            caption=f"{found.metric} of each seed.",
+        )
+
+
+def _cost(page: Page, found: Comparison) -> None:
+    trained = [row for row in found.ranking if row.name != "untrained"]
+    page.section("Cost", "Of one training, the mean over seeds; memory is the most that any of them held.")
+    page.figure(
+        bar_chart(
+            [row.name for row in trained],
+            {"seconds": [row.cost.seconds for row in trained]},
+            title="Time of a training",
+            x_label="seconds",
+            caption="Loading, what a recipe does before its first step, the steps, saving.",
+        )
+    )
+    gpu = any(row.cost.gpu_memory is not None for row in trained)
+    page.table(
+        ["model", "steps", "seconds", "seconds a step", "peak memory, MiB", *(["on the GPU, MiB"] if gpu else [])],
+        [
+            [
+                row.name,
+                row.cost.steps,
+                round(row.cost.seconds, 1),
+                None if row.cost.seconds_a_step is None else round(row.cost.seconds_a_step, 3),
+                _mib(row.cost.memory),
+                *([_mib(row.cost.gpu_memory)] if gpu else []),
+            ]
+            for row in trained
+        ],
+    )
+
+
+def _left_out(page: Page, found: Comparison) -> None:
+    if found.failures:
+        page.section("Failed", "These could not be ranked. The others are not touched by it.")
+        page.table(
+            ["recipe", "seed", "what it said last", "all of it"],
+            [[each.recipe, each.seed, each.reason, str(each.log)] for each in found.failures],
+        )
+    absent = [fit for fit in found.fits if fit.reason is not None]
+    if absent:
+        page.section("Not compared")
+        page.table(["recipe", "why"], [[fit.recipe, fit.reason] for fit in absent])
+
+
+def _how(page: Page, found: Comparison, options: Mapping[str, Any]) -> None:
+    page.section(
+        "How this was measured",
+        "Every model is scored on the same items. Intervals hold how much figures vary with other items, by a "
+        "bootstrap, and how much they vary between seeds; differences are paired in both. Whether a difference counts "
+        "is judged at 0.05 after Holm's correction for all models compared with the same one.",
+    )
+    for note in found.notes:
+        page.text(note)
+    if options:
+        page.table(["option", "value"], [[name, str(value)] for name, value in options.items()])
+
+
+def _difference(against: Against | None) -> tuple[float, float, float]:
+    assert against is not None
+    return against.difference
+
+
+def _cells(against: Against | None) -> Sequence[Cell]:
+    if against is None:
+        return [None, None, None]
+    mean, low, high = against.difference
+    # A minus as on the figures, and no line break within an interval.
+    signed = [f"{value:+.3f}".replace("-", "\u2212") for value in (mean, low, high)]
+    return [signed[0], f"{signed[1]}\u00a0to\u00a0{signed[2]}", _p(against.corrected)]
+
+
+def _verdict(row: Ranked, baseline: str) -> str:
+    return "the baseline" if row.name == baseline else row.verdict
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _mib(size: int | None) -> int | None:
+    return None if size is None else round(size / _MIB)
+
+
+def _source(what: Any) -> str:
+    return str(what) if isinstance(what, str) or hasattr(what, "__fspath__") else f"in memory: {type(what).__name__}"

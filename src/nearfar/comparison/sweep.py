@@ -1,0 +1,108 @@
+"""The same training at several temperatures: what the temperature does to the space, on the user's own texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+from nearfar.kinds.options import with_settings
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.comparison.sweep_page import Measured
+    from nearfar.kinds.kind import Progress
+    from nearfar.recipes import Recipe
+
+
+def temperature_sweep(
+    recipe: str | Recipe,
+    data: str | Path | Dataset,
+    evaluation: str | Path | Dataset,
+    variants: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    temperatures: Sequence[float] = (0.05, 0.1, 0.2, 0.5, 1.0),
+    model: str | Path = "minilm",
+    out: str | Path = "runs/sweep",
+    seed: int = 0,
+    resume: bool = False,
+    columns: Mapping[str, str] | None = None,
+    evaluation_columns: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> list[Measured]:
+    """Train `model` anew for every variant and temperature, and write `out/report.html`.
+
+    Args:
+        recipe: A recipe that has a temperature, by name or as it is.
+        data: Rows to train on.
+        evaluation: Labelled texts (text, label), for measuring alone.
+        variants: Name of a line in the figures -> options that are its own; one line when None.
+        temperatures: Each is a run in a folder of its own, `out/VARIANT-TEMPERATURE`.
+        model: Loaded afresh for each run.
+        out: Folder of the runs and the report.
+        seed, columns, evaluation_columns, **options: As for `nearfar.train`.
+        resume: Go on with a sweep that was interrupted.
+        progress: Called with step, steps in all, latest loss, of the run that is under way.
+
+    Returns:
+        Accuracy of a linear classifier, uniformity and tolerance of each run, in the order of variants, temperatures.
+
+    Raises:
+        InputError: as `nearfar.train`; no temperature; or evaluation rows without labels.
+    """
+    from nearfar.comparison.sweep_page import temperature_page
+    from nearfar.evaluation import detect_task
+    from nearfar.evaluation.rows import load_for_evaluation
+    from nearfar.recipes import get
+    from nearfar.training.run import train
+
+    chosen = get(recipe) if isinstance(recipe, str) else recipe
+    runs = [
+        (name, float(tau), {**options, **own, "temperature": float(tau)})
+        for name, own in (variants or {chosen.name: {}}).items()
+        for tau in dict.fromkeys(temperatures)
+    ]
+    if not runs:
+        raise InputError("there is nothing to train at", field="temperatures", remedy="give e.g. 0.05, 0.2, 1")
+    for _, _, settings in runs:  # before the first of them has taken its time
+        with_settings(chosen.options(), settings)
+    mapped = columns if evaluation_columns is None else evaluation_columns
+    rows = load_for_evaluation(evaluation, mapped)
+    if detect_task(rows) != "classify":
+        file = evaluation if isinstance(evaluation, (str, Path)) else None
+        raise InputError("a sweep is measured on labelled texts (text, label)", file=file, field="evaluation")
+    found = []
+    for name, tau, settings in runs:
+        # A line may be called by a path, which is no name of a folder.
+        folder = Path(out, f"{name.replace('/', '-')}-{tau:g}")
+        run = train(
+            chosen,
+            data,
+            model=model,
+            evaluation=evaluation,
+            out=folder,
+            seed=seed,
+            resume=resume and (folder / "run.yaml").exists(),
+            columns=columns,
+            evaluation_columns=mapped,
+            progress=progress,
+            **settings,
+        )
+        assert run.after is not None
+        found.append(_measured(name, tau, run.after.score, run.model, rows))
+    facts = [("recipe", chosen.name), ("model", model), ("seed", seed), *options.items()]
+    temperature_page(found, facts).write(Path(out, "report.html"))
+    return found
+
+
+def _measured(name: str, tau: float, accuracy: float, model: SentenceTransformer, rows: Any) -> Measured:
+    from nearfar import geometry
+    from nearfar.comparison.sweep_page import Measured
+    from nearfar.models.encoding import encode
+
+    vectors = encode(model, list(rows["text"]))
+    return Measured(name, tau, accuracy, geometry.uniformity(vectors), geometry.tolerance(vectors, list(rows["label"])))

@@ -1,0 +1,166 @@
+"""What the trainers of Hugging Face's family need here: runs that may be killed, progress, the loss's own state."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from sentence_transformers.base.evaluation import BaseEvaluator
+from torch.utils.data import BatchSampler
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+
+from nearfar.data.stored import as_stored
+from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
+from nearfar.kinds._trainer_files import COMPLETE
+from nearfar.kinds.kind import Progress, Setting
+
+_LOSS_STATE = "loss.safetensors"
+
+
+class Resumable:
+    """Lets a trainer of transformers continue from a checkpoint, also from one at the last step."""
+
+    def train_or_resume(self: Any, checkpoint: Path | None) -> None:
+        """Train, from a checkpoint if there is one. From one at the last step nothing is left but to load it."""
+        if checkpoint is not None:
+            state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+            if state.global_step >= state.max_steps:
+                self.state = state
+                self._load_from_checkpoint(str(checkpoint))
+                return
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+
+class SentenceTrainer(Resumable):
+    """For sentence-transformers' trainers: the loss's parameters in the checkpoints, and samplers of our own."""
+
+    #: The datasets that are trained on.
+    parts: Sequence[Part] = ()
+
+    def get_batch_sampler(
+        self: Any,
+        dataset: Any,
+        batch_size: int,
+        drop_last: bool,
+        valid_label_columns: list[str] | None = None,
+        generator: torch.Generator | None = None,
+        seed: int = 0,
+    ) -> BatchSampler | None:
+        """Of several datasets each has a batch size and a generator of its own; some orders are only ours."""
+        for part in self.parts:
+            if part.rows is dataset and (part.name is not None or part.batches == "shuffled"):
+                return batches_of(part, drop_last, seed)
+        stored = as_stored(dataset)
+        sampler: Any = super()
+        return sampler.get_batch_sampler(stored, batch_size, drop_last, valid_label_columns, generator, seed)
+
+    def get_multi_dataset_batch_sampler(
+        self: Any,
+        dataset: Any,
+        batch_samplers: list[BatchSampler],
+        generator: torch.Generator | None = None,
+        seed: int | None = 0,
+    ) -> BatchSampler:
+        """One dataset a step."""
+        return SingleSourceBatchSampler(
+            dataset,
+            batch_samplers,
+            generator,
+            seed or 0,
+            processes=self.args.world_size,
+            accumulation=self.args.gradient_accumulation_steps,
+        )
+
+    def _save(self: Any, output_dir: str | None = None, state_dict: Any = None) -> None:
+        trainer: Any = super()
+        trainer._save(output_dir, state_dict)
+        save_loss(self.loss, output_dir or str(self.args.output_dir))
+
+    def _load_from_checkpoint(self: Any, checkpoint_path: str) -> None:
+        trainer: Any = super()
+        trainer._load_from_checkpoint(checkpoint_path)
+        load_loss(self.loss, checkpoint_path)
+
+
+def save_loss(loss: Any, folder: str) -> None:
+    """Write a loss's own parameters and buffers (a learned temperature, a head) beside a checkpoint's weights."""
+    state = {
+        prefix + key: value.detach().cpu().contiguous()
+        for prefix, each in _by_prefix(loss)
+        for key, value in each.state_dict().items()
+        if not key.startswith("model.")
+    }
+    if state:
+        save_file(state, os.path.join(folder, _LOSS_STATE))
+
+
+def load_loss(loss: Any, folder: str) -> None:
+    """Read what `save_loss` wrote, if it wrote anything."""
+    path = Path(folder) / _LOSS_STATE
+    if path.exists():
+        state = load_file(path)
+        for prefix, each in _by_prefix(loss):
+            mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            each.load_state_dict(mine, strict=False)
+
+
+def _by_prefix(loss: Any) -> list[tuple[str, torch.nn.Module]]:
+    """Each loss, and what its parameters' names begin with in a checkpoint."""
+    return [(f"{name}/", each) for name, each in loss.items()] if isinstance(loss, dict) else [("", loss)]
+
+
+class Measured(BaseEvaluator):
+    """Measures on held-out data in the middle of training, for the curve in the report."""
+
+    def __init__(self, measure: Callable[[], Mapping[str, float]]) -> None:
+        super().__init__()
+        self.measure = measure
+
+    def __call__(self, model: Any, *_: Any, **__: Any) -> dict[str, float]:
+        """The primary metric, by name."""
+        return dict(self.measure())
+
+
+def callbacks_of(setting: Setting) -> list[TrainerCallback]:
+    """What every trainer calls."""
+    return [MarkComplete(), *([] if setting.progress is None else [ProgressCallback(setting.progress)])]
+
+
+def quiet(trainer: Any) -> None:
+    """Progress is ours to show."""
+    trainer.remove_callback(PrinterCallback)
+
+
+class MarkComplete(TrainerCallback):
+    """Writes the last file of a checkpoint."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Called by the trainer when all else is written."""
+        if state.is_world_process_zero:
+            Path(str(args.output_dir), f"checkpoint-{state.global_step}", COMPLETE).touch()
+
+
+class ProgressCallback(TrainerCallback):
+    """Reports how far training is: step, number of steps, latest loss."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.loss, self.last = progress, None, 0.0
+
+    def on_log(
+        self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Called by the trainer with new figures."""
+        self.loss = (logs or {}).get("loss", self.loss)
+
+    def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Called by the trainer after each optimiser step."""
+        now = time.monotonic()
+        if state.is_world_process_zero and (now - self.last > 0.2 or state.global_step == state.max_steps):
+            self.last = now
+            self.progress(state.global_step, state.max_steps, self.loss)

@@ -1,0 +1,182 @@
+"""Vectors into files that may outgrow memory: texts, images and audio, a window at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+from nearfar.models.encoding import Kind, check_batch_size, check_texts, encode
+from nearfar.writing import check_writable, draft_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from jaxtyping import Float
+    from sentence_transformers import SentenceTransformer
+
+Progress = Callable[[int, int], None]
+
+# Texts are sorted by length within a window of so many batches: enough that padding costs little, few enough that
+# memory stays flat and a progress bar moves.
+_BATCHES_A_WINDOW = 32
+
+
+def encode_file(
+    model: SentenceTransformer,
+    texts: Sequence[str] | Dataset,
+    out_path: str | Path,
+    *,
+    column: str = "text",
+    batch_size: int = 64,
+    max_length: int | None = None,
+    normalize: bool = True,
+    kind: Kind | None = None,
+    progress: Progress | None = None,
+) -> tuple[int, int]:
+    """Write the vectors of many texts or files to a file, in their order, with one window of them in memory at a time.
+
+    `.npy` holds a float32 matrix, row i for text i. `.parquet` holds a column `text` (or `image`, `audio`: the path)
+    and a column `vector` of fixed-size float32 lists, one row group a window. The file appears under its name only when
+    it is whole.
+
+    Args:
+        model: The encoder.
+        texts: A sequence of texts, or a data set with the column.
+        column: `text`; `image` or `audio`, whose files go through the model's tower for them.
+        out_path: Where to write; the suffix decides the format. An existing file is replaced.
+        batch_size: Texts a forward pass.
+        max_length: Tokens after which a text is cut; the model's own setting when None.
+        normalize: Scale every vector to length 1.
+        kind: Whether the texts are queries or documents, for models that prefix these differently.
+        progress: Called with (texts done, texts in all) after each window.
+
+    Returns:
+        The matrix's shape, (texts, dimension).
+
+    Raises:
+        InputError: An unknown suffix, no texts, a row that is not text, or a model that answers with NaN or infinity.
+    """
+    path = Path(out_path)
+    check_target(path)
+    write = _WRITERS[path.suffix.lower()]
+    options = {"batch_size": batch_size, "max_length": max_length, "normalize": normalize, "kind": kind}
+    windows = encode_windows(model, texts, column=column, progress=progress, **options)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with draft_of(path) as unfinished:
+        return write(unfinished, windows, len(texts), column)
+
+
+def check_target(path: str | Path) -> None:
+    """Find out before any text is encoded that `encode_file` cannot write to `path`.
+
+    Raises:
+        InputError: An unknown suffix, a folder, or no right or space to write there.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _WRITERS:
+        raise InputError(
+            f"cannot tell the format from {path.suffix!r}", file=path, remedy="end it with .npy or .parquet"
+        )
+    if path.is_dir():
+        raise InputError("this is a folder", file=path, remedy="pass the name of a file")
+    check_writable(path.absolute().parent)
+
+
+def encode_windows(
+    model: SentenceTransformer,
+    texts: Sequence[str] | Dataset,
+    *,
+    column: str = "text",
+    batch_size: int = 64,
+    max_length: int | None = None,
+    normalize: bool = True,
+    kind: Kind | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+    """Yield texts and their vectors, one window after another; the options are those of `encode_file`."""
+    check_batch_size(batch_size)
+    if len(texts) == 0:
+        raise InputError("there is no text to encode", remedy="pass at least one row")
+    names = getattr(texts, "column_names", None)
+    if names is not None and column not in names:
+        problem = f"there is no column {column!r}, only {', '.join(names)}"
+        raise InputError(problem, remedy=f"map one: --columns {column}=NAME")
+    if column != "text":
+        return _media_windows(model, texts, column, batch_size, normalize, progress)
+
+    def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+        step = _BATCHES_A_WINDOW * batch_size
+        for start in range(0, len(texts), step):
+            rows: Any = texts[start : start + step]
+            window = list(rows if names is None else rows["text"])
+            check_texts(window, first_row=start + 1)
+            yield (
+                window,
+                encode(model, window, batch_size=batch_size, max_length=max_length, normalize=normalize, kind=kind),
+            )
+            if progress is not None:
+                progress(start + len(window), len(texts))
+
+    # An inner generator, so that the checks above speak at the call and not at the first window.
+    return walk()
+
+
+def _media_windows(
+    model: SentenceTransformer, rows: Any, column: str, batch_size: int, normalize: bool, progress: Progress | None
+) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+    """Paths of files and their vectors; a file of the hub's that has none is known by its row."""
+    from nearfar.data.media import Medium, undecoded
+    from nearfar.models.towers.reading import encode_media, reader_for
+
+    medium: Medium = "image" if column == "image" else "audio"
+    reader_for(model, medium)  # a model that reads no such files is refused at the call
+    files = undecoded(rows, medium)[medium]
+
+    def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+        for start in range(0, len(rows), batch_size):
+            window = files[start : start + batch_size]
+            paths = [each if isinstance(each, str) else each.get("path") for each in window]
+            names = [path or f"row {row}" for row, path in enumerate(paths, start + 1)]
+            yield names, encode_media(model, window, medium, batch_size=batch_size, normalize=normalize)
+            if progress is not None:
+                progress(start + len(window), len(rows))
+
+    return walk()
+
+
+def _write_npy(file: Path, windows: Iterator[tuple[list[str], Any]], count: int, _: str) -> tuple[int, int]:
+    import numpy as np
+
+    dimension = 0
+    with open(file, "wb") as stream:
+        for __, vectors in windows:
+            if not dimension:
+                dimension = vectors.shape[1]
+                header = {"descr": "<f4", "fortran_order": False, "shape": (count, dimension)}
+                np.lib.format.write_array_header_1_0(stream, header)
+            # Appending, not a writable memory map: mapped pages count as this process's memory until they are flushed.
+            stream.write(np.ascontiguousarray(vectors, dtype="<f4").data)
+    return count, dimension
+
+
+def _write_parquet(file: Path, windows: Iterator[tuple[list[str], Any]], count: int, column: str) -> tuple[int, int]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer, dimension = None, 0
+    try:
+        for texts, vectors in windows:
+            dimension = vectors.shape[1]
+            lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1), pa.float32()), dimension)
+            table = pa.table({column: pa.array(texts, pa.string()), "vector": lists})
+            writer = writer or pq.ParquetWriter(file, table.schema)
+            writer.write_table(table, row_group_size=len(texts))
+    finally:
+        if writer is not None:
+            writer.close()
+    return count, dimension
+
+
+_WRITERS = {".npy": _write_npy, ".parquet": _write_parquet}

@@ -1,0 +1,1 @@
+"""Domain experts: feed-forward blocks copied once a domain (recipe `moe_embed`)."""

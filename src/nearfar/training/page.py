@@ -1,0 +1,200 @@
+"""The page of one training run: did it help, how did the loss go, what do similarities look like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nearfar.evaluation.result import metric_name
+from nearfar.reports.charts.dots import Estimate, dot_interval_chart
+from nearfar.reports.charts.histogram import histogram
+from nearfar.reports.charts.line import line_chart
+from nearfar.reports.page import Page, Tone
+
+if TYPE_CHECKING:
+    from nearfar.evaluation import Interval, Result
+    from nearfar.evaluation.similarity import PairSimilarity
+    from nearfar.training.result import Run
+
+
+def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str, Tone]:
+    """One sentence on whether training helped, and its tone. Without an interval there is no claim."""
+    metric, delta = metric_name(before.primary), after.score - before.score
+    figures, items = f"{metric} went from {before.score:.3f} to {after.score:.3f} ({delta:+.3f}", "held-out items"
+    if "perplexity" in after.metrics:
+        items = "blocks of held-out text"
+        first, last = before.metrics["perplexity"], after.metrics["perplexity"]
+        figures = f"perplexity went from {first:,.1f} to {last:,.1f} ({metric} {delta:+.3f}"
+    if change is None:
+        return f"{figures}; no interval for this task, so take it as one observation).", "neutral"
+    if not change.degenerate:
+        figures += f", 95% interval {change.low:+.3f} to {change.high:+.3f})"
+    if change.degenerate:
+        return (
+            f"No significant improvement: {figures}; all items changed by the same amount, so there is no interval).",
+            "neutral",
+        )
+    if change.low > 0:
+        return f"Better: {figures} on {before.n:,} {items}.", "good"
+    if change.high < 0:
+        return f"Worse: {figures} on {before.n:,} {items}.", "bad"
+    return f"No significant improvement: {figures} on {before.n:,} {items}; the 95% interval includes 0.", "neutral"
+
+
+def add_outcome(page: Page, before: Result, after: Result, change: Interval | None, seed: int) -> None:
+    """The verdict, and every metric before and after."""
+    from nearfar.evaluation import bootstrap_mean
+
+    def estimate(result: Result, metric: str) -> Estimate:
+        if result.per_item is None or metric not in result.per_item or result.n < 3:
+            return Estimate(result.metrics[metric])
+        found = bootstrap_mean(result.per_item[metric], seed=seed)
+        return Estimate(found.mean, found.low, found.high)
+
+    page.verdict(*verdict(before, after, change))
+    page.section("Before and after", f"Measured on {before.n:,} held-out items.")
+    shared = [metric for metric in before.metrics if metric in after.metrics]
+    metrics = [metric for metric in shared if math.isfinite(before.metrics[metric] + after.metrics[metric])]
+    if not metrics:
+        page.text("No metric is defined both before and after.")
+        return
+    page.figure(
+        dot_interval_chart(
+            [metric_name(metric) for metric in metrics],
+            {
+                "before": [estimate(before, metric) for metric in metrics],
+                "after": [estimate(after, metric) for metric in metrics],
+            },
+            title="Held-out quality before and after training",
+            x_label="higher is better",
+            caption="Whiskers are 95% bootstrap intervals of each figure by itself; the verdict's interval is of the "
+            "paired difference.",
+        )
+    )
+    for note in dict.fromkeys((*before.notes, *after.notes)):
+        page.text(note)
+
+
+def add_loss(page: Page, log: Sequence[Mapping[str, float]], primary: str | None) -> None:
+    """The loss curve, and the held-out metric where it was followed (`eval_steps`)."""
+    losses = [(entry["step"], entry["loss"]) for entry in log if "loss" in entry]
+    if losses:
+        page.section("Training")
+        page.figure(
+            line_chart(
+                {"training loss": losses},
+                title="Training loss",
+                y_label="loss",
+                caption="Each point is the mean over the steps since the point before it.",
+            )
+        )
+    followed: dict[str, list[tuple[float, float]]] = {}
+    for entry in log:
+        for key, value in entry.items():
+            if key == f"eval_{primary}":
+                followed.setdefault(metric_name(key[5:]), []).append((entry["step"], value))
+    if followed:
+        page.figure(line_chart(followed, title="Held-out quality during training", y_label="higher is better"))
+
+
+def add_similarities(page: Page, before: PairSimilarity, after: PairSimilarity) -> None:
+    """Distributions of positive and random pairs: training should part them."""
+    page.section(
+        "Similarities",
+        "Cosines of held-out pairs. The further the pairs that belong together lie right of random ones, the better "
+        "a search tells them apart.",
+    )
+    for name, found in (("before", before), ("after", after)):
+        page.figure(
+            histogram(
+                {"belong together": found.positive.tolist(), "random": found.random.tolist()},
+                title=f"Similarity of pairs {name} training",
+                x_label="cosine",
+            )
+        )
+
+
+def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
+    """The report of a run."""
+    data, metrics = configuration["data"], run.metrics
+    counts = [f"{data['rows']:,} rows", f"{metrics['steps']:,} steps"]
+    if metrics.get("tokens_seen"):
+        counts.append(f"{metrics['tokens_seen']:,} tokens")
+    page = Page(
+        f"Training with {configuration['recipe']}",
+        ", ".join(counts),
+        [
+            ("recipe", configuration["recipe"]),
+            ("model", configuration["model"]["name"] or "new"),
+            ("data", data["source"]),
+            ("seed", configuration["seed"]),
+        ],
+    )
+    if run.before is not None and run.after is not None:
+        add_outcome(page, run.before, run.after, run.change, configuration["seed"])
+        if seen := metrics.get("held_out_seen_in_training"):
+            page.text(f"{seen:,} of these items are also training rows: the figures are too optimistic.")
+    else:
+        page.verdict("Trained, and not measured: no evaluation data was given (--eval).", "neutral")
+    if "stages" in metrics:
+        add_stages(page, metrics)
+    if "parameters" in metrics:
+        page.section("Model and cost")
+        page.table(["", "figure"], [list(row) for row in _cost(metrics)])
+    add_loss(page, run.log, None if run.before is None else run.before.primary)
+    if run.similarities is not None:
+        add_similarities(page, *run.similarities)
+    page.section("Settings")
+    page.table(["option", "value"], [[name, str(value)] for name, value in configuration["options"].items()])
+    page.section("Use it")
+    page.code(f"import nearfar\n\nmodel = nearfar.load({str(run.folder / 'model')!r})")
+    if "dense" in metrics:
+        page.text("dense/ contains a model that plain transformers loads: " + metrics["dense"]["note"])
+        page.code(
+            "from transformers import AutoModelForCausalLM\n\n"
+            f"model = AutoModelForCausalLM.from_pretrained({str(run.folder / 'dense')!r})"
+        )
+    return page
+
+
+def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:
+    """Steps and scores after each stage, and what a stream of tasks has forgotten."""
+    stages = metrics["stages"]
+    names = list(next((stage["metrics"] for stage in stages if stage["metrics"]), {}))
+    page.section("Stages", "Measured on the held-out data after each stage." if names else "")
+    page.table(
+        ["stage", "steps", *map(metric_name, names)],
+        [
+            [stage["name"], f"{stage['steps']:,}", *(_figure((stage["metrics"] or {}).get(name)) for name in names)]
+            for stage in stages
+        ],
+    )
+    if stream := metrics.get("stream"):
+        page.text(
+            f"After the last stage the average over the tasks is {stream['average']:.3f}. Forgetting is "
+            f"{stream['forgetting']:.3f}: by so much earlier tasks lie below their best on average."
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+_MIB = 1 << 20
+
+
+def _cost(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Of a language model: its size, the memory of training, the speed."""
+    parameters, memory, speed = metrics["parameters"], metrics["memory_bytes"], metrics["speed"]["tokens_per_second"]
+    rows = [
+        ("parameters", f"{parameters['all']:,}"),
+        ("parameters without embeddings", f"{parameters['without_embeddings']:,}"),
+        ("memory of the optimizer (two moments for each parameter)", f"{memory['optimizer'] / _MIB:,.1f} MiB"),
+        ("memory of the weights", f"{memory['weights'] / _MIB:,.1f} MiB"),
+        ("memory of the gradients", f"{memory['gradients'] / _MIB:,.1f} MiB"),
+        ("training speed", "not measured" if speed is None else f"{speed:,.0f} tokens/s"),
+    ]
+    if metrics.get("dense", {}).get("perplexity") is not None:
+        rows.insert(0, ("held-out perplexity of the dense export", f"{metrics['dense']['perplexity']:,.2f}"))
+    return rows
