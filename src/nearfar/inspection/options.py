@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from nearfar.inspection.flat import check_map
-from nearfar.settings import check_range
+from nearfar.settings import Count, Range, Whole, check_ranges
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,14 @@ class InspectOptions:
     columns: Mapping[str, str] | None = None
     split: str | None = None
     skip_broken: bool = False
-    rows: int = 10_000
-    near_duplicate: float = 0.95
+    rows: Annotated[int, Range(least=3)] = 10_000
+    near_duplicate: Annotated[float, Range(above=0, most=1)] = 0.95
     layers: Sequence[int] | None = None
     dims: Sequence[int] | None = None
     map: str = "pca"
-    batch_size: int = 64
-    seed: int = 0
+    batch_size: Count = 64
+    seed: Whole = 0
 
     def __post_init__(self) -> None:
         check_map(self.map)
-        check_range(self, "rows", least=3)
-        check_range(self, "near_duplicate", above=0, most=1)
-        check_range(self, "batch_size", least=1)
-        check_range(self, "seed", least=0)
+        check_ranges(self)

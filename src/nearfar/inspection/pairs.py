@@ -52,9 +52,7 @@ def positive_pairs_of_labels(labels: Int[np.ndarray, " n"], rng: np.random.Gener
     return np.stack([anchors, partner[anchors]], axis=1)
 
 
-def excluded_pairs(
-    first: Side, second: Side, scored: Int[np.ndarray, "n 2"] | None = None
-) -> Int[np.ndarray, "q 2"]:
+def excluded_pairs(first: Side, second: Side, scored: Int[np.ndarray, "n 2"] | None = None) -> Int[np.ndarray, "q 2"]:
     """Pairs that are no evidence of a negative: items with the same text, and pairs with a score, whatever it is."""
     import numpy as np
 

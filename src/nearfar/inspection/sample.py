@@ -80,9 +80,7 @@ class Sample:
     @property
     def anchors(self) -> Int[np.ndarray, " a"]:
         """The first item of each positive pair; all items of the first side where there are no positives."""
-        import numpy as np
-
-        return self.positives[:, 0] if len(self.positives) else np.arange(len(self.sides[0]))
+        return anchors_of(self.positives, len(self.sides[0]))
 
     @property
     def by_label(self) -> bool:
@@ -104,3 +102,10 @@ class Sample:
 
     def __len__(self) -> int:
         return sum(map(len, self.sides))
+
+
+def anchors_of(positives: Int[np.ndarray, "p 2"], count: int) -> Int[np.ndarray, " a"]:
+    """The first item of each positive pair; where there are none, all `count` items."""
+    import numpy as np
+
+    return positives[:, 0] if len(positives) else np.arange(count)

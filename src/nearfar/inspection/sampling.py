@@ -17,7 +17,7 @@ from nearfar.inspection.pairs import (
     sampled_negatives,
     sampled_negatives_of_labels,
 )
-from nearfar.inspection.sample import Kind, Medium, Sample, Side
+from nearfar.inspection.sample import Kind, Medium, Sample, Side, anchors_of
 from nearfar.inspection.unique import unique_values
 
 if TYPE_CHECKING:
@@ -110,7 +110,6 @@ def _of_one_column(rows: Dataset, schema: str, chosen: np.ndarray, total: int, r
     notes = ()
     if not len(positives):
         notes = ("no two different items share a label: there is no tolerance and no similarity within labels",)
-    anchors = positives[:, 0] if len(positives) else everyone
     return Sample(
         schema=schema,
         total=total,
@@ -118,7 +117,7 @@ def _of_one_column(rows: Dataset, schema: str, chosen: np.ndarray, total: int, r
         sides=(side,),
         positives=positives,
         excluded=none,
-        negatives=sampled_negatives_of_labels(anchors, labels, rng),
+        negatives=sampled_negatives_of_labels(anchors_of(positives, len(side)), labels, rng),
         labels=labels,
         groups=(groups,),
         notes=notes,
@@ -145,7 +144,7 @@ def _of_two_columns(rows: Dataset, schema: str, chosen: np.ndarray, total: int, 
         named_pairs["low scores"] = pairs[scores <= LOW_SCORE]
     positives = positive_pairs(pairs, scores)
     excluded = excluded_pairs(first, second, None if scores is None else pairs)
-    anchors = positives[:, 0] if len(positives) else np.arange(len(first))
+    anchors = anchors_of(positives, len(first))
     labels, groups = _groups(rows, a.rows, b.rows)
     return Sample(
         schema=schema,
@@ -186,7 +185,7 @@ def _of_retrieval(data: Retrieval, limit: int, rng: np.random.Generator) -> Samp
     ]
     positives = positive_pairs(np.asarray(pairs, dtype=np.int64).reshape(-1, 2))
     excluded = excluded_pairs(first, second)
-    anchors = positives[:, 0] if len(positives) else np.arange(len(first))
+    anchors = anchors_of(positives, len(first))
     notes = ()
     if len(documents) < len(texts):
         notes = (f"{len(documents):,} of {len(data.corpus):,} documents are used: the relevant ones, and a sample",)
