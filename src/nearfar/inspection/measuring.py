@@ -74,9 +74,12 @@ def measure(sample: Sample, vectors: tuple[Float[np.ndarray, "n d"], ...], seed:
     if bool(judged.any()):
         per_item["false_negative_share"] = (neighbours.above[judged] > 0).double().numpy()
         means["false_negative_share"] = float(per_item["false_negative_share"].mean())
-    scored = None if sample.scored is None else cosines(vectors, sample.scored[0])
-    correlation = {} if sample.scored is None else _spearman(scored, sample.scored[1])
-    found = {**means, **space, **correlation}
+    scored = None
+    if sample.scored is not None:
+        pairs, scores = sample.scored
+        scored = cosines(vectors, pairs)
+        means |= _spearman(scored, scores)
+    found = {**means, **space}
     measures = {name: found.get(name) for name in MEASURES}
     return Measured(measures, per_item, similarities, scored, spectrum, neighbours, occurrence.numpy(), notes)
 
@@ -196,10 +199,10 @@ def _neighbours(sample: Sample, vectors: tuple[np.ndarray, ...]) -> Neighbours:
     return find_neighbours(a, b, positives=positives, excluded=excluded, k=NEIGHBOURS)
 
 
-def _spearman(found: np.ndarray | None, scores: np.ndarray) -> dict[str, float]:
+def _spearman(found: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     import numpy as np
     from scipy.stats import spearmanr
 
-    if not np.ptp(found) or not np.ptp(scores):  # pyright: ignore[reportArgumentType]
+    if not np.ptp(found) or not np.ptp(scores):
         return {}
     return {"spearman": float(spearmanr(found, scores)[0])}  # pyright: ignore[reportArgumentType]
