@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
+
 import pytest
 import torch
 from datasets import Dataset
 
 from nearfar.data import Retrieval
-from nearfar.inspection.duplicates import near_duplicates
-from nearfar.inspection.duplicates import repeated_rows
+from nearfar.inspection.duplicates import near_duplicates, repeated_rows
 
 from .helpers import random_unit, unit
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 import torch
 
-from nearfar.inspection.pairs import pair_keys
 from nearfar.inspection.measuring import measure
 from nearfar.inspection.neighbours import find_neighbours
+from nearfar.inspection.pairs import pair_keys
 from nearfar.inspection.sampling import draw_sample
 
 from .helpers import pairs, random_unit, unit

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from nearfar.errors import InputError
 from nearfar.inspection.measuring import measure
 from nearfar.inspection.sampling import draw_sample
-from nearfar.inspection.sizes import by_dims
-from nearfar.inspection.sizes import default_dims
-from nearfar.inspection.sizes import default_layers
+from nearfar.inspection.sizes import by_dims, default_dims, default_layers
 
 from .helpers import pairs, random_unit, unit
 

@@ -60,13 +60,11 @@ def test_a_file_that_does_not_fit(name: str, sample: Sample, tmp_path: Path) -> 
         assert Path(str(error.value.file)) == path
 
 
-def test_parquet_needs_a_column_of_vectors_of_one_width(sample: Sample, tmp_path: Path) -> None:
+def test_parquet_needs_a_column_of_vectors_of_one_width(tmp_path: Path) -> None:
     path = tmp_path / "v.parquet"
-    ragged = [[1.0, 2.0]] * 19 + [[1.0]]
-    for table in ({"other": [[1.0, 2.0]] * 20}, {"vector": ragged[::-1] if 0 in sample.sides[0].origins else ragged}):
+    sample = draw_sample(Dataset.from_dict({"text": ["a", "b", "c"]}), 10)
+    for table in ({"other": [[1.0, 2.0]] * 3}, {"vector": [[1.0, 2.0], [1.0, 2.0], [1.0]]}):
         pq.write_table(pa.table(table), path)
-        if "vector" in table and not {0, 19} & set(sample.sides[0].origins):
-            continue
         with pytest.raises(InputError) as error:
             read_vectors(path, sample)
         assert error.value.field == "vector"

@@ -96,7 +96,7 @@ def size_figures(models: Mapping[str, Inspection]) -> dict[str, list[Figure]]:
 
 
 def cut(text: str, most: int) -> str:
-    """A text on one line, truncated to `most` characters."""
+    """A text without control characters, truncated to `most` characters."""
     text = plain(text)
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
