@@ -44,6 +44,14 @@ def test_lists_are_limited_and_counts_are_not() -> None:
     assert {each.first.kind for each in listed} <= {"anchor", "positive"}
 
 
+def test_near_duplicates_of_both_sides_are_ordered_together() -> None:
+    sample = draw_sample(pairs(4), 100)
+    listed, count = near_duplicate_items(sample, (random_unit(4, 3), random_unit(4, 3, 1)), -1.0)
+    assert count == len(listed) == 12
+    assert [each.cosine for each in listed] == sorted((each.cosine for each in listed), reverse=True)
+    assert len({each.first.kind for each in listed}) == 2
+
+
 def test_hubs_come_from_the_last_side_most_frequent_first() -> None:
     sample = draw_sample(pairs(20), 100)
     occurrence = np.array([3, 9, 9, *range(17)])

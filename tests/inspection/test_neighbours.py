@@ -68,3 +68,8 @@ def test_a_negative_as_similar_as_the_positive_is_not_above_it() -> None:
     found = find_neighbours(a, b, positives=np.array([0]), k=1)
     assert found.above.tolist() == [1]
     assert find_neighbours(a, b[:2], positives=np.array([0]), k=1).above.tolist() == [0]
+
+
+def test_a_small_set_has_as_many_neighbours_as_other_items() -> None:
+    x = torch.from_numpy(random_unit(3, 4))
+    assert find_neighbours(x, x, k=10).nearest.shape == (3, 2)
