@@ -131,6 +131,8 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
         able = [task for task in able if predicts is None or task.columns == predicts]
     if able:
         return able[0]
+    if name is None:
+        fitting = [task for task in fitting if task.needs is not Predicts]
     if fitting and model is not None:
         raise _unable(fitting[0], _needed(fitting[0], columns), model)
     raise _misfit(candidates, columns, name, model)
