@@ -172,7 +172,7 @@ def test_vectors_are_those_of_the_model_and_are_found_again(tiny_model, tmp_path
     assert len(files) == 3
     calls = []
     monkeypatch.setattr(
-        "nearfar.models.encoding.encode", lambda model, window, **_: calls.append(window) or direct[: len(window)]
+        "nearfar.encoding.encode", lambda model, window, **_: calls.append(window) or direct[: len(window)]
     )
     assert (vectors_of(tiny_model, texts, store=store) == found).all()
     assert calls == []

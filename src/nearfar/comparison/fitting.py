@@ -27,7 +27,10 @@ _HAVE = {
     "audio + text": "recordings",
     "audio + label": "recordings",
     "labelled": "labels",
+    "ranked lists": "ranked lists",
+    "label texts": "label texts",
     "sentences": "single texts",
+    "documents": "documents",
 }
 #: Schemas whose texts, one by one, are sentences as well.
 _TEXTS_OF = ("pairs", "domain pairs", "scored pairs", "dictionary")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
@@ -56,8 +57,10 @@ class Column:
             array = _scores(values if source.typed else _numbers(values, fail), fail)
         elif self.name in ("label", "domain", "dialogue_id"):
             array = self._labels(values, fail)
-        elif self.name in ("turns", "rationales", "acts", "slots"):
+        elif self.name in ("turns", "rationales", "acts", "slots", "candidates", "labels"):
             array = _nested(self.name, values, fail)
+        elif self.name == "scores":
+            array = _score_lists(values, fail)
         elif self.name in ("image", "audio") and isinstance(values, pa.Array) and pa.types.is_struct(values.type):
             array = _no_nulls(values, fail)  # a decoded Image or Audio column of the hub
         elif self.name in ("image", "audio"):
@@ -223,6 +226,24 @@ def _scores(values: Any, fail: _Fail) -> pa.Array:
     if (index := pc.index(pc.is_finite(array), False).as_py()) >= 0:
         fail(index, (f"{array[index].as_py()} is not finite", "give a finite number"))
     return array
+
+
+def _score_lists(values: Any, fail: _Fail) -> pa.Array:
+    """A list of finite numbers in each row."""
+    rows = _listed(values)
+    for index, value in enumerate(rows):
+        if problem := _absent(value):
+            fail(index, problem)
+        if not isinstance(value, list):
+            fail(index, (f"expected a list of numbers, got {kind_of(value)}", "write [1, 0.5, 0]"))
+        if not value:
+            fail(index, ("is an empty list", _FILL))
+        for at, score in enumerate(value):
+            if problem := _score_problem(score):
+                fail(index, problem, f"[{at}]")
+            if not math.isfinite(score):
+                fail(index, (f"{score} is not finite", "give a finite number"), f"[{at}]")
+    return pa.array(rows, pa.list_(pa.float64()))
 
 
 def _score_problem(value: object) -> _Problem | None:

@@ -10,6 +10,9 @@ from pathlib import Path
 from nearfar.data._hints import close_name, suggest_columns
 from nearfar.errors import InputError
 
+#: A column that rows of any schema may have: the task of a stream that they belong to.
+TASK = "task"
+
 
 @dataclass(frozen=True)
 class Schema:
@@ -28,8 +31,11 @@ class Schema:
     description: str
 
     def pick(self, names: Iterable[str]) -> list[str]:
-        """Return those of `names` that belong to this schema, in canonical order: `negative_2` before `negative_10`."""
-        columns = (*self.required, *self.optional)
+        """Return those of `names` that belong to this schema, in canonical order: `negative_2` before `negative_10`.
+
+        The column `task`, which says of any row to which task of a stream it belongs, comes last.
+        """
+        columns = (*self.required, *self.optional, TASK)
         return sorted({name for name in names if _family(name) in columns}, key=lambda n: _rank(n, columns))
 
     def fits(self, names: Collection[str]) -> bool:
@@ -49,6 +55,8 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("scored pairs", ("sentence1", "sentence2", "score"), (), "two texts and how similar they are"),
         Schema("dictionary", ("entry", "definition"), (), "a word or phrase and what it means"),
         Schema("rationales", ("question", "answer", "rationales"), (), "a question, its answer, the reasons for it"),
+        Schema("ranked lists", ("query", "candidates", "scores"), (), "a query, its candidates, and a score for each"),
+        Schema("label texts", ("text", "labels"), (), "a text and the texts of its labels"),
         Schema("dialogues", ("dialogue_id", "turns"), (), "a dialogue with its turns: speaker, text, acts, slots"),
         Schema("turns", ("dialogue_id", "speaker", "text"), ("acts", "slots"), "one turn of a dialogue, in order"),
         Schema("image + text", ("image", "text"), ("label",), "the path of a picture and a text about it"),
@@ -58,6 +66,7 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("labelled", ("text", "label"), (), "a text and its class"),
         Schema("domain labelled", ("text", "label", "domain"), (), "a text, its class, and the domain it comes from"),
         Schema("sentences", ("text",), (), "texts alone"),
+        Schema("documents", ("text",), (), "documents: plain text, or a table with one in each row"),
         Schema("images", ("image",), (), "paths of pictures alone"),
         Schema("recordings", ("audio",), (), "paths of recordings alone"),
         Schema("retrieval", ("corpus.jsonl", "queries.jsonl", "qrels/*.tsv"), (), "a folder in BEIR's layout"),
@@ -65,7 +74,7 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 
 _TEXTS = {"anchor", "positive", "negative", "negative_N", "sentence1", "sentence2", "text", "entry", "definition"}
-_TEXTS |= {"question", "answer"}
+_TEXTS |= {"question", "answer", "query"}
 
 
 def matching(column_names: Collection[str]) -> list[Schema]:
@@ -163,7 +172,9 @@ def rename(names: Collection[str], columns: Mapping[str, str], file: str | Path)
 
 
 def _check_canonical(name: str) -> None:
-    known = [column for schema in SCHEMAS.values() if schema.name != "retrieval" for column in _columns(schema)]
+    known = [column for schema in SCHEMAS.values() if schema.name != "retrieval" for column in _columns(schema)] + [
+        TASK
+    ]
     if _family(name) not in known:
         near = close_name(name, known)
         raise InputError(

@@ -35,9 +35,17 @@ class LanguageLoss(nn.Module):
         self.terms = terms
 
     def forward(self, model: Any, batch: Mapping[str, Any]) -> Float[Tensor, ""]:
-        """The loss of a batch of blocks (`input_ids`, b x n), and gradients through it."""
+        """The loss of a batch, and gradients through it.
+
+        Args:
+            model: A causal or a sequence-to-sequence language model of transformers.
+            batch: `input_ids` (b, n); `labels` (b, m), where they are not the tokens themselves, with -100 where
+                nothing is predicted; `attention_mask` (b, n), where there is padding. Other columns are not read.
+        """
         tokens = batch["input_ids"]
-        output = model(input_ids=tokens, labels=tokens, use_cache=False, output_hidden_states=bool(self.terms))
+        read = {name: batch[name] for name in ("input_ids", "attention_mask") if name in batch}
+        labels = batch.get("labels", tokens)
+        output = model(**read, labels=labels, use_cache=False, output_hidden_states=bool(self.terms))
         loss = output.loss
         for term in self.terms:
             loss = loss + term(output, tokens)

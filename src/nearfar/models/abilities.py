@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from nearfar.data.media import Medium
 
-__all__ = ["Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
+__all__ = ["GIVES", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
 
 
 class Encodes(ABC):
@@ -77,3 +77,13 @@ class Generates(ABC):
     @abstractmethod
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 64, batch_size: int = 8) -> list[str]:
         """The likeliest continuation of (or answer to) each prompt, token by token."""
+
+
+#: What each ability gives, for messages.
+GIVES: dict[type, str] = {
+    Encodes: "vectors of texts",
+    EncodesMedia: "vectors of image or audio files",
+    Scores: "scores of pairs of texts",
+    Predicts: "probabilities of texts",
+    Generates: "texts",
+}

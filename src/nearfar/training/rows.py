@@ -126,6 +126,7 @@ def _read_all(
 def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, skip_broken: bool) -> Dataset:
     """The columns of the first of the role's schemas that the rows fit."""
     from nearfar.data import SCHEMAS, fitting, load
+    from nearfar.data.schemas import TASK
 
     if DOCUMENTS in recipe.inputs[role]:
         return _documents(recipe, source, columns)
@@ -142,8 +143,8 @@ def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, sk
         )
     if len(rows) < 2:
         raise InputError("contains one row, training needs at least two", file=file, remedy="give more rows")
-    kept = fits[0].pick(rows.column_names)
-    return rows.select_columns([*kept, *(["task"] if "task" in rows.column_names and "task" not in kept else [])])
+    kept = [name for name in fits[0].pick(rows.column_names) if role == STREAM or name != TASK]
+    return rows.select_columns(kept)
 
 
 def _documents(recipe: Recipe, data: Any, columns: Any) -> Dataset:

@@ -46,8 +46,8 @@ def measure_sts(
         # scipy's warning on constant input: said in the notes instead.
         warnings.filterwarnings("ignore", message="An input array is constant")
         metrics = {
-            "spearman": float(spearmanr(gold, similarity)[0])  # pyright: ignore[reportArgumentType],
-            "pearson": float(pearsonr(gold, similarity)[0])  # pyright: ignore[reportArgumentType],
+            "spearman": float(spearmanr(gold, similarity)[0]),  # pyright: ignore[reportArgumentType]
+            "pearson": float(pearsonr(gold, similarity)[0]),  # pyright: ignore[reportArgumentType]
         }
     notes = () if np.ptp(similarity) else ("the model gives every pair the same similarity: no correlation exists",)
     return Result(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
-from nearfar.models.abilities import Encodes, EncodesMedia, Predicts, Scores
+from nearfar.models.abilities import GIVES, Encodes, EncodesMedia, Predicts, Scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -126,13 +126,15 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
         fitting = [task for task in fitting if task.needs is not Predicts] if name is None else fitting
         able = fitting
     else:
-        able = [task for task in fitting if isinstance(model, task.needs)]
+        able = [task for task in fitting if isinstance(model, _needed(task, columns))]
         predicts = getattr(model, "predicts", None)
         able = [task for task in able if predicts is None or task.columns == predicts]
     if able:
         return able[0]
+    if name is None:
+        fitting = [task for task in fitting if task.needs is not Predicts]
     if fitting and model is not None:
-        raise _unable(fitting[0], model)
+        raise _unable(fitting[0], _needed(fitting[0], columns), model)
     raise _misfit(candidates, columns, name, model)
 
 
@@ -156,12 +158,18 @@ def _fits(task: Task, columns: list[str] | None) -> bool:
     return task.missing(columns) is None
 
 
-def _unable(task: Task, model: Any) -> InputError:
+def _needed(task: Task, columns: list[str] | None) -> type:
+    """The ability that a task needs for rows with these columns: of files, their vectors."""
+    return EncodesMedia if "text|file" in task.columns and medium_in(columns or ()) else task.needs
+
+
+def _unable(task: Task, needed: type, model: Any) -> InputError:
     can = ", ".join(dict.fromkeys(each.name for each in TASKS if isinstance(model, each.needs)))
+    columns = ", ".join(task.columns).replace("file", "image or audio").replace("text|image", "text, image")
     return InputError(
-        f"the task {task.name!r} cannot be measured on {model.words}",
-        field="task",
-        remedy=f"it can be measured by {can}; or pass another model",
+        f"{model.words} gives no {GIVES[needed]}, which the task {task.name!r} on {columns} needs",
+        field="model",
+        remedy=f"pass another model, or rows for one of its tasks: {can}",
     )
 
 
