@@ -86,6 +86,7 @@ def test_sizes_of_one_width_need_no_chart() -> None:
     none, one, two = (size_figures({"a": inspect(x, rows, dims=dims)}) for dims in ([], [8], [8, 16]))
     assert none == {}
     assert one == {"dims": []}
+    assert {float(str(cell)) for figure in two["dims"] for cell, *_ in figure.table.rows} == {8.0, 16.0}
     titles = " ".join(figure.title for figure in two["dims"]).lower()
     assert MEASURES["effective_rank"].name in titles
     assert MEASURES["tolerance"].name not in titles
