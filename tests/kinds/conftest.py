@@ -138,7 +138,7 @@ def case(files: Path, tiny_model_folder, tiny_lm_folder, seq2seq_folder, yes_no_
     cases = {
         "encoder": ("encoder", "infonce", *rows("pairs"), tiny_model_folder, (), "retrieval", ("perplexity", texts)),
         "two towers": (
-            "two towers", "contrastive_gap", *rows("images"), tiny_model_folder, ("image_size=8",), "retrieval",
+            "two towers", "contrastive_gap", *rows("images"), tiny_model_folder, ("image_size=16",), "retrieval",
             ("perplexity", texts),
         ),
         "pair scorer": (
@@ -153,7 +153,7 @@ def case(files: Path, tiny_model_folder, tiny_lm_folder, seq2seq_folder, yes_no_
         ),
         "causal LM": (
             "causal LM", "contrastive_search", *rows("texts"), tiny_lm_folder, language, "perplexity",
-            ("retrieval", pairs),
+            ("sts", texts),
         ),
         "seq2seq LM": (
             "seq2seq LM", str(files / "seq2seq.py"), *rows("pairs"), seq2seq_folder, language, "perplexity",
