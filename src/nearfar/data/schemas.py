@@ -66,6 +66,7 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("labelled", ("text", "label"), (), "a text and its class"),
         Schema("domain labelled", ("text", "label", "domain"), (), "a text, its class, and the domain it comes from"),
         Schema("sentences", ("text",), (), "texts alone"),
+        Schema("documents", ("text",), (), "documents: plain text, or a table with one in each row"),
         Schema("images", ("image",), (), "paths of pictures alone"),
         Schema("recordings", ("audio",), (), "paths of recordings alone"),
         Schema("retrieval", ("corpus.jsonl", "queries.jsonl", "qrels/*.tsv"), (), "a folder in BEIR's layout"),

@@ -42,6 +42,7 @@ def test_the_rest_is_grey_behind_the_groups_and_last_in_the_legend():
     figure = flat_map({"rest": [(0, 0, "r")], "a": [(1, 1, "x")]}, title="t", rest="rest")
     classes = [g.get("class") for g in elements(figure.wide, "g") if "points" in g.get("class", "")]
     assert classes == ["c5 points", "c0 points"]
+    assert [dot.get("fill-opacity") for dot in elements(figure.wide, "circle")] == ["0.25", None]
     assert names(figure) == ["a", "rest"]
     assert elements(figure.wide, "text", "series") == []
 
@@ -52,3 +53,10 @@ def test_of_many_points_an_even_part_is_drawn_and_all_are_in_the_table():
     assert len(elements(figure.wide, "circle")) == 45
     assert figure.caption.startswith("Close is similar. 50 of 100 ")
     assert len(figure.table.rows) == 100
+
+
+def test_a_single_point_is_drawn_in_the_middle():
+    figure = flat_map({"a": [(1, 1, "one")]}, title="t")
+    (dot,) = elements(figure.wide, "circle")
+    _, _, width, height = map(float, elements(figure.wide, "svg")[0].get("viewBox", "").split())
+    assert (float(dot.get("cx", "")), float(dot.get("cy", ""))) == (pytest.approx(width / 2), pytest.approx(height / 2))
