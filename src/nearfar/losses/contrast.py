@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from nearfar import far as far_
 from nearfar import near as near_
-from nearfar.engines import Engine
+from nearfar.contrast import contrast
+from nearfar.engines import Engine, EngineName
 from nearfar.far import Far
-from nearfar.kernel import EngineName, contrast
 from nearfar.models.guide import Guide
 from nearfar.models.packing import Packed, chunk_tokens, embed
 from nearfar.near import Near
