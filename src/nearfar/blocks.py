@@ -315,7 +315,8 @@ class FarSum(Far):
     def backward(self, g: Tensor, scale: Tensor, rows: slice, out: Sequence[Tensor | None]) -> None:
         """See `Far`."""
         for term, own in self._each(out):
-            term.backward(g, scale, rows, own)
+            if own:
+                term.backward(g, scale, rows, own)
 
     def _each(self, values: Sequence[T]) -> Iterator[tuple[Far, Sequence[T]]]:
         start = 0

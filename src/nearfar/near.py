@@ -120,9 +120,9 @@ def smoothed(near: Near, epsilon: float) -> Near:
     """Label smoothing over the candidates: P_ij becomes (1 - epsilon) P_ij + epsilon * (sum_k P_ik) / m.
 
     Every candidate receives the same share, including one that `far` removes from the denominator and, where the
-    anchors are the candidates, the anchor itself (whose cosine is constant, so it adds no gradient). The sums of the rows
-    stay the same, so an anchor without a positive still takes no part. Builders of F that distinguish positives from
-    negatives go by P before smoothing.
+    anchors are the candidates, the anchor itself (whose cosine is constant, so it adds no gradient). The sums of the
+    rows stay the same, so an anchor without a positive still takes no part. Builders of F that distinguish positives
+    from negatives go by P before smoothing.
 
     Args:
         near: Builder of P.

@@ -17,8 +17,8 @@ def walk(
     """Half the loss of both directions, and the weights of the anchors.
 
     Both directions have the same s = S / tau and x = s + F. Q, the target weights of the opposite one, is laid out like
-    P: Q_ij is the weight of anchor i for candidate j. With v_i = sum_j P_ij, w_j = sum_i Q_ij, and k and k' anchors that
-    take part (1 for a sum),
+    P: Q_ij is the weight of anchor i for candidate j. With v_i = sum_j P_ij, w_j = sum_i Q_ij, and k and k' anchors
+    that take part (1 for a sum),
 
         loss       = 1/2k  sum_i (v_i logsumexp_j x_ij - sum_j P_ij s_ij)
                    + 1/2k' sum_j (w_j logsumexp_i x_ij - sum_i Q_ij s_ij)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 BLOCK_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
 #: Fewer rows would starve the matrix products; a block this low is never larger than the gradient of 128-d candidates.
 LEAST_ROWS = 128
-#: Rows of a block of the upper triangle. The square on its diagonal is computed twice, so higher blocks waste more.
-CORNER_ROWS = 256
+#: Most rows of a block of the upper triangle. Higher ones waste more: of the square on the diagonal, half is needed.
+CORNER_ROWS = 768
 
 
 def row_blocks(
@@ -47,7 +47,7 @@ def corner_blocks(
 ) -> Iterator[tuple[slice, Float[Tensor, "b d"], Float[Tensor, "b rest"]]]:
     """(rows, their anchors / temperature, x of these rows from column `rows.start` on): together the upper triangle."""
     n, _ = problem.shape
-    block_rows = min(block_rows or CORNER_ROWS, n)
+    block_rows = min(block_rows or min(CORNER_ROWS, max(LEAST_ROWS, n // 10)), n)
     memory = _scratch(block_rows * n, problem.anchors)
     for start in range(0, n, block_rows):
         rows = slice(start, min(start + block_rows, n))

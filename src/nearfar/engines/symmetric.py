@@ -28,7 +28,7 @@ def walk(
     the products H a of both halves, two products of full size in place of three.
 
     A block has the rows I and all columns from the first of I on. The square I x I at its left is its own mirror image:
-    where a sum takes a block and its mirror image, the square is halved first, so that it counts once.
+    a sum over a block and its mirror image takes half of the square twice.
     """
     a_all, n = problem.anchors, len(problem.anchors)
     temperature = float(problem.temperature.detach())
@@ -74,10 +74,9 @@ def walk(
             far.backward(x, x.new_ones(b), slice(0, b), [None if g is None else g[rest] for g in gradients.far])
             x[:, :b] *= 2
         targets.subtract_from(x, x.new_full((b,), 2.0))
-        x[:, :b] *= 0.5
-        # x: H, its square halved
+        # x: H
         if gradients.anchors is not None:
             gradients.anchors[rows].addmm_(x, a_all[rest], alpha=1 / temperature)
-            gradients.anchors[rest].addmm_(x.T, a)
+            gradients.anchors[rows.stop :].addmm_(x[:, b:].T, a)
     gradients.finish(problem, sides=2)
     return loss, weights
