@@ -328,8 +328,9 @@ class _ExceptLikelyPositives(Far):
         return replace(self, a=self.a[start:], b=self.b[start:])
 
     def sharded(self, shard: Shard) -> Far:
-        judged = None if self.judged is None else shard.gather(self.judged)
-        return replace(self, b=shard.gather(self.b), judged=judged)
+        # Also where all are judged: another process may have candidates that are not, and takes part in both.
+        judged = torch.ones(len(self.b), dtype=torch.bool) if self.judged is None else self.judged
+        return replace(self, b=shard.gather(self.b), judged=shard.gather(judged))
 
 
 @dataclass(frozen=True)

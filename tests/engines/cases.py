@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfar import contrast, far, near
 from nearfar.engines import Engine
@@ -83,11 +84,15 @@ class World:
             "distance": lambda: far.by_distance(self.second_a, self.second_b, 0.8),
             "threshold": lambda: far.except_likely_positives(self.guide_a, self.guide_b, 0.4, 0.1),
             "positive": lambda: far.except_likely_positives(self.guide_a, self.guide_b, margin=-0.05),
+            "unjudged": lambda: far.except_likely_positives(
+                self.guide_a, self.guide_b[: len(self.guide_a)], 0.2, unjudged=len(self.guide_b) - len(self.guide_a)
+            ),
             "harder": lambda: far.harder(0.8),
             "hardest": lambda: far.hardest(0.4),
             "self+weighted+harder+hardest": lambda: self.far("self") + far.hardest(0.5) + self.far("weighted+harder"),  # type: ignore[operator]
             "weighted+harder": lambda: self.far("weighted") + far.harder(0.8),  # type: ignore[operator]
             "weighted+harder+positive": lambda: self.far("weighted") + far.harder(0.8) + self.far("positive"),  # type: ignore[operator]
+            "threshold+harder": lambda: self.far("threshold") + far.harder(0.8),  # type: ignore[operator]
             "self+masked+harder": lambda: far.except_self() + self.far("masked") + far.harder(0.8),
             "distance+masked+harder": lambda: self.far("distance") + self.far("masked") + far.harder(0.8),  # type: ignore[operator]
             "columns+distance+hardest": lambda: self.far("columns") + far.hardest(0.5) + self.far("distance"),  # type: ignore[operator]
@@ -140,6 +145,8 @@ class World:
                 return -sum((x - y) ** 2 for x, y in zip(a2[i], b2[j], strict=True)) / (2 * 0.8)
             if term == "threshold":
                 return -inf if cosine(ga[i], gb[j]) > 0.4 - 0.1 and not p[i][j] else 0
+            if term == "unjudged":
+                return -inf if j < self.n and cosine(ga[i], gb[j]) > 0.2 and not p[i][j] else 0
             if term == "positive":
                 return -inf if cosine(ga[i], gb[j]) > mean_of_positives(i) + 0.05 and not p[i][j] else 0
             assert term == "harder"
@@ -194,6 +201,7 @@ FARS = (
     "weighted",
     "threshold",
     "positive",
+    "unjudged",
     "harder",
     "weighted+harder+positive",
     "self+masked+harder",
@@ -247,3 +255,15 @@ def gap(one: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[float, str]:
     assert one.keys() == other.keys()
     gaps = [(float((one[k] - other[k]).abs().max() / other[k].abs().max().clamp(min=1e-3)), k) for k in one]
     return max(gaps)
+
+
+class Products(TorchDispatchMode):
+    """Counts matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func.overloadpacket.__name__ in ("mm", "addmm", "addmm_", "bmm", "matmul")
+        return func(*args, **(kwargs or {}))

@@ -70,7 +70,7 @@ def test_simple_and_hard_simple_by_hand() -> None:
 def test_nothing_left_to_push_from() -> None:
     mask = torch.zeros(3, 3, dtype=torch.bool)
     mask[1] = True
-    with pytest.raises(ValueError, match="far leaves nothing in the denominator"):
+    with pytest.raises(ValueError, match="far removes every candidate"):
         contrast(torch.randn(3, 2), torch.randn(3, 2), far=far.masked(mask), engine=Linear())
 
 

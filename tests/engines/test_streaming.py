@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from cases import FARS, NEARS, World, gap, value_and_gradients
+from cases import FARS, NEARS, Products, World, gap, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfar import contrast, far, near
 from nearfar.engines import Problem, Streaming, choose
@@ -157,18 +156,6 @@ def test_frozen_inputs_leave_the_other_gradients_exact(frozen: tuple[str, ...], 
             expected = value_and_gradients(OBLONG, "weights", "weighted", "dense", **arguments)
             got = value_and_gradients(OBLONG, "weights", "weighted", Streaming(3), **arguments)
             assert gap(got, expected)[0] < 1e-10, (options, also)
-
-
-class Products(TorchDispatchMode):
-    """Counts matrix products."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func.overloadpacket.__name__ in ("mm", "addmm", "addmm_", "bmm", "matmul")
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize(
