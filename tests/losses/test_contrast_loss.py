@@ -5,9 +5,12 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import extra_worker
 import pytest
 import torch
+import torch.multiprocessing
 from datasets import Dataset
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
@@ -278,9 +281,21 @@ def test_extra_candidates_must_be_vectors_of_the_same_width(model, wrong) -> Non
         ContrastLoss(model, extra=lambda batch: wrong)(columns(model, 2))
 
 
+@pytest.mark.slow
+def test_extra_candidates_of_two_processes_are_as_those_of_one(tmp_path) -> None:
+    torch.multiprocessing.spawn(extra_worker.work, args=(2, str(tmp_path)), nprocs=2)
+    for labelled in (False, True):
+        whole = extra_worker.outcome(slice(None), 3, 1, labelled)
+        for rank in range(2):
+            found = load_file(tmp_path / f"rank{rank}-{labelled}.safetensors")
+            for name, expected in whole.items():
+                torch.testing.assert_close(found[name], expected, rtol=1e-10, atol=1e-12)
+
+
 def test_no_extra_candidates_change_nothing(model) -> None:
     plain, none = ContrastLoss(model), ContrastLoss(model, extra=lambda batch: EXTRA[:0])
-    assert float(plain(columns(model, 2))) == float(none(columns(model, 2)))
+    with torch.no_grad():
+        assert plain(columns(model, 2)).item() == none(columns(model, 2)).item()
 
 
 def test_evaluation_mode_needs_no_gradient(model) -> None:
