@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearfar.data._shards import FORMATS, format_of
+from nearfar.data.formats import FORMATS, format_of
 from nearfar.data.files import list_folder
 from nearfar.errors import InputError
 

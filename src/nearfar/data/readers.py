@@ -58,7 +58,7 @@ def load(
     if limit is not None and limit < 1:
         raise InputError(f"{limit} is not a number of rows", field="limit", remedy="give 1 or more")
     gathered = Gathered()
-    sources, features = _open(source, split, limit)
+    sources, features = open_sources(source, split, limit)
     table = _Table(next(sources), columns or {}, schema, skip_broken)
     table.read(gathered, limit)
     for further in sources:
@@ -87,38 +87,9 @@ def columns_of(
     Raises:
         InputError: The source cannot be read, or has no column that `columns` names.
     """
-    sources, _ = _open(source, split, 1)
+    sources, _ = open_sources(source, split, 1)
     first = next(sources)
     return list(rename(first.names, columns or {}, first.file))
-
-
-def _open(source: str | Path | Dataset, split: str, limit: int | None) -> tuple[Iterator[Source], Mapping[str, Any]]:
-    """Return the files or the data set that `source` stands for, and the hub's features by column."""
-    from datasets import Dataset
-
-    from nearfar.data._hub import is_hub_id, of_dataset, open_hub
-    from nearfar.data._shards import looks_like_file, open_file, shards
-    from nearfar.data.media import folder_rows
-
-    if not isinstance(source, (str, Path)):
-        opened, features = of_dataset("the data set", source, limit)
-        return iter([opened]), features
-    text = str(source)
-    if not text.strip():
-        raise InputError("no file is named", field="data", remedy="give a file, a folder or a hub id")
-    if "://" in text:
-        raise InputError("is an address, not a file", file=text, remedy="download it, or give a hub id: user/name")
-    path = Path(source).expanduser()
-    if path.is_dir():
-        files = folder_rows(path, split)
-        if files is not None:
-            opened, _ = of_dataset(str(path), Dataset.from_dict(files), limit)
-            return iter([opened]), {}
-        return map(open_file, shards(path, split)), {}
-    if isinstance(source, str) and not path.exists() and not looks_like_file(text) and is_hub_id(text):
-        opened, features = open_hub(text, split, limit)
-        return iter([opened]), features
-    return map(open_file, [path]), {}
 
 
 class _Table:
@@ -156,24 +127,26 @@ class _Table:
         return self
 
     def read(self, gathered: Gathered, limit: int | None) -> None:
-        """Check the rows of the present file and add them to those gathered."""
-        import pyarrow as pa
-
-        names = [column.name for column in self.columns]
+        """Check the rows of the current file and add them to `gathered`, which then has at most `limit` rows."""
         for block in self.source.blocks([column.field for column in self.columns]):
-            self._refuse_late(block)
-            block = block if self.empty is None else self.empty.left_out(block)
-            left = len(block.places) if limit is None else limit - gathered.rows
-            places = block.places[:left]
-            if not places:
-                continue
-            arrays = [column.check(self.source, block.column(column.field)[:left], places) for column in self.columns]
-            gathered.add(pa.RecordBatch.from_arrays(arrays, names))
+            for batch in self._batches(block, None if limit is None else limit - gathered.rows):
+                gathered.add(batch)
             if limit is not None and gathered.rows >= limit:
                 break
         if self.empty is not None:
             self.empty.note(self.source)
 
+    def _batches(self, block: Block, left: int | None) -> Iterator[pa.RecordBatch]:
+        """Yield the checked rows of a block, at most `left` of them."""
+        blocks = iter([block])
+        if block.by_value is not None:
+            # Arrow checks the whole block. If a row fails, reading value by value tells which, and why.
+            if self.empty is None:
+                with suppress(InputError):
+                    batch = self._checked(block, left)
+                    blocks = iter(())
+                    yield batch
+            ...
     def _refuse_late(self, block: Block) -> None:
         """Refuse a column that JSON rows begin to have in the middle of a file: it could only be dropped."""
         for name in self.schema.pick(name for name in block.names if name not in self.source.names):
