@@ -14,10 +14,11 @@ from datasets import Image as ImageFeature
 from PIL import Image
 
 from nearfar.data import load
-from nearfar.data.media import Reader, decoded, in_words
+from nearfar.data.labels import in_words
+from nearfar.data.media import Reader, decoded
 from nearfar.data.overlap import seen_in_training
-from nearfar.data.pictures import check_picture, read_picture
-from nearfar.data.recordings import MAX_SECONDS, check_recording, read_recording
+from nearfar.data.images import check_image, read_image
+from nearfar.data.audio import MAX_SECONDS, check_audio, read_audio
 from nearfar.errors import InputError
 
 
@@ -47,54 +48,54 @@ def huge_png(path: Path, width: int, height: int) -> Path:
 
 def test_transparency_orientation_and_animation(tmp_path: Path) -> None:
     Image.new("RGBA", (2, 2), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert read_picture(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
+    assert read_image(tmp_path / "clear.png").getpixel((0, 0)) == (255, 255, 255)
     wide = Image.new("L", (8, 2))
     turned = wide.getexif()
     turned[0x0112] = 6  # a quarter to the right
     wide.save(tmp_path / "turned.jpg", exif=turned)
-    assert read_picture(tmp_path / "turned.jpg").size == (2, 8)
+    assert read_image(tmp_path / "turned.jpg").size == (2, 8)
     first, second = Image.new("RGB", (3, 3), "red"), Image.new("RGB", (3, 3), "blue")
     first.save(tmp_path / "two.gif", save_all=True, append_images=[second])
-    assert read_picture(tmp_path / "two.gif").getpixel((0, 0)) == (255, 0, 0)
+    assert read_image(tmp_path / "two.gif").getpixel((0, 0)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize(("width", "height"), [(9000, 8000), (40_000, 40_000), (2_000_000, 2)])
 def test_bombs_are_not_opened(width: int, height: int, tmp_path: Path) -> None:
     bomb = huge_png(tmp_path / "bomb.png", width, height)
-    for look in (check_picture, read_picture):
+    for look in (check_image, read_image):
         if width * height < 64_000_000:
             continue
         with pytest.raises(ValueError, match=r"pixels large|far too large"):
             look(bomb)
     with pytest.raises(ValueError, match=r"large|damaged"):
-        read_picture(bomb)
+        read_image(bomb)
 
 
 def test_formats_that_call_other_programs_are_unknown(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n")
     with pytest.raises(ValueError, match="known format"):
-        read_picture(file)
+        read_image(file)
 
 
 def test_recordings_become_mono_at_the_rate_asked_for(tmp_path: Path) -> None:
     second = np.stack([np.full(8000, 0.5), np.full(8000, -0.1)], axis=1)
-    sound = read_recording(wav(tmp_path / "a.flac", second), 16_000)
+    sound = read_audio(wav(tmp_path / "a.flac", second), 16_000)
     assert sound.shape == (16_000,)
     assert sound.dtype == np.float32
     assert sound[8000] == pytest.approx(0.2, abs=1e-3)
-    assert read_recording(tmp_path / "a.flac", 8000, 0.25).shape == (2000,)
+    assert read_audio(tmp_path / "a.flac", 8000, 0.25).shape == (2000,)
     tone = np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)
-    spectrum = np.abs(np.fft.rfft(read_recording(wav(tmp_path / "b.wav", tone, 44_100), 16_000)))
+    spectrum = np.abs(np.fft.rfft(read_audio(wav(tmp_path / "b.wav", tone, 44_100), 16_000)))
     assert spectrum.argmax() == 440
     long = wav(tmp_path / "long.wav", np.zeros((MAX_SECONDS + 5) * 1000), 1000)
-    assert len(read_recording(long, 1000)) == MAX_SECONDS * 1000
+    assert len(read_audio(long, 1000)) == MAX_SECONDS * 1000
 
 
 def test_broken_recordings_say_why(tmp_path: Path) -> None:
     whole = wav(tmp_path / "whole.flac", np.random.default_rng(0).normal(0, 0.1, 8000)).read_bytes()
     (tmp_path / "cut.flac").write_bytes(whole[: len(whole) // 2])
-    check_recording(tmp_path / "cut.flac")  # its head is sound
+    check_audio(tmp_path / "cut.flac")  # its head is sound
     (tmp_path / "text.wav").write_text("no sound")
     wav(tmp_path / "empty.wav", np.zeros(0))
     wav(tmp_path / "nan.wav", np.full(10, np.nan), subtype="FLOAT")
@@ -102,7 +103,7 @@ def test_broken_recordings_say_why(tmp_path: Path) -> None:
     expected = {"cut.flac": "no sound rec", "text.wav": "no sound rec", "empty.wav": "holds no sound"}
     for name, words in {**expected, "nan.wav": "NaN", "slow.wav": "10 samples a second"}.items():
         with pytest.raises(ValueError, match=words):
-            read_recording(tmp_path / name, 16_000)
+            read_audio(tmp_path / name, 16_000)
 
 
 def test_paths_are_seen_from_their_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,7 @@ class Source:
         blocks: Returns its rows, given the columns that are needed. Can be called once.
         counts: What `Block.places` counts: lines or rows.
         typed: Whether values have types; in CSV and TSV every value is text.
+        lists: The columns whose first value is a list of texts.
     """
 
     file: str
@@ -79,6 +80,7 @@ class Source:
     blocks: Callable[[Sequence[str]], Iterator[Block]]
     counts: str = "lines"
     typed: bool = True
+    lists: Collection[str] = ()
 
     def fail(self, place: int, problem: str, *, field: str | None = None, remedy: str | None = None) -> NoReturn:
         """Raise an InputError for a mistake at `place`."""

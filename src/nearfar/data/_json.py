@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nearfar.data._blocks import MISSING, ROWS, Block, Source, batched
-from nearfar.data._json_arrow import Types, infer_types, parse
 from nearfar.data.files import not_utf8, open_lines, open_text
 from nearfar.errors import InputError
 
@@ -53,11 +52,18 @@ def _source(path: Path, blocks: Iterator[Block]) -> Source:
     first = next(blocks, None)
     if first is None:
         raise InputError("is empty", file=path, remedy=_ONE_PER_LINE)
-    return Source(str(path), list(first.names), lambda wanted: chain([first], blocks))
+    lists = [name for name in first.names if _is_text_list(first.column(name)[0])]
+    return Source(str(path), list(first.names), lambda wanted: chain([first], blocks), lists=lists)
+
+
+def _is_text_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _line_blocks(path: Path) -> Iterator[Block]:
     """Blocks of the lines of a file. The first rows, read value by value, give the types with which Arrow parses."""
+    from nearfar.data._json_arrow import Types, infer_types, parse  # Arrow takes a while to import
+
     types: Types = {}
     for start, data in _lines(path):
         batch = parse(data, types)
@@ -85,9 +91,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the bytes of many lines at a time, and the number of the first of them: first `ROWS` lines, then 4 MB."""
     with open_lines(path) as raw:
         head: list[bytes] = []
-        try:
+        try:  # lines before an error of reading are yielded before it is raised
             for line in islice(raw, ROWS):
-                head.append(line)  # noqa: PERF402 - the lines before a damage are yielded before its error
+                head.append(line)
         finally:
             if head:
                 yield 1, b"".join(head)
@@ -212,10 +218,16 @@ def _list_items(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             elif sign != "]":
                 found = repr(sign) if sign else "the end of the file"
                 raise InputError(
-                    f"invalid JSON: expected ',' or ']', got {found}", file=path, line=window.line, remedy="close the list"
+                    f"invalid JSON: expected ',' or ']', got {found}",
+                    file=path,
+                    line=window.line,
+                    remedy="close the list",
                 )
         window.move(window.at + 1)
         if window.next_sign():
             raise InputError(
-                "unexpected text after the end of the list", file=path, line=window.line, remedy="keep one list per file"
+                "unexpected text after the end of the list",
+                file=path,
+                line=window.line,
+                remedy="keep one list per file",
             )

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearfar.data.formats import FORMATS, format_of
 from nearfar.data.files import list_folder
+from nearfar.data.formats import FORMATS, format_of
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def write_jsonl(rows: Iterable[Mapping[str, object]], path: str | Path) -> int:
-    """Write one JSON object per line, UTF-8, through gzip if the name ends in `.gz`. The file appears only when complete.
+    """Write one JSON object per line, UTF-8, through gzip if the name ends in `.gz`; all rows or nothing.
 
     Returns:
         The number of rows written.

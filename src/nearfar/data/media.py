@@ -70,7 +70,7 @@ def decoded(rows: Dataset, reader: Reader) -> Dataset:
 
 
 def undecoded(rows: Dataset, medium: Medium) -> Dataset:
-    """The same rows with files from the hub as bytes: the decoding of `datasets` has no limits and needs more packages."""
+    """The same rows with files from the hub as bytes; `datasets` would decode them without limits of size."""
     from datasets import Audio, Image
 
     feature = rows.features[medium]

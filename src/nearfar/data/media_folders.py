@@ -72,7 +72,5 @@ def _by_medium(folder: Path, paths: Iterable[Path]) -> tuple[Medium, list[Path]]
                 found[medium].append(path)
     present: list[Medium] = [medium for medium in MEDIA if found[medium]]
     if len(present) > 1:
-        raise InputError(
-            "contains both images and audio files", file=folder, remedy="put them into separate folders"
-        )
+        raise InputError("contains both images and audio files", file=folder, remedy="put them into separate folders")
     return (present[0], found[present[0]]) if present else None

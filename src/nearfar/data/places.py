@@ -58,14 +58,14 @@ def places(source: str | Path | Dataset, split: str = "train") -> Places:
     """
     import numpy as np
 
-    from nearfar.data.readers import _open
+    from nearfar.data.sources import open_sources
 
     files: list[str] = []
     starts: list[int] = []
     units: list[str] = []
     parts: list[np.ndarray] = []
     rows = 0
-    for opened in _open(source, split, None)[0]:
+    for opened in open_sources(source, split)[0]:
         files.append(opened.file)
         starts.append(rows)
         units.append("line" if opened.counts == "lines" else "row")
