@@ -74,8 +74,10 @@ def _one_object_per_line(data: bytes, lines: int) -> bool:
     If every line begins with a brace and ends with one, a line break can only be between two objects: inside an
     object `}` is never followed by `{`, and inside a string a line break is an error.
     """
-    breaks = data.count(b"}\n{") + data.count(b"}\r\n{")
-    if breaks != lines - 1 or not data.startswith(b"{") or not data.rstrip(b"\r\n").endswith(b"}"):
+    breaks = data.count(b"}\n{")
+    if breaks != lines - 1:
+        breaks += data.count(b"}\r\n{")
+    if breaks != lines - 1 or not data.startswith(b"{") or not data.endswith((b"}", b"}\n", b"}\r\n")):
         return False
     if b"\0" in data:  # the end of the input to Arrow
         return False
