@@ -83,7 +83,7 @@ def test_other_mistakes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_documents(tmp_path / "none.txt")
     (tmp_path / "pairs.csv").write_text("anchor,positive\na,b\n")
-    with pytest.raises(InputError, match="needs 'text'"):
+    with pytest.raises(InputError, match="'text'"):
         load_documents(tmp_path / "pairs.csv")
 
 
