@@ -37,7 +37,7 @@ from nearfar.models.towers import two_towers
 from nearfar.models.towers.reading import encode_media, reader_for
 from nearfar.models.towers.small import small_cnn
 from nearfar.recipes import cwcl
-from nearfar.recipes._recipe import Plan
+from nearfar.recipes import Plan
 from nearfar.recipes.cwcl import Options
 from nearfar.training.loop import train_plan
 

@@ -26,7 +26,7 @@ from nearfar.losses import ContrastLoss
 from nearfar.mining import Candidates, jaccard
 from nearfar.models.dropout import set_dropout
 from nearfar.recipes import debcse, simcse
-from nearfar.recipes._recipe import Plan
+from nearfar.recipes import Plan
 from nearfar.training.loop import train_plan
 
 LAYERS = 3

@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, models
 import nearfar
 from nearfar import near
 from nearfar.data.actions import clean_text, labelled_utterances
-from nearfar.evaluation.few_shot import few_shot, intra_inter
+from nearfar.evaluation.tasks.few_shot import few_shot, intra_inter
 from nearfar.losses import LabelledPairsLoss
 from nearfar.models.encoding import encode
 from nearfar.recipes import dialog2flow

@@ -18,7 +18,7 @@ from datasets import Dataset
 
 from nearfar.data.documents import load_documents
 from nearfar.data.packing import packed
-from nearfar.evaluation.perplexity import perplexity
+from nearfar.evaluation.tasks.perplexity import perplexity
 from nearfar.models.new_language import new_llama, new_tokenizer
 from nearfar.recipes import lost
 from nearfar.training.language_trainer import language_trainer_for

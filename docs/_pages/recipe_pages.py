@@ -14,7 +14,7 @@ from nearfar import recipes
 from nearfar.data import SCHEMAS
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
 from nearfar.recipes._evidence import verdict
-from nearfar.recipes._recipe import Paper, Recipe
+from nearfar.recipes import Paper, Recipe
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 # A row of each schema, as a user would write it.

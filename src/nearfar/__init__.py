@@ -14,7 +14,7 @@ _FUNCTIONS = {
     "evaluate": "nearfar.evaluation",
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
-    "load": "nearfar.models",
+    "load": "nearfar.kinds.loading",
     "train": "nearfar.training",
 }
 _MODULES = ("decoding", "far", "geometry", "losses", "near", "recipes")
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from nearfar.evaluation import evaluate
     from nearfar.inspection import inspect
     from nearfar.kernel import contrast
-    from nearfar.models import load
+    from nearfar.kinds.loading import load
     from nearfar.training import train
 
 

@@ -21,6 +21,7 @@ from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPosi
 from nearfar.models import load
 from nearfar.recipes import codiemb
 from nearfar.training.run import train
+from plans import first_stage
 
 
 def vector(*values: float) -> Tensor:
@@ -279,7 +280,7 @@ def scored(n: int = 20) -> Dataset:
 
 def test_plan_gives_each_data_set_its_own(tiny_model: SentenceTransformer):
     options = codiemb.Options(batch_size=8, similarity_batch_size=4)
-    plan = codiemb.prepare(tiny_model, DatasetDict(ir=pairs(), sts=scored()), options)
+    plan = first_stage(codiemb.prepare)(tiny_model, DatasetDict(ir=pairs(), sts=scored()), options)
     assert plan.batches == {"ir": "no_duplicates", "sts": "shuffled"}
     assert plan.batch_sizes == {"ir": 8, "sts": 4}
     assert isinstance(plan.loss, dict)

@@ -13,10 +13,19 @@ from nearfar.errors import InputError
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name; `nearfar recipes` lists them.", show_default=False)],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="Recipe name (see nearfar recipes), or the path of your own: ./my_recipe.py.", show_default=False
+        ),
+    ],
     data: Annotated[
         list[str],
-        typer.Option(help="Rows to train on: a file, a folder of files or a hub id; repeatable where several fit."),
+        typer.Option(
+            help="Rows to train on: a file, a folder of files or a Hub ID (repeatable for recipes on several datasets; "
+            "ROLE=FILE for recipes with roles).",
+            metavar="FILE|HUB_ID",
+        ),
     ],
     model: Annotated[
         str | None, typer.Option(help="A folder, a hub id, or an alias.", show_default="minilm, or the recipe's own")
@@ -52,19 +61,21 @@ def command(
     # What can be known to be wrong is said before anything heavy is loaded.
     settings, eval_mapping = parse_settings(set_ or []), parsed(eval_columns)
     mappings = [parsed(each or None) for each in columns or ()]
-    with_settings(recipes.get(recipe).options(), settings)
+    chosen = recipes.get(recipe)
+    with_settings(chosen.options(), settings)
+    sources = _sources(data, chosen.roles)
     if eval_mapping and eval_ is None:
         raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")
-    folder = out or Path("runs", recipe)
+    folder = out or Path("runs", chosen.name)
 
-    from nearfar.training.folder import is_main_process
+    from nearfar.kinds._processes import is_main_process
     from nearfar.training.page import verdict
     from nearfar.training.run import train
 
-    with progress(f"train {recipe}") as update:
+    with progress(f"train {chosen.name}") as update:
         run = train(
-            recipe,
-            data[0] if len(data) == 1 else data,
+            chosen,
+            sources,
             model=model,
             evaluation=eval_,
             out=folder,
@@ -88,3 +99,18 @@ def command(
     if seen := run.metrics.get("held_out_seen_in_training"):
         say(f"{seen:,} of the items that this was measured on stand in the training rows: the figures flatter.")
     print(f"model   {run.folder / 'model'}\nreport  {run.folder / 'report.html'}")
+
+
+def _sources(data: list[str], roles: tuple[str, ...]) -> str | list[str] | dict[str, str]:
+    """One source, several, or one for each role: `background=a.jsonl`."""
+    by_role: dict[str, str] = {}
+    for each in data:
+        role, equals, source = each.partition("=")
+        if equals and len(roles) > 1 and role in roles:
+            if role in by_role:
+                raise InputError(f"{role} is given twice", field="--data", remedy="give one dataset for each role")
+            by_role[role] = source
+    if by_role and len(by_role) < len(data):
+        problem = "some datasets have a role and others have none"
+        raise InputError(problem, field="--data", remedy=f"write {' '.join(f'--data {role}=FILE' for role in roles)}")
+    return by_role or (data[0] if len(data) == 1 else data)

@@ -12,7 +12,7 @@ from nearfar.reports.tables import Cell
 
 if TYPE_CHECKING:
     from nearfar.comparison.ranking import Against, Ranked
-    from nearfar.comparison.run import Comparison
+    from nearfar.comparison.result import Comparison
 
 _MIB = 2**20
 

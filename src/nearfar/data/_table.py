@@ -33,7 +33,7 @@ class Table:
         names = rename(source.names, mapping, source.file)
         self.source, self.first, self.mapping = source, source.file, mapping
         self.schema = fitting(names, schema=schema, file=source.file, lists=source.lists)
-        self.columns = [Column(name, names[name], schema=self.schema.name) for name in self.schema.kept(names)]
+        self.columns = [Column(name, names[name], schema=self.schema.name) for name in self.schema.pick(names)]
         self._refuse_lists_of(source)
         self.empty = EmptyTurns.of(self.schema.name, names) if skip_broken else None
         self._warn_of_unused(names, chosen=schema is not None)
@@ -41,7 +41,7 @@ class Table:
     def continue_with(self, source: Source) -> Table:
         """Continue with another file, which must have the same columns."""
         own = [column.name for column in self.columns]
-        other = self.schema.kept(rename(source.names, self.mapping, source.file))
+        other = self.schema.pick(rename(source.names, self.mapping, source.file))
         if own != other:
             raise InputError(
                 f"expected the columns {', '.join(own)} as in {self.first}, got {', '.join(other) or 'none of them'}",
@@ -109,7 +109,7 @@ class Table:
 
     def _refuse_late(self, block: Block) -> None:
         """Refuse a column that begins in the middle of a JSON file: its values could only be dropped."""
-        for name in self.schema.kept(name for name in block.names if name not in self.source.names):
+        for name in self.schema.pick(name for name in block.names if name not in self.source.names):
             if name not in self.mapping:
                 present = (not isinstance(value, Missing) for value in block.column(name))
                 place = next(place for place, found in zip(block.places, present, strict=True) if found)

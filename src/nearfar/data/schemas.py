@@ -31,14 +31,12 @@ class Schema:
     description: str
 
     def pick(self, names: Iterable[str]) -> list[str]:
-        """Return those of `names` that belong to this schema, in canonical order: `negative_2` before `negative_10`."""
-        columns = (*self.required, *self.optional)
-        return sorted({name for name in names if _family(name) in columns}, key=lambda n: _rank(n, columns))
+        """Return those of `names` that belong to this schema, in canonical order: `negative_2` before `negative_10`.
 
-    def kept(self, names: Iterable[str]) -> list[str]:
-        """Return those of `names` that are kept when a table is read: those of `pick`, and `task` if there is one."""
-        names = list(names)
-        return [*self.pick(names), *([TASK] if TASK in names else [])]
+        The column `task`, which a table of any schema may have, comes last.
+        """
+        columns = (*self.required, *self.optional, TASK)
+        return sorted({name for name in names if _family(name) in columns}, key=lambda n: _rank(n, columns))
 
     def fits(self, names: Collection[str]) -> bool:
         """Whether `names` contains every required column."""

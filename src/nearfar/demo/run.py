@@ -18,9 +18,9 @@ from nearfar.writing import check_writable
 if TYPE_CHECKING:
     from nearfar.data import Retrieval
     from nearfar.evaluation import Interval, Result
-    from nearfar.kinds._trainer import Progress
+    from nearfar.kinds.kind import Progress
     from nearfar.search import Hit
-    from nearfar.training.run import Run
+    from nearfar.training.result import Run
 
 #: What a reader may compare: each is answered by the index with the trained model.
 QUERIES = (

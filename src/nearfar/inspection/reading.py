@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import medium_in, undecoded
-from nearfar.data.retrieval import Retrieval
+from nearfar.data.retrieval import Retrieval, is_retrieval_folder
 from nearfar.data.stored import as_stored
 from nearfar.errors import InputError
 from nearfar.inspection.material import (

@@ -7,7 +7,7 @@ from typing import Any
 
 from nearfar.decoding.method import Method
 from nearfar.errors import InputError
-from nearfar.settings import check_range
+from nearfar.settings import check_ranges
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise InputError(f"{self.top_k} candidates are no choice", field="top_k", remedy="use 1 or more, e.g. 4")
-        check_range(self, "penalty_alpha", least=0, most=1)
+        check_ranges(self)
 
 
 def _arguments(model: Any, options: Options) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from nearfar.errors import InputError
 from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
+from nearfar.evaluation.tasks.task import Asked
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,6 +24,11 @@ __all__ = ["FewShot", "few_shot", "intra_inter", "measure_few_shot", "r_precisio
 
 #: Examples of a label that `measure_few_shot` gives, and times that they are drawn.
 SHOTS, DRAWS = (1, 5), 10
+
+
+def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+    """See `measure_few_shot`."""
+    return measure_few_shot(model.host, data, batch_size=asked.batch_size, seed=asked.seed)
 
 
 def measure_few_shot(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
@@ -13,9 +15,21 @@ from nearfar.data.media import medium_in
 from nearfar.errors import InputError
 from nearfar.evaluation.items import item_names, item_vectors
 from nearfar.evaluation.result import Result
-from nearfar.evaluation.split import label_names
+from nearfar.evaluation.split import label_names, split_by_text
+from nearfar.evaluation.tasks.task import Asked
 
 NEIGHBOURS = 5
+
+
+def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+    """See `measure_classes`; without rows to learn from, some of the data are."""
+    train = asked.train
+    if train is None:
+        learn, test = split_by_text(item_names(data), data["label"], seed=asked.seed)
+        train, data = data.select(learn), data.select(test)
+    elif missing := {"text" if medium_in(data.column_names) is None else "label", "label"} - set(train.column_names):
+        raise InputError(f"the training rows need the column {min(missing)!r}", field="train")
+    return measure_classes(model.host, train, data, batch_size=asked.batch_size, seed=asked.seed)
 
 
 def measure_classes(

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from datasets import Dataset
 from jaxtyping import Float
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 from torch import Tensor
 
+from nearfar.data.retrieval import Retrieval
 from nearfar.errors import InputError
 from nearfar.evaluation.result import Result
+from nearfar.evaluation.tasks.task import Asked
 from nearfar.models.encoding import check_texts, require_finite
 
 Relevant = Mapping[str, Mapping[str, int]]
@@ -21,6 +24,15 @@ RECALL_AT = (1, 5, 10, 100)
 _TOP = 10
 # The evaluator holds a matrix of queries x documents; this bounds it to 256 MiB.
 _SCORES_AT_ONCE = 2**26
+
+
+def measure(model: Any, data: Dataset | Retrieval, asked: Asked) -> Result:
+    """See `measure_retrieval`; of pairs, each different positive is a document."""
+    if isinstance(data, Retrieval):
+        corpus, queries, relevant = data.corpus, data.queries, data.relevant
+    else:
+        corpus, queries, relevant = from_pairs(data["anchor"], data["positive"])
+    return measure_retrieval(model.host, corpus, queries, relevant, batch_size=asked.batch_size)
 
 
 def measure_retrieval(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from datasets import Dataset
 from jaxtyping import Float, Int
@@ -11,6 +13,7 @@ from nearfar.data.media import WORDS, medium_in, undecoded
 from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.result import Result
+from nearfar.evaluation.tasks.task import Asked
 from nearfar.models.encoding import encode
 
 __all__ = ["measure_across"]
@@ -18,6 +21,11 @@ __all__ = ["measure_across"]
 RECALL_AT = (1, 5, 10)
 #: Similarities that are held at once.
 _AT_ONCE = 2**24
+
+
+def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+    """See `measure_across`."""
+    return measure_across(model.host, data, batch_size=asked.batch_size, seed=asked.seed)
 
 
 def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:

@@ -19,6 +19,7 @@ from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
+from nearfar.evaluation.tasks.task import Asked
 from nearfar.models.encoding import encode
 
 __all__ = ["TEMPLATES", "check_templates", "label_vectors", "measure_zero_shot"]
@@ -31,6 +32,12 @@ TEMPLATES: dict[Medium | None, tuple[str, ...]] = {
     None: ("{}",),
 }
 _TOP = 5
+
+
+def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+    """See `measure_zero_shot`."""
+    how = {"templates": asked.templates, "batch_size": asked.batch_size, "seed": asked.seed}
+    return measure_zero_shot(model.host, data, **how)
 
 
 def measure_zero_shot(

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.evaluation import EmbeddingSimilarityEvaluator
+from datasets import Dataset
+from scipy.stats import pearsonr, spearmanr
 
 from nearfar.errors import InputError
 from nearfar.evaluation.result import Result
-from nearfar.models.encoding import check_texts, require_finite
+from nearfar.evaluation.tasks.task import Asked
+from nearfar.models.abilities import Scores
+from nearfar.models.encoding import check_texts
+
+
+def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
+    """See `measure_sts`."""
+    columns = (data[name][:] for name in ("sentence1", "sentence2", "score"))
+    return measure_sts(model, *columns, batch_size=asked.batch_size)
 
 
 def measure_sts(
-    model: SentenceTransformer,
+    model: Scores,
     sentences1: Sequence[str],
     sentences2: Sequence[str],
     scores: Sequence[float],
@@ -34,26 +41,19 @@ def measure_sts(
     gold = _gold(scores)
     check_texts(sentences1, field="sentence1")
     check_texts(sentences2, field="sentence2")
-    evaluator = _Recording(
-        list(sentences1),
-        list(sentences2),
-        gold.tolist(),
-        batch_size=batch_size,
-        write_csv=False,
-        show_progress_bar=False,
-    )
+    similarity = model.score_pairs(list(sentences1), list(sentences2), batch_size=batch_size).astype(np.float64)
     with warnings.catch_warnings():
         # scipy's warning on constant input: said in the notes instead.
         warnings.filterwarnings("ignore", message="An input array is constant")
-        found = evaluator(model)
-    name = model.similarity_fn_name
-    first, second = evaluator.vectors
-    similarity = model.similarity_pairwise(first, second).double().cpu().numpy()
+        metrics = {
+            "spearman": float(spearmanr(gold, similarity)[0]),  # pyright: ignore[reportArgumentType]
+            "pearson": float(pearsonr(gold, similarity)[0]),  # pyright: ignore[reportArgumentType]
+        }
     notes = () if np.ptp(similarity) else ("the model gives every pair the same similarity: no correlation exists",)
     return Result(
         task="sts",
         primary="spearman",
-        metrics={metric: float(found[f"{metric}_{name}"]) for metric in ("spearman", "pearson")},
+        metrics=metrics,
         n=len(gold),
         per_item={"similarity": similarity, "score": gold},
         notes=notes,
@@ -70,19 +70,3 @@ def _gold(scores: Sequence[float]) -> np.ndarray:
     if not np.ptp(gold):
         raise InputError(f"every score is {gold[0]:g}, so nothing can be ranked", field="score")
     return gold
-
-
-class _Recording(EmbeddingSimilarityEvaluator):
-    """Keeps the vectors, so that a pair's similarity costs no second encoding."""
-
-    vectors: list[Any]
-
-    def __call__(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        self.vectors = []
-        return super().__call__(*args, **kwargs)
-
-    def embed_inputs(self, model: SentenceTransformer, sentences: Any, **kwargs: Any) -> np.ndarray:
-        vectors = super().embed_inputs(model, sentences, **kwargs)
-        require_finite(vectors)
-        self.vectors.append(vectors)
-        return vectors

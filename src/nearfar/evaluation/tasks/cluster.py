@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sklearn.cluster import KMeans
@@ -11,6 +13,12 @@ from nearfar.errors import InputError
 from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
+from nearfar.evaluation.tasks.task import Asked
+
+
+def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+    """See `measure_clusters`."""
+    return measure_clusters(model.host, data, batch_size=asked.batch_size, seed=asked.seed)
 
 
 def measure_clusters(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
