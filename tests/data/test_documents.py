@@ -19,7 +19,7 @@ TEXT = "A first line,\nand a second.\n\n  \nAnother document\r\n\r\n\nThe last, 
 DOCUMENTS = ["A first line,\nand a second.", "Another document", "The last, <b>without</b> an end"]
 
 
-def test_blank_lines_part_documents(tmp_path: Path) -> None:
+def test_blank_lines_separate_documents(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text(TEXT, newline="")
     with gzip.open(tmp_path / "b.MD.gz", "wt", newline="") as file:
         file.write(TEXT)
@@ -29,7 +29,7 @@ def test_blank_lines_part_documents(tmp_path: Path) -> None:
     assert load_documents(str(tmp_path))["text"] == DOCUMENTS * 2
 
 
-def test_tables_data_sets_and_several_sources(tmp_path: Path) -> None:
+def test_tables_datasets_and_several_sources(tmp_path: Path) -> None:
     write_jsonl([{"text": "one", "id": 1}, {"text": "two", "id": 2}], tmp_path / "rows.jsonl")
     (tmp_path / "README.md").write_text("Notes on the rows.")
     (tmp_path / "more.csv").write_text("body\nthree\n")
@@ -42,11 +42,11 @@ def test_tables_data_sets_and_several_sources(tmp_path: Path) -> None:
     (tmp_path / "more.csv").unlink()
     assert load_documents(tmp_path)["text"] == ["one", "two"]
     (tmp_path / "notes.txt").write_text("Which are meant?")
-    with pytest.raises(InputError, match=r"notes\.txt: lies beside tables"):
+    with pytest.raises(InputError, match=r"notes\.txt: "):
         load_documents(tmp_path)
 
 
-def test_long_documents_and_long_lines_go_on_as_further_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_documents_and_long_lines_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_plain, "LONGEST", 20)
     monkeypatch.setattr(_plain, "_AT_ONCE", 50)
     lines = [f"line {number:02}" for number in range(12)]
@@ -71,14 +71,22 @@ def test_long_documents_and_long_lines_go_on_as_further_ones(tmp_path: Path, mon
         (b"\xff\xfeh\0i\0", "empty.txt: is UTF-16, not UTF-8"),
     ],
 )
-def test_plain_text_that_is_none(content: bytes, message: str, tmp_path: Path) -> None:
+def test_files_that_are_not_plain_text(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_bytes(content)
     with pytest.raises(InputError, match=message):
         load_documents(tmp_path / "empty.txt")
 
 
+def test_the_task_is_kept_if_all_sources_have_it(tmp_path: Path) -> None:
+    write_jsonl([{"text": "one", "task": "a"}], tmp_path / "one.jsonl")
+    write_jsonl([{"text": "two", "task": "b"}], tmp_path / "two.jsonl")
+    (tmp_path / "three.txt").write_text("three")
+    assert load_documents([tmp_path / "one.jsonl", tmp_path / "two.jsonl"])["task"][:] == ["a", "b"]
+    assert load_documents([tmp_path / "one.jsonl", tmp_path / "three.txt"]).column_names == ["text"]
+
+
 def test_other_mistakes(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no file is named"):
+    with pytest.raises(InputError, match="--data: "):
         load_documents([])
     with pytest.raises(InputError, match="no such file"):
         load_documents(tmp_path / "none.txt")
@@ -87,7 +95,7 @@ def test_other_mistakes(tmp_path: Path) -> None:
         load_documents(tmp_path / "pairs.csv")
 
 
-def test_blocks_hold_every_token_once() -> None:
+def test_blocks_contain_every_token_once() -> None:
     texts = [f"document {number} " + "word " * (number % 7) for number in range(300)]
     documents = Dataset.from_dict({"text": texts})
     tokenizer = new_tokenizer(documents, 300)
@@ -98,13 +106,13 @@ def test_blocks_hold_every_token_once() -> None:
     assert found == expected[: len(found)]
     assert len(expected) - len(found) < 32
     assert tokenizer.decode(expected, skip_special_tokens=True) == "".join(texts)
-    # What fills no block is all there is, or nothing.
+    # A rest shorter than a block is kept only if there is no block.
     assert packed(documents.select([3]), tokenizer, 512)["input_ids"][0].tolist()[-1] == tokenizer.eos_token_id
     with pytest.raises(InputError, match="fewer than two tokens"):
         packed(documents.select([]), tokenizer, 32)
 
 
-def test_blocks_beyond_memory_lie_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_beyond_memory_are_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     documents = Dataset.from_dict({"text": [f"document {number}" for number in range(2_000)]})
     tokenizer = new_tokenizer(documents, 300)
     expected = packed(documents, tokenizer, 16)
@@ -120,7 +128,7 @@ def test_blocks_beyond_memory_lie_on_disk(monkeypatch: pytest.MonkeyPatch) -> No
     assert blocks["input_ids"][:].tolist() == expected["input_ids"][:].tolist()
 
 
-def test_a_vocabulary_holds_all_bytes() -> None:
+def test_a_vocabulary_contains_all_bytes() -> None:
     tokenizer = new_tokenizer(Dataset.from_dict({"text": ["abc"]}), 257)
     text = "naïve 字 \u0000 🙂\n"
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text

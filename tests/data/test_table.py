@@ -65,8 +65,8 @@ def mistake(path: Path, **options: Any) -> tuple[int | None, str | None, str, st
 
 @pytest.mark.parametrize("case", LATE)
 def test_a_late_mistake_is_the_same_whoever_parses(tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nearfar.data._json.ROWS", 2)
-    monkeypatch.setattr("nearfar.data._json._BYTES", 300)
+    monkeypatch.setattr("nearfar.data.files.HEAD", 2)
+    monkeypatch.setattr("nearfar.data.files.CHUNK", 300)
     row, line = LATE[case]
     path = tmp_path / "x.jsonl"
     path.write_text((json.dumps(row) + "\n") * 20 + line + "\n" + json.dumps(row) + "\n")
@@ -78,7 +78,7 @@ def test_a_late_mistake_is_the_same_whoever_parses(tmp_path: Path, case: str, mo
 
 @pytest.mark.parametrize("row", [PAIR, SCORED, RANKED, REASONS, TURNS, LABELLED], ids=lambda row: next(iter(row)))
 def test_rows_are_the_same_whoever_parses(tmp_path: Path, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nearfar.data._json.ROWS", 2)
+    monkeypatch.setattr("nearfar.data.files.HEAD", 2)
     path = tmp_path / "x.jsonl"
     path.write_text("".join(json.dumps({**row, "id": number, "meta": {"n": [number]}}) + "\n" for number in range(20)))
     fast = load(path)
@@ -89,8 +89,8 @@ def test_rows_are_the_same_whoever_parses(tmp_path: Path, row: dict[str, Any], m
 
 
 def test_a_field_that_begins_late_and_is_not_used_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nearfar.data._json.ROWS", 2)
-    monkeypatch.setattr("nearfar.data._json._BYTES", 300)
+    monkeypatch.setattr("nearfar.data.files.HEAD", 2)
+    monkeypatch.setattr("nearfar.data.files.CHUNK", 300)
     rows: list[dict[str, Any]] = [{"text": f"t{number}"} for number in range(20)]
     rows += [{"text": f"t{number}", "note": number} for number in range(20, 40)]
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -98,7 +98,7 @@ def test_a_field_that_begins_late_and_is_not_used_is_learned(tmp_path: Path, mon
 
 
 def test_a_limit_hides_mistakes_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nearfar.data._json.ROWS", 2)
+    monkeypatch.setattr("nearfar.data.files.HEAD", 2)
     path = tmp_path / "x.jsonl"
     path.write_text((json.dumps(PAIR) + "\n") * 20 + '{"anchor": "a", "positive": ""}\n')
     assert len(load(path, limit=20)) == 20
@@ -108,7 +108,7 @@ def test_a_limit_hides_mistakes_after_it(tmp_path: Path, monkeypatch: pytest.Mon
 def test_turns_without_a_text_are_skipped_whoever_parses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("nearfar.data._json.ROWS", 2)
+    monkeypatch.setattr("nearfar.data.files.HEAD", 2)
     path = tmp_path / "x.jsonl"
     broken = {"dialogue_id": 2, "turns": [{"speaker": "U", "text": ""}, {"speaker": "U", "text": "b"}]}
     path.write_text((json.dumps(TURNS) + "\n") * 5 + json.dumps(broken) + "\n")

@@ -176,9 +176,9 @@ def _whole_problem(value: object, whole: bool) -> Problem | None:
     return ("is too large", "use 64-bit integers, or strings") if not -(2**63) <= value < 2**63 else None
 
 
-def _numbers(values: list[str], fail: Fail) -> pa.Array:
+def _numbers(values: Any, fail: Fail) -> pa.Array:
     """Parse numbers as programs write them: no thousands separators, a decimal point."""
-    trimmed = pc.utf8_trim_whitespace(pa.array(values, TEXT))
+    trimmed = pc.utf8_trim_whitespace(values if isinstance(values, pa.Array) else pa.array(values, TEXT))
     try:
         return trimmed.cast(pa.float64())
     except pa.ArrowInvalid:

@@ -6,16 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
-from nearfar.data._blocks import MISSING, ROWS, Block, Source, batched
-from nearfar.data.files import not_utf8, open_lines, open_text
+from nearfar.data._blocks import MISSING, Block, Source, batched
+from nearfar.data.files import line_chunks, not_utf8, open_text
 from nearfar.errors import InputError
 
 _CHARACTERS = 1 << 20
-_BYTES = 4 << 20
 _SPACE = re.compile(r"[ \t\r\n]*")
 _ONE_PER_LINE = "write one JSON object per line"
 
@@ -38,7 +37,7 @@ def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         InputError: A line is not JSON, or not an object.
     """
-    for start, data in _lines(path):
+    for start, data in line_chunks(path):
         yield from _objects(path, start, data)
 
 
@@ -65,7 +64,7 @@ def _line_blocks(path: Path) -> Iterator[Block]:
     from nearfar.data._json_arrow import Types, infer_types, parse  # Arrow takes a while to import
 
     types: Types = {}
-    for start, data in _lines(path):
+    for start, data in line_chunks(path):
         batch = parse(data, types)
         if batch is not None:
             places = range(start, start + batch.num_rows)
@@ -85,23 +84,6 @@ def _block(placed: tuple[list[int], list[dict[str, Any]]]) -> Block:
     return Block(
         dict.fromkeys(chain.from_iterable(rows)), places, lambda name: [row.get(name, MISSING) for row in rows]
     )
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the bytes of many lines at a time, and the number of the first of them: first `ROWS` lines, then 4 MB."""
-    with open_lines(path) as raw:
-        head: list[bytes] = []
-        try:  # lines before an error of reading are yielded before it is raised
-            for line in islice(raw, ROWS):
-                head.append(line)
-        finally:
-            if head:
-                yield 1, b"".join(head)
-        number = 1 + len(head)
-        while data := raw.read(_BYTES):
-            data += raw.readline()
-            yield number, data
-            number += data.count(b"\n")
 
 
 def _objects(path: Path, start: int, data: bytes) -> Iterator[tuple[int, dict[str, Any]]]:

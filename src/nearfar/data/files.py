@@ -9,12 +9,16 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from nearfar.data._hints import close_name
 from nearfar.errors import InputError
 from nearfar.writing import draft_of
+
+#: Lines of the first chunk of a file, and bytes of the others.
+HEAD, CHUNK = 8192, 4 << 20
 
 _FOREIGN = (  # first bytes -> (what the file is, what to do); longer marks first
     (b"\xff\xfe\0\0", "is UTF-32, not UTF-8", "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW"),
@@ -65,6 +69,30 @@ def open_lines(path: Path) -> Iterator[BinaryIO]:
         if head.startswith(codecs.BOM_UTF8):
             raw.read(len(codecs.BOM_UTF8))
         yield raw
+
+
+def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a UTF-8 file in chunks: the number of the first line, and the bytes of whole lines.
+
+    Args:
+        path: The file. The first chunk has `HEAD` lines, the others about `CHUNK` bytes.
+
+    Raises:
+        InputError: As for `open_lines`.
+    """
+    with open_lines(path) as raw:
+        head: list[bytes] = []
+        try:  # lines before an error of reading are yielded before it is raised
+            for line in islice(raw, HEAD):
+                head.append(line)
+        finally:
+            if head:
+                yield 1, b"".join(head)
+        number = 1 + len(head)
+        while data := raw.read(CHUNK):
+            data += raw.readline()
+            yield number, data
+            number += data.count(b"\n")
 
 
 @contextmanager
