@@ -27,10 +27,63 @@ from _timing import interleaved, summary, surroundings, write
 
 from nearfar.data import _json_arrow, load
 
-WORDS = (
-    "the of and a to in is you that it he was for on are as with they at be this have from or one had by word but not "
-    "what all were we when your can said there use an each which she do how their if will up other about out many then"
-).split(" ")  # noqa: SIM905
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "a",
+    "to",
+    "in",
+    "is",
+    "you",
+    "that",
+    "it",
+    "he",
+    "was",
+    "for",
+    "on",
+    "are",
+    "as",
+    "with",
+    "they",
+    "at",
+    "be",
+    "this",
+    "have",
+    "from",
+    "or",
+    "one",
+    "had",
+    "by",
+    "word",
+    "but",
+    "not",
+    "what",
+    "all",
+    "were",
+    "we",
+    "when",
+    "your",
+    "can",
+    "said",
+    "there",
+    "use",
+    "an",
+    "each",
+    "which",
+    "she",
+    "do",
+    "how",
+    "their",
+    "if",
+    "will",
+    "up",
+    "other",
+    "about",
+    "out",
+    "many",
+    "then",
+]
 FORMATS = ("jsonl", "csv", "tsv", "parquet")
 
 
