@@ -65,8 +65,8 @@ def test_long_documents_and_long_lines_are_split(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "empty.txt: holds no text"),
-        (b" \n\n\t\n", "empty.txt: holds no text"),
+        (b"", "empty.txt: is empty"),
+        (b" \n\n\t\n", "empty.txt: is empty"),
         (b"caf\xe9\n", r"empty.txt:1: byte 4 of the line \(0xe9\) is not UTF-8"),
         (b"\xff\xfeh\0i\0", "empty.txt: is UTF-16, not UTF-8"),
     ],
