@@ -85,14 +85,14 @@ def test_labels_that_are_there_are_taken_as_they_are() -> None:
     rows = Dataset.from_dict({"text": ["Hi there!", "Oh hello", "so long", "Bye bye", "x y"], "label": [*"ggbb", "x"]})
     texts = ["hi there", "oh hello", "so long", "bye bye"]
     assert labelled_utterances(rows) == (texts, list("ggbb"))
-    with pytest.raises(InputError, match="^labels: "):
+    with pytest.raises(InputError, match=r"^labels: "):
         labelled_utterances(rows, "act")
 
 
 def test_nothing_to_learn_from_is_said() -> None:
     bare = [{"speaker": "USER", "text": "hello there"}] * 3
     rows = load(Dataset.from_dict({"dialogue_id": ["a"], "turns": [bare]}))
-    with pytest.raises(InputError, match="^acts: .*--columns acts="):
+    with pytest.raises(InputError, match=r"^acts: .*--columns acts="):
         labelled_utterances(rows)
     rows = load(Dataset.from_dict(DIALOGUES))
     with pytest.raises(InputError, match=r"^min_count: .*0 of 2.* 2"):
