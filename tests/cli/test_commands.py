@@ -153,7 +153,7 @@ def test_measuring_on_training_rows_is_said(workspace: Path, nearfar: Nearfar):
     ended = nearfar(*shlex.split(command))
     assert f"{rows} of the items that this was measured on stand in the training rows" in ended.err
     assert json.loads((workspace / "run" / "metrics.json").read_text())["held_out_seen_in_training"] == rows
-    assert f"{rows} of these items stand in the training rows" in (workspace / "run" / "report.html").read_text()
+    assert f"{rows} of these items are also training rows" in (workspace / "run" / "report.html").read_text()
 
 
 def test_train_on_labels_without_evaluation(workspace: Path, nearfar: Nearfar):

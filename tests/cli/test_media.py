@@ -102,8 +102,8 @@ def test_perplexity_of_a_language_model(workspace: Path, nearfar: Nearfar, tiny_
     assert "items are blocks of 256 tokens" in shown.err
     assert "perplexity on 5 items" in shown.out
     for arguments, said in (
-        ([*base, "--train", "labelled.jsonl"], "--train: is not for the perplexity of a language model"),
-        ([base[0], "tiny", *base[2:]], "so this is no language model; name a causal language model"),
+        ([*base, "--train", "labelled.jsonl"], "train: the task 'perplexity' does not take it"),
+        ([base[0], "tiny", *base[2:]], "gives no probabilities of texts"),
         ([*base[:4], "--task", "few-shot"], "book.txt"),
     ):
         ended = nearfar(*arguments)

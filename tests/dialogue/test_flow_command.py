@@ -138,7 +138,7 @@ def test_a_model_behind_an_address_names_the_actions(
         (["calls", "--out", "x.html", "--actions", "Boss=2"], "no speaker is called 'Boss'"),
         (["calls", "--out", "x.html", "--weigh", "sum"], "--weigh: 'sum' is none of prob-out, max-out, max"),
         (["calls", "--out", "x.html", "--linkage", "single"], "--linkage: 'single' is none of ward, average"),
-        (["calls", "--out", "x.html", "--edge-threshold", "2"], "--edge-threshold: invalid value 2.0"),
+        (["calls", "--out", "x.html", "--edge-threshold", "2"], "--edge-threshold: 2.0 is out of range"),
         (["calls", "--out", "x.html", "--speakers", "Boss"], "nobody in the dialogues speaks as 'Boss'"),
         (["calls", "--out", "x.html", "--endpoint", "http://localhost:1/v1"], "does not say which model names there"),
         (["calls", "--out", "x.html", "--merge"], "--merge: merges actions by their names; give --namer NAME"),
@@ -172,7 +172,7 @@ def test_vectors_are_those_of_the_model_and_are_found_again(tiny_model, tmp_path
     assert len(files) == 3
     calls = []
     monkeypatch.setattr(
-        "nearfar.models.encoding.encode", lambda model, window, **_: calls.append(window) or direct[: len(window)]
+        "nearfar.encoding.encode", lambda model, window, **_: calls.append(window) or direct[: len(window)]
     )
     assert (vectors_of(tiny_model, texts, store=store) == found).all()
     assert calls == []

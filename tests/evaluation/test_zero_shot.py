@@ -78,7 +78,7 @@ def test_mistakes_are_named(tiny_model: SentenceTransformer, tmp_path: Path) -> 
         evaluate(tiny_model, Dataset.from_dict({"text": ["a", "b"], "label": ["blueBird", "blue_bird"]}), "zero-shot")
     with pytest.raises(InputError, match="needs the column 'text'"):
         evaluate(tiny_model, Dataset.from_dict({"label": ["a", "b"]}), "zero-shot")
-    with pytest.raises(InputError, match="model: .* gives no vectors of image"):
+    with pytest.raises(InputError, match="gives no vectors of image"):
         evaluate(tiny_model, Dataset.from_dict({"image": ["a.png"] * 2, "label": ["a", "b"]}))
     (tmp_path / "t.txt").write_text("a {}\n\nthe {}\n")
     assert check_templates([str(tmp_path / "t.txt"), "{}"]) == ("a {}", "the {}", "{}")

@@ -78,17 +78,6 @@ def sizes(folder: Path, models: dict[str, Path]) -> Path:
     return sizes_page(found, [("model", "tiny")]).write(folder / "sizes.html")
 
 
-def isotropy(folder: Path, models: dict[str, Path]) -> Path:
-    from nearfar.decoding.layers import isotropy as measured
-    from nearfar.models.language import load_language_model
-    from nearfar.reports.isotropy import isotropy_page
-
-    folder.mkdir()
-    model, tokenizer = load_language_model(str(models["language"]))
-    found = measured(model, tokenizer, [row["anchor"] for row in pairs()[:8]])
-    return isotropy_page(found, "tiny", [("texts", 8)]).write(folder / "isotropy.html")
-
-
 def demo(folder: Path, models: dict[str, Path]) -> Path:
     import nearfar
     from nearfar.demo import run as demo_run
@@ -132,7 +121,7 @@ def compare(folder: Path, models: dict[str, Path]) -> Path:
 
 def inspect(folder: Path, models: dict[str, Path]) -> Path:
     from nearfar.inspection import inspect as measured
-    from nearfar.reports.inspection import inspection_page
+    from nearfar.inspection.page import inspection_page
 
     folder.mkdir()
     draw = np.random.default_rng(0)
@@ -153,5 +142,5 @@ def flow(folder: Path, models: dict[str, Path]) -> Path:
 
 
 PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
-    build.__name__: build for build in (training, language, temperature, sizes, isotropy, demo, compare, inspect, flow)
+    build.__name__: build for build in (training, language, temperature, sizes, demo, compare, inspect, flow)
 }

@@ -167,7 +167,7 @@ def test_a_run_leaves_a_whole_folder(corpus: Path, tmp_path: Path) -> None:
     assert list(followed) == [4, 8]
     assert followed[8] == pytest.approx(run.after.score)
     page = (tmp_path / "run" / "report.html").read_text()
-    for words in ("perplexity went from", "optimizer", "tokens/s", "held out", "AutoModelForCausalLM"):
+    for words in ("perplexity went from", "optimizer", "tokens/s", "Held-out quality", "AutoModelForCausalLM"):
         assert words in page
     again = nearfar.train("lost", corpus, out=tmp_path / "again", seed=1, **options)
     assert {**again.metrics, "speed": None} == {**metrics, "speed": None}

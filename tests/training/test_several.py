@@ -235,7 +235,7 @@ def test_bad_input(files: list[Path], tiny_model_folder: Path, tmp_path: Path):
 
     fails("infonce trains on one dataset, got 2", recipe="infonce")
     fails("1 mappings for 2 datasets", columns={"anchor": "q"})
-    fails("2 mappings for one data set", data=files[1], columns=[None, None])
+    fails("2 mappings for one dataset", data=files[1], columns=[None, None])
     fails("fit no schema")
     texts = tmp_path / "texts.jsonl"
     write_jsonl([{"text": "a cat"}, {"text": "a dog"}], texts)

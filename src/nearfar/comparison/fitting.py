@@ -30,6 +30,7 @@ _HAVE = {
     "ranked lists": "ranked lists",
     "label texts": "label texts",
     "sentences": "single texts",
+    "documents": "documents",
 }
 #: Schemas whose texts, one by one, are sentences as well.
 _TEXTS_OF = ("pairs", "domain pairs", "scored pairs", "dictionary")

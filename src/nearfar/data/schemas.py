@@ -66,6 +66,7 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("domain labelled", ("text", "label", "domain"), (), "a text, its class and its domain"),
         Schema("label texts", ("text", "labels"), (), "a text and the texts of its labels"),
         Schema("sentences", ("text",), (), "a text"),
+        Schema("documents", ("text",), (), "a document; plain text files are read too"),
         Schema("images", ("image",), (), "the path of an image"),
         Schema("audio", ("audio",), (), "the path of an audio file"),
         Schema("retrieval", ("corpus.jsonl", "queries.jsonl", "qrels/*.tsv"), (), "a folder in BEIR format"),

@@ -70,18 +70,15 @@ def evaluate(
 
     if task is not None:
         check_task(task)
+    # What can be known to be wrong is found before weights are read.
+    kind = class_of(model) if isinstance(model, (str, Path)) else of(model)
     if isinstance(data, (str, Path)):
         from nearfar.evaluation.rows import load_for_evaluation
 
-        kind = class_of(model) if isinstance(model, (str, Path)) else of(model)
         data = load_for_evaluation(data, documents=getattr(kind, "predicts", None) == ("text",))
-    if not isinstance(model, (str, Path)):
-        model = of(model)
-    chosen = task_of(data, None if isinstance(model, (str, Path)) else model, task)
+    chosen = task_of(data, kind, task)
     check_options(chosen.name, train=train, templates=templates)
-    if isinstance(model, (str, Path)):
-        model = load_kind(model)
-        chosen = task_of(data, model, task)
+    model = load_kind(model) if isinstance(model, (str, Path)) else kind
     started = time.perf_counter()
     result = chosen.measure(model, data, Asked(train, templates, batch_size, seed, progress))
     return replace(result, seconds=time.perf_counter() - started)

@@ -94,6 +94,8 @@ def run(request: Request) -> Run:
     Raises:
         InputError: what was asked for does not fit; nothing is written then.
     """
+    from transformers import set_seed
+
     request.check()
     folder = RunFolder(request.folder)
     folder.check_free(request.resume)
@@ -101,6 +103,7 @@ def run(request: Request) -> Run:
     recipe = request.recipe
     rows = rows_for(recipe, request.data, request.columns, skip_broken=request.skip_broken)
     held_out = read_held_out(request, _kind(recipe))
+    set_seed(request.seed)  # loading may draw a new head
     start = _start(request)
     configuration = _configuration(request, rows, held_out, start)
     folder.check(configuration, request.resume)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nearfar.decoding.method import Method
 from nearfar.errors import InputError
-from nearfar.settings import check_ranges
+from nearfar.settings import Fraction, check_ranges
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Options:
     """
 
     top_k: int = 4
-    penalty_alpha: float = 0.6
+    penalty_alpha: Fraction = 0.6
     low_memory: bool = False
 
     def __post_init__(self) -> None:

@@ -113,7 +113,7 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
 
     Args:
         data: Rows, or a BEIR-format dataset.
-        model: One of `nearfar.kinds`: it must have the ability. None: any that encodes or scores.
+        model: One of `nearfar.kinds`, or its class: it must have the ability. None: any that encodes or scores.
         name: Of the task; None: the first that fits.
 
     Raises:
@@ -126,11 +126,13 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
         fitting = [task for task in fitting if task.needs is not Predicts] if name is None else fitting
         able = fitting
     else:
-        able = [task for task in fitting if isinstance(model, _needed(task, columns))]
+        able = [task for task in fitting if _has(model, _needed(task, columns))]
         predicts = getattr(model, "predicts", None)
         able = [task for task in able if predicts is None or task.columns == predicts]
     if able:
         return able[0]
+    if name is None:
+        fitting = [task for task in fitting if task.needs is not Predicts]
     if fitting and model is not None:
         raise _unable(fitting[0], _needed(fitting[0], columns), model)
     raise _misfit(candidates, columns, name, model)
@@ -156,13 +158,17 @@ def _fits(task: Task, columns: list[str] | None) -> bool:
     return task.missing(columns) is None
 
 
+def _has(model: Any, ability: type) -> bool:
+    return issubclass(model, ability) if isinstance(model, type) else isinstance(model, ability)
+
+
 def _needed(task: Task, columns: list[str] | None) -> type:
     """The ability that a task needs for rows with these columns: of files, their vectors."""
     return EncodesMedia if "text|file" in task.columns and medium_in(columns or ()) else task.needs
 
 
 def _unable(task: Task, needed: type, model: Any) -> InputError:
-    can = ", ".join(dict.fromkeys(each.name for each in TASKS if isinstance(model, each.needs)))
+    can = ", ".join(dict.fromkeys(each.name for each in TASKS if _has(model, each.needs)))
     columns = ", ".join(task.columns).replace("file", "image or audio").replace("text|image", "text, image")
     return InputError(
         f"{model.words} gives no {GIVES[needed]}, which the task {task.name!r} on {columns} needs",
@@ -182,7 +188,6 @@ def _misfit(tasks: Sequence[Task], columns: list[str] | None, name: str | None, 
     known = "; ".join(
         f"{', '.join(task.columns)} ({task.name})"
         for task in tasks
-        if (task.needs is not Predicts if model is None else isinstance(model, task.needs))
-        and "file" not in task.columns
+        if (task.needs is not Predicts if model is None else _has(model, task.needs)) and "file" not in task.columns
     ).replace("text|file", "text")
     return InputError(f"the columns {here} fit no task", remedy=f"give {known}, or a BEIR-format dataset")

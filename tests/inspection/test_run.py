@@ -17,8 +17,7 @@ from nearfar.inspection import MEASURES, Inspection
 from nearfar.models import load
 from nearfar.models.encoding_files import encode, encode_file
 
-NOUNS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "song", "guitar"]
-PAIRS = [(f"the {a} sits on a {b}", f"a {a} in the {b}") for a in NOUNS for b in NOUNS if a != b]
+from .helpers import NOUNS, PAIRS
 
 
 def write(folder: Path, rows: list[dict[str, Any]], name: str = "rows.jsonl") -> Path:
@@ -49,12 +48,12 @@ def test_planted_rows_are_named_by_their_lines(tiny_model: SentenceTransformer, 
     found = look(tiny_model, path, near_duplicate=0.999)
     planted = next(each for each in found.false_negatives if each.item.place["line"] == 6)
     assert planted.item.place == {"file": str(path), "line": 6}
-    assert planted.stranger.place == {"file": str(path), "line": 42}
-    assert planted.stranger.text == "loud music band plays quiet song ."
-    assert planted.partner.text == "snow"
-    assert planted.stranger_cosine > planted.cosine
+    assert planted.negative.place == {"file": str(path), "line": 42}
+    assert planted.negative.text == "loud music band plays quiet song ."
+    assert planted.positive.text == "snow"
+    assert planted.negative_cosine > planted.positive_cosine
     assert (found.repeated, found.repeats[0].row["line"], found.repeats[0].earlier["line"]) == (1, len(rows) + 1, 11)
-    # This model reads no capitals, so the copy is the same vector.
+    # This model ignores case, so the copy is the same vector.
     copies = [(each.first.place["line"], each.second.place["line"]) for each in found.near_duplicates]
     assert (11, len(rows) + 1) in copies
     assert found.false_negative_rows == round((found.measures["false_negative_share"] or 0) * found.items["anchor"])
@@ -82,15 +81,16 @@ def test_by_layer_and_dimension_end_in_the_whole_model(tiny_model: SentenceTrans
     for last in (found.layers[-1], found.sizes[-1]):
         assert last.measures["alignment"] == pytest.approx(found.measures["alignment"], abs=1e-5)
     assert found.layers[0].measures["alignment"] != pytest.approx(found.measures["alignment"], abs=1e-5)
-    with pytest.raises(InputError, match="give 1 to 2"):
+    with pytest.raises(InputError) as error:
         look(tiny_model, write(tmp_path, pair_rows()), layers=[3])
+    assert error.value.field == "layers"
 
 
-def test_a_sample_is_said_and_seeded(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+def test_a_sample_is_reported_and_seeded(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
     path = write(tmp_path, [*pair_rows(), pair_rows()[0]])
     first, again, other = (look(tiny_model, path, rows=30, seed=seed).as_dict() for seed in (3, 3, 4))
     assert first["rows"] == {"total": 91, "looked_at": 30, "sampled": True, "seed": 3}
-    assert "30 of 91 rows are looked at, drawn with seed 3" in first["notes"][0]
+    assert "30 of 91" in first["notes"][0]
     assert first["repeated_rows"]["rows"] == 1  # the 91st, whether drawn or not
     for found in (first, again):
         del found["seconds"]
@@ -105,22 +105,22 @@ def test_labels_colour_the_map_and_are_named(tiny_model: SentenceTransformer) ->
     assert found.measures["tolerance"] == pytest.approx(nearfar.geometry.tolerance(vectors, rows["label"][:]), abs=1e-5)
     assert {point.group for point in found.points} == set(NOUNS)
     each = found.false_negatives[0]
-    assert each.item.label == each.partner.label != each.stranger.label
+    assert each.item.label == each.positive.label != each.negative.label
     numbered = rows.map(lambda row: {"label": NOUNS.index(row["label"])})
     assert look(tiny_model, numbered).measures == found.measures
 
 
-def test_texts_alone_have_no_pairs(tiny_model: SentenceTransformer) -> None:
+def test_texts_without_labels_have_no_positives(tiny_model: SentenceTransformer) -> None:
     found = look(tiny_model, Dataset.from_dict({"text": [a for a, _ in PAIRS]}))
     there = {name for name, value in found.measures.items() if value is not None}
     assert there == {
         "uniformity", "negative_cosine", "mean_cosine", "isotropy", "iso_score", "effective_rank", "hubness"
     }  # fmt: skip
-    assert set(found.similarities) == {"random couples"}
+    assert set(found.similarities) == {"random pairs"}
     assert found.false_negatives == []
 
 
-def test_a_retrieval_folder_names_ids(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+def test_a_beir_folder_names_ids(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
     (tmp_path / "qrels").mkdir()
     write(tmp_path, [{"_id": f"d{i}", "text": b} for i, (_, b) in enumerate(PAIRS)], "corpus.jsonl")
     write(tmp_path, [{"_id": f"q{i}", "text": a} for i, (a, _) in enumerate(PAIRS[:30])], "queries.jsonl")
@@ -128,10 +128,10 @@ def test_a_retrieval_folder_names_ids(tiny_model: SentenceTransformer, tmp_path:
     found = look(tiny_model, tmp_path)
     assert (found.schema, found.total, found.items) == ("retrieval", 30, {"query": 30, "document": 90})
     assert found.false_negatives[0].item.place["kind"] == "query"
-    assert found.false_negatives[0].stranger.place["id"].startswith("d")
+    assert found.false_negatives[0].negative.place["id"].startswith("d")
 
 
-def test_vectors_stand_for_a_model(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+def test_vectors_replace_a_model(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
     path = write(tmp_path, [{"text": a, "label": a.split()[1]} for a, _ in PAIRS])
     texts = Dataset.from_dict({"text": [a for a, _ in PAIRS]})
     by_model = look(tiny_model, path, rows=40, dims=[16])
@@ -145,20 +145,6 @@ def test_vectors_stand_for_a_model(tiny_model: SentenceTransformer, tmp_path: Pa
     assert look(matrix, path, rows=40).measures["uniformity"] == pytest.approx(
         by_model.measures["uniformity"], abs=1e-4
     )
-    for wrong, words in (
-        (matrix[:-1], "89 vectors for 90 rows"),
-        (matrix[0], "a matrix of vectors is needed"),
-        (tmp_path / "none.npy", "no such file"),
-        (np.where(np.eye(90, 32) > 0, np.nan, matrix), "NaN"),
-    ):
-        with pytest.raises(InputError, match=words):
-            look(wrong, path)
-    with pytest.raises(InputError, match="too few for pairs"):
-        look(matrix, write(tmp_path, pair_rows(), "pairs.jsonl"))
-    broken = tmp_path / "broken.npy"
-    broken.write_bytes(b"not numbers")
-    with pytest.raises(InputError, match="not sound"):
-        look(broken, path)
 
 
 def test_against_another_model_on_the_same_items(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
@@ -166,7 +152,7 @@ def test_against_another_model_on_the_same_items(tiny_model: SentenceTransformer
     path = write(tmp_path, pair_rows())
     same = look(tiny_model, path, against=changed)
     assert all((each.mean, each.low, each.high) == (0, 0, 0) for each in same.differences.values())
-    # Vectors cut to 4 dimensions say less, and every couple becomes more alike.
+    # With 4 dimensions every pair becomes more similar.
     small = SentenceTransformer(modules=[*tiny_model], device="cpu", truncate_dim=4)
     found = look(tiny_model, path, against=small)
     assert found.against is not None
@@ -195,11 +181,11 @@ def test_scores_have_a_paired_interval(tiny_model: SentenceTransformer) -> None:
     found = look(tiny_model, rows, against=SentenceTransformer(modules=[*tiny_model], device="cpu", truncate_dim=4))
     assert found.measures["spearman"] is not None
     assert found.differences["spearman"].low < found.differences["spearman"].high
-    assert {"pairs", "scored low", "not paired"} == set(found.similarities)
+    assert {"positive pairs", "low scores", "random pairs"} == set(found.similarities)
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-def test_pictures_with_texts_have_a_gap(labelled: bool, tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_images_with_texts_have_a_gap(labelled: bool, tiny_model_folder: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     from nearfar.models.towers import two_towers
@@ -217,13 +203,14 @@ def test_pictures_with_texts_have_a_gap(labelled: bool, tiny_model_folder: Path,
     assert {point.side for point in found.points} == {"image", "text"}
     assert (found.measures["tolerance"] is None) == (not labelled)
     assert found.layers == []
-    assert any("by layer" in note for note in found.notes)
+    assert found.notes
     assert found.false_negatives[0].item.text.endswith(".png")
-    with pytest.raises(InputError, match="reads texts alone"):
+    with pytest.raises(InputError) as error:
         look(load(tiny_model_folder, device="cpu"), write(tmp_path, rows))
+    assert error.value.field == "image"
 
 
-def test_recordings_with_texts(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_audio_with_texts(tiny_model_folder: Path, tmp_path: Path) -> None:
     import soundfile
 
     from nearfar.models.towers import two_towers
@@ -249,7 +236,7 @@ def test_progress_ends_at_its_total(tiny_model: SentenceTransformer, tmp_path: P
     assert steps[-1] == (720, 720)
 
 
-def test_skipped_files_are_said(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_skipped_files_are_reported(tiny_model_folder: Path, tmp_path: Path) -> None:
     from PIL import Image
 
     from nearfar.models.towers import two_towers
@@ -260,22 +247,17 @@ def test_skipped_files_are_said(tiny_model_folder: Path, tmp_path: Path) -> None
     rows = [{"image": f"{i}.png", "text": PAIRS[i][0]} for i in (0, 9, 1, 2, 3)]
     found = look(model, write(tmp_path, rows), skip_broken=True)
     assert found.looked_at == 4
-    assert any("among the others" in note for note in found.notes)
+    assert len(found.notes) == 2  # skipped rows, few items
     assert "row" in found.hubs[0].item.place
 
 
 def test_bad_options(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
     path = write(tmp_path, pair_rows())
-    for options, words in (
-        ({"rows": 2}, "at least 3"),
-        ({"near_duplicate": 1.5}, "1.5 is no cosine"),
-        ({"map": "umap"}, "choose one of pca, tsne"),
-        ({"dims": [33]}, "give 1 to 32"),
-    ):
-        with pytest.raises(InputError, match=words):
-            look(tiny_model, path, **options)
-    with pytest.raises(InputError, match=r"rows.jsonl.*dialogues"):
-        look(
-            tiny_model,
-            write(tmp_path, [{"dialogue_id": "1", "turns": [{"speaker": "a", "text": "b"}]}] * 3),
-        )
+    for field, value in {"rows": 2, "near_duplicate": 1.5, "map": "umap", "dims": [33], "batch_size": 0}.items():
+        with pytest.raises(InputError) as error:
+            look(tiny_model, path, **{field: value})
+        assert error.value.field == field
+    dialogues = write(tmp_path, [{"dialogue_id": "1", "turns": [{"speaker": "a", "text": "b"}]}] * 3)
+    with pytest.raises(InputError) as error:
+        look(tiny_model, dialogues)
+    assert str(error.value.file) == str(dialogues)
