@@ -55,7 +55,7 @@ def open_sources(
         return iter([opened]), features
     text = str(source)
     if not text.strip():
-        raise InputError("expected a file, a folder or a hub id, got an empty name", field="data")
+        raise InputError("is empty", field="data", remedy="give a file, a folder or a hub id")
     if "://" in text:
         raise InputError("is a URL, not a file", file=text, remedy="download it, or give a hub id: user/name")
     path = Path(source).expanduser()

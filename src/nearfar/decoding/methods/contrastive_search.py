@@ -16,7 +16,7 @@ class Options:
 
     Args:
         top_k: Number of candidates per step. The authors use 5 for English, 3 for code and translation.
-        penalty_alpha: Weight of the similarity to earlier states, from 0 (greedy) to 1. The authors use 0.6, or 0.4 (code).
+        penalty_alpha: Weight of the similarity to earlier states, from 0 (greedy) to 1. The authors: 0.6, for code 0.4.
         low_memory: Run the candidates one after the other.
     """
 
