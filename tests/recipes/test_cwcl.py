@@ -151,9 +151,9 @@ def test_the_opposite_direction_is_normalised_anew():
 
 def test_half_is_nearly_flat_on_unrelated_items():
     p = torch.eye(256).double()
-    pull = near.by_similarity(p, p).bind(256, 256, p).at(slice(0, 256)).dense()
+    pull = near.by_similarity(p, p).bind(256, 256, p).at(slice(0, 256)).to_dense()
     torch.testing.assert_close(pull.diagonal(), torch.full((256,), 1 / (1 + 255 / 2)).double())
-    sharp = near.by_similarity(p, p, near.power(4)).bind(256, 256, p).at(slice(0, 256)).dense()
+    sharp = near.by_similarity(p, p, near.power(4)).bind(256, 256, p).at(slice(0, 256)).to_dense()
     torch.testing.assert_close(sharp, p)
 
 
