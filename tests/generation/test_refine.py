@@ -150,7 +150,7 @@ MISTAKES = {
         "generate sentences.jsonl --out t.jsonl --endpoint http://127.0.0.1:9/v1 --omega 0.3",
         "--omega: ",
     ),
-    "omega below 0": ("generate sentences.jsonl --out t.jsonl --omega -1", "omega: -1.0 is out of range"),
+    "omega below 0": ("generate sentences.jsonl --out t.jsonl --omega -1", "omega: invalid value -1.0"),
     "no address": (
         "generate sentences.jsonl --out t.jsonl --endpoint 127.0.0.1",
         "--endpoint: invalid URL '127.0.0.1'",
