@@ -294,4 +294,4 @@ def test_broken_file_is_named_or_skipped(tmp_path: Path, tiny_model_folder: Path
     # Cut short behind a sound head: met when it is decoded, and named then.
     (tmp_path / "blue-0.png").write_bytes((tmp_path / "blue-1.png").read_bytes())
     assert nearfar(*arguments[:-1], tmp_path / "other", *steps[:-1], "batch_size=6") == 2
-    assert "red-1.png: is a damaged picture" in capsys.readouterr().err
+    assert "red-1.png: is a corrupted image" in capsys.readouterr().err
