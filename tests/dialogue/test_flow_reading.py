@@ -156,9 +156,7 @@ def test_empty_turns_of_tables_are_left_out_when_one_says_so(
         rows = list(csv.DictReader(lines)) if name.endswith(".csv") else [json.loads(line) for line in lines]
         file = file.with_suffix(".parquet")
         pq.write_table(pa.Table.from_pylist(rows), file)
-    with pytest.raises(
-        InputError, match=r"text: (row 2: |row 1: )?is (empty|null); .*--skip-broken"
-    ):
+    with pytest.raises(InputError, match=r"text: (row 2: |row 1: )?is (empty|null); .*--skip-broken"):
         read(file)
     assert caplog.text == ""
     assert dialogues(read(file, skip_broken=True)) == {"1": [("user", "Hello")], "3": [("agent", "Yes?")]}
