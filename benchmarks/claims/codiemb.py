@@ -16,6 +16,7 @@ import torch
 from _claim import Claim, run
 from _data import table
 from datasets import Dataset, DatasetDict
+from nearfar.training.loop import train_plan
 from sentence_transformers.sentence_transformer.losses import CoSENTLoss
 from torch import Tensor, nn
 
@@ -26,7 +27,6 @@ from nearfar.evaluation import evaluate
 from nearfar.losses import ContrastLoss, ordinal
 from nearfar.models.packing import embed
 from nearfar.recipes import codiemb
-from nearfar.training.loop import train_plan
 
 STEPS, SIZE, NEGATIVES, MAX_LENGTH = 24, 32, 1, 32
 OPTIONS = codiemb.Options(

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from _claim import Arm, Claim, run
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import InputModule, Router
 from sentence_transformers.sentence_transformer.modules import Dense, StaticEmbedding
@@ -25,7 +26,6 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from nearfar import geometry
 from nearfar.models.encoding import encode
 from nearfar.recipes import contrastive_gap
-from nearfar.training.loop import train_plan
 
 Sides = Literal["one modality", "pictures and captions"]
 Loss = Literal["untrained", "clip", "cua", "cuaxu"]

@@ -23,6 +23,7 @@ import torch
 from _claim import Also, Claim, run
 from _data import located
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Pooling, StaticEmbedding
@@ -36,10 +37,8 @@ from nearfar.models.encoding import encode
 from nearfar.models.towers import two_towers
 from nearfar.models.towers.reading import encode_media, reader_for
 from nearfar.models.towers.small import small_cnn
-from nearfar.recipes import cwcl
-from nearfar.recipes import Plan
+from nearfar.recipes import Plan, cwcl
 from nearfar.recipes.cwcl import Options
-from nearfar.training.loop import train_plan
 
 Weigh = Literal["half", "relu", "none"]
 #: `clip` trains both towers by the plain symmetric loss; the others keep one frozen.

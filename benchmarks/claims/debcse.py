@@ -16,6 +16,7 @@ import numpy as np
 from _claim import RESULTS, Claim, run
 from _data import table
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from transformers import set_seed
@@ -25,9 +26,7 @@ from nearfar.evaluation import evaluate
 from nearfar.losses import ContrastLoss
 from nearfar.mining import Candidates, jaccard
 from nearfar.models.dropout import set_dropout
-from nearfar.recipes import debcse, simcse
-from nearfar.recipes import Plan
-from nearfar.training.loop import train_plan
+from nearfar.recipes import Plan, debcse, simcse
 
 LAYERS = 3
 # Checkpoints cost more than the steps between them: none but the last.

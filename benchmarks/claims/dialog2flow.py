@@ -17,6 +17,7 @@ import torch
 from _claim import Claim, run
 from _data import located, table
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, StaticEmbedding
 from tokenizers import Tokenizer, models
@@ -28,7 +29,6 @@ from nearfar.evaluation.tasks.few_shot import few_shot, intra_inter
 from nearfar.losses import LabelledPairsLoss
 from nearfar.models.encoding import encode
 from nearfar.recipes import dialog2flow
-from nearfar.training.loop import train_plan
 
 STEPS, MIN_COUNT, EACH, DRAWS = 300, 100, 15, 10
 TURN = ("text", "acts", "slots")

@@ -13,6 +13,7 @@ import numpy as np
 from _claim import Claim, run
 from _data import table
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 from transformers import set_seed
 
 import nearfar
@@ -21,7 +22,6 @@ from nearfar.models.encoding import encode
 from nearfar.models.pairs.teacher import Fit, fit_teacher, load_teacher, logits_of
 from nearfar.models.pairs.teacher_logits import cache_folder
 from nearfar.recipes import dse
-from nearfar.training.loop import train_plan
 
 MAX_LENGTH = 32
 TEACHER = Fit(epochs=5, learning_rate=1e-4, max_length=2 * MAX_LENGTH)

@@ -10,6 +10,7 @@ import tempfile
 import torch
 from _claim import Claim, run
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 
 import nearfar
 from nearfar import far
@@ -18,7 +19,6 @@ from nearfar.demo.docstrings import harvest, part_of
 from nearfar.evaluation import evaluate
 from nearfar.losses import Batch, ContrastLoss
 from nearfar.recipes import infonce
-from nearfar.training.loop import train_plan
 
 STEPS, MAX_LENGTH = 30, 32
 ENTRIES = harvest()

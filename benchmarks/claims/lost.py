@@ -15,13 +15,13 @@ from typing import Any
 import transformers
 from _claim import RESULTS, Claim, run
 from datasets import Dataset
+from nearfar.training.language_trainer import language_trainer_for
 
 from nearfar.data.documents import load_documents
 from nearfar.data.packing import packed
 from nearfar.evaluation.tasks.perplexity import perplexity
 from nearfar.models.new_language import new_llama, new_tokenizer
 from nearfar.recipes import lost
-from nearfar.training.language_trainer import language_trainer_for
 
 STEPS, BATCH, LENGTH, VOCABULARY = 400, 4, 64, 1024
 WIDTH, LAYERS, RANK = 96, 2, 24

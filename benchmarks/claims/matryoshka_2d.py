@@ -14,6 +14,7 @@ import torch
 from _claim import Claim, run
 from _data import table
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 
@@ -21,7 +22,6 @@ import nearfar
 from nearfar.models.elastic import LayerViews
 from nearfar.models.packing import embed
 from nearfar.recipes import matryoshka_2d
-from nearfar.training.loop import train_plan
 
 STEPS = 200
 LAYERS, DIMS = [1, 2, 3, 4, 5, 6], [16, 64, 384]

@@ -18,12 +18,12 @@ import numpy as np
 from _claim import Claim, run
 from _data import table
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import roc_auc_score
 
 import nearfar
 from nearfar.recipes import moe_embed
-from nearfar.training.loop import train_plan
 
 STEPS, TEXTS, MAX_LENGTH, PAIRS = 100, 32, 32, 300
 CISI_STEPS, CISI_LENGTH = 20, 32

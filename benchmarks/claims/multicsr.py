@@ -16,6 +16,7 @@ from pathlib import Path
 from _claim import Claim, run
 from _data import table
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 from sentence_transformers import SentenceTransformer
 
 import nearfar
@@ -25,7 +26,6 @@ from nearfar.generation.local import LocalModel
 from nearfar.generation.triplets import Rule, curate, encoder_scores, generate, score
 from nearfar.recipes import multicsr
 from nearfar.recipes.multicsr import NO_MASK
-from nearfar.training.loop import train_plan
 
 PREMISES, LAYERS, STEPS, BATCH, PHI = 480, 3, 20, 32, 0.8
 LEARNING_RATE = 2e-4

@@ -11,11 +11,11 @@ from functools import cache
 from _claim import Claim, run
 from _data import table
 from datasets import Dataset
+from nearfar.training.loop import train_plan
 
 import nearfar
 from nearfar.evaluation import evaluate
 from nearfar.recipes import simcse
-from nearfar.training.loop import train_plan
 
 STEPS = 40
 

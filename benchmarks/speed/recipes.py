@@ -23,6 +23,8 @@ import numpy as np
 import torch
 from _timing import interleaved, summary, surroundings, write
 from datasets import Dataset, DatasetDict
+from nearfar.training.language_trainer import language_trainer_for
+from nearfar.training.loop import trainer_for
 from PIL import Image
 from sentence_transformers.base.modules.transformer import Transformer
 
@@ -32,8 +34,6 @@ from nearfar.demo.docstrings import harvest
 from nearfar.kinds.options import with_settings
 from nearfar.models import load
 from nearfar.models.new_language import new_llama, new_tokenizer
-from nearfar.training.language_trainer import language_trainer_for
-from nearfar.training.loop import trainer_for
 
 BATCH, LENGTH, STEPS = 32, 32, 3
 VOCABULARY = 2000

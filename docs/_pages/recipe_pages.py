@@ -13,8 +13,8 @@ from griffe import Docstring, DocstringSectionKind
 from nearfar import recipes
 from nearfar.data import SCHEMAS
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
-from nearfar.recipes._evidence import verdict
 from nearfar.recipes import Paper, Recipe
+from nearfar.recipes._evidence import verdict
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 # A row of each schema, as a user would write it.

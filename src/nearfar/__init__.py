@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# Eagerly: `nearfar.contrast` is a function in a module of that name. Whoever imported the module later would put the
+# module in the place of the function. It imports nothing itself.
+from nearfar.contrast import contrast
+
 __version__ = "0.1.0"
 
-# Where each public name lives. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
+# Where the other public names live. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
 _FUNCTIONS = {
     "compare": "nearfar.comparison",
-    "contrast": "nearfar.kernel",
     "evaluate": "nearfar.evaluation",
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
@@ -41,7 +44,6 @@ if TYPE_CHECKING:
     from nearfar.dialogue import flow
     from nearfar.evaluation import evaluate
     from nearfar.inspection import inspect
-    from nearfar.kernel import contrast
     from nearfar.kinds.loading import load
     from nearfar.training import train
 

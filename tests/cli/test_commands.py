@@ -200,7 +200,7 @@ def test_notes_on_the_data_are_shown_once(workspace: Path, nearfar: Nearfar):
     rows = [{"anchor": f"the {a}", "positive": f"a {b}", "hard_negative": "a loan"} for a, b in COUPLES]
     (workspace / "x.jsonl").write_text(jsonl(rows))
     ended = nearfar(*shlex.split(f"train infonce --model tiny --data x.jsonl --out run {STEPS}"))
-    note = "x.jsonl: the column 'hard_negative' is left out; --columns negative=hard_negative would use it"
+    note = "x.jsonl: the column 'hard_negative' is not used; use it with --columns negative=hard_negative"
     shown = [line for line in ended.err.splitlines() if line.startswith("nearfar: ")]
     assert shown == [f"nearfar: {note}"]
     # Before the first step: there is still time to stop.

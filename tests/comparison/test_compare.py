@@ -272,7 +272,7 @@ def test_wrong_input(files: Path, jobs: list[Job], tiny_model_folder: Path, chan
 
 def test_rows_that_cannot_be_scored(files: Path, jobs: list[Job], tiny_model_folder: Path):
     same = Dataset.from_list([{"sentence1": f"a {i}", "sentence2": "b", "score": 1.0} for i in range(20)])
-    with pytest.raises(InputError, match="cannot be measured on this data: score: every score is 1"):
+    with pytest.raises(InputError, match="cannot be measured on this data: score: "):
         nearfar.compare(["infonce"], data="train.jsonl", evaluate_on=same, model=tiny_model_folder, out="out")
     assert not (files / "out").exists()
 

@@ -103,7 +103,7 @@ def test_pictures_from_the_command_line(
     shown = capsys.readouterr()
     assert "95% interval over items" in shown.out
     assert "zero-shot on 6 items" in shown.out
-    assert "1 of 7 pictures are broken" in shown.err
+    assert "skipped 1 of 7 images" in shown.err
 
 
 def test_a_text_that_is_the_name_of_a_picture_stays_a_text(tiny_model_folder: Path, tmp_path: Path) -> None:

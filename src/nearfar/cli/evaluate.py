@@ -15,31 +15,30 @@ from nearfar.errors import InputError, about
 
 def command(
     model: Model,
-    data: Annotated[str | None, typer.Option(help="Rows, or a retrieval folder, to measure on.")] = None,
+    data: Annotated[str | None, typer.Option(help="Rows, documents or BEIR-format dataset to evaluate on.")] = None,
     task: Annotated[
         str | None,
         typer.Option(
-            help="sts, retrieval, classify, cluster, zero-shot, few-shot, or perplexity of a language model; read off "
-            "the columns otherwise."
+            help="Task: sts, ranking, retrieval, classify, cluster, zero-shot, few-shot or perplexity "
+            "(default: by the columns)."
         ),
     ] = None,
-    train: Annotated[str | None, typer.Option(help="Labelled rows that classify may learn from.")] = None,
+    train: Annotated[str | None, typer.Option(help="Labelled rows to train the classifier on.")] = None,
     templates: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT|FILE", help='Prompts of zero-shot, such as "a photo of a {}"; repeatable.'),
+        typer.Option(metavar="TEXT|FILE", help='Prompts for zero-shot, e.g. "a photo of a {}" (repeatable).'),
     ] = None,
-    mteb: Annotated[
-        list[str] | None, typer.Option(metavar="TASK", help="A public benchmark's task; repeatable.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Which split to measure on, where there are several.")] = "test",
+    mteb: Annotated[list[str] | None, typer.Option(metavar="TASK", help="MTEB task (repeatable).")] = None,
+    split: Annotated[str, typer.Option(help="Split to evaluate on, where there are several.")] = "test",
     layers: Annotated[
-        str | None, typer.Option(metavar="N,N,...", help="Measure the model cut to so many layers, each by itself.")
+        str | None, typer.Option(metavar="N,N,...", help="Evaluate the model truncated to N layers (comma-separated).")
     ] = None,
     dims: Annotated[
-        str | None, typer.Option(metavar="D,D,...", help="Measure vectors cut to so many dimensions, each by itself.")
+        str | None,
+        typer.Option(metavar="D,D,...", help="Evaluate vectors truncated to D dimensions (comma-separated)."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="A page with a heatmap over --layers and --dims, such as sizes.html.")
+        Path | None, typer.Option(help="Report with a heatmap over --layers and --dims, e.g. sizes.html.")
     ] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,

@@ -28,29 +28,32 @@ def command(
         ),
     ],
     model: Annotated[
-        str | None, typer.Option(help="A folder, a hub id, or an alias.", show_default="minilm, or the recipe's own")
+        str | None, typer.Option(help="Base model: path, Hub ID or alias.", show_default="minilm, or the recipe's own")
     ] = None,
     eval_: Annotated[
         str | None,
-        typer.Option("--eval", help="Rows, documents or a retrieval folder to measure on, before and after."),
+        typer.Option(
+            "--eval", help="Rows, documents or BEIR-format dataset to evaluate on, before and after training."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/RECIPE")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/RECIPE")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a hyperparameter, e.g. --set epochs=3 (repeatable)."),
     ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option(
-            help="Names of your columns: anchor=question,positive=answer. Of several --data one each, '' for none.",
+            help="Column mapping, e.g. anchor=question,positive=answer (one for each --data; '' for none).",
             metavar="NAME=COLUMN,...",
         ),
     ] = None,
     eval_columns: Annotated[
         str | None,
-        typer.Option(help="The same for --eval; else --columns where it has them.", metavar="NAME=COLUMN,..."),
+        typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
     ] = None,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:

@@ -96,7 +96,7 @@ class Runner:
         return [f"Equal budgets: {seen}. What a recipe does before its first step is not counted; the cost shows it."]
 
     def measure_untrained(self) -> None:
-        """The model as it came: the simplest baseline, and what shows whether the evaluation data can be used.
+        """The base model: the simplest baseline, and what shows whether the evaluation data can be used.
 
         Raises:
             InputError: it cannot.

@@ -35,7 +35,7 @@ def is_transcripts(path: Path) -> bool:
         return path.suffix.lower() == ".txt"
     if not path.is_dir():
         return False
-    from nearfar.data._shards import FORMATS, format_of
+    from nearfar.data.formats import FORMATS, format_of
 
     files = [file for file in list_folder(path) if file.is_file()]
     texts = [file for file in files if file.suffix.lower() == ".txt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,20 @@ from nearfar.writing import replace_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import nn
 
 #: Peak of the schedule by which a fitted model is brought closer.
 LEARNING_RATE = 1e-3
 
 
 def export_dense(
-    trained: CausalLM, documents: Dataset, options: LanguageOptions, steps: int, folder: Path, held_out: Dataset | None
+    trained: CausalLM,
+    documents: Dataset,
+    options: LanguageOptions,
+    steps: int,
+    towards: Callable[[Any], nn.Module],
+    folder: Path,
+    held_out: Dataset | None,
 ) -> dict[str, Any]:
     """Write `folder/dense`, which `AutoModelForCausalLM.from_pretrained` loads, and say how good it is.
 
@@ -32,6 +40,7 @@ def export_dense(
         documents: Text to fit to.
         options: Of the run; they say how large a step is.
         steps: In which a fitted model learns the distributions of the trained one; an exact one has nothing to learn.
+        towards: Makes the loss of these steps of the trained model, such as `nearfar.losses.language.TeacherLoss`.
         folder: The run's.
         held_out: Documents to measure on.
 
@@ -41,8 +50,6 @@ def export_dense(
     import math
 
     from transformers import set_seed
-
-    from nearfar.losses.language import TeacherLoss
 
     set_seed(0)
     model, exact = to_dense(trained.model, trained.blocks(documents))
@@ -57,7 +64,7 @@ def export_dense(
         if steps:
             few = replace(options, max_steps=steps, save_steps=steps, eval_steps=0, learning_rate=LEARNING_RATE)
             with tempfile.TemporaryDirectory() as checkpoints:
-                stage = Stage(documents, TeacherLoss(trained.model))
+                stage = Stage(documents, towards(trained.model))
                 dense.trainer(stage, few, Setting(Path(checkpoints), 0)).train()
     if is_main_process():
         replace_folder(folder / "dense", dense.save)

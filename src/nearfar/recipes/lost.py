@@ -73,7 +73,7 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> Plan:
     """A new model: of the shape of another, or a small LLaMA; its layers taken apart."""
     from nearfar.kinds.causal import CausalLM
     from nearfar.kinds.dense import export_dense
-    from nearfar.losses.language import LanguageLoss
+    from nearfar.losses.language import LanguageLoss, TeacherLoss
     from nearfar.models.low_rank.files import save_low_rank_sparse
     from nearfar.models.low_rank.layers import convert
     from nearfar.models.new_language import new_language_model, new_llama, new_tokenizer
@@ -95,8 +95,8 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> Plan:
         return Plan(CausalLM(model, tokenizer), stage)
     convert(model, options.how)
     trained = CausalLM(model, tokenizer, save_low_rank_sparse)
-    finish = partial(export_dense, trained, documents, options, options.dense_steps) if options.dense else None
-    return Plan(trained, stage, finish=finish)
+    finish = partial(export_dense, trained, documents, options, options.dense_steps, TeacherLoss)
+    return Plan(trained, stage, finish=finish if options.dense else None)
 
 
 RECIPE = Recipe("lost", {"rows": ("documents",)}, Options, prepare, trains="causal LM", model=None, makes_model=True)

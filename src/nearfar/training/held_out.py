@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError, about
+from nearfar.training.rows import by_task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -108,15 +109,6 @@ def read_rows(
         if error.field != "columns":
             raise
         return load_for_evaluation(source, **how), None
-
-
-def by_task(rows: Dataset) -> dict[str, Dataset]:
-    """Rows of each task, in the order in which the tasks first appear; the column `task` is removed."""
-    places: dict[str, list[int]] = {}
-    for row, name in enumerate(rows["task"][:]):
-        places.setdefault(str(name), []).append(row)
-    plain = rows.remove_columns("task")
-    return {name: plain.select(chosen) for name, chosen in places.items()}
 
 
 def split_documents(rows: Dataset, part: float, seed: int) -> tuple[Dataset, Dataset | None]:

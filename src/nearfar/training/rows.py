@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nearfar.errors import InputError
-from nearfar.training.held_out import by_task
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     Sources = Source | Sequence[Source] | Mapping[str, Source]
     Columns = Mapping[str, str]
 
-__all__ = ["described", "named", "rows_for", "source_of", "together"]
+__all__ = ["by_task", "described", "named", "rows_for", "source_of", "together"]
 
 #: The role of most recipes, and that of a sequence of tasks.
 ROWS, STREAM = "rows", "stream"
@@ -170,6 +169,15 @@ def named(data: Sources) -> dict[str, Source] | None:
         name = _name(Path(source).name.partition(".")[0]) if isinstance(source, (str, Path)) else f"data-{number}"
         found[name if name and name not in found else f"{name}-{number}"] = source
     return found
+
+
+def by_task(rows: Dataset) -> dict[str, Dataset]:
+    """Rows of each task, in the order in which the tasks first appear; the column `task` is removed."""
+    places: dict[str, list[int]] = {}
+    for row, name in enumerate(rows["task"][:]):
+        places.setdefault(str(name), []).append(row)
+    plain = rows.remove_columns("task")
+    return {name: plain.select(chosen) for name, chosen in places.items()}
 
 
 def described(data: Sources, rows: Dataset | DatasetDict) -> dict[str, Any]:

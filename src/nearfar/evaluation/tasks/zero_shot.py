@@ -12,7 +12,8 @@ from jaxtyping import Float
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import f1_score
 
-from nearfar.data.media import Medium, in_words, medium_in
+from nearfar.data.labels import in_words
+from nearfar.data.media import Medium, medium_in
 from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.items import item_vectors

@@ -1,4 +1,4 @@
-"""`contrast` against values that are known from elsewhere; its dtypes, its invariances, its complaints."""
+"""`contrast` against values that are known from elsewhere; its dtypes, its invariances, its errors."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def test_an_anchor_weighs_what_its_row_sums_to(n: int, extra: int, d: int, seed:
     torch.testing.assert_close(other, one * factor)
 
 
-# Complaints
+# Errors
 
 OK = torch.randn(3, 2)
 
@@ -241,46 +241,46 @@ def bad(value: float, row: int) -> Tensor:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"anchors": torch.empty(0, 2)}, r"anchors are empty: shape \(0, 2\)"),
-        ({"candidates": torch.empty(0, 2)}, r"candidates are empty: shape \(0, 2\)"),
-        ({"anchors": torch.empty(3, 0)}, r"anchors are empty: shape \(3, 0\)"),
-        ({"anchors": torch.randn(2)}, r"anchors must be a matrix \(rows, d\), got shape \(2,\)"),
-        ({"candidates": torch.randn(1, 3, 2)}, r"candidates must be a matrix .* \(1, 3, 2\)"),
-        ({"candidates": torch.randn(3, 4)}, r"same width, got \(3, 2\) and \(3, 4\)"),
-        ({"positives": torch.randn(3, 4)}, r"anchors and positives must have the same width"),
-        ({"positives": torch.randn(2, 2)}, "row by row: 3 candidates, 2 positives"),
-        ({"anchors": torch.ones(3, 2, dtype=torch.long)}, "anchors must be floating point, got torch.int64"),
-        ({"candidates": torch.ones(3, 2, dtype=torch.complex64)}, "candidates must be floating point"),
-        ({"candidates": torch.empty(3, 2, device="meta")}, "anchors are on cpu, candidates on meta; move them"),
+        ({"anchors": torch.empty(0, 2)}, r"anchors: .*\(0, 2\)"),
+        ({"candidates": torch.empty(0, 2)}, r"candidates: .*\(0, 2\)"),
+        ({"anchors": torch.empty(3, 0)}, r"anchors: .*\(3, 0\)"),
+        ({"anchors": torch.randn(2)}, r"anchors: .*\(2,\)"),
+        ({"candidates": torch.randn(1, 3, 2)}, r"candidates: .*\(1, 3, 2\)"),
+        ({"candidates": torch.randn(3, 4)}, r"same width.*\(3, 2\) and \(3, 4\)"),
+        ({"positives": torch.randn(3, 4)}, r"anchors and positives"),
+        ({"positives": torch.randn(2, 2)}, "each of the 3 candidates, got 2"),
+        ({"anchors": torch.ones(3, 2, dtype=torch.long)}, "anchors: .*torch.int64"),
+        ({"candidates": torch.ones(3, 2, dtype=torch.complex64)}, "candidates: .*complex64"),
+        ({"candidates": torch.empty(3, 2, device="meta")}, "anchors are on cpu, candidates on meta"),
         ({"positives": torch.empty(3, 2, device="meta")}, "anchors are on cpu, positives on meta"),
-        ({"anchors": bad(float("nan"), 1)}, r"anchors\[1\] holds NaN or infinity"),
-        ({"candidates": bad(float("inf"), 2)}, r"candidates\[2\] holds NaN or infinity"),
-        ({"positives": bad(-float("inf"), 0)}, r"positives\[0\] holds NaN or infinity"),
-        ({"anchors": bad(float("nan"), 1), "symmetric": True}, r"anchors\[1\] holds NaN"),
-        ({"anchors": bad(float("nan"), 1), "reduction": "none"}, r"anchors\[1\] holds NaN"),
-        ({"temperature": 0}, "temperature must be > 0, got 0.0"),
-        ({"temperature": -0.1}, "temperature must be > 0, got -0.1"),
-        ({"temperature": float("nan")}, "temperature must be > 0, got nan"),
-        ({"temperature": torch.tensor(0.0)}, "temperature must be > 0"),
-        ({"temperature": torch.ones(3)}, r"temperature must be a number or a 0-d tensor, got shape \(3,\)"),
-        ({"similarity": "euclid"}, "similarity='euclid' is not known"),
-        ({"reduction": "max"}, "reduction='max' is not known"),
+        ({"anchors": bad(float("nan"), 1)}, r"anchors\[1\] contains NaN"),
+        ({"candidates": bad(float("inf"), 2)}, r"candidates\[2\] contains NaN"),
+        ({"positives": bad(-float("inf"), 0)}, r"positives\[0\] contains NaN"),
+        ({"anchors": bad(float("nan"), 1), "symmetric": True}, r"anchors\[1\] contains NaN"),
+        ({"anchors": bad(float("nan"), 1), "reduction": "none"}, r"anchors\[1\] contains NaN"),
+        ({"temperature": 0}, "temperature: .*got 0.0"),
+        ({"temperature": -0.1}, "temperature: .*got -0.1"),
+        ({"temperature": float("nan")}, "temperature: .*got nan"),
+        ({"temperature": torch.tensor(0.0)}, "temperature: "),
+        ({"temperature": torch.ones(3)}, r"temperature: .*\(3,\)"),
+        ({"similarity": "euclid"}, "similarity: .*'euclid'"),
+        ({"reduction": "max"}, "reduction: .*'max'"),
         ({"near": near.weights(torch.zeros(3, 3))}, "no anchor has a positive"),
         ({"near": near.same_label([0, 1, 2])}, "no anchor has a positive"),
         ({"near": near.same_label([0, 1, 2]), "symmetric": True}, "no anchor has a positive"),
         ({"candidates": torch.randn(4, 2), "symmetric": True, "reduction": "none"}, "as many candidates as anchors"),
-        ({"positives": OK, "symmetric": True}, "symmetric=True has no meaning with positives="),
-        ({"positives": OK, "symmetric": True, "reduction": "none"}, "symmetric=True has no meaning with positives="),
+        ({"positives": OK, "symmetric": True}, "symmetric=True cannot be used with positives="),
+        ({"positives": OK, "symmetric": True, "reduction": "none"}, "symmetric=True cannot be used with positives="),
         ({"anchors": OK * 1e30, "candidates": OK * 1e30, "similarity": "dot"}, "similarity / temperature overflows"),
     ],
 )
-def test_complaint(arguments: dict, message: str, engine: Any) -> None:
+def test_wrong_arguments(arguments: dict, message: str, engine: Any) -> None:
     with pytest.raises(ValueError, match=message):
         contrast(**{"anchors": OK, "candidates": OK, "engine": engine, **arguments})
 
 
 def test_unknown_engine() -> None:
-    with pytest.raises(ValueError, match="engine='fast' is not known"):
+    with pytest.raises(ValueError, match=r"engine: .*'fast'"):
         contrast(OK, OK, engine="fast")  # type: ignore[arg-type]
 
 
@@ -288,7 +288,7 @@ def test_unknown_engine() -> None:
 def test_nan_in_a_row_without_positive_does_not_slip_into_the_gradients(engine: Any) -> None:
     p = torch.eye(3)
     p[1] = 0
-    with pytest.raises(ValueError, match=r"anchors\[1\] holds NaN"):
+    with pytest.raises(ValueError, match=r"anchors\[1\] contains NaN"):
         contrast(bad(float("nan"), 1).requires_grad_(), OK, near.weights(p), engine=engine)
 
 
@@ -303,18 +303,37 @@ def test_a_sum_over_no_anchor_is_zero(engine: Any) -> None:
 # Imports
 
 
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_package_imports_without_torch_and_the_kernel_with_torch_alone() -> None:
     code = """
 import sys
 import nearfar
-assert "torch" not in sys.modules, "import nearfar took torch along"
+assert not {"torch", "numpy", "nearfar.engines"} & set(sys.modules), "import nearfar took more along"
 import torch, torch.distributed
 before = set(sys.modules)
-nearfar.contrast, nearfar.near, nearfar.far
-import nearfar.engines
+nearfar.contrast(torch.eye(2), torch.eye(2)), nearfar.near, nearfar.far
 roots = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(*sorted(roots - set(sys.stdlib_module_names) - {"torch"}))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["nearfar"]
+    assert run(code).split() == ["nearfar"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["import nearfar.losses", "import nearfar.contrast", "import nearfar.engines.streaming", "from nearfar import far"],
+)
+def test_the_name_is_the_function_whoever_imports_first(first: str) -> None:
+    code = f"""
+{first}
+import importlib, nearfar
+from nearfar import contrast
+from nearfar.contrast import contrast as same
+importlib.import_module("nearfar.contrast")
+assert nearfar.contrast is contrast is same and callable(contrast)
+"""
+    run(code)

@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import pytest
 import torch
-from cases import FARS, NEARS, World, gap, value_and_gradients
+from cases import FARS, NEARS, gap, value_and_gradients
+from triton_cases import DEVICE, OBLONG, OPTIONS, SQUARE, TOLERANCE, on_device, panels, tiles
 
-from nearfar import contrast, far
-from nearfar.engines import triton_tiles
+from nearfar import contrast, far, near
+from nearfar.engines import symmetric, triton_tiles
 from nearfar.engines.triton import Triton
-from nearfar.engines.triton_softmax import FusedSoftmax
 from nearfar.errors import InputError
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
-OPTIONS: tuple[dict[str, Any], ...] = (
-    {},
-    {"reduction": "sum", "similarity": "dot"},
-    {"reduction": "none"},
-    {"symmetric": True},
-    {"symmetric": True, "reduction": "sum", "similarity": "dot"},
-    {"positives": True},
-    {"positives": True, "reduction": "none", "similarity": "dot"},
-)
-
-
-def world(n: int, m: int, d: int, seed: int = 0) -> World:
-    with torch.device("cpu"):  # its generator lives there
-        result = World(n, m, d, seed)
-    for name in ("anchors", "candidates", "positives"):
-        setattr(result, name, getattr(result, name).to(DEVICE))
-    return result
-
-
-OBLONG = world(9, 37, 5, seed=2)
-SQUARE = world(18, 18, 7, seed=1)
-
-
-def panels(block_rows: int | None = 4) -> Triton:
-    """Several blocks, several chunks in a row, several tiles in a block; none of them divides."""
-    return Triton("panels", block_rows, softmax=FusedSoftmax(row_chunk=32, tile=(4, 32)))
-
-
-def tiles(tile: int | None = 16) -> Triton:
-    return Triton("tiles", tile=tile)
-
-
-@pytest.fixture(autouse=True)
-def _on_device() -> Iterator[None]:
-    torch.set_default_device(DEVICE)
-    yield
-    torch.set_default_device(None)
+__all__ = ["on_device"]
 
 
 @pytest.mark.parametrize("far_", FARS)
@@ -85,57 +46,24 @@ def test_panels_with_anchors_as_candidates() -> None:
         assert difference < 1e-10, (options, where)
 
 
-@pytest.mark.parametrize("programs", [1, 256])
-@pytest.mark.parametrize("far_", ["none", "self"])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
-def test_tiles_equal_dense(far_: str, dtype: torch.dtype, programs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triton_tiles, "PROGRAMS", programs)  # one program for all tiles; one for each
-    for (case, tile), options in product(((OBLONG, 16), (OBLONG, 32), (SQUARE, 16)), OPTIONS):
-        expected = value_and_gradients(case, "paired", far_, "dense", dtype, **options)
-        difference, where = gap(value_and_gradients(case, "paired", far_, tiles(tile), dtype, **options), expected)
-        assert difference < TOLERANCE[dtype], (options, case.n, tile, where)
-
-
-@pytest.mark.parametrize("d", [1, 16, 40, 150])
-def test_tiles_of_any_width(d: int) -> None:
-    case = world(18, 35, d)
-    for tile in (16, None):
-        expected = value_and_gradients(case, "paired", "self", "dense")
-        difference, where = gap(value_and_gradients(case, "paired", "self", tiles(tile)), expected)
-        assert difference < 1e-10, (tile, where)
-
-
-def test_tiles_and_panels_share_a_shard_s_diagonal() -> None:
-    a, c = OBLONG.anchors, OBLONG.candidates
-    tau = torch.tensor(0.5, dtype=a.dtype)
-    x = a @ c.T / tau
-    for i in range(7):
-        x[i, i + 6] = -torch.inf
-    logz = triton_tiles.logsumexps(a, c, tau, (6, 7), "ieee", 16)
-    torch.testing.assert_close(logz, x.logsumexp(1), rtol=1e-10, atol=0)
-    scale = torch.rand(len(a), dtype=a.dtype)
-    g = scale[:, None] * (x - logz[:, None]).exp()
-    for own, others, of_anchors, expected in ((a, c, True, g @ c), (c, a, False, g.T @ a)):
-        out = torch.full_like(own, torch.nan)
-        triton_tiles.gradient(out, own, others, tau, logz, scale, (6, 7), of_anchors, "ieee", 16)
-        torch.testing.assert_close(out, expected, rtol=1e-10, atol=1e-12)
-
-
-def test_an_empty_row_is_no_nan() -> None:
-    a, c = OBLONG.anchors[:3], OBLONG.candidates[:1]
-    tau = torch.tensor(0.5, dtype=a.dtype)
-    logz = triton_tiles.logsumexps(a, c, tau, (0, 3), "ieee", 16)
-    assert logz[0] == -torch.inf
-    assert torch.isfinite(logz[1:]).all()
-    x = torch.full((3, 40), -torch.inf)
-    x[1, 20] = 2.0
-    z, top = panels().panels.softmax.exponentiate(x.clone())
-    assert z.tolist() == [0, 1, 0]
-    assert top[1] == 2
-    rows, columns = panels().panels.softmax.logsumexps(x.clone())
-    assert rows.tolist() == [-torch.inf, 2, -torch.inf]
-    assert columns[20] == 2
-    assert columns.isneginf().sum() == 39
+@pytest.mark.parametrize("far_", ["none", "self", "harder", "distance"])
+def test_panels_walk_over_half_of_a_symmetric_problem(far_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    walk = symmetric.walk
+    monkeypatch.setattr(symmetric, "walk", lambda *arguments: (calls.append(1), walk(*arguments))[1])
+    labels = torch.arange(18) // 3
+    for options in ({}, {"reduction": "sum", "similarity": "dot"}, {"symmetric": True}):
+        found = []
+        for engine in (panels(), "dense"):
+            z, u = SQUARE.anchors.clone().requires_grad_(), SQUARE.second_a.to(DEVICE, copy=True).requires_grad_()
+            t = torch.tensor(0.3, dtype=z.dtype, requires_grad=True)
+            builder = far.by_distance(u, u, 0.7) if far_ == "distance" else SQUARE.far(far_)
+            loss = contrast(z, z, near.same_label(labels), builder, temperature=t, engine=engine, **options)
+            gradients = torch.autograd.grad(loss, [z, t, *([u] if far_ == "distance" else [])])
+            found.append({"loss": loss.detach(), **dict(zip("ztu", gradients, strict=False))})
+        difference, where = gap(*found)
+        assert difference < 1e-10, (options, where)
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("engine", [panels(), tiles()], ids=["panels", "tiles"])
@@ -165,23 +93,6 @@ def test_frozen_sides(engine: Triton, positives: bool) -> None:
         got = value_and_gradients(OBLONG, "paired", "self", engine, positives=positives, frozen=frozen)
         difference, where = gap(got, expected)
         assert difference < 1e-10, (frozen, where)
-
-
-def test_a_frozen_side_costs_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[bool] = []
-    run = triton_tiles.gradient
-
-    def counted(
-        out: Any, own: Any, others: Any, t: Any, logz: Any, scale: Any, left: Any, of_anchors: bool, *rest: Any
-    ):
-        calls.append(of_anchors)
-        run(out, own, others, t, logz, scale, left, of_anchors, *rest)
-
-    monkeypatch.setattr(triton_tiles, "gradient", counted)
-    value_and_gradients(OBLONG, "paired", "none", tiles(), frozen=("candidates",))
-    assert calls == [True]
-    value_and_gradients(OBLONG, "paired", "none", tiles(), frozen=("anchors",))
-    assert calls == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +132,7 @@ def test_same_input_same_bits() -> None:
 
 
 @pytest.mark.parametrize("engine", [panels(), tiles()], ids=["panels", "tiles"])
-def test_second_derivative_is_refused_in_words(engine: Triton) -> None:
+def test_a_second_derivative_is_an_error(engine: Triton) -> None:
     a = SQUARE.anchors.clone().requires_grad_()
     loss = contrast(a, SQUARE.candidates, engine=engine)
     (gradient,) = torch.autograd.grad(loss, a, create_graph=True)
@@ -229,11 +140,11 @@ def test_second_derivative_is_refused_in_words(engine: Triton) -> None:
         gradient.square().sum().backward()
 
 
-def test_what_tiles_cannot_serve_is_refused_in_words() -> None:
+def test_what_tiles_do_not_support_is_an_error() -> None:
     for near_, far_ in (("weights", "none"), ("paired", "masked")):
-        with pytest.raises(InputError, match='path="tiles" serves near'):
+        with pytest.raises(InputError, match='path="tiles" supports near'):
             value_and_gradients(OBLONG, near_, far_, tiles())
-    with pytest.raises(InputError, match="path='tile' is not known"):
+    with pytest.raises(InputError, match="path: 'tile'"):
         Triton("tile")  # type: ignore[arg-type]
     for tile in (0, 8, 24):
         with pytest.raises(InputError, match="power of two from 16"):
