@@ -154,7 +154,7 @@ CASES = json.loads((Path(__file__).parent / "graphs.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_the_fixtures_that_the_browsers_rules_are_held_to(case):
+def test_cases_shared_with_the_rules_in_the_browser(case):
     counts = {(a, b): count for a, b, count in case["steps"]}
     graph = prune(counts, Rules(*case["rules"]))
     assert [list(item) for item in graph.nodes.items()] == case["nodes"]

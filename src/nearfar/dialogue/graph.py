@@ -1,7 +1,7 @@
 """The transition graph: counts, pruning rules, and the strongest path.
 
 Burdisso et al. 2024, Dialog2Flow (arXiv 2410.18481), Section 7. Node 0 is the start, node 1 the end of every dialogue.
-`static/graph.js` applies the same rules in the browser; `tests/dialogue/graphs.json` holds both to the same answers.
+`static/graph.js` applies the same rules in the browser; the cases of `tests/dialogue/graphs.json` test both.
 """
 
 from __future__ import annotations

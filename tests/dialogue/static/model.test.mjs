@@ -71,7 +71,7 @@ test("a followed dialogue visits the nodes of the graph, and its other turns hav
   assert.deepEqual(model.walk(), [0, 2, 3, 1]);
 });
 
-test("a followed dialogue stands out, and the main path does not", () => {
+test("a followed dialogue is highlighted, and the main path is not", () => {
   const model = created();
   model.state.followed = 0;
   model.state.query = "name 1";
@@ -84,7 +84,7 @@ test("a followed dialogue stands out, and the main path does not", () => {
   assert.deepEqual(on(nodes, "on"), []);
 });
 
-test("a selected node stands out with its neighbours", () => {
+test("a selected node is highlighted with its neighbours", () => {
   const model = created();
   model.state.selected = 4;
   const { edges, nodes } = model.emphasis();
@@ -95,7 +95,7 @@ test("a selected node stands out with its neighbours", () => {
   assert.deepEqual(on(nodes, "dim"), [0, 1, 3]);
 });
 
-test("results of a search stand out, and the main path can be switched off", () => {
+test("results of a search are highlighted, and the main path can be switched off", () => {
   const model = created();
   model.state.query = "name 1";
   let { edges, nodes } = model.emphasis();

@@ -1,6 +1,6 @@
 "use strict";
-// The rules that prune a transition graph, as in nearfar.dialogue.graph; tests/dialogue/graphs.json holds both to the
-// same answers. Node 0 is the start, node 1 the end.
+// The rules that prune a transition graph, as in nearfar.dialogue.graph; the cases of tests/dialogue/graphs.json test
+// both. Node 0 is the start, node 1 the end.
 const Graph = (() => {
   const START = 0;
   const END = 1;

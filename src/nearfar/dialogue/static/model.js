@@ -89,7 +89,7 @@ const Model = (() => {
       return [START, ...spoken, END].filter((node) => graph.nodes.has(node));
     };
 
-    // What stands out: a followed dialogue, else a selected node, else the results of a search; and the main path.
+    // What is highlighted: a followed dialogue, else a selected node, else the results of a search; and the main path.
     // Returns {edges: Map edge -> {happy, on, dim}, nodes: Map node -> {on, near, dim}, walk}.
     const emphasis = () => {
       const { selected } = state;
