@@ -210,7 +210,7 @@ def test_cosine_is_the_default_and_half_precision_is_raised() -> None:
         (lambda: geometry.effective_rank(torch.tensor([[1.0], [math.nan]])), "x: row 1 holds NaN"),
         (lambda: geometry.tolerance(EYE, [1, 2, 3, 4]), "no two vectors share a label"),
         (lambda: geometry.tolerance(EYE, [1, 2]), "2 labels for 4 vectors"),
-        (lambda: geometry.relative_penalties(EYE, EYE, temperature=0), "temperature: invalid value 0"),
+        (lambda: geometry.relative_penalties(EYE, EYE, temperature=0), "temperature: 0 is no temperature"),
         (lambda: geometry.relative_penalties(EYE, EYE, similarity="l2"), "'l2' is not known"),  # type: ignore[arg-type]
         (lambda: geometry.effective_negatives(EYE, SQUARE), "different widths"),
     ],
