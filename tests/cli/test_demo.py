@@ -89,11 +89,12 @@ def test_demo(workspace: Path, library: Path, nearfar: Nearfar, monkeypatch: pyt
     for question in questions:
         place = answers.index(question.text)
         rank = int(re.findall(r"rank (\d+) of 360", answers[place + 1])[0])
-        hits = answers[place + 2 : place + 2 + SHOWN]
+        ranks = [*range(1, SHOWN + 1), *([rank] if rank > SHOWN else [])]
+        hits = answers[place + 2 : place + 2 + len(ranks)]
         assert all("(house, tree)" in hit for hit in hits)
-        # The expected entry is marked if it is shown, and its rank is true.
-        marked = [i for i, hit in enumerate(hits, 1) if hit.startswith("  * ")]
-        assert marked == ([rank] if rank <= SHOWN else [])
+        # The expected entry is always shown, with its rank and a mark.
+        assert [int(hit.removeprefix("  * ").split()[0]) for hit in hits] == ranks
+        assert [each for each, hit in zip(ranks, hits, strict=True) if hit.startswith("  * ")] == [rank]
         assert answers[place + 1].strip().startswith("found" if rank <= 10 else "not found")
     page = (folder / "report.html").read_text()
     assert verdict.partition(":")[0] in page

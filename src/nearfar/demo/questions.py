@@ -57,6 +57,11 @@ class Answer:
         return self.best.rank <= DEPTH
 
     @property
+    def shown(self) -> list[Hit]:
+        """The first hits, followed by the best expected entry if it is not one of them."""
+        return self.hits if self.best in self.hits else [*self.hits, self.best]
+
+    @property
     def verdict(self) -> str:
         """Whether an expected entry was found, and at which rank."""
         rank = f"rank {self.best.rank:,} of {self.entries:,}"
