@@ -16,7 +16,6 @@ import torch
 from _claim import Claim, run
 from _data import table
 from datasets import Dataset, DatasetDict
-from nearfar.training.loop import train_plan
 from sentence_transformers.sentence_transformer.losses import CoSENTLoss
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from nearfar.evaluation import evaluate
 from nearfar.losses import ContrastLoss, ordinal
 from nearfar.models.packing import embed
 from nearfar.recipes import codiemb
+from nearfar.training.stages import train_plan
 
 STEPS, SIZE, NEGATIVES, MAX_LENGTH = 24, 32, 1, 32
 OPTIONS = codiemb.Options(
@@ -125,7 +125,7 @@ def measured(arm: str, seed: int, part: str = "test") -> tuple[float, float]:
         if arm != "CoDiEmb":
             plan = replace(plan, loss=losses_of(arm, model))
         with tempfile.TemporaryDirectory() as folder:
-            train_plan(model, plan, OPTIONS, folder, seed)
+            train_plan(plan, OPTIONS, folder, seed)
     retrieval = evaluate(model, questions(seed, part)).metrics["ndcg@10"]
     return retrieval, evaluate(model, sts("dev" if part == "validation" else part)).metrics["spearman"]
 

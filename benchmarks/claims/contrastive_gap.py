@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from _claim import Arm, Claim, run
 from datasets import Dataset
-from nearfar.training.loop import train_plan
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import InputModule, Router
 from sentence_transformers.sentence_transformer.modules import Dense, StaticEmbedding
@@ -26,6 +25,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from nearfar import geometry
 from nearfar.models.encoding import encode
 from nearfar.recipes import contrastive_gap
+from nearfar.training.stages import train_plan
 
 Sides = Literal["one modality", "pictures and captions"]
 Loss = Literal["untrained", "clip", "cua", "cuaxu"]
@@ -149,7 +149,7 @@ def trained(sides: Sides, loss: Loss, seed: int) -> Trained:
     plan = contrastive_gap.prepare(model, pairs(sides, train), options)
     if loss != "untrained":
         with tempfile.TemporaryDirectory() as folder:
-            train_plan(model, plan, options, folder, seed)
+            train_plan(plan, options, folder, seed)
     return Trained(model.eval(), sides, train, test)
 
 

@@ -11,11 +11,11 @@ from functools import cache
 from _claim import Claim, run
 from _data import table
 from datasets import Dataset
-from nearfar.training.loop import train_plan
 
 import nearfar
 from nearfar.evaluation import evaluate
 from nearfar.recipes import simcse
+from nearfar.training.stages import train_plan
 
 STEPS = 40
 
@@ -46,7 +46,7 @@ def trained(seed: int, dropout: float) -> float:
     model = nearfar.load("minilm", max_length=options.max_length)
     rows = sentences().shuffle(seed=seed).select(range(STEPS * options.batch_size))
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, simcse.prepare(model, rows, options), options, folder, seed)
+        train_plan(simcse.prepare(model, rows, options), options, folder, seed)
     return evaluate(model, sts()).metrics["spearman"]
 
 

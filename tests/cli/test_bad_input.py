@@ -413,12 +413,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "demo into a folder of others": (
         nothing,
         "demo --model tiny --out beir",
-        ["beir: --out: is there already", "name a new folder"],
+        ["beir: --out: already exists", "choose a new folder"],
     ),
     "demo resumed in a folder of others": (
         nothing,
         "demo --model tiny --out beir --resume",
-        ["beir: --out: holds 'corpus.jsonl', which no demo wrote", "name a new folder"],
+        ["beir: --out: contains 'corpus.jsonl'", "choose a new folder"],
     ),
     "demo with an unknown setting": (
         nothing,

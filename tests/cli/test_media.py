@@ -104,7 +104,7 @@ def test_perplexity_of_a_language_model(workspace: Path, nearfar: Nearfar, tiny_
     for arguments, said in (
         ([*base, "--train", "labelled.jsonl"], "train: the task 'perplexity' does not take it"),
         ([base[0], "tiny", *base[2:]], "gives no probabilities of texts"),
-        ([*base[:4], "--task", "few-shot"], "book.txt"),
+        ([*base[:4], "--task", "few-shot"], "gives no vectors of texts"),
     ):
         ended = nearfar(*arguments)
         assert (ended.code, ended.out) == (2, "")

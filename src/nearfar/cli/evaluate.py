@@ -71,6 +71,7 @@ def command(
     from nearfar.data import load as load_rows
     from nearfar.evaluation import check_options, check_task, evaluate, find_mteb, run_mteb
     from nearfar.evaluation.rows import load_for_evaluation
+    from nearfar.evaluation.tasks import check_able
     from nearfar.kinds.loading import class_of
     from nearfar.models.abilities import Predicts
 
@@ -80,6 +81,8 @@ def command(
     if mteb:
         find_mteb()
     kind = class_of(model)
+    if task is not None:
+        check_able(task, kind)
     documents = getattr(kind, "predicts", None) == ("text",)
     rows = None
     if data is not None:

@@ -7,9 +7,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from nearfar.inspection.measures import MEASURES
-from nearfar.reports._text import plain
 from nearfar.reports.charts.flat_map import flat_map
 from nearfar.reports.charts.line import line_chart
+from nearfar.reports.text import plain
 
 if TYPE_CHECKING:
     from nearfar.inspection.records import Point

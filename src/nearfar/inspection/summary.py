@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nearfar.inspection.measures import MEASURES
-from nearfar.reports._numbers import fixed
+from nearfar.reports.numbers import fixed
 
 if TYPE_CHECKING:
     from nearfar.inspection.result import Inspection

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nearfar.data.retrieval import Retrieval
     from nearfar.evaluation.result import Result
 
-__all__ = ["TASKS", "Asked", "Task", "columns_of", "task_of", "tasks_named"]
+__all__ = ["TASKS", "Asked", "Task", "check_able", "columns_of", "task_of", "tasks_named"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,13 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
     raise _misfit(candidates, columns, name, model)
 
 
+def check_able(name: str, model: Any) -> None:
+    """Raise an InputError where a model, or its class, has the ability of no task of this name."""
+    tasks = tasks_named(name)
+    if not any(_has(model, task.needs) for task in tasks):
+        raise _unable(tasks[0], tasks[0].needs, model)
+
+
 def columns_of(data: Dataset | Retrieval) -> list[str] | None:
     """A dataset's columns, or None for a BEIR-format dataset, which has none."""
     from datasets import Dataset
@@ -169,7 +176,7 @@ def _needed(task: Task, columns: list[str] | None) -> type:
 
 def _unable(task: Task, needed: type, model: Any) -> InputError:
     can = ", ".join(dict.fromkeys(each.name for each in TASKS if _has(model, each.needs)))
-    columns = ", ".join(task.columns).replace("file", "image or audio").replace("text|image", "text, image")
+    columns = ", ".join(task.columns).replace("text|file", "text").replace("file", "image")
     return InputError(
         f"{model.words} gives no {GIVES[needed]}, which the task {task.name!r} on {columns} needs",
         field="model",

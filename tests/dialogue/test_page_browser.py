@@ -1,4 +1,4 @@
-"""What a reader of the workflow page gets to see and to do, asked of a real browser."""
+"""What a reader of the workflow page sees and can do, checked in a real browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flows import booking_flow, hostile_flow
 
 from nearfar.dialogue import Flow, Rules, write
 from nearfar.dialogue.clustering import Actions
@@ -19,13 +18,15 @@ from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import describe
 from nearfar.dialogue.page import SHOWN_DIALOGUES
 
+from .flows import booking_flow, hostile_flow
+
 pytestmark = pytest.mark.browser
 
 STATUS = "document.getElementById('status').textContent"
 SHOWN = "[...document.querySelectorAll('#node-layer .node')].map((node) => node.node)"
 EDGES = "[...document.querySelectorAll('#edge-layer .edge')].map(({edge}) => [edge.a, edge.b, edge.count, edge.weight])"
 DRAWN = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
-# What a click on an export would save, as text or as a data address.
+# What an export would save: its name, and its content as a data URL.
 SAVED = """new Promise((done) => {
   Exports.save = (name, blob) => {
     const reader = new FileReader();
@@ -58,7 +59,7 @@ def many(count: int = 10_000, actions: int = 60) -> Flow:
     of = np.repeat(np.arange(2, dtype=np.int32), actions // 2)
     found = Actions(of, turn.astype(np.int32), generator.random(total).astype(np.float32), [], found_in=500)
     facts = {"source": "sgd.jsonl", "model": "minilm", "namer": None, "actions": "auto", "sample": None, "seed": 0}
-    return Flow(log, found, describe(log, found), Rules(), facts)
+    return Flow(log, found, describe(log, found), Rules(), facts, write)
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +124,9 @@ def test_the_page_of_ten_thousand_dialogues_is_small_and_says_what_it_shows(brow
     browser.open(pages["10000"], width=1400)
     assert browser.evaluate("document.querySelectorAll('#dialogue option').length") == SHOWN_DIALOGUES + 1
     facts = browser.evaluate("document.querySelector('.facts').innerText")
-    assert f"{SHOWN_DIALOGUES} of 10,000, drawn at random" in facts
+    assert f"random sample of {SHOWN_DIALOGUES} out of 10,000" in facts
     assert f"{flows['10000'].log.turns:,}" in facts
-    assert "found in 500 dialogues drawn at random" in facts
+    assert "random sample of 500 dialogues" in facts
 
 
 @pytest.mark.parametrize("name", ["5", "500", "10000"])
@@ -143,7 +144,7 @@ def test_limits_prune_live_as_python_does(browser, pages, flows, name):
         graph = flows[name].graph(Rules(weighing, edges, nodes))
         agrees(browser, graph)
         shown = browser.evaluate(STATUS)
-        assert (f"{len(graph.actions)} of " in shown) if graph.actions else ("Nothing is left" in shown)
+        assert (f"{len(graph.actions)} of " in shown) if graph.actions else (" of " not in shown)
     assert browser.problems == []
 
 
