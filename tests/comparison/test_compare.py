@@ -321,16 +321,17 @@ def test_settings_for_all_and_for_one():
         settings_for(list(classes), classes, {"simcse.temperature": "-1"})
 
 
+@pytest.mark.slow
 def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Path):
     asked: dict[str, Any] = {"data": "train.jsonl", "evaluate_on": "held.jsonl", "seeds": 1, "out": "out"}
     with pytest.raises(InputError, match="minutes are too few"):
         nearfar.compare(["infonce"], budget=0.001, model=tiny_model_folder, **asked)
     assert [job.name for job in jobs] == ["untrained", "trial-infonce"]
     assert not (files / "out").exists()
-    found = nearfar.compare(["infonce"], budget=0.1, model=tiny_model_folder, **asked, **SMALL)
+    found = nearfar.compare(["infonce"], budget=0.3, model=tiny_model_folder, **asked, **SMALL)
     settled = json.loads((files / "out/budget.json").read_text("utf-8"))
     trial = settled["trials"]["infonce"]
     steps = settled["steps"]["infonce"]
-    assert 0 < trial["fixed"] + steps * trial["pace"] < 6
+    assert 0 < trial["fixed"] + steps * trial["pace"] < 18
     assert {row.name: row.cost.steps for row in found.ranking}["infonce"] == steps
     assert not list(files.glob("out/trials/*"))

@@ -152,7 +152,7 @@ def labelled(labels: list) -> Dataset:
 def test_labelled_texts_and_labels_that_are_numbers(model, quick) -> None:
     plan = first_stage(prepare)(model, labelled(["pet", "pet", "money", "money"]), Options(**quick))
     assert len(plan.rows) == 2
-    with pytest.raises(InputError, match=r"label: the labels \('0', ...\) are no names .* train with targets=hard"):
+    with pytest.raises(InputError, match=r"label: .* train with targets=hard"):
         first_stage(prepare)(model, labelled([0, 0, 1, 1]), Options(**quick))
     assert len(first_stage(prepare)(model, labelled([0, 0, 1, 1]), Options(**quick, targets="hard")).rows) == 2
 
@@ -167,6 +167,6 @@ def test_options_out_of_range(wrong) -> None:
 
 def test_rows_without_acts_are_refused_before_anything_is_written(tiny_model_folder, tmp_path) -> None:
     rows = dialogues().map(lambda row: {"turns": [{**turn, "acts": None} for turn in row["turns"]]})
-    with pytest.raises(InputError, match="no turn has acts"):
+    with pytest.raises(InputError, match="no turn contains acts"):
         train(RECIPE, rows, model=tiny_model_folder, out=tmp_path / "run", **QUICK)
     assert not (tmp_path / "run").exists()

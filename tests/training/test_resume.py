@@ -18,7 +18,7 @@ WORDS = ("cat", "dog", "mat", "grass", "green", "blue", "red", "sky", "sea", "fi
 # Trains in a process of its own, and dies by SIGKILL at a given place.
 DRIVER = """
 import os, signal, sys
-from nearfar.kinds import _trainer
+import transformers
 from nearfar.training.run import train
 
 place, step, recipe, model, data, held_out, out, *resume = sys.argv[1:]
