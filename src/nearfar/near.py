@@ -231,7 +231,7 @@ class _SameLabel(Near):
     def _with_extra(self, n: int, m: int) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
         """Labels of n anchors and m candidates, of which those without a label are extra candidates."""
         extra = n - m if self.turned else m - n
-        if extra == 0 or len(self.a) != min(n, m) or extra < 0:
+        if extra <= 0 or len(self.a) != min(n, m):
             return self.a, None, self.a, None
         padded = F.pad(self.a, (0, extra))
         known = torch.arange(len(padded), device=padded.device) < len(self.a)

@@ -82,6 +82,15 @@ def test_large_similarities_over_a_small_temperature() -> None:
         assert all(torch.isfinite(g).all() for g in torch.autograd.grad(loss, [a_, c_]))
 
 
+def test_weights_that_no_similarity_could_reach() -> None:
+    # exp(10) fits every float, exp(10 + F) does not: a bound of the similarities is none of the sum.
+    a, c = OBLONG.anchors.float(), OBLONG.candidates.float()
+    far_away = OBLONG.second_b.float() + 100
+    for builder in (far.weighted(torch.full((11,), 1e36)), far.by_distance(OBLONG.second_a.float(), far_away, 1.0)):
+        got, expected = (contrast(a, c, far=builder, temperature=0.1, engine=e) for e in ("streaming", "dense"))
+        torch.testing.assert_close(got, expected)
+
+
 def test_noncontiguous_inputs() -> None:
     a, c = torch.randn(4, 6, dtype=torch.float64).T, torch.randn(12, 8, dtype=torch.float64)[::2, ::2]
     for options in ({}, {"symmetric": True}, {"reduction": "none"}):

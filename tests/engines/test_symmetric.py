@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nearfar import contrast, far, near
 from nearfar.engines import Problem, Streaming, symmetric
+from nearfar.engines.softmax import Softmax
 from nearfar.far import Far
 from nearfar.near import Near
 
@@ -97,6 +98,27 @@ def test_blocks_of_one_row_and_more_at_the_edge_of_what_exp_can_take(walks: list
     assert len(walks) == 3
 
 
+def test_the_bound_of_an_entry_leaves_room_for_the_sum_of_a_whole_row() -> None:
+    reaches: list[float] = []
+
+    class Recorded(Softmax):
+        def logsumexps(self, x: Tensor, reach: float = math.inf) -> tuple[Tensor, Tensor]:
+            reaches.append(reach)
+            return super().logsumexps(x, reach)
+
+        def exponentiate_both(self, x: Tensor, *shifts: Tensor, reach: float = math.inf) -> None:  # type: ignore[override]
+            *shifts_, reach = (*shifts, reach) if len(shifts) == 2 else shifts
+            reaches.append(reach)
+            super().exponentiate_both(x, *shifts_, reach)
+
+    z = Z.clone().requires_grad_()
+    for far_ in (far.except_self(), far.by_distance(U, U, 1.0)):
+        reaches.clear()
+        contrast(z, z, near.same_label(PAIRS), far_, temperature=0.1, engine=Streaming(25, Recorded()))
+        expected = 10 + math.log(N) if far_.only_masks else math.inf
+        assert reaches == [pytest.approx(expected)] * 6
+
+
 @pytest.mark.parametrize("wanted", ["z", "t", "u", "zu", "tu"])
 def test_frozen_inputs_leave_the_other_gradients_exact(wanted: str) -> None:
     expected = outcome("pairs", "all", "dense", wanted)
@@ -144,9 +166,13 @@ def test_only_where_it_is_declared_and_the_sides_are_one_tensor(walks: list[int]
         (z, z, labels, {"positives": GUIDE @ torch.ones(3, 4, dtype=Z.dtype), **supcon}),
     )
     for a, c, builder, options in others:
-        got, expected = (contrast(a, c, builder, engine=engine, **options) for engine in ("streaming", "dense"))
-        torch.testing.assert_close(got, expected)
-        torch.testing.assert_close(*(torch.autograd.grad(loss, z)[0] for loss in (got, expected)), rtol=1e-9, atol=1e-9)
+        # Dot products take the tensor as it is, so that both sides are the same object for the engine too.
+        for more in ({}, {"similarity": "dot", "temperature": 1.0}):
+            engines = ("streaming", "dense")
+            got, expected = (contrast(a, c, builder, engine=engine, **options, **more) for engine in engines)
+            torch.testing.assert_close(got, expected)
+            gradients = [torch.autograd.grad(loss, z)[0] for loss in (got, expected)]
+            torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)
     assert not walks
     contrast(z, z, labels, engine="streaming", **supcon)
     assert walks

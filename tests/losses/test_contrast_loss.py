@@ -270,6 +270,7 @@ def test_what_near_far_and_extra_see(model) -> None:
     assert seen["extra"].extra == 0
     for batch in (seen["near"], seen["far"]):
         assert batch.candidates.shape == (N + 7, 32)
+        assert batch.candidates.dtype == torch.float32
         assert batch.extra == 7
         assert not batch.anchors.requires_grad
         assert not batch.candidates.requires_grad

@@ -1,27 +1,27 @@
-"""What a space of vectors looks like, in one number each; and how hard a contrastive loss looks at its negatives.
+"""Measures of a space of vectors, and of the attention that a contrastive loss pays to its negatives.
 
-    uniformity(x)               how evenly the sphere is filled
+    uniformity(x)               how evenly the vectors cover the sphere
     alignment(a, b)             how far apart the two vectors of a pair are
     tolerance(x, labels)        how close vectors of one label are
     mean_cosine(x)              how close any two vectors are
     cone(x)                     how close vectors are to their mean direction
-    isotropy(x)                 whether all directions are used alike
+    isotropy(x)                 whether all directions are used equally
     effective_rank(x)           how many directions are used
-    explained_variance(x)       how much of the variance the first directions hold
-    spectrum(x)                 how much of it each direction holds
+    explained_variance(x)       cumulative share of variance of the principal components
+    spectrum(x)                 share of variance of each principal component
     iso_score(x)                how evenly they share it
     k_occurrence(rows, m)       how often each vector is a neighbour of another
     hubness(occurrence)         whether a few are neighbours of very many
     centroid_distance(a, b)     how far apart the centres of two sides are
-    linear_separability(a, b)   whether a plane tells the two sides apart
-    cross_uniformity(a, b)      how evenly one side lies about the other
-    gap(a, b)                   all that is said of the gap between two sides, such as pictures and texts
-    relative_penalties(a, c)    which share of an anchor's push each negative gets
-    effective_negatives(a, c)   how many negatives that push is spread over
+    linear_separability(a, b)   whether a plane separates the two sides
+    cross_uniformity(a, b)      how evenly one side covers the sphere around the other
+    gap(a, b)                   all measures of the gap between two sides, such as images and texts
+    relative_penalties(a, c)    share of each negative in the push on an anchor
+    effective_negatives(a, c)   number of negatives that this push is spread over
 
-Vectors are compared by direction: every row is scaled to length one first. All functions walk over blocks of rows in
-float64 sums, so that memory stays flat, and take what `torch.as_tensor` takes: tensors, or the arrays of `encode`.
-They are for looking, not for training: no gradient flows. `nearfar.losses.hypersphere` has those that train.
+Vectors are compared by direction: every row is scaled to length one first. All functions walk over blocks of rows with
+float64 sums, so memory is linear in the number of rows, and accept what `torch.as_tensor` accepts: tensors, or the
+arrays of `encode`. No gradient flows: `nearfar.losses.hypersphere` has the terms for training.
 """
 
 from nearfar.geometry.gap import LEAST_PAIRS, Gap, centroid_distance, cross_uniformity, gap, linear_separability

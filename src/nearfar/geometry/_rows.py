@@ -1,4 +1,4 @@
-"""Walking over rows of vectors without holding more than a block of anything."""
+"""Walks over rows of vectors that never need more memory than a block."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 #: Rows of a block. A block of pairs is as wide.
 BLOCK = 2_048
-#: Pairs that are looked at before a mean over pairs is estimated.
+#: With more pairs than these, a mean over pairs is estimated.
 MAX_PAIRS = 100_000_000
 
 
 def vectors(x: Any, name: str, least: int = 1) -> Float[Tensor, "n d"]:
-    """What `torch.as_tensor` makes of x, checked.
+    """The result of `torch.as_tensor`, checked.
 
     Raises:
-        InputError: no matrix of finite numbers, or fewer than `least` rows.
+        InputError: not a matrix of finite numbers, or fewer than `least` rows.
     """
     x = torch.as_tensor(x).detach()
     if x.ndim != 2 or not x.is_floating_point():
-        raise InputError(f"a matrix of vectors (n, d) is needed, got {x.dtype} of shape {tuple(x.shape)}", field=name)
+        raise InputError(f"expected a matrix of vectors (n, d), got {x.dtype} of shape {tuple(x.shape)}", field=name)
     if len(x) < least or x.shape[1] == 0:
-        raise InputError(f"at least {least} vectors are needed, got shape {tuple(x.shape)}", field=name)
+        raise InputError(f"expected at least {least} vectors, got shape {tuple(x.shape)}", field=name)
     for rows in blocks(x):
         if not bool((finite := torch.isfinite(x[rows]).all(1)).all()):
             row = rows.start + int((~finite).nonzero()[0])
-            raise InputError(f"row {row} holds NaN or infinity", field=name, remedy="look at the model's output")
+            raise InputError(f"row {row} contains NaN or infinity", field=name, remedy="check the output of the model")
     return x
 
 
@@ -49,28 +49,28 @@ def paired_vectors(a: Any, b: Any, least: int = 1) -> tuple[Float[Tensor, "n d"]
     """
     a, b = vectors(a, "a", least), vectors(b, "b", least)
     if a.shape != b.shape:
-        raise InputError(f"row i of a belongs to row i of b, but the shapes are {tuple(a.shape)} and {tuple(b.shape)}")
+        raise InputError(f"a and b must have the same shape, got {tuple(a.shape)} and {tuple(b.shape)}")
     return a, b
 
 
 def unit(x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Rows of length one, in float32 at least."""
+    """Rows of length one, at least in float32."""
     return F.normalize(x.to(torch.promote_types(x.dtype, torch.float32)), dim=1)
 
 
 def blocks(x: Tensor, width: int | None = None) -> Iterator[slice]:
-    """Rows that make blocks of at most BLOCK^2 numbers where each is `width` wide; BLOCK when None."""
+    """Blocks of rows with at most BLOCK^2 numbers for rows of this `width`; None: BLOCK."""
     step = max(1, BLOCK * BLOCK // (width or BLOCK))
     return (slice(start, min(start + step, len(x))) for start in range(0, len(x), step))
 
 
 def pieces(rows: Int[Tensor, " n"]) -> tuple[Int[Tensor, " piece"], ...]:
-    """The numbers of rows, a block at a time."""
+    """The row numbers, one block at a time."""
     return rows.split(BLOCK)
 
 
 def groups(n: int, size: int, seed: int) -> tuple[Int[Tensor, " group"], ...]:
-    """The numbers 0 to n - 1 in groups of about `size` that differ by one at most; shuffled unless there is one."""
+    """The numbers 0 to n - 1 in groups of about `size`, equal but for one; shuffled if there are several groups."""
     count = max(1, n // size)
     order = torch.arange(n) if count == 1 else torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     return order.tensor_split(count)

@@ -1,4 +1,4 @@
-"""The gap between two sides, of which row i of one belongs to row i of the other: pictures and texts, say.
+"""The gap between two sides, where row i of one belongs to row i of the other: images and texts, for example.
 
 Source: Fahim, Murphy, Fyshe 2024, It's Not a Modality Gap; Liang et al. 2022, Mind the Gap.
 """
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
     from nearfar.geometry._rows import Vectors
 
-#: Pairs that the linear classifier looks at: what it says depends on their number.
+#: Maximum number of pairs for the linear classifier, whose accuracy depends on their number.
 MOST_PAIRS = 10_000
-#: Part of the pairs that it is scored on.
+#: Fraction of the pairs that it is evaluated on.
 SCORED = 0.2
-#: It learns from four and is scored on one.
+#: It is trained on four and evaluated on one.
 LEAST_PAIRS = 5
 
 
 @dataclass(frozen=True)
 class Gap:
-    """What is said of two sides a and b.
+    """The measures of the gap between two sides a and b.
 
     Args:
         centroid_distance: See `centroid_distance`.
         linear_separability: See `linear_separability`.
-        mean_cosine_a, mean_cosine_b: Of each side's vectors among themselves.
-        cone_a, cone_b: Of each side's vectors with their mean direction.
+        mean_cosine_a, mean_cosine_b: Of the vectors of each side among themselves.
+        cone_a, cone_b: Of the vectors of each side with their mean direction.
         uniformity_a, uniformity_b: Of each side; higher is more uniform.
         cross_uniformity: See `cross_uniformity`.
         alignment: Mean squared distance of the two vectors of a pair.
         positive_cosine: Mean cosine of the two vectors of a pair; 1 - alignment / 2.
-        pairs: How many there were.
+        pairs: Number of pairs.
     """
 
     centroid_distance: float
@@ -63,7 +63,7 @@ def gap(a: Float[Vectors, "n d"], b: Float[Vectors, "n d"], seed: int = 0) -> Ga
 
     Args:
         a, b: Row i of one belongs to row i of the other; at least 5 of them.
-        seed: Decides the split of the linear classifier, and what is looked at where there are too many pairs.
+        seed: Random seed of the split of the linear classifier, and of samples where there are too many pairs.
     """
     a, b = paired_vectors(a, b, LEAST_PAIRS)
     apart = alignment(a, b)
@@ -87,11 +87,12 @@ def gap(a: Float[Vectors, "n d"], b: Float[Vectors, "n d"], seed: int = 0) -> Ga
 def centroid_distance(a: Float[Vectors, "n d"], b: Float[Vectors, "n d"]) -> float:
     """Length of the difference of the two means, from 0 to 2. The sides may be of different sizes.
 
-    Subtracting each side's mean makes it 0 without making anything better: read it beside `linear_separability`.
+    Subtracting the mean of each side makes it 0 without improving anything: read it together with
+    `linear_separability`.
     """
     one, other = mean(vectors(a, "a")).cpu(), mean(vectors(b, "b")).cpu()
     if one.shape != other.shape:
-        raise InputError(f"the sides have different widths: {len(one)} and {len(other)}")
+        raise InputError(f"a and b must have the same width, got {len(one)} and {len(other)}")
     return float((one - other).norm())
 
 
@@ -99,17 +100,17 @@ def centroid_distance(a: Float[Vectors, "n d"], b: Float[Vectors, "n d"]) -> flo
 def linear_separability(
     a: Float[Vectors, "n d"], b: Float[Vectors, "n d"], seed: int = 0, max_pairs: int = MOST_PAIRS
 ) -> float:
-    """Accuracy of a logistic regression that tells vectors of a from those of b: 0.5 by chance, 1 with a gap.
+    """Accuracy of a logistic regression that classifies vectors as a or b: 0.5 by chance, 1 with a gap.
 
-    It learns from 80% of the pairs and is scored on the others; both vectors of a pair are on one side of the split.
-    It rises with the width of the vectors and the number of pairs: compare at equal ones, from 300 pairs on.
+    It is trained on 80% of the pairs and evaluated on the others; both vectors of a pair are on one side of the split.
+    It increases with the dimension of the vectors and the number of pairs: compare at equal ones, from 300 pairs on.
 
     Args:
         a, b: Row i of one belongs to row i of the other; at least 5 of them.
-        seed: Decides the split.
-        max_pairs: Of more pairs than these, so many are drawn.
+        seed: Random seed of the split.
+        max_pairs: Maximum number of pairs; more are sampled.
     """
-    # Beside torch only where it is asked for: the measures above shall not wait for it.
+    # Imported here, because the measures above do not need them.
     import numpy as np
     from sklearn.linear_model import LogisticRegression
 
@@ -134,10 +135,10 @@ def cross_uniformity(
     max_pairs: int | None = MAX_PAIRS,
     seed: int = 0,
 ) -> float:
-    """-log of the mean of exp(-t |a_i - b_j|^2) over i != j: how far the sides' strangers are from each other.
+    """-log of the mean of exp(-t |a_i - b_j|^2) over i != j: how far negatives on the two sides are from each other.
 
-    2 t where all are orthogonal, as for `uniformity`, which it is of a set with itself; up to 4 t where the sides lie
-    opposite each other, so that more of it is no smaller gap.
+    2 t where all are orthogonal; for a set with itself it equals `uniformity`. Up to 4 t where the sides are opposite
+    each other, so a higher value is not always a smaller gap.
 
     Args:
         a, b: Row i of one belongs to row i of the other; these pairs do not count. At least two.

@@ -1,4 +1,4 @@
-"""Which negatives push an anchor, and how many of them."""
+"""Which negatives push an anchor away, and how many of them."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def relative_penalties(
     temperature: float = 0.05,
     similarity: Literal["cosine", "dot"] = "cosine",
 ) -> Float[Tensor, "n m"]:
-    """Which share of what pushes an anchor each negative gets: |dL/ds_ij| over its sum, 0 for positives.
+    """The share of each negative in the push on an anchor: |dL/ds_ij| over its sum, 0 for positives.
 
         r_ij = exp(s_ij / tau + F_ij) / sum over negatives k of exp(s_ik / tau + F_ik)
 
-    Small temperatures give all of it to the hardest negative, large ones the same to each.
+    Low temperatures give all of it to the hardest negative, high ones the same share to each.
 
     Args:
         anchors, candidates, near, far, temperature, similarity: As for `contrast`; `near.paired()` when None.
@@ -55,9 +55,9 @@ def effective_negatives(
     temperature: float = 0.05,
     similarity: Literal["cosine", "dot"] = "cosine",
 ) -> Float[Tensor, " n"]:
-    """Over how many negatives the push is spread: exp of the entropy of each row of `relative_penalties`.
+    """The number of negatives that the push is spread over: exp of the entropy of each row of `relative_penalties`.
 
-    It grows with the temperature, from 1 to the number of negatives; 0 for an anchor that has none.
+    It grows with the temperature, from 1 to the number of negatives; 0 for an anchor without negatives.
 
     Args:
         anchors, candidates, near, far, temperature, similarity: As for `contrast`; `near.paired()` when None.
@@ -74,12 +74,12 @@ def _negatives(
 ) -> Iterator[Tensor]:
     """Blocks of rows of s / tau + F, -inf for positives."""
     if not 0 < temperature < float("inf"):
-        raise InputError(f"{temperature} is no temperature", field="temperature", remedy="use e.g. 0.05")
+        raise InputError(f"invalid value {temperature}: must be > 0", field="temperature", remedy="use e.g. 0.05")
     if similarity not in ("cosine", "dot"):
-        raise InputError(f"{similarity!r} is not known", field="similarity", remedy='use "cosine" or "dot"')
+        raise InputError(f"invalid value {similarity!r}", field="similarity", remedy='use "cosine" or "dot"')
     a, c = vectors(anchors, "anchors"), vectors(candidates, "candidates")
     if a.shape[1] != c.shape[1]:
-        raise InputError(f"anchors and candidates have different widths: {tuple(a.shape)} and {tuple(c.shape)}")
+        raise InputError(f"anchors and candidates must have the same width, got {tuple(a.shape)} and {tuple(c.shape)}")
     dtype = torch.promote_types(torch.promote_types(a.dtype, c.dtype), torch.float32)
     a, c = a.to(dtype), c.to(dtype)
     if similarity == "cosine":

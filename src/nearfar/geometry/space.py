@@ -24,16 +24,16 @@ SAME = 1e-12
 def uniformity(x: Float[Vectors, "n d"], t: float = 2.0, max_pairs: int | None = MAX_PAIRS, seed: int = 0) -> float:
     """-log of the mean of exp(-t |x_i - x_j|^2) over pairs i != j: higher is more uniform.
 
-    0 where all vectors are the same; 2 t where all are orthogonal; little more is possible. Wang & Isola state it
-    without the minus and lower it.
+    0 where all vectors are the same; 2 t where all are orthogonal; little more is possible. Wang & Isola define it
+    without the minus sign: lower is more uniform.
 
     Args:
         x: At least two vectors.
-        t: The kernel's sharpness.
-        max_pairs: With more pairs than these, rows are shuffled into groups and compared within their group: about so
-            many pairs in all, every row in equally many, which leaves an error of about 1 / sqrt(max_pairs) of the
-            mean's spread. None compares all pairs: 100,000 vectors take minutes.
-        seed: Decides the groups.
+        t: Sharpness of the Gaussian kernel.
+        max_pairs: With more pairs than these, rows are shuffled into groups and compared within their group: about this
+            number of pairs in total, the same for every row, with an error of about 1 / sqrt(max_pairs) of the standard
+            deviation. None compares all pairs: 100,000 vectors take minutes.
+        seed: Random seed of the groups.
 
     Source: Wang & Isola 2020, Understanding Contrastive Representation Learning through Alignment and Uniformity.
     """
@@ -62,13 +62,13 @@ def alignment(a: Float[Vectors, "n d"], b: Float[Vectors, "n d"], alpha: float =
 
 @torch.no_grad()
 def tolerance(x: Float[Vectors, "n d"], labels: Int[Tensor, " n"] | Sequence[Any]) -> float:
-    """Mean cosine over pairs i != j of one label: high where what means the same is close.
+    """Mean cosine over pairs i != j with the same label: high where texts with the same meaning are close.
 
-    It is 1 where all vectors are the same, so read it beside `uniformity`.
+    It is 1 where all vectors are the same, so read it together with `uniformity`.
 
     Args:
         x: The vectors.
-        labels: One a vector: numbers or names.
+        labels: One for each vector: numbers or names.
 
     Raises:
         InputError: no two vectors share a label.
@@ -78,19 +78,23 @@ def tolerance(x: Float[Vectors, "n d"], labels: Int[Tensor, " n"] | Sequence[Any
     x = vectors(x, "x")
     names = list(labels.tolist() if isinstance(labels, Tensor) else labels)
     if len(names) != len(x):
-        raise InputError(f"{len(names)} labels for {len(x)} vectors", field="labels", remedy="give one a vector")
+        raise InputError(
+            f"got {len(names)} labels for {len(x)} vectors", field="labels", remedy="pass one label for each vector"
+        )
     known = {name: row for row, name in enumerate(dict.fromkeys(names))}
     ids = torch.tensor([known[name] for name in names], device=x.device)
     counts = ids.bincount().double()
     if not bool((counts > 1).any()):
-        raise InputError("no two vectors share a label", field="labels", remedy="give several vectors of a label")
+        raise InputError(
+            "no two vectors share a label", field="labels", remedy="pass several vectors with the same label"
+        )
     sums = x.new_zeros(len(known), x.shape[1], dtype=torch.float64)
     own = x.new_zeros(len(known), dtype=torch.float64)
     for rows in blocks(x):
         some = unit(x[rows]).double()
         sums.index_add_(0, ids[rows], some)
         own.index_add_(0, ids[rows], some.square().sum(1))
-    # All products of a label's vectors, less those of a vector with itself.
+    # All products of the vectors of a label, minus those of a vector with itself.
     return float((sums.square().sum(1) - own).sum() / (counts * (counts - 1)).sum())
 
 
@@ -105,7 +109,7 @@ def mean_cosine(x: Float[Vectors, "n d"]) -> float:
 def cone(x: Float[Vectors, "n d"]) -> float:
     """Mean cosine of the vectors with their mean direction: 1 for a single direction, 0 where they cancel out.
 
-    It is the length of their mean. Directions drawn evenly leave about 1 / sqrt(n): compare sets of one size.
+    It is the length of their mean. For uniformly sampled directions it is about 1 / sqrt(n): compare sets of one size.
 
     Source: Liang et al. 2022, Mind the Gap (the cone effect).
     """
@@ -131,7 +135,7 @@ def isotropy(x: Float[Vectors, "n d"]) -> float:
 
 @torch.no_grad()
 def effective_rank(x: Float[Vectors, "n d"]) -> float:
-    """exp of the entropy of the singular values' shares: between 1 (a line) and min(n, d) (all directions alike).
+    """exp of the entropy of the normalised singular values: from 1 (a line) to min(n, d) (all directions equally).
 
     Source: Roy & Vetterli 2007, The Effective Rank; Garrido et al. 2023, RankMe.
     """
@@ -143,7 +147,7 @@ def effective_rank(x: Float[Vectors, "n d"]) -> float:
 
 @torch.no_grad()
 def explained_variance(x: Float[Vectors, "n d"]) -> Float[Tensor, " d"]:
-    """Which part of the variance the first 1, 2, ..., d principal components hold together; the last entry is 1.
+    """The cumulative share of variance of the first 1, 2, ..., d principal components; the last entry is 1.
 
     Raises:
         InputError: all directions are the same, and there is no variance to explain.
@@ -154,7 +158,7 @@ def explained_variance(x: Float[Vectors, "n d"]) -> Float[Tensor, " d"]:
     variances = torch.linalg.eigvalsh(gram(x) / len(x) - centre.outer(centre)).clamp_(min=0).flip(0)
     total = variances.sum()
     if float(total) < SAME:
-        raise InputError("all vectors point the same way, which leaves no variance", field="x")
+        raise InputError("all vectors have the same direction: there is no variance", field="x")
     return variances.cumsum(0) / total
 
 
@@ -164,7 +168,7 @@ def _sum_of_kernel(x: Tensor, rows: Tensor, t: float) -> Tensor:
     parts = pieces(rows)
     for k, some in enumerate(parts):
         these = unit(x[some])
-        # |u - v|^2 = 2 - 2 u.v, and each pair of a block with itself is there twice, the row with itself once.
+        # |u - v|^2 = 2 - 2 u.v; in a block with itself every pair occurs twice, and each row once with itself.
         own = (these @ these.T).sub_(1).mul_(2 * t).exp_()
         total += (own.sum(dtype=torch.float64) - own.diagonal().sum(dtype=torch.float64)) / 2
         for others in parts[k + 1 :]:

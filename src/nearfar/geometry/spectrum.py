@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def spectrum(x: Float[Vectors, "n d"]) -> Float[Tensor, " d"]:
-    """Which part of the variance each principal component holds, the largest first; they sum to 1.
+    """The share of variance of each principal component, the largest first; they sum to 1.
 
     Raises:
-        InputError: all directions are the same, and there is no variance to share.
+        InputError: all directions are the same: there is no variance.
     """
     together = explained_variance(x)
     return torch.diff(together, prepend=together.new_zeros(1)).clamp_(min=0)
 
 
 def iso_score(x: Float[Vectors, "n d"]) -> float:
-    """How evenly the principal components share the variance: 1 where all hold the same, 0 where one holds all.
+    """How evenly the principal components share the variance: 1 where all have the same share, 0 where one has all.
 
-    It is the share of dimensions that are used evenly, scaled to [0, 1], and unlike `isotropy` it does not see where
-    the vectors' mean lies: a narrow cone whose inside is round scores high. At least two dimensions, and many more
-    vectors than dimensions: n of them span no more than n - 1.
+    It is the fraction of dimensions that are used evenly, scaled to [0, 1]. Unlike `isotropy` it does not depend on the
+    mean of the vectors: a narrow cone with a round cross-section scores high. It requires at least two dimensions, and
+    many more vectors than dimensions: n vectors span at most n - 1.
 
     Raises:
         InputError: one dimension, or all directions are the same.
@@ -43,7 +43,9 @@ def iso_score(x: Float[Vectors, "n d"]) -> float:
     variances = spectrum(x)
     d = len(variances)
     if d < 2:
-        raise InputError("vectors of one dimension have no isotropy", field="x", remedy="give 2 dimensions or more")
+        raise InputError(
+            "isotropy of vectors of one dimension is not defined", field="x", remedy="pass at least 2 dimensions"
+        )
     scaled = math.sqrt(d) * variances / variances.norm()
     defect = float((scaled - 1).norm()) / math.sqrt(2 * (d - math.sqrt(d)))
     used = (d - defect**2 * (d - math.sqrt(d))) ** 2 / d**2
