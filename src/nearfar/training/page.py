@@ -102,13 +102,13 @@ def add_similarities(page: Page, before: PairSimilarity, after: PairSimilarity) 
     """Distributions of positive and random pairs: training should part them."""
     page.section(
         "Similarities",
-        "Cosines of held-out pairs. The further the pairs that belong together lie right of random ones, the better "
-        "a search tells them apart.",
+        "Cosines of held-out pairs. The further positive pairs lie to the right of random pairs, the better a search "
+        "separates them.",
     )
     for name, found in (("before", before), ("after", after)):
         page.figure(
             histogram(
-                {"belong together": found.positive.tolist(), "random": found.random.tolist()},
+                {"positive pairs": found.positive.tolist(), "random pairs": found.random.tolist()},
                 title=f"Similarity of pairs {name} training",
                 x_label="cosine",
             )
