@@ -14,7 +14,7 @@ from nearfar.dialogue import Rules, write
 from nearfar.dialogue.exports import as_dot, as_mermaid
 from nearfar.dialogue.page import page, page_data
 from nearfar.errors import InputError
-from nearfar.reports._text import plain
+from nearfar.reports.text import plain
 
 FLOWS = {"booking": booking_flow(30), "hostile": hostile_flow()}
 MERMAID_NODE = re.compile(r'  n(\d+)(?:\(\["([^"\n]*)"\]\)|\["([^"\n]*)"\])')

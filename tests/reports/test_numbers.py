@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from nearfar.reports._numbers import column, fixed, number, scientific
-from nearfar.reports._text import escaped, plain, shorten, text_width, wrap
+from nearfar.reports.numbers import column, fixed, number, scientific
+from nearfar.reports.text import escaped, plain, shorten, text_width, wrap
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def _dot_text(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    from nearfar.reports._text import plain
+    from nearfar.reports.text import plain
 
     return " ".join(plain(text).split())
 

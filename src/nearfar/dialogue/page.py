@@ -15,7 +15,7 @@ from nearfar import __version__
 from nearfar.dialogue.graph import Edge
 from nearfar.dialogue.naming import shortened
 from nearfar.errors import InputError
-from nearfar.reports._text import plain
+from nearfar.reports.text import plain
 from nearfar.reports.page import MAX_BYTES, _script_json, _sha256
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nearfar.reports._numbers import LARGE, SMALL, fixed, number, scientific
+from nearfar.reports.numbers import LARGE, SMALL, fixed, number, scientific
 
 
 @dataclass(frozen=True)

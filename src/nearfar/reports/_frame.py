@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from nearfar.reports._axis import Axis
 from nearfar.reports._svg import canvas, element, group
-from nearfar.reports._text import plain, shorten, text_width
+from nearfar.reports.text import plain, shorten, text_width
 from nearfar.reports.figure import WIDE
 
 TICK_SIZE = 12

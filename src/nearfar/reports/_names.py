@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from nearfar.reports._svg import Look, element, group
-from nearfar.reports._text import text_width
+from nearfar.reports.text import text_width
 from nearfar.reports.figure import WIDE
 
 NAME_SIZE = 12

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from markupsafe import Markup
 
-from nearfar.reports._text import escaped
+from nearfar.reports.text import escaped
 
 COLOURS = 6
 _DASHES = (None, "6 4", "2 3", "9 3 2 3")

@@ -1,9 +1,10 @@
-"""A figure: one picture drawn for two widths, what it says in words, and the numbers behind it."""
+"""A figure: one picture drawn for two widths, its title and caption, and the numbers behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from markupsafe import Markup
 
@@ -11,21 +12,21 @@ from nearfar.reports._svg import Look, element, path
 from nearfar.reports.tables import Table
 
 WIDE, NARROW = 760, 358
-"""Widths in pixels that a figure is laid out for: a desktop's column and a telephone's. Text keeps its size in both."""
+"""Widths in pixels of a figure: for the text column on a desktop, and for a phone. Text has the same size in both."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What ``Page.figure`` takes.
+    """The argument of ``Page.figure``.
 
     Args:
         title: What the figure shows.
-        wide: The picture for a column of ``WIDE`` pixels.
+        wide: The picture for ``WIDE`` pixels.
         narrow: The same for ``NARROW`` pixels.
         table: The numbers behind it.
         caption: How to read it.
-        legend: For each series a swatch and its name.
-        wide_legend: Whether the wide picture needs the legend; one that names its series itself does not.
+        legend: A swatch and a name for each series.
+        wide_legend: Whether the legend is shown with the wide picture too, not only with the narrow one.
 
     Raises:
         TypeError: A picture is not Markup. Text that comes from data never becomes Markup by accident.
@@ -42,30 +43,41 @@ class Figure:
     def __post_init__(self) -> None:
         for markup in (self.wide, self.narrow, *(swatch for swatch, _ in self.legend)):
             if not isinstance(markup, Markup):
-                raise TypeError(f"a figure's picture is markupsafe.Markup, not {type(markup).__name__}")
+                raise TypeError(f"expected a picture as markupsafe.Markup, got {type(markup).__name__}")
+
+
+class Drawing(NamedTuple):
+    """A picture for one width.
+
+    Args:
+        picture: The SVG.
+        named: Whether the picture names its series beside their marks, so that it needs no legend.
+    """
+
+    picture: Markup
+    named: bool = False
 
 
 def compose(
-    draw: Callable[[int], Markup],
+    draw: Callable[[int], Drawing],
     *,
     title: str,
     table: Table,
     caption: str = "",
     legend: Sequence[tuple[Markup, str]] = (),
-    named: Callable[[int], bool] = lambda width: False,
 ) -> Figure:
-    """A figure from ``draw``, which lays the picture out for a width in pixels.
+    """A figure from ``draw``, which is called once for each width in pixels.
 
     Args:
-        draw: The picture.
-        title: What it shows.
+        draw: Lays out and draws the picture.
+        title: What the figure shows.
         table: The numbers behind it.
         caption: How to read it.
-        legend: For each series a swatch and its name.
-        named: Whether the picture of a width names its series beside their marks, so that it needs no legend.
+        legend: A swatch and a name for each series; shown with each picture that does not name its series itself.
     """
-    needed = [width for width in (WIDE, NARROW) if not named(width)]
-    return Figure(title, draw(WIDE), draw(NARROW), table, caption, legend if needed else (), WIDE in needed)
+    wide, narrow = draw(WIDE), draw(NARROW)
+    needed = not (wide.named and narrow.named)
+    return Figure(title, wide.picture, narrow.picture, table, caption, legend if needed else (), not wide.named)
 
 
 def line_swatch(look: Look, *, marker: bool) -> Markup:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.data.places import place_name
-from nearfar.reports._numbers import fixed
-from nearfar.reports._text import plain
+from nearfar.reports.numbers import fixed
+from nearfar.reports.text import plain
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.flat_map import flat_map
 from nearfar.reports.charts.histogram import histogram

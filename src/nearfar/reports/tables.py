@@ -1,4 +1,4 @@
-"""A table of plain values, its numbers formatted by column."""
+"""A table of plain values; numbers are formatted by column."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nearfar.reports._numbers import DASH, column
-from nearfar.reports._text import plain
+from nearfar.reports.numbers import DASH, column
+from nearfar.reports.text import plain
 
 Cell = str | int | float | bool | None
 
@@ -17,14 +17,14 @@ class Table:
     """Columns and rows of plain values.
 
     Args:
-        columns: The heads.
-        rows: One sequence of cells per row. None is shown as a dash, numbers as the column's others.
-        caption: A line that says what the table holds.
-        highlight: Rows to stress, counted from 0.
-        everything: All rows, where ``rows`` are a selection of them.
+        columns: The column headers.
+        rows: One sequence of cells per row. None is shown as a dash; the numbers of a column have one format.
+        caption: A line that says what the table contains.
+        highlight: Indices of rows to emphasise, from 0.
+        everything: All rows, if ``rows`` is a selection of them.
 
     Raises:
-        ValueError: There is no column, a row's length differs from the heads', or a highlighted row does not exist.
+        ValueError: There is no column, a row has another number of cells, or a highlighted row does not exist.
     """
 
     columns: Sequence[str]
@@ -35,27 +35,27 @@ class Table:
 
     def __post_init__(self) -> None:
         if not self.columns:
-            raise ValueError("a table needs at least one column")
+            raise ValueError("columns is empty: expected at least one column")
         for index, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise ValueError(f"table row {index} has {len(row)} cells for {len(self.columns)} columns")
+                raise ValueError(f"row {index}: expected {len(self.columns)} cells, got {len(row)}")
         for index in self.highlight:
             if not 0 <= index < len(self.rows):
-                raise ValueError(f"highlighted row {index} does not exist: the table has {len(self.rows)} rows")
+                raise ValueError(f"invalid highlight {index}: must be less than {len(self.rows)}, the number of rows")
 
     @property
     def heads(self) -> list[tuple[str, bool]]:
-        """Each column's head, and whether the column holds numbers."""
+        """The header of each column, and whether the column contains numbers."""
         return [(plain(head), self._numeric(index)) for index, head in enumerate(self.columns)]
 
     @property
     def body(self) -> list[tuple[list[str], bool]]:
-        """Each row's cells as text, and whether the row is stressed."""
+        """The cells of each row as text, and whether the row is highlighted."""
         texts = [self._column(index) for index in range(len(self.columns))]
         return [([text[r] for text in texts], r in self.highlight) for r in range(len(self.rows))]
 
     def as_dict(self) -> dict[str, object]:
-        """All columns and rows for JSON, numbers with all their digits; NaN and infinities as text."""
+        """All columns and rows for JSON: numbers with all digits, NaN and infinities as text."""
         rows = self.rows if self.everything is None else self.everything
         return {"columns": [plain(head) for head in self.columns], "rows": [[_json(cell) for cell in r] for r in rows]}
 
@@ -71,7 +71,7 @@ class Table:
 
 
 def thinned(columns: Sequence[str], rows: Sequence[Sequence[Cell]], caption: str = "", most: int = 400) -> Table:
-    """A table with at most ``most`` of ``rows``, evenly spaced, that says so where it leaves any out."""
+    """A table with at most ``most`` of ``rows``, evenly spaced; the caption says if rows are omitted."""
     if len(rows) <= most:
         return Table(columns, rows, caption)
     kept = [rows[round(i * (len(rows) - 1) / (most - 1))] for i in range(most)]
@@ -84,7 +84,7 @@ def _is_number(cell: object) -> bool:
 
 
 def _python(cell: Cell) -> int | float:
-    """numpy and torch scalars become Python's own."""
+    """A NumPy or torch scalar as a Python number."""
     if isinstance(cell, int):
         return cell
     return int(cell) if hasattr(cell, "__index__") else float(cell)  # pyright: ignore[reportArgumentType]

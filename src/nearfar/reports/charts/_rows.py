@@ -10,7 +10,7 @@ from markupsafe import Markup
 from nearfar.reports._axis import Axis
 from nearfar.reports._frame import TICK_SIZE, fitting
 from nearfar.reports._svg import canvas, element, group
-from nearfar.reports._text import plain, shorten, text_width, wrap
+from nearfar.reports.text import plain, shorten, text_width, wrap
 from nearfar.reports.figure import WIDE
 
 LABEL_SIZE = 13

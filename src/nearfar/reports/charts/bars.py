@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis
-from nearfar.reports._numbers import column
+from nearfar.reports.numbers import column
 from nearfar.reports._svg import COLOURS, Look, element, group
-from nearfar.reports._text import plain
+from nearfar.reports.text import plain
 from nearfar.reports.charts._rows import Place, Value, draw_rows, names_fit
 from nearfar.reports.figure import Figure, area_swatch, compose
 from nearfar.reports.tables import thinned

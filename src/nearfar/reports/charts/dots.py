@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis
-from nearfar.reports._numbers import fixed
+from nearfar.reports.numbers import fixed
 from nearfar.reports._svg import MAX_SERIES, Look, element, group
-from nearfar.reports._text import plain
+from nearfar.reports.text import plain
 from nearfar.reports.charts._rows import Place, Value, draw_rows, names_fit
 from nearfar.reports.figure import Figure, compose, marker_swatch
 from nearfar.reports.tables import thinned

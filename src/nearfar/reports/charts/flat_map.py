@@ -10,7 +10,7 @@ from nearfar.reports import _check
 from nearfar.reports._axis import Axis
 from nearfar.reports._frame import Frame
 from nearfar.reports._svg import COLOURS, MAX_SERIES, Look, canvas, group
-from nearfar.reports._text import plain
+from nearfar.reports.text import plain
 from nearfar.reports.charts.scatter import MOST, Point, checked, dots, group_names, thinned_groups
 from nearfar.reports.figure import WIDE, Figure, compose, marker_swatch
 from nearfar.reports.tables import thinned

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from nearfar.reports import _check
-from nearfar.reports._numbers import column, number
+from nearfar.reports.numbers import column, number
 from nearfar.reports._svg import Look, canvas, element, group
-from nearfar.reports._text import plain, shorten, text_width
+from nearfar.reports.text import plain, shorten, text_width
 from nearfar.reports.figure import WIDE, Figure, area_swatch, compose
 from nearfar.reports.tables import thinned
 

@@ -13,9 +13,9 @@ from nearfar.reports import _check
 from nearfar.reports._axis import Step, linear_axis, nice_step
 from nearfar.reports._frame import Frame, frame, pointer_columns
 from nearfar.reports._names import name_width
-from nearfar.reports._numbers import fixed, number
+from nearfar.reports.numbers import fixed, number
 from nearfar.reports._svg import COLOURS, Look, element, group, path
-from nearfar.reports._text import plain
+from nearfar.reports.text import plain
 from nearfar.reports.figure import Figure, area_swatch, compose
 from nearfar.reports.tables import thinned
 

@@ -11,9 +11,9 @@ from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis, log_axis
 from nearfar.reports._frame import Frame, frame, pointer_columns
 from nearfar.reports._names import beside, beside_width
-from nearfar.reports._numbers import number
+from nearfar.reports.numbers import number
 from nearfar.reports._svg import MAX_SERIES, Look, group, path
-from nearfar.reports._text import plain
+from nearfar.reports.text import plain
 from nearfar.reports.figure import Figure, compose, line_swatch
 from nearfar.reports.tables import thinned
 

@@ -12,9 +12,9 @@ from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis
 from nearfar.reports._frame import Frame, frame
 from nearfar.reports._names import name_width
-from nearfar.reports._numbers import number
+from nearfar.reports.numbers import number
 from nearfar.reports._svg import MAX_SERIES, Look, element, group
-from nearfar.reports._text import plain
+from nearfar.reports.text import plain
 from nearfar.reports.figure import Figure, compose, marker_swatch
 from nearfar.reports.tables import thinned
 

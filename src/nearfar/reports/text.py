@@ -1,4 +1,4 @@
-"""Plain text: made safe to write, measured and shortened without a font at hand."""
+"""Plain text: made safe to write, and measured and shortened without the font's own metrics."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _SIGNS = frozenset("+\N{MINUS SIGN}\N{MULTIPLICATION SIGN}=<>~^#&")
 
 
 def plain(value: object) -> str:
-    """Text as the user sees it: what HTML or UTF-8 cannot carry becomes U+FFFD, and Markup loses its privilege."""
+    """``value`` as text: characters that HTML or UTF-8 cannot contain become U+FFFD, and Markup becomes plain text."""
     text = str.__str__(value) if isinstance(value, str) else str(value)
     return _UNWRITABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def escaped(value: object) -> Markup:
-    """The HTML that shows ``value`` literally, whatever it holds."""
+    """The HTML that shows ``value`` literally, whatever it contains."""
     return escape(plain(value))
 
 
 def text_width(text: str, size: float) -> float:
-    """Width in pixels of ``text`` set in a sans-serif of ``size`` pixels: an estimate on the generous side."""
+    """Width in pixels of ``text`` in a sans-serif font of ``size`` pixels; an estimate that is rather too large."""
     return size * sum(map(_em, text))
 
 
 def shorten(text: str, width: float, size: float) -> str:
-    """``text`` on one line, cut with an ellipsis where it would be wider than ``width`` pixels."""
+    """``text`` on one line, truncated with an ellipsis if it is wider than ``width`` pixels."""
     line = " ".join(text.split())
     if text_width(line, size) <= width:
         return line
@@ -45,7 +45,7 @@ def shorten(text: str, width: float, size: float) -> str:
 
 
 def wrap(text: str, width: float, size: float, lines: int) -> list[str]:
-    """``text`` broken at spaces into at most ``lines`` lines of ``width`` pixels; what is left over is cut off."""
+    """``text`` broken at spaces into at most ``lines`` lines of ``width`` pixels; the last line is truncated."""
     words, broken = text.split(), []
     while words and len(broken) < lines - 1:
         count = 1
