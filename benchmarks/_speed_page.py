@@ -127,6 +127,19 @@ def _decoding(result: Result) -> list[str]:
     return [f"{_sentence(result)}; {lengths}.", _table(("decoding", "ms a token", "times greedy"), rows)]
 
 
+def _reading(result: Result) -> list[str]:
+    rows = [
+        (kind, name, _seconds(timed), f"{timed['times_pyarrow']:.1f}")
+        for kind, of in result["formats"].items()
+        for name, timed in of["readers"].items()
+    ]
+    return [
+        f"{_sentence(result)}; {result['rows']:,} rows. nearfar checks every value and names file, line and field of a "
+        "mistake. It parses JSON lines with Arrow, and value by value where a line is not accepted.",
+        _table(("format", "reader", "seconds", "times pyarrow"), rows),
+    ]
+
+
 # The order of the page.
 SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-kernel": ("The kernel", _kernel),
@@ -136,6 +149,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-depth": ("Models cut short", _depth),
     "speed-dse": ("Scoring pairs", _dse),
     "speed-decoding": ("Contrastive search", _decoding),
+    "speed-reading": ("Reading rows", _reading),
 }
 
 

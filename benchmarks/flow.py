@@ -1,17 +1,17 @@
-"""How near does `nearfar flow` come to the workflow that annotators saw? Domain by domain on SGD's test dialogues.
+"""How similar are the workflows of `nearfar flow` to annotated ones? Domain by domain on the test dialogues of SGD.
 
     python benchmarks/flow.py [--model NAME]... [--data FOLDER] [--out FILE]
 
-The reference is the graph of the annotated actions (acts and slots of a turn, as `dialog2flow` labels them), made and
-pruned by the same rules. For each domain, dialogues of that domain alone:
+The reference is the graph of the annotated actions (acts and slots of a turn, as labelled for `dialog2flow`), pruned by
+the same rules. For each domain, on the dialogues of only that domain:
 
-- cluster agreement of each speaker's turns, averaged over the two: NMI, which is the V-measure, and ARI;
-- size error |n - n_ref| / n_ref of the pruned graphs, start and end counted, as in the paper;
-- precision and recall of the pruned graph's edges, after every cluster has become the action that most of its turns
-  have (`majority`; clusters of one action merge), or the one that an assignment of one to one gives it (`one to one`).
+- cluster agreement of the turns of each speaker, mean of the two: NMI (the same as V-measure) and ARI;
+- size error |n - n_ref| / n_ref of the pruned graphs, including start and end, as in the paper;
+- precision and recall of the edges of the pruned graph, after mapping every cluster to the most frequent action of its
+  turns (`majority`, which merges clusters of one action), or by a one-to-one assignment (`one to one`).
 
-With the true number of actions a speaker, and with the automatic one. `shuffled` has a clustering's sizes and nothing
-else of it. Thresholds are the paper's for evaluation: max-out, edges 0.02, nodes 0.023.
+With the true number of actions per speaker, and with the automatic one. `shuffled` is a control: clusters of the same
+sizes with random turns. Thresholds are the paper's for evaluation: max-out, edges 0.02, nodes 0.023.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ METRICS = (
 
 
 def label(turn: dict[str, Any]) -> str:
-    """A turn's action. Acts about an intent alone are no action to Dialog2Flow; here such a turn has them for one."""
+    """The action of a turn. Dialog2Flow ignores acts about an intent only; here they are the action of their turn."""
     found = action_label(turn["acts"], turn["slots"], sort_slots=True)
     return found or ", ".join(sorted(act.lower().replace("_", " ") for act in set(turn["acts"])))
 
 
 def domains(file: Path, least: int) -> dict[str, list[dict[str, Any]]]:
-    """The dialogues of each domain that speak of no other."""
+    """The dialogues of each domain that are about no other domain."""
     found: dict[str, list[dict[str, Any]]] = {}
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         for dialogue in map(json.loads, lines):
@@ -74,7 +74,7 @@ def domains(file: Path, least: int) -> dict[str, list[dict[str, Any]]]:
 
 
 class Domain:
-    """A domain's dialogues and annotated graph."""
+    """The dialogues and the annotated graph of a domain."""
 
     def __init__(self, dialogues: list[dict[str, Any]]) -> None:
         turns = [turn for dialogue in dialogues for turn in dialogue["turns"]]
@@ -87,11 +87,11 @@ class Domain:
         self.reference = prune(counted(self.ways(self.truth)), RULES)
 
     def ways(self, turn: np.ndarray) -> Iterable[list[int]]:
-        """Each dialogue's nodes."""
+        """The nodes of each dialogue."""
         return ((turn[self.log.dialogue(i)] + FIRST).tolist() for i in range(len(self.log)))
 
     def figures(self, turn: np.ndarray) -> dict[str, float]:
-        """What a clustering is worth."""
+        """The metrics of a clustering."""
         found: dict[str, float] = {"actions": len(set(turn.tolist()))}
         mine = [self.log.speaker == speaker for speaker in range(len(self.log.speakers))]
         found["nmi"] = float(np.mean([normalized_mutual_info_score(self.truth[m], turn[m]) for m in mine]))
@@ -104,17 +104,17 @@ class Domain:
         return found
 
     def together(self, turn: np.ndarray) -> np.ndarray:
-        """How many turns of each cluster have each action."""
+        """Number of turns by cluster and action, (clusters, actions)."""
         table = np.zeros((int(turn.max()) + 1, len(self.names)), int)
         np.add.at(table, (turn, self.truth), 1)
         return table
 
     def majority(self, turn: np.ndarray) -> np.ndarray:
-        """Each turn's cluster as the action that most of its turns have."""
+        """Each cluster mapped to the most frequent action of its turns."""
         return self.together(turn).argmax(1)[turn]
 
     def one_to_one(self, turn: np.ndarray) -> np.ndarray:
-        """Each turn's cluster as an action of its own; clusters that are left over stay nodes of their own."""
+        """Each cluster mapped to an action of its own; unmatched clusters stay separate nodes."""
         table = self.together(turn)
         rows, columns = linear_sum_assignment(-table)
         action = np.arange(len(table)) + len(self.names)
@@ -131,7 +131,7 @@ def agreement(found: set[Edge], wanted: set[Edge]) -> dict[str, float]:
 
 
 def shuffled(log: Log, turn: np.ndarray) -> np.ndarray:
-    """The same clusters over other turns of the same speaker."""
+    """The same clusters with the turns of each speaker permuted."""
     generator, found = np.random.default_rng(0), turn.copy()
     for speaker in range(len(log.speakers)):
         mine = np.flatnonzero(log.speaker == speaker)
@@ -147,7 +147,7 @@ def interval(differences: Sequence[float]) -> list[float]:
 
 
 def arms(of: Domain, vectors: np.ndarray) -> dict[str, dict[str, float]]:
-    """Each way of clustering a domain and what it is worth."""
+    """The metrics of each way to cluster a domain."""
     found = {}
     for linkage in ("ward", "average"):
         for name, number in (("true number", of.numbers), ("automatic number", "auto")):
@@ -160,10 +160,10 @@ def arms(of: Domain, vectors: np.ndarray) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model", action="append", help="NAME or LABEL=FOLDER; repeatable")
+    parser.add_argument("--model", action="append", help="NAME or LABEL=FOLDER (repeatable)")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("NEARFAR_DATA", "../shared/data")))
-    parser.add_argument("--least", type=int, default=20, help="fewest dialogues of a domain")
-    parser.add_argument("--store", type=Path, help="a folder that keeps vectors for another run")
+    parser.add_argument("--least", type=int, default=20, help="minimum number of dialogues of a domain")
+    parser.add_argument("--store", type=Path, help="folder for vectors, which later runs reuse")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "flow.json")
     args = parser.parse_args()
     models = args.model or ["minilm"]
@@ -215,7 +215,7 @@ def main() -> None:
 
 
 def training_of(folder: Path) -> dict[str, Any] | None:
-    """How a run of `nearfar train` made a model, if it was one."""
+    """The recipe, seed and options of a model trained by `nearfar train`; None for other models."""
     run = folder.parent / "run.yaml"
     if not run.exists():
         return None
@@ -224,7 +224,7 @@ def training_of(folder: Path) -> dict[str, Any] | None:
 
 
 def summary(by_domain: dict[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
-    """Means over domains, and what ward gains over the paper's average linkage."""
+    """Means over domains, and the difference of ward and the paper's average linkage."""
     names = list(next(iter(by_domain.values())))
     mean = {arm: {key: float(np.mean([of[arm][key] for of in by_domain.values()])) for key in METRICS} for arm in names}
     gained = {

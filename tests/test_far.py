@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from nearfar import contrast, far, near
-from nearfar.far import Far
-from nearfar.near import Near
+from nearfar.blocks import Far, Near
 
 S = torch.tensor([[0.9, 0.2, -0.4, 0.1], [0.3, 0.8, 0.5, -0.6], [0.0, -0.2, 0.7, 0.4]], dtype=torch.float64)
 # Angles of reference vectors: cosines are easy to read off.
@@ -53,6 +52,50 @@ def test_weighted() -> None:
     assert torch.allclose(matrix(far.weighted(w)), w.double().log(), atol=1e-6)
 
 
+def test_weighted_by_column() -> None:
+    w = torch.tensor([1, 2, 0, 0.5])
+    same = far.weighted(w.expand(3, 4))
+    assert torch.allclose(matrix(far.weighted(w)), w.double().log().expand(3, 4), atol=1e-6)
+    bound, expected = (x.transposed().bind(4, 3, S.T) for x in (far.weighted(w), same))
+    got, wanted = S.T.clone(), S.T.clone()
+    for x, builder in ((got, bound), (wanted, expected)):
+        builder.add_to(x[1:3], slice(1, 3), near.paired().transposed().bind(4, 3, S.T).at(slice(1, 3)), 1.0)
+    assert torch.equal(got, wanted)
+    assert not torch.equal(got, S.T)
+
+
+def test_weights_of_the_columns_take_memory_for_one_row() -> None:
+    w = torch.rand(1_000)
+    bound = far.weighted(w).bind(1_000_000, 1_000, w)
+    assert bound.lean
+    assert bound.f.numel() == 1_000  # type: ignore[attr-defined]
+
+
+def test_by_distance() -> None:
+    a, b = torch.tensor([[0.0, 0], [3, 4], [1, 1]]), torch.tensor([[0.0, 0], [3, 4], [0, 1], [1, 1]])
+    squared = torch.tensor([[0, 25, 1, 2], [25, 0, 18, 13], [2, 13, 1, 0]])
+    expected = (-squared / (2 * 0.5)).tolist()
+    assert close(matrix(far.by_distance(a, b, 0.5)), expected)
+    turned = far.by_distance(b, a, 0.5).transposed()
+    assert close(matrix(turned), expected)
+
+
+@pytest.mark.parametrize("engine", ["dense", "streaming"])
+def test_a_kernel_estimate_of_the_joint_entropy(engine) -> None:
+    # Louiset et al. 2024: mean over i of log mean over j of exp(-(|c_i - c_j|^2 + |u_i - u_j|^2) / (2 tau)).
+    g = torch.Generator().manual_seed(5)
+    c = torch.nn.functional.normalize(torch.randn(6, 3, generator=g, dtype=torch.float64)).requires_grad_()
+    u = torch.randn(6, 2, generator=g, dtype=torch.float64, requires_grad=True)
+    squared = ((c[:, None] - c) ** 2).sum(2) + ((u[:, None] - u) ** 2).sum(2)
+    expected = (-squared / (2 * 0.5)).exp().mean(1).log().mean()
+    got = contrast(c, c, far=far.by_distance(u, u, 0.5), temperature=0.5, engine=engine) - log(6)
+    torch.testing.assert_close(got, expected)
+    for one, other in zip(torch.autograd.grad(got, [c, u]), torch.autograd.grad(expected, [c, u]), strict=True):
+        # c is of length one here: the part of the gradient along c_i is not seen by cosines.
+        tangential = (other - (other * c).sum(1, keepdim=True) * c) if other.shape == c.shape else other
+        torch.testing.assert_close(one, tangential)
+
+
 def test_likely_positives_above_a_threshold() -> None:
     # cos of the angles between: row 0: 20, 80, 120, 10; row 1: 70, 10, 30, 80; row 2: 160, 100, 60, 170.
     f = matrix(far.except_likely_positives(vectors(DEGREES_A), vectors(DEGREES_B), 0.8))
@@ -69,6 +112,15 @@ def test_likely_positives_above_the_anchors_own_positive() -> None:
     # A margin of cos 10 - cos 30 and a little leaves out the one at 30 degrees too.
     f = matrix(far.except_likely_positives(vectors(DEGREES_A), vectors(DEGREES_B), margin=0.13))
     assert close(f, [[0, 0, 0, -inf], [0, 0, -inf, 0], [0, 0, 0, 0]])
+
+
+def test_candidates_without_a_reference_vector_stay() -> None:
+    judged = far.except_likely_positives(vectors(DEGREES_A), vectors(DEGREES_B[:3]), -2.0, unjudged=1)
+    assert close(matrix(judged), [[0, -inf, -inf, 0], [-inf, 0, -inf, 0], [-inf, -inf, 0, 0]])
+    turned = judged.transposed()
+    x = S.T.clone()
+    turned.bind(4, 3, S).add_to(x[2:], slice(2, 4), near.paired().transposed().bind(4, 3, S).at(slice(2, 4)), 1.0)
+    assert close(x[2:] - S.T[2:], [[-inf, -inf, 0], [0, 0, 0]])
 
 
 def test_several_positives_set_their_weighted_mean_as_threshold() -> None:
@@ -181,18 +233,21 @@ def test_gistembed(threshold) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: far.masked(torch.zeros(2, 2)), r"boolean matrix \(n, m\), got torch.float32 of shape \(2, 2\)"),
+        (lambda: far.masked(torch.zeros(2, 2)), r"far.masked.*torch.float32 of shape \(2, 2\)"),
         (lambda: far.masked(torch.zeros(2, dtype=torch.bool)), r"of shape \(2,\)"),
-        (lambda: far.weighted(torch.tensor([[-1.0]])), "entries >= 0"),
-        (lambda: far.weighted(torch.tensor([[float("nan")]])), "finite matrix"),
-        (lambda: far.weighted(torch.tensor([[inf]])), "finite matrix"),
-        (lambda: far.weighted(torch.ones(2)), r"got shape \(2,\)"),
-        (lambda: far.hardest(0), r"fraction in \(0, 1\], got 0"),
+        (lambda: far.weighted(torch.tensor([[-1.0]])), "w of far.weighted"),
+        (lambda: far.weighted(torch.tensor([[float("nan")]])), "w of far.weighted"),
+        (lambda: far.weighted(torch.tensor([[inf]])), "w of far.weighted"),
+        (lambda: far.weighted(torch.ones(2, 2, 2)), r"got shape \(2, 2, 2\)"),
+        (lambda: far.hardest(0), "alpha of .*got 0"),
         (lambda: far.hardest(1.5), "got 1.5"),
+        (lambda: far.by_distance(S, S[:, :2], 1.0), r"got \(3, 4\) and \(3, 2\)"),
+        (lambda: far.by_distance(S, S, 0.0), "temperature of .*got 0.0"),
+        (lambda: far.by_distance(S, S * inf, 1.0), "vector contains NaN"),
         (lambda: far.hardest(float("nan")), "got nan"),
         (lambda: far.except_likely_positives(S, S[:, :2]), r"got \(3, 4\) and \(3, 2\)"),
-        (lambda: far.except_likely_positives(S, S, "negative"), "threshold='negative' is not known"),  # type: ignore[arg-type]
-        (lambda: far.except_likely_positives(S, S * float("nan")), "reference vector holds NaN"),
+        (lambda: far.except_likely_positives(S, S, "negative"), "threshold: .*'negative'"),  # type: ignore[arg-type]
+        (lambda: far.except_likely_positives(S, S * float("nan")), "vector contains NaN"),
     ],
 )
 def test_a_builder_refuses(make, message: str) -> None:
@@ -203,10 +258,12 @@ def test_a_builder_refuses(make, message: str) -> None:
 @pytest.mark.parametrize(
     ("builder", "message"),
     [
-        (far.masked(torch.zeros(4, 3, dtype=torch.bool)), r"far.masked\(\) has shape \(4, 3\), but F must be \(3, 4\)"),
-        (far.weighted(torch.ones(3, 3)), r"far.weighted\(\) has shape \(3, 3\), but F must be \(3, 4\)"),
-        (far.except_likely_positives(S, S), "3 and 3 reference vectors for 3 anchors and 4 candidates"),
-        (far.except_self, "far takes what a builder of nearfar.far returns, such as far.except_self()"),
+        (far.masked(torch.zeros(4, 3, dtype=torch.bool)), r"far.masked\(\): .*\(3, 4\), got \(4, 3\)"),
+        (far.weighted(torch.ones(3)), "4 weights, .*got 3"),
+        (far.by_distance(S, S, 1.0), "3 and 3 vectors for 3 anchors and 4 candidates"),
+        (far.weighted(torch.ones(3, 3)), r"far.weighted\(\): .*\(3, 4\), got \(3, 3\)"),
+        (far.except_likely_positives(S, S), "3 and 3 vectors for 3 anchors and 4 candidates"),
+        (far.except_self, "far: expected"),
     ],
 )
 def test_a_builder_that_does_not_fit_the_batch(builder, message: str) -> None:
@@ -216,7 +273,7 @@ def test_a_builder_that_does_not_fit_the_batch(builder, message: str) -> None:
 
 
 def test_except_self_needs_a_self_for_every_anchor() -> None:
-    with pytest.raises(ValueError, match="candidate i to be anchor i, but there are 4 anchors and 3 candidates"):
+    with pytest.raises(ValueError, match="4 anchors and 3 candidates"):
         contrast(torch.randn(4, 2), torch.randn(3, 2), near.weights(torch.ones(4, 3)), far.except_self())
 
 
@@ -227,5 +284,5 @@ def test_nothing_left_in_a_denominator(engine: str, symmetric: bool) -> None:
     mask[:, 1] = symmetric  # a column; otherwise a row
     if not symmetric:
         mask[1] = True
-    with pytest.raises(ValueError, match="far leaves nothing in the denominator of an anchor"):
+    with pytest.raises(ValueError, match="far removes every candidate of an anchor"):
         contrast(torch.randn(3, 2), torch.randn(3, 2), far=far.masked(mask), symmetric=symmetric, engine=engine)  # type: ignore[arg-type]

@@ -162,7 +162,7 @@ def test_relative_penalties_are_those_of_the_loss(near_, far_) -> None:
     eye = torch.eye(5, dtype=torch.float64)
     loss = contrast(s, eye, near_, far_, temperature=0.4, similarity="dot", engine="dense")
     (gradient,) = torch.autograd.grad(loss, s)
-    push = torch.where(near_.bind(3, 5, s).at(slice(0, 3)).dense() > 0, 0, gradient)
+    push = torch.where(near_.bind(3, 5, s).at(slice(0, 3)).to_dense() > 0, 0, gradient)
     assert (push > 0).any()
     r = geometry.relative_penalties(s, eye, near_, far_, 0.4, "dot")
     torch.testing.assert_close(r, push / push.sum(1, keepdim=True), rtol=1e-12, atol=1e-14)

@@ -1,4 +1,4 @@
-"""Builders of P: the matrix each one means, and the operations engines use, against that matrix."""
+"""Builders of P: the matrix that each one describes, and the operations of its blocks against that matrix."""
 
 from __future__ import annotations
 
@@ -6,24 +6,51 @@ import pytest
 import torch
 from torch import Tensor
 
-from nearfar import contrast, near
-from nearfar.near import Near
+from nearfar import contrast, far, near
+from nearfar.blocks import DenseTargets, Near, Targets
 
 LIKE = torch.empty(0, dtype=torch.float64)
 A, B = torch.tensor([0, 1, 1, 5]), torch.tensor([1, 0, 1, 2, 0, 0])
 G = torch.Generator().manual_seed(0)
 U, V = torch.randn(4, 3, generator=G), torch.randn(6, 3, generator=G)
+SMOOTHED = type(near.smoothed(near.paired(), 0.1))
 BUILDERS = {
     "paired": near.paired(),
     "same_label": near.same_label(A, B),
     "by_similarity": near.by_similarity(U, V, "relu"),
     "by_softmax": near.by_softmax(U, V, 0.3),
     "weights": near.weights(torch.rand(4, 6, generator=G).round(decimals=0) * 0.7),
+    "smoothed paired": near.smoothed(near.paired(), 0.2),
+    "smoothed same_label": near.smoothed(near.same_label(A, B), 0.3),
+    "smoothed twice": near.smoothed(near.smoothed(near.weights(torch.rand(4, 6, generator=G)), 0.3), 0.1),
 }
 
 
 def matrix(builder: Near, n: int, m: int) -> Tensor:
-    return builder.bind(n, m, LIKE).at(slice(0, n)).dense()
+    return builder.bind(n, m, LIKE).at(slice(0, n)).to_dense()
+
+
+def check_operations(targets: Targets, p: Tensor, positive: Tensor | None = None) -> None:
+    """Every operation on a block of P against the same on the matrix."""
+    (b, m), g = p.shape, torch.Generator().manual_seed(2)
+    positive = p > 0 if positive is None else positive
+    x, y, z = (torch.randn(*size, generator=g, dtype=torch.float64) for size in ((b, m), (m, 3), (b, 3)))
+    scale = torch.rand(b, generator=g, dtype=torch.float64)
+
+    torch.testing.assert_close(targets.to_dense(), p)
+    torch.testing.assert_close(targets.row_sums(), p.sum(1))
+    torch.testing.assert_close(targets.column_sums(), p.sum(0))
+    torch.testing.assert_close(targets.weighted_row_sums(x), (p * x).sum(1))
+    torch.testing.assert_close(targets.matmul(y), p @ y)
+    got = x.clone()
+    targets.subtract_from(got, scale)
+    torch.testing.assert_close(got, x - scale[:, None] * p)
+    got = y.clone()
+    targets.scatter_add(z, got)
+    torch.testing.assert_close(got, y + p.T @ z)
+    mask = torch.ones(b, m, dtype=torch.bool)
+    targets.clear_positives(mask)
+    assert torch.equal(mask, ~positive)
 
 
 def test_paired_is_the_identity_and_what_follows_is_extra() -> None:
@@ -68,7 +95,7 @@ def test_by_similarity_half() -> None:
 
 def test_by_similarity_half_of_opposite_vectors_is_zero_not_negative() -> None:
     u = torch.randn(50, 7, generator=torch.Generator().manual_seed(1))
-    p = near.by_similarity(u, -u).bind(50, 50, torch.empty(0)).at(slice(0, 50)).dense()
+    p = near.by_similarity(u, -u).bind(50, 50, torch.empty(0)).at(slice(0, 50)).to_dense()
     assert (p >= 0).all()
     assert p.diagonal().max() < 1e-6
 
@@ -128,29 +155,11 @@ def test_no_gradient_reaches_what_a_builder_holds() -> None:
 def test_every_operation_of_a_block_is_that_of_its_matrix(name: str, turned: bool) -> None:
     builder, (n, m) = (BUILDERS[name].transposed(), (6, 4)) if turned else (BUILDERS[name], (4, 6))
     whole, bound = matrix(builder, n, m), builder.bind(n, m, LIKE)
-    g = torch.Generator().manual_seed(2)
     for start, stop in ((0, n), (0, 2), (2, n), (n - 1, n)):
-        pull, p = bound.at(slice(start, stop)), whole[start:stop]
-        b = stop - start
-        x, y, z = (torch.randn(*size, generator=g, dtype=torch.float64) for size in ((b, m), (m, 3), (b, 3)))
-        scale, totals = torch.rand(b, generator=g, dtype=torch.float64), torch.rand(m, generator=g, dtype=torch.float64)
-
-        torch.testing.assert_close(pull.dense(), p)
-        torch.testing.assert_close(pull.total(), p.sum(1))
-        torch.testing.assert_close(pull.along(x), (p * x).sum(1))
-        torch.testing.assert_close(pull.mix(y), p @ y)
-        got = x.clone()
-        pull.subtract_from(got, scale)
-        torch.testing.assert_close(got, x - scale[:, None] * p)
-        got = y.clone()
-        pull.spread(z, got)
-        torch.testing.assert_close(got, y - p.T @ z)
-        got = totals.clone()
-        pull.add_totals_to(got)
-        torch.testing.assert_close(got, totals + p.sum(0))
-        mask = torch.ones(b, m, dtype=torch.bool)
-        pull.spare(mask)
-        assert torch.equal(mask, p == 0)
+        hard = bound.near if isinstance(bound, SMOOTHED) else bound
+        hard = hard.near if isinstance(hard, SMOOTHED) else hard
+        rows = slice(start, stop)
+        check_operations(bound.at(rows), whole[rows], hard.at(rows).to_dense() > 0)
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -159,12 +168,86 @@ def test_over_columns_is_the_opposite_direction_laid_out_alike(name: str) -> Non
     theirs = bound.over_columns()
     assert theirs is not None
     expected = matrix(BUILDERS[name].transposed(), 6, 4).T
-    torch.testing.assert_close(theirs.at(slice(0, 4)).dense(), expected)
-    torch.testing.assert_close(theirs.at(slice(1, 3)).dense(), expected[1:3])
+    torch.testing.assert_close(theirs.at(slice(0, 4)).to_dense(), expected)
+    torch.testing.assert_close(theirs.at(slice(1, 3)).to_dense(), expected[1:3])
+
+
+def test_smoothing_spreads_a_fraction_of_each_row_over_all_candidates() -> None:
+    p = matrix(near.smoothed(near.weights(torch.tensor([[2.0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 1, 0]])), 0.4), 3, 4)
+    assert p[0].tolist() == pytest.approx([1.2 + 0.2, 0.2, 0.2, 0.2])
+    assert p[1].tolist() == [0, 0, 0, 0]
+    assert p[2].tolist() == pytest.approx([0.2, 0.8, 0.8, 0.2])
+    assert matrix(near.smoothed(near.paired(), 0), 2, 3).tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert matrix(near.smoothed(near.paired(), 1), 2, 4).tolist() == [[0.25] * 4] * 2
+
+
+def test_smoothing_is_that_of_cross_entropy() -> None:
+    a, c = (torch.randn(5, 3, dtype=torch.float64, generator=G) for _ in range(2))
+    s = torch.nn.functional.normalize(a) @ torch.nn.functional.normalize(c).T / 0.05
+    expected = torch.nn.functional.cross_entropy(s, torch.arange(5), label_smoothing=0.1)
+    torch.testing.assert_close(contrast(a, c, near.smoothed(near.paired(), 0.1)), expected)
+
+
+@pytest.mark.parametrize("far_", [far.harder(1.0), far.except_likely_positives(U, V), far.hardest(0.5)], ids=str)
+def test_positives_are_those_before_smoothing(far_: far.Far) -> None:
+    # By one in 10^9 the value hardly changes, if no candidate becomes a positive.
+    a, c = torch.randn(4, 3, dtype=torch.float64, generator=G), torch.randn(6, 3, dtype=torch.float64, generator=G)
+    plain = contrast(a, c, far=far_, temperature=1.0)
+    assert abs(float(plain - contrast(a, c, temperature=1.0))) > 1e-3
+    torch.testing.assert_close(contrast(a, c, near.smoothed(near.paired(), 1e-9), far_, temperature=1.0), plain)
+
+
+def test_same_label_of_one_set_takes_what_follows_as_extra_negatives() -> None:
+    builder = near.same_label([7, 0, 7])
+    p = matrix(builder, 3, 5)
+    assert p.tolist() == [[0, 0, 1, 0, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    assert torch.equal(matrix(builder.transposed(), 5, 3), p.T)
+    over_columns = builder.bind(3, 5, LIKE).over_columns()
+    assert over_columns is not None
+    assert torch.equal(over_columns.at(slice(0, 3)).to_dense(), p)
+    with pytest.raises(ValueError, match="3 anchor labels"):
+        matrix(builder, 5, 3)
+    with pytest.raises(ValueError, match="3 anchor labels"):
+        matrix(builder, 4, 5)
+    with pytest.raises(ValueError, match="3 candidate labels"):
+        matrix(builder, 2, 2)
+
+
+FEW, MANY = torch.arange(90) // 2, torch.arange(9) % 2
+SYMMETRIC = {
+    "paired": (near.paired(), 9),
+    "one side, groups": (near.same_label(FEW), 90),
+    "one side, matrix": (near.same_label(MANY), 9),
+    "both sides, groups": (near.same_label(FEW, FEW), 90),
+    "both sides, matrix": (near.same_label(MANY, MANY), 9),
+}
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_the_upper_triangle_of_a_symmetric_builder(name: str) -> None:
+    builder, n = SYMMETRIC[name]
+    bound, whole = builder.bind(n, n, LIKE), matrix(builder, n, n)
+    assert bound.symmetric
+    assert torch.equal(whole, whole.T)
+    kinds = set()
+    for start, stop in ((0, n), (0, 4), (3, 7), (n - 1, n)):
+        targets = bound.corner(slice(start, stop))
+        kinds.add(type(targets).__name__)
+        check_operations(targets, whole[start:stop, start:])
+    assert kinds == {"paired": {"DiagonalTargets"}}.get(name, {"SparseTargets" if "groups" in name else "DenseTargets"})
+
+
+def test_what_is_not_declared_symmetric() -> None:
+    others = [BUILDERS[name] for name in BUILDERS if name != "paired"]
+    others += [near.same_label(A, A.clone()), near.smoothed(near.paired(), 0.1)]
+    assert not any(builder.symmetric for builder in others)
+    over_columns = near.same_label(A).bind(4, 4, LIKE).over_columns()
+    assert over_columns is not None
+    assert not over_columns.symmetric
 
 
 class ByRank(Near):
-    """A builder as a user would write it: the three methods that `Near` asks for, normalised over its own rows."""
+    """A builder as a user would write it: the three methods that `Near` requires, normalised over its own rows."""
 
     def __init__(self, p: Tensor) -> None:
         self.p = p
@@ -172,8 +255,8 @@ class ByRank(Near):
     def bind(self, n: int, m: int, like: Tensor) -> Near:
         return ByRank(self.p.to(like.dtype))
 
-    def at(self, rows: slice) -> near.Pull:
-        return near.Weighted((self.p / self.p.sum(1, keepdim=True))[rows])
+    def at(self, rows: slice) -> Targets:
+        return DenseTargets((self.p / self.p.sum(1, keepdim=True))[rows])
 
     def transposed(self) -> Near:
         return ByRank(self.p.T)
@@ -193,18 +276,21 @@ def test_a_builder_of_ones_own_works_both_ways() -> None:
     [
         (
             lambda: near.same_label(torch.tensor([0.0, 1.0])),
-            "a: labels must be a vector of integers, got torch.float32",
+            "labels a: must be a vector of integers, got torch.float32",
         ),
-        (lambda: near.same_label(A, torch.zeros(2, 2, dtype=torch.long)), r"b: labels must be a vector.*\(2, 2\)"),
-        (lambda: near.weights(torch.tensor([[-0.1]])), "finite and >= 0"),
-        (lambda: near.weights(torch.tensor([[float("nan")]])), "finite and >= 0"),
-        (lambda: near.weights(torch.tensor([[float("inf")]])), "finite and >= 0"),
-        (lambda: near.weights(torch.ones(3)), r"must be a matrix \(n, m\), got shape \(3,\)"),
-        (lambda: near.by_similarity(U, V, "softmax"), r"weigh='softmax' is not known; use one of \['half', 'relu'\]"),  # type: ignore[arg-type]
-        (lambda: near.by_similarity(U, V[:, :2]), r"\(n, k\) and \(m, k\), got \(4, 3\) and \(6, 2\)"),
-        (lambda: near.by_softmax(U, V, 0), r"temperature of near.by_softmax\(\) must be > 0, got 0"),
-        (lambda: near.by_softmax(U, V[:, :2], 1), r"\(n, k\) and \(m, k\), got \(4, 3\) and \(6, 2\)"),
-        (lambda: near.by_similarity(U[0], V), r"got \(3,\) and \(6, 3\)"),
+        (lambda: near.same_label(A, torch.zeros(2, 2, dtype=torch.long)), r"labels b: .*\(2, 2\)"),
+        (lambda: near.weights(torch.tensor([[-0.1]])), "weights: must be finite"),
+        (lambda: near.weights(torch.tensor([[float("nan")]])), "weights: must be finite"),
+        (lambda: near.weights(torch.tensor([[float("inf")]])), "weights: must be finite"),
+        (lambda: near.weights(torch.ones(3)), r"weights: .*\(3,\)"),
+        (lambda: near.by_similarity(U, V, "softmax"), "weigh: .*'softmax'"),  # type: ignore[arg-type]
+        (lambda: near.by_similarity(U, V[:, :2]), r"\(4, 3\) and \(6, 2\)"),
+        (lambda: near.by_softmax(U, V, 0), "temperature of .*got 0"),
+        (lambda: near.by_softmax(U, V[:, :2], 1), r"\(4, 3\) and \(6, 2\)"),
+        (lambda: near.by_similarity(U[0], V), r"\(3,\) and \(6, 3\)"),
+        (lambda: near.smoothed(near.paired(), 1.1), r"epsilon: .*1.1"),
+        (lambda: near.smoothed(near.paired(), float("nan")), r"epsilon: .*nan"),
+        (lambda: near.smoothed(near.paired, 0.1), "expected a builder"),  # type: ignore[arg-type]
     ],
 )
 def test_a_builder_refuses(make, message: str) -> None:
@@ -218,10 +304,10 @@ def test_a_builder_refuses(make, message: str) -> None:
         (near.same_label(A), "4 anchor labels and 4 candidate labels for 2 anchors and 5 candidates"),
         (near.by_similarity(U, V), r"by_similarity\(\) got 4 and 6 reference vectors for 2 anchors and 5 candidates"),
         (near.by_softmax(U, V, 1), r"by_softmax\(\) got 4 and 6 reference vectors for 2 anchors and 5 candidates"),
-        (near.weights(torch.ones(5, 2)), r"shape \(5, 2\), but P must be \(2, 5\)"),
-        (near.by_similarity(U[:2], V[:5], lambda c: c - 2), "weigh\\(\\) returned a negative or NaN weight"),
-        (near.by_similarity(U[:2] * float("nan"), V[:5]), "negative or NaN weight"),
-        (near.paired, "near takes what a builder of nearfar.near returns, such as near.paired()"),
+        (near.weights(torch.ones(5, 2)), r"\(2, 5\), got \(5, 2\)"),
+        (near.by_similarity(U[:2], V[:5], lambda c: c - 2), "weigh of near.by_similarity"),
+        (near.by_similarity(U[:2] * float("nan"), V[:5]), "weigh of near.by_similarity"),
+        (near.paired, "near: expected"),
     ],
 )
 def test_a_builder_that_does_not_fit_the_batch(builder, message: str) -> None:
@@ -231,5 +317,5 @@ def test_a_builder_that_does_not_fit_the_batch(builder, message: str) -> None:
 
 
 def test_paired_with_too_few_candidates() -> None:
-    with pytest.raises(ValueError, match="3 anchors, but only 2 candidates; pass at least as many"):
+    with pytest.raises(ValueError, match="3 anchors and 2 candidates"):
         contrast(torch.randn(3, 2), torch.randn(2, 2))

@@ -21,7 +21,7 @@ from nearfar import geometry
 from nearfar.evaluation import evaluate
 from nearfar.models.encoding import encode
 from nearfar.recipes import behaviour
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 STEPS, BATCH, DROPPED, LABELLED = 300, 256, 0.4, 10
 LEARNING_RATES = (2e-3, 1e-2, 5e-2)
@@ -83,7 +83,7 @@ def trained(seed: int, loss: behaviour.Loss, temperature: float, learning_rate: 
     )
     model = encoder(seed)
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, behaviour.prepare(model, views(seed), options), options, folder, seed)
+        train_plan(behaviour.prepare(model, views(seed), options), options, folder, seed)
     return model
 
 

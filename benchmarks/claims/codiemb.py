@@ -26,7 +26,7 @@ from nearfar.evaluation import evaluate
 from nearfar.losses import ContrastLoss, ordinal
 from nearfar.models.packing import embed
 from nearfar.recipes import codiemb
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 STEPS, SIZE, NEGATIVES, MAX_LENGTH = 24, 32, 1, 32
 OPTIONS = codiemb.Options(
@@ -125,7 +125,7 @@ def measured(arm: str, seed: int, part: str = "test") -> tuple[float, float]:
         if arm != "CoDiEmb":
             plan = replace(plan, loss=losses_of(arm, model))
         with tempfile.TemporaryDirectory() as folder:
-            train_plan(model, plan, OPTIONS, folder, seed)
+            train_plan(plan, OPTIONS, folder, seed)
     retrieval = evaluate(model, questions(seed, part)).metrics["ndcg@10"]
     return retrieval, evaluate(model, sts("dev" if part == "validation" else part)).metrics["spearman"]
 

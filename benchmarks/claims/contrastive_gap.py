@@ -25,7 +25,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from nearfar import geometry
 from nearfar.models.encoding import encode
 from nearfar.recipes import contrastive_gap
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 Sides = Literal["one modality", "pictures and captions"]
 Loss = Literal["untrained", "clip", "cua", "cuaxu"]
@@ -149,7 +149,7 @@ def trained(sides: Sides, loss: Loss, seed: int) -> Trained:
     plan = contrastive_gap.prepare(model, pairs(sides, train), options)
     if loss != "untrained":
         with tempfile.TemporaryDirectory() as folder:
-            train_plan(model, plan, options, folder, seed)
+            train_plan(plan, options, folder, seed)
     return Trained(model.eval(), sides, train, test)
 
 

@@ -36,10 +36,9 @@ from nearfar.models.encoding import encode
 from nearfar.models.towers import two_towers
 from nearfar.models.towers.reading import encode_media, reader_for
 from nearfar.models.towers.small import small_cnn
-from nearfar.recipes import cwcl
-from nearfar.recipes._recipe import Plan
+from nearfar.recipes import Plan, Stage, cwcl
 from nearfar.recipes.cwcl import Options
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 Weigh = Literal["half", "relu", "none"]
 #: `clip` trains both towers by the plain symmetric loss; the others keep one frozen.
@@ -59,9 +58,9 @@ HEARD, SPEECH_STEPS = 1_000, 200
 SECONDS, SPEECH_BATCH, TESTED_ORDERS = {"digits": 1, "orders": 3}, {"digits": 64, "orders": 32}, 100
 
 
-def quietly(model: SentenceTransformer, plan: Plan, options: Options, seed: int) -> None:
+def quietly(model: SentenceTransformer, stage: Stage, options: Options, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, plan, options, folder, seed)
+        train_plan(Plan(model, stage), options, folder, seed)
 
 
 # ---- pictures: CIFAR-10, images frozen, texts trained
@@ -189,7 +188,7 @@ def clip(model: SentenceTransformer, rows: Rows, medium: Medium, options: Option
     data = decoded(Dataset.from_dict(rows), reader_for(model, medium))
     loss = ContrastLoss(model, temperature=0.07, learn_temperature=True, symmetric=True)
     slow = {rf"sub_modules\.{pretrained}\.": options.pretrained_rate}
-    quietly(model, Plan(data, loss, batches="shuffled", learning_rates=slow), options, seed)
+    quietly(model, Stage(data, loss, batches="shuffled", learning_rates=slow), options, seed)
 
 
 def trainable(tower: SentenceTransformer) -> SentenceTransformer:

@@ -25,9 +25,8 @@ from nearfar.evaluation import evaluate
 from nearfar.losses import ContrastLoss
 from nearfar.mining import Candidates, jaccard
 from nearfar.models.dropout import set_dropout
-from nearfar.recipes import debcse, simcse
-from nearfar.recipes._recipe import Plan
-from nearfar.training.loop import train_plan
+from nearfar.recipes import Plan, Stage, debcse, simcse
+from nearfar.training.stages import train_plan
 
 LAYERS = 3
 # Checkpoints cost more than the steps between them: none but the last.
@@ -81,9 +80,9 @@ def drawn(seed: int, **options: float) -> tuple[SentenceTransformer, Dataset]:
     set_seed(seed)
     model = loaded()
     set_dropout(model, settings.dropout)
-    plan = Plan(pairs, ContrastLoss(model, temperature=settings.temperature))
+    plan = Plan(model, Stage(pairs, ContrastLoss(model, temperature=settings.temperature)))
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, plan, settings, folder, seed)
+        train_plan(plan, settings, folder, seed)
     return model, pairs
 
 
@@ -92,10 +91,10 @@ def dropout_alone(seed: int) -> tuple[SentenceTransformer, Dataset]:
     options = simcse.Options(**BUDGET)
     set_seed(seed)
     model = loaded()
-    plan = simcse.prepare(model, Dataset.from_dict({"text": sentences()}), options)
+    (stage,) = simcse.prepare(model, Dataset.from_dict({"text": sentences()}), options)
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, plan, options, folder, seed)
-    return model, plan.rows
+        train_plan(Plan(model, stage), options, folder, seed)
+    return model, stage.rows
 
 
 @cache

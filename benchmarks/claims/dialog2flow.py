@@ -24,11 +24,12 @@ from tokenizers import Tokenizer, models
 import nearfar
 from nearfar import near
 from nearfar.data.actions import clean_text, labelled_utterances
-from nearfar.evaluation.few_shot import few_shot, intra_inter
+from nearfar.evaluation.tasks.few_shot import few_shot, intra_inter
+from nearfar.kinds.plan import Plan
 from nearfar.losses import LabelledPairsLoss
 from nearfar.models.encoding import encode
 from nearfar.recipes import dialog2flow
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 STEPS, MIN_COUNT, EACH, DRAWS = 300, 100, 15, 10
 TURN = ("text", "acts", "slots")
@@ -134,12 +135,12 @@ def trained(
     )
     torch.manual_seed(seed)
     model = bag()
-    plan = dialog2flow.prepare(model, Dataset.from_dict({"text": texts, "label": labels}), options)
+    (stage,) = dialog2flow.prepare(model, Dataset.from_dict({"text": texts, "label": labels}), options)
     if one_hot:
-        assert isinstance(plan.loss, LabelledPairsLoss)
-        plan.loss.near = near.paired()
+        assert isinstance(stage.loss, LabelledPairsLoss)
+        stage.loss.near = near.paired()
     with tempfile.TemporaryDirectory() as checkpoints:
-        train_plan(model, plan, options, checkpoints, seed)
+        train_plan(Plan(model, stage), options, checkpoints, seed)
     return model
 
 

@@ -16,12 +16,11 @@ from datasets import Dataset
 from transformers import set_seed
 
 import nearfar
-from nearfar.kinds.pair_scorer import PairScorer
 from nearfar.models.encoding import encode
 from nearfar.models.pairs.teacher import Fit, fit_teacher, load_teacher, logits_of
 from nearfar.models.pairs.teacher_logits import cache_folder
 from nearfar.recipes import dse
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 MAX_LENGTH = 32
 TEACHER = Fit(epochs=5, learning_rate=1e-4, max_length=2 * MAX_LENGTH)
@@ -77,8 +76,8 @@ def scores_of_student(seed: int, alpha: float, part: str) -> np.ndarray:
     set_seed(seed)
     plan = dse.prepare(model, sts("train"), options)
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, plan, options, folder, seed)
-    return PairScorer(model, plan.loss.head).score(pairs(part))[:, 0].numpy()
+        train_plan(plan, options, folder, seed)
+    return plan.model.score(pairs(part))[:, 0].numpy()
 
 
 def correlation(scores: np.ndarray, others: np.ndarray) -> float:

@@ -16,9 +16,10 @@ from nearfar import far
 from nearfar.data import Retrieval
 from nearfar.demo.docstrings import harvest, part_of
 from nearfar.evaluation import evaluate
+from nearfar.kinds.plan import Plan
 from nearfar.losses import Batch, ContrastLoss
 from nearfar.recipes import infonce
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 STEPS, MAX_LENGTH = 30, 32
 ENTRIES = harvest()
@@ -51,12 +52,12 @@ def trained(seed: int, negatives: object = None, shuffled: bool = False) -> floa
     data = Dataset.from_dict({"anchor": [entry.summary for entry in rows], "positive": positives})
     model = nearfar.load("minilm", max_length=MAX_LENGTH)
     options = infonce.Options(max_steps=STEPS, save_steps=STEPS, learning_rate=5e-5, max_length=MAX_LENGTH)
-    plan = infonce.prepare(model, data, options)
+    (stage,) = infonce.prepare(model, data, options)
     if negatives is not None:
-        assert isinstance(plan.loss, ContrastLoss)
-        plan.loss.far = negatives
+        assert isinstance(stage.loss, ContrastLoss)
+        stage.loss.far = negatives
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, plan, options, folder, seed)
+        train_plan(Plan(model, stage), options, folder, seed)
     return evaluate(model, test_questions(seed)).metrics["ndcg@10"]
 
 

@@ -6,8 +6,10 @@ NEARFAR_DATA=FOLDER python benchmarks/claims/lost.py [--seeds 5]
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,10 @@ from datasets import Dataset
 
 from nearfar.data.documents import load_documents
 from nearfar.data.packing import packed
-from nearfar.evaluation.perplexity import perplexity
+from nearfar.kinds._language_trainer import speed
+from nearfar.kinds.kind import Setting
 from nearfar.models.new_language import new_llama, new_tokenizer
 from nearfar.recipes import lost
-from nearfar.training.language_trainer import language_trainer_for
 
 STEPS, BATCH, LENGTH, VOCABULARY = 400, 4, 64, 1024
 WIDTH, LAYERS, RANK = 96, 2, 24
@@ -83,17 +85,18 @@ def trained(seed: int, method: str, learning_rate: float, part: str) -> float:
     rows, folder = blocks("train"), shape()  # before the seed: the first to ask makes them
     transformers.set_seed(seed)
     plan = lost.prepare(folder, documents("train"), options)
+    (stage,) = plan
     with tempfile.TemporaryDirectory() as checkpoints:
-        trainer = language_trainer_for(plan, rows, options, checkpoints, seed)
+        trainer = plan.model.trainer(replace(stage, rows=rows), options, Setting(Path(checkpoints), seed))
         trainer.train()
-    result = perplexity(plan.model, blocks(part))
-    size = sum(w.numel() for n, w in plan.model.named_parameters() if "embed" not in n)
+    found = float(plan.model.log_probability(blocks(part)).mean())
+    size = sum(w.numel() for n, w in plan.model.model.named_parameters() if "embed" not in n)
     print(
-        f"{part}, seed {seed}: perplexity {result.metrics['perplexity']:.1f}, {size:,} weights without embeddings, "
-        f"{trainer.speed()['tokens_per_second']} tokens/s: {method} at {learning_rate:g}",
+        f"{part}, seed {seed}: perplexity {math.exp(-found):.1f}, {size:,} weights without embeddings, "
+        f"{speed([trainer], LENGTH * BATCH)['tokens_per_second']} tokens/s: {method} at {learning_rate:g}",
         flush=True,
     )
-    return result.score
+    return found
 
 
 def learning_rate(method: str) -> float:

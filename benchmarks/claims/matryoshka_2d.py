@@ -21,7 +21,7 @@ import nearfar
 from nearfar.models.elastic import LayerViews
 from nearfar.models.packing import embed
 from nearfar.recipes import matryoshka_2d
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 STEPS = 200
 LAYERS, DIMS = [1, 2, 3, 4, 5, 6], [16, 64, 384]
@@ -76,7 +76,7 @@ def trained(seed: int, arm: str) -> Grid:
     )
     model = nearfar.load("minilm", max_length=options.max_length)
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, matryoshka_2d.prepare(model, sts("train"), options), options, folder, seed)
+        train_plan(matryoshka_2d.prepare(model, sts("train"), options), options, folder, seed)
     return measured(model)
 
 

@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 import nearfar
 from nearfar.recipes import moe_embed
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 STEPS, TEXTS, MAX_LENGTH, PAIRS = 100, 32, 32, 300
 CISI_STEPS, CISI_LENGTH = 20, 32
@@ -113,7 +113,7 @@ def trained(
     model = nearfar.load("minilm", max_length=MAX_LENGTH)
     plan = moe_embed.prepare(model, rows("train").filter(lambda row: row["domain"] in domains), options)
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, plan, options, folder, seed)
+        train_plan(plan, options, folder, seed)
     found = {
         "own": {d: separation(model, d, d if d in domains else None) for d in DOMAINS},
         "unsaid": {d: separation(model, d, None) for d in DOMAINS} if layers == "all" else {},
@@ -157,7 +157,7 @@ def cited_together(seed: int, steps: int) -> float:
             max_steps=steps, learning_rate=5e-5, warmup_ratio=0.15, max_length=CISI_LENGTH, save_steps=steps + 1
         )
         with tempfile.TemporaryDirectory() as folder:
-            train_plan(model, moe_embed.prepare(model, data, options), options, folder, seed)
+            train_plan(moe_embed.prepare(model, data, options), options, folder, seed)
     known, rng = {frozenset(pair) for pair in pairs}, np.random.default_rng(seed)
     near = [pair for pair in pairs if held_out >= set(pair)]
     near = [near[i] for i in rng.permutation(len(near))[:PAIRS]]

@@ -25,7 +25,7 @@ from nearfar.generation.local import LocalModel
 from nearfar.generation.triplets import Rule, curate, encoder_scores, generate, score
 from nearfar.recipes import multicsr
 from nearfar.recipes.multicsr import NO_MASK
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 PREMISES, LAYERS, STEPS, BATCH, PHI = 480, 3, 20, 32, 0.8
 LEARNING_RATE = 2e-4
@@ -83,7 +83,7 @@ def trained(
     data = Dataset.from_list([{name: row[name] for name in ("anchor", "positive", "negative")} for row in rows])
     model = student()
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, multicsr.prepare(model, data, options), options, folder, seed)
+        train_plan(multicsr.prepare(model, data, options), options, folder, seed)
     return evaluate(model, sts(part)).metrics["spearman"]
 
 

@@ -15,7 +15,7 @@ from datasets import Dataset
 import nearfar
 from nearfar.evaluation import evaluate
 from nearfar.recipes import simcse
-from nearfar.training.loop import train_plan
+from nearfar.training.stages import train_plan
 
 STEPS = 40
 
@@ -46,7 +46,7 @@ def trained(seed: int, dropout: float) -> float:
     model = nearfar.load("minilm", max_length=options.max_length)
     rows = sentences().shuffle(seed=seed).select(range(STEPS * options.batch_size))
     with tempfile.TemporaryDirectory() as folder:
-        train_plan(model, simcse.prepare(model, rows, options), options, folder, seed)
+        train_plan(simcse.prepare(model, rows, options), options, folder, seed)
     return evaluate(model, sts()).metrics["spearman"]
 
 

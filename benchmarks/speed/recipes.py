@@ -27,13 +27,13 @@ from PIL import Image
 from sentence_transformers.base.modules.transformer import Transformer
 
 from nearfar import recipes
-from nearfar.data.packing import packed
 from nearfar.demo.docstrings import harvest
+from nearfar.kinds.kind import Setting
+from nearfar.kinds.loading import load_kind
 from nearfar.kinds.options import with_settings
 from nearfar.models import load
 from nearfar.models.new_language import new_llama, new_tokenizer
-from nearfar.training.language_trainer import language_trainer_for
-from nearfar.training.loop import trainer_for
+from nearfar.training.stages import prepared
 
 BATCH, LENGTH, STEPS = 32, 32, 3
 VOCABULARY = 2000
@@ -102,9 +102,9 @@ class Step:
         settings = {"batch_size": BATCH, "max_length": LENGTH, "max_steps": STEPS, **settings}
         options = with_settings(recipe.options(), settings)
         model = load("minilm", max_length=LENGTH)
-        plan: Any = recipe.prepare(model, rows, options)
+        ready = prepared(recipe.prepare(model, rows, options), options)
         self.folder = tempfile.TemporaryDirectory()
-        self.trainer: Any = trainer_for(model, plan, options, self.folder.name, seed=0)
+        self.trainer: Any = ready.model.trainer(ready.first, options, Setting(Path(self.folder.name), 0))
         batches = iter(self.trainer.get_train_dataloader())
         self.batches = [self.trainer._prepare_inputs(next(batches)) for _ in range(STEPS)]
         model.train()
@@ -150,10 +150,11 @@ class LanguageStep(Step):
         recipe = recipes.get(name)
         settings = {"batch_size": BATCH, "max_length": LENGTH, "max_steps": STEPS, **settings}
         options: Any = with_settings(recipe.options(), settings)
-        plan: Any = recipe.prepare(model, SENTENCES, options)
+        start = model if recipe.makes_model or model is None else load_kind(model)
+        ready = prepared(recipe.prepare(start, SENTENCES, options), options)
+        plan: Any = ready.model
         self.folder = tempfile.TemporaryDirectory()
-        blocks = packed(SENTENCES, plan.tokenizer, LENGTH)
-        self.trainer = language_trainer_for(plan, blocks, options, self.folder.name, seed=0)
+        self.trainer = ready.model.trainer(ready.first, options, Setting(Path(self.folder.name), 0))
         batches = iter(self.trainer.get_train_dataloader())
         self.batches = [self.trainer._prepare_inputs(next(batches)) for _ in range(STEPS)]
         plan.model.train()

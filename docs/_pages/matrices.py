@@ -38,7 +38,7 @@ def picture(side: str, expression: str) -> str:
 
 
 def _near(made: near.Near) -> torch.Tensor:
-    return made.bind(N, N, VECTORS).at(slice(0, N)).dense()
+    return made.bind(N, N, VECTORS).at(slice(0, N)).to_dense()
 
 
 def _far(made: far.Far) -> torch.Tensor:

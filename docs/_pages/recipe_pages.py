@@ -13,8 +13,8 @@ from griffe import Docstring, DocstringSectionKind
 from nearfar import recipes
 from nearfar.data import SCHEMAS
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
+from nearfar.recipes import Paper, Recipe
 from nearfar.recipes._evidence import verdict
-from nearfar.recipes._recipe import Paper, Recipe
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 # A row of each schema, as a user would write it.
@@ -31,9 +31,10 @@ ROWS: dict[str, dict[str, Any]] = {
     "turns": {
         "dialogue_id": "d1", "speaker": "user", "text": "to Bern, please", "acts": ["inform"], "slots": ["destination"],
     },
-    "image + text": {"image": "pictures/1.png", "text": "a red train in the snow"},
-    "audio + text": {"audio": "recordings/1.wav", "text": "to Bern, please"},
+    "image + text": {"image": "images/1.png", "text": "a red train in the snow"},
+    "audio + text": {"audio": "audio/1.wav", "text": "to Bern, please"},
     "domain pairs": {"anchor": "a lost card", "positive": "block it in the app", "domain": "banking"},
+    "documents": {"text": "The train left at nine. Nobody had seen the snow coming."},
     "domain labelled": {"text": "my card is gone", "label": "lost card", "domain": "banking"},
 }  # fmt: skip
 
@@ -93,12 +94,12 @@ def _needs(recipe: Recipe) -> str:
         lines.append(f"- **{name}**: {schema.description}. Columns {columns}{more}.")
     rows = "\n".join(json.dumps(ROWS[name]) for name in recipe.schemas)
     other = "Other column names are mapped: `--columns anchor=question,positive=answer`."
-    several = " Several data sets go in at once, each by a `--data` of its own." if recipe.several else ""
+    several = " Several datasets go in at once, each by a `--data` of its own." if recipe.multi_dataset else ""
     return "\n".join(lines) + f"\n\nA row of each, as jsonl:\n\n```json\n{rows}\n```\n\n{other}{several}"
 
 
 def _command(recipe: Recipe) -> str:
-    data = " ".join(["--data rows.jsonl"] + (["--data scores.jsonl"] if recipe.several else []))
+    data = " ".join(["--data rows.jsonl"] + (["--data scores.jsonl"] if recipe.multi_dataset else []))
     lines = [f"nearfar train {recipe.name} {data} --out runs/{recipe.name}"]
     return "```sh\n" + "\n".join(lines) + "\n```"
 

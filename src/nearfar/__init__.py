@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+# Eagerly: `nearfar.contrast` is a function in a module of that name. Whoever imported the module later would put the
+# module in the place of the function. It imports nothing itself.
+from nearfar.contrast import contrast
+
 __version__ = "0.1.0"
 
-# Where each public name lives. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
+# Where the other public names live. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
 _FUNCTIONS = {
     "compare": "nearfar.comparison",
-    "contrast": "nearfar.kernel",
     "evaluate": "nearfar.evaluation",
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
-    "load": "nearfar.models",
+    "load": "nearfar.kinds.loading",
     "train": "nearfar.training",
 }
 _MODULES = ("decoding", "far", "geometry", "losses", "near", "recipes")
@@ -41,8 +44,7 @@ if TYPE_CHECKING:
     from nearfar.dialogue import flow
     from nearfar.evaluation import evaluate
     from nearfar.inspection import inspect
-    from nearfar.kernel import contrast
-    from nearfar.models import load
+    from nearfar.kinds.loading import load
     from nearfar.training import train
 
 

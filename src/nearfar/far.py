@@ -1,11 +1,12 @@
 """Who counts as far, and how much: builders of the additive log-weights F.
 
-F is (n, m) with entries in [-inf, inf) and changes the denominator alone: 0 leaves a candidate as it is, -inf takes it
-out, log w counts it w times. No gradient flows through F. Builders add up with `+`.
+F is (n, m) with entries in [-inf, inf) and changes the denominator alone: 0 keeps a candidate, -inf removes it, log w
+counts it w times. Builders add up with `+`. No gradient flows through F, except through that of `by_distance`.
 
     except_self()                              an anchor is not its own negative
     masked(mask)                               candidates that do not count
     weighted(w)                                importance weights
+    by_distance(a, b, temperature)             a Gaussian kernel of a second pair of vectors, with gradient
     except_likely_positives(a, b, threshold)   false negatives, found by reference vectors
     harder(beta)                               negatives count more the more similar they are
     hardest(alpha)                             the most similar negatives alone
@@ -13,7 +14,7 @@ out, log w counts it w times. No gradient flows through F. Builders add up with 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -21,14 +22,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nearfar.near import Pull
+from nearfar.blocks import Far, FarSum, Shard, Targets
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-    from nearfar.engines.sharded import Shard
-
-__all__ = ["Far", "except_likely_positives", "except_self", "harder", "hardest", "masked", "weighted"]
+__all__ = [
+    "Far",
+    "by_distance",
+    "except_likely_positives",
+    "except_self",
+    "harder",
+    "hardest",
+    "masked",
+    "weighted",
+]
 
 
 def except_self() -> Far:
@@ -42,21 +50,53 @@ def except_self() -> Far:
 def masked(mask: Bool[Tensor, "n m"]) -> Far:
     """Candidates where `mask` is true take no part in the denominator.
 
-    Under `group`, give this process's rows against the candidates of the whole batch.
+    With `group`, pass the rows of this process against the candidates of the whole batch.
     """
     if mask.dtype != torch.bool or mask.ndim != 2:
-        raise ValueError(f"far.masked() takes a boolean matrix (n, m), got {mask.dtype} of shape {tuple(mask.shape)}")
-    return _Added(torch.zeros(mask.shape, device=mask.device).masked_fill_(mask, -torch.inf), "masked")
+        raise ValueError(
+            f"far.masked(): expected a boolean matrix (n, m), got {mask.dtype} of shape {tuple(mask.shape)}"
+        )
+    f = torch.zeros(mask.shape, device=mask.device).masked_fill_(mask, -torch.inf)
+    return _Added(f, "masked", only_masks=True)
 
 
-def weighted(w: Float[Tensor, "n m"]) -> Far:
-    """Candidate j counts w_ij >= 0 times in anchor i's denominator.
+def weighted(w: Float[Tensor, "n m"] | Float[Tensor, " m"]) -> Far:
+    """Candidate j counts w_ij >= 0 times in the denominator of anchor i; or w_j times in every one, in O(m) memory.
 
-    Under `group`, give this process's rows against the candidates of the whole batch.
+    No gradient reaches w. With `group`, pass the rows of this process against the candidates of the whole batch; or the
+    weights (m,) of the candidates of this process.
     """
-    if w.ndim != 2 or not bool((w >= 0).all()) or not bool(torch.isfinite(w).all()):
-        raise ValueError(f"far.weighted() takes a finite matrix (n, m) with entries >= 0, got shape {tuple(w.shape)}")
-    return _Added(w.detach().log(), "weighted")
+    if w.ndim not in (1, 2) or not bool((w >= 0).all()) or not bool(torch.isfinite(w).all()):
+        raise ValueError(
+            "invalid w of far.weighted(): must be finite and >= 0, and a matrix (n, m) or a vector (m,), "
+            f"got shape {tuple(w.shape)}"
+        )
+    f = w.detach().log()
+    return _Added(f, "weighted") if w.ndim == 2 else _AddedToColumns(f)
+
+
+def by_distance(a: Float[Tensor, "n k"], b: Float[Tensor, "m k"], temperature: float) -> Far:
+    """Candidate j counts exp(-|a_i - b_j|^2 / (2 temperature)) times: a Gaussian kernel of a second pair of vectors.
+
+    Gradients reach a and b. With `near.paired()` and unit vectors on both sides of `contrast`,
+
+        contrast(c, c, far=by_distance(u, u, tau), temperature=tau)
+
+    is the mean over i of log sum_j exp(-(|c_i - c_j|^2 + |u_i - u_j|^2) / (2 tau)): a kernel estimate of the joint
+    entropy of c and u, self included, up to its sign and the constant log n.
+
+    Args:
+        a: Second vectors of the anchors; nothing is normalised.
+        b: Second vectors of the candidates, in the same space as `a`.
+        temperature: Squared width of the kernel, > 0; independent of the temperature of the loss.
+
+    Source: Louiset et al. 2024, Separating common from salient patterns with Contrastive Representation Learning
+    (k-JEM).
+    """
+    if not 0 < temperature < float("inf"):
+        raise ValueError(f"invalid temperature of far.by_distance(): must be > 0, got {temperature}")
+    _check_references(a, b, "by_distance")
+    return _ByDistance(a, b, float(temperature), symmetric=a is b)
 
 
 def except_likely_positives(
@@ -64,34 +104,36 @@ def except_likely_positives(
     b: Float[Tensor, "m k"],
     threshold: float | Literal["positive"] = "positive",
     margin: float = 0.0,
+    unjudged: int = 0,
 ) -> Far:
-    """Candidates whose reference vector is too similar to the anchor's are left out: probably false negatives.
+    """Removes candidates whose reference vector is too similar to that of the anchor: probably false negatives.
 
-    Candidate j leaves anchor i's denominator when cos(a_i, b_j) > threshold. Positives (P_ij > 0) always stay.
+    Candidate j leaves the denominator of anchor i when cos(a_i, b_j) > threshold. Positives (P_ij > 0) always stay.
 
     Args:
         a: Reference vectors of the anchors, from a guide model.
         b: Reference vectors of the candidates, in the same space.
-        threshold: A cosine; or `"positive"`, the anchor's own mean cosine with its positives minus `margin`, as in
+        threshold: A cosine; or `"positive"`, the mean cosine of the anchor with its own positives minus `margin`, as in
             GISTEmbed.
-        margin: Subtracted from the threshold; positive values leave out more.
+        margin: Subtracted from the threshold; positive values remove more.
+        unjudged: Number of candidates after those of `b` that have no reference vector; they always stay.
 
     Source: Solatorio 2024, GISTEmbed; Wang et al. 2024, MultiCSR (absolute threshold).
     """
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"reference vectors must be (n, k) and (m, k), got {tuple(a.shape)} and {tuple(b.shape)}")
     if isinstance(threshold, str) and threshold != "positive":
-        raise ValueError(f'threshold={threshold!r} is not known; use a cosine or "positive"')
+        raise ValueError(f'invalid threshold: must be a cosine or "positive", got {threshold!r}')
     # A comparison with NaN is false: the candidate would stay in without a word.
-    if not bool(torch.isfinite(a).all()) or not bool(torch.isfinite(b).all()):
-        raise ValueError("far.except_likely_positives(): a reference vector holds NaN or infinity")
-    return _ExceptLikelyPositives(a.detach(), b.detach(), threshold, margin)
+    _check_references(a, b, "except_likely_positives")
+    symmetric = a is b and threshold != "positive" and not unjudged
+    judged = None if not unjudged else torch.arange(len(b) + unjudged, device=b.device) < len(b)
+    b = a if a is b and not unjudged else F.pad(b, (0, 0, 0, unjudged))
+    return _ExceptLikelyPositives(a.detach(), b.detach(), threshold, margin, judged, symmetric)
 
 
 def harder(beta: float) -> Far:
     """Negatives count exp(beta * s_ij) times, s_ij their similarity to the anchor; positives (P_ij > 0) once.
 
-    beta > 0 stresses the hard ones on top of what the temperature does; no gradient flows through the weight.
+    beta > 0 gives hard negatives more weight, in addition to the temperature; no gradient flows through the weight.
 
     Source: Robinson et al. 2021, Contrastive Learning with Hard Negative Samples, without their normalising mean.
     """
@@ -99,147 +141,151 @@ def harder(beta: float) -> Far:
 
 
 def hardest(alpha: float) -> Far:
-    """Of each anchor's negatives only the fraction `alpha` that is most similar to it takes part in the denominator.
+    """Only the fraction `alpha` of the negatives that is most similar to the anchor takes part in its denominator.
 
     Of n negatives max(1, round(alpha * n)) stay, and all that tie with the last of these. Positives (P_ij > 0) always
-    stay and are not counted; nor is what another builder in the sum leaves out. No gradient flows through the choice.
+    stay and are not counted; nor is what another builder in the sum removes. No gradient flows through the choice.
 
     Args:
-        alpha: In (0, 1]; 1 leaves every negative in.
+        alpha: In (0, 1]; 1 keeps every negative.
 
     Source: Wang & Liu 2021, Understanding the Behaviour of Contrastive Loss (explicit hard negative sampling).
     """
     if not 0 < alpha <= 1:
-        raise ValueError(f"far.hardest() takes a fraction in (0, 1], got {alpha}")
+        raise ValueError(f"invalid alpha of far.hardest(): must be in (0, 1], got {alpha}")
     return _Hardest(float(alpha))
-
-
-class Far(ABC):
-    """What every builder here returns. To write one of your own, implement `bind`, `add_to` and `transposed`."""
-
-    #: F_ij of the opposite direction is the same number, so that one pass can serve both directions.
-    mirrors: bool = True
-    #: No F_ij is above 0.
-    lowers: bool = False
-    #: It adds to a block without making a matrix of its size. An engine's blocks can be larger then.
-    lean: bool = False
-
-    @abstractmethod
-    def bind(self, n: int, m: int, like: Tensor) -> Far:
-        """Check against n anchors and m candidates, and move to the dtype and device of `like`."""
-
-    @abstractmethod
-    def add_to(self, x: Float[Tensor, "b m"], rows: slice, pull: Pull, temperature: float) -> None:
-        """x_ij += F_ij in place, for a block of rows of x = S / temperature."""
-
-    @abstractmethod
-    def transposed(self) -> Far:
-        """F of the opposite direction."""
-
-    def sharded(self, shard: Shard) -> Far:
-        """This process's rows, against the candidates of every process."""
-        raise ValueError(f"{type(self).__name__} does not say how it is sharded over processes; implement `sharded`")
-
-    def __add__(self, other: Far) -> Far:
-        if not isinstance(other, Far):
-            return NotImplemented
-        return _Sum((*_terms(self), *_terms(other)))
-
-
-def _terms(far: Far) -> tuple[Far, ...]:
-    return far.terms if isinstance(far, _Sum) else (far,)
-
-
-@dataclass(frozen=True)
-class _Sum(Far):
-    terms: tuple[Far, ...]
-
-    @property
-    def mirrors(self) -> bool:  # type: ignore[override]
-        return all(term.mirrors for term in self.terms)
-
-    @property
-    def lowers(self) -> bool:  # type: ignore[override]
-        return all(term.lowers for term in self.terms)
-
-    @property
-    def lean(self) -> bool:  # type: ignore[override]
-        return all(term.lean for term in self.terms)
-
-    def bind(self, n: int, m: int, like: Tensor) -> Far:
-        # `hardest` chooses among what the others leave, by the similarities that it saw before them: it holds them.
-        alphas = [term.alpha for term in self.terms if isinstance(term, _Hardest)]
-        if alphas:
-            others = tuple(term for term in self.terms if not isinstance(term, _Hardest))
-            return _Hardest(min(alphas), _Sum(others).bind(n, m, like) if others else None)
-        # `harder` reads the similarities, so it goes first, while the block still holds them, and only once.
-        beta = sum(term.beta for term in self.terms if isinstance(term, _Harder))
-        rest = tuple(term.bind(n, m, like) for term in self.terms if not isinstance(term, _Harder))
-        return _Sum((_Harder(beta), *rest) if beta else rest)
-
-    def add_to(self, x: Tensor, rows: slice, pull: Pull, temperature: float) -> None:
-        for term in self.terms:
-            term.add_to(x, rows, pull, temperature)
-
-    def transposed(self) -> Far:
-        return _Sum(tuple(term.transposed() for term in self.terms))
-
-    def sharded(self, shard: Shard) -> Far:
-        return _Sum(tuple(term.sharded(shard) for term in self.terms))
 
 
 @dataclass(frozen=True)
 class _ExceptSelf(Far):
-    lowers = True
+    only_masks = True
     lean = True
+    symmetric = True
 
     offset: int = 0
     pairs: int | None = None
-    many: bool = False  # transposed: rows beyond the columns have no self among them
+    turned: bool = False  # transposed: rows after the columns are not among the candidates
 
     def bind(self, n: int, m: int, like: Tensor) -> Far:
-        if n > m and not self.many:
+        if n > m and not self.turned:
             raise ValueError(
-                f"far.except_self() takes candidate i to be anchor i, but there are {n} anchors and {m} candidates"
+                f"far.except_self() requires candidate i to be anchor i, but got {n} anchors and {m} candidates"
             )
         return replace(self, pairs=min(n, m) if self.pairs is None else self.pairs)
 
-    def add_to(self, x: Tensor, rows: slice, pull: Pull, temperature: float) -> None:
+    def removed_diagonal(self) -> tuple[int, int] | None:
+        assert self.pairs is not None
+        return self.offset, self.pairs
+
+    def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
         assert self.pairs is not None
         count = max(0, self.pairs - rows.start)
         x.diagonal(offset=self.offset + rows.start)[:count].fill_(-torch.inf)
 
     def transposed(self) -> Far:
-        return replace(self, many=not self.many)
+        return replace(self, turned=not self.turned)
+
+    def corner(self, start: int) -> Far:
+        assert self.pairs is not None
+        return replace(self, pairs=self.pairs - start)
 
     def sharded(self, shard: Shard) -> Far:
-        return replace(self, offset=shard.offset, pairs=shard.pairs, many=True)
+        return replace(self, offset=shard.offset, pairs=shard.pairs, turned=True)
 
 
 @dataclass(frozen=True)
 class _Added(Far):
-    log_weights: Tensor
+    f: Float[Tensor, "n m"]
     name: str
+    only_masks: bool = False
 
     lean = True
 
-    @property
-    def lowers(self) -> bool:  # type: ignore[override]
-        return self.name == "masked"
-
     def bind(self, n: int, m: int, like: Tensor) -> Far:
-        if self.log_weights.shape != (n, m):
-            raise ValueError(f"far.{self.name}() has shape {tuple(self.log_weights.shape)}, but F must be {(n, m)}")
-        return replace(self, log_weights=self.log_weights.to(like.device, like.dtype))
+        if self.f.shape != (n, m):
+            raise ValueError(f"far.{self.name}(): expected shape {(n, m)}, got {tuple(self.f.shape)}")
+        return replace(self, f=self.f.to(like.device, like.dtype))
 
-    def add_to(self, x: Tensor, rows: slice, pull: Pull, temperature: float) -> None:
-        x += self.log_weights[rows]
+    def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
+        x += self.f[rows]
 
     def transposed(self) -> Far:
-        return replace(self, log_weights=self.log_weights.T)
+        return replace(self, f=self.f.T)
 
     def sharded(self, shard: Shard) -> Far:
         return self
+
+
+@dataclass(frozen=True)
+class _AddedToColumns(Far):
+    f: Float[Tensor, " m"]
+    turned: bool = False  # transposed: F_ij = f_i
+
+    lean = True
+
+    def bind(self, n: int, m: int, like: Tensor) -> Far:
+        size = n if self.turned else m
+        if len(self.f) != size:
+            raise ValueError(f"far.weighted(): expected {size} weights, one for each candidate, got {len(self.f)}")
+        return replace(self, f=self.f.to(like.device, like.dtype))
+
+    def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
+        x += self.f[rows, None] if self.turned else self.f
+
+    def transposed(self) -> Far:
+        return replace(self, turned=not self.turned)
+
+    def sharded(self, shard: Shard) -> Far:
+        return self if self.turned else replace(self, f=shard.gather(self.f))
+
+
+@dataclass(frozen=True)
+class _ByDistance(Far):
+    a: Tensor
+    b: Tensor
+    temperature: float
+    symmetric: bool = False
+
+    lean = True
+
+    def bind(self, n: int, m: int, like: Tensor) -> Far:
+        _check_sizes(self.a, self.b, n, m, "by_distance")
+        a, b = (x.to(like.device, like.dtype) for x in (self.a, self.b))
+        return replace(self, a=a, b=b)
+
+    def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
+        # -|a - b|^2 / 2t = (a.b - |a|^2 / 2 - |b|^2 / 2) / t
+        a, t = self.a[rows], self.temperature
+        x.addmm_(a, self.b.T, alpha=1 / t)
+        x -= torch.linalg.vecdot(a, a)[:, None] / (2 * t)
+        x -= torch.linalg.vecdot(self.b, self.b) / (2 * t)
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        return self.a, self.b
+
+    def with_inputs(self, inputs: Sequence[Tensor]) -> Far:
+        a, b = inputs
+        return replace(self, a=a, b=b)
+
+    def backward(self, g: Tensor, scale: Tensor, rows: slice, out: Sequence[Tensor | None]) -> None:
+        # dF_ij / da_i = (b_j - a_i) / t and dF_ij / db_j = (a_i - b_j) / t
+        a, (da, db) = self.a[rows], out
+        if da is not None:
+            pulled = torch.addmm(a * g.sum(1)[:, None], g, self.b, beta=-1)
+            da[rows] += pulled * (scale / self.temperature)[:, None]
+        scale = scale / self.temperature
+        if db is not None:
+            db.addmm_(g.T, a * scale[:, None])
+            db -= self.b * (scale @ g)[:, None]
+
+    def transposed(self) -> Far:
+        return replace(self, a=self.b, b=self.a)
+
+    def corner(self, start: int) -> Far:
+        return replace(self, a=self.a[start:], b=self.b[start:])
+
+    def sharded(self, shard: Shard) -> Far:
+        return replace(self, b=shard.gather(self.b))
 
 
 @dataclass(frozen=True)
@@ -248,53 +294,70 @@ class _ExceptLikelyPositives(Far):
     b: Tensor
     threshold: float | Literal["positive"]
     margin: float
+    judged: Bool[Tensor, " m"] | None = None  # None: all
+    symmetric: bool = False
+    judged_rows: Bool[Tensor, " n"] | None = None  # transposed
 
-    lowers = True
+    only_masks = True
 
     @property
     def mirrors(self) -> bool:  # type: ignore[override]
         return self.threshold != "positive"
 
     def bind(self, n: int, m: int, like: Tensor) -> Far:
-        if len(self.a) != n or len(self.b) != m:
-            raise ValueError(
-                f"far.except_likely_positives() got {len(self.a)} and {len(self.b)} reference vectors "
-                f"for {n} anchors and {m} candidates"
-            )
+        _check_sizes(self.a, self.b, n, m, "except_likely_positives")
         a, b = (F.normalize(x.to(like.device, like.dtype), dim=1) for x in (self.a, self.b))
-        return replace(self, a=a, b=b)
+        judged, judged_rows = (None if x is None else x.to(like.device) for x in (self.judged, self.judged_rows))
+        return replace(self, a=a, b=b, judged=judged, judged_rows=judged_rows)
 
-    def add_to(self, x: Tensor, rows: slice, pull: Pull, temperature: float) -> None:
+    def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
         guide = self.a[rows] @ self.b.T
-        if self.threshold == "positive":
-            total = pull.total()
-            threshold = torch.where(total > 0, pull.along(guide) / total, torch.inf)[:, None]
-        else:
-            threshold = self.threshold
+        threshold = self.threshold if self.threshold != "positive" else targets.positive_means(guide)[:, None]
         likely = guide > threshold - self.margin
-        pull.spare(likely)
+        if self.judged is not None:
+            likely &= self.judged
+        if self.judged_rows is not None:
+            likely &= self.judged_rows[rows, None]
+        targets.clear_positives(likely)
         x.masked_fill_(likely, -torch.inf)
 
     def transposed(self) -> Far:
-        return replace(self, a=self.b, b=self.a)
+        return replace(self, a=self.b, b=self.a, judged=self.judged_rows, judged_rows=self.judged)
+
+    def corner(self, start: int) -> Far:
+        return replace(self, a=self.a[start:], b=self.b[start:])
 
     def sharded(self, shard: Shard) -> Far:
-        return replace(self, b=shard.gather(self.b))
+        # Also where all are judged: another process may have candidates that are not, and takes part in both.
+        judged = torch.ones(len(self.b), dtype=torch.bool) if self.judged is None else self.judged
+        return replace(self, b=shard.gather(self.b), judged=shard.gather(judged))
 
 
 @dataclass(frozen=True)
 class _Harder(Far):
     beta: float
 
+    symmetric = True
+    order = 0
+
     def bind(self, n: int, m: int, like: Tensor) -> Far:
         return self
 
-    def add_to(self, x: Tensor, rows: slice, pull: Pull, temperature: float) -> None:
+    def following(self, terms: tuple[Far, ...]) -> tuple[Far, ...]:
+        # x is S / temperature once alone: several are one with the sum of their betas.
+        beta = self.beta + sum(term.beta for term in terms if isinstance(term, _Harder))
+        others = tuple(term for term in terms if not isinstance(term, _Harder))
+        return (*others, _Harder(beta)) if beta else others
+
+    def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
         negative = torch.ones_like(x, dtype=torch.bool)
-        pull.spare(negative)
+        targets.clear_positives(negative)
         x.addcmul_(x, negative.to(x.dtype), value=self.beta * temperature)
 
     def transposed(self) -> Far:
+        return self
+
+    def corner(self, start: int) -> Far:
         return self
 
     def sharded(self, shard: Shard) -> Far:
@@ -304,30 +367,58 @@ class _Harder(Far):
 @dataclass(frozen=True)
 class _Hardest(Far):
     alpha: float
-    others: Far | None = None  # bound; None: there are none
+    others: Far | None = None  # the rest of the sum: it chooses among what they leave, by x as it was before them
 
     mirrors = False
+    order = 2
 
     @property
-    def lowers(self) -> bool:  # type: ignore[override]
-        return self.others is None or self.others.lowers
+    def only_masks(self) -> bool:  # type: ignore[override]
+        return self.others is None or self.others.only_masks
 
     def bind(self, n: int, m: int, like: Tensor) -> Far:
-        return self
+        return replace(self, others=None if self.others is None else self.others.bind(n, m, like))
 
-    def add_to(self, x: Tensor, rows: slice, pull: Pull, temperature: float) -> None:
+    def following(self, terms: tuple[Far, ...]) -> tuple[Far, ...]:
+        if terms and isinstance(terms[-1], _Hardest):
+            return (replace(terms[-1], alpha=min(self.alpha, terms[-1].alpha)),)
+        return (replace(self, others=FarSum(terms) if terms else None),)
+
+    def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
         s = x.clone()
         if self.others is not None:
-            self.others.add_to(x, rows, pull, temperature)
+            self.others.add_to(x, rows, targets, temperature)
         negative = x > -torch.inf
-        pull.spare(negative)
+        targets.clear_positives(negative)
         s.masked_fill_(~negative, -torch.inf)
         kept = (self.alpha * negative.sum(1)).round_().long().clamp_(min=1)
         threshold = s.topk(int(kept.max()), dim=1).values.gather(1, kept[:, None] - 1)
         x.masked_fill_(negative & (s < threshold), -torch.inf)
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        return () if self.others is None else self.others.inputs()
+
+    def with_inputs(self, inputs: Sequence[Tensor]) -> Far:
+        return self if self.others is None else replace(self, others=self.others.with_inputs(inputs))
+
+    def backward(self, g: Tensor, scale: Tensor, rows: slice, out: Sequence[Tensor | None]) -> None:
+        if self.others is not None:
+            self.others.backward(g, scale, rows, out)
 
     def transposed(self) -> Far:
         return self
 
     def sharded(self, shard: Shard) -> Far:
         return self
+
+
+def _check_references(a: Tensor, b: Tensor, name: str) -> None:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(f"far.{name}(): expected vectors (n, k) and (m, k), got {tuple(a.shape)} and {tuple(b.shape)}")
+    if not bool(torch.isfinite(a).all()) or not bool(torch.isfinite(b).all()):
+        raise ValueError(f"far.{name}(): a vector contains NaN or infinity")
+
+
+def _check_sizes(a: Tensor, b: Tensor, n: int, m: int, name: str) -> None:
+    if len(a) != n or len(b) != m:
+        raise ValueError(f"far.{name}() got {len(a)} and {len(b)} vectors for {n} anchors and {m} candidates")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nearfar.errors import InputError
 
@@ -14,6 +16,60 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Options = TypeVar("Options", bound="DataclassInstance")
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an option may have; NaN and infinity are in no range.
+
+    Args:
+        least, most: Bounds that a number may have.
+        above, below: Bounds that it may not have.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Options:
+        ...     alpha: Annotated[float, Range(least=0, most=1)] = 0.5
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        low = (self.least is None or value >= self.least) and (self.above is None or value > self.above)
+        high = (self.most is None or value <= self.most) and (self.below is None or value < self.below)
+        return low and high and abs(value) < float("inf")
+
+    def __str__(self) -> str:
+        """`0 to 1`, `at least 1`, `above 0`, `0 to below 1`."""
+        upper = f"{self.most:g}" if self.most is not None else "" if self.below is None else f"below {self.below:g}"
+        lower = f"{self.least:g}" if self.least is not None else "" if self.above is None else f"above {self.above:g}"
+        if upper:
+            return f"{lower} to {upper}" if lower else f"at most {upper}"
+        return lower if lower.startswith("above") else f"at least {lower}"
+
+
+#: A number above 0, a number not below 0, a fraction (0 to 1), a probability below 1; whole numbers from 0 and from 1.
+Positive = Annotated[float, Range(above=0)]
+NonNegative = Annotated[float, Range(least=0)]
+Fraction = Annotated[float, Range(least=0, most=1)]
+Probability = Annotated[float, Range(least=0, below=1)]
+Whole = Annotated[int, Range(least=0)]
+Count = Annotated[int, Range(least=1)]
+
+
+def check_ranges(options: DataclassInstance) -> None:
+    """Check every field whose type says a `Range`; None is in any.
+
+    Raises:
+        InputError: at the first number out of its range.
+    """
+    for name, limits in _ranges(type(options)).items():
+        value = getattr(options, name)
+        if value is not None and value not in limits:
+            raise InputError(f"invalid value {value}", field=name, remedy=f"must be {limits}")
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, str]:
@@ -52,44 +108,6 @@ def with_settings(options: Options, settings: Mapping[str, Any]) -> Options:
     return replace(options, **values)
 
 
-def check_range(
-    options: object,
-    *names: str,
-    least: float | None = None,
-    most: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> None:
-    """Check numbers in a dataclass of options; NaN and infinity lie in no range, and None is not looked at.
-
-    Args:
-        options: What has the fields.
-        *names: The fields.
-        least, most: Bounds that a number may have.
-        above, below: Bounds that it may not have.
-
-    Raises:
-        InputError: at the first number out of its range.
-    """
-    for name in names:
-        value = getattr(options, name)
-        if value is None:
-            continue
-        low = (least is None or value >= least) and (above is None or value > above)
-        high = (most is None or value <= most) and (below is None or value < below)
-        if not (low and high and abs(value) < float("inf")):
-            raise InputError(f"{value} is out of range", field=name, remedy=_range(least, most, above, below))
-
-
-def _range(least: float | None, most: float | None, above: float | None, below: float | None) -> str:
-    """`use 0 to 1`, `use at least 1`, `use a number above 0`, `use 0 to below 1`."""
-    upper = f"{most:g}" if most is not None else f"below {below:g}" if below is not None else None
-    if upper is not None:
-        lower = f"{least:g}" if least is not None else f"above {above:g}" if above is not None else None
-        return f"use at most {upper}" if lower is None else f"use {lower} to {upper}"
-    return f"use at least {least:g}" if least is not None else f"use a number above {above:g}"
-
-
 def _converted(key: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) in (Union, types.UnionType):
         if value is None or value in ("none", "None", ""):
@@ -116,3 +134,17 @@ def _converted(key: str, value: Any, kind: Any) -> Any:
         name = "a whole number" if kind is int else "a number"
         raise InputError(f"{value!r} is not {name}", field=key, remedy=f"write e.g. {key}={kind(8)}") from None
     return kind(number)
+
+
+@cache
+def _ranges(options: type) -> dict[str, Range]:
+    """Fields and their ranges. A subclass that gives a field another default, typed plainly, keeps its range."""
+    found = {}
+    for base in reversed(options.__mro__):
+        own = inspect.get_annotations(base)
+        for name, kind in get_type_hints(base, include_extras=True).items() if own else ():
+            arms = [kind, *(get_args(kind) if get_origin(kind) in (Union, types.UnionType) else ())]
+            limits = [extra for arm in arms for extra in getattr(arm, "__metadata__", ()) if isinstance(extra, Range)]
+            if name in own and limits:
+                found[name] = limits[-1]
+    return found

@@ -153,7 +153,7 @@ def test_measuring_on_training_rows_is_said(workspace: Path, nearfar: Nearfar):
     ended = nearfar(*shlex.split(command))
     assert f"{rows} of the items that this was measured on stand in the training rows" in ended.err
     assert json.loads((workspace / "run" / "metrics.json").read_text())["held_out_seen_in_training"] == rows
-    assert f"{rows} of these items stand in the training rows" in (workspace / "run" / "report.html").read_text()
+    assert f"{rows} of these items are also training rows" in (workspace / "run" / "report.html").read_text()
 
 
 def test_train_on_labels_without_evaluation(workspace: Path, nearfar: Nearfar):
@@ -200,7 +200,7 @@ def test_notes_on_the_data_are_shown_once(workspace: Path, nearfar: Nearfar):
     rows = [{"anchor": f"the {a}", "positive": f"a {b}", "hard_negative": "a loan"} for a, b in COUPLES]
     (workspace / "x.jsonl").write_text(jsonl(rows))
     ended = nearfar(*shlex.split(f"train infonce --model tiny --data x.jsonl --out run {STEPS}"))
-    note = "x.jsonl: the column 'hard_negative' is left out; --columns negative=hard_negative would use it"
+    note = "x.jsonl: the column 'hard_negative' is not used; use it with --columns negative=hard_negative"
     shown = [line for line in ended.err.splitlines() if line.startswith("nearfar: ")]
     assert shown == [f"nearfar: {note}"]
     # Before the first step: there is still time to stop.
@@ -265,7 +265,7 @@ def test_search_builds_once_and_again_when_the_corpus_changes(workspace: Path, n
     assert (found["query"], found["index"]) == ("the cat and a dog", "sentences.jsonl.index")
     assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3]
     assert found["hits"][0]["text"] == "the cat and a dog"
-    assert "index of 56 documents in sentences.jsonl.index (it is new)\n" in first.err
+    assert "index of 56 documents in sentences.jsonl.index (new)\n" in first.err
     built = (workspace / "sentences.jsonl.index" / "index.yaml").stat().st_mtime_ns
 
     second = nearfar("search", "tiny", "sentences.jsonl", "the cat and a dog", "-k", "3")
@@ -278,7 +278,7 @@ def test_search_builds_once_and_again_when_the_corpus_changes(workspace: Path, n
     with open(workspace / "sentences.jsonl", "a") as file:
         file.write(jsonl([{"text": "a song"}]))
     third = nearfar("search", "tiny", "sentences.jsonl", "a song", "-k", "1", "--json")
-    assert "index of 57 documents in sentences.jsonl.index (the corpus changed since it was built)" in third.err
+    assert "index of 57 documents in sentences.jsonl.index (the corpus has changed)" in third.err
     assert third.json["hits"][0]["text"] == "a song"
 
 
@@ -286,7 +286,7 @@ def test_search_over_other_columns_builds_again(workspace: Path, nearfar: Nearfa
     (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in COUPLES))
     nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=q", "--json")
     other = nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=a", "-k", "1", "--json")
-    assert "(it was built over other columns)" in other.err
+    assert "(built with other columns)" in other.err
     assert other.json["hits"][0]["text"].startswith("a ")
     assert nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=a").err == ""
 

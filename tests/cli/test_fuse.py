@@ -79,7 +79,7 @@ def test_columns_of_each_data_set(workspace: Path, nearfar: Nearfar):
     assert ended.code == 0, ended
     for arguments, words in (
         (f"train codiemb {data} --columns anchor=question --out b {options}", ("1 mappings for 2", "--columns")),
-        (f"train infonce {data} --out b --model tiny", ("infonce trains on one data set", "--data")),
+        (f"train infonce {data} --out b --model tiny", ("infonce trains on one dataset", "--data")),
         (f"train codiemb {data} --out b {options}", ("asked.jsonl", "anchor=question")),
     ):
         ended = nearfar(*shlex.split(arguments))

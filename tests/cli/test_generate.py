@@ -77,7 +77,7 @@ def test_a_run_that_was_stopped_goes_on(nearfar: Any, workspace: Path, monkeypat
     monkeypatch.setattr(Writer, "_continued", lambda self, *a: made.append(1) or continued(self, *a))
     code, _, err = nearfar(*arguments, "--out", "texts.jsonl")
     assert code == 0
-    assert "2 of 6 are there already" in err
+    assert "2 of 6 texts already exist" in err
     assert len(made) == 2
     assert (workspace / "texts.jsonl").read_bytes() == (workspace / "whole.jsonl").read_bytes()
 
@@ -86,7 +86,7 @@ def test_a_run_that_was_stopped_goes_on(nearfar: Any, workspace: Path, monkeypat
     ("arguments", "said"),
     [
         ([], "--prompt"),
-        (["--prompt", "a", "--prompts", "sentences.jsonl"], "given twice"),
+        (["--prompt", "a", "--prompts", "sentences.jsonl"], "got both"),
         (["--prompts", "nowhere.jsonl"], "nowhere.jsonl"),
         (["--prompts", "pairs.jsonl"], "text"),
         (["--prompt", ""], "no token"),

@@ -53,14 +53,14 @@ def test_vectors_and_columns(workspace: Path, nearfar: Nearfar) -> None:
 def test_inspect_bad_input(workspace: Path, nearfar: Nearfar) -> None:
     (workspace / "taken").write_text("")
     for arguments, words in (
-        ("tiny --data none.jsonl", ("none.jsonl", "no such file")),
+        ("tiny --data none.jsonl", ("none.jsonl",)),
         ("nothing --data pairs.jsonl", ("nothing",)),
         ("tiny --data pairs.jsonl --against ./nothing", ("nothing",)),
-        ("tiny --data pairs.jsonl --map umap", ("map", "pca, tsne")),
+        ("tiny --data pairs.jsonl --map umap", ("map",)),
         ("tiny --data pairs.jsonl --layers 1,x", ("--layers", "1,x")),
-        ("tiny --data pairs.jsonl --layers 9", ("layers", "give 1 to 2")),
+        ("tiny --data pairs.jsonl --layers 9", ("layers",)),
         ("tiny --data pairs.jsonl --out taken", ("taken", "--out")),
-        ("tiny --data pairs.jsonl --near-duplicate 2", ("near_duplicate", "0.95")),
+        ("tiny --data pairs.jsonl --near-duplicate 2", ("near_duplicate",)),
         ("tiny", ("--data",)),
     ):
         ended = nearfar("inspect", *shlex.split(arguments))

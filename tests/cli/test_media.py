@@ -60,10 +60,10 @@ def test_of_a_table_one_chooses_pictures_or_texts(towers: Path, nearfar: Nearfar
 def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> None:
     (towers / "pictures" / "red" / "broken.png").write_text("no picture")
     for arguments, said in (
-        (("towers", "pictures"), "broken.png: image: is no picture"),
+        (("towers", "pictures"), "broken.png: image: is not an image"),
         (("tiny", "pictures", "--skip-broken"), "the model has one tower, for texts"),
-        (("towers", "sentences.jsonl", "--kind", "smell"), "--kind: 'smell' is none of text, image, audio"),
-        (("towers", "sentences.jsonl", "--kind", "image"), "needs 'image'"),
+        (("towers", "sentences.jsonl", "--kind", "smell"), "--kind: invalid kind 'smell'"),
+        (("towers", "sentences.jsonl", "--kind", "image"), "requires 'image'"),
     ):
         ended = nearfar("encode", *arguments, "--out", "v.npy")
         assert (ended.code, ended.out) == (2, "")
@@ -71,7 +71,7 @@ def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> N
         assert not (towers / "v.npy").exists()
     skipped = nearfar("encode", "towers", "pictures", "--out", "v.npy", "--skip-broken")
     assert "24 vectors" in skipped.out
-    assert "1 of 25 pictures are broken and left out" in skipped.err
+    assert "skipped 1 of 25 images" in skipped.err
 
 
 def test_pictures_are_classified_and_not_the_names_of_their_folders(towers: Path, nearfar: Nearfar) -> None:
@@ -102,9 +102,9 @@ def test_perplexity_of_a_language_model(workspace: Path, nearfar: Nearfar, tiny_
     assert "items are blocks of 256 tokens" in shown.err
     assert "perplexity on 5 items" in shown.out
     for arguments, said in (
-        ([*base, "--train", "labelled.jsonl"], "--train: is not for the perplexity of a language model"),
-        ([base[0], "tiny", *base[2:]], "so this is no language model; name a causal language model"),
-        ([*base[:4], "--task", "few-shot"], "book.txt"),
+        ([*base, "--train", "labelled.jsonl"], "train: the task 'perplexity' does not take it"),
+        ([base[0], "tiny", *base[2:]], "gives no probabilities of texts"),
+        ([*base[:4], "--task", "few-shot"], "gives no vectors of texts"),
     ):
         ended = nearfar(*arguments)
         assert (ended.code, ended.out) == (2, "")

@@ -225,13 +225,14 @@ def test_pictures_are_found_from_anywhere(files: Path):
     from PIL import Image
 
     from nearfar.comparison.prepared import TRAINING, lay_down, prepare
+    from nearfar.comparison.request import Request
     from nearfar.data import load
 
     (files / "pictures").mkdir()
     for i in range(40):
         Image.new("RGB", (4, 4), (i, 0, 0)).save(files / f"pictures/{i}.png")
     write_jsonl([{"image": f"{i}.png", "text": f"picture {i}"} for i in range(40)], files / "pictures/rows.jsonl")
-    prepared = prepare("pictures/rows.jsonl", None)
+    prepared = prepare(Request([], "pictures/rows.jsonl"))
     lay_down(prepared, files / "elsewhere")
     there = load(files / "elsewhere" / TRAINING)
     assert len(there) == len(prepared.training) == 30
@@ -246,7 +247,7 @@ def test_pictures_are_found_from_anywhere(files: Path):
         ({"recipes": ["dse", "cwcl"]}, "no recipe fits these rows: dse needs scores"),
         ({"seeds": 0}, "--seeds"),
         ({"budget": -1.0}, "--budget"),
-        ({"budget": 5.0, "epochs": 2}, "so does the budget"),
+        ({"budget": 5.0, "epochs": 2}, "both the budget"),
         ({"baseline": "dse"}, "'dse' is not compared"),
         ({"temprature": 1}, "did you mean temperature?"),
         ({"settings": {"dse.alpha": 1}}, "'dse' takes no part"),
@@ -271,14 +272,14 @@ def test_wrong_input(files: Path, jobs: list[Job], tiny_model_folder: Path, chan
 
 def test_rows_that_cannot_be_scored(files: Path, jobs: list[Job], tiny_model_folder: Path):
     same = Dataset.from_list([{"sentence1": f"a {i}", "sentence2": "b", "score": 1.0} for i in range(20)])
-    with pytest.raises(InputError, match="cannot be measured on this data: score: every score is 1"):
+    with pytest.raises(InputError, match="cannot be measured on this data: score: "):
         nearfar.compare(["infonce"], data="train.jsonl", evaluate_on=same, model=tiny_model_folder, out="out")
     assert not (files / "out").exists()
 
 
 def test_sentences_alone_hold_nothing_to_measure_by(files: Path, jobs: list[Job]):
     write_jsonl([{"text": f"text {i}"} for i in range(50)], files / "texts.jsonl")
-    with pytest.raises(InputError, match=r"texts\.jsonl: holds nothing to measure by; give --eval"):
+    with pytest.raises(InputError, match=r"texts\.jsonl: nothing in it can be measured; give --eval"):
         nearfar.compare(data="texts.jsonl", out="out")
 
 
@@ -289,7 +290,7 @@ def test_equal_rows():
         "staged": with_settings(get("defsent_plus").options(), {"batch_size": 32, "stages": 2}),
     }
     steps = by_rows(options, 640, 2.0)
-    assert steps == {"infonce": 20, "moe": 40, "staged": 20}
+    assert steps == {"infonce": 20, "moe": 40, "staged": 40}
     scored = {"codiemb": get("codiemb").options()}
     assert by_rows(scored, 640, 1.0, scored=True) == {"codiemb": 20}
     # A batch holds no more than there is.
@@ -303,7 +304,7 @@ def test_equal_minutes():
     assert by_minutes(10, trials, 2, 45.0) == {
         "fast": int((share - 10) / 0.5),
         "slow": int((share - 10) / 2.0),
-        "two": int((share - 10) / 0.5 / 2),
+        "two": int((share - 10) / 0.5),
     }
     with pytest.raises(InputError, match=r"one step of slow for each seed needs 2\.5") as error:
         by_minutes(2, trials, 2, 45.0)
@@ -320,16 +321,17 @@ def test_settings_for_all_and_for_one():
         settings_for(list(classes), classes, {"simcse.temperature": "-1"})
 
 
+@pytest.mark.slow
 def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Path):
     asked: dict[str, Any] = {"data": "train.jsonl", "evaluate_on": "held.jsonl", "seeds": 1, "out": "out"}
     with pytest.raises(InputError, match="minutes are too few"):
         nearfar.compare(["infonce"], budget=0.001, model=tiny_model_folder, **asked)
     assert [job.name for job in jobs] == ["untrained", "trial-infonce"]
     assert not (files / "out").exists()
-    found = nearfar.compare(["infonce"], budget=0.1, model=tiny_model_folder, **asked, **SMALL)
+    found = nearfar.compare(["infonce"], budget=0.3, model=tiny_model_folder, **asked, **SMALL)
     settled = json.loads((files / "out/budget.json").read_text("utf-8"))
     trial = settled["trials"]["infonce"]
     steps = settled["steps"]["infonce"]
-    assert 0 < trial["fixed"] + steps * trial["pace"] < 6
+    assert 0 < trial["fixed"] + steps * trial["pace"] < 18
     assert {row.name: row.cost.steps for row in found.ranking}["infonce"] == steps
     assert not list(files.glob("out/trials/*"))

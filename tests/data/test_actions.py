@@ -37,7 +37,7 @@ def test_singular(plural: str, word: str) -> None:
     assert singular(plural) == word
 
 
-def test_acts_of_many_data_sets_become_one() -> None:
+def test_acts_of_many_datasets_become_one() -> None:
     assert act_names(["NOTIFY_FAILURE", "Booking-NoBook", "nobook", "sorry"]) == ["inform failure", "booking nobook"]
     assert act_names(["AFFIRM", "AFFIRM_INTENT", "NEGATE", "deny"]) == ["agreement", "disagreement"]
     assert act_names(["SELECT", "multiple_choice", "OFFER"]) == ["offer"]
@@ -85,15 +85,15 @@ def test_labels_that_are_there_are_taken_as_they_are() -> None:
     rows = Dataset.from_dict({"text": ["Hi there!", "Oh hello", "so long", "Bye bye", "x y"], "label": [*"ggbb", "x"]})
     texts = ["hi there", "oh hello", "so long", "bye bye"]
     assert labelled_utterances(rows) == (texts, list("ggbb"))
-    with pytest.raises(InputError, match="labels: these rows have one label a text, not acts and slots"):
+    with pytest.raises(InputError, match=r"^labels: "):
         labelled_utterances(rows, "act")
 
 
 def test_nothing_to_learn_from_is_said() -> None:
     bare = [{"speaker": "USER", "text": "hello there"}] * 3
     rows = load(Dataset.from_dict({"dialogue_id": ["a"], "turns": [bare]}))
-    with pytest.raises(InputError, match="acts: no turn has acts; annotate the turns, map a column with --columns"):
+    with pytest.raises(InputError, match=r"^acts: .*--columns acts="):
         labelled_utterances(rows)
     rows = load(Dataset.from_dict(DIALOGUES))
-    with pytest.raises(InputError, match=r"min_count: 0 of 2 labels have more than 2 utterances .* commonest has 2"):
+    with pytest.raises(InputError, match=r"^min_count: .*0 of 2.* 2"):
         labelled_utterances(rows, more_than=2)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nearfar.data import open_text, write_jsonl
+from nearfar.data import load, open_text, write_jsonl
 from nearfar.errors import InputError
 
 
@@ -49,3 +51,47 @@ def test_an_error_of_the_reader_itself_passes_through(tmp_path: Path) -> None:
         raise FileNotFoundError("other")
     with pytest.raises(InputError, match="is a folder, not a file"), open_text(tmp_path):
         pass
+
+
+PAIR = '{"anchor": "a", "positive": "b"}\n'
+CASES = {
+    "utf-16": ("x.csv", "text\na\n".encode("utf-16"), None, None),
+    "utf-16 without a byte order mark": ("x.csv", "text\na\n".encode("utf-16-le"), None, None),
+    "utf-32": ("x.csv", "text\na\n".encode("utf-32"), None, None),
+    "gzip without .gz": ("x.csv", gzip.compress(b"text\na\n"), None, None),
+    ".gz without gzip": ("x.csv.gz", "text\na\n", None, None),
+    "gzip truncated": ("x.jsonl.gz", gzip.compress(os.urandom(9000).hex().encode())[:-400], None, None),
+    "gzip corrupted": ("x.jsonl.gz", gzip.compress(PAIR.encode())[:-6] + b"\0" * 6, None, None),
+    "excel workbook": ("x.csv", b"PK\x03\x04" + b"\0" * 30, None, None),
+    "parquet by another name": ("x.csv", b"PAR1" + b"\0" * 30, None, None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_mistake_is_named_with_file_line_and_field(mistake: Callable[..., InputError], case: str) -> None:
+    name, content, line, field = CASES[case]
+    error = mistake(name, content)
+    assert (error.line, error.field) == (line, field)
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.parquet"])
+def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / name).write_text("text\na\n")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # Root may read everything, so the file's mode alone would prove nothing where tests run as root.
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(gzip, "open", refuse)
+    with pytest.raises(InputError, match=r"x\.\S+: permission denied"):
+        load(tmp_path / name)
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(InputError, match="permission denied"):
+        load(tmp_path)

@@ -25,3 +25,8 @@ def test_queries_count_and_the_corpus_does_not():
 def test_rows_without_texts_of_a_known_kind():
     assert seen_in_training(TRAIN, Dataset.from_dict({"other": ["a"]})) == 0
     assert seen_in_training(Dataset.from_dict({"label": [1]}), Dataset.from_dict({"text": ["a"]})) == 0
+
+
+def test_an_image_is_known_by_its_file() -> None:
+    train = Dataset.from_dict({"image": ["a.png", "b.png"], "text": ["cat", "cat"]})
+    assert seen_in_training(train, Dataset.from_dict({"image": ["b.png", "c.png"], "text": ["cat", "cat"]})) == 1

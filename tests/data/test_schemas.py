@@ -2,26 +2,33 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from nearfar.data import SCHEMAS, fitting, matching, parse_columns, text_columns
+from nearfar.data import SCHEMAS, fitting, load, matching, parse_columns, text_columns
+from nearfar.errors import InputError
 
 
 @pytest.mark.parametrize(
     ("columns", "names"),
     [
-        (["text"], ["sentences"]),
+        (["text"], ["sentences", "documents"]),
         (["positive", "anchor"], ["pairs"]),
         (["anchor", "positive", "negative_2", "negative_1", "id"], ["pairs"]),
         (["sentence1", "sentence2", "score", "split"], ["scored pairs"]),
-        (["text", "label"], ["labelled", "sentences"]),
+        (["text", "label"], ["labelled", "sentences", "documents"]),
         (["entry", "definition"], ["dictionary"]),
         (["dialogue_id", "turns"], ["dialogues"]),
-        (["dialogue_id", "speaker", "text", "acts"], ["turns", "sentences"]),
-        (["image", "text", "label"], ["image + text", "image + label", "labelled", "sentences", "images"]),
-        (["audio", "text"], ["audio + text", "sentences", "recordings"]),
+        (["dialogue_id", "speaker", "text", "acts"], ["turns", "sentences", "documents"]),
+        (["image", "text", "label"], ["image + text", "image + label", "labelled", "sentences", "documents", "images"]),
+        (["audio", "text"], ["audio + text", "sentences", "documents", "audio"]),
         (["question", "answer", "rationales"], ["rationales"]),
+        (["scores", "query", "candidates"], ["ranked lists"]),
+        (["text", "labels"], ["label texts", "sentences", "documents"]),
+        (["text", "label", "labels"], ["labelled", "label texts", "sentences", "documents"]),
+        (["task", "text"], ["sentences", "documents"]),
         (["anchor"], []),
         ([], []),
     ],
@@ -44,6 +51,39 @@ def test_text_columns_come_in_canonical_order() -> None:
     assert text_columns(SCHEMAS["image + text"], ["image", "text", "label"]) == ["text"]
     assert text_columns(SCHEMAS["rationales"], ["rationales", "answer", "question"]) == ["question", "answer"]
     assert text_columns(SCHEMAS["dialogues"], ["dialogue_id", "turns"]) == []
+    assert text_columns(SCHEMAS["ranked lists"], ["query", "candidates", "scores"]) == ["query"]
+    assert text_columns(SCHEMAS["label texts"], ["labels", "text", "task"]) == ["text"]
+
+
+def test_label_texts_need_lists_of_texts_unless_asked_for() -> None:
+    names = ["text", "labels"]
+    assert fitting(names).name == fitting(names, lists=["labels"]).name == "label texts"
+    assert fitting(names, lists=[]).name == "sentences"
+    assert fitting(names, lists=[], schema="label texts").name == "label texts"
+    assert fitting(["query", "candidates", "scores"], lists=[]).name == "ranked lists"
+
+
+def test_the_task_of_a_row_is_kept_by_every_schema() -> None:
+    for schema in SCHEMAS.values():
+        assert schema.pick(["task", "id", *schema.required])[-1] == "task"
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_tasks_are_read(tmp_path: Path, kind: str) -> None:
+    content = {"jsonl": '{"task": "one", "text": "a", "x": 1}\n', "csv": "x,task,text\n1,one,a\n"}
+    (tmp_path / f"x.{kind}").write_text(content[kind])
+    assert load(tmp_path / f"x.{kind}").to_list() == [{"text": "a", "task": "one"}]
+    (tmp_path / "y.jsonl").write_text('{"kind": "one", "text": "a"}\n')
+    assert load(tmp_path / "y.jsonl", columns={"task": "kind"}).to_list() == [{"text": "a", "task": "one"}]
+
+
+def test_a_task_is_required_of_every_row(mistake: Callable[..., InputError]) -> None:
+    error = mistake("x.jsonl", '{"text": "a", "task": "t"}\n{"text": "b"}\n')
+    assert (error.line, error.field) == (2, "task")
+    error = mistake("x.jsonl", '{"text": "a", "task": "t"}\n{"text": "b", "task": 1.5}\n')
+    assert (error.line, error.field) == (2, "task")
+    error = mistake("x.jsonl", '{"text": "a"}\n' * 9000 + '{"text": "b", "task": "t"}\n')
+    assert (error.line, error.field) == (9001, "task")
 
 
 def test_a_mapping_is_parsed() -> None:
@@ -68,3 +108,59 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'lood'"):
         nearfar.data.lood  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("names", "remedy"),
+    [
+        (["query", "answer"], "--columns anchor=query,positive=answer"),
+        (["Anchor", "postive"], "--columns anchor=Anchor,positive=postive"),
+        (["q", "zz"], "--columns anchor=...,positive=..."),
+        (["anchor;positive"], "';'"),
+    ],
+)
+def test_columns_that_fit_nothing_get_a_mapping(names: list[str], remedy: str) -> None:
+    with pytest.raises(InputError) as caught:
+        fitting(names, file="x.csv")
+    assert caught.value.file == "x.csv"
+    assert remedy in str(caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("anchor", ["'anchor'"]),
+        ("", ["name=column"]),
+        ("anchor=", ["'anchor='"]),
+        ("anchor=a,", ["'anchor=a,'"]),
+        ("anchor=a,anchor=b", ["'anchor'", "twice"]),
+        ("anchor=a,positive=a", ["'a'", "twice"]),
+        ("anchr=a", ["'anchr'", "did you mean 'anchor'?"]),
+        ("negative_0=a", ["'negative_0'"]),
+        ("zzz=a", ["'zzz'", "anchor, positive"]),
+    ],
+)
+def test_a_bad_mapping(text: str, pieces: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_columns(text)
+    assert caught.value.field == "columns"
+    for piece in pieces:
+        assert piece in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "piece"),
+    [
+        ({"columns": {"text": "ancor"}}, "columns", "did you mean 'anchor'"),
+        ({"columns": {"texts": "anchor"}}, "columns", "did you mean 'text'"),
+        ({"schema": "pair"}, "schema", "did you mean 'pairs'"),
+        ({"schema": "labelled"}, None, "'text', 'label'"),
+        ({"limit": 0}, "limit", "0"),
+    ],
+)
+def test_bad_options_of_load(tmp_path: Path, options: dict[str, object], field: str | None, piece: str) -> None:
+    (tmp_path / "x.jsonl").write_text('{"anchor": "a", "positive": "b"}\n')
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "x.jsonl", **options)  # pyright: ignore[reportArgumentType]
+    assert caught.value.field == field
+    assert piece in str(caught.value)

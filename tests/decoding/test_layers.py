@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from nearfar.decoding import isotropy
-from nearfar.decoding.layers import LayerIsotropy, cosines_and_pairs
+from nearfar.decoding.layers import cosines_and_pairs
 from nearfar.errors import InputError
 from nearfar.models.language import load_language_model
-from nearfar.reports.isotropy import isotropy_page
 
 
 def measured(states: torch.Tensor, real: torch.Tensor | None = None) -> float:
@@ -61,13 +60,3 @@ def test_layers_of_a_model(tiny_lm_folder: Path) -> None:
     assert found[-1].isotropy != found[-1].without_first
     with pytest.raises(InputError, match="three tokens"):
         isotropy(model, tokenizer, ["x"])
-
-
-def test_the_page_says_what_to_do() -> None:
-    spread = [LayerIsotropy(0, 0.9, 0.9), LayerIsotropy(1, 0.55, 0.54)]
-    page = isotropy_page(spread, "a <model>").html()
-    assert "can tell candidates apart" in page
-    assert "a &lt;model&gt;" in page
-    assert "lower penalty_alpha" in isotropy_page([LayerIsotropy(0, 0.1, 0.1)], "narrow").html()
-    with pytest.raises(ValueError, match="no layer"):
-        isotropy_page([], "none")

@@ -12,7 +12,7 @@ from nearfar.errors import InputError
 
 @pytest.fixture
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that stands for the standard library."""
+    """An empty folder in place of the standard library."""
     folder = tmp_path / "stdlib"
     folder.mkdir()
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(folder))
@@ -63,7 +63,7 @@ def test_entries_are_named_signed_and_sorted(library: Path):
     ]
 
 
-def test_private_names_and_parts_that_are_no_library_are_skipped(library: Path):
+def test_private_names_and_tests_are_skipped(library: Path):
     inner = 'class _Hidden:\n    """Hidden from all users."""\n    def shown(self):\n        """Not shown to any."""\n'
     (library / "seen.py").write_text(function("seen") + function("_unseen") + inner + "def bare(): pass\n")
     (library / "_private.py").write_text(function("a"))
@@ -98,7 +98,7 @@ def test_files_that_do_not_parse_are_skipped(content: bytes, library: Path):
     assert [entry.name for entry in harvest()] == ["good.seen"]
 
 
-def test_a_module_is_in_one_part_for_good(library: Path):
+def test_the_part_of_a_module_is_fixed(library: Path):
     modules = [f"module{number}" for number in range(4_000)]
     parts = {module: part_of(module, 0) for module in modules}
     assert parts == {module: part_of(module, 0) for module in reversed(modules)}
@@ -138,13 +138,13 @@ def test_packages_with_scripts_and_single_modules(library: Path, tmp_path: Path,
 def test_packages_that_cannot_be_read(library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     installed(tmp_path / "site", "pointer", {"pointer.pth": "/elsewhere\n"})
     monkeypatch.syspath_prepend(tmp_path / "site")
-    with pytest.raises(InputError, match=r"^--package: the package 'pointer' installed no source files; name another"):
+    with pytest.raises(InputError, match=r"^--package: .*'pointer'"):
         harvest(["pointer"])
-    with pytest.raises(InputError, match=r"^--package: the package 'no-such' is not installed; pip install no-such$"):
+    with pytest.raises(InputError, match=r"^--package: .*'no-such'.*pip install no-such$"):
         harvest(["no-such"])
 
 
-def test_this_python_has_a_library_to_learn_from():
+def test_the_library_of_this_python():
     entries = harvest()
     assert len(entries) > 1_000
     found = {entry.name: entry for entry in entries}

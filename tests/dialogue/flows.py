@@ -1,4 +1,4 @@
-"""Workflows made by hand, without a model."""
+"""Workflows without a model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from nearfar.dialogue.clustering import Actions
-from nearfar.dialogue.extraction import Flow
+from nearfar.dialogue.exports import write
 from nearfar.dialogue.graph import Rules
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import describe
+from nearfar.dialogue.result import Flow
 
 HOSTILE = (
     '</script><script>window.ran = 1</script><img src=x onerror="window.ran = 2"> & <!-- "]; n9 --> \\N \\" `#quot;` '
@@ -27,16 +28,16 @@ def flow_of(dialogues: Sequence[tuple[str, Sequence[tuple[str, str, str]]]], rul
     order = sorted(set(keys), key=lambda key: (log.speakers.index(key[0]), keys.index(key)))
     number = {key: index for index, key in enumerate(order)}
     turn = np.asarray([number[key] for key in keys], np.int32)
-    # The first time a text comes, it is the closest of its action.
+    # The first turn with a text is the closest one to the mean of its action.
     closeness = np.linspace(1, 0.5, len(turn), dtype=np.float32)
     speaker = np.asarray([log.speakers.index(key[0]) for key in order], np.int32)
     actions = Actions(speaker, turn, closeness, [])
     facts = {"source": "calls.jsonl", "model": "none", "namer": None, "actions": "given", "sample": None, "seed": 0}
-    return Flow(log, actions, describe(log, actions), rules, facts)
+    return Flow(log, actions, describe(log, actions), rules, facts, write)
 
 
 def booking_flow(count: int, seed: int = 0, rules: Rules = Rules(), variants: int = 3) -> Flow:  # noqa: B008
-    """Dialogues that ask for four things in about one order, some of them with a detour."""
+    """Dialogues that ask four questions in a similar order, some of them with a detour."""
     generator = np.random.default_rng(seed)
     dialogues = []
     for number in range(count):
@@ -59,7 +60,7 @@ def booking_flow(count: int, seed: int = 0, rules: Rules = Rules(), variants: in
 
 
 def hostile_flow() -> Flow:
-    """Every text, name and speaker is what a page must not swallow."""
+    """All texts, names and speakers are hostile."""
     turns = [
         (f"{HOSTILE} a", "x", f"{HOSTILE} one"),
         ("__proto__", "y", f"{HOSTILE} two"),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from math import exp, inf, log
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfar import contrast, far, near
 from nearfar.engines import Engine
 
 Rows = list[list[float]]
+SMOOTHING = 0.3
 
 
 def cosine(u: list[float], v: list[float]) -> float:
@@ -54,6 +57,8 @@ class World:
         self.mask[:, m // 2] = self.mask[n // 2] = False  # something is left in every denominator
         self.w = rand(n, m) * 2 + 0.05
         self.w[0, 0] = 0
+        self.w_column = rand(m) * 2 + 0.05
+        self.second_a, self.second_b = randn(n, 2), randn(m, 2)  # gradients reach them through F
 
     def near(self, name: str) -> near.Near:
         return {
@@ -65,6 +70,8 @@ class World:
             "softmax": lambda: near.by_softmax(self.guide_a, self.guide_b, 0.2),
             "power": lambda: near.by_similarity(self.guide_a, self.guide_b, lambda c: c.clamp(min=0) ** 4),
             "weights": lambda: near.weights(self.p),
+            "smoothed paired": lambda: near.smoothed(near.paired(), SMOOTHING),
+            "smoothed same_label": lambda: near.smoothed(self.near("same_label"), SMOOTHING),
         }[name]()
 
     def far(self, name: str) -> far.Far | None:
@@ -73,19 +80,30 @@ class World:
             "self": lambda: far.except_self(),
             "masked": lambda: far.masked(self.mask),
             "weighted": lambda: far.weighted(self.w),
+            "columns": lambda: far.weighted(self.w_column),
+            "distance": lambda: far.by_distance(self.second_a, self.second_b, 0.8),
             "threshold": lambda: far.except_likely_positives(self.guide_a, self.guide_b, 0.4, 0.1),
             "positive": lambda: far.except_likely_positives(self.guide_a, self.guide_b, margin=-0.05),
+            "unjudged": lambda: far.except_likely_positives(
+                self.guide_a, self.guide_b[: len(self.guide_a)], 0.2, unjudged=len(self.guide_b) - len(self.guide_a)
+            ),
             "harder": lambda: far.harder(0.8),
             "hardest": lambda: far.hardest(0.4),
             "self+weighted+harder+hardest": lambda: self.far("self") + far.hardest(0.5) + self.far("weighted+harder"),  # type: ignore[operator]
             "weighted+harder": lambda: self.far("weighted") + far.harder(0.8),  # type: ignore[operator]
             "weighted+harder+positive": lambda: self.far("weighted") + far.harder(0.8) + self.far("positive"),  # type: ignore[operator]
+            "threshold+harder": lambda: self.far("threshold") + far.harder(0.8),  # type: ignore[operator]
             "self+masked+harder": lambda: far.except_self() + self.far("masked") + far.harder(0.8),
+            "distance+masked+harder": lambda: self.far("distance") + self.far("masked") + far.harder(0.8),  # type: ignore[operator]
+            "columns+distance+hardest": lambda: self.far("columns") + far.hardest(0.5) + self.far("distance"),  # type: ignore[operator]
         }[name]()
 
     def p_by_hand(self, name: str) -> Rows:
         """P straight from the documentation, entry by entry."""
         n, m = self.n, self.m
+        if name.startswith("smoothed "):
+            hard = self.p_by_hand(name.removeprefix("smoothed "))
+            return [[(1 - SMOOTHING) * x + SMOOTHING * sum(row) / m for x in row] for row in hard]
         a, b = self.labels_a.tolist(), self.labels_b.tolist()
         ga, gb = self.guide_a.tolist(), self.guide_b.tolist()
         entry: dict[str, Callable[[int, int], float]] = {
@@ -104,8 +122,9 @@ class World:
         return [[x / sum(row) if sum(row) else 0 for x in row] for row in rows]
 
     def f_by_hand(self, name: str, p: Rows, s: Rows) -> Rows:
-        """F straight from the documentation, entry by entry; `s` are the similarities."""
+        """F straight from the documentation, entry by entry; `p` is P before smoothing, `s` are the similarities."""
         ga, gb = self.guide_a.tolist(), self.guide_b.tolist()
+        a2, b2 = self.second_a.tolist(), self.second_b.tolist()
 
         def mean_of_positives(i: int) -> float:
             total = sum(p[i])
@@ -120,8 +139,14 @@ class World:
                 return -inf if self.mask[i, j] else 0
             if term == "weighted":
                 return log(self.w[i, j]) if self.w[i, j] else -inf
+            if term == "columns":
+                return log(self.w_column[j])
+            if term == "distance":
+                return -sum((x - y) ** 2 for x, y in zip(a2[i], b2[j], strict=True)) / (2 * 0.8)
             if term == "threshold":
                 return -inf if cosine(ga[i], gb[j]) > 0.4 - 0.1 and not p[i][j] else 0
+            if term == "unjudged":
+                return -inf if j < self.n and cosine(ga[i], gb[j]) > 0.2 and not p[i][j] else 0
             if term == "positive":
                 return -inf if cosine(ga[i], gb[j]) > mean_of_positives(i) + 0.05 and not p[i][j] else 0
             assert term == "harder"
@@ -147,7 +172,7 @@ class World:
         s = [[measure(x, y) for y in c] for x in a]
         s_pull = [[measure(x, y) for y in pulled_to] for x in a]
         p = self.p_by_hand(near_)
-        f = self.f_by_hand(far_, p, s)
+        f = self.f_by_hand(far_, self.p_by_hand(near_.removeprefix("smoothed ")), s)
         losses = []
         for i in range(self.n):
             if not sum(p[i]):
@@ -158,7 +183,17 @@ class World:
         return losses
 
 
-NEARS = ("paired", "same_label", "half", "relu", "softmax", "power", "weights")
+NEARS = (
+    "paired",
+    "same_label",
+    "half",
+    "relu",
+    "softmax",
+    "power",
+    "weights",
+    "smoothed paired",
+    "smoothed same_label",
+)
 FARS = (
     "none",
     "self",
@@ -166,11 +201,16 @@ FARS = (
     "weighted",
     "threshold",
     "positive",
+    "unjudged",
     "harder",
     "weighted+harder+positive",
     "self+masked+harder",
     "hardest",
     "self+weighted+harder+hardest",
+    "columns",
+    "distance",
+    "distance+masked+harder",
+    "columns+distance+hardest",
 )
 
 
@@ -188,14 +228,26 @@ def value_and_gradients(
     leaves = {"anchors": world.anchors, "candidates": world.candidates, "temperature": torch.tensor(0.3)}
     if positives:
         leaves["positives"] = world.positives
+    if "distance" in far_:
+        leaves |= {"second_a": world.second_a, "second_b": world.second_b}
     leaves = {name: x.detach().to(dtype, copy=True) for name, x in leaves.items()}
     for name, x in leaves.items():
         x.requires_grad_(name not in frozen)
-    loss = contrast(**leaves, near=world.near(near_), far=world.far(far_), engine=engine, **options)  # type: ignore[arg-type]
+    loss = contrast_of(world, near_, far_, leaves, engine=engine, **options)
     scalar = loss if loss.ndim == 0 else (loss * torch.arange(1, 1 + len(loss))).sum()
     wanted = [name for name in leaves if name not in frozen]
     gradients = torch.autograd.grad(scalar, [leaves[name] for name in wanted])
     return {"loss": loss.detach(), **dict(zip(wanted, gradients, strict=True))}
+
+
+def contrast_of(world: World, near_: str, far_: str, leaves: dict[str, Tensor], **options: Any) -> Tensor:
+    """`contrast` of the leaves: those called `second_` are inputs of F."""
+    world = copy(world)
+    for name in ("second_a", "second_b"):
+        if name in leaves:
+            setattr(world, name, leaves[name])
+    arguments = {name: x for name, x in leaves.items() if not name.startswith("second_")}
+    return contrast(**arguments, near=world.near(near_), far=world.far(far_), **options)  # type: ignore[arg-type]
 
 
 def gap(one: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[float, str]:
@@ -203,3 +255,15 @@ def gap(one: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[float, str]:
     assert one.keys() == other.keys()
     gaps = [(float((one[k] - other[k]).abs().max() / other[k].abs().max().clamp(min=1e-3)), k) for k in one]
     return max(gaps)
+
+
+class Products(TorchDispatchMode):
+    """Counts matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func.overloadpacket.__name__ in ("mm", "addmm", "addmm_", "bmm", "matmul")
+        return func(*args, **(kwargs or {}))

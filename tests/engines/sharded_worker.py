@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from cases import World
+from cases import World, contrast_of
 from torch import Tensor
 
-from nearfar import contrast, far, near
+from nearfar import contrast, near
 
 #: name: (near, far, options). `weights`, `masked` and `weighted` are given as this process's rows of the whole matrix.
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -32,8 +32,20 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "same_label rows": ("same_label", "harder", {"reduction": "none"}),
     "same_label symmetric": ("same_label", "threshold", {"symmetric": True}),
     "same_label positives": ("same_label", "none", {"positives": True}),
-    "supcon": ("same_label_self", "self", {}),
-    "supcon symmetric": ("same_label_self", "self", {"symmetric": True}),
+    "supcon": ("same_label_self", "self", {"extra": False}),
+    "supcon symmetric": ("same_label_self", "self", {"symmetric": True, "extra": False}),
+    "supcon extra": ("same_label_self", "self", {}),
+    "supcon extra symmetric": ("same_label_self", "self", {"symmetric": True}),
+    "smoothed": ("smoothed paired", "none", {}),
+    "smoothed symmetric": ("smoothed same_label", "none", {"symmetric": True}),
+    "columns": ("paired", "columns", {}),
+    "columns rows symmetric": ("same_label", "columns", {"symmetric": True}),
+    "unjudged": ("paired", "unjudged", {}),
+    "unjudged symmetric": ("paired", "unjudged", {"symmetric": True}),
+    "distance": ("paired", "distance", {}),
+    "distance rows dense": ("paired", "distance", {"reduction": "none", "engine": "dense"}),
+    "distance symmetric": ("same_label", "distance", {"symmetric": True}),
+    "distance hardest": ("paired", "columns+distance+hardest", {}),
     "half": ("half", "none", {}),
     "half symmetric": ("half", "none", {"symmetric": True}),
     "weights masked": ("weights", "masked", {}),
@@ -47,9 +59,9 @@ ANCHORS, EXTRA = (4, 1, 3), (2, 5, 0)
 class Split:
     """The global batch and this process's part of it."""
 
-    def __init__(self, rank: int, processes: int, alone: bool) -> None:
+    def __init__(self, rank: int, processes: int, with_extra: bool) -> None:
         self.n = sum(ANCHORS[:processes])
-        extra = [0] * processes if alone else list(EXTRA[:processes])
+        extra = list(EXTRA[:processes]) if with_extra else [0] * processes
         self.world = World(self.n, self.n + sum(extra), 4, seed=7)
         start, size = sum(ANCHORS[:rank]), ANCHORS[rank]
         self.rows = slice(start, start + size)
@@ -65,13 +77,9 @@ class Split:
         mine.p, mine.mask, mine.w = (x[self.rows] for x in (whole.p, whole.mask, whole.w))
         mine.candidates, mine.positives = whole.candidates[self.columns], whole.positives[self.columns]
         mine.labels_b, mine.guide_b = whole.labels_b[self.columns], whole.guide_b[self.columns]
+        mine.second_a, mine.second_b = whole.second_a[self.rows], whole.second_b[self.columns]
+        mine.w_column = whole.w_column[self.columns]
         return mine
-
-
-def built_far(world: World, name: str) -> far.Far | None:
-    if name == "threshold+harder":
-        return world.far("threshold") + world.far("harder")  # type: ignore[operator]
-    return world.far(name)
 
 
 def outcome(world: World, near_: str, far_: str, up: Tensor, group: Any, **options: Any) -> dict[str, Tensor]:
@@ -79,8 +87,10 @@ def outcome(world: World, near_: str, far_: str, up: Tensor, group: Any, **optio
     leaves = {"anchors": world.anchors, "candidates": world.candidates, "temperature": torch.tensor(0.3)}
     if options.pop("positives", False):
         leaves["positives"] = world.positives
+    if "distance" in far_:
+        leaves |= {"second_a": world.second_a, "second_b": world.second_b}
     leaves = {name: x.detach().to(dtype, copy=True).requires_grad_() for name, x in leaves.items()}
-    loss = contrast(**leaves, near=world.near(near_), far=built_far(world, far_), group=group, **options)  # type: ignore[arg-type]
+    loss = contrast_of(world, near_, far_, leaves, group=group, **options)
     (loss if loss.ndim == 0 else (loss * up).sum()).backward()
     return {"loss": loss.detach(), **{name: x.grad for name, x in leaves.items() if x.grad is not None}}
 
@@ -97,11 +107,13 @@ def differences(split: Split, near_: str, far_: str, options: dict[str, Any]) ->
     }
     if "positives" in whole:
         expected["positives"] = whole["positives"][split.columns]
+    if "second_a" in whole:
+        expected |= {"second_a": whole["second_a"][split.rows], "second_b": whole["second_b"][split.columns]}
     assert mine.keys() == expected.keys()
     return {k: float((mine[k] - expected[k]).abs().max() / whole[k].abs().max()) for k in mine}
 
 
-def complaint(**arguments: Any) -> str:
+def error_of(**arguments: Any) -> str:
     """The error of a call; every process must get one, or those that do not would wait for ever."""
     try:
         contrast(group=dist.group.WORLD, **arguments)
@@ -119,22 +131,24 @@ def work(rank: int, processes: int, folder: str) -> None:
         world_size=processes,
         timeout=timedelta(seconds=60),
     )
-    result: dict[str, Any] = {"cases": {}, "complaints": {}}
+    result: dict[str, Any] = {"cases": {}, "errors": {}}
     for name, (near_, far_, options) in CASES.items():
-        result["cases"][name] = differences(Split(rank, processes, near_ == "same_label_self"), near_, far_, options)
+        split = Split(rank, processes, options.get("extra", True))
+        options = {key: value for key, value in options.items() if key != "extra"}
+        result["cases"][name] = differences(split, near_, far_, options)
 
     mine = torch.randn(3, 2)
     poisoned = mine.clone()
     if rank == 1:
         poisoned[2, 0] = float("nan")
-    result["complaints"] = {
-        "nan elsewhere": complaint(anchors=poisoned, candidates=mine, near=near.paired()),
-        "no positive": complaint(
+    result["errors"] = {
+        "nan elsewhere": error_of(anchors=poisoned, candidates=mine, near=near.paired()),
+        "no positive": error_of(
             anchors=mine, candidates=mine, near=near.same_label([3 * rank, 3 * rank + 1, 3 * rank + 2])
         ),
-        "too few": complaint(anchors=mine, candidates=mine[: 3 - rank]),
-        "weights": complaint(anchors=poisoned, candidates=mine, near=near.weights(torch.ones(3, 3 * processes))),
-        "labels": complaint(anchors=mine, candidates=mine, near=near.same_label([0, 0, 1], [0, 1])),
+        "too few": error_of(anchors=mine, candidates=mine[: 3 - rank]),
+        "weights": error_of(anchors=poisoned, candidates=mine, near=near.weights(torch.ones(3, 3 * processes))),
+        "labels": error_of(anchors=mine, candidates=mine, near=near.same_label([0, 0, 1], [0, 1])),
     }
     result["in order"] = [float(contrast(mine, mine[:, [1, 0]], near.paired(), group=dist.group.WORLD))]
     Path(folder, f"rank{rank}.json").write_text(json.dumps(result))

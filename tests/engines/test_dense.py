@@ -52,7 +52,7 @@ def test_anchors_against_themselves_follow_the_formula(far_: str) -> None:
 def test_mean_is_over_anchors_with_a_positive_and_sum_over_all(near_: str) -> None:
     losses = WORLD.loss_by_hand(near_, "weighted", 0.7)
     active = sum(1 for row in WORLD.p_by_hand(near_) if sum(row))
-    assert active < WORLD.n or near_ not in ("weights", "same_label"), "the case must hold a row of zeros"
+    assert active < WORLD.n or near_ not in ("weights", "same_label"), "the case must contain a row of zeros"
     for reduction, expected in (("mean", sum(losses) / active), ("sum", sum(losses))):
         got = contrast(
             WORLD.anchors,

@@ -32,7 +32,8 @@ def test_every_builder_follows_the_formula(near_: str, far_: str) -> None:
     p = torch.tensor(WORLD.p_by_hand(near_), dtype=torch.float64)
     unit = torch.nn.functional.normalize
     s = unit(WORLD.anchors) @ unit(WORLD.candidates).T
-    f = torch.tensor(WORLD.f_by_hand(far_, p.tolist(), s.tolist()), dtype=torch.float64)
+    hard = WORLD.p_by_hand(near_.removeprefix("smoothed "))
+    f = torch.tensor(WORLD.f_by_hand(far_, hard, s.tolist()), dtype=torch.float64)
     w = f.exp() / f.exp().sum(1, keepdim=True)
     expected = torch.where(p.sum(1) > 0, p.sum(1) * (w * s).sum(1) - (p * s).sum(1), 0)
     options = {"reduction": "none", "engine": Linear()}
@@ -69,7 +70,7 @@ def test_simple_and_hard_simple_by_hand() -> None:
 def test_nothing_left_to_push_from() -> None:
     mask = torch.zeros(3, 3, dtype=torch.bool)
     mask[1] = True
-    with pytest.raises(ValueError, match="far leaves nothing in the denominator"):
+    with pytest.raises(ValueError, match="far removes every candidate"):
         contrast(torch.randn(3, 2), torch.randn(3, 2), far=far.masked(mask), engine=Linear())
 
 

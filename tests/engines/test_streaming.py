@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from cases import FARS, NEARS, World, gap, value_and_gradients
+from cases import FARS, NEARS, Products, World, gap, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from nearfar import contrast, far, near
 from nearfar.engines import Problem, Streaming, choose
-from nearfar.engines.streaming import BLOCK_BYTES, LEAST_ROWS, _blocks
+from nearfar.engines.similarity_blocks import BLOCK_BYTES, LEAST_ROWS, row_blocks
 
 OBLONG = World(n=7, m=11, d=4)
 SQUARE = World(n=9, m=9, d=4, seed=1)
@@ -53,7 +52,7 @@ def test_equals_dense_with_anchors_as_candidates(far_: str) -> None:
         assert difference < 1e-10, (options, where)
 
 
-@pytest.mark.parametrize("near_", [name for name in NEARS if name != "paired"])
+@pytest.mark.parametrize("near_", [name for name in NEARS if "paired" not in name])
 def test_more_anchors_than_candidates(near_: str) -> None:
     world = World(n=11, m=6, d=3)
     for options in OPTIONS:
@@ -157,18 +156,6 @@ def test_frozen_inputs_leave_the_other_gradients_exact(frozen: tuple[str, ...], 
             expected = value_and_gradients(OBLONG, "weights", "weighted", "dense", **arguments)
             got = value_and_gradients(OBLONG, "weights", "weighted", Streaming(3), **arguments)
             assert gap(got, expected)[0] < 1e-10, (options, also)
-
-
-class Products(TorchDispatchMode):
-    """Counts matrix products."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func.overloadpacket.__name__ in ("mm", "addmm", "addmm_", "bmm", "matmul")
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize(
@@ -298,7 +285,7 @@ def test_memory_stays_flat_where_a_matrix_would_show() -> None:
 def test_blocks_are_bounded_but_never_thin() -> None:
     for m in (1_000, 1_000_000):
         problem = Problem(torch.zeros(20_000, 1), torch.zeros(m, 1), near.paired(), None, torch.tensor(1.0))
-        rows, _, x = next(_blocks(problem, None))
+        rows, _, x = next(row_blocks(problem, None))
         assert rows.stop == max(LEAST_ROWS, math.floor(BLOCK_BYTES["cpu"] / m / 4))
         assert x.shape == (rows.stop, m)
 
@@ -308,7 +295,7 @@ def test_builders_that_make_blocks_share_the_room() -> None:
     rows = {}
     for far_ in (None, far.masked(torch.zeros(1, 1).expand(20_000, 1_024) > 0), far.except_likely_positives(a, c)):
         problem = Problem(a, c, near.paired().transposed(), far_, torch.tensor(1.0)).bound()
-        rows[far_] = next(_blocks(problem, None))[0].stop
+        rows[far_] = next(row_blocks(problem, None))[0].stop
     bare, masked, guided = rows.values()
     assert bare == masked
     assert guided == bare * 3 // 8

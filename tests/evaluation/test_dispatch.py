@@ -33,11 +33,11 @@ def test_columns_that_fit_no_task(tiny_model):
         evaluate(tiny_model, Dataset.from_dict({"question": ["a"], "answer": ["b"]}))
     with pytest.raises(InputError, match=r"'sts' needs the column 'sentence1'; the data has anchor, positive"):
         evaluate(tiny_model, PAIRS, task="sts")
-    with pytest.raises(InputError, match=r"task: there is no task 'rerank'; choose one of sts, retrieval"):
+    with pytest.raises(InputError, match=r"task: there is no task 'rerank'; choose from sts"):
         evaluate(tiny_model, PAIRS, task="rerank")
-    with pytest.raises(InputError, match="a DatasetDict cannot be measured on"):
+    with pytest.raises(InputError, match="got a DatasetDict"):
         evaluate(tiny_model, DatasetDict(test=PAIRS))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="takes no training rows"):
+    with pytest.raises(InputError, match="train: "):
         evaluate(tiny_model, PAIRS, train=PAIRS)
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from nearfar.errors import InputError
-from nearfar.evaluation.few_shot import few_shot, intra_inter, r_precision_ndcg, ranking_of_prototypes
+from nearfar.evaluation.tasks.few_shot import few_shot, intra_inter, r_precision_ndcg, ranking_of_prototypes
 
 ALTERNATING = [1, 0, 1] + [0] * 9
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nearfar.evaluation.pair_classification import best_f1, similarity_ratio
+from nearfar.evaluation.tasks.pair_classification import best_f1, similarity_ratio
 
 SCORES, LABELS = np.array([0.9, 0.8, 0.75, 0.4, 0.3, 0.2]), np.array([1, 1, 0, 1, 0, 0])
 

@@ -10,7 +10,7 @@ from sklearn.metrics import ndcg_score
 
 from nearfar.errors import InputError
 from nearfar.evaluation import evaluate
-from nearfar.evaluation.retrieval import from_pairs, measure_retrieval
+from nearfar.evaluation.tasks.retrieval import from_pairs, measure_retrieval
 from nearfar.models.encoding import encode
 
 WORDS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "loan", "card", "song", "drum"]

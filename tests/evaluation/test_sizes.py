@@ -113,7 +113,7 @@ def test_page_of_undefined_scores() -> None:
         ("--data sts.jsonl --layers 9", "layers: the model has 4, not 9; give 1 to 4"),
         ("--data sts.jsonl --report x.html", "--report: shows sizes, and none is asked for; give --layers or --dims"),
         ("--data sts.jsonl --layers 2 --report .", "--report: this is a folder"),
-        ("--mteb STSBenchmark --layers 2", "--layers: says how to measure on rows"),
+        ("--mteb STSBenchmark --layers 2", "--layers: requires rows"),
     ],
 )
 def test_mistakes_are_one_line(workspace, capsys, command, message) -> None:

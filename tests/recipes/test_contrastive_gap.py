@@ -20,6 +20,7 @@ from nearfar.losses import HypersphereLoss
 from nearfar.losses.hypersphere import alignment, cross_uniformity, uniformity
 from nearfar.models.towers.texts import SIDES, has_text_towers
 from nearfar.recipes import contrastive_gap
+from plans import first_stage
 
 WORDS = ("green grass", "blue sky", "warm sun", "cold snow", "loud band", "quiet music", "bank loan", "lost card")
 PAIRS = [{"anchor": f"the {words} {i}", "positive": f"{words} over {i}"} for words in WORDS for i in range(3)]
@@ -44,7 +45,7 @@ def sides(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 )
 def test_the_three_losses(settings: dict[str, str], expected: tuple[float, ...], tiny_model_folder: Path) -> None:
     model = nearfar.load(tiny_model_folder, device="cpu")
-    plan = contrastive_gap.prepare(
+    plan = first_stage(contrastive_gap.prepare)(
         model, Dataset.from_list(PAIRS), with_settings(contrastive_gap.Options(), {**settings, "temperature": "0.1"})
     )
     assert isinstance(plan.loss, HypersphereLoss)
@@ -61,7 +62,7 @@ def test_the_form_of_the_text(tiny_model_folder: Path) -> None:
     found = {}
     for form in ("distinct", "text"):
         options = contrastive_gap.Options(form=form, alignment=0.0)  # type: ignore[arg-type]
-        plan = contrastive_gap.prepare(model, Dataset.from_list(PAIRS), options)
+        plan = first_stage(contrastive_gap.prepare)(model, Dataset.from_list(PAIRS), options)
         assert isinstance(plan.loss, HypersphereLoss)
         terms = plan.loss.terms(a, a)
         assert terms is not None
@@ -137,7 +138,7 @@ def test_two_towers_of_texts(files: Path, tiny_model_folder: Path, tmp_path: Pat
 def test_towers_share_nothing_and_the_rotation_stays(tiny_model_folder: Path) -> None:
     model = nearfar.load(tiny_model_folder, device="cpu")
     options = contrastive_gap.Options(towers="two", dims=16, aligned=True)
-    plan = contrastive_gap.prepare(model, Dataset.from_list(TEXTS), options)
+    plan = first_stage(contrastive_gap.prepare)(model, Dataset.from_list(TEXTS), options)
     assert plan.rows.column_names == ["anchor", "positive"]
     assert has_text_towers(model)
     routes: Any = model[0].sub_modules
@@ -150,7 +151,7 @@ def test_towers_share_nothing_and_the_rotation_stays(tiny_model_folder: Path) ->
 def test_a_second_model_of_its_own(tiny_model_folder: Path) -> None:
     model = nearfar.load(tiny_model_folder, device="cpu")
     options = contrastive_gap.Options(towers="two", second_model=str(tiny_model_folder))
-    contrastive_gap.prepare(model, Dataset.from_list(PAIRS), options)
+    first_stage(contrastive_gap.prepare)(model, Dataset.from_list(PAIRS), options)
     texts = ["the cat sits", "a dog runs"]
     torch.testing.assert_close(model.encode_query(texts), model.encode_document(texts))
 
@@ -239,9 +240,9 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
     model = nearfar.load(tiny_model_folder, device="cpu")
     rows = nearfar.data.load(pictures / "rows.jsonl")
     options = contrastive_gap.Options(image_size=16, image_model="small-vit", batch_size=12)
-    plan = contrastive_gap.prepare(model, rows, options)
+    plan = first_stage(contrastive_gap.prepare)(model, rows, options)
     assert plan.learning_rates == {r"sub_modules\.image\.": 50}
-    assert contrastive_gap.prepare(model, rows, options).learning_rates is None, "it has the tower already"
+    assert first_stage(contrastive_gap.prepare)(model, rows, options).learning_rates is None, "it has the tower already"
     (part,) = parts_of(plan, options)
     (first, *_) = batches_of(part, drop_last=False, seed=0)
     texts = rows["text"]
@@ -254,9 +255,9 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
         (TEXTS, {}, "both sides are the same"),
         (PAIRS, {"aligned": "true"}, "aligned: there is no second tower"),
         (PAIRS, {"second_model": "minilm"}, "second_model: a shared tower has no second"),
-        (PAIRS, {"t": "0"}, "t: 0.0 is out of range"),
-        (PAIRS, {"untrained_rate": "-1"}, "untrained_rate: -1.0 is out of range"),
-        (PAIRS, {"dims": "-1"}, "dims: vectors of -1 numbers"),
+        (PAIRS, {"t": "0"}, "t: invalid value 0.0"),
+        (PAIRS, {"untrained_rate": "-1"}, "untrained_rate: invalid value -1.0"),
+        (PAIRS, {"dims": "-1"}, "dims: invalid value -1"),
         (PAIRS, {"loss": "cu"}, "loss: 'cu' is not known; choose from clip, cua, cuaxu"),
     ],
 )
@@ -264,7 +265,7 @@ def test_what_does_not_fit(
     rows: list[dict[str, str]], settings: dict[str, str], message: str, tiny_model_folder: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
-        contrastive_gap.prepare(
+        first_stage(contrastive_gap.prepare)(
             nearfar.load(tiny_model_folder, device="cpu"),
             Dataset.from_list(rows),
             with_settings(contrastive_gap.Options(), settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from datasets import Dataset
 
 import nearfar
+from nearfar import train
 from nearfar.decoding import isotropy
 from nearfar.errors import InputError
 from nearfar.models.language import load_language_model
@@ -66,5 +68,6 @@ def test_settings_out_of_range(settings: dict[str, float]) -> None:
 
 
 def test_a_model_must_be_named() -> None:
+    unnamed = replace(contrastive_search.RECIPE, model=None)
     with pytest.raises(InputError, match="no model"):
-        contrastive_search.prepare(None, documents(), contrastive_search.Options())
+        train(unnamed, documents())

@@ -13,12 +13,13 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
+from nearfar.kinds.plan import Plan, Stage
 from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.models import fingerprint, load
-from nearfar.recipes._recipe import Plan
 from nearfar.recipes.defsent_plus import Options, prepare
-from nearfar.training.loop import train_plan
 from nearfar.training.run import train
+from nearfar.training.stages import train_plan
+from plans import first_stage
 
 NOUNS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "song", "weather report", "loan from the bank"]
 ROWS = {
@@ -42,32 +43,29 @@ def pooler_of(model: SentenceTransformer) -> Any:
     return model[0].auto_model.pooler  # type: ignore[union-attr]
 
 
-def bank_of(plan: Plan) -> torch.Tensor:
-    assert isinstance(plan.loss, PrototypeLoss)
-    return plan.loss.bank
+def bank_of(stage: Stage) -> torch.Tensor:
+    assert isinstance(stage.loss, PrototypeLoss)
+    return stage.loss.bank
 
 
 def test_every_stage_starts_from_the_first_weights_with_a_bank_by_the_last_encoder(model, rows, tmp_path) -> None:
     options, start = Options(stages=3, **QUICK), fingerprint(model)
     plan = prepare(model, rows, options)
-    banks, trained = [bank_of(plan)], []
-    for number in (1, 2, 3):
-        assert fingerprint(model) == start, f"stage {number} does not start from the model as it came"
-        assert isinstance(plan.loss, PrototypeLoss)
-        assert torch.equal(plan.loss.projection.get_submodule("0").weight, pooler_of(model).dense.weight)
-        held = bank_of(plan).clone()
-        train_plan(model, plan, options, tmp_path / str(number), seed=0)
-        assert torch.equal(bank_of(plan), held)
+    assert plan.count == 3
+    banks, trained, expected = [], [], None
+    for number, stage in enumerate(plan, 1):
+        bank = bank_of(stage)
+        if expected is not None:
+            torch.testing.assert_close(bank, torch.stack([expected[k] for k in sorted(expected)]), atol=1e-5, rtol=0)
+        assert fingerprint(model) == start, f"stage {number} does not start from the base model"
+        assert torch.equal(stage.loss.projection.get_submodule("0").weight, pooler_of(model).dense.weight)
+        held = bank.clone()
+        train_plan(Plan(model, stage), options, tmp_path / str(number), 0)
+        assert torch.equal(bank_of(stage), held)
         trained.append({name: weights.clone() for name, weights in model.state_dict().items()})
-        if plan.then is None:
-            assert number == 3
-            break
         expected = {k: model.encode(v, convert_to_tensor=True).mean(0) for k, v in definitions().items()}
-        plan = plan.then()
-        torch.testing.assert_close(
-            bank_of(plan), torch.stack([expected[k] for k in sorted(expected)]), atol=1e-5, rtol=0
-        )
-        banks.append(bank_of(plan))
+        banks.append(bank)
+    assert len(banks) == 3
     assert not torch.allclose(banks[0], banks[1], atol=1e-3)
     assert not torch.allclose(banks[1], banks[2], atol=1e-5)
     assert any(not torch.equal(trained[0][name], trained[1][name]) for name in trained[0])
@@ -75,15 +73,14 @@ def test_every_stage_starts_from_the_first_weights_with_a_bank_by_the_last_encod
 
 def test_going_on_from_the_last_weights_would_be_another_model(model, rows, tmp_path) -> None:
     options = Options(stages=2, **QUICK)
-    first = prepare(model, rows, options)
-    train_plan(model, first, options, tmp_path / "1", seed=0)
+    stages = iter(prepare(model, rows, options))
+    train_plan(Plan(model, next(stages)), options, tmp_path / "1", 0)
     went_on = {name: weights.clone() for name, weights in model.state_dict().items()}
-    assert first.then is not None
-    second = first.then()
-    train_plan(model, second, options, tmp_path / "2", seed=0)
+    second = next(stages)
+    train_plan(Plan(model, second), options, tmp_path / "2", 0)
     separate = torch.from_numpy(model.encode(["the cat sits"]))
     model.load_state_dict(went_on)
-    train_plan(model, second, options, tmp_path / "3", seed=0)
+    train_plan(Plan(model, second), options, tmp_path / "3", 0)
     assert not torch.allclose(torch.from_numpy(model.encode(["the cat sits"])), separate, atol=1e-4)
 
 
@@ -115,7 +112,7 @@ def test_run_folder_holds_a_model_of_the_last_stage_that_loads_anywhere(model, r
 
 @pytest.mark.parametrize("lost", ["stage-2/checkpoint-4", "stage-2"])
 def test_resumed_in_the_second_stage_ends_the_same(tiny_model_folder, rows, tmp_path, lost) -> None:
-    settings = {**QUICK, "max_steps": 4, "save_steps": 2, "out": tmp_path / "run"}
+    settings = {**QUICK, "max_steps": 8, "save_steps": 2, "out": tmp_path / "run"}
     whole = fingerprint(train("defsent_plus", rows, model=tiny_model_folder, **settings).model)
     (tmp_path / "run" / "metrics.json").unlink()
     shutil.rmtree(tmp_path / "run" / "model")
@@ -133,7 +130,7 @@ def test_names_of_entries_are_never_read(model, rows, monkeypatch) -> None:
     monkeypatch.setattr(
         tokenizer, "__call__", lambda self, text, *a, **k: read.extend(text) or original(self, text, *a, **k)
     )
-    plan = prepare(model, secret, Options())
+    plan = first_stage(prepare)(model, secret, Options())
     assert len(bank_of(plan)) == len(NOUNS)
     assert set(ROWS["definition"]) == set(map(str, read))
     assert plan.rows.column_names == ["definition", "label"]
@@ -141,7 +138,7 @@ def test_names_of_entries_are_never_read(model, rows, monkeypatch) -> None:
 
 def test_same_definition_of_two_entries_stays_two_examples(model) -> None:
     rows = Dataset.from_dict({"entry": ["cat", "dog", "cat"], "definition": ["a pet", "a pet", "it sits"]})
-    plan = prepare(model, rows, Options())
+    plan = first_stage(prepare)(model, rows, Options())
     assert plan.rows.to_dict() == {"definition": ["a pet", "a pet", "it sits"], "label": [0, 1, 0]}
 
 
@@ -151,8 +148,7 @@ def test_the_last_bank_alone_is_whitened(model, method) -> None:
     words = [f"{a} {b}" for a in NOUNS for b in ("the", "red", "blue", "green", "cold", "warm", "loud", "sky", "sea")]
     many = Dataset.from_dict({"entry": words, "definition": words})
     plan = prepare(model, many, Options(stages=2, isotropy=method, scale=10))
-    assert plan.then is not None
-    first, last = bank_of(plan).double(), bank_of(plan.then()).double()
+    first, last = (bank_of(stage).double() for stage in plan)
     assert first.mean(0).abs().max() > 0.1
     covariance = last.T @ last / len(last)
     spread = (covariance.diag() > 1).double()  # the normalisation of the last layer takes a dimension away
@@ -162,12 +158,12 @@ def test_the_last_bank_alone_is_whitened(model, method) -> None:
 
 def test_too_few_entries_to_whiten(model, rows) -> None:
     with pytest.raises(InputError, match="11 entries are too few to whiten 32 dimensions"):
-        prepare(model, rows, Options(stages=3, isotropy="pca"))
+        first_stage(prepare)(model, rows, Options(stages=3, isotropy="pca"))
 
 
 def test_words_as_targets_are_defsent_in_one_stage(model, rows) -> None:
-    plan = prepare(model, rows, Options(targets="words"))
-    assert plan.then is None
+    assert prepare(model, rows, Options(targets="words")).count == 1
+    plan = first_stage(prepare)(model, rows, Options(targets="words"))
     table = model[0].auto_model.get_input_embeddings().weight
     ids = model.tokenizer.convert_tokens_to_ids(sorted(noun for noun in NOUNS if " " not in noun))
     assert torch.equal(bank_of(plan), table[ids])
@@ -176,8 +172,8 @@ def test_words_as_targets_are_defsent_in_one_stage(model, rows) -> None:
 
 def test_one_entry_is_refused(model) -> None:
     rows = Dataset.from_dict({"entry": ["cat", "cat"], "definition": ["a pet", "it sits"]})
-    with pytest.raises(InputError, match="every row defines 'cat'"):
-        prepare(model, rows, Options())
+    with pytest.raises(InputError, match=r"entry: .*'cat'"):
+        first_stage(prepare)(model, rows, Options())
 
 
 @pytest.mark.parametrize(

@@ -26,14 +26,14 @@ def prepared(**options: Any) -> Any:
 
 
 def test_a_small_llama_by_options() -> None:
-    plan = prepared(max_length=48)
-    config = plan.model.config
-    assert isinstance(plan.model, LlamaForCausalLM)
+    trained = prepared(max_length=48).model
+    config = trained.model.config
+    assert isinstance(trained.model, LlamaForCausalLM)
     assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads) == (32, 2, 2)
     assert config.intermediate_size == 88  # 8/3 of 32, up to a multiple of 8
     assert config.max_position_embeddings == 48
-    assert config.vocab_size == len(plan.tokenizer) <= 300
-    layers = [module for module in plan.model.modules() if isinstance(module, LostLinear)]
+    assert config.vocab_size == len(trained.tokenizer) <= 300
+    layers = [module for module in trained.model.modules() if isinstance(module, LostLinear)]
     assert len(layers) == 2 * 7
     assert {len(layer.channels) for layer in layers} == {6, 17}
     assert {layer.gamma for layer in layers} == {0.7}
@@ -41,10 +41,10 @@ def test_a_small_llama_by_options() -> None:
 
 def test_full_and_low_rank_weights_by_the_same_options() -> None:
     full = prepared(rank=0)
-    assert not is_converted(full.model)
+    assert not is_converted(full.model.model)
     assert full.finish is None
     low = prepared(sparsity=0, activation="identity")
-    layers = [module for module in low.model.modules() if isinstance(module, LostLinear)]
+    layers = [module for module in low.model.model.modules() if isinstance(module, LostLinear)]
     assert all(layer.values is None and layer.gamma == 1 and layer.activation == "identity" for layer in layers)
     cola = prepared(sparsity=0, factors="cola")
     stds = [
@@ -53,7 +53,7 @@ def test_full_and_low_rank_weights_by_the_same_options() -> None:
     ]
     drawn = [
         float(module.down.detach().std() / (8**-0.25 * (module.in_features + module.out_features) ** -0.25))
-        for module in cola.model.modules()
+        for module in cola.model.model.modules()
         if isinstance(module, LostLinear)
     ]
     assert all(abs(ratio - 1) < 0.15 for ratio in drawn)
@@ -64,10 +64,10 @@ def test_full_and_low_rank_weights_by_the_same_options() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"rank": "-1"}, "rank: -1 is out of range"),
+        ({"rank": "-1"}, "rank: invalid value -1"),
         ({"activation": "relu"}, "activation: 'relu' is not known; choose from silu, identity"),
         ({"gama": "0.5"}, "did you mean gamma"),
-        ({"layers": "0"}, "layers: 0 is out of range"),
+        ({"layers": "0"}, "layers: invalid value 0"),
         ({"vocabulary": "many"}, "vocabulary: 'many' is not a whole number"),
     ],
 )
@@ -76,7 +76,10 @@ def test_options_that_do_not_fit(settings: dict[str, str], message: str) -> None
         with_settings(lost.Options(), settings)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"gamma": 2}, "gamma: 2"), ({"sparsity": 1.5}, "sparsity: 1.5")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"gamma": 2}, "gamma: invalid value 2"), ({"sparsity": 1.5}, "sparsity: invalid value 1.5")],
+)
 def test_numbers_that_the_layers_refuse(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         prepared(**options)

@@ -19,6 +19,7 @@ from nearfar.errors import InputError
 from nearfar.losses.elastic import ElasticLoss, Size
 from nearfar.recipes import matryoshka_2d
 from nearfar.training.run import train
+from plans import first_stage
 
 WORDS = ("cat", "dog", "mat", "grass", "green", "blue", "red", "sky", "sea", "fish", "bird", "tree")
 ROWS = {
@@ -75,7 +76,9 @@ def plan_of(folder: Path, kind: str, **options) -> ElasticLoss:
     from datasets import Dataset
 
     model = nearfar.load(folder, device="cpu")
-    loss = matryoshka_2d.prepare(model, Dataset.from_list(ROWS[kind]), matryoshka_2d.Options(**options)).loss
+    loss = first_stage(matryoshka_2d.prepare)(
+        model, Dataset.from_list(ROWS[kind]), matryoshka_2d.Options(**options)
+    ).loss
     assert isinstance(loss, ElasticLoss)
     return loss
 
@@ -105,8 +108,8 @@ def test_options_reach_the_loss(folder) -> None:
     [
         ("pairs", {"sizes": "2x64"}, "sizes: 2x64 is no size of this model; give at most 4x32"),
         ("pairs", {"sizes": "2-32"}, "sizes: '2-32' is no list of sizes; write e.g. 2x32,4x64"),
-        ("pairs", {"kl_weight": -1}, "kl_weight: -1 is no weight"),
-        ("pairs", {"kl_temperature": 0}, "kl_temperature: 0 is out of range"),
+        ("pairs", {"kl_weight": -1}, "kl_weight: invalid value -1"),
+        ("pairs", {"kl_temperature": 0}, "kl_temperature: invalid value 0"),
         ("pairs", {"w_ibn": 0}, "w_ibn: all terms that these rows allow have weight 0"),
         ("scored", {"w_cos": 0, "w_ang": 0}, "w_cos: all terms that these rows allow"),
         ("pairs", {"least_dims": 32}, "least_dims: vectors of 32 numbers have no narrower width"),

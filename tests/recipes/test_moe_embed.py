@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -167,8 +168,7 @@ def test_run_from_rows_to_a_loaded_model(tiny_model_folder, tmp_path, rows, size
 
 
 def test_a_run_stopped_half_way_goes_on_to_the_same_model(tiny_model_folder, tmp_path) -> None:
-    from nearfar.recipes._recipe import Plan
-    from nearfar.training.loop import train_plan
+    from nearfar.training.stages import train_plan
 
     def started() -> tuple[SentenceTransformer, Plan, moe_embed.Options]:
         torch.manual_seed(0)
@@ -177,9 +177,10 @@ def test_a_run_stopped_half_way_goes_on_to_the_same_model(tiny_model_folder, tmp
         return model, moe_embed.prepare(model, PAIRS, options), options
 
     whole, plan, options = started()
-    train_plan(whole, plan, options, tmp_path, seed=0)
+    train_plan(plan, options, tmp_path, 0)
     resumed, plan, options = started()
-    train_plan(resumed, plan, options, tmp_path, seed=0, last=tmp_path / "checkpoint-2")
+    shutil.rmtree(tmp_path / "checkpoints" / "checkpoint-4")
+    train_plan(plan, options, tmp_path, 0)
     expected = whole.state_dict()
     assert all(torch.equal(weight, expected[name]) for name, weight in resumed.state_dict().items())
 

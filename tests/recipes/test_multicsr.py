@@ -16,6 +16,7 @@ from nearfar.data import write_jsonl
 from nearfar.losses.entrywise import EntrywiseLoss, entrywise, entrywise_of_similarities
 from nearfar.recipes.multicsr import NO_MASK, Options, prepare
 from nearfar.training import train
+from plans import first_stage
 
 S = torch.tensor([[0.80, 0.60, 0.50, 0.10], [0.20, 0.70, 0.30, 0.40]], dtype=torch.float64)
 M = torch.tensor([[0.90, 0.97, 0.40, 0.10], [0.10, 0.99, 0.20, 0.30]], dtype=torch.float64)
@@ -124,7 +125,7 @@ def features(model: SentenceTransformer) -> list[dict]:
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_the_loss_of_a_batch_masks_what_the_guide_finds_alike(model, cached) -> None:
-    plan = prepare(model, Dataset.from_list(ROWS), Options(phi=0.9, cached=cached))
+    plan = first_stage(prepare)(model, Dataset.from_list(ROWS), Options(phi=0.9, cached=cached))
     model.eval()
     with torch.no_grad():
         found = plan.loss(features(model)).item()
@@ -137,7 +138,7 @@ def test_the_loss_of_a_batch_masks_what_the_guide_finds_alike(model, cached) -> 
     expected = F.cross_entropy((cosines / 0.05).masked_fill(out, -torch.inf), torch.arange(6)).item()
     assert found == pytest.approx(expected, rel=1e-5)
 
-    official = prepare(model, Dataset.from_list(ROWS), Options(phi=0.9, variant="official", cached=cached))
+    official = first_stage(prepare)(model, Dataset.from_list(ROWS), Options(phi=0.9, variant="official", cached=cached))
     assert isinstance(official.loss, EntrywiseLoss)
     with torch.no_grad():
         found = official.loss(features(model)).item()
@@ -146,7 +147,7 @@ def test_the_loss_of_a_batch_masks_what_the_guide_finds_alike(model, cached) -> 
 
 def test_the_guide_is_frozen_without_dropout_and_not_saved(model, tiny_model_folder) -> None:
     before = copy.deepcopy(model).state_dict()
-    plan = prepare(model, Dataset.from_list(ROWS), Options(phi=0.9))
+    plan = first_stage(prepare)(model, Dataset.from_list(ROWS), Options(phi=0.9))
     plan.loss.train()
     model.train()
     first, second = plan.loss.guide(features(model)), plan.loss.guide(features(model))
@@ -160,9 +161,9 @@ def test_the_guide_is_frozen_without_dropout_and_not_saved(model, tiny_model_fol
     assert all(torch.equal(value, before[name]) for name, value in plan.loss.guide.model.state_dict().items())
     assert all(name.startswith("model.") for name in plan.loss.state_dict())
 
-    named = prepare(model, Dataset.from_list(ROWS), Options(guide=str(tiny_model_folder)))
+    named = first_stage(prepare)(model, Dataset.from_list(ROWS), Options(guide=str(tiny_model_folder)))
     assert all(torch.equal(v, before[name]) for name, v in named.loss.guide.model.state_dict().items())
-    assert prepare(model, Dataset.from_list(ROWS), Options(phi=NO_MASK)).loss.guide is None
+    assert first_stage(prepare)(model, Dataset.from_list(ROWS), Options(phi=NO_MASK)).loss.guide is None
 
 
 @pytest.mark.parametrize("variant", ["paper", "official"])

@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to in its own protocol over a pipe."""
+"""A headless Chromium, controlled by the DevTools protocol over a pipe."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FLAGS = (
 
 
 class Chromium:
-    """One browser with one tab; ``problems`` collects whatever the console and the dialogs of a page said."""
+    """One browser with one tab; ``problems`` collects console lines, exceptions and dialogs of a page."""
 
     def __init__(self, binary: str, profile: Path) -> None:
         from_us, self._out = os.pipe()
@@ -63,7 +63,7 @@ class Chromium:
             self._note(reply)
 
     def open(self, path: Path, *, width: int, scheme: str = "light", height: int = 1600) -> None:
-        """Load a file in a window of ``width`` pixels whose reader prefers the ``scheme``."""
+        """Load a file in a window of ``width`` pixels with the colour scheme ``scheme``."""
         self.events.clear()
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
@@ -91,7 +91,7 @@ class Chromium:
 
     @property
     def requests(self) -> list[str]:
-        """Addresses the page asked for, itself included."""
+        """Addresses that the page requested, including its own."""
         sent = (event for event in self.events if event["method"] == "Network.requestWillBeSent")
         return [event["params"]["request"]["url"] for event in sent]
 

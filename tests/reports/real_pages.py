@@ -78,21 +78,11 @@ def sizes(folder: Path, models: dict[str, Path]) -> Path:
     return sizes_page(found, [("model", "tiny")]).write(folder / "sizes.html")
 
 
-def isotropy(folder: Path, models: dict[str, Path]) -> Path:
-    from nearfar.decoding.layers import isotropy as measured
-    from nearfar.models.language import load_language_model
-    from nearfar.reports.isotropy import isotropy_page
-
-    folder.mkdir()
-    model, tokenizer = load_language_model(str(models["language"]))
-    found = measured(model, tokenizer, [row["anchor"] for row in pairs()[:8]])
-    return isotropy_page(found, "tiny", [("texts", 8)]).write(folder / "isotropy.html")
-
-
 def demo(folder: Path, models: dict[str, Path]) -> Path:
     import nearfar
     from nearfar.demo import run as demo_run
     from nearfar.demo.docstrings import Entry
+    from nearfar.demo.questions import Answer, Question
     from nearfar.search.index import Hit
 
     rows = Dataset.from_list(pairs()[60:])
@@ -102,9 +92,11 @@ def demo(folder: Path, models: dict[str, Path]) -> Path:
     assert run.after is not None
     entries = [Entry("animals", f"animals.f{i}", r["anchor"], r["positive"]) for i, r in enumerate(pairs()[:20])]
     parts: dict[str, list[Entry]] = dict.fromkeys(("train", "validation", "test"), entries)
-    answers = {"a cat": [Hit(1, "animals.f1", "animals.f1(cat)\nFinds it.", 0.7)]}
+    hits = [Hit(1, "animals.f1", "animals.f1(cat)\nFinds it.", 0.7), Hit(12, "animals.f2", "animals.f2(dog)", 0.3)]
+    questions = Question("a cat", ("animals.f1",)), Question("a dog", ("animals.f2",))
+    answers = [Answer(question, hits[:1], best, 60) for question, best in zip(questions, hits, strict=True)]
     found = demo_run.Demo(folder, 60, run, run.before, run.after, run.change, answers, 12.0)
-    return demo_run._page(found, parts, nearfar.load(models["encoder"]), 0).write(folder / "report.html")
+    return demo_run.report(found, parts, nearfar.load(models["encoder"]), 0).write(folder / "report.html")
 
 
 def compare(folder: Path, models: dict[str, Path]) -> Path:
@@ -132,7 +124,7 @@ def compare(folder: Path, models: dict[str, Path]) -> Path:
 
 def inspect(folder: Path, models: dict[str, Path]) -> Path:
     from nearfar.inspection import inspect as measured
-    from nearfar.reports.inspection import inspection_page
+    from nearfar.inspection.page import inspection_page
 
     folder.mkdir()
     draw = np.random.default_rng(0)
@@ -153,5 +145,5 @@ def flow(folder: Path, models: dict[str, Path]) -> Path:
 
 
 PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
-    build.__name__: build for build in (training, language, temperature, sizes, isotropy, demo, compare, inspect, flow)
+    build.__name__: build for build in (training, language, temperature, sizes, demo, compare, inspect, flow)
 }

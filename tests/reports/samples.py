@@ -1,4 +1,4 @@
-"""Pages like those the commands write, and texts that a page must not obey. Run it to write them to a folder."""
+"""Pages like those that commands write, and hostile texts. Run it to write the pages to a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import sys
 from pathlib import Path
 
-from nearfar.reports import Estimate, Page, bar_chart, dot_interval_chart, heatmap, histogram, line_chart, scatter
+from nearfar.reports import Estimate, Page, bar_chart, dot_interval_chart, flat_map, heatmap, histogram, line_chart
 
 HOSTILE = "</script></style></title><img src=x onerror=alert(1)><script>alert(2)</script>\"'` & {{ 7*7 }} <!-- \u2028"
 
@@ -29,7 +29,7 @@ def compare_page() -> Page:
         ],
     )
     page.verdict(
-        "Retrieval got better: nDCG@10 0.412 → 0.538 (+0.126, 95% interval +0.101 to +0.150)",
+        "Retrieval improved: nDCG@10 0.412 → 0.538 (+0.126, 95% interval +0.101 to +0.150)",
         tone="good",
     )
     page.section(
@@ -60,7 +60,7 @@ def compare_page() -> Page:
                     Estimate(-0.055, -0.081, -0.03),
                 ]
             },
-            title="Difference to the untrained model, by recipe",
+            title="Difference from the base model, by recipe",
             x_label="difference in nDCG@10",
             reference=0.0,
         )
@@ -107,14 +107,12 @@ def compare_page() -> Page:
     )
     groups = {"billing": (0, 0), "login": (2.5, 1.2), "delivery": (-1, 2.2)}
     page.figure(
-        scatter(
+        flat_map(
             {
                 name: [(rng.gauss(x, 0.6), rng.gauss(y, 0.5), f"ticket {i} about {name}") for i in range(80)]
                 for name, (x, y) in groups.items()
             },
             title="Tickets in the first two principal components",
-            x_label="first component",
-            y_label="second component",
         )
     )
     names = ["billing", "login", "delivery", "returns", "other"]
@@ -145,7 +143,7 @@ def compare_page() -> Page:
 
 
 def hostile_page() -> Page:
-    """A page whose every text attacks it."""
+    """A page all of whose texts attack it."""
     page = Page(HOSTILE, subtitle=HOSTILE, facts=[(HOSTILE, HOSTILE)])
     page.verdict(HOSTILE, tone="bad")
     page.section(HOSTILE, text=HOSTILE)
@@ -154,7 +152,7 @@ def hostile_page() -> Page:
     page.figure(dot_interval_chart([HOSTILE], {HOSTILE: [(1, 0, 2)], "b": [None]}, interval=HOSTILE, **labels))
     page.figure(histogram({HOSTILE: [1, 2], "b": [1]}, y_label=HOSTILE, **labels))
     page.figure(bar_chart([HOSTILE], {HOSTILE: [1], "b": [2]}, **labels))
-    page.figure(scatter({HOSTILE: [(0, 1, HOSTILE)], "b": [(1, 1, "=1+1")]}, y_label=HOSTILE, **labels))
+    page.figure(flat_map({HOSTILE: [(0, 1, HOSTILE)], "b": [(1, 1, "=1+1")]}, title=HOSTILE, caption=HOSTILE))
     page.figure(heatmap([HOSTILE], [HOSTILE], [[1]], title=HOSTILE, caption=HOSTILE))
     page.table([HOSTILE], [[HOSTILE]], caption=HOSTILE)
     page.code(HOSTILE)
@@ -163,7 +161,7 @@ def hostile_page() -> Page:
 
 
 def odd_page() -> Page:
-    """Data at the edges: single points, constants, zeros, extremes, many series, long names, other scripts."""
+    """Edge cases: single points, constants, zeros, extremes, many series, long names, other scripts."""
     page = Page("Edges", facts=[("a fact with a value that has no spaces at all", "x" * 90)])
     page.figure(line_chart({"one": [(500, 0.25)]}, title="A single point", y_label="loss"))
     page.figure(line_chart({"flat": [(s, 0.5) for s in range(30)]}, title="A constant"))
@@ -184,7 +182,7 @@ def odd_page() -> Page:
     long = "A name that goes on and on until it fills more than the two lines that it has, and then some"
     page.figure(dot_interval_chart([long, "検索タスク", "بحث", "x" * 80], {"n": [(1, 1, 1)] * 4}, title="Names"))
     page.figure(dot_interval_chart(["a", "b"], {"n": [Estimate(0.9), Estimate(0.1)]}, title="No intervals"))
-    page.figure(scatter({"one": [(0, 0, "origin")]}, title="One dot"))
+    page.figure(flat_map({"one": [(0, 0, "origin")]}, title="One dot"))
     wide = [[(i - j) / 30 for j in range(30)] for i in range(4)]
     page.figure(heatmap(list("abcd"), [f"layer {j}" for j in range(30)], wide, title="Many columns"))
     page.figure(heatmap(["r"], ["c"], [[0.0]], title="One cell of zero"))

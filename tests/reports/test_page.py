@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 (minus signs, dashes and multiplication signs are what is tested)
 from __future__ import annotations
 
 import base64
@@ -14,7 +13,7 @@ import samples
 from markupsafe import Markup
 from samples import HOSTILE
 
-from nearfar.reports import Page, Table, line_chart, scatter
+from nearfar.reports import Page, flat_map, line_chart
 
 
 class Outline(HTMLParser):
@@ -64,7 +63,7 @@ def test_hostile_json_reads_back(pages):
     assert json.loads(found[1]) == {samples.HOSTILE: samples.HOSTILE}
 
 
-def test_markup_from_a_caller_is_shown_not_obeyed():
+def test_markup_of_a_caller_is_shown_literally():
     page = Page(Markup("<i>t</i>"))
     page.text(Markup("<b>bold</b>"))
     page.table([Markup("<u>")], [[Markup("<s>")]])
@@ -73,14 +72,14 @@ def test_markup_from_a_caller_is_shown_not_obeyed():
     assert "&lt;b&gt;bold" in html
 
 
-def test_nothing_is_loaded_from_elsewhere(pages):
+def test_nothing_is_loaded_from_another_place(pages):
     for path in pages.values():
         for _, attributes in Outline(path.read_text("utf-8")).starts:
             assert not {"src", "srcset", "action", "style"} & set(attributes)
             assert attributes.get("href") in (None, "data:,")
 
 
-def test_the_policy_allows_the_pages_own_style_and_script_alone(pages):
+def test_the_policy_allows_only_the_pages_own_style_and_script(pages):
     html = pages["compare"].read_text("utf-8")
     metas = [attributes for tag, attributes in Outline(html).starts if tag == "meta"]
     policy = next(meta["content"] for meta in metas if meta.get("http-equiv") == "Content-Security-Policy") or ""
@@ -93,7 +92,7 @@ def test_the_policy_allows_the_pages_own_style_and_script_alone(pages):
         assert f"{tag}-src 'sha256-{digest}'" in policy
 
 
-def test_every_figure_has_its_numbers_behind_it(pages):
+def test_every_figure_has_a_table_of_its_numbers(pages):
     tags = [tag for tag, _ in Outline(pages["compare"].read_text("utf-8")).starts]
     assert tags.count("figure") == tags.count("details") == 8
     assert tags.count("table") == 9
@@ -107,34 +106,27 @@ def test_all_numbers_of_a_figure_are_in_the_page_with_every_digit():
     points = [(step, math.sin(step) / 3) for step in range(5000)]
     page = Page("t")
     page.figure(line_chart({"loss": points}, title="Long"))
-    page.figure(scatter({"a": [(1, 0.1 + 0.2, HOSTILE)], "b": [(2, 2, "=1+1")]}, title="Dots"))
+    page.figure(flat_map({"a": [(1, 0.1 + 0.2, HOSTILE)], "b": [(2, 2, "=1+1")]}, title="Dots"))
     html = page.html()
     long, dots = numbers(html)
     assert long == {"columns": ["step", "loss"], "rows": [list(point) for point in points]}
     assert dots["rows"] == [["a", HOSTILE, 1.0, 0.1 + 0.2], ["b", "=1+1", 2.0, 2.0]]
-    assert "400 of 5,000 rows, evenly spaced." in html
+    assert "400 of 5,000 rows" in html
     assert html.count("<tr>") == 401 + 3
 
 
-def test_a_page_stays_small_whatever_its_figures_hold(tmp_path: Path):
+def test_a_page_stays_small_whatever_its_figures_contain(tmp_path: Path):
     page = Page("t")
     for title in ("one", "two"):
         dots = {
-            "a": [
-                (i, i % 77, f"row {i}: " + "a text as long as sentences are in many data sets") for i in range(20_000)
-            ]
+            "a": [(i, i % 77, f"row {i}: " + "a text as long as sentences are in many datasets") for i in range(20_000)]
         }
-        page.figure(scatter(dots, title=title, caption="Near is alike."))
+        page.figure(flat_map(dots, title=title, caption="Close is similar."))
     html = page.html()
-    assert "Near is alike. 2,858 of 20,000 points are drawn." in html
+    assert "Close is similar. 2,858 of 20,000 " in html
     assert len(numbers(html)) == 1
-    assert html.count("All 20,000 rows would make this page too large.") == 1
+    assert html.count('<p class="count">') == 1
     assert page.write(tmp_path / "report.html").stat().st_size < 5_000_000
-
-
-def test_numbers_that_json_has_no_word_for_are_text():
-    table = Table(["x", "ok"], [[float("nan"), True], [float("-inf"), None]])
-    assert table.as_dict() == {"columns": ["x", "ok"], "rows": [["nan", True], ["-inf", None]]}
 
 
 def test_writing_replaces_the_file_and_leaves_nothing_else(tmp_path: Path):
@@ -150,7 +142,7 @@ def test_a_page_too_large_is_refused_and_the_old_file_stays(tmp_path: Path):
     target.write_text("old")
     page = Page("t")
     page.text("x" * 5_000_001)
-    with pytest.raises(ValueError, match="bytes, more than 5,000,000"):
+    with pytest.raises(ValueError, match="5,000,000"):
         page.write(target)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
@@ -163,23 +155,15 @@ def test_text_breaks_into_paragraphs_at_empty_lines():
 
 
 @pytest.mark.parametrize(
-    ("call", "says"),
+    ("call", "named"),
     [
         (lambda page: page.verdict("x", tone="great"), "'great'"),
         (lambda page: page.data("a b", 1), "'a b'"),
         (lambda page: page.data("a", float("nan")), "JSON"),
-        (lambda page: (page.data("a", 1), page.data("a", 2)), "already"),
-        (lambda page: page.table(["a"], [[1, 2]]), "row 0 has 2 cells"),
-        (lambda page: page.table([], []), "at least one column"),
-        (lambda page: page.table(["a"], [[1]], highlight=[1]), "row 1 does not exist"),
+        (lambda page: (page.data("a", 1), page.data("a", 2)), "'a'"),
+        (lambda page: page.table(["a"], [[1, 2]]), "row 0"),
     ],
 )
-def test_mistakes_are_refused(call, says):
-    with pytest.raises(ValueError, match=says):
+def test_invalid_arguments_are_refused(call, named):
+    with pytest.raises(ValueError, match=named):
         call(Page("t"))
-
-
-def test_number_columns_are_aligned_and_others_are_not():
-    table = Table(["name", "value", "ok"], [["a", 0.5, True], ["b", None, None]])
-    assert table.heads == [("name", False), ("value", True), ("ok", False)]
-    assert table.body == [(["a", "0.5", "yes"], False), (["b", "–", "–"], False)]

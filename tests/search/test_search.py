@@ -74,7 +74,7 @@ def test_second_opening_encodes_no_document(
 ):
     read, folder = Reader(corpus_file), tmp_path / "index"
     first = open_or_build(str(tiny_model_folder), corpus_file, read, folder)
-    assert first.built == "it is new"
+    assert first.built == "new"
     encoded: list[Any] = []
     plain = SentenceTransformer.encode
 
@@ -95,10 +95,10 @@ def test_a_changed_corpus_is_noticed(tiny_model_folder: Path, tmp_path: Path, co
     read, folder = Reader(corpus_file), tmp_path / "index"
     open_or_build(tiny_model_folder, corpus_file, read, folder)
     corpus_file.write_text("the weather is cold\nthe song is loud")
-    with pytest.raises(InputError, match="stale: the corpus changed"):
+    with pytest.raises(InputError, match="stale: the corpus"):
         open_index(folder, corpus=corpus_file)
     index = open_or_build(tiny_model_folder, corpus_file, read, folder)
-    assert index.built == "the corpus changed since it was built"
+    assert index.built == "the corpus has changed"
     assert {hit.text for hit in index.search("cold")} == {"the weather is cold", "the song is loud"}
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -110,8 +110,8 @@ def test_a_changed_model_is_noticed(tiny_model_folder: Path, tmp_path: Path, cor
     next(other.parameters()).data += 0.5
     with pytest.raises(InputError, match="another model"):
         open_index(folder, model=other)
-    assert open_or_build(other, corpus_file, read, folder).built == "it was built with another model"
-    with pytest.raises(InputError, match="does not name its model"):
+    assert open_or_build(other, corpus_file, read, folder).built == "built with another model"
+    with pytest.raises(InputError, match="name a model"):
         open_index(folder)
 
 
@@ -145,7 +145,7 @@ def test_what_a_killed_build_left_is_put_right(tiny_model, tmp_path: Path, corpu
 
 @pytest.mark.parametrize("name", ["vectors.usearch", "texts.arrow"])
 @pytest.mark.parametrize("damage", ["missing", "cut"])
-def test_a_damaged_index_is_named_and_rebuilt(tiny_model, tmp_path: Path, corpus_file: Path, name: str, damage: str):
+def test_a_corrupted_index_is_named_and_rebuilt(tiny_model, tmp_path: Path, corpus_file: Path, name: str, damage: str):
     read, folder = Reader(corpus_file), tmp_path / "index"
     open_or_build(tiny_model, corpus_file, read, folder)
     file = folder / name
@@ -153,17 +153,17 @@ def test_a_damaged_index_is_named_and_rebuilt(tiny_model, tmp_path: Path, corpus
     file.unlink()
     if damage == "cut":
         file.write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="corrupted"):
         open_index(folder, model=tiny_model)
-    assert "damaged" in str(open_or_build(tiny_model, corpus_file, read, folder).built)
+    assert "corrupted" in str(open_or_build(tiny_model, corpus_file, read, folder).built)
     assert open_or_build(tiny_model, corpus_file, read, folder).built is None
 
 
 def test_what_is_refused(tiny_model, tmp_path: Path):
-    with pytest.raises(InputError, match="holds no index"):
+    with pytest.raises(InputError, match="not an index"):
         open_index(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="holds something else"):
+    with pytest.raises(InputError, match="other files"):
         build_index(tiny_model, CORPUS, tmp_path)
     with pytest.raises(InputError, match="1 ids for 90 texts"):
         build_index(tiny_model, CORPUS, tmp_path / "index", ids=["a"])
@@ -172,10 +172,10 @@ def test_what_is_refused(tiny_model, tmp_path: Path):
     with pytest.raises(InputError, match=r"nowhere.txt: no such file"):
         open_or_build(tiny_model, tmp_path / "nowhere.txt", Reader(tmp_path / "nowhere.txt"), tmp_path / "index")
     index = build_index(tiny_model, CORPUS[:2], tmp_path / "index")
-    with pytest.raises(InputError, match="query is empty"):
+    with pytest.raises(InputError, match=r"^query: "):
         index.search("  ")
-    with pytest.raises(InputError, match="k: 0"):
+    with pytest.raises(InputError, match=r"^k: .* 0"):
         index.search("cat", k=0)
     (tmp_path / "index" / "index.yaml").write_text("format: 99\n")
-    with pytest.raises(InputError, match="no version known"):
+    with pytest.raises(InputError, match="version"):
         open_index(tmp_path / "index")

@@ -1,4 +1,4 @@
-"""Training on several data sets: the order of batches, what a run says of them, resuming."""
+"""Training on several datasets: the order of batches, what a run says of them, resuming."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ import torch
 import yaml
 from accelerate.data_loader import BatchSamplerShard
 from datasets import Dataset, DatasetDict, concatenate_datasets
+from safetensors.torch import load_file
 from torch.utils.data import ConcatDataset
 
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
+from nearfar.kinds import _trainer
 from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
+from nearfar.kinds.kind import Setting
+from nearfar.kinds.loading import of
 from nearfar.kinds.options import TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
 from nearfar.models import load
 from nearfar.recipes import codiemb
-from nearfar.recipes._recipe import Plan
-from nearfar.training.loop import check_batches, train_plan
 from nearfar.training.rows import named
 from nearfar.training.run import train
+from nearfar.training.stages import prepared
+from plans import first_stage
 
 LENGTHS, SIZES = (100, 70, 50), (8, 8, 4)
 STARTS = (0, 100, 170, 220)
@@ -41,7 +46,7 @@ def sampler(seed: int = 3, epoch: int = 0, accumulation: int = 1, processes: int
 
 def source(batch: list[int]) -> int:
     found = {next(k for k in range(3) if index < STARTS[k + 1]) for index in batch}
-    assert len(found) == 1, "a batch of several data sets"
+    assert len(found) == 1, "a batch of several datasets"
     return found.pop()
 
 
@@ -99,46 +104,50 @@ def rows_of_scores(n: int) -> Dataset:
 def plan_of(model: Any, seen: list[tuple[str, int, bool]]) -> Plan:
     rows = DatasetDict(ir=rows_of_pairs(26), sts=rows_of_scores(18))
     losses = {name: Noting(model, name, seen) for name in rows}
-    return Plan(rows, losses, {"ir": "no_duplicates", "sts": "shuffled"}, batch_sizes={"sts": 4})
+    return Plan(model, Stage(rows, losses, {"ir": "no_duplicates", "sts": "shuffled"}, batch_sizes={"sts": 4}))
 
 
 def test_trainer_takes_each_data_set_to_its_loss(tiny_model_folder: Path, tmp_path: Path):
     model, seen = load(tiny_model_folder, device="cpu"), []
     options = TrainingOptions(epochs=2, batch_size=6, gradient_accumulation=2, learning_rate=0.1)
     plan = plan_of(model, seen)
-    check_batches(plan, options)
-    done = train_plan(model, plan, options, tmp_path, seed=0)
+    done = trained(plan, options, tmp_path)
     assert done.state.global_step == 2 * (26 // 12 + 18 // 8)
     assert seen[::2] == seen[1::2], "the two batches of a step"
     assert Counter(seen) == {("ir", 6, False): 8, ("sts", 4, True): 8}
     # Each loss has parameters of its own, in the optimiser and in the checkpoint.
     last = max(tmp_path.glob("checkpoint-*"), key=lambda folder: int(folder.name.partition("-")[2]))
-    for name, loss in done._losses():
-        assert float(loss.bias.detach()) > 0.1, name  # type: ignore[arg-type]
-    state = done._loss_state()
-    assert set(state) == {"ir/bias", "sts/bias"}
+    state = {name: float(loss.bias.detach()) for name, loss in done.loss.items()}
+    assert min(state.values()) > 0.1
+    assert set(load_file(last / "loss.safetensors")) == {"ir/bias", "sts/bias"}
     fresh = plan_of(load(tiny_model_folder, device="cpu"), [])
-    resumed = train_plan(fresh.loss["ir"].model, fresh, options, tmp_path, 0, last=last)  # type: ignore[index, arg-type]
-    assert resumed._loss_state() == state
+    resumed = trained(fresh, options, tmp_path, last)
+    assert {name: float(loss.bias.detach()) for name, loss in resumed.loss.items()} == state
 
 
 def test_shuffled_batches_of_one_data_set(tiny_model_folder: Path, tmp_path: Path):
     model, seen = load(tiny_model_folder, device="cpu"), []
     # Only three different scores: batches without duplicates could hold three rows.
-    plan = Plan(rows_of_scores(18), Noting(model, "one", seen), "shuffled")
-    options = TrainingOptions(epochs=1, batch_size=6)
-    check_batches(plan, options)
-    train_plan(model, plan, options, tmp_path, seed=0)
+    plan = Plan(model, Stage(rows_of_scores(18), Noting(model, "one", seen), "shuffled"))
+    trained(plan, TrainingOptions(epochs=1, batch_size=6), tmp_path)
     assert seen == [("one", 6, True)] * 3
 
 
-def test_too_few_rows_for_a_step_are_named():
-    plan = plan_of(None, [])
+def trained(plan: Plan, options: TrainingOptions, folder: Path, last: Path | None = None) -> Any:
+    """The trainer of a plan's one stage, once it has trained."""
+    trainer = of(plan.model).trainer(prepared(plan, options).first, options, Setting(folder, 0))
+    trainer.train_or_resume(last)
+    return trainer
+
+
+def test_too_few_rows_for_a_step_are_named(tiny_model):
+    plan = plan_of(tiny_model, [])
     with pytest.raises(InputError, match="sts: 18 rows do not fill one step of 20"):
-        check_batches(plan, TrainingOptions(batch_size=4, gradient_accumulation=5))
-    doubled = Plan(DatasetDict(ir=Dataset.from_dict({"anchor": ["a"] * 9, "positive": ["b"] * 9})), torch.nn.Identity())
+        prepared(plan, TrainingOptions(batch_size=4, gradient_accumulation=5))
+    same = DatasetDict(ir=Dataset.from_dict({"anchor": ["a"] * 9, "positive": ["b"] * 9}))
+    doubled = Plan(tiny_model, Stage(same, torch.nn.Identity()))
     with pytest.raises(InputError, match="ir: no batch of 4 rows"):
-        check_batches(doubled, TrainingOptions(batch_size=4))
+        prepared(doubled, TrainingOptions(batch_size=4))
 
 
 def test_names_of_sources():
@@ -190,7 +199,7 @@ def test_run_folder_and_resume_to_the_same_bits(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(trainer.MarkComplete, "on_step_end", stop)
+        patched.setattr(_trainer.MarkComplete, "on_step_end", stop)
         with pytest.raises(KeyboardInterrupt):
             run(files, tiny_model_folder, tmp_path / "broken")
     assert not (tmp_path / "broken" / "model").exists()
@@ -224,18 +233,19 @@ def test_bad_input(files: list[Path], tiny_model_folder: Path, tmp_path: Path):
             train(recipe, **options)
         assert not (tmp_path / "no").exists()
 
-    fails("infonce trains on one data set, and there are 2", recipe="infonce")
-    fails("1 mappings for 2 data sets", columns={"anchor": "q"})
-    fails("2 mappings for one data set", data=files[1], columns=[None, None])
-    fails("fit no schema")
+    fails("infonce trains on one dataset, got 2", recipe="infonce")
+    fails("1 mappings for 2 datasets", columns={"anchor": "q"})
+    fails("2 mappings for one dataset", data=files[1], columns=[None, None])
+    fails("no schema fits")
     texts = tmp_path / "texts.jsonl"
     write_jsonl([{"text": "a cat"}, {"text": "a dog"}], texts)
     fails(r"texts\.jsonl: codiemb needs pairs .* these rows are sentences", data=[files[1], texts])
     constant = Dataset.from_dict({"sentence1": ["a", "b"], "sentence2": ["c", "d"], "score": [2.0, 2.0]})
-    fails("flat: score: every row has 2", data={"flat": constant})
+    fails("flat: score: ", data={"flat": constant})
 
 
 def test_prepare_is_given_all_by_name(tiny_model: Any):
-    plan = codiemb.prepare(tiny_model, DatasetDict(a=rows_of_pairs(4), b=rows_of_pairs(4)), codiemb.Options())
+    rows = DatasetDict(a=rows_of_pairs(4), b=rows_of_pairs(4))
+    plan = first_stage(codiemb.prepare)(tiny_model, rows, codiemb.Options())
     assert isinstance(plan.loss, dict)
     assert plan.loss["a"] is not plan.loss["b"]

@@ -17,53 +17,64 @@ if TYPE_CHECKING:
 
 
 def command(
-    data: Annotated[str, typer.Option(help="Rows to train on: a file, a folder of files or a hub id.")],
+    data: Annotated[str, typer.Option(help="Rows to train on: file, folder of files or Hub ID.")],
     recipes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RECIPE", help="Names; all that fit the data when left out.", show_default=False),
+        typer.Argument(
+            metavar="RECIPE",
+            help="Recipes to compare: names, or paths such as ./my_recipe.py (default: all that fit the data).",
+            show_default=False,
+        ),
     ] = None,
     eval_: Annotated[
         str | None,
-        typer.Option("--eval", help="Rows or a retrieval folder to measure on; else groups of --data are held out."),
+        typer.Option(
+            "--eval", help="Rows or BEIR-format dataset to evaluate on (default: some groups of --data are held out)."
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each recipe.", min=1, max=1000)] = 3,
+    seeds: Annotated[int, typer.Option(help="Number of seeds (runs) per recipe.", min=1, max=1000)] = 3,
     budget: Annotated[
         float | None,
         typer.Option(
             metavar="MINUTES",
-            help="Minutes for everything, shared equally by all trainings. Else each sees the rows once.",
+            help="Minutes for everything, shared equally by all runs (default: each run sees the rows once).",
             show_default=False,
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A folder, a hub id, or an alias: what all start from.")] = "minilm",
+    model: Annotated[str, typer.Option(help="Base model: path, Hub ID or alias.")] = "minilm",
     baseline: Annotated[
         str | None,
         typer.Option(
-            help="What the others are tested against: a recipe, or untrained.",
+            help="Recipe that the others are tested against, or untrained (the base model).",
             show_default="infonce, or simcse, or the first named",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder of the runs and of the report.")] = Path("runs/compare"),
+    out: Annotated[Path, typer.Option(help="Folder of the runs and the report.")] = Path("runs/compare"),
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="epochs=3 for all that have it, dse.alpha=1 for one."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a hyperparameter: epochs=3 for all recipes that have it, dse.alpha=1 for one (repeatable).",
+        ),
     ] = None,
     columns: Columns = None,
     eval_columns: Annotated[
         str | None,
-        typer.Option(help="The same for --eval; else --columns where it has them.", metavar="NAME=COLUMN,..."),
+        typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
     ] = None,
     held_out: Annotated[
-        float, typer.Option(help="Part of the rows that is held out, at most, without --eval.", metavar="SHARE")
+        float, typer.Option(help="Maximum fraction of rows held out for evaluation, without --eval.", metavar="SHARE")
     ] = 0.2,
     drop_leaks: Annotated[
-        bool, typer.Option("--drop-leaks", help="Train without the rows that are in --eval too, instead of refusing.")
+        bool,
+        typer.Option("--drop-leaks", help="Remove training rows that are evaluation rows too, instead of refusing."),
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the comparison in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the comparison in --out.")] = False,
     skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:
-    """Which recipe is best on your data: all that fit, equal budgets, several seeds, a ranking with intervals."""
+    """Find out which recipe is best on your data: equal budgets, several seeds, a ranking with intervals."""
     from nearfar.kinds.options import parse_settings
 
     settings, own, theirs = parse_settings(set_ or []), parsed(columns), parsed(eval_columns)

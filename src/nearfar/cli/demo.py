@@ -12,18 +12,19 @@ from nearfar.cli.parameters import Json, Seed
 
 
 def command(
-    out: Annotated[Path, typer.Option(help="The folder to write.")] = Path("nearfar-demo"),
-    model: Annotated[str, typer.Option(help="A folder, a hub id, or an alias.")] = "minilm",
-    package: Annotated[list[str] | None, typer.Option(help="Read this installed package too; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Output folder.")] = Path("nearfar-demo"),
+    model: Annotated[str, typer.Option(help="Base model: path, Hub ID or alias.")] = "minilm",
+    package: Annotated[list[str] | None, typer.Option(help="Additional package to read (repeatable).")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of infonce; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override an option of infonce (repeatable)."),
     ] = None,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted demo.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the demo in --out.")] = False,
     json_: Json = False,
 ) -> None:
-    """Teach a model to find Python's functions by what they do: train, measure, index and search in minutes."""
-    from nearfar.demo.run import demo, next_steps
+    """Train a model to find Python functions by what they do: train, measure, index and search in minutes."""
+    from nearfar.demo.run import demo, next_steps, summary, title
     from nearfar.kinds.options import parse_settings
     from nearfar.training.page import verdict
 
@@ -36,9 +37,11 @@ def command(
         print_json(found.as_dict())
         return
     print(f"\n{verdict(found.before, found.after, found.change)[0]}")
-    for query, hits in found.answers.items():
-        print(f"\n{query}")
-        for hit in hits:
-            print(f"  {hit.score:.3f}  {hit.text.partition(chr(10))[0]}")
+    print("\nTest questions, sampled before training (*: the expected entry):")
+    for answer in found.answers:
+        print(f"\n{answer.question.text}\n  {answer.verdict}")
+        for hit in answer.hits:
+            print(f"  {'*' if hit.id in answer.question.expected else ' '} {hit.score:.3f}  {title(hit)}")
+    print(f"\n{summary(found.answers)}")
     print(f"\nreport  {found.folder / 'report.html'}\nmodel   {found.folder / 'run' / 'model'}")
-    print(f"\nNext, with your own data:\n{next_steps(found)}")
+    print(f"\nNext, use your own data:\n{next_steps(found)}")

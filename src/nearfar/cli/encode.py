@@ -16,21 +16,24 @@ def command(
     file: Annotated[
         str,
         typer.Argument(
-            help="Rows with a column text, image or audio; or a folder of pictures or recordings.", show_default=False
+            help="Rows with a column text, image or audio; or a folder of image or audio files.", show_default=False
         ),
     ],
-    out: Annotated[Path, typer.Option(help="vectors.npy, or vectors.parquet with the texts or paths beside them.")],
+    out: Annotated[Path, typer.Option(help="Output file: vectors.npy, or vectors.parquet with the texts or paths.")],
     kind: Annotated[
-        str | None, typer.Option(help="What of a row: text, image or audio.", show_default="text, where there is one")
+        str | None,
+        typer.Option(help="Column to encode: text, image or audio.", show_default="text, where there is one"),
     ] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
-    max_length: Annotated[int | None, typer.Option(help="Tokens after which a text is cut.", min=1)] = None,
-    normalize: Annotated[bool, typer.Option(help="Scale every vector to length 1.")] = True,
+    max_length: Annotated[
+        int | None, typer.Option(help="Maximum sequence length in tokens (longer texts are truncated).", min=1)
+    ] = None,
+    normalize: Annotated[bool, typer.Option(help="Normalize vectors to length 1.")] = True,
     skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:
-    """Write the vectors of many texts, pictures or recordings to a file, in their order."""
+    """Write the vectors of texts, image or audio files to a file, in their order."""
     mapping = parsed(columns)
     from nearfar.data.encodable import load_encodable
     from nearfar.models import load

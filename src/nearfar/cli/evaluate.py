@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,31 +15,30 @@ from nearfar.errors import InputError, about
 
 def command(
     model: Model,
-    data: Annotated[str | None, typer.Option(help="Rows, or a retrieval folder, to measure on.")] = None,
+    data: Annotated[str | None, typer.Option(help="Rows, documents or BEIR-format dataset to evaluate on.")] = None,
     task: Annotated[
         str | None,
         typer.Option(
-            help="sts, retrieval, classify, cluster, zero-shot, few-shot, or perplexity of a language model; read off "
-            "the columns otherwise."
+            help="Task: sts, ranking, retrieval, classify, cluster, zero-shot, few-shot or perplexity "
+            "(default: by the columns)."
         ),
     ] = None,
-    train: Annotated[str | None, typer.Option(help="Labelled rows that classify may learn from.")] = None,
+    train: Annotated[str | None, typer.Option(help="Labelled rows to train the classifier on.")] = None,
     templates: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT|FILE", help='Prompts of zero-shot, such as "a photo of a {}"; repeatable.'),
+        typer.Option(metavar="TEXT|FILE", help='Prompts for zero-shot, e.g. "a photo of a {}" (repeatable).'),
     ] = None,
-    mteb: Annotated[
-        list[str] | None, typer.Option(metavar="TASK", help="A public benchmark's task; repeatable.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Which split to measure on, where there are several.")] = "test",
+    mteb: Annotated[list[str] | None, typer.Option(metavar="TASK", help="MTEB task (repeatable).")] = None,
+    split: Annotated[str, typer.Option(help="Split to evaluate on, where there are several.")] = "test",
     layers: Annotated[
-        str | None, typer.Option(metavar="N,N,...", help="Measure the model cut to so many layers, each by itself.")
+        str | None, typer.Option(metavar="N,N,...", help="Evaluate the model truncated to N layers (comma-separated).")
     ] = None,
     dims: Annotated[
-        str | None, typer.Option(metavar="D,D,...", help="Measure vectors cut to so many dimensions, each by itself.")
+        str | None,
+        typer.Option(metavar="D,D,...", help="Evaluate vectors truncated to D dimensions (comma-separated)."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="A page with a heatmap over --layers and --dims, such as sizes.html.")
+        Path | None, typer.Option(help="Report with a heatmap over --layers and --dims, e.g. sizes.html.")
     ] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
@@ -49,82 +49,97 @@ def command(
     """Measure a model on your data, or on public benchmarks; whole, or at several depths and widths."""
     if data is None and not mteb:
         raise InputError("nothing to measure on", field="--data", remedy="give --data FILE, or --mteb TASK")
-    on_rows = (
-        ("--task", task),
-        ("--train", train),
-        ("--templates", templates),
-        ("--columns", columns),
-        ("--layers", layers),
-        ("--dims", dims),
-    )
-    for option, value in on_rows:
+    on_rows = {
+        "--task": task,
+        "--train": train,
+        "--templates": templates,
+        "--columns": columns,
+        "--layers": layers,
+        "--dims": dims,
+    }
+    for option, value in on_rows.items():
         if data is None and value is not None:
-            raise InputError("says how to measure on rows, and there are none", field=option, remedy="give --data FILE")
+            raise InputError("requires rows to measure on", field=option, remedy="give --data FILE")
     depths, widths = _numbers(layers, "--layers"), _numbers(dims, "--dims")
-    if templates is not None and (depths or widths):
-        raise InputError("is for the whole model", field="--templates", remedy="leave --layers and --dims out")
+    sizes = depths or widths
+    if templates is not None and sizes:
+        raise InputError("is for the whole model", field="--templates", remedy="remove --layers and --dims")
     if report is not None:
-        _check_report(report, of_sizes=bool(depths or widths))
+        _check_report(report, of_sizes=bool(sizes))
     mapping = parsed(columns)
-    if task == "perplexity":
-        encoders_alone = {
-            "--train": train,
-            "--templates": templates,
-            "--mteb": mteb,
-            "--layers": layers,
-            "--dims": dims,
-            "--skip-broken": skip_broken or None,
-        }
-        for option, value in encoders_alone.items():
-            if value is not None:
-                remedy = "leave it out, or measure in two runs"
-                raise InputError("is not for the perplexity of a language model", field=option, remedy=remedy)
-        from nearfar.evaluation.perplexity import measure_perplexity
 
-        assert data is not None
-        with progress("perplexity") as update:
-            measured = measure_perplexity(model, data, columns=mapping, split=split, seed=seed, progress=update)
-        _show(model, measured, json_)
-        return
     from nearfar.data import load as load_rows
-    from nearfar.evaluation import check_task, evaluate, find_mteb, run_mteb
+    from nearfar.evaluation import check_options, check_task, evaluate, find_mteb, run_mteb
     from nearfar.evaluation.rows import load_for_evaluation
-    from nearfar.models import load
+    from nearfar.evaluation.tasks import check_able
+    from nearfar.kinds.loading import class_of
+    from nearfar.models.abilities import Predicts
 
     if task is not None:
         check_task(task)
+        check_options(task, train=train, templates=templates, sizes=sizes)
     if mteb:
         find_mteb()
-    rows = None if data is None else load_for_evaluation(data, mapping, split, skip_broken=skip_broken)
+    kind = class_of(model)
+    if task is not None:
+        check_able(task, kind)
+    documents = getattr(kind, "predicts", None) == ("text",)
+    rows = None
+    if data is not None:
+        rows = load_for_evaluation(data, mapping, split, skip_broken=skip_broken, documents=documents)
     learn = None if train is None else load_rows(train, columns=mapping, schema="labelled")
-    encoder = load(model)
+    loaded = kind.load(model)
     found = {}
     if rows is not None:
         with about(data, getattr(rows, "column_names", ("corpus", "queries"))):
-            if depths or widths:
+            if sizes:
                 facts = [("model", model), ("data", data), ("seed", seed)]
                 how = {"train": learn, "batch_size": batch_size, "seed": seed}
-                found = _by_size(encoder, rows, depths, widths, task, how, report, facts, quiet=json_)
-            else:
-                result = evaluate(
-                    encoder, rows, task, train=learn, templates=templates, batch_size=batch_size, seed=seed
+                found = _by_size(
+                    _encoder(loaded, "--layers" if depths else "--dims"),
+                    rows,
+                    depths,
+                    widths,
+                    task,
+                    how,
+                    report,
+                    facts,
+                    quiet=json_,
                 )
+            else:
+                with progress("evaluate") if issubclass(kind, Predicts) else nullcontext(_nothing) as update:
+                    result = evaluate(
+                        loaded,
+                        rows,
+                        task,
+                        train=learn,
+                        templates=templates,
+                        batch_size=batch_size,
+                        seed=seed,
+                        progress=update,
+                    )
                 found = result.as_dict()
                 if not json_:
                     _print(result)
     if mteb:
-        found["mteb"] = run_mteb(encoder, mteb, batch_size=batch_size)
+        found["mteb"] = run_mteb(_encoder(loaded, "--mteb"), mteb, batch_size=batch_size)
         if not json_:
             print_table(["task", "score"], [[k, f"{v:.4f}"] for k, v in found["mteb"].items()])
     if json_:
         print_json({"model": model, **found})
 
 
-def _show(model: str, result: Any, as_json: bool) -> None:
-    if as_json:
-        print_json({"model": model, **result.as_dict()})
-    else:
-        _print(result)
+def _nothing(done: int, of: int) -> None:
+    """Tasks that end soon show no progress."""
+
+
+def _encoder(model: Any, option: str) -> Any:
+    """What an option needs that is for models of vectors."""
+    from nearfar.models.abilities import Encodes
+
+    if not isinstance(model, Encodes):
+        raise InputError(f"expected a text encoder, got {model.words}", field=option, remedy=f"remove {option}")
+    return model.host  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _print(result: Any) -> None:
@@ -149,9 +164,9 @@ def _by_size(
     *,
     quiet: bool,
 ) -> dict[str, Any]:
+    from nearfar.evaluation.result import metric_name
     from nearfar.evaluation.sizes import evaluate_sizes
     from nearfar.evaluation.sizes_page import layer_names, sizes_page
-    from nearfar.training.page import metric_name
 
     sizes = evaluate_sizes(encoder, rows, layers, dims, task, **how)
     found = sizes.as_dict()

@@ -12,16 +12,18 @@ from nearfar.cli.parameters import Json
 
 
 def command(
-    base: Annotated[str, typer.Argument(help="The model that training began with.", show_default=False)],
+    base: Annotated[str, typer.Argument(help="Base model of all checkpoints.", show_default=False)],
     checkpoints: Annotated[
         list[str],
         typer.Argument(
-            metavar="CHECKPOINT...", help="Two or more models trained from it, or runs.", show_default=False
+            metavar="CHECKPOINT...",
+            help="Two or more models trained from it, or their run folders.",
+            show_default=False,
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    out: Annotated[Path, typer.Option(help="Output folder.")],
     granularity: Annotated[
-        Literal["model", "layer", "tensor", "element"], typer.Option(help="What gets one weight.")
+        Literal["model", "layer", "tensor", "element"], typer.Option(help="Granularity: what gets a weight of its own.")
     ] = "tensor",
     beta: Annotated[
         float, typer.Option(help="1: weight by distance from the base; 0: plain average; -1: by closeness.")

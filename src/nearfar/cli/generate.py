@@ -21,26 +21,27 @@ if TYPE_CHECKING:
 def command(
     model: Annotated[
         str,
-        typer.Argument(help="A language model: a folder, a hub id, a .gguf file, or smollm2.", show_default=False),
+        typer.Argument(help="Language model: path, hub id, .gguf file, or smollm2.", show_default=False),
     ],
-    prompt: Annotated[
-        list[str] | None, typer.Option(help="What to go on from; may be given several times.", show_default=False)
-    ] = None,
+    prompt: Annotated[list[str] | None, typer.Option(help="Prompt text (repeatable).", show_default=False)] = None,
     prompts: Annotated[
-        str | None, typer.Option(help="Rows with a column text, each a prompt.", show_default=False)
+        str | None, typer.Option(help="File of prompts: rows with a column text.", show_default=False)
     ] = None,
     decoding: Annotated[
-        str, typer.Option(help="How tokens are chosen: greedy, contrastive-search, beam, nucleus.")
+        str, typer.Option(help="Decoding method: greedy, contrastive-search, beam, nucleus.")
     ] = "contrastive-search",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A setting of the decoding, such as top_k=4.", metavar="KEY=VALUE")
+        list[str] | None,
+        typer.Option(
+            "--set", help="Override a setting of the decoding method, e.g. top_k=4 (repeatable).", metavar="KEY=VALUE"
+        ),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="Longest continuation.", min=1)] = 64,
+    max_new_tokens: Annotated[int, typer.Option(help="Maximum new tokens.", min=1)] = 64,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the texts there, as .jsonl, and go on when killed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file, .jsonl; an interrupted run is resumed.")] = None,
     columns: Columns = None,
-    limit: Annotated[int | None, typer.Option(help="Take this many prompts from the start.", min=1)] = None,
-    batch_size: Annotated[int, typer.Option(help="Prompts in one pass; decides what nucleus draws.", min=1)] = 8,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of prompts, from the start.", min=1)] = None,
+    batch_size: Annotated[int, typer.Option(help="Batch size; nucleus sampling depends on it.", min=1)] = 8,
     json_: Json = False,
 ) -> None:
     """Continue prompts with a language model."""
@@ -97,7 +98,7 @@ def command(
 def _all(
     writer: Writer, texts: list[str], out: Path | None, watch: Callable[[str], None] | None, options: Any, model: str
 ) -> list[Continuation]:
-    """The continuations in the order of the prompts; with `out`, batches of a killed run are not written again."""
+    """The continuations in the order of the prompts; with `out`, batches of an interrupted run are reused."""
     found: dict[int, Continuation] = {}
     if watch is not None:
         return [each for _, batch in writer.batches(texts, watch=watch) for each in batch]
@@ -110,7 +111,7 @@ def _all(
             found.update(zip(*batch, strict=True))
             done += 1
         if found:
-            say(f"{len(found):,} of {len(texts):,} are there already")
+            say(f"resuming: {len(found):,} of {len(texts):,} texts already exist")
     with progress("generate") as update:
         for batch in writer.batches(texts, done=done):
             if kept is not None:
@@ -121,7 +122,7 @@ def _all(
 
 
 def _run(writer: Writer, texts: list[str], options: Any, model: str) -> dict[str, Any]:
-    """All that decides the texts."""
+    """Everything that determines the texts."""
     from importlib.metadata import version
 
     from nearfar.models.language import weights_hash
@@ -138,12 +139,12 @@ def _run(writer: Writer, texts: list[str], options: Any, model: str) -> dict[str
 
 def _texts(prompt: list[str] | None, prompts: str | None, mapping: Any, limit: int | None) -> list[str]:
     if prompt is None and prompts is None:
-        problem = "there is nothing to go on from"
-        raise InputError(problem, field="--prompt", remedy="give --prompt TEXT, or --prompts FILE")
+        problem = "expected a prompt, got none"
+        raise InputError(problem, field="--prompt", remedy="add --prompt TEXT or --prompts FILE")
     if prompts is None:
         return (prompt or [])[:limit]
     if prompt is not None:
-        raise InputError("prompts are given twice", field="--prompt", remedy="leave it or --prompts out")
+        raise InputError("expected --prompt or --prompts, got both", field="--prompt", remedy="remove one of them")
     from nearfar.data import load
 
     rows: Any = load(prompts, columns=mapping, schema="sentences", limit=limit)
@@ -156,7 +157,7 @@ def _check_out(path: Path) -> None:
     if path.is_dir():
         raise InputError("is a folder", file=path, field="--out", remedy="name a file that ends in .jsonl")
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError("is not the name of JSON lines", file=path, field="--out", remedy="end it in .jsonl")
+        raise InputError("expected a file name that ends in .jsonl", file=path, field="--out", remedy="rename it")
     check_writable(path.absolute().parent)
 
 
@@ -169,5 +170,5 @@ def _typed(text: str) -> None:
 
 
 def _shown(text: str) -> str:
-    """Without what would steer a terminal: a model writes what it likes."""
+    """Remove control characters, which could manipulate the terminal."""
     return "".join(c for c in text if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f"))

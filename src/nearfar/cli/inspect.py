@@ -11,7 +11,7 @@ from nearfar.cli.output import print_json, print_table, progress, say
 from nearfar.cli.parameters import BatchSize, Columns, Json, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
-#: Rows of each list that the terminal shows.
+#: Number of false-negative candidates on the terminal.
 SHOWN = 3
 
 
@@ -19,28 +19,27 @@ def command(
     model: Annotated[
         str,
         typer.Argument(
-            help="A folder, a hub id, or an alias such as minilm; or vectors of the data's texts (.npy, .parquet).",
+            help="Model: folder, Hub ID or alias such as minilm; or vectors of the data's texts (.npy, .parquet).",
             show_default=False,
         ),
     ],
-    data: Annotated[str, typer.Option(help="Rows, or a retrieval folder, to look at the space with.")],
+    data: Annotated[str, typer.Option(help="Dataset: rows, or a BEIR-format folder.")],
     against: Annotated[
-        str | None, typer.Option(metavar="MODEL2", help="Another model, side by side, with paired intervals.")
+        str | None,
+        typer.Option(metavar="MODEL2", help="Second model, compared on the same items."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of report.html and inspect.json.")] = Path("runs/inspect"),
-    rows: Annotated[int, typer.Option(help="Of more rows than these, so many are drawn.", min=3)] = 10_000,
-    near_duplicate: Annotated[
-        float, typer.Option(metavar="COSINE", help="Cosine from which two texts are near-duplicates.")
-    ] = 0.95,
+    out: Annotated[Path, typer.Option(help="Output folder for report.html and inspect.json.")] = Path("runs/inspect"),
+    rows: Annotated[int, typer.Option(help="Maximum number of rows; larger datasets are sampled.", min=3)] = 10_000,
+    near_duplicate: Annotated[float, typer.Option(metavar="COSINE", help="Minimum cosine of near-duplicates.")] = 0.95,
     layers: Annotated[
-        str | None, typer.Option(metavar="N,N,...|none", help="Depths to measure at; all otherwise.")
+        str | None, typer.Option(metavar="N,N,...|none", help="Depths to measure at (default: all).")
     ] = None,
     dims: Annotated[
-        str | None, typer.Option(metavar="D,D,...|none", help="Widths to measure at; powers of two otherwise.")
+        str | None, typer.Option(metavar="D,D,...|none", help="Dimensions to measure at (default: powers of two).")
     ] = None,
-    map_: Annotated[str, typer.Option("--map", help="pca or tsne.")] = "pca",
+    map_: Annotated[str, typer.Option("--map", help="Map method: pca or tsne.")] = "pca",
     split: Annotated[
-        str | None, typer.Option(help="Which split, where there are several.", show_default="train; retrieval: test")
+        str | None, typer.Option(help="Split of the dataset.", show_default="train; retrieval: test")
     ] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
@@ -48,12 +47,13 @@ def command(
     skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:
-    """Look at the space that a model makes of your data, and find false negatives and duplicates in the data."""
+    """Inspect the space that a model makes of your data, and find false negatives and duplicates in the data."""
     depths, widths, mapping = _sizes(layers, "--layers"), _sizes(dims, "--dims"), parsed(columns)
     _check_out(out)
 
     from nearfar.inspection import inspect
-    from nearfar.reports.inspection import inspection_page, measure_rows, verdict
+    from nearfar.inspection.page import inspection_page
+    from nearfar.inspection.summary import measure_rows, verdict
     from nearfar.writing import write_text
 
     with progress("inspect") as update:
@@ -84,24 +84,26 @@ def command(
     heads = ["measure", model] if found.against is None else ["measure", model, found.against.model, "difference"]
     print_table(heads, [["-" if cell is None else str(cell) for cell in row[:-1]] for row in measure_rows(found)])
     print(f"\n{verdict(found)}")
-    for rival in found.false_negatives[:SHOWN]:
-        print(f"{rival.item.name}: {_short(rival.item.text)}")
-        print(f"  {rival.cosine:.3f}  {_short(rival.partner.text)}")
-        print(f"  {rival.stranger_cosine:.3f}  {_short(rival.stranger.text)}  ({rival.stranger.name})")
+    for each in found.false_negatives[:SHOWN]:
+        print(f"{each.item.name}: {_short(each.item.text)}")
+        print(f"  {each.positive_cosine:.3f}  {_short(each.positive.text)}")
+        print(f"  {each.negative_cosine:.3f}  {_short(each.negative.text)}  ({each.negative.name})")
     for note in found.notes:
         say(note)
     print(f"\nreport  {report}\nnumbers {numbers}")
 
 
 def _sizes(text: str | None, option: str) -> list[int] | None:
-    """`"2,4,6"` as numbers, `none` as an empty list; None where the option was not given."""
+    """`"2,4,6"` as integers, `none` as an empty list; None without the option."""
     if text is None:
         return None
     if text.strip().lower() == "none":
         return []
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() and int(part) for part in parts):
-        raise InputError(f"{text!r} is no list of numbers", field=option, remedy="write e.g. 2,4,6, or none")
+        raise InputError(
+            f"expected a comma-separated list of integers, got {text!r}", field=option, remedy="use e.g. 2,4,6, or none"
+        )
     return [int(part) for part in parts]
 
 
@@ -109,12 +111,12 @@ def _check_out(out: Path) -> None:
     from nearfar.writing import check_writable
 
     if out.is_file():
-        raise InputError("this is a file", file=out, field="--out", remedy="name a folder")
+        raise InputError("expected a folder, got a file", file=out, field="--out", remedy="use another name")
     check_writable(out.absolute())
 
 
 def _lines_of_json(value: dict[str, Any]) -> str:
-    """JSON with a line for each of the outermost fields."""
+    """JSON with one line for each top-level field."""
     import json
 
     def written(part: object) -> str:

@@ -12,10 +12,10 @@ from nearfar.cli.parameters import Json
 
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="Show this recipe in full.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Argument(help="Recipe to show in full.", show_default=False)] = None,
     json_: Json = False,
 ) -> None:
-    """All recipes: paper, the data each needs, the evidence for it. Or one in full."""
+    """List all recipes with paper, needed data and evidence, or show one in full."""
     from nearfar import recipes
 
     found = [_described(recipes.get(each)) for each in ([name] if name else recipes.names())]

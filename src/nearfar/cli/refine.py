@@ -1,4 +1,4 @@
-"""`nearfar refine`: triplets from a language model, and the better ones of them."""
+"""`nearfar refine`: triplets from a language model, and a filter for them."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from nearfar.cli.output import print_json, progress, say
 from nearfar.cli.parameters import Columns, Json, parsed
 from nearfar.errors import InputError
 
-app = typer.Typer(
-    help="Have a language model write triplets to train on, and keep the good ones.", no_args_is_help=True
-)
+app = typer.Typer(help="Generate training triplets with a language model, and filter them.", no_args_is_help=True)
 
-Model = Annotated[str, typer.Option(help="A language model: a folder, a hub id, a .gguf file, an alias.")]
+Model = Annotated[str, typer.Option(help="Language model: path, hub id, .gguf file or alias.")]
 EndpointUrl = Annotated[
     str | None,
-    typer.Option("--endpoint", help="An OpenAI-compatible address, such as http://localhost:8000/v1, that has MODEL."),
+    typer.Option(
+        "--endpoint", help="URL of an OpenAI-compatible endpoint with MODEL, such as http://localhost:8000/v1."
+    ),
 ]
-KeyVariable = Annotated[str, typer.Option("--key-env", help="The environment variable with the endpoint's key.")]
-PerMinute = Annotated[float, typer.Option(help="Most calls of the endpoint in a minute; 0: no limit.", min=0)]
-Tries = Annotated[int, typer.Option(help="How often a call of the endpoint is tried.", min=1)]
-BatchSize = Annotated[int, typer.Option(help="Prompts in one forward pass, or calls under way at once.", min=1)]
+KeyVariable = Annotated[str, typer.Option("--key-env", help="Environment variable with the key of the endpoint.")]
+PerMinute = Annotated[float, typer.Option(help="Rate limit of the endpoint (requests per minute); 0: no limit.", min=0)]
+Tries = Annotated[int, typer.Option(help="Maximum number of attempts per request.", min=1)]
+BatchSize = Annotated[int, typer.Option(help="Batch size; number of concurrent requests with --endpoint.", min=1)]
 Calls = Annotated[
-    Path | None, typer.Option("--calls", help="The log of calls, which is asked first.", show_default="OUT.calls.jsonl")
+    Path | None, typer.Option("--calls", help="Log of calls; answers in it are reused.", show_default="OUT.calls.jsonl")
 ]
 
 
 @app.command("generate")
 def generate(
     sentences: Annotated[str, typer.Argument(help="Rows with a column text.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The triplets, as .jsonl.")],
+    out: Annotated[Path, typer.Option(help="Output file, .jsonl.")],
     model: Model = "smollm2",
     endpoint: EndpointUrl = None,
-    omega: Annotated[float, typer.Option(help="How much the opposite instruction counts against a token.")] = 0.0,
+    omega: Annotated[float, typer.Option(help="Weight of the opposite instruction in contrastive decoding.")] = 0.0,
     plausibility: Annotated[
-        float, typer.Option(help="Least part of the likeliest token's probability, with omega.")
+        float, typer.Option(help="Plausibility threshold (fraction of the top token's probability), with --omega.")
     ] = 0.0,
-    max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 48,
+    max_tokens: Annotated[int, typer.Option(help="Maximum new tokens.")] = 48,
     columns: Columns = None,
-    limit: Annotated[int | None, typer.Option(help="Take this many rows from the start.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of rows, from the start.", min=1)] = None,
     batch_size: BatchSize = 16,
     key_env: KeyVariable = "OPENAI_API_KEY",
     per_minute: PerMinute = 0.0,
@@ -49,13 +49,13 @@ def generate(
     calls: Calls = None,
     json_: Json = False,
 ) -> None:
-    """For each sentence, write one that follows from it and one that contradicts it. Run again to go on."""
+    """Generate an entailed and a contradicting sentence for each sentence. Run again to resume."""
     from nearfar.generation import Decoding
 
     mapping, decoding = parsed(columns), Decoding(max_tokens, omega, plausibility)
     if omega and endpoint is not None:
-        problem = "an endpoint gives no logits to contrast"
-        raise InputError(problem, field="--omega", remedy="leave it out, or use a local model")
+        problem = "an endpoint returns no logits, which --omega requires"
+        raise InputError(problem, field="--omega", remedy="remove --omega, or use a local model")
     _check_out(out)
     from nearfar.data import load
     from nearfar.generation import triplets
@@ -77,18 +77,22 @@ def generate(
 @app.command("filter")
 def filter_(
     rows: Annotated[str, typer.Argument(metavar="TRIPLETS", help="Rows with anchor, positive, negative.")],
-    out: Annotated[Path, typer.Option(help="The triplets that stay, with their scores, as .jsonl.")],
-    encoder: Annotated[str, typer.Option(help="Score by five times the cosine of this sentence encoder.")] = "minilm",
+    out: Annotated[Path, typer.Option(help="Output file with the kept triplets and their scores, .jsonl.")],
+    encoder: Annotated[str, typer.Option(help="Sentence encoder for the scores (five times the cosine).")] = "minilm",
     model: Annotated[
         str | None,
-        typer.Option(help="Ask this language model for the scores instead; small ones score all pairs alike."),
+        typer.Option(
+            help="Language model for the scores, instead of --encoder; small models do not distinguish pairs."
+        ),
     ] = None,
     endpoint: EndpointUrl = None,
-    alpha: Annotated[float, typer.Option(help="Least score of a positive, 0 to 5.")] = 3.0,
-    beta: Annotated[float, typer.Option(help="Highest score of a negative.")] = 3.0,
-    gamma: Annotated[float, typer.Option(help="Least distance between the two.")] = 1.0,
-    swap: Annotated[bool, typer.Option(help="Let a negative that scores higher be the positive.")] = True,
-    dropped: Annotated[Path | None, typer.Option(help="Where to write the triplets that go, and why.")] = None,
+    alpha: Annotated[float, typer.Option(help="Minimum score of a positive, 0 to 5.")] = 3.0,
+    beta: Annotated[float, typer.Option(help="Maximum score of a negative, 0 to 5.")] = 3.0,
+    gamma: Annotated[float, typer.Option(help="Minimum difference of the two scores.")] = 1.0,
+    swap: Annotated[bool, typer.Option(help="Swap positive and negative if the negative has the higher score.")] = True,
+    dropped: Annotated[
+        Path | None, typer.Option(help="Output file with the dropped triplets and the reasons, .jsonl.")
+    ] = None,
     columns: Columns = None,
     batch_size: BatchSize = 16,
     key_env: KeyVariable = "OPENAI_API_KEY",
@@ -97,7 +101,7 @@ def filter_(
     calls: Calls = None,
     json_: Json = False,
 ) -> None:
-    """Score every triplet and keep those whose parts are what they should be. Other limits later cost no new calls."""
+    """Score triplets and keep those within the limits. Running again with other limits makes no new calls."""
     from nearfar.generation.triplets import Rule, curate, encoder_scores, generated_scores, score
 
     mapping, rule = parsed(columns), Rule(alpha, beta, gamma, swap)
@@ -105,13 +109,13 @@ def filter_(
     if dropped is not None:
         _check_out(dropped, "--dropped")
     if endpoint is not None and model is None:
-        raise InputError("does not say which model scores there", field="--endpoint", remedy="give --model NAME")
+        raise InputError("requires the name of a model", field="--endpoint", remedy="add --model NAME")
     from nearfar.data import load
 
     table: Any = load(rows, columns=mapping, schema="pairs")
     if "negative" not in table.column_names:
-        problem = "the rows have no column 'negative'"
-        raise InputError(problem, file=rows, remedy="give triplets, or map it: --columns negative=COLUMN")
+        problem = "the column 'negative' is missing"
+        raise InputError(problem, file=rows, remedy="use triplets, or map a column: --columns negative=COLUMN")
     table = table.to_list()
     log_path = None
     if model is None:
@@ -133,13 +137,13 @@ def filter_(
         found = {"out": str(out), "triplets": len(table), "kept": len(kept), "scores_parsed": parsed_part}
         print_json({**found, "calls": log_path})
         return
-    print(f"{len(kept):,} of {len(table):,} triplets stay, in {out}")
+    print(f"{len(kept):,} of {len(table):,} triplets kept in {out}")
     if parsed_part < 1:
-        say(f"{parsed_part:.1%} of the answers were scores; triplets without are dropped")
+        say(f"{parsed_part:.1%} of the answers are scores; triplets without a score are dropped")
     if kept:
         say(f"Next: nearfar train multicsr --data {out}")
     else:
-        say("Look at the scores with --dropped FILE; other limits, or another scorer, may keep more.")
+        say("See the scores with --dropped FILE; other limits or another scorer may keep more.")
 
 
 def _generator(model: str, endpoint: str | None, batch_size: int, key_env: str, per_minute: float, tries: int) -> Any:
@@ -164,7 +168,7 @@ def _check_out(path: Path, option: str = "--out") -> None:
     if path.is_dir():
         raise InputError("is a folder", file=path, field=option, remedy="name a file that ends in .jsonl")
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError("is not the name of JSON lines", file=path, field=option, remedy="end it in .jsonl")
+        raise InputError("expected a file name that ends in .jsonl", file=path, field=option, remedy="rename it")
     check_writable(path.parent, option)
 
 

@@ -14,16 +14,16 @@ from nearfar.cli.parameters import BatchSize, Columns, Json, Model, parsed
 def command(
     model: Model,
     corpus: Annotated[
-        Path, typer.Argument(help="Rows with a column text, or BEIR's corpus.jsonl.", show_default=False)
+        Path, typer.Argument(help="Rows with a column text, or corpus.jsonl in BEIR format.", show_default=False)
     ],
-    query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
-    k: Annotated[int, typer.Option("-k", help="How many documents to show.", min=1)] = 10,
-    index: Annotated[Path | None, typer.Option(help="The index's folder.", show_default="CORPUS.index")] = None,
+    query: Annotated[str, typer.Argument(help="Query text.", show_default=False)],
+    k: Annotated[int, typer.Option("-k", help="Number of documents to show.", min=1)] = 10,
+    index: Annotated[Path | None, typer.Option(help="Folder of the index.", show_default="CORPUS.index")] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
     json_: Json = False,
 ) -> None:
-    """Search a corpus. The index is built once and kept on disk; it is renewed when model or corpus change."""
+    """Search a corpus. The index is built once and stored; it is rebuilt when the model or the corpus changes."""
     mapping = parsed(columns)
     from nearfar.search import check_query, open_or_build
     from nearfar.search.corpus import read_corpus

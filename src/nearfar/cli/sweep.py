@@ -13,25 +13,28 @@ from nearfar.errors import InputError
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe that has a temperature.", show_default=False)],
+    recipe: Annotated[str, typer.Argument(help="Recipe that has a temperature.", show_default=False)],
     data: Annotated[str, typer.Option(help="Rows to train on.")],
     eval_: Annotated[str, typer.Option("--eval", help="Labelled texts (text, label) to measure on.")],
-    temperatures: Annotated[str, typer.Option(help="One training each.", metavar="TAU,...")] = "0.05,0.1,0.2,0.5,1",
+    temperatures: Annotated[
+        str, typer.Option(help="Temperatures, one run each.", metavar="TAU,...")
+    ] = "0.05,0.1,0.2,0.5,1",
     line: Annotated[
         list[str] | None,
-        typer.Option(metavar="KEY=VALUE", help="One line of the plot with an option of its own; repeatable."),
+        typer.Option(metavar="KEY=VALUE", help="Line of the plot with an option of its own (repeatable)."),
     ] = None,
-    model: Annotated[str, typer.Option(help="A folder, a hub id, or an alias.")] = "minilm",
+    model: Annotated[str, typer.Option(help="Base model: path, Hub ID or alias.")] = "minilm",
     out: Annotated[Path, typer.Option(help="Folder of the runs and of the report.")] = Path("runs/sweep"),
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a hyperparameter, e.g. --set epochs=3 (repeatable)."),
     ] = None,
     columns: Columns = None,
     eval_columns: Annotated[
-        str | None, typer.Option(help="The same for --eval; --columns when left out.", metavar="NAME=COLUMN,...")
+        str | None, typer.Option(help="Column mapping of --eval (default: --columns).", metavar="NAME=COLUMN,...")
     ] = None,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the sweep in --out.")] = False,
     json_: Json = False,
 ) -> None:
     """Train anew at every temperature, and draw what it does: accuracy, uniformity and tolerance."""

@@ -13,35 +13,47 @@ from nearfar.errors import InputError
 
 
 def command(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name; `nearfar recipes` lists them.", show_default=False)],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="Recipe name (see nearfar recipes), or the path of your own: ./my_recipe.py.", show_default=False
+        ),
+    ],
     data: Annotated[
         list[str],
-        typer.Option(help="Rows to train on: a file, a folder of files or a hub id; repeatable where several fit."),
+        typer.Option(
+            help="Rows to train on: a file, a folder of files or a Hub ID (repeatable for recipes on several datasets; "
+            "ROLE=FILE for recipes with roles).",
+            metavar="FILE|HUB_ID",
+        ),
     ],
     model: Annotated[
-        str | None, typer.Option(help="A folder, a hub id, or an alias.", show_default="minilm, or the recipe's own")
+        str | None, typer.Option(help="Base model: path, Hub ID or alias.", show_default="minilm, or the recipe's own")
     ] = None,
     eval_: Annotated[
         str | None,
-        typer.Option("--eval", help="Rows, documents or a retrieval folder to measure on, before and after."),
+        typer.Option(
+            "--eval", help="Rows, documents or BEIR-format dataset to evaluate on, before and after training."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/RECIPE")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/RECIPE")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the recipe; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a hyperparameter, e.g. --set epochs=3 (repeatable)."),
     ] = None,
     columns: Annotated[
         list[str] | None,
         typer.Option(
-            help="Names of your columns: anchor=question,positive=answer. Of several --data one each, '' for none.",
+            help="Column mapping, e.g. anchor=question,positive=answer (one for each --data; '' for none).",
             metavar="NAME=COLUMN,...",
         ),
     ] = None,
     eval_columns: Annotated[
         str | None,
-        typer.Option(help="The same for --eval; else --columns where it has them.", metavar="NAME=COLUMN,..."),
+        typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
     ] = None,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:
@@ -52,19 +64,21 @@ def command(
     # What can be known to be wrong is said before anything heavy is loaded.
     settings, eval_mapping = parse_settings(set_ or []), parsed(eval_columns)
     mappings = [parsed(each or None) for each in columns or ()]
-    with_settings(recipes.get(recipe).options(), settings)
+    chosen = recipes.get(recipe)
+    with_settings(chosen.options(), settings)
+    sources = _sources(data, chosen.roles)
     if eval_mapping and eval_ is None:
         raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")
-    folder = out or Path("runs", recipe)
+    folder = out or Path("runs", chosen.name)
 
-    from nearfar.training.folder import is_main_process
+    from nearfar.kinds._processes import is_main_process
     from nearfar.training.page import verdict
     from nearfar.training.run import train
 
-    with progress(f"train {recipe}") as update:
+    with progress(f"train {chosen.name}") as update:
         run = train(
-            recipe,
-            data[0] if len(data) == 1 else data,
+            chosen,
+            sources,
             model=model,
             evaluation=eval_,
             out=folder,
@@ -88,3 +102,18 @@ def command(
     if seen := run.metrics.get("held_out_seen_in_training"):
         say(f"{seen:,} of the items that this was measured on stand in the training rows: the figures flatter.")
     print(f"model   {run.folder / 'model'}\nreport  {run.folder / 'report.html'}")
+
+
+def _sources(data: list[str], roles: tuple[str, ...]) -> str | list[str] | dict[str, str]:
+    """One source, several, or one for each role: `background=a.jsonl`."""
+    by_role: dict[str, str] = {}
+    for each in data:
+        role, equals, source = each.partition("=")
+        if equals and len(roles) > 1 and role in roles:
+            if role in by_role:
+                raise InputError(f"{role} is given twice", field="--data", remedy="give one dataset for each role")
+            by_role[role] = source
+    if by_role and len(by_role) < len(data):
+        problem = "some datasets have a role and others have none"
+        raise InputError(problem, field="--data", remedy=f"write {' '.join(f'--data {role}=FILE' for role in roles)}")
+    return by_role or (data[0] if len(data) == 1 else data)

@@ -24,7 +24,7 @@ class Trial:
         pace: Seconds a step.
         fixed: Seconds of a training beside its steps: loading, what a recipe does before the first, saving.
         around: Seconds of the process beside the training: starting, measuring.
-        stages: Times the steps asked for that were taken: a recipe of several stages takes them in each.
+        stages: How many stages the plan has; each takes at least one step.
     """
 
     pace: float
@@ -48,9 +48,7 @@ def by_rows(
     for name, own in options.items():
         size = getattr(own, "similarity_batch_size", own.batch_size) if scored else own.batch_size
         in_step = min(size, rows) * own.gradient_accumulation
-        # A recipe of several stages takes its steps in each of them.
-        stages = getattr(own, "stages", getattr(own, "rounds", 1))
-        found[name] = max(1, round(epochs * rows / in_step / stages))
+        found[name] = max(1, round(epochs * rows / in_step))
     return found
 
 
@@ -77,7 +75,9 @@ def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: f
             field="--budget",
             remedy="give more minutes, fewer recipes or fewer seeds",
         )
-    return {name: max(1, int((share - trial.fixed) / trial.pace / trial.stages)) for name, trial in trials.items()}
+    return {
+        name: max(math.ceil(trial.stages), int((share - trial.fixed) / trial.pace)) for name, trial in trials.items()
+    }
 
 
 def _least(trial: Trial) -> float:

@@ -10,7 +10,7 @@ from nearfar.data.media import medium_in
 from nearfar.data.schemas import SCHEMAS, matching, text_columns
 
 if TYPE_CHECKING:
-    from nearfar.recipes._recipe import Recipe
+    from nearfar.recipes import Recipe
 
 #: What rows of a schema have that others lack, in a word.
 _HAVE = {
@@ -27,7 +27,10 @@ _HAVE = {
     "audio + text": "recordings",
     "audio + label": "recordings",
     "labelled": "labels",
+    "ranked lists": "ranked lists",
+    "label texts": "label texts",
     "sentences": "single texts",
+    "documents": "documents",
 }
 #: Schemas whose texts, one by one, are sentences as well.
 _TEXTS_OF = ("pairs", "domain pairs", "scored pairs", "dictionary")
@@ -54,8 +57,10 @@ def fits(recipes: Sequence[Recipe], columns: Collection[str]) -> list[Fit]:
 
 
 def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
-    if recipe.trains == "language model":
-        return Fit(recipe.name, "trains a language model, and what is compared is encoders")
+    if recipe.roles != ("rows",):
+        return Fit(recipe.name, f"needs several datasets ({', '.join(recipe.roles)}), and one is compared on")
+    if "documents" in recipe.schemas:
+        return Fit(recipe.name, "trains a language model on documents, and what is compared is trained on rows")
     medium = medium_in(columns)
     schemas = [SCHEMAS[name] for name in recipe.schemas]
     if medium is not None:

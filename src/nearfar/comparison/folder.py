@@ -27,7 +27,18 @@ from nearfar.training.folder import check_free, read_configuration
 from nearfar.writing import write_text
 
 #: What must be equal for finished runs to be of use.
-_DECIDING = ("data", "columns", "evaluation", "evaluation_columns", "model", "options", "budget", "held_out", "sha256")
+_DECIDING = (
+    "data",
+    "columns",
+    "evaluation",
+    "evaluation_columns",
+    "model",
+    "options",
+    "budget",
+    "held_out",
+    "sha256",
+    "recipe_files",
+)
 #: With a budget in minutes also these: each run's share depends on how many there are.
 _SHARING = ("recipes", "seeds")
 

@@ -37,6 +37,10 @@ class Split:
     largest: int
     by_negatives: bool
 
+    def counts(self) -> dict[str, int | bool]:
+        """For JSON: what it says of the groups."""
+        return {"groups": self.groups, "largest": self.largest, "by_negatives": self.by_negatives}
+
     def __str__(self) -> str:
         what = "a text" if self.by_negatives else "an anchor or a positive (hard negatives left aside)"
         rows = len(self.training) + len(self.held_out)

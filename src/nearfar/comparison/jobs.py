@@ -23,7 +23,7 @@ class Job:
 
     Args:
         name: Its files are called by it.
-        recipe: None for a model that is measured as it is.
+        recipe: A name or a path; None for a model that is measured as it is.
         model: What training starts from, or what is measured.
         training: Rows to train on.
         evaluation: What to measure on.
@@ -32,6 +32,7 @@ class Job:
         result: The file that holds what was found; there once the job is done.
         seed: Of the training. What is measured, and how, is the same for all.
         settings: Options of the recipe.
+        trial: Steps of each stage of a trial; 0: no trial.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Job:
     result: str
     seed: int
     settings: dict[str, Any]
+    trial: int = 0
 
 
 def is_done(job: Job) -> bool:
@@ -131,8 +133,6 @@ def _reason(code: int, log: str) -> str:
 
 def _environment() -> dict[str, str]:
     """The child finds this very package, and nothing by chance in the folder that the user stands in."""
-    import nearfar
-
-    here = str(Path(nearfar.__file__).parent.parent)
+    here = str(Path(__file__).parents[2])
     paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}

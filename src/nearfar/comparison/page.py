@@ -12,7 +12,7 @@ from nearfar.reports.tables import Cell
 
 if TYPE_CHECKING:
     from nearfar.comparison.ranking import Against, Ranked
-    from nearfar.comparison.run import Comparison
+    from nearfar.comparison.result import Comparison
 
 _MIB = 2**20
 
@@ -94,13 +94,13 @@ def _ranking(page: Page, found: Comparison) -> None:
     )
     if found.baseline != "untrained":
         page.table(
-            ["model", "minus untrained", "95% interval", "p, corrected", "verdict"],
+            ["model", "minus the base model", "95% interval", "p, corrected", "verdict"],
             [
                 [row.name, *_cells(row.untrained), row.untrained.verdict]
                 for row in found.ranking
                 if row.untrained is not None
             ],
-            caption="Against the model as it came.",
+            caption="Against the base model, before fine-tuning.",
         )
     if found.metrics["seeds"] > 1:
         trained = [row for row in found.ranking if row.name != "untrained"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
+    from nearfar.comparison.request import Request
     from nearfar.data import Retrieval
 
 TRAINING, TEXTS, EVALUATION = "training.parquet", "texts.parquet", "evaluation"
@@ -45,16 +45,7 @@ class Prepared:
     sha256: tuple[str, str]
 
 
-def prepare(
-    data: str | Path | Dataset,
-    evaluate_on: str | Path | Dataset | Retrieval | None,
-    *,
-    columns: Mapping[str, str] | None = None,
-    evaluation_columns: Mapping[str, str] | None = None,
-    share: float = 0.2,
-    drop_leaks: bool = False,
-    skip_broken: bool = False,
-) -> Prepared:
+def prepare(request: Request) -> Prepared:
     """Read both splits, or make two of one, and refuse what cannot be compared on.
 
     Raises:
@@ -63,28 +54,29 @@ def prepare(
     """
     from nearfar.data import Retrieval, load
     from nearfar.evaluation import detect_task
-    from nearfar.training.run import held_out_rows
+    from nearfar.training.held_out import read_rows
 
-    rows = _absolute(load(data, columns=columns, skip_broken=skip_broken))
+    data, evaluate_on = request.data, request.evaluate_on
+    rows = _absolute(load(data, columns=request.columns, skip_broken=request.skip_broken))
     file = data if isinstance(data, (str, Path)) else None
     if len(rows) < 2:
-        raise InputError("holds one row, and contrast needs at least two", file=file, remedy="give more rows")
+        raise InputError("contains one row, training needs at least two", file=file, remedy="give more rows")
     _check_paths(rows, file)
     if evaluate_on is None:
         try:
             task = detect_task(rows)
         except InputError as error:
-            remedy = "give --eval FILE with pairs, scored pairs or labelled texts"
-            raise InputError("holds nothing to measure by", file=file, remedy=remedy) from error
-        split = split_by_groups(rows, share=share)
+            remedy = "give --eval FILE with pairs, scored pairs, ranked lists or labelled texts"
+            raise InputError("nothing in it can be measured", file=file, remedy=remedy) from error
+        split = split_by_groups(rows, share=request.held_out)
         training, held_out = rows.select(split.training), rows.select(split.held_out)
         return _prepared(training, held_out, task, find_leaks(training, held_out), split, 0)
-    held_out, _ = held_out_rows(evaluate_on, columns, evaluation_columns, skip_broken)
+    held_out, _ = read_rows(evaluate_on, request.columns, request.evaluation_columns, request.skip_broken)
     if not isinstance(held_out, Retrieval):
         held_out = _absolute(held_out)
     task = detect_task(held_out)
     leaks, dropped = find_leaks(rows, held_out), 0
-    if drop_leaks and leaks.same:
+    if request.drop_leaks and leaks.same:
         kept = without_same(rows, held_out)
         dropped, rows, leaks = len(rows) - len(kept), kept, find_leaks(kept, held_out)
     refuse_same(leaks, evaluate_on if isinstance(evaluate_on, (str, Path)) else None)

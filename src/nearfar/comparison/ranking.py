@@ -16,7 +16,7 @@ UNTRAINED = "untrained"
 #: Corrected p-values below this count.
 LEVEL = 0.05
 
-Verdict = Literal["better", "worse", "not told apart", "baseline"]
+Verdict = Literal["better", "worse", "no significant difference", "baseline"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Against:
     def verdict(self) -> Verdict:
         """What the corrected p-value allows to say."""
         if self.corrected >= LEVEL:
-            return "not told apart"
+            return "no significant difference"
         return "better" if self.difference.mean > 0 else "worse"
 
     def as_dict(self) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class Against:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one training took, the mean over seeds; 0 steps for the untrained model.
+    """What one training took, the mean over seeds; 0 steps for the base model.
 
     Args:
         steps: Optimiser steps.
@@ -74,7 +74,7 @@ class Ranked:
         score: The primary metric with its 95% interval over seeds and items.
         by_seed: The same of each seed.
         baseline: Against the baseline; None for itself.
-        untrained: Against the model as it came; None for itself.
+        untrained: Against the base model; None for itself.
         best: Against the first of the ranking; None for itself.
         cost: What it took.
     """
@@ -110,7 +110,7 @@ class Ranked:
 
 
 def choose_baseline(recipes: Sequence[str]) -> str:
-    """infonce, or simcse, or the first that is named; the untrained model where no recipe is left."""
+    """infonce, or simcse, or the first that is named; the base model where no recipe is left."""
     return next((name for name in ("infonce", "simcse", *recipes) if name in recipes), UNTRAINED)
 
 
@@ -177,7 +177,7 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
 
 
 def recommended(ranking: Sequence[Ranked]) -> Ranked:
-    """What to use: of the leaders that are not told apart, the cheapest that beats the untrained model, or this one."""
+    """What to use: of the leaders without a significant difference the cheapest that beats the base model, or that."""
     leaders = [row for row in tied(ranking) if row.untrained is not None and row.untrained.verdict == "better"]
     if not leaders:
         return next(row for row in ranking if row.name == UNTRAINED)
@@ -185,8 +185,8 @@ def recommended(ranking: Sequence[Ranked]) -> Ranked:
 
 
 def tied(ranking: Sequence[Ranked]) -> list[Ranked]:
-    """The first of the ranking, and all that are not told apart from it."""
-    return [row for row in ranking if row.best is None or row.best.verdict == "not told apart"]
+    """The first of the ranking, and all without a significant difference to it."""
+    return [row for row in ranking if row.best is None or row.best.verdict == "no significant difference"]
 
 
 def recommendation(ranking: Sequence[Ranked], metric: str) -> str:
@@ -198,8 +198,8 @@ def recommendation(ranking: Sequence[Ranked], metric: str) -> str:
             if first is None
             else f"; the first of them, {first.name}, differs by {_gap(first.untrained)} in {metric}"
         )
-        return f"Keep the model as it is: no recipe is shown to be better{closest}."
-    gain = f"Use {chosen.name}: {metric} {chosen.score.mean:.3f}, {_gap(chosen.untrained)} over the untrained model"
+        return f"Keep the base model: no recipe is significantly better{closest}."
+    gain = f"Use {chosen.name}: {metric} {chosen.score.mean:.3f}, {_gap(chosen.untrained)} over the base model"
     leaders = [row for row in tied(ranking) if row.name != UNTRAINED]
     if len(leaders) == 1:
         rest = [row for row in ranking if row.name not in (chosen.name, UNTRAINED)]
@@ -207,9 +207,9 @@ def recommendation(ranking: Sequence[Ranked], metric: str) -> str:
         return f"{gain}{then}."
     others = _listed([row.name for row in leaders if row is not chosen])
     sure = [row for row in leaders if row.untrained is not None and row.untrained.verdict == "better"]
-    of = "of these" if len(sure) == len(leaders) else "of those that are shown to beat the untrained model"
+    of = "of these" if len(sure) == len(leaders) else "of those that are significantly better than the base model"
     least = f"and {of} it costs least ({chosen.cost.seconds:,.0f} s)"
-    return f"{gain}; {others} {'is' if len(leaders) == 2 else 'are'} not told apart from it, {least}."
+    return f"{gain}; no significant difference to {others}, {least}."
 
 
 def against_baseline(ranking: Sequence[Ranked]) -> str:
@@ -217,7 +217,7 @@ def against_baseline(ranking: Sequence[Ranked]) -> str:
     baseline = next(row.name for row in ranking if row.baseline is None)
     words: dict[Verdict, str] = {
         "better": f"Significantly better than {baseline}",
-        "not told apart": "not told apart from it",
+        "no significant difference": "no significant difference",
         "worse": "significantly worse",
     }
     parts = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,9 @@ from nearfar.comparison.ranking import (
     recommendation,
     recommended,
 )
-from nearfar.comparison.runner import Failure, Runner
+from nearfar.comparison.request import SEEDS, Request, chosen_recipes
+from nearfar.comparison.result import Comparison, Failure
+from nearfar.comparison.runner import Found, Runner
 from nearfar.errors import InputError
 from nearfar.writing import check_writable, full_disk_noticed
 
@@ -30,41 +32,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from nearfar.data import Retrieval
-    from nearfar.kinds._trainer import Progress
+    from nearfar.kinds.kind import Progress
 
-SEEDS = 3
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A finished comparison.
-
-    Args:
-        folder: Where everything is.
-        metric: What was ranked by; higher is better.
-        ranking: The best first; the model as it came is among them as `untrained`.
-        baseline: What the others are tested against.
-        recommendation: One sentence on what to use.
-        verdicts: One sentence on what is significantly better than the baseline and what is not.
-        model: What it recommends: a folder (of the first seed: to pick the luckiest would flatter), or the model's
-            name where none is better.
-        fits: Which recipes take part, and why others do not.
-        failures: Recipes that failed, and how.
-        notes: What a reader of the figures must know.
-        metrics: What stands in `metrics.json`.
-    """
-
-    folder: Path
-    metric: str
-    ranking: list[Ranked]
-    baseline: str
-    recommendation: str
-    verdicts: str
-    model: str
-    fits: list[Fit]
-    failures: list[Failure]
-    notes: list[str]
-    metrics: dict[str, Any]
+__all__ = ["compare"]
 
 
 def compare(
@@ -91,28 +61,28 @@ def compare(
     """Train every recipe that fits the data, each by itself, and rank them on the same evaluation items.
 
     Every recipe is trained as often, with the same seeds and on the same budget, in a process of its own. One that
-    fails does not stop the others. Killed and called again with `resume`, finished runs are kept and the one that was
-    interrupted goes on.
+    fails does not stop the others. If interrupted and called again with `resume`, finished runs are kept and the one
+    that was interrupted continues.
 
     Args:
-        recipes: Names; all that fit when None.
+        recipes: Names, or paths such as `./my_recipe.py`; all recipes that fit when None.
         data: Rows to train on.
-        evaluate_on: Rows or a retrieval folder to measure on; when None, groups of `data` are held out.
-        seeds: Trainings of each recipe, with the seeds 0, 1, ...
+        evaluate_on: Rows or a BEIR-format dataset to measure on; when None, groups of `data` are held out.
+        seeds: Number of runs of each recipe, with the seeds 0, 1, ...
         budget: Minutes for everything: each training gets the same share, and takes the steps that fit into it. When
             None, each sees as many rows as the others: `epochs` (1 by default) times those there are, or takes
             `max_steps` steps.
         model: What every recipe starts from, by name.
-        baseline: What the others are tested against: a recipe or `untrained`; infonce when None, or simcse, or the
-            first named.
+        baseline: What the others are tested against: a recipe or `untrained` (the base model); infonce when None, or
+            simcse, or the first named.
         out: The folder of the runs and of the report, see `nearfar.comparison.folder`.
-        resume: Go on with the comparison in `out`.
+        resume: Continue the comparison in `out`.
         columns, evaluation_columns: Canonical column name -> name in the file, as for `nearfar.train`.
-        held_out: Of the rows, at most, where `evaluate_on` is None.
+        held_out: Maximum fraction of the rows that is held out, where `evaluate_on` is None.
         drop_leaks: Train without the rows that are evaluation rows too, instead of refusing.
-        skip_broken: Leave out rows whose picture or recording is missing or damaged.
+        skip_broken: Skip rows whose image or audio file is missing or damaged.
         settings: Options of the recipes: `temperature` for all that have it, `infonce.temperature` for one.
-        progress: Called with step, steps in all, latest loss, over all runs.
+        progress: Called with step, number of steps, latest loss, over all runs.
         say: Called with a line whenever a run is done.
         **options: The same as `settings`, for names without a point.
 
@@ -120,117 +90,109 @@ def compare(
         InputError: what was passed in does not fit, or evaluation rows are training rows; nothing is trained then.
         RuntimeError: every recipe failed.
     """
-    from nearfar.recipes import get, names
-
-    named = [recipes] if isinstance(recipes, str) else recipes
-    chosen = [get(name) for name in dict.fromkeys(named or names())]
-    if seeds < 1:
-        raise InputError(f"{seeds} trainings tell nothing", field="--seeds", remedy="use 1 or more, e.g. 3")
-    if budget is not None and not 0 < budget < float("inf"):
-        raise InputError(f"{budget} is no time", field="--budget", remedy="give minutes, e.g. 60")
-    folder = ComparisonFolder(Path(out))
-    folder.check_free(resume)
-    check_writable(folder.path)
-    prepared = prepare(
+    request = Request(
+        chosen_recipes(recipes),
         data,
         evaluate_on,
-        columns=columns,
-        evaluation_columns=evaluation_columns,
-        share=held_out,
-        drop_leaks=drop_leaks,
-        skip_broken=skip_broken,
+        seeds,
+        budget,
+        model,
+        baseline,
+        out,
+        resume,
+        columns,
+        evaluation_columns,
+        held_out,
+        drop_leaks,
+        skip_broken,
+        {**(settings or {}), **options},
+        progress,
+        say or (lambda _: None),
     )
-    fitting = fits(chosen, prepared.training.column_names)
+    return _compare(request)
+
+
+def _compare(request: Request) -> Comparison:
+    request.check()
+    folder = ComparisonFolder(Path(request.out))
+    folder.check_free(request.resume)
+    check_writable(folder.path)
+    prepared = prepare(request)
+    fitting = fits(request.recipes, prepared.training.column_names)
+    taking = _taking(request, fitting)
+    request = replace(request, recipes=[recipe for recipe in request.recipes if recipe.name in taking])
+    own = settings_for(taking, {recipe.name: recipe.options for recipe in request.recipes}, request.settings)
+    started = time.monotonic()
+    with folder.locked():
+        folder.claim(_configuration(request, prepared))
+        with full_disk_noticed(folder.path):
+            lay_down(prepared, folder.data)
+            runner = Runner(request, folder, prepared, {fit.recipe: fit.on_texts for fit in fitting}, own)
+            try:
+                runner.measure_untrained()
+                notes = runner.settle(started)
+            except InputError:
+                if not request.resume:
+                    shutil.rmtree(folder.path)  # nothing was trained, and the next call may want the name
+                raise
+            return _finish(request, folder, prepared, fitting, runner.run_all(), notes)
+
+
+def _taking(request: Request, fitting: Sequence[Fit]) -> list[str]:
+    """The names of the recipes that take part.
+
+    Raises:
+        InputError: none does, or the baseline does not.
+    """
     taking = [fit.recipe for fit in fitting if fit.reason is None]
     if not taking:
         reasons = "; ".join(f"{fit.recipe} {fit.reason}" for fit in fitting)
-        remedy = "leave the names out to compare all that fit, or map the columns with --columns"
+        remedy = "remove the names to compare all that fit, or map the columns with --columns"
         raise InputError(f"no recipe fits these rows: {reasons}", field="RECIPE", remedy=remedy)
-    if baseline is not None and baseline not in (*taking, UNTRAINED):
+    if request.baseline is not None and request.baseline not in (*taking, UNTRAINED):
         remedy = f"choose from {', '.join((*taking, UNTRAINED))}"
-        raise InputError(f"{baseline!r} is not compared", field="--baseline", remedy=remedy)
-    wanted = {**(settings or {}), **options}
-    if budget is not None and {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in wanted}:
-        problem = "says how long to train, and so does the budget"
-        raise InputError(problem, field="--set", remedy="leave out epochs and max_steps, or --budget")
-    classes = {recipe.name: recipe.options for recipe in chosen if recipe.name in taking}
-    own = settings_for(taking, classes, wanted)
-    started = time.monotonic()
-    configuration = _configuration(
-        taking, prepared, data, evaluate_on, columns, evaluation_columns, model, wanted, seeds, budget, held_out
-    )
-    with folder.locked():
-        folder.claim(configuration)
-        with full_disk_noticed(folder.path):
-            lay_down(prepared, folder.data)
-            runner = Runner(folder, prepared, fitting, str(model), own, classes, seeds, progress, say)
-            try:
-                runner.measure_untrained()
-                notes = runner.settle(budget, started)
-            except InputError:
-                if not resume:
-                    shutil.rmtree(folder.path)  # nothing was trained, and the next call may want the name
-                raise
-            found, failures = runner.run_all()
-            facts = {"data": data, "evaluation": evaluate_on, "model": model, "options": wanted}
-            return _finish(folder, prepared, runner, fitting, found, failures, baseline, notes, facts)
+        raise InputError(f"{request.baseline!r} is not compared", field="--baseline", remedy=remedy)
+    return taking
 
 
-def _configuration(
-    recipes: list[str],
-    prepared: Prepared,
-    data: Any,
-    evaluate_on: Any,
-    columns: Mapping[str, str] | None,
-    evaluation_columns: Mapping[str, str] | None,
-    model: str | Path,
-    options: Mapping[str, Any],
-    seeds: int,
-    budget: float | None,
-    held_out: float,
-) -> dict[str, Any]:
-    from nearfar.models import fingerprint, load
+def _configuration(request: Request, prepared: Prepared) -> dict[str, Any]:
+    """What `compare.yaml` records."""
+    from nearfar.kinds.loading import load_kind
+    from nearfar.training.result import made_by
     from nearfar.training.rows import source_of
-    from nearfar.training.run import made_by
 
     return {
-        "recipes": recipes,
-        "seeds": seeds,
-        "budget": budget,
-        "data": source_of(data),
-        "columns": None if columns is None else dict(columns),
-        "evaluation": source_of(evaluate_on),
-        "evaluation_columns": None if evaluation_columns is None else dict(evaluation_columns),
-        "held_out": held_out if evaluate_on is None else None,
+        "recipes": [recipe.name for recipe in request.recipes],
+        **request.recorded(),
         "sha256": list(prepared.sha256),
-        "model": {"name": str(source_of(model)), "weights": fingerprint(load(model))},
-        "options": {key: str(value) for key, value in options.items()},
+        "model": {
+            "name": str(source_of(request.model)),
+            "weights": load_kind(request.model).fingerprint(request.model),
+        },
         **made_by(),
     }
 
 
 def _finish(
+    request: Request,
     folder: ComparisonFolder,
     prepared: Prepared,
-    runner: Runner,
     fitting: list[Fit],
-    found: dict[str, list[dict[str, Any]]],
-    failures: list[Failure],
-    asked: str | None,
+    ran: Found,
     notes: list[str],
-    facts: Mapping[str, Any],
 ) -> Comparison:
     from nearfar.comparison.page import comparison_page
-    from nearfar.training.page import metric_name
+    from nearfar.evaluation.result import metric_name
 
+    found = ran.results
     ranked = [name for name in found if name != UNTRAINED]
-    baseline = asked if asked in found else choose_baseline(ranked)
+    baseline = request.baseline if request.baseline in found else choose_baseline(ranked)
     first = found[UNTRAINED][0]
     metric = metric_name(first["primary"])
     ranking = rank(found, baseline)
     chosen = recommended(ranking)
-    model = runner.model if chosen.name == UNTRAINED else str(folder.run(f"{chosen.name}-0") / "model")
-    notes = [*notes, *_notes(prepared, runner, fitting, found, ranking, baseline, asked)]
+    model = request.start if chosen.name == UNTRAINED else str(folder.run(f"{chosen.name}-0") / "model")
+    notes = [*notes, *_notes(request, prepared, fitting, found, ranking, baseline)]
     metrics = {
         "recommendation": recommendation(ranking, metric),
         "verdicts": against_baseline(ranking),
@@ -239,17 +201,15 @@ def _finish(
         "task": first["task"],
         "metric": first["primary"],
         "baseline": baseline,
-        "seeds": runner.seeds,
+        "seeds": request.seeds,
         "ranking": [row.as_dict() for row in ranking],
         "not_compared": [{"recipe": fit.recipe, "reason": fit.reason} for fit in fitting if fit.reason is not None],
-        "failed": [
-            {"recipe": each.recipe, "seed": each.seed, "reason": each.reason, "log": str(each.log)} for each in failures
-        ],
+        "failed": [_failed(each) for each in ran.failures],
         "on_texts": [fit.recipe for fit in fitting if fit.on_texts],
         "rows": {"training": len(prepared.training), "evaluation": first["n"]},
-        "split": None if prepared.split is None else {**_counts(prepared), "says": str(prepared.split)},
+        "split": None if prepared.split is None else {**prepared.split.counts(), "says": str(prepared.split)},
         "leaks": {**prepared.leaks.as_dict(), "dropped_training_rows": prepared.dropped, "says": str(prepared.leaks)},
-        "budget": runner.budget or {"steps": runner.steps},
+        "budget": ran.budget,
         "notes": notes,
     }
     result = Comparison(
@@ -261,49 +221,69 @@ def _finish(
         metrics["verdicts"],
         model,
         fitting,
-        failures,
+        ran.failures,
         notes,
         metrics,
     )
+    facts = {name: getattr(request, name) for name in ("data", "model")}
+    facts |= {"evaluation": request.evaluate_on, "options": request.settings}
     comparison_page(result, facts).write(folder.report)
     folder.write_metrics(metrics)
     return result
 
 
-def _counts(prepared: Prepared) -> dict[str, Any]:
-    split = prepared.split
-    assert split is not None
-    return {"groups": split.groups, "largest": split.largest, "by_negatives": split.by_negatives}
+def _failed(failure: Failure) -> dict[str, Any]:
+    return {"recipe": failure.recipe, "seed": failure.seed, "reason": failure.reason, "log": str(failure.log)}
 
 
 def _notes(
+    request: Request,
     prepared: Prepared,
-    runner: Runner,
     fitting: Sequence[Fit],
     found: Mapping[str, Sequence[Mapping[str, Any]]],
     ranking: Sequence[Ranked],
     baseline: str,
-    asked: str | None,
 ) -> list[str]:
-    notes = []
-    if runner.seeds == 1:
-        notes.append("One seed: the intervals are over evaluation items alone, and another seed may rank otherwise.")
+    """What a reader of the figures must know."""
+    texts = [fit.recipe for fit in fitting if fit.on_texts and fit.recipe in found]
+    runs = [run for several in found.values() for run in several]
+    notes = [
+        *_on_seeds(request.seeds),
+        *_on_rows(texts, prepared),
+        *_on_baseline(request.baseline, baseline),
+        *_on_scores(runs, len(ranking)),
+        *(note for run in runs for note in run["notes"]),
+    ]
+    return list(dict.fromkeys(notes))
+
+
+def _on_seeds(seeds: int) -> Iterator[str]:
+    if seeds == 1:
+        yield "One seed: the intervals are over evaluation items alone, and another seed may rank otherwise."
     else:
-        few = " Few seeds say little on how much training varies; 5 say more." if runner.seeds < 5 else ""
-        notes.append(f"Intervals are over {runner.seeds} seeds and over evaluation items.{few}")
-    if texts := [fit.recipe for fit in fitting if fit.on_texts and fit.recipe in found]:
-        notes.append(f"Trained on the rows' texts one by one, without what joins them: {', '.join(texts)}.")
+        few = " Few seeds say little on how much training varies; 5 say more." if seeds < 5 else ""
+        yield f"Intervals are over {seeds} seeds and over evaluation items.{few}"
+
+
+def _on_rows(texts: Sequence[str], prepared: Prepared) -> Iterator[str]:
+    if texts:
+        yield f"Trained on the rows' texts one by one, without what joins them: {', '.join(texts)}."
     if prepared.dropped:
-        notes.append(f"{prepared.dropped:,} training rows were left out, because they are evaluation rows.")
+        yield f"{prepared.dropped:,} training rows were removed, because they are evaluation rows."
     if prepared.learn:
-        notes.append("The classifier learns on the training rows' vectors, and is scored on the evaluation rows.")
+        yield "The classifier learns on the training rows' vectors, and is scored on the evaluation rows."
+
+
+def _on_baseline(asked: str | None, baseline: str) -> Iterator[str]:
     if asked is not None and asked != baseline:
-        notes.append(f"{asked} failed, so the others are tested against {baseline}.")
-    if None in (run["metrics"][run["primary"]] for runs in found.values() for run in runs):
-        notes.append("A model gave all pairs the same similarity: its correlation does not exist and counts as 0.")
-    if len(ranking) > 2:
-        notes.append(
+        yield f"{asked} failed, so the others are tested against {baseline}."
+
+
+def _on_scores(runs: Sequence[Mapping[str, Any]], ranked: int) -> Iterator[str]:
+    if any(run["metrics"][run["primary"]] is None for run in runs):
+        yield "A model gave all pairs the same similarity: its correlation does not exist and counts as 0."
+    if ranked > 2:
+        yield (
             "The first of several is chosen by these very items, which flatters it a little: before a decision that "
             "matters, measure it once on others (nearfar evaluate)."
         )
-    return [*notes, *dict.fromkeys(note for runs in found.values() for run in runs for note in run["notes"])]

@@ -4,68 +4,68 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nearfar.comparison.budget import TRIAL_STEPS, Trial, by_minutes, by_rows, checkpoints, trial_of
-from nearfar.comparison.fitting import Fit
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.prepared import TEXTS, TRAINING, Prepared, evaluation_in
 from nearfar.comparison.ranking import UNTRAINED
+from nearfar.comparison.result import Failure
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
-    from nearfar.kinds._trainer import Progress
-    from nearfar.kinds.options import TrainingOptions
+    from nearfar.comparison.request import Request
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A recipe that could not be ranked.
+class Found(NamedTuple):
+    """What all jobs together found.
 
     Args:
-        recipe: Its name.
-        seed: Of the run that failed.
-        reason: The last line that it said.
-        log: All that it said.
+        results: What was measured with each seed of each recipe that failed in none, and of the base model.
+        failures: The recipes that failed.
+        budget: How the steps were decided.
     """
 
-    recipe: str
-    seed: int
-    reason: str
-    log: Path
+    results: dict[str, list[dict[str, Any]]]
+    failures: list[Failure]
+    budget: dict[str, Any]
 
 
 class Runner:
-    """Runs the jobs of a comparison one after another."""
+    """Runs the jobs of a comparison one after another.
+
+    Args:
+        request: What was asked for; its recipes are those that take part.
+        folder: Of the comparison.
+        prepared: The rows.
+        on_texts: Which recipes train on the rows' texts one by one.
+        settings: Options of each recipe.
+    """
 
     def __init__(
         self,
+        request: Request,
         folder: ComparisonFolder,
         prepared: Prepared,
-        fitting: Sequence[Fit],
-        model: str,
+        on_texts: Mapping[str, bool],
         settings: Mapping[str, Mapping[str, Any]],
-        options: Mapping[str, type[TrainingOptions]],
-        seeds: int,
-        progress: Progress | None,
-        say: Callable[[str], object] | None,
     ) -> None:
-        self.folder, self.prepared, self.settings, self.options = folder, prepared, settings, options
-        self.on_texts = {fit.recipe: fit.on_texts for fit in fitting}
-        self.model = str(Path(model).absolute()) if Path(model).exists() else model
-        self.seeds, self.progress, self.say = seeds, progress, say or (lambda _: None)
+        self.request, self.folder, self.prepared, self.settings = request, folder, prepared, settings
+        self.on_texts, self.say, self.progress = on_texts, request.say, request.progress
+        self.recipes = {recipe.name: recipe for recipe in request.recipes}
         self.steps: dict[str, int] = {}
         self.budget: dict[str, Any] = {}
         self.early: list[Failure] = []
 
-    def settle(self, minutes: float | None, started: float) -> list[str]:
+    def settle(self, started: float) -> list[str]:
         """Decide each recipe's steps, unless that was done before. Returns what a reader must know of it."""
         from nearfar.kinds.options import with_settings
 
+        minutes = self.request.budget
         self.budget = self.folder.read_budget() if minutes is not None else {}
         if minutes is not None:
             if not self.budget:
@@ -79,7 +79,7 @@ class Runner:
                 f"{minutes:g} minutes for everything: each training gets the same seconds, and takes the steps that "
                 "fit into them at the pace of a trial. A recipe whose steps cost more takes fewer."
             ]
-        full = {name: with_settings(kind(), self.settings[name]) for name, kind in self.options.items()}
+        full = {name: with_settings(each.options(), self.settings[name]) for name, each in self.recipes.items()}
         rows, scored = len(self.prepared.training), "score" in self.prepared.training.column_names
         for name, own in full.items():
             epochs = own.epochs if "epochs" in self.settings[name] else 1.0
@@ -96,7 +96,7 @@ class Runner:
         return [f"Equal budgets: {seen}. What a recipe does before its first step is not counted; the cost shows it."]
 
     def measure_untrained(self) -> None:
-        """The model as it came: the simplest baseline, and what shows whether the evaluation data can be used.
+        """The base model: the simplest baseline, and what shows whether the evaluation data can be used.
 
         Raises:
             InputError: it cannot.
@@ -110,15 +110,15 @@ class Runner:
             raise RuntimeError(f"the model cannot be measured: {failed.reason}")
         self._announce(job)
 
-    def run_all(self) -> tuple[dict[str, list[dict[str, Any]]], list[Failure]]:
-        """What was measured with each seed of each recipe that failed in none, and the failures."""
+    def run_all(self) -> Found:
+        """Run every job that is not done yet."""
         failures, lost = list(self.early), {failure.recipe for failure in self.early}
         names = [name for name in self.steps if name not in lost]
-        jobs = [self._job(name, seed) for seed in range(self.seeds) for name in names]
-        planned = sum(self.steps[str(job.recipe)] for job in jobs)
+        jobs = [(name, self._job(name, seed)) for seed in range(self.request.seeds) for name in names]
+        planned = sum(self.steps[name] for name, _ in jobs)
         done = 0
-        for job in jobs:
-            name, steps = str(job.recipe), self.steps[str(job.recipe)]
+        for name, job in jobs:
+            steps = self.steps[name]
             if name not in lost and not is_done(job):
                 failed = run_job(job, self.folder.logs, self._shifted(done, planned, steps))
                 if failed is not None:
@@ -130,11 +130,16 @@ class Runner:
             done += steps
             if self.progress is not None:
                 self.progress(done, planned, None)
-        found = {name: [result_of(self._job(name, s)) for s in range(self.seeds)] for name in names if name not in lost}
+        found = {
+            name: [result_of(self._job(name, s)) for s in range(self.request.seeds)]
+            for name in names
+            if name not in lost
+        }
         if not found:
             lines = "; ".join(f"{failure.recipe}: {failure.reason}" for failure in failures)
             raise RuntimeError(f"every recipe failed ({lines}); see {self.folder.logs}")
-        return {**found, UNTRAINED: [result_of(self._job(None, 0))]}, failures
+        results = {**found, UNTRAINED: [result_of(self._job(None, 0))]}
+        return Found(results, failures, self.budget or {"steps": self.steps})
 
     def _job(self, recipe: str | None, seed: int) -> Job:
         name = UNTRAINED if recipe is None else f"{recipe}-{seed}"
@@ -146,8 +151,8 @@ class Runner:
             settings.pop("epochs", None)
         return Job(
             name,
-            recipe,
-            self.model,
+            None if recipe is None else str(self.recipes[recipe].file or recipe),
+            self.request.start,
             str((self.folder.data / TEXTS if self.on_texts.get(recipe or "") else training).absolute()),
             str(evaluation_in(self.folder.data).absolute()),
             str(training.absolute()) if self.prepared.learn else None,
@@ -161,25 +166,26 @@ class Runner:
         """A short training of each recipe, timed; the steps that follow, and which recipes failed already."""
         trials: dict[str, Trial] = {}
         failed: dict[str, str] = {}
-        for number, name in enumerate(self.options):
+        for number, name in enumerate(self.recipes):
             self.steps = {name: TRIAL_STEPS}
             job = self._job(name, 0)
             place = self.folder.path / "trials" / name
-            job = replace(job, name=f"trial-{name}", run=str(place.absolute()), result=str(place.absolute()) + ".json")
-            job.settings["save_steps"] = TRIAL_STEPS
+            at = str(place.absolute())
+            job = replace(job, name=f"trial-{name}", run=at, result=f"{at}.json", trial=TRIAL_STEPS)
+            job.settings.update(save_steps=TRIAL_STEPS, max_steps=0)
             shutil.rmtree(place.parent, ignore_errors=True)
             begun = time.monotonic()
             ended = run_job(job, self.folder.logs)
             if ended is None:
                 trials[name] = trial_of(result_of(job)["cost"], time.monotonic() - begun)
-                self.say(f"trial {number + 1} of {len(self.options)}: {name}, {trials[name].pace:.2f} s a step")
+                self.say(f"trial {number + 1} of {len(self.recipes)}: {name}, {trials[name].pace:.2f} s a step")
             else:
                 failed[name] = ended.reason
-                self.say(f"trial {number + 1} of {len(self.options)}: {name} failed: {ended.reason}")
+                self.say(f"trial {number + 1} of {len(self.recipes)}: {name} failed: {ended.reason}")
             shutil.rmtree(place.parent, ignore_errors=True)
         if not trials:
             raise RuntimeError(f"every recipe failed ({'; '.join(f'{n}: {r}' for n, r in failed.items())})")
-        steps = by_minutes(minutes, trials, self.seeds, time.monotonic() - started)
+        steps = by_minutes(minutes, trials, self.request.seeds, time.monotonic() - started)
         return {"minutes": minutes, "steps": steps, "failed": failed, "trials": {n: vars(t) for n, t in trials.items()}}
 
     def _shifted(self, done: int, planned: int, steps: int) -> Callable[[int, int, float | None], None]:
@@ -191,7 +197,7 @@ class Runner:
 
     def _announce(self, job: Job) -> None:
         found = result_of(job)
-        who = UNTRAINED if job.recipe is None else f"{job.recipe}, seed {job.seed}"
+        who = UNTRAINED if job.recipe is None else f"{job.name.rpartition('-')[0]}, seed {job.seed}"
         score = found["metrics"][found["primary"]]
         value = "undefined" if score is None else f"{score:.3f}"
         cost = "" if "cost" not in found else f" ({found['cost']['steps']:,} steps, {found['cost']['seconds']:,.0f} s)"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from nearfar.comparison.sweep_page import Measured
-    from nearfar.kinds._trainer import Progress
-    from nearfar.recipes._recipe import Recipe
+    from nearfar.kinds.kind import Progress
+    from nearfar.recipes import Recipe
 
 
 def temperature_sweep(

@@ -76,13 +76,13 @@ def do(job: Job) -> None:
 
     from nearfar.evaluation import evaluate
     from nearfar.evaluation.rows import load_for_evaluation
-    from nearfar.models import load
+    from nearfar.kinds.loading import load_kind
 
     found: dict[str, Any] = {"name": job.name, "recipe": job.recipe, "seed": job.seed}
     run = Path(job.run)
     if job.recipe is not None:
         found["cost"] = _trained(job, run)
-    model = load(job.model if job.recipe is None else run / "model")
+    model = load_kind(job.model if job.recipe is None else run / "model")
     learn = None if job.learn is None else load_for_evaluation(job.learn)
     started = time.monotonic()
     result = evaluate(model, load_for_evaluation(job.evaluation), train=learn, seed=0)  # pyright: ignore[reportArgumentType]
@@ -105,22 +105,27 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
         return json.loads(file.read_text("utf-8"))
     import sentence_transformers  # noqa: F401  # what every process has to load is no recipe's cost
 
-    from nearfar.training.run import train
+    from nearfar.recipes import get
+    from nearfar.training.request import Request
+    from nearfar.training.run import run as run_training
 
     assert job.recipe is not None
     run.parent.mkdir(parents=True, exist_ok=True)
     seconds = run.with_name(f"{run.name}.seconds")
     resume = (run / "run.yaml").exists()
     clock = Clock(seconds)
-    finished = train(
-        job.recipe,
-        job.training,
-        model=job.model,
-        out=run,
-        seed=job.seed,
-        resume=resume,
-        progress=clock,
-        **job.settings,
+    finished = run_training(
+        Request(
+            get(job.recipe),
+            job.training,
+            model=job.model,
+            out=run,
+            seed=job.seed,
+            resume=resume,
+            settings=job.settings,
+            progress=clock,
+            trial=job.trial,
+        )
     )
     cost = {
         "steps": finished.metrics["steps"],

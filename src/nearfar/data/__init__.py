@@ -1,4 +1,4 @@
-"""Reading the user's rows: schemas, readers, retrieval folders. Importing this package imports nothing heavy."""
+"""Reading the user's rows: schemas, tables, BEIR-format datasets. Importing this package imports nothing heavy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet as blocks of rows, and the table that checked rows gather in."""
+"""Parquet as blocks of rows, and the table that collects checked rows."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from nearfar.errors import InputError
 
 
 def open_parquet(path: Path) -> Source:
-    """Open a Parquet file; only the columns wanted are read."""
+    """Open a Parquet file; only the columns that are needed are read."""
     with open_binary(path) as raw:
-        # Parquet is read from its end, which a gzip stream cannot reach without unpacking.
+        # Reading Parquet starts at the end of the file, so a gzip stream must be unpacked first.
         file = tempfile.TemporaryFile() if isinstance(raw, gzip.GzipFile) else path.open("rb")  # noqa: SIM115
         if isinstance(raw, gzip.GzipFile):
             shutil.copyfileobj(raw, file)
@@ -29,18 +29,36 @@ def open_parquet(path: Path) -> Source:
         parquet = pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).partition(".")[0]
-        raise InputError(f"is not sound Parquet ({reason})", file=path, remedy="write or copy it again") from None
+        raise InputError(
+            f"is not a valid Parquet file ({reason})", file=path, remedy="write or copy it again"
+        ) from None
     names = parquet.schema_arrow.names
     for name in names:
         if names.count(name) > 1:
-            raise InputError("two columns have this name", file=path, field=name, remedy="rename one of them")
+            raise InputError("duplicate column name", file=path, field=name, remedy="rename one of them")
     if not parquet.metadata.num_rows:
-        raise InputError("holds no rows", file=path, remedy="add rows")
-    return Source(str(path), names, lambda wanted: _row_groups(path, parquet, wanted), counts="rows")
+        raise InputError("is empty", file=path, remedy="add rows")
+    return Source(
+        str(path),
+        names,
+        lambda wanted: _row_groups(path, parquet, wanted),
+        counts="rows",
+        lists=text_lists(parquet.schema_arrow),
+    )
+
+
+def text_lists(schema: pa.Schema) -> list[str]:
+    """The columns of a schema that contain lists of strings."""
+    return [
+        field.name
+        for field in schema
+        if (pa.types.is_list(field.type) or pa.types.is_large_list(field.type))
+        and (pa.types.is_string(field.type.value_type) or pa.types.is_large_string(field.type.value_type))  # pyright: ignore[reportAttributeAccessIssue]
+    ]
 
 
 def table_blocks(batches: Iterator[Any]) -> Iterator[Block]:
-    """Yield Arrow batches as blocks whose places count rows from 1."""
+    """Yield Arrow batches as blocks; their places are row numbers, from 1."""
     start = 1
     for batch in batches:
         places = range(start, start + batch.num_rows)
@@ -53,14 +71,14 @@ def _row_groups(path: Path, parquet: pq.ParquetFile, wanted: Sequence[str]) -> I
     try:
         yield from table_blocks(parquet.iter_batches(ROWS, columns=list(wanted)))
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"is damaged ({error!s:.80})", file=path, remedy="write or copy it again") from None
+        raise InputError(f"is corrupted ({error!s:.80})", file=path, remedy="write or copy it again") from None
 
 
 class Gathered:
-    """Record batches on their way to one table: in memory while small, in an unnamed memory-mapped file beyond.
+    """Collects record batches for one table: in memory while small, else in an unnamed memory-mapped file.
 
     Args:
-        memory: Bytes to hold in memory.
+        memory: Maximum number of bytes in memory.
     """
 
     def __init__(self, memory: int = 256 << 20) -> None:
@@ -70,7 +88,7 @@ class Gathered:
         self.writer: Any = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Take in a batch; all of them have the same schema."""
+        """Add a batch; all batches must have the same schema."""
         self.batches.append(batch)
         self.rows += batch.num_rows
         self.bytes += batch.nbytes
@@ -83,7 +101,7 @@ class Gathered:
             self.batches, self.bytes = [], 0
 
     def table(self) -> pa.Table:
-        """Return all rows. A file that was needed lives until the table is freed."""
+        """Return all rows. If a file was needed, it exists until the table is freed."""
         if self.file is None:
             return pa.Table.from_batches(self.batches)
         for held in self.batches:

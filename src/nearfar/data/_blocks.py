@@ -1,4 +1,4 @@
-"""What every format turns into: a few thousand rows at a time, each with its place in the file."""
+"""What every format is read into: blocks of a few thousand rows, each row with its place in the file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from nearfar.errors import InputError
 T = TypeVar("T")
 
 ROWS = 8192
-"""Rows a block: enough to make per-block costs vanish, few enough to keep memory flat."""
+"""Rows per block: enough to make the cost per block negligible, few enough to keep memory constant."""
 
 
 class Missing:
-    """Stands for a field that a JSON object does not have, as opposed to one that is null."""
+    """Marks a field that a JSON object does not have, as opposed to one that is null."""
 
 
 MISSING = Missing()
@@ -23,24 +23,27 @@ MISSING = Missing()
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some rows of a file.
+    """Consecutive rows of a file.
 
     Args:
         names: The columns of these rows.
-        places: The line, or the number of the row, at which each row begins; from 1.
-        column: Gives the values of one column by name: a list, or an Arrow array.
+        places: For each row the line on which it begins, or its number; from 1.
+        column: Returns the values of one column by name: a list, or an Arrow array.
+        by_value: Reads the same rows again, value by value, for a block that Arrow has parsed: if such a block fails
+            a check, only the values can tell why (a missing field and a null are the same to Arrow).
     """
 
     names: Collection[str]
     places: Sequence[int]
     column: Callable[[str], Any]
+    by_value: Callable[[], Iterator[Block]] | None = None
 
 
 def batched(rows: Iterator[tuple[int, T]]) -> Iterator[tuple[list[int], list[T]]]:
-    """Gather placed rows into lists of places and of rows.
+    """Group rows with their places into a list of places and a list of rows.
 
-    The rows before a mistake come out before its error does, so that mistakes are met in the order of the file, and
-    none beyond the last row that is wanted.
+    The rows before a mistake are yielded before its error is raised, so that mistakes are found in the order of the
+    file, and none after the last row that is needed.
     """
     places: list[int] = []
     held: list[T] = []
@@ -61,14 +64,15 @@ def batched(rows: Iterator[tuple[int, T]]) -> Iterator[tuple[list[int], list[T]]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A file or hub data set, open for reading.
+    """A file or hub dataset, open for reading.
 
     Args:
-        file: Its name, as messages give it.
-        names: The columns that its first rows show.
-        blocks: Gives its rows, once, when told which columns are wanted.
-        counts: What `Block.places` counts.
-        typed: Whether a value knows its type; CSV and TSV hold nothing but text.
+        file: Its name in messages.
+        names: The columns of its first rows.
+        blocks: Returns its rows, given the columns that are needed. Can be called once.
+        counts: What `Block.places` counts: lines or rows.
+        typed: Whether values have types; in CSV and TSV every value is text.
+        lists: The columns whose first value is a list of texts.
     """
 
     file: str
@@ -76,9 +80,10 @@ class Source:
     blocks: Callable[[Sequence[str]], Iterator[Block]]
     counts: str = "lines"
     typed: bool = True
+    lists: Collection[str] = ()
 
     def fail(self, place: int, problem: str, *, field: str | None = None, remedy: str | None = None) -> NoReturn:
-        """Raise the InputError for a mistake at `place`."""
+        """Raise an InputError for a mistake at `place`."""
         if self.counts == "lines":
             raise InputError(problem, file=self.file, line=place, field=field, remedy=remedy)
         raise InputError(f"row {place}: {problem}", file=self.file, field=field, remedy=remedy)

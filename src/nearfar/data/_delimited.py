@@ -1,39 +1,83 @@
-"""CSV and TSV as blocks of rows. Every value stays the text it is in the file."""
+"""CSV and TSV as blocks of rows. Every value is the text as it is in the file."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from nearfar.data._blocks import Block, Source, batched
-from nearfar.data.files import open_text
+from nearfar.data.files import line_chunks, not_utf8, open_text
 from nearfar.errors import InputError
+
+Rows = Iterator[tuple[int, list[str]]]
 
 
 def open_csv(path: Path) -> Source:
-    """Open a comma-separated file with a header, quoted as RFC 4180 says; a quoted text may span lines."""
-    return _source(path, _csv_rows(path), "put a text that holds a comma in double quotes")
+    """Open a comma-separated file with a header, quoted as in RFC 4180; a quoted text may contain line breaks."""
+    rows = _csv_rows(path)
+    line, header = next(rows, (1, None))
+    names = _names(path, line, header)
+    return _source(path, names, _blocks(names, _checked(path, names, rows, _QUOTE)))
 
 
 def open_tsv(path: Path) -> Source:
-    """Open a tab-separated file with a header, in which a quote is a character like any other."""
-    return _source(path, _tsv_rows(path), "a tab inside a text must become a space")
+    """Open a tab-separated file with a header; a quote is an ordinary character."""
+    chunks = line_chunks(path)
+    start, data = next(chunks, (1, b""))
+    header, _, rest = data.partition(b"\n")
+    names = _names(path, start, next(_cells(path, start, header))[1] if header else None)
+    if rest:
+        chunks = chain([(start + 1, rest)], chunks)
+    return _source(path, names, _tsv_blocks(path, names, chunks))
 
 
-def tsv_cells(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the cells of each line of a tab-separated file, the header too."""
-    with open_text(path) as text:
-        for number, line in enumerate(text, 1):
-            yield number, line.removesuffix("\n").removesuffix("\r").split("\t")
+def tsv_cells(path: Path) -> Rows:
+    """Yield the number and the cells of each line of a tab-separated file, including the header."""
+    for start, data in line_chunks(path):
+        yield from _cells(path, start, data)
 
 
-def _tsv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    return ((number, [] if cells == [""] else cells) for number, cells in tsv_cells(path))
+_QUOTE = "put texts that contain a comma in double quotes"
+_NO_TABS = "replace tabs inside texts by spaces"
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _tsv_blocks(path: Path, names: list[str], chunks: Iterator[tuple[int, bytes]]) -> Iterator[Block]:
+    """Blocks parsed by Arrow, up to the first lines that it does not accept; these and all others by Python."""
+    from nearfar.data._tsv_arrow import parse  # Arrow takes a while to import
+
+    for start, data in chunks:
+        batch = parse(data, len(names))
+        if batch is None:
+            remaining = chain([(start, data)], chunks)
+            cells = chain.from_iterable(_cells(path, *chunk) for chunk in remaining)
+            rows = ((number, [] if row == [""] else row) for number, row in cells)
+            yield from _blocks(names, _checked(path, names, rows, _NO_TABS))
+            return
+        columns = dict(zip(names, batch.columns, strict=True))
+        yield Block(
+            names,
+            range(start, start + batch.num_rows),
+            columns.__getitem__,
+            partial(_blocks, names, _cells(path, start, data)),
+        )
+
+
+def _cells(path: Path, start: int, data: bytes) -> Rows:
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    for number, line in enumerate(lines, start):
+        try:
+            cells = line.decode().removesuffix("\r").split("\t")
+        except UnicodeDecodeError:
+            raise not_utf8(path) from None
+        yield number, cells
+
+
+def _csv_rows(path: Path) -> Rows:
     with open_text(path) as text:
         reader = csv.reader(text, strict=True)
         while True:
@@ -50,53 +94,52 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 def _bad_csv(path: Path, line: int, error: str) -> InputError:
     if "field limit" in error:
         size = csv.field_size_limit()
-        problem = f"a field of more than {size} characters begins in this row, so a quote is probably left open"
-        remedy = "close the quote, or keep texts of that length in a .jsonl file"
+        problem = f"a field of this row has more than {size} characters, probably because a quote is not closed"
+        remedy = "close the quote, or use .jsonl for texts of that length"
     elif "unexpected end" in error:
-        problem, remedy = "a quote is opened in this row and never closed", "close it, and double a quote within a text"
+        problem, remedy = "a quote in this row is not closed", "close it; double a quote inside a text"
     elif "new-line character" in error:
-        problem, remedy = "a bare carriage return", "end lines by a line feed, or quote the text that holds it"
+        problem, remedy = "unexpected carriage return", "end lines with a line feed, or quote the text that contains it"
     else:
-        problem, remedy = f"not CSV: {error}", 'double a quote within a quoted text: "say ""hi"""'
+        problem, remedy = f"invalid CSV: {error}", 'double a quote inside a quoted text: "say ""hi"""'
     return InputError(problem, file=path, line=line, remedy=remedy)
 
 
-def _source(path: Path, rows: Iterator[tuple[int, list[str]]], hint: str) -> Source:
-    line, names = next(rows, (1, None))
-    if names is None:
+def _names(path: Path, line: int, header: list[str] | None) -> list[str]:
+    if header is None:
         raise InputError("is empty", file=path, remedy="begin with a header line that names the columns")
-    names = [name.strip() for name in names]
+    names = [name.strip() for name in header]
     for name in names:
         if name and names.count(name) > 1:
-            raise InputError(
-                "two columns have this name", file=path, line=line, field=name, remedy="rename one of them"
-            )
-    blocks = _blocks(path, names, rows, hint)
+            raise InputError("duplicate column name", file=path, line=line, field=name, remedy="rename one of them")
+    return names
+
+
+def _source(path: Path, names: list[str], blocks: Iterator[Block]) -> Source:
     first = next(blocks, None)
     if first is None:
-        raise InputError("holds a header and no rows", file=path, remedy="add rows below the header")
+        raise InputError("contains a header and no rows", file=path, remedy="add rows below the header")
     return Source(str(path), names, lambda wanted: chain([first], blocks), typed=False)
 
 
-def _blocks(path: Path, names: list[str], rows: Iterator[tuple[int, list[str]]], hint: str) -> Iterator[Block]:
-    for places, held in batched(_of_width(path, len(names), rows, hint)):
-        columns = dict(zip(names, map(list, zip(*held, strict=True)), strict=True))
+def _blocks(names: list[str], rows: Rows) -> Iterator[Block]:
+    for places, cells in batched(rows):
+        columns = dict(zip(names, map(list, zip(*cells, strict=True)), strict=True))
         yield Block(names, places, columns.__getitem__)
 
 
-def _of_width(
-    path: Path, width: int, rows: Iterator[tuple[int, list[str]]], hint: str
-) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows, each of which must have `width` cells; blank lines may stand at the end alone."""
+def _checked(path: Path, names: list[str], rows: Rows, hint: str) -> Rows:
+    """Yield the rows. Each must have a cell for each name; blank lines are allowed only at the end."""
     blank = None
     for line, row in rows:
         if not row:
             blank = blank or line
         elif blank is not None:
-            raise InputError("a blank line between rows", file=path, line=blank, remedy="remove it")
-        elif len(row) != width:
+            raise InputError("blank line between rows", file=path, line=blank, remedy="remove it")
+        elif len(row) != len(names):
             fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
-            remedy = hint if len(row) > width else "give every row a field for each column"
-            raise InputError(f"{fields} where the header names {width}", file=path, line=line, remedy=remedy)
+            remedy = hint if len(row) > len(names) else "give every row a field for each column"
+            problem = f"expected {len(names)} fields as in the header, got {fields}"
+            raise InputError(problem, file=path, line=line, remedy=remedy)
         else:
             yield line, row

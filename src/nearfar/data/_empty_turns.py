@@ -1,4 +1,4 @@
-"""Turns of dialogues that hold no text, left out where the user says so."""
+"""Turns of dialogues without a text, removed if the user asks for it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import pyarrow as pa
 
 from nearfar.data._blocks import Block, Source
 
+#: Number of turns that the warning names.
 _NAMED = 3
-REMEDY = "fill it, or leave turns without a text out with --skip-broken"
+REMEDY = "fill it, or skip turns without a text with --skip-broken"
 
 
 class EmptyTurns:
-    """Takes turns without a text out of blocks of rows, before these are checked, and counts them.
+    """Removes turns without a text from blocks of rows, before these are checked, and counts them.
 
     Args:
-        schema: `dialogues`, whose rows lose turns, and go where none is left; or `turns`, which go themselves. Rows of
-            any other schema stay as they are.
-        field: The name in the file of the column that holds the turns, or the text.
+        schema: `dialogues`, whose rows lose turns, and are removed if no turn remains; or `turns`, where each row is a
+            turn.
+        field: The name in the file of the column with the turns, or with the text.
     """
 
     def __init__(self, schema: str, field: str) -> None:
@@ -29,11 +30,11 @@ class EmptyTurns:
 
     @classmethod
     def of(cls, schema: str, names: dict[str, str]) -> EmptyTurns | None:
-        """For a schema and its columns (canonical name -> name in the file); None where it has no turns."""
+        """For a schema and its columns (canonical name -> name in the file); None if the schema has no turns."""
         column = {"dialogues": "turns", "turns": "text"}.get(schema)
         return None if column is None else cls(schema, names[column])
 
-    def left_out(self, block: Block) -> Block:
+    def removed(self, block: Block) -> Block:
         """The block without them."""
         values = block.column(self.field)
         listed: list[Any] = values.to_pylist() if isinstance(values, pa.Array) else list(values)
@@ -41,8 +42,8 @@ class EmptyTurns:
         if self.schema == "turns":
             kept = [row for row, text in enumerate(listed) if not self._empty(text, block.places[row])]
         else:
-            listed = [self._filled(turns, place) for turns, place in zip(listed, block.places, strict=True)]
-            kept = [row for row, turns in enumerate(listed) if turns is not _NOTHING]
+            listed = [self._with_text(turns, place) for turns, place in zip(listed, block.places, strict=True)]
+            kept = [row for row, turns in enumerate(listed) if turns is not _NONE_LEFT]
         if self.count == before:
             return block
 
@@ -54,22 +55,22 @@ class EmptyTurns:
 
         return Block(block.names, _at(block.places, kept), column)
 
-    def note(self, source: Source) -> None:
-        """Say how many there were, and where the first ones stood."""
+    def warn(self, source: Source) -> None:
+        """Log how many turns were removed from a file, and the places of the first; then start counting again."""
         if self.count:
             unit = "line" if source.counts == "lines" else "row"
             places = list(dict.fromkeys(self.places))
             named = ", ".join(f"{unit} {place}" for place in places[:_NAMED]) + ", ..." * (len(places) > _NAMED)
-            what = "1 turn without a text is" if self.count == 1 else f"{self.count:,} turns without a text are"
-            logging.getLogger(__name__).warning("%s: %s left out: %s", source.file, what, named)
+            what = "1 turn" if self.count == 1 else f"{self.count:,} turns"
+            logging.getLogger(__name__).warning("%s: skipped %s without a text: %s", source.file, what, named)
         self.count, self.places = 0, []
 
-    def _filled(self, turns: Any, place: int) -> Any:
-        """The turns of a dialogue that have a text; what is no list of turns is for the checks to refuse."""
+    def _with_text(self, turns: Any, place: int) -> Any:
+        """The turns of a dialogue that have a text. A value that is not a list of turns is left to the checks."""
         if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
             return turns
         kept = [turn for turn in turns if not self._empty(turn.get("text"), place)]
-        return kept if kept or not turns else _NOTHING
+        return kept if kept or not turns else _NONE_LEFT
 
     def _empty(self, text: object, place: int) -> bool:
         empty = text is None or (isinstance(text, str) and not text.strip())
@@ -80,8 +81,8 @@ class EmptyTurns:
         return empty
 
 
-_NOTHING: list[Any] = []
-"""Stands for a dialogue of which no turn is left, and is no list of the file's."""
+_NONE_LEFT: list[Any] = []
+"""Marks a dialogue of which no turn remains; compared by identity, so that no list of the file equals it."""
 
 
 def _at(values: Sequence[Any], rows: Sequence[int]) -> list[Any]:

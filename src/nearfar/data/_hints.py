@@ -1,12 +1,16 @@
-"""Did-you-mean: guesses that go into messages, never into results."""
+"""Suggestions for messages ("did you mean"); they never influence results."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 
-# What other data sets and libraries call our columns.
+# Names of these columns in other datasets and libraries.
 _ALIASES = {
+    "query": ("question", "anchor", "text", "prompt", "input"),
+    "candidates": ("documents", "passages", "docs", "texts", "candidate_texts", "responses"),
+    "scores": ("labels", "relevance", "grades", "score", "ratings", "teacher_scores"),
+    "labels": ("label_texts", "label_names", "tags", "categories", "classes"),
     "anchor": ("query", "question", "premise", "source", "src", "sentence", "text1", "sentence1", "caption1", "claim"),
     "positive": ("answer", "pos", "document", "passage", "response", "context", "target", "hypothesis", "sentence2"),
     "negative": ("hard_negative", "neg", "hard_neg", "negatives", "distractor"),
@@ -29,32 +33,32 @@ _ALIASES = {
 
 
 def close_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the member of `known` that looks most like `name`, capitals aside, or None."""
+    """Return the member of `known` most similar to `name`, ignoring case, or None."""
     folded = {candidate.casefold(): candidate for candidate in known}
     near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
     return folded[near[0]] if near else None
 
 
 def suggest_columns(names: Collection[str], wanted: Sequence[Sequence[str]]) -> str:
-    """Return a remedy that proposes a `--columns` mapping from a file's columns to one of the column sets `wanted`."""
+    """Return a remedy that suggests a `--columns` mapping from a file's columns to one of the column sets `wanted`."""
     guesses = [_guess(names, columns) for columns in wanted]
-    # A mapping that covers all its columns by true likeness, and the longer one among such, says most.
+    # Prefer a mapping that covers a whole column set, and among these the longest.
     complete = [guess for guess, columns in zip(guesses, wanted, strict=True) if len(guess) == len(columns)]
     if complete:
         best = max(complete, key=len)
         mapping = ",".join(f"{name}={column}" for name, column in best.items() if name != column)
-        return f"name them with --columns {mapping}"
+        return f"map them with --columns {mapping}"
     if len(names) == 1 and (mark := next((m for m in ";|\t" if m in next(iter(names))), None)):
-        return f"the header is one column that holds {mark!r}: separate columns by commas (.csv) or tabs (.tsv)"
+        return f"the header has a single column, with {mark!r} in it: separate columns by commas (.csv) or tabs (.tsv)"
     example = wanted[0] if len(wanted) == 1 else ("anchor", "positive")
     missing = [name for name in example if name not in names]
-    # Of one kind of table, what is lacking may not be there under any name.
+    # If only one schema is possible, the column may be missing under any name.
     otherwise = f", or add {', '.join(missing)}" if len(wanted) == 1 else ""
-    return f"name yours with --columns {','.join(f'{name}=...' for name in missing)}{otherwise}"
+    return f"map your columns with --columns {','.join(f'{name}=...' for name in missing)}{otherwise}"
 
 
 def overlooked(unused: Collection[str], wanted: Iterable[str]) -> dict[str, str]:
-    """Return name -> column for those of `wanted` that an unused column means under another customary name."""
+    """Return name -> column for those of `wanted` that an unused column has under another common name."""
     found = {}
     for name in wanted:
         for column in unused:

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub. Never runs code that a data set brings along."""
+"""Datasets from the Hugging Face hub. Code that comes with a dataset never runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from nearfar.data._arrow import table_blocks
+from nearfar.data._arrow import table_blocks, text_lists
 from nearfar.data._blocks import ROWS, Source
 from nearfar.data._hints import close_name
 from nearfar.errors import InputError
@@ -16,15 +16,15 @@ _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(:[\w.-]+)?")
 
 
 def is_hub_id(text: str) -> bool:
-    """Say whether a text has the form `user/name` or `user/name:config`."""
+    """Whether a text has the form `user/name` or `user/name:config`."""
     return _ID.fullmatch(text) is not None
 
 
 def open_hub(name: str, split: str, limit: int | None) -> tuple[Source, Mapping[str, Any]]:
-    """Open one split of a hub data set, at most `limit` rows of it; return it with its features by column.
+    """Open one split of a hub dataset, at most `limit` rows, and return it with its features by column.
 
     Raises:
-        InputError: It cannot be reached, or has no such configuration, split or rows.
+        InputError: It cannot be reached, has no such configuration or split, or is empty.
     """
     import datasets
 
@@ -34,18 +34,18 @@ def open_hub(name: str, split: str, limit: int | None) -> tuple[Source, Mapping[
     except (OSError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{name!r} is neither an existing file nor a data set that can be reached ({reason:.120})",
-            remedy="check the spelling and the connection, or give a file",
+            f"{name!r} is neither an existing file nor a reachable dataset ({reason:.120})",
+            remedy="check the spelling and the connection, or name a file",
         ) from None
     except ValueError as error:
         raise _no_such_part(name, split, str(error)) from None
     if not isinstance(dataset, datasets.Dataset) or not len(dataset):
-        raise InputError(f"the split {split!r} holds no rows", file=name)
+        raise InputError(f"the split {split!r} is empty", file=name)
     return of_dataset(name, dataset, limit)
 
 
 def of_dataset(name: str, dataset: Any, limit: int | None) -> tuple[Source, Mapping[str, Any]]:
-    """A data set of the datasets library, under the name that messages give it; with its features by column."""
+    """Open a dataset in memory, with its name in messages, and return it with its features by column."""
     rows = len(dataset) if limit is None else min(limit, len(dataset))
 
     def batches(wanted: list[str]) -> Iterator[Any]:
@@ -54,16 +54,20 @@ def of_dataset(name: str, dataset: Any, limit: int | None) -> tuple[Source, Mapp
             rows_of_block: Any = arrow[start : min(start + ROWS, rows)]
             yield from rows_of_block.combine_chunks().to_batches()
 
-    return Source(name, dataset.column_names, lambda w: table_blocks(batches(list(w))), counts="rows"), dataset.features
+    lists = text_lists(dataset.features.arrow_schema)
+    source = Source(
+        name, dataset.column_names, lambda wanted: table_blocks(batches(list(wanted))), counts="rows", lists=lists
+    )
+    return source, dataset.features
 
 
 def _no_such_part(name: str, split: str, error: str) -> InputError:
     known = list(dict.fromkeys(re.findall(r"'([\w.-]+)'", error.partition("[")[2])))
     if error.startswith("Unknown split"):
         near = close_name(split, known)
-        wish = f"did you mean {near!r}?" if near else f"choose from {', '.join(islice(known, 20))}"
-        return InputError(f"there is no split {split!r}", file=name, field="split", remedy=wish)
+        remedy = f"did you mean {near!r}?" if near else f"must be one of {', '.join(islice(known, 20))}"
+        return InputError(f"unknown split {split!r}", file=name, field="split", remedy=remedy)
     if known and ("Config name is missing" in error or "not found" in error):
-        wish = f"name one: {name.partition(':')[0]}:{known[0]} (there are {', '.join(islice(known, 20))})"
-        return InputError("needs the name of one of its configurations", file=name, remedy=wish)
+        remedy = f"name one: {name.partition(':')[0]}:{known[0]} (of {', '.join(islice(known, 20))})"
+        return InputError("requires the name of a configuration", file=name, remedy=remedy)
     return InputError(f"cannot be loaded ({error.partition(chr(10))[0]:.160})", file=name)

@@ -1,4 +1,4 @@
-"""Plain text as blocks of rows: documents between blank lines, in one column called `text`."""
+"""Plain text as blocks of rows: documents separated by blank lines, in the column `text`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from nearfar.data._blocks import Block, Source
 from nearfar.data.files import open_text
 from nearfar.errors import InputError
 
-#: Characters after which a document that has no blank line goes on as a further one, so that memory stays flat.
+#: Maximum length of a document in characters; longer ones are split, so that memory stays constant.
 LONGEST = 1 << 20
 #: Characters in one block of rows.
 _AT_ONCE = 1 << 23
 
 
 def open_plain(path: Path) -> Source:
-    """Open a plain text; what stands between blank lines is a document, its line breaks kept."""
+    """Open a plain text file; blank lines separate documents, whose line breaks are kept."""
     blocks = _blocks(path)
     first = next(blocks, None)
     if first is None:
-        raise InputError("holds no text", file=path, remedy="name a file with text in it")
+        raise InputError("is empty", file=path, remedy="name a file that contains text")
 
     def rows() -> Iterator[Block]:
         yield first
@@ -45,7 +45,7 @@ def _blocks(path: Path) -> Iterator[Block]:
 
 
 def _documents(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the first line's number and the text of each document."""
+    """Yield the number of the first line and the text of each document."""
     held: list[str] = []
     start, size = 1, 0
     for number, line in _lines(path):
@@ -62,13 +62,13 @@ def _documents(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield numbered lines without their ends, in pieces where they are longer than memory should hold."""
+    """Yield numbered lines without line ends; lines longer than `LONGEST` are split."""
     with open_text(path) as text:
         number, begun = 1, False
         while piece := text.readline(LONGEST):
             whole = piece.endswith("\n")
             line = piece.rstrip("\r\n") if whole else piece
-            # The rest of a line that was cut may be empty, which is no blank line.
+            # The rest of a split line may be empty, which does not make a blank line.
             if line.strip() or not begun:
                 yield number, line if line.strip() else ""
             begun = not whole

@@ -1,9 +1,9 @@
-"""What a turn of a dialogue does, as a label: its dialogue acts and slots in common words.
+"""Labels for turns of dialogues: their dialogue acts and slots in a common vocabulary.
 
     ["NOTIFY_FAILURE"], []                      ->  "inform failure"
     ["INFORM", "REQUEST_ALTS"], ["price_range"] ->  "inform, request alternative price range"
 
-Data sets name one act in many ways; the table of synonyms is that of Dialog2Flow, which has twenty of them in mind.
+Datasets have different names for the same act; the table of synonyms is that of Dialog2Flow, made for twenty datasets.
 
 Source: Burdisso, Madikeri, Motlicek 2024, Dialog2Flow (EMNLP).
 """
@@ -25,7 +25,7 @@ __all__ = ["act_names", "action_label", "clean_text", "labelled_utterances", "si
 
 Kind = Literal["action", "act", "slot"]
 
-#: Other names of an act. All are written as `_words` leaves them.
+#: Synonyms of acts, normalized by `_words`.
 SYNONYMS: Mapping[str, str] = {
     name: act
     for act, names in {
@@ -42,7 +42,7 @@ SYNONYMS: Mapping[str, str] = {
     }.items()
     for name in names
 }
-#: Acts that say nothing of what is done, and those about an intent, which is neither act nor slot.
+#: Acts without information, and acts about an intent, which is neither act nor slot.
 NO_ACTS = frozenset({"other", "not sure", "switch frame", "inform intent", "offer intent"})
 NO_SLOTS = frozenset({"other", "not sure", "intent"})
 
@@ -54,18 +54,18 @@ _IE = frozenset({"calorie", "cookie", "movie", "selfie"})
 
 
 def clean_text(text: str) -> str:
-    """Runs of letters, digits, apostrophes and question marks in lower case, with a space between them.
+    """Keep letters, digits, apostrophes and question marks, in lower case; replace everything else by single spaces.
 
-    A space before an apostrophe goes. Letters are those of any script, where the authors keep ASCII alone.
+    A space before an apostrophe is removed. Letters of all scripts are kept; the authors keep ASCII only.
     """
     return " ".join(re.findall(r"(?:[^\W_]|['?])+", re.sub(r"\s+'", "'", text))).lower()
 
 
 def singular(word: str) -> str:
-    """The word without the ending of an English plural: a few rules, where the authors look nouns up in WordNet.
+    """Remove the ending of an English plural by a few rules; the authors look nouns up in WordNet.
 
-    `tickets` -> `ticket`, `cities` -> `city`, `boxes` -> `box`; `address`, `status` and `series` stay. Words that only
-    look like plurals (`describes`) lose their ending too.
+    `tickets` -> `ticket`, `cities` -> `city`, `boxes` -> `box`; `address`, `status` and `series` stay. Words that
+    only look like plurals (`describes`) lose their ending too.
     """
     if len(word) < 4 or not word.endswith("s") or word.endswith(_UNLIKE_PLURALS) or word in _NO_PLURALS:
         return word
@@ -75,25 +75,25 @@ def singular(word: str) -> str:
 
 
 def act_names(acts: Iterable[str]) -> list[str]:
-    """The acts of one turn in common words, each once, in the order in which they come.
+    """The acts of a turn in the common vocabulary, without duplicates, in their original order.
 
-    What is any kind of informing becomes `inform`; synonyms become one; what says nothing is left out.
+    All variants of informing become `inform`; synonyms become one act; acts without information are dropped.
     """
     return _once(map(_act, acts))
 
 
 def slot_names(slots: Iterable[str]) -> list[str]:
-    """The slots of one turn in words, each once, in the order in which they come."""
+    """The slots of a turn in words, without duplicates, in their original order."""
     return _once(name for name in map(_words, slots) if name not in NO_SLOTS)
 
 
 def action_label(acts: Iterable[str], slots: Iterable[str], sort_slots: bool = False) -> str:
-    """Acts, a space, slots; both joined by commas. Empty where no act is left.
+    """Acts, a space, slots; both joined by commas. Empty if no act remains.
 
     Args:
-        acts, slots: As a data set names them.
-        sort_slots: Put slots in alphabetical order, so that `city, date` and `date, city` are one label. The authors
-            keep the order of the turn, and so make two.
+        acts, slots: Names from a dataset.
+        sort_slots: Sort slots alphabetically, so that `city, date` and `date, city` are the same label. The authors
+            keep the order of the turn.
     """
     names, slots = act_names(acts), slot_names(slots)
     if not names:
@@ -110,20 +110,20 @@ def labelled_utterances(
     clean: bool = True,
     min_words: int = 2,
 ) -> tuple[list[str], list[str]]:
-    """Texts and their labels, of every turn or of rows that have labels already.
+    """Texts and their labels, from turns of dialogues or from rows with labels.
 
     Args:
-        rows: Of the schema `dialogues` or `turns`, or `labelled`, whose labels are taken as they are.
-        kind: `"action"`: one row a turn, labelled by `action_label`. `"act"`, `"slot"`: one row for each act or slot
-            of a turn, labelled by it alone; dialogues and turns only.
-        more_than: Labels are kept that have more rows than that.
+        rows: Of the schema `dialogues` or `turns`; or `labelled`, whose labels are used unchanged.
+        kind: `"action"`: one text per turn, labelled by `action_label`. `"act"`, `"slot"`: one text for each act or
+            slot of a turn, which is its label; dialogues and turns only.
+        more_than: Labels with this many texts or fewer are dropped.
         sort_slots: See `action_label`.
-        clean: Pass texts through `clean_text`.
-        min_words: Turns of fewer words are left out, as are those without a label.
+        clean: Apply `clean_text`.
+        min_words: Turns with fewer words are dropped, as are turns without a label.
 
     Raises:
-        InputError: not one turn has an act (or slot), fewer than two labels are left, or `kind` asks for what rows with
-            labels do not have.
+        InputError: No turn has an act (or slot), fewer than two labels remain, or `kind` is not `"action"` for rows
+            with labels.
     """
     texts: list[str] = []
     labels: list[str] = []
@@ -135,9 +135,10 @@ def labelled_utterances(
     counts = Counter(labels)
     kept = {label for label, count in counts.items() if count > more_than}
     if len(kept) < 2:
-        most = f"; the commonest has {max(counts.values())}" if counts else ""
+        most = f"; the most frequent has {max(counts.values())}" if counts else ""
         raise InputError(
-            f"{len(kept)} of {len(counts)} labels have more than {more_than} utterances of {min_words} words{most}",
+            f"expected at least 2 labels with more than {more_than} utterances of {min_words} words, "
+            f"got {len(kept)} of {len(counts)}{most}",
             field="min_count" if more_than > 1 else None,
             remedy="lower min_count" if more_than > 1 else "give at least two labels with two utterances each",
         )
@@ -148,7 +149,7 @@ def labelled_utterances(
 def _labelled(rows: Dataset, kind: Kind) -> Iterator[tuple[str, list[str]]]:
     if kind != "action":
         raise InputError(
-            "these rows have one label a text, not acts and slots", field="labels", remedy="use labels=single"
+            "requires dialogues or turns, got rows with one label per text", field="labels", remedy="use labels=single"
         )
     for row in _each(rows):
         yield row["text"], [str(row["label"])]
@@ -166,9 +167,9 @@ def _turns(rows: Dataset, kind: Kind, sort_slots: bool) -> Iterator[tuple[str, l
             yield turn["text"], act_names(acts) if kind == "act" else slot_names(slots)
     if not annotated:
         raise InputError(
-            f"no turn has {field}",
+            f"no turn contains {field}",
             field=field,
-            remedy=f"annotate the turns, map a column with --columns {field}=..., or give rows of text and label",
+            remedy=f"annotate the turns, map a column with --columns {field}=..., or use rows of text and label",
         )
 
 
@@ -179,7 +180,7 @@ def _each(rows: Dataset) -> Iterator[dict[str, Any]]:
 
 @lru_cache(maxsize=65_536)
 def _words(name: str) -> str:
-    """`Number_of_Seats` -> `number of seat`: runs of two letters or more, in lower case, singular."""
+    """`Number_of_Seats` -> `number of seat`: words of two or more letters, in lower case, singular."""
     return " ".join(singular(word) for word in re.findall(r"[^\W\d_]{2,}", name.lower()))
 
 

@@ -1,4 +1,4 @@
-"""Dictionaries: an entry may have many definitions, one a row."""
+"""Dictionaries: an entry may have several definitions, one per row."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ def with_entry_labels(rows: Dataset) -> tuple[Dataset, list[str]]:
     """Number the entries.
 
     Args:
-        rows: Columns `entry` and `definition`. Rows with the same entry define it together, wherever they stand; the
-            same definition under two entries stays two rows.
+        rows: Columns `entry` and `definition`. Rows with the same entry share a label; the same definition of two
+            entries remains two rows.
 
     Returns:
-        Columns `definition` and `label`, where label k means entry k; and the entries, in sorted order.
+        Columns `definition` and `label`, where label k is entry k; and the entries, sorted.
 
     Raises:
-        InputError: fewer than two entries, so that there is nothing to tell apart.
+        InputError: Fewer than two entries.
     """
     import numpy as np
 
     entries, labels = np.unique(np.asarray(rows["entry"]), return_inverse=True)
     if len(entries) < 2:
         raise InputError(
-            f"every row defines {str(entries[0])!r}", field="entry", remedy="give definitions of at least two entries"
+            f"expected at least two entries, got only {str(entries[0])!r}", field="entry", remedy="add definitions"
         )
     return rows.select_columns("definition").add_column("label", labels.tolist()), entries.tolist()

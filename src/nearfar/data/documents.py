@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearfar.data._shards import FORMATS, format_of
 from nearfar.data.files import list_folder
+from nearfar.data.formats import FORMATS, format_of
+from nearfar.data.schemas import TASK
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Endings of plain text, each also with `.gz`.
+#: Suffixes of plain text, each also with `.gz`.
 PLAIN = (".txt", ".md", ".text")
 
 
@@ -23,20 +24,20 @@ def load_documents(
     columns: Mapping[str, str] | None = None,
     split: str = "train",
 ) -> Dataset:
-    """Read documents, one a row.
+    """Read documents, one per row.
 
     Args:
-        data: A file, a folder of files, a hub id, a data set in memory, or several of these. In plain text (`.txt`,
-            `.md`) a blank line ends a document; in a table each row is one. A folder's tables come before its notes:
-            `.md` beside `.jsonl` is left out.
-        columns: `{"text": NAME}` for tables that call it otherwise.
-        split: Which split of a hub data set, or of a folder of tables that has several.
+        data: A file, a folder of files, a hub id, a dataset in memory, or several of these. In plain text (`.txt`,
+            `.md`) a blank line ends a document; in a table each row is a document. In a folder with tables, `.md` files
+            are notes and are not read.
+        columns: `{"text": NAME}` for tables with another column name.
+        split: Split of a hub dataset, or of a folder of tables with several splits.
 
     Returns:
-        The column `text`. It rests in memory, or memory-mapped beyond 256 MiB.
+        The column `text`, and `task` if all sources have it. Held in memory, or memory-mapped beyond 256 MiB.
 
     Raises:
-        InputError: As `nearfar.data.load`; a folder with both plain text and tables.
+        InputError: As for `nearfar.data.load`; or a folder contains both plain text and tables.
     """
     from datasets import Dataset, concatenate_datasets
 
@@ -44,16 +45,19 @@ def load_documents(
 
     sources = [data] if isinstance(data, (str, Path, Dataset)) else list(data)
     if not sources:
-        raise InputError("no file is named", field="--data", remedy="give a file, a folder or a hub id")
+        raise InputError("expected a file, a folder or a hub id, got none", field="--data")
     parts = []
     for source in sources:
         plain = [] if isinstance(source, Dataset) else _plain_files(Path(source).expanduser())
         parts.append(_read(plain) if plain else load(source, columns=columns, split=split, schema="sentences"))
-    return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
+    if len(parts) == 1:
+        return parts[0]
+    shared = [name for name in ("text", TASK) if all(name in part.column_names for part in parts)]
+    return concatenate_datasets([part.select_columns(shared) for part in parts])
 
 
 def _plain_files(path: Path) -> list[Path]:
-    """The plain texts that a path stands for; none where it stands for tables."""
+    """The plain text files of a path; none if the path has tables."""
     if not path.is_dir():
         return [path] if format_of(path) in PLAIN else []
     files = [file for file in list_folder(path) if file.is_file()]
@@ -62,7 +66,7 @@ def _plain_files(path: Path) -> list[Path]:
         return plain
     mixed = next((file for file in plain if format_of(file) != ".md"), None)
     if mixed is not None:
-        problem = "lies beside tables, so it is not clear which are meant"
+        problem = "is plain text in a folder with tables, so it is unclear which are meant"
         raise InputError(problem, file=mixed, remedy="name the files one by one")
     return []
 

@@ -1,4 +1,4 @@
-"""Rows of several domains, with the domain where a loss can read it: in the label."""
+"""Rows of several domains, with the domain encoded in the label, where a loss can read it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 def with_domain_labels(rows: Dataset) -> tuple[Dataset, list[str]]:
     """The same rows with an integer `label` in place of `domain`, and the N domains in alphabetical order.
 
-    `label % N` is the domain. Labels are all different for pairs, whatever their domain, so that a sampler that keeps
-    equal values apart does not keep domains apart; for labelled texts they are equal where label and domain are.
+    `label % N` is the domain. For pairs all labels are different, so that a sampler without duplicates may put rows of
+    one domain into a batch; for labelled texts they are equal if label and domain are.
 
     Raises:
-        InputError: labels of which fewer than two have two texts or more.
+        InputError: Fewer than two labels have two or more texts.
     """
     names = [str(name) for name in rows["domain"]]
     domains = sorted(set(names))

@@ -1,4 +1,4 @@
-"""What `nearfar encode` reads: rows of texts, or the files of pictures or recordings."""
+"""The input of `nearfar encode`: rows of texts, or image or audio files."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearfar.data.media import MEDIA, files_below, medium_in, usable
+from nearfar.data.media import medium_in, usable
+from nearfar.data.media_folders import files_below
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: The schema that has one column alone.
-_SCHEMAS = {"text": "sentences", "image": "images", "audio": "recordings"}
+#: Column -> the schema with this column only.
+_SCHEMAS = {"text": "sentences", "image": "images", "audio": "audio"}
 KINDS = tuple(_SCHEMAS)
 
 
@@ -28,16 +29,16 @@ def load_encodable(
 
     Args:
         source: A file, a folder of files or a hub id with a column `text`, `image` or `audio`; or a folder with
-            pictures or recordings in it, at whatever depth, which are taken in the order of their paths.
-        kind: The column; `text` where a table has it, else the other one, when None.
+            image or audio files at any depth, which are sorted by path.
+        kind: The column. When None: `text` if the table has it, else `image` or `audio`.
         columns: Canonical column name -> name in the file.
-        skip_broken: Leave out broken files, see `nearfar.data.load`.
+        skip_broken: Remove rows with broken files, see `nearfar.data.load`.
 
     Returns:
         The rows, and the name of their column.
 
     Raises:
-        InputError: The source cannot be read, or holds nothing of that kind.
+        InputError: The source cannot be read, or contains nothing of that kind.
     """
     from datasets import Dataset
 
@@ -45,7 +46,7 @@ def load_encodable(
 
     if kind is not None and kind not in KINDS:
         raise InputError(
-            f"{kind!r} is none of {', '.join(KINDS)}", field="--kind", remedy="write text, or leave it out"
+            f"invalid kind {kind!r}: must be one of {', '.join(KINDS)}", field="--kind", remedy="remove --kind"
         )
     folder = Path(source).expanduser()
     found = files_below(folder) if folder.is_dir() else None
@@ -56,4 +57,4 @@ def load_encodable(
         names = columns_of(source, columns=columns)
         kind = "text" if "text" in names else medium_in(names) or "text"
     rows = load(source, columns=columns, schema=_SCHEMAS[kind], skip_broken=skip_broken)
-    return (rows if kind in MEDIA else rows.select_columns(["text"])), kind
+    return rows.select_columns([kind]), kind

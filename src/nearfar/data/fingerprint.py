@@ -1,4 +1,4 @@
-"""A hash of what rows say, to notice that a file changed between a run and its continuation."""
+"""A hash of the values of rows, to detect that a file changed before a run is resumed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def fingerprint(rows: Dataset) -> str:
-    """The SHA-256 of column names and values, in hexadecimal; equal rows agree whatever file they came from."""
+    """The SHA-256 of column names and values, in hexadecimal; it does not depend on the file format."""
     import pyarrow as pa
 
     digest = hashlib.sha256()
@@ -28,10 +28,10 @@ def fingerprint(rows: Dataset) -> str:
         part: Any = rows.with_format("arrow")[start:stop]
         return part
 
-    # Names and types alone: the metadata says how the rows were read.
+    # Names and types only: the metadata depends on how the rows were read.
     schema = pa.schema([(field.name, field.type) for field in table(0, 0).schema])
     with pa.ipc.new_stream(Sink(), schema) as stream:
         for start in range(0, len(rows), 10_000):
-            # One chunk of fixed size a write, so that the bytes do not depend on how the table was cut.
+            # Chunks of a fixed size, so that the bytes do not depend on the chunks of the table.
             stream.write_table(table(start, start + 10_000).combine_chunks().cast(schema), max_chunksize=10_000)
     return digest.hexdigest()

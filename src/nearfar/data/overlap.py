@@ -1,4 +1,4 @@
-"""Whether a model is measured on what it was trained on."""
+"""Overlap of held-out data with training data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nearfar.data.schemas import matching, text_columns
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Training rows looked at together.
+#: Training rows per batch.
 ROWS = 10_000
 
 
 def seen_in_training(rows: Dataset, held_out: Dataset | Retrieval) -> int:
-    """Held-out items, or queries, of which every text stands in the training rows as well."""
+    """The number of held-out items, or queries, all of whose texts occur in the training rows."""
     items = _items(held_out)
     wanted, found = set(chain.from_iterable(items)), set[str]()
     columns = [name for name, feature in rows.features.items() if getattr(feature, "dtype", None) == "string"]
@@ -33,7 +33,7 @@ def _items(held_out: Dataset | Retrieval) -> list[tuple[str, ...]]:
         return [(query,) for query in held_out.queries.values()]
     medium = medium_in(held_out.column_names)
     if medium is not None:
-        # The file is the item; what is said of it may be said of many.
+        # The file is the item; its text may describe many files.
         named = getattr(held_out.features[medium], "dtype", None) == "string"
         return [(path,) for path in held_out[medium][:]] if named else []
     names = [name for name in held_out.column_names if "negative" not in name]

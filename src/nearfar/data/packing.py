@@ -1,4 +1,4 @@
-"""Documents as blocks of tokens: cut once, packed without gaps, on disk where they outgrow memory."""
+"""Documents as blocks of tokens, packed without padding; on disk if they do not fit into memory."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ if TYPE_CHECKING:
     from jaxtyping import Int
     from transformers import PreTrainedTokenizerBase
 
-#: Documents tokenised together.
+#: Documents per call of the tokenizer.
 _AT_ONCE = 256
 
 
 def packed(documents: Dataset, tokenizer: PreTrainedTokenizerBase, length: int) -> Dataset:
-    """Tokenise the column `text` and cut the stream of all documents into blocks.
+    """Tokenize the column `text` and split the concatenated documents into blocks.
 
-    A document ends with the tokenizer's end of text, where it has one, and attention reaches across it. What is left at
-    the end and fills no block is dropped, unless it is all there is.
+    Each document is followed by the end-of-text token, if the tokenizer has one; attention is not limited to a
+    document. The incomplete last block is dropped, unless it is the only one.
 
     Args:
         documents: A column `text`.
-        tokenizer: Used without special tokens of its own.
-        length: Tokens of a block, at least 2.
+        tokenizer: Used without adding special tokens.
+        length: Number of tokens in a block, at least 2.
 
     Returns:
-        A column `input_ids` of `length` tokens each. It rests in memory, or memory-mapped beyond 256 MiB.
+        A column `input_ids` of `length` tokens each. Held in memory, or memory-mapped beyond 256 MiB.
 
     Raises:
-        InputError: the documents hold fewer than two tokens.
+        InputError: The documents contain fewer than two tokens.
     """
     from uuid import uuid4
 
@@ -58,7 +58,7 @@ def packed(documents: Dataset, tokenizer: PreTrainedTokenizerBase, length: int) 
             rest = rest[whole:]
     if not gathered.rows:
         if len(rest) < 2:
-            raise InputError("the documents hold fewer than two tokens", field="text", remedy="give longer ones")
+            raise InputError("the documents contain fewer than two tokens", field="text", remedy="add text")
         add(rest, len(rest))
     return Dataset(gathered.table(), fingerprint=uuid4().hex).with_format("torch")
 

@@ -1,4 +1,4 @@
-"""Where in its file each row stands, to name rows in what is found about them."""
+"""The file and line of each row, to name rows in reports."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Places:
     """The places of rows.
 
     Args:
-        files: The files that they come from, in order; one name for a data set that is no file.
-        starts: For each file the number of rows before it.
-        units: For each file what `numbers` counts in it, `line` or `row`.
-        numbers: For each row the line on which it begins, or its number; from 1.
+        files: The files, in order; one name for a dataset in memory or from the hub.
+        starts: For each file, the number of rows before it.
+        units: For each file, what `numbers` counts: `line` or `row`.
+        numbers: For each row, the line on which it begins, or its number; from 1.
     """
 
     files: tuple[str, ...]
@@ -34,13 +34,13 @@ class Places:
         return len(self.numbers)
 
     def at(self, row: int) -> dict[str, Any]:
-        """The place of a row, counted from 0: `{"file", "line"}` or `{"file", "row"}`."""
+        """The place of a row (from 0): `{"file", "line"}` or `{"file", "row"}`."""
         number = bisect_right(self.starts, row) - 1
         return {"file": self.files[number], self.units[number]: int(self.numbers[row])}
 
 
 def place_name(place: Mapping[str, Any]) -> str:
-    """A place in words: `pairs.jsonl:17`, `pairs.parquet row 17`, or an id."""
+    """A place as text: `pairs.jsonl:17`, `pairs.parquet row 17`, or an id."""
     if "id" in place:
         return f"{place['kind']} {place['id']}"
     name = Path(str(place["file"])).name
@@ -50,7 +50,7 @@ def place_name(place: Mapping[str, Any]) -> str:
 def places(source: str | Path | Dataset, split: str = "train") -> Places:
     """The places of the rows that `nearfar.data.load` reads from the same source, in their order.
 
-    The files are read once more: it is for those who have something to say about a row.
+    The files are read again, so this is for code that reports single rows.
 
     Args:
         source: As for `load`.
@@ -58,14 +58,14 @@ def places(source: str | Path | Dataset, split: str = "train") -> Places:
     """
     import numpy as np
 
-    from nearfar.data.readers import _open
+    from nearfar.data.sources import open_sources
 
     files: list[str] = []
     starts: list[int] = []
     units: list[str] = []
     parts: list[np.ndarray] = []
     rows = 0
-    for opened in _open(source, split, None)[0]:
+    for opened in open_sources(source, split)[0]:
         files.append(opened.file)
         starts.append(rows)
         units.append("line" if opened.counts == "lines" else "row")

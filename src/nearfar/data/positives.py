@@ -1,4 +1,4 @@
-"""Several positives of one anchor in one row."""
+"""Several positives of an anchor in one row."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
 
 def with_several_positives(rows: Dataset, most: int) -> tuple[Dataset, int]:
-    """Put the positives of equal anchors side by side, so that a row of pairs holds up to `most` of them.
+    """Join pairs with the same anchor, so that a row contains up to `most` positives.
 
-    An anchor with more positives gets more rows. One with fewer repeats its own, in turn: every slot is filled, and
-    no text is made up. Negatives are those of the first of the rows that were put together.
+    An anchor with more positives gets several rows. For an anchor with fewer, positives are repeated in turn, so that
+    every column is filled. Negatives are those of the first joined row.
 
     Args:
-        rows: Columns anchor, positive, and negatives if there are any.
-        most: Positives in a row, 1 or more.
+        rows: Columns `anchor`, `positive`, and negatives if any.
+        most: Maximum number of positives in a row, 1 or more.
 
     Returns:
-        Rows with the columns anchor, positive, positive_2, ..., then the negatives; and the number of positive columns,
-        which is less than `most` where no anchor has as many.
+        Rows with the columns `anchor`, `positive`, `positive_2`, ..., then the negatives; and the number of columns of
+        positives, which is less than `most` if no anchor has as many.
     """
     from datasets import Dataset
 

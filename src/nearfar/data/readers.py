@@ -1,22 +1,17 @@
-"""`load`: rows from files, folders of files and the hub, checked to the last row."""
+"""`load`: rows from files, folders of files and the hub, every row checked."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from nearfar.data._blocks import Block, Missing, Source
-from nearfar.data._hints import overlooked
-from nearfar.data.schemas import fitting, rename
+from nearfar.data.schemas import rename
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-    from nearfar.data._arrow import Gathered
 
 
 def load(
@@ -28,156 +23,69 @@ def load(
     limit: int | None = None,
     skip_broken: bool = False,
 ) -> Dataset:
-    """Read a table whose columns fit one of the schemas, and check every row of it.
+    """Read a table whose columns fit one of the schemas, and check every row.
 
     Args:
         source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, each also with `.gz`), a folder of such files,
-            a hub id `user/name` or `user/name:config`, or a data set in memory. A folder of pictures or recordings,
-            each in a folder that is its label, is a table too.
-        columns: Canonical column name -> name in the file, for files that name their columns otherwise.
-        schema: The name of the schema to read; by default the one that uses most of the columns.
-        split: Which split of a hub data set, or of a folder whose file names begin with, or hold, a split's name.
-            A file is one split.
-        limit: Read and check this many rows from the start.
-        skip_broken: Leave out rows whose picture or recording is missing or damaged, and turns of dialogues without a
-            text, with a note that counts and names them.
+            a hub id `user/name` or `user/name:config`, or a dataset in memory. A folder of images or audio files, each
+            in a folder named after its label, is a table too.
+        columns: Canonical column name -> name in the file, for files with other column names.
+        schema: Name of the schema; by default the one that uses most of the columns.
+        split: Split of a hub dataset, or of a folder whose file names contain the name of a split. A file has one
+            split.
+        limit: Maximum number of rows; rows after it are not checked.
+        skip_broken: Remove rows whose image or audio file is missing or corrupted, and turns of dialogues without a
+            text, with a warning that counts and names them.
 
     Returns:
-        The schema's columns in canonical order, others dropped. Texts are strings exactly as written, scores
-        float64, labels and dialogue ids int64 or strings as they stand in the file, `rationales` lists of strings,
-        `turns` lists of {speaker, text, acts, slots}, `image` and `audio` paths that are seen from where their file
-        lies. It rests in memory, or memory-mapped beyond 256 MiB.
+        The columns of the schema in canonical order, and `task` if the table has it; other columns are dropped. Texts
+        are strings exactly as written, scores float64, labels and dialogue ids int64 or strings as in the file,
+        `rationales` lists of strings or of {text, answer}, `candidates` and `labels` lists of strings, `scores` lists
+        of float64, `turns` lists of {speaker, text, acts, slots}, `image` and `audio` paths, relative ones joined to
+        the folder of their table. Held in memory, or memory-mapped beyond 256 MiB.
 
     Raises:
-        InputError: The source cannot be read or a row is not what the schema asks for.
+        InputError: The source cannot be read, or a row does not fit the schema.
     """
     from datasets import Audio, ClassLabel, Dataset, Image
 
     from nearfar.data._arrow import Gathered
+    from nearfar.data._table import Table
+    from nearfar.data.media import usable
+    from nearfar.data.sources import open_sources
 
     if limit is not None and limit < 1:
-        raise InputError(f"{limit} is not a number of rows", field="limit", remedy="give 1 or more")
+        raise InputError(f"invalid number of rows {limit}: must be 1 or more", field="limit")
     gathered = Gathered()
-    sources, features = _open(source, split, limit)
-    table = _Table(next(sources), columns or {}, schema, skip_broken)
+    sources, features = open_sources(source, split, limit)
+    table = Table(next(sources), columns or {}, schema, skip_broken)
     table.read(gathered, limit)
     for further in sources:
         if limit is not None and gathered.rows >= limit:
             break
-        table.again(further).read(gathered, limit)
+        table.continue_with(further).read(gathered, limit)
     if not gathered.rows:
-        raise InputError("holds no turn with a text", file=table.first, remedy="give dialogues of at least one turn")
-    # A fingerprint that the library works out by itself costs a pickled copy of the table.
+        raise InputError("contains no turn with a text", file=table.first, remedy="add dialogues with text")
+    # Without a given fingerprint, the library would pickle a copy of the table to compute one.
     dataset = Dataset(gathered.table(), fingerprint=uuid4().hex)
     for column in table.columns:
-        # Pictures and recordings of the hub go on being decoded, class labels go on having names.
+        # Images and audio from the hub stay decodable, class labels keep their names.
         feature = features.get(column.field)
         if isinstance(feature, ClassLabel | Image | Audio):
             dataset = dataset.cast_column(column.name, feature)
-    from nearfar.data.media import usable
-
-    return usable(dataset, str(source) if isinstance(source, (str, Path)) else "the data set", skip_broken=skip_broken)
+    return usable(dataset, str(source) if isinstance(source, (str, Path)) else "the dataset", skip_broken=skip_broken)
 
 
 def columns_of(
     source: str | Path | Dataset, *, columns: Mapping[str, str] | None = None, split: str = "train"
 ) -> list[str]:
-    """The canonical names of a source's columns, of its first file where it has several; arguments as of `load`.
+    """The canonical column names of a source, of its first file if it has several. Arguments as for `load`.
 
     Raises:
         InputError: The source cannot be read, or has no column that `columns` names.
     """
-    sources, _ = _open(source, split, 1)
+    from nearfar.data.sources import open_sources
+
+    sources, _ = open_sources(source, split, 1)
     first = next(sources)
     return list(rename(first.names, columns or {}, first.file))
-
-
-def _open(source: str | Path | Dataset, split: str, limit: int | None) -> tuple[Iterator[Source], Mapping[str, Any]]:
-    """Return the files or the data set that `source` stands for, and the hub's features by column."""
-    from datasets import Dataset
-
-    from nearfar.data._hub import is_hub_id, of_dataset, open_hub
-    from nearfar.data._shards import looks_like_file, open_file, shards
-    from nearfar.data.media import folder_rows
-
-    if not isinstance(source, (str, Path)):
-        opened, features = of_dataset("the data set", source, limit)
-        return iter([opened]), features
-    text = str(source)
-    if not text.strip():
-        raise InputError("no file is named", field="data", remedy="give a file, a folder or a hub id")
-    if "://" in text:
-        raise InputError("is an address, not a file", file=text, remedy="download it, or give a hub id: user/name")
-    path = Path(source).expanduser()
-    if path.is_dir():
-        files = folder_rows(path, split)
-        if files is not None:
-            opened, _ = of_dataset(str(path), Dataset.from_dict(files), limit)
-            return iter([opened]), {}
-        return map(open_file, shards(path, split)), {}
-    if isinstance(source, str) and not path.exists() and not looks_like_file(text) and is_hub_id(text):
-        opened, features = open_hub(text, split, limit)
-        return iter([opened]), features
-    return map(open_file, [path]), {}
-
-
-class _Table:
-    """The columns that one call of `load` reads, from however many files. The first file decides them."""
-
-    def __init__(self, source: Source, mapping: Mapping[str, str], schema: str | None, skip_broken: bool) -> None:
-        from nearfar.data._checks import Column
-        from nearfar.data._empty_turns import EmptyTurns
-
-        names = rename(source.names, mapping, source.file)
-        self.source, self.first, self.mapping = source, source.file, mapping
-        self.schema = fitting(names, schema=schema, file=source.file)
-        of_turn = self.schema.name == "turns"
-        self.columns = [Column(name, names[name], of_turn=of_turn) for name in self.schema.pick(names)]
-        self.empty = EmptyTurns.of(self.schema.name, names) if skip_broken else None
-        # Texts with an intent, triplets with a "hard_negative": a table that reads well, but for less than it holds.
-        more = ("label",) if schema is None and self.schema.name == "sentences" else self.schema.optional
-        picked = [column.name for column in self.columns]
-        unused = [name for name in names if name not in picked]
-        for name, column in overlooked(unused, [name for name in more if name not in picked]).items():
-            text = "%s: the column %r is left out; --columns %s=%s would use it"
-            logging.getLogger(__name__).warning(text, source.file, column, name, column)
-
-    def again(self, source: Source) -> _Table:
-        """Go on with a further file, which must have the same columns."""
-        mine = [column.name for column in self.columns]
-        other = self.schema.pick(rename(source.names, self.mapping, source.file))
-        if mine != other:
-            raise InputError(
-                f"has the columns {', '.join(other) or 'none'} where {self.first} has {', '.join(mine)}",
-                file=source.file,
-                remedy="give all files of a folder the same columns",
-            )
-        self.source = source
-        return self
-
-    def read(self, gathered: Gathered, limit: int | None) -> None:
-        """Check the rows of the present file and add them to those gathered."""
-        import pyarrow as pa
-
-        names = [column.name for column in self.columns]
-        for block in self.source.blocks([column.field for column in self.columns]):
-            self._refuse_late(block)
-            block = block if self.empty is None else self.empty.left_out(block)
-            left = len(block.places) if limit is None else limit - gathered.rows
-            places = block.places[:left]
-            if not places:
-                continue
-            arrays = [column.check(self.source, block.column(column.field)[:left], places) for column in self.columns]
-            gathered.add(pa.RecordBatch.from_arrays(arrays, names))
-            if limit is not None and gathered.rows >= limit:
-                break
-        if self.empty is not None:
-            self.empty.note(self.source)
-
-    def _refuse_late(self, block: Block) -> None:
-        """Refuse a column that JSON rows begin to have in the middle of a file: it could only be dropped."""
-        for name in self.schema.pick(name for name in block.names if name not in self.source.names):
-            if name not in self.mapping:
-                there = (not isinstance(value, Missing) for value in block.column(name))
-                place = next(place for place, is_there in zip(block.places, there, strict=True) if is_there)
-                self.source.fail(place, "rows before lack this field", field=name, remedy="give it to all rows or none")

@@ -1,4 +1,4 @@
-"""Retrieval sets: a corpus, queries, and which document answers which query."""
+"""BEIR-format datasets: a corpus, queries, and the relevant documents of each query."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from nearfar.writing import write_text
 
 @dataclass(frozen=True)
 class Retrieval:
-    """A retrieval set.
+    """A retrieval dataset.
 
     Args:
-        corpus: Document id -> text; the title, where there is one, stands before it. A text may be empty.
-        queries: Query id -> text, for the queries that have a relevant document.
+        corpus: Document id -> title (if any), a space, and text. A text may be empty.
+        queries: Query id -> text, for queries with a relevant document.
         relevant: Query id -> document id -> grade, 1 or more.
     """
 
@@ -32,7 +32,7 @@ class Retrieval:
 
 
 def is_retrieval_folder(source: object) -> TypeGuard[str | Path]:
-    """Whether a source is a folder in BEIR's layout: one that holds a `corpus.jsonl`."""
+    """Whether a source is a BEIR-format dataset: a folder that contains `corpus.jsonl`."""
     if not isinstance(source, (str, Path)):
         return False
     folder = Path(source).expanduser()
@@ -40,22 +40,23 @@ def is_retrieval_folder(source: object) -> TypeGuard[str | Path]:
 
 
 def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
-    """Read a folder in BEIR's layout: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each also with `.gz`.
+    """Read a BEIR-format dataset: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each also with `.gz`.
 
-    The flat layout is read too: `qrels-SPLIT.tsv` beside the corpus, and `queries-SPLIT.jsonl` where each split has its
-    own queries. Pairs graded 0 or below are judged irrelevant and left out, as are queries without a relevant document.
+    The flat layout is also supported: `qrels-SPLIT.tsv` beside the corpus, and `queries-SPLIT.jsonl` if each split has
+    its own queries. Pairs with a grade of 0 or less are irrelevant and dropped, as are queries without a relevant
+    document.
 
     Args:
         folder: The folder.
-        split: Which qrels to read; by default `test` if there is one, else the only one.
+        split: Which qrels to read; by default `test` if it exists, else the only split.
 
     Raises:
-        InputError: A file is missing, an id stands twice or is unknown, a query is empty, nothing is relevant.
+        InputError: A file is missing, an id is duplicate or unknown, a query is empty, or no pair is relevant.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         check_file(folder)
-        raise InputError("is a file, not a folder", file=folder, remedy="give the folder that holds corpus.jsonl")
+        raise InputError("is a file, not a folder", file=folder, remedy="name the folder that contains corpus.jsonl")
     entries = list_folder(folder)
     corpus_file = _one_of(folder, entries, ("corpus.jsonl",))
     split, qrels_file = _qrels_file(folder, entries, split)
@@ -69,7 +70,7 @@ def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
         _check_known(document, corpus, corpus_file, qrels_file, line, "corpus-id")
         if grade > 0 and relevant.setdefault(query, {}).setdefault(document, grade) != grade:
             raise InputError(
-                f"query {query!r} and document {document!r} were graded {relevant[query][document]} before",
+                f"query {query!r} and document {document!r} already have the grade {relevant[query][document]}",
                 file=qrels_file,
                 line=line,
                 field="score",
@@ -81,16 +82,16 @@ def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
 
 
 def load_corpus(file: str | Path) -> dict[str, str]:
-    """Read a `corpus.jsonl` in BEIR's layout: document id -> title and text.
+    """Read a `corpus.jsonl` in BEIR format: document id -> title and text.
 
     Raises:
-        InputError: The file cannot be read, or an id stands twice.
+        InputError: The file cannot be read, or an id is duplicate.
     """
     return _texts(Path(file).expanduser(), with_title=True)
 
 
 def write_retrieval(found: Retrieval, folder: str | Path, split: str = "test") -> None:
-    """Write a folder in BEIR's layout that `load_retrieval` reads back; each file is written whole or not at all."""
+    """Write a BEIR-format dataset that `load_retrieval` can read. Each file appears only when complete."""
     folder = Path(folder)
     (folder / "qrels").mkdir(parents=True, exist_ok=True)
     for name, texts in (("corpus.jsonl", found.corpus), ("queries.jsonl", found.queries)):
@@ -109,18 +110,18 @@ def _one_of(folder: Path, entries: list[Path], names: tuple[str, ...]) -> Path:
         found = [path for path in entries if _plain(path) == name]
         if len(found) > 1:
             raise InputError(
-                f"holds both {found[0].name} and {found[1].name}", file=folder, remedy="remove one of them"
+                f"contains both {found[0].name} and {found[1].name}", file=folder, remedy="remove one of them"
             )
         if found:
             return found[0]
     near = close_name(names[-1], (_plain(path) for path in entries))
     have = ", ".join(path.name for path in entries[:12]) or "nothing"
     raise InputError(
-        f"holds no {' or '.join(f'{name}[.gz]' for name in names)}",
+        f"contains no {' or '.join(f'{name}[.gz]' for name in names)}",
         file=folder,
-        remedy=f"is it {near}?"
+        remedy=f"did you mean {near}?"
         if near
-        else f"BEIR's layout is corpus.jsonl, queries.jsonl, qrels/test.tsv (it holds {have})",
+        else f"BEIR format is corpus.jsonl, queries.jsonl, qrels/test.tsv (the folder contains {have})",
     )
 
 
@@ -132,7 +133,7 @@ def _qrels_file(folder: Path, entries: list[Path], split: str | None) -> tuple[s
     known = sorted({name for name, path in files if _plain(path).endswith(".tsv")})
     if not known:
         raise InputError(
-            "holds no qrels/SPLIT.tsv[.gz]",
+            "contains no qrels/SPLIT.tsv[.gz]",
             file=folder,
             remedy="write query-id, corpus-id and score into qrels/test.tsv",
         )
@@ -140,14 +141,14 @@ def _qrels_file(folder: Path, entries: list[Path], split: str | None) -> tuple[s
         split = "test" if "test" in known else known[0] if len(known) == 1 else None
         if split is None:
             raise InputError(
-                f"has the splits {', '.join(known)}", file=folder, field="split", remedy="name one of them"
+                f"contains several splits: {', '.join(known)}", file=folder, field="split", remedy="name one of them"
             )
     paths = [path for name, path in files if name == split]
     if not paths:
-        remedy = f"there is {', '.join(known)}"
+        remedy = f"the splits are {', '.join(known)}"
         raise InputError(f"no qrels for the split {split!r}", file=folder, field="split", remedy=remedy)
     if len(paths) > 1:
-        problem = f"holds both {paths[0].relative_to(folder)} and {paths[1].relative_to(folder)}"
+        problem = f"contains both {paths[0].relative_to(folder)} and {paths[1].relative_to(folder)}"
         raise InputError(problem, file=folder, remedy="remove one of them")
     return split, paths[0]
 
@@ -158,23 +159,29 @@ def _texts(path: Path, with_title: bool) -> dict[str, str]:
         key, text = _key(path, line, row), _string(path, line, row, "text")
         if key in texts:
             first = next(number for number, other in objects(path) if str(other["_id"]) == key)
-            problem = f"{key!r} stands in line {first} already"
+            problem = f"duplicate id {key!r}, already in line {first}"
             raise InputError(problem, file=path, line=line, field="_id", remedy="give every entry its own id")
         if with_title:
             title = _string(path, line, row, "title") if row.get("title") is not None else ""
             text = f"{title} {text}" if title else text
         elif not text.strip():
-            raise InputError("is empty", file=path, line=line, field="text", remedy="fill it, or leave the query out")
+            raise InputError("is empty", file=path, line=line, field="text", remedy="fill it, or remove the query")
         texts[key] = text
     if not texts:
-        raise InputError("holds no rows", file=path, remedy='write one {"_id": "...", "text": "..."} a line')
+        raise InputError("is empty", file=path, remedy='write one {"_id": "...", "text": "..."} per line')
     return texts
 
 
 def _key(path: Path, line: int, row: dict[str, Any]) -> str:
     key = row.get("_id")
     if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
-        what = "is missing" if "_id" not in row else "is empty" if key == "" else f"{kind_of(key)} where an id is due"
+        what = (
+            "is missing"
+            if "_id" not in row
+            else "is empty"
+            if key == ""
+            else f"expected a string or an integer, got {kind_of(key)}"
+        )
         raise InputError(what, file=path, line=line, field="_id", remedy="give every entry an id")
     return str(key)
 
@@ -182,31 +189,37 @@ def _key(path: Path, line: int, row: dict[str, Any]) -> str:
 def _string(path: Path, line: int, row: dict[str, Any], field: str) -> str:
     value = row.get(field)
     if not isinstance(value, str):
-        what = "is missing" if field not in row else f"{kind_of(value)} where a text is due"
-        raise InputError(what, file=path, line=line, field=field, remedy="write a text in quotes")
+        what = "is missing" if field not in row else f"expected a string, got {kind_of(value)}"
+        raise InputError(what, file=path, line=line, field=field, remedy="write it in quotes")
     if any("\ud800" <= character <= "\udfff" for character in value) if not value.isascii() else False:
-        raise InputError("holds half a character", file=path, line=line, field=field, remedy="write the pair in full")
+        raise InputError(
+            "contains an unpaired surrogate", file=path, line=line, field=field, remedy="write the pair in full"
+        )
     return value
 
 
 def _judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
-    """Yield line, query id, document id and grade; a header line may come first."""
+    """Yield line, query id, document id and grade; the first line may be a header."""
     for line, cells in tsv_cells(path):
         if cells == [""]:
             continue
         if len(cells) != 3:
             raise InputError(
-                f"{len(cells)} columns where query-id, corpus-id and score are due",
+                f"expected 3 columns (query-id, corpus-id, score), got {len(cells)}",
                 file=path,
                 line=line,
-                remedy="separate three columns by tabs",
+                remedy="separate the columns with tabs",
             )
         query, document, grade = (cell.strip() for cell in cells)
         if line == 1 and query.lower().replace("_", "-") in ("query-id", "qid", "query"):
             continue
         if not re.fullmatch(r"-?[0-9]{1,9}", grade):
             raise InputError(
-                f"{grade!r:.40} is not a whole number", file=path, line=line, field="score", remedy="grade 0, 1, 2, ..."
+                f"expected an integer, got {grade!r:.40}",
+                file=path,
+                line=line,
+                field="score",
+                remedy="use grades 0, 1, 2, ...",
             )
         yield line, query, document, int(grade)
 

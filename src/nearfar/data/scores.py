@@ -1,4 +1,4 @@
-"""Scores as the losses want them."""
+"""Scores as losses need them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ if TYPE_CHECKING:
 
 
 def with_unit_scores(rows: Dataset) -> Dataset:
-    """The same rows with the `score` column between 0 and 1.
+    """The same rows with the column `score` between 0 and 1.
 
-    Scores that lie there already stay as they are; others are stretched so that the lowest becomes 0, the highest 1.
+    Scores in this range are unchanged; others are scaled so that the minimum is 0 and the maximum 1.
 
     Raises:
-        InputError: all scores are equal.
+        InputError: All scores are equal.
     """
     import numpy as np
 
     scores = np.asarray(rows["score"], dtype=np.float64)
     low, high = float(scores.min()), float(scores.max())
     if low == high:
-        raise InputError(f"every row has {low:g}", field="score", remedy="give pairs that differ in their score")
+        raise InputError(
+            f"expected different scores, got {low:g} in every row", field="score", remedy="add pairs with other scores"
+        )
     if low >= 0 and high <= 1:
         return rows
     return rows.remove_columns("score").add_column("score", ((scores - low) / (high - low)).tolist())

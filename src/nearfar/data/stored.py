@@ -1,4 +1,4 @@
-"""Rows as they are stored."""
+"""Rows as they are stored, without decoding."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ if TYPE_CHECKING:
 
 
 def as_stored(rows: Dataset) -> Dataset:
-    """The rows without what decodes them: a file is known by its name, and need not be read to be told from others."""
+    """The rows without their decoding transform: files are compared by path, so that they need not be read."""
     return rows.with_format(None) if rows.format["type"] == "custom" else rows

@@ -1,4 +1,4 @@
-"""The scores of pairs as a loss wants them."""
+"""Scores of pairs as targets of a loss."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ if TYPE_CHECKING:
 
 
 def targets_of(rows: Dataset, kind: Literal["regression", "binary", "classes"]) -> tuple[list[float], int]:
-    """The column `score` as numbers, and how many logits a pair needs: one, or one a class.
+    """The column `score` as numbers, and the number of logits per pair: 1, or the number of classes.
 
     Raises:
-        InputError: a score that is no probability (`binary`), classes that are not 0, 1, 2, ... (`classes`), or scores
-            that are all equal.
+        InputError: A score outside [0, 1] (`binary`), classes other than 0, 1, 2, ... (`classes`), or equal scores.
     """
     scores = [float(score) for score in rows["score"]]
     found = sorted(set(scores))
     if len(found) < 2:
-        raise InputError(f"every score is {found[0]:g}: nothing can be learned", field="score", remedy="give others")
+        raise InputError(
+            f"expected different scores, got {found[0]:g} in every row",
+            field="score",
+            remedy="add pairs with other scores",
+        )
     if kind == "binary" and not 0 <= found[0] <= found[-1] <= 1:
         wrong = found[0] if found[0] < 0 else found[-1]
-        raise InputError(f"{wrong:g} is neither no (0) nor yes (1)", field="score", remedy="map scores to 0 ... 1")
+        raise InputError(f"expected a score from 0 to 1, got {wrong:g}", field="score", remedy="scale the scores")
     if kind == "classes" and found != [float(number) for number in range(len(found))]:
         shown = ", ".join(f"{value:g}" for value in found[:5])
-        raise InputError(f"{shown} are not the classes 0, 1, 2, ...", field="score", remedy="number them from 0")
+        raise InputError(f"expected the classes 0, 1, 2, ..., got {shown}", field="score", remedy="number them from 0")
     return scores, len(found) if kind == "classes" else 1

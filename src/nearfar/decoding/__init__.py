@@ -1,6 +1,6 @@
-"""Writing text with a causal language model, and measuring what was written.
+"""Generating text with a causal language model, and measuring it.
 
-`methods` holds the ways of decoding that `nearfar generate` knows, one file each.
+`methods` contains the decoding methods of `nearfar generate`, one file each.
 """
 
 from nearfar.decoding.contrastive import contrastive_search

@@ -1,7 +1,7 @@
-"""Three ways to go on from one prefix with k candidates and keep one of them: they choose alike and cost differently.
+"""Three ways to run k candidate tokens after a prefix and keep one: the same choice at different costs.
 
-Shared      candidates are k positions of one row: the prefix's keys and values lie in memory once
-Repeated    candidates are k rows: the cache is copied k-fold, as any cache can be
+Shared      candidates are k positions of one row: one copy of the prefix's keys and values in memory
+Repeated    candidates are k rows: k copies of the cache, which works with any cache
 OneByOne    candidates one after the other, then the chosen one again: the least memory, k + 1 passes
 """
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
     from transformers import DynamicCache
 
-#: From the candidates' states, (b, k, d), to the number of the chosen one of each row.
+#: From the candidates' states, (b, k, d), to the index of the chosen candidate of each row.
 Choose = Callable[[Tensor], Tensor]
 
 _LOG = logging.getLogger(__name__)
 
 
 class Prefix:
-    """What has been read so far.
+    """The tokens so far.
 
     Args:
         model: The model.
         cache: Keys and values of the t tokens.
-        real: Which tokens count; False on padding.
-        positions: The positions of the tokens, for models that take them.
+        real: False for padding.
+        positions: The positions of the tokens, for models that need them.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class Prefix:
         self.next = None if positions is None else positions[:, -1:] + 1
 
     def grow(self) -> None:
-        """One token more in every row."""
+        """Add one token to every row."""
         self.real = torch.cat([self.real, self.real.new_ones(len(self.real), 1)], 1)
         self.next = None if self.next is None else self.next + 1
 
     def at_next(self, count: int) -> dict[str, Tensor]:
-        """The argument `position_ids` for so many tokens that all take the next position."""
+        """The argument `position_ids` for `count` tokens that all have the next position."""
         return {} if self.next is None else {"position_ids": self.next.expand(-1, count)}
 
 
@@ -59,12 +59,12 @@ class Candidates(Protocol):
     """A way to run candidates."""
 
     def step(self, prefix: Prefix, ids: Int[Tensor, "b k"], choose: Choose) -> Float[Tensor, "b v"]:
-        """Run the candidates, keep those that `choose` chooses as the prefix's next tokens; logits after them."""
+        """Run the candidates, append the chosen ones to the prefix, and return the logits after them."""
         ...
 
 
 class Shared:
-    """All candidates of a row in one pass over one copy of its prefix, each seeing the prefix and itself."""
+    """All candidates of a row in one pass with one copy of its prefix; each attends to the prefix and itself."""
 
     def step(self, prefix: Prefix, ids: Int[Tensor, "b k"], choose: Choose) -> Float[Tensor, "b v"]:
         """See `Candidates`."""
@@ -88,7 +88,7 @@ class Shared:
             past_key_values=prefix.cache,
             **prefix.at_next(k),
         )
-        if chosen.any():  # else what is to be kept lies in its place
+        if chosen.any():  # otherwise the chosen keys and values are in place
             layers, place = list[Any](prefix.cache.layers), t + chosen
             for layer in layers:
                 for kept in (layer.keys, layer.values):
@@ -99,7 +99,7 @@ class Shared:
 
 
 class Repeated:
-    """Each candidate a row of its own."""
+    """Each candidate in its own row."""
 
     def step(self, prefix: Prefix, ids: Int[Tensor, "b k"], choose: Choose) -> Float[Tensor, "b v"]:
         """See `Candidates`."""
@@ -129,7 +129,7 @@ class Repeated:
 
 
 class OneByOne:
-    """One candidate of each row at a time, on the one cache, which forgets it again."""
+    """One candidate of each row at a time, with one cache, from which it is removed again."""
 
     def step(self, prefix: Prefix, ids: Int[Tensor, "b k"], choose: Choose) -> Float[Tensor, "b v"]:
         """See `Candidates`."""
@@ -154,15 +154,15 @@ class OneByOne:
 
 
 def way_for(model: Any, cache: DynamicCache, low_memory: bool) -> Candidates:
-    """The way to run candidates that a model and its cache allow.
+    """The fastest way to run candidates that a model and its cache support.
 
     Raises:
-        InputError: `low_memory` with a cache that cannot forget its last token.
+        InputError: `low_memory` with a cache that cannot remove its last token.
     """
     if low_memory:
         if not _holds_all(cache):
-            problem = f"{type(model).__name__} keeps a state that cannot take a token back"
-            raise InputError(problem, field="low_memory", remedy="leave it out")
+            problem = f"{type(model).__name__} has a cache from which a token cannot be removed"
+            raise InputError(problem, field="low_memory", remedy="remove low_memory")
         return OneByOne()
     reason = why_not_shared(model, cache)
     if reason is None:
@@ -172,22 +172,22 @@ def way_for(model: Any, cache: DynamicCache, low_memory: bool) -> Candidates:
 
 
 def why_not_shared(model: Any, cache: DynamicCache) -> str | None:
-    """What keeps candidates from being positions of one row; None if nothing does."""
+    """Why candidates cannot be positions of one row; None if they can."""
     text = model.config.get_text_config(decoder=True)
-    # Set where attention applies the mask that it is given, and nothing else that knows of places in the cache.
+    # Set if attention depends only on the given mask, not on positions in the cache.
     if not model._supports_attention_backend:
-        return "has an attention of its own"
+        return "has its own implementation of attention"
     if text._attn_implementation not in ("sdpa", "eager"):
-        return f"runs the attention {text._attn_implementation}, which takes no mask of four dimensions"
+        return f"uses the attention {text._attn_implementation}, which does not support 4-dimensional masks"
     if "position_ids" not in signature(model.forward).parameters:
-        return "takes no positions"
+        return "does not accept position_ids"
     if cache.offloading or not _holds_all(cache):
-        return "does not keep all keys and values of the prefix at hand"
+        return "does not keep all keys and values of the prefix in memory"
     return None
 
 
 def _holds_all(cache: DynamicCache) -> bool:
-    """No layer forgets what has left its window, or folds tokens into one state."""
+    """Whether all layers keep all tokens: no sliding window, no recurrent state."""
     from transformers.cache_utils import DynamicLayer
 
     return all(type(layer) is DynamicLayer for layer in cache.layers)

@@ -1,4 +1,4 @@
-"""The states that a language model's head reads, and a forward pass that gives the head only those that matter."""
+"""Access to the input of a language model's head, and a forward pass that computes only the logits that are needed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-#: From the last layer's states after the final norm, (rows, positions, d), to those that the head is to read.
+#: From the last layer's states after the final norm, (rows, positions, d), to those for which logits are computed.
 Pick = Callable[[Tensor], Tensor]
 
 
 def forward(model: Any, pick: Pick, **inputs: Any) -> Float[Tensor, "rows positions v"]:
-    """One pass with the cache; logits, in float32, of the states that `pick` returned.
+    """A forward pass with the cache; returns float32 logits of the states that `pick` returns.
 
-    A head of tens of thousands of tokens is a good part of a small model's work, and who chooses among candidates by
-    their states needs the logits of one of them alone.
+    The head is a large part of a small model's computation, and a choice among candidates by their states requires
+    the logits of only one of them.
 
     Raises:
-        InputError: the model has no head that can be watched.
+        InputError: The model has no head whose input can be accessed.
     """
     seen = False
 
@@ -56,4 +56,4 @@ def _before_head(model: Any, pick: Pick) -> Iterator[None]:
 
 
 def _without_head(model: Any) -> InputError:
-    return InputError(f"{type(model).__name__} has no head whose input can be read", remedy="use another decoding")
+    return InputError(f"{type(model).__name__} has no head whose input can be accessed", remedy="use another decoding")

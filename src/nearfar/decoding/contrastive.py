@@ -1,11 +1,12 @@
-"""Contrastive search: of the likeliest tokens, the one whose state is least like a state that was there already.
+"""Contrastive search: among the most probable tokens, prefer one whose state differs from all earlier states.
 
-Su et al. 2022, A Contrastive Framework for Neural Text Generation (arXiv 2202.06417); Su & Collier 2023, Contrastive
-Search Is What You Need For Neural Text Generation (arXiv 2210.14140).
+Source: Su et al. 2022, A Contrastive Framework for Neural Text Generation (arXiv 2202.06417); Su & Collier 2023,
+Contrastive Search Is What You Need For Neural Text Generation (arXiv 2210.14140).
 
-    x_t = argmax over the k likeliest v of  (1 - a) p(v | x_<t) - a max_j<t cos(h_v, h_j)
+    x_t = argmax over the k most probable v of  (1 - a) p(v | x_<t) - a max_j<t cos(h_v, h_j)
 
-h_j is the state that the head reads at token j: the last layer's, after the final norm. The prompt's tokens count too.
+h_j is the input of the head at token j: the state of the last layer, after the final norm. The tokens of the prompt are
+included.
 """
 
 from __future__ import annotations
@@ -41,26 +42,26 @@ def contrastive_search(
     low_memory: bool = False,
     **model_kwargs: Any,
 ) -> Int[Tensor, "b t+n"] | GenerateDecoderOnlyOutput:
-    """Decode by contrastive search; `generate` of transformers calls this, and its other arguments keep their meaning.
+    """Contrastive search, for `custom_generate` of transformers' `generate`, whose other arguments are unchanged.
 
-    Deterministic. Batches are padded on the left, and a row stops at its own end token. The candidates share the
-    prefix's keys and values where the model's attention lets them. Logits processors act before the probabilities are
-    taken. `generate` passes no streamer on to such a function; watch the tokens by a stopping criterion.
+    Deterministic. Batches are padded on the left, and a row stops at its end token. The candidates share the keys and
+    values of the prefix if the model's attention supports it. Logits processors are applied before the softmax.
+    `generate` does not pass a streamer to such a function; use a stopping criterion to observe tokens.
 
     Args:
         model, input_ids, logits_processor, stopping_criteria, generation_config, model_kwargs: From `generate`.
-        top_k: k, the candidates at each step; 1 is greedy decoding.
-        penalty_alpha: a, from 0 (greedy decoding) to 1 (the model's probabilities no longer count). Both are taken
-            from `generation_config` where that has a penalty, and else are 4 and 0.6. Lower it where the model's states
-            are all alike, see `nearfar.decoding.isotropy`.
-        low_memory: Run the candidates one after the other: the memory of greedy decoding, k + 1 passes a token.
+        top_k: k, the number of candidates per step; 1 is greedy decoding.
+        penalty_alpha: a, from 0 (greedy decoding) to 1 (probabilities have no effect). Both default to the values of
+            `generation_config` if it has a penalty, else to 4 and 0.6. Use a lower value if the states of the model
+            are similar to each other, see `nearfar.decoding.isotropy`.
+        low_memory: Run the candidates one after the other: the memory of greedy decoding, k + 1 passes per token.
 
     Returns:
-        As `generate` says: token ids, or with `return_dict_in_generate` an object that holds them.
+        As `generate`: token ids, or with `return_dict_in_generate` an object that contains them.
 
     Raises:
-        InputError: an encoder-decoder, a model without a cache of keys and values, sampling or beams, or a setting out
-            of range.
+        InputError: An encoder-decoder model, a model without a cache of keys and values, sampling or beam search, or a
+            setting out of range.
 
     Example:
         >>> from nearfar.decoding import contrastive_search
@@ -106,17 +107,17 @@ def contrastive_search(
 def degeneration(
     candidates: Float[Tensor, "b k d"], context: Float[Tensor, "b t d"], real: Bool[Tensor, "b t"]
 ) -> Float[Tensor, "b k"]:
-    """The largest cosine of each candidate's state with a state of the context; unit vectors, padding left out."""
+    """The maximum cosine of each candidate's state with the states of the context, without padding; unit vectors."""
     cosines = candidates @ context.mT
     return cosines.masked_fill(~real[:, None].to(cosines.device), -torch.inf).amax(-1)
 
 
 class _Choice:
-    """Which of the candidates it is to be, and the states that they are compared with.
+    """Chooses among candidates, and keeps the states that they are compared with.
 
     Args:
-        alpha: The penalty's weight.
-        k: Candidates.
+        alpha: Weight of the penalty.
+        k: Number of candidates.
     """
 
     context: Float[Tensor, "b t d"]
@@ -126,18 +127,18 @@ class _Choice:
         self.alpha, self.k = alpha, k
 
     def remember(self, states: Float[Tensor, "b t d"]) -> Float[Tensor, "b 1 d"]:
-        """Take in the prompt's states; the last of them has the logits of the first step."""
+        """Store the states of the prompt; the last one gives the logits of the first step."""
         self.context = _unit(states)
         return states[:, -1:]
 
     def candidates(self, scores: Float[Tensor, "b v"]) -> Int[Tensor, "b k"]:
-        """The likeliest tokens, the likeliest first. A logits processor may have left fewer than k."""
+        """The most probable tokens, in descending order. A logits processor may exclude some of the k."""
         likeliest, ids = scores.topk(min(self.k, scores.shape[-1]), -1)
         self._p, self._barred = scores.softmax(-1).gather(1, ids), likeliest == -torch.inf
         return ids
 
     def choose(self, states: Float[Tensor, "b k d"], real: Bool[Tensor, "b t"]) -> Int[Tensor, " b"]:
-        """The number of the candidate to keep; its state joins the context."""
+        """The index of the chosen candidate; its state is added to the context."""
         found = _unit(states)
         value = (1 - self.alpha) * self._p.to(found.device) - self.alpha * degeneration(found, self.context, real)
         self.number = value.masked_fill(self._barred.to(found.device), -torch.inf).argmax(1)
@@ -147,7 +148,7 @@ class _Choice:
 
 
 def _unit(states: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
-    # In float32: cosines near 1 tie in half precision, and a tie decides a token.
+    # In float32: in half precision, cosines near 1 would be equal, and ties change the chosen token.
     return F.normalize(states.float(), dim=-1)
 
 
@@ -158,9 +159,13 @@ def _settings(top_k: int | None, penalty_alpha: float | None, config: Generation
     if penalty_alpha is None:
         penalty_alpha = PENALTY_ALPHA if given is None else given
     if top_k < 1 or int(top_k) != top_k:
-        raise InputError(f"{top_k} candidates are no choice", field="top_k", remedy="use 1 or more, e.g. 4")
+        raise InputError(
+            f"invalid value {top_k}: must be an integer of 1 or more", field="top_k", remedy="use for example 4"
+        )
     if not 0 <= penalty_alpha <= 1:
-        raise InputError(f"{penalty_alpha} is out of range", field="penalty_alpha", remedy="use 0 to 1, e.g. 0.6")
+        raise InputError(
+            f"invalid value {penalty_alpha}: must be 0 to 1", field="penalty_alpha", remedy="use for example 0.6"
+        )
     return int(top_k), float(penalty_alpha)
 
 
@@ -168,29 +173,32 @@ def _check(model: Any, config: GenerationConfig, model_kwargs: dict[str, Any]) -
     from transformers import DynamicCache
 
     if model.config.is_encoder_decoder:
-        problem = f"{type(model).__name__} has an encoder, and contrastive search reads the states of one sequence"
-        raise InputError(problem, remedy="use a model that only decodes")
+        problem = f"contrastive search requires a decoder-only model, got {type(model).__name__}"
+        raise InputError(problem, remedy="use another model or decoding")
     if config.do_sample:
-        remedy = "pass do_sample=False; the model's own settings may turn it on"
-        raise InputError("contrastive search draws nothing", field="do_sample", remedy=remedy)
+        remedy = "pass do_sample=False; the generation settings of the model may enable it"
+        raise InputError("contrastive search does not sample", field="do_sample", remedy=remedy)
     if (config.num_beams or 1) > 1:
-        raise InputError("contrastive search has no beams", field="num_beams", remedy="leave it out")
+        raise InputError("contrastive search does not support beams", field="num_beams", remedy="remove num_beams")
     if (config.num_return_sequences or 1) > 1:
-        remedy = "leave it out: all would be the same"
-        raise InputError("contrastive search finds one text", field="num_return_sequences", remedy=remedy)
+        remedy = "remove it: all sequences would be equal"
+        raise InputError("contrastive search returns one sequence", field="num_return_sequences", remedy=remedy)
     for name in ("output_attentions", "output_hidden_states"):
         if getattr(config, name):
-            raise InputError("contrastive search does not keep these", field=name, remedy="leave it out")
+            raise InputError("contrastive search does not return these", field=name, remedy=f"remove {name}")
     cache = model_kwargs.get("past_key_values")
     if not isinstance(cache, DynamicCache):
-        problem = f"{type(model).__name__} runs without a cache that grows, which contrastive search needs"
-        raise InputError(problem, remedy="leave use_cache and cache_implementation out, or use another model")
+        problem = f"contrastive search requires a dynamic cache, which {type(model).__name__} does not use"
+        raise InputError(problem, remedy="remove use_cache and cache_implementation, or use another model")
     if cache.get_seq_length():
-        problem = "a cache that is filled already has no states to compare with"
-        raise InputError(problem, field="past_key_values", remedy="leave it out")
+        problem = "expected an empty cache: a filled one lacks the states to compare with"
+        raise InputError(problem, field="past_key_values", remedy="remove past_key_values")
     positions = model_kwargs.get("position_ids")
     if positions is not None and positions.dim() != 2:
-        raise InputError(f"{type(model).__name__} has positions of several dimensions", remedy="use another model")
+        raise InputError(
+            f"{type(model).__name__} has multi-dimensional positions, which are not supported",
+            remedy="use another model",
+        )
     return cache
 
 

@@ -1,10 +1,10 @@
-"""How far a language model's token states point in different directions, layer by layer.
+"""Isotropy of the token states of a language model, layer by layer.
 
     isotropy = 1 - (sum over texts, i, j != i of cos(h_i, h_j)) / (sum over texts of n (n - 1))
 
-0 where all states of a text point one way, 1 where they are orthogonal on average. Contrastive search tells candidates
-apart by their states, so it needs some. This is Su & Collier's measure (arXiv 2210.14140), over pairs of one text;
-`nearfar.geometry.isotropy` is another, of a cloud of vectors.
+0 if all states of a text have the same direction, 1 if they are orthogonal on average. Contrastive search compares
+candidates by their states, so it requires some isotropy. This is the measure of Su & Collier (arXiv 2210.14140), over
+pairs within a text; `nearfar.geometry.isotropy` is a different measure, of any set of vectors.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 
 class LayerIsotropy(NamedTuple):
-    """One layer's.
+    """The isotropy of one layer.
 
     Args:
-        layer: 0 for the embeddings, n after block n; the last one after the final norm too.
-        isotropy: Of all tokens.
-        without_first: Without position 0, whose state is odd in models that attend to it for want of anything else.
+        layer: 0 for the embeddings, n for the output of block n; the last one includes the final norm.
+        isotropy: Over all tokens.
+        without_first: Without position 0, whose state is an outlier in models that use it as an attention sink.
     """
 
     layer: int
@@ -44,18 +44,18 @@ def isotropy(
 
     Args:
         model: The model.
-        tokenizer: Its own, with the special tokens that it adds.
-        texts: Some dozens of a hundred tokens suffice for two digits.
-        max_length: Tokens after which a text is cut.
-        batch_size: Texts in one pass.
+        tokenizer: The tokenizer of the model; special tokens are added.
+        texts: A few dozen texts of a hundred tokens give two digits.
+        max_length: Maximum sequence length (longer texts are truncated).
+        batch_size: Texts per forward pass.
 
     Raises:
-        InputError: no text has three tokens.
+        InputError: No text has three tokens.
     """
     rows = [tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in texts]
     rows = sorted((row for row in rows if len(row) > 2), key=len)
     if not rows:
-        raise InputError("no text has three tokens", field="texts", remedy="give longer ones")
+        raise InputError("no text has three tokens", field="texts", remedy="use longer texts")
     sums: Tensor | float = 0.0
     for start in range(0, len(rows), batch_size):
         tokens = [torch.tensor(row) for row in rows[start : start + batch_size]]
@@ -77,9 +77,9 @@ def isotropy(
 
 
 def cosines_and_pairs(states: Float[Tensor, "b t d"], real: Bool[Tensor, "b t"]) -> Float[Tensor, 2]:
-    """The sum of cosines over pairs i != j of real tokens of one text, of all texts, and how many pairs there are."""
+    """The sum of cosines over pairs i != j of tokens within a text, over all texts, and the number of pairs."""
     unit = F.normalize(states.double(), dim=-1).masked_fill(~real[..., None], 0.0)
-    # All products of a text's states, less those of a state with itself; a state of zeros has none.
+    # All products of a text's states, minus those of a state with itself; a zero state contributes nothing.
     cosines = unit.sum(1).square().sum() - unit.square().sum()
     count = real.sum(1).double()
     return torch.stack([cosines, (count * (count - 1)).sum()])

@@ -1,10 +1,12 @@
-"""What continuations look like: how much they repeat themselves, and how likely they are after their prompts.
+"""Measures of continuations: how repetitive they are, and how probable after their prompts.
 
-    repetition(texts, n)                        part of n-grams that were in their text before, in percent
+    repetition(texts, n)                        percentage of n-grams that occurred before in their text
     diversity(texts)                            100 times the product of 1 - repetition/100 over n = 2, 3, 4
     coherence(model, tokenizer, prompts, ...)   mean log-probability of a continuation's tokens after its prompt
 
-Read diversity and coherence together: a text that repeats itself is coherent, and noise is diverse.
+Use diversity and coherence together: a repetitive text is coherent, and noise is diverse.
+
+Source: Su et al. 2022, A Contrastive Framework for Neural Text Generation (arXiv 2202.06417).
 """
 
 from __future__ import annotations
@@ -24,16 +26,16 @@ if TYPE_CHECKING:
 
 
 def repetition(texts: Sequence[str], n: int, *, as_published: bool = False) -> float:
-    """100 (1 - u / t); u: different n-grams of whitespace words in each text, t: all of them, both summed over texts.
+    """100 (1 - u / t); u: distinct n-grams of words per text, t: all n-grams, summed over texts.
 
     Args:
-        texts: One or more, of which at least one has n words.
-        n: Words of an n-gram.
-        as_published: Count as the authors of contrastive search do: without the last n-gram of each text, rounded to
-            two digits.
+        texts: At least one of them has n words.
+        n: Words per n-gram.
+        as_published: Count as the authors of contrastive search: without the last n-gram of each text, rounded to two
+            digits.
 
     Raises:
-        InputError: no text has n words.
+        InputError: No text has n words.
     """
     different, total = 0, 0
     for text in texts:
@@ -42,13 +44,13 @@ def repetition(texts: Sequence[str], n: int, *, as_published: bool = False) -> f
         different += len(set(grams))
         total += len(grams)
     if not total:
-        raise InputError(f"no text has {n} words", field="texts", remedy="give longer ones")
+        raise InputError(f"no text has {n} words", field="texts", remedy="use longer texts")
     found = 100 * (1 - different / total)
     return round(found, 2) if as_published else found
 
 
 def diversity(texts: Sequence[str], *, as_published: bool = False) -> float:
-    """100 where no 2-, 3- or 4-gram occurs twice in its text, near 0 where texts go round in circles."""
+    """100 if no 2-, 3- or 4-gram occurs twice in its text, near 0 for very repetitive texts."""
     return 100 * math.prod(1 - repetition(texts, n, as_published=as_published) / 100 for n in (2, 3, 4))
 
 
@@ -56,28 +58,30 @@ def diversity(texts: Sequence[str], *, as_published: bool = False) -> float:
 def coherence(
     model: Any, tokenizer: Any, prompts: Sequence[str], continuations: Sequence[str], *, batch_size: int = 8
 ) -> Float[np.ndarray, " n"]:
-    """Mean log-probability, in nats a token, of each continuation after its prompt.
+    """Mean log-probability of each continuation after its prompt, in nats per token.
 
-    Prompt and continuation are tokenised apart. Score with another model than the one that wrote where there is one.
+    Prompt and continuation are tokenized separately. Prefer another model than the one that generated the texts.
 
     Args:
         model: A causal language model.
-        tokenizer: Its own; a beginning-of-text token that it adds to prompts counts as part of them.
-        prompts: One for each continuation.
+        tokenizer: The tokenizer of the model; a beginning-of-text token that it adds is part of the prompt.
+        prompts: One per continuation.
         continuations: The texts to score.
-        batch_size: Texts in one pass.
+        batch_size: Texts per forward pass.
 
     Returns:
-        One number a text; NaN where the continuation is empty.
+        One number per text; NaN if the continuation is empty.
     """
     import numpy as np
 
     if len(prompts) != len(continuations):
-        raise InputError(f"{len(prompts)} prompts for {len(continuations)} continuations", field="prompts")
+        raise InputError(
+            f"expected one prompt per continuation, got {len(prompts)} for {len(continuations)}", field="prompts"
+        )
     heads = [tokenizer(text, verbose=False)["input_ids"] for text in prompts]
     tails = [tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"] for text in continuations]
     found = np.full(len(prompts), np.nan)
-    # Without any token before it, a continuation's first token has no probability.
+    # The first token of a continuation has no probability if no token precedes it.
     rows = [row for row in range(len(heads)) if heads[row] and tails[row]]
     rows.sort(key=lambda row: len(heads[row]) + len(tails[row]))
     for start in range(0, len(rows), batch_size):

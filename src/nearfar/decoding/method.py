@@ -1,4 +1,4 @@
-"""What a way of decoding is, for `nearfar generate`."""
+"""The description of a decoding method, for `nearfar generate`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Method:
-    """One file of `nearfar.decoding.methods`.
+    """A decoding method: one file of `nearfar.decoding.methods`.
 
     Args:
-        name: As in `--decoding NAME`, where a hyphen stands for an underscore; the file's name.
-        summary: One line on how it chooses.
-        options: A dataclass of its settings, with defaults.
-        arguments: From the model and its settings to what `model.generate` takes beside the prompts.
-        streams: The tokens of a row are final when they are chosen.
-        random: The seed decides.
+        name: The name of the file; in `--decoding NAME` with hyphens instead of underscores.
+        summary: How it chooses tokens, in one line.
+        options: Dataclass of its settings, with defaults.
+        arguments: From the model and the settings to further arguments of `model.generate`.
+        streams: Whether tokens are final once chosen.
+        random: Whether the result depends on the seed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Continuations of many prompts, in batches that a killed run need not write again."""
+"""Continuations of many prompts, in batches, so that an interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class Continuation(NamedTuple):
-    """What a model wrote.
+    """The text that a model generated.
 
     Args:
-        text: Without the prompt and the end token.
-        tokens: How many, the end token among them.
-        ended: It came to an end token.
+        text: The text without the prompt and the end token.
+        tokens: Number of tokens, including the end token.
+        ended: Whether it has an end token.
     """
 
     text: str
@@ -33,25 +33,24 @@ class Continuation(NamedTuple):
     ended: bool
 
 
-#: The numbers of some prompts, and their continuations.
+#: Indices of prompts, and their continuations.
 Batch = tuple[list[int], list[Continuation]]
 
 
 class Writer:
-    """Continues prompts with one model, by one way of decoding.
+    """Continues prompts with a model and a decoding method.
 
-    Equal prompts, settings, seed and batch size give equal texts: rounding depends on the batch, and so does what is
-    drawn.
+    Equal prompts, settings, seed and batch size give equal texts; rounding and sampling depend on the batch.
 
     Args:
-        model: A causal language model of transformers. Its own settings of generation are put aside.
-        tokenizer: The model's.
-        method: The way of decoding.
+        model: A causal language model of transformers. Its generation settings are not used.
+        tokenizer: The tokenizer of the model.
+        method: The decoding method.
         options: Settings of the method.
-        max_new_tokens: Longest continuation.
-        seed: Decides what is drawn.
-        batch_size: Prompts in one pass.
-        name: How messages call the model.
+        max_new_tokens: Maximum number of new tokens.
+        seed: Random seed.
+        batch_size: Prompts per forward pass.
+        name: Name of the model in messages.
     """
 
     def __init__(
@@ -68,7 +67,7 @@ class Writer:
     ) -> None:
         for field, value in (("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
             if value < 1:
-                raise InputError(f"{value} is too few", field=field, remedy="use 1 or more")
+                raise InputError(f"invalid value {value}: must be 1 or more", field=field)
         self.model, self.tokenizer, self.method, self.name = model, tokenizer, method, name
         self.max_new_tokens, self.seed, self.batch_size = max_new_tokens, seed, batch_size
         self.arguments = method.arguments(model, options)
@@ -82,20 +81,20 @@ class Writer:
         done: int = 0,
         watch: Callable[[str], None] | None = None,
     ) -> Iterator[Batch]:
-        """Prompts of like length together, the shortest first.
+        """Yield continuations in batches of prompts of similar length, shortest first.
 
         Args:
-            prompts: What to go on from.
-            done: Batches that are there already, to be left out.
-            watch: Called with each new piece of text; for one prompt, where the method streams.
+            prompts: The prompts.
+            done: Number of batches that already exist, which are skipped.
+            watch: Called with each new piece of text; only for one prompt and a method that streams.
 
         Raises:
-            InputError: a prompt without tokens, or one that leaves no room.
+            InputError: A prompt without tokens, or too long for the model.
         """
         rows = [self.tokenizer(prompt, verbose=False)["input_ids"] for prompt in prompts]
         for number, row in enumerate(rows, 1):
             if not row:
-                raise InputError(f"prompt {number} has no token", field="prompt", remedy="give at least a word")
+                raise InputError(f"prompt {number} has no tokens", field="prompt", remedy="write at least a word")
         check_length(self.model, max(map(len, rows), default=0) + self.max_new_tokens, self.name, "--max-new-tokens")
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for batch in range(done, -(-len(order) // self.batch_size)):
@@ -131,7 +130,7 @@ class Writer:
 
 
 class _Watch(StoppingCriteria):
-    """Stops nothing; tells of the text as it grows. A character may take several tokens."""
+    """Never stops; reports the growing text. A character may consist of several tokens."""
 
     def __init__(self, tokenizer: Any, start: int, watch: Callable[[str], None]) -> None:
         self.tokenizer, self.start, self.watch, self.told = tokenizer, start, watch, 0
@@ -145,11 +144,11 @@ class _Watch(StoppingCriteria):
 
 
 class Unfinished:
-    """Batches on disk while a run is under way: its first line says of what run they are.
+    """Batches on disk while a run is in progress; the first line identifies the run.
 
     Args:
-        path: The file; one of another run is begun anew.
-        run: All that decides the texts.
+        path: The file; the file of another run is overwritten.
+        run: Everything that determines the texts.
     """
 
     def __init__(self, path: Path, run: dict[str, Any]) -> None:
@@ -157,7 +156,7 @@ class Unfinished:
         self._head = json.dumps({"run": hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()}) + "\n"
 
     def batches(self) -> list[Batch]:
-        """What is there of this run. A line that a kill cut off does not count, and is cut off."""
+        """The batches of this run. A truncated line at the end is removed."""
         found: list[Batch] = []
         whole = len(self._head.encode())
         if self.path.is_file():
@@ -177,7 +176,7 @@ class Unfinished:
         return found
 
     def add(self, batch: Batch) -> None:
-        """One batch more."""
+        """Append a batch."""
         with self.path.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(batch) + "\n")
             lines.flush()

@@ -1,1 +1,1 @@
-"""The main job on data that every Python has: searching its standard library by what its functions do."""
+"""A complete example on data that every Python contains: search its standard library by what a function does."""

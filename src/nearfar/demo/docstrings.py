@@ -1,7 +1,7 @@
-"""Pairs of (what it does -> API entry), read off the docstrings of a Python's own source files.
+"""Pairs of (description -> API entry) from the docstrings of Python's own source files.
 
-The first sentence of a docstring says what a function or class does, in the words of someone who looks for it. The
-entry is the rest: qualified name, signature, further text. Source files are parsed, never imported or run.
+The first sentence of a docstring describes a function or class in words that a search for it might use. The entry is
+the rest: qualified name, signature, further text. Source files are parsed, never imported or executed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 
 from nearfar.errors import InputError
 
-#: Parts of the standard library that are tests, generated tables, or copies of other modules.
 SKIPPED = {
     "test",
     "tests",
@@ -31,8 +30,9 @@ SKIPPED = {
     "turtledemo",
     "ensurepip",
 }
-#: Words that a sentence needs to be worth searching for, and characters beyond which it is no sentence.
+"""Parts of the standard library that are tests, generated tables, or copies of other modules."""
 LEAST_WORDS, MOST_CHARACTERS = 3, 300
+"""Minimum number of words and maximum number of characters of a summary."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Entry:
     """A documented function, method or class.
 
     Args:
-        module: The top-level module, such as `asyncio`; whole modules are held out.
+        module: The top-level module, such as `asyncio`; modules are held out as a whole.
         name: The qualified name, such as `asyncio.events.AbstractEventLoop.call_soon`.
-        summary: The docstring's first sentence.
-        text: Name with signature, and the docstring's further text.
+        summary: The first sentence of the docstring.
+        text: Name with signature, and the rest of the docstring.
     """
 
     module: str
@@ -53,26 +53,26 @@ class Entry:
 
 
 def harvest(packages: Sequence[str] = ()) -> list[Entry]:
-    """The documented public entries of the standard library and of installed packages, in order of their names.
+    """The documented public entries of the standard library and of installed packages, sorted by name.
 
     Raises:
         InputError: a package is not installed.
     """
     found: dict[str, Entry] = {}
-    said: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for root, path in _sources(packages):
         for entry in _entries(root, path):
-            # Copies (a C module's Python twin) say the same of the same thing; definitions for other platforms bear
-            # the same name. The first is kept.
+            # Copies (the Python version of a C module) have the same text, and definitions for other platforms have the
+            # same name: the first one is kept.
             content = (entry.name.rpartition(".")[2], entry.summary)
-            if entry.name not in found and content not in said:
+            if entry.name not in found and content not in seen:
                 found[entry.name] = entry
-                said.add(content)
+                seen.add(content)
     return sorted(found.values(), key=lambda entry: entry.name)
 
 
 def part_of(module: str, seed: int) -> str:
-    """Which part a whole module belongs to: `train` (65 of 100), `validation` (15) or `test` (20)."""
+    """The part that a module belongs to: `train` (65%), `validation` (15%) or `test` (20%)."""
     draw = int.from_bytes(hashlib.sha256(f"{seed} {module}".encode()).digest()[:4], "big") / 2**32
     return "test" if draw < 0.20 else "validation" if draw < 0.35 else "train"
 
@@ -85,10 +85,10 @@ def _sources(packages: Sequence[str]) -> Iterator[tuple[Path, Path]]:
 
 
 def package_sources(package: str) -> list[tuple[Path, Path]]:
-    """The source files of an installed package, each with the folder that its module names count from.
+    """The source files of an installed package, each with the folder that its module name is relative to.
 
     Raises:
-        InputError: It is not installed, or only as a pointer to a folder elsewhere.
+        InputError: The package is not installed, or without source files, such as a link to another folder.
     """
     try:
         found = distribution(package)
@@ -96,11 +96,11 @@ def package_sources(package: str) -> list[tuple[Path, Path]]:
         raise InputError(
             f"the package {package!r} is not installed", field="--package", remedy=f"pip install {package}"
         ) from None
-    # Scripts lie outside, at `../../bin`.
+    # Scripts are outside of the folder, in `../../bin`.
     sources = [file for file in found.files or () if file.suffix == ".py" and ".." not in file.parts]
     if not sources:
         raise InputError(
-            f"the package {package!r} installed no source files", field="--package", remedy="name another package"
+            f"the package {package!r} contains no source files", field="--package", remedy="choose another package"
         )
     root = Path(str(found.locate_file("")))
     return sorted((root, Path(str(found.locate_file(file)))) for file in sources)
@@ -135,7 +135,7 @@ def _public(tree: ast.AST, prefix: str) -> Iterator[tuple[str, ast.FunctionDef |
 
 
 def _split(docstring: str) -> tuple[str, str]:
-    """First sentence and the rest; an empty sentence where it says too little or is none."""
+    """The first sentence and the rest; both empty if the sentence is too short or too long."""
     first, _, rest = docstring.strip().partition("\n\n")
     sentence = re.match(r"(.+?(?<!e\.g)(?<!i\.e)[.!?])(?:\s|$)(.*)", " ".join(first.split()), re.DOTALL)
     summary, more = sentence.groups() if sentence else (" ".join(first.split()), "")

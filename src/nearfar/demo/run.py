@@ -1,4 +1,4 @@
-"""From the standard library's docstrings to a better model, an index over them, and a page that shows it."""
+"""From docstrings of the standard library to a fine-tuned model, an index, and a report."""
 
 from __future__ import annotations
 
@@ -8,43 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar import recipes
 from nearfar.demo.docstrings import Entry, harvest, package_sources, part_of
+from nearfar.demo.questions import DEPTH, Answer, ask, sample_questions
 from nearfar.errors import InputError
 from nearfar.kinds.options import with_settings
+from nearfar.recipes import get
 from nearfar.training.folder import RunFolder
 from nearfar.writing import check_writable
 
 if TYPE_CHECKING:
     from nearfar.data import Retrieval
     from nearfar.evaluation import Interval, Result
-    from nearfar.kinds._trainer import Progress
+    from nearfar.kinds.kind import Progress
+    from nearfar.reports import Page
     from nearfar.search import Hit
-    from nearfar.training.run import Run
+    from nearfar.training.result import Run
 
-#: What a reader may compare: each is answered by the index with the trained model.
-QUERIES = (
-    "wait until several coroutines are done",
-    "compare two files and show the lines that differ",
-    "remove a directory and everything in it",
-)
-#: Chosen for about five minutes on two cores, and not tuned.
 OPTIONS: dict[str, Any] = {"epochs": 2.0, "learning_rate": 5e-5, "max_length": 48, "batch_size": 64}
+"""Options of the recipe, chosen to take about five minutes on two cores; they are not tuned."""
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo found.
+    """The result of the demo.
 
     Args:
-        folder: Holds `data/`, `run/` (with the model), `index/` and `report.html`.
-        entries: Documented entries in all.
-        before, after: Retrieval on the test modules.
-        change: After minus before in nDCG@10; whole modules are resampled.
-        answers: The example queries with what the index found.
-        seconds: What it took.
+        folder: Contains `data/`, `run/` (with the model), `index/` and `report.html`.
+        entries: Number of documented entries.
+        run: The training run.
+        before, after: Retrieval on the test modules, with the base model and the fine-tuned model.
+        change: After minus before in nDCG@10, with an interval that resamples whole modules.
+        answers: The answers to the example questions.
+        seconds: Duration.
     """
 
     folder: Path
@@ -53,18 +50,19 @@ class Demo:
     before: Result
     after: Result
     change: Interval | None
-    answers: dict[str, list[Hit]]
+    answers: list[Answer]
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The result as JSON types."""
         return {
             "folder": str(self.folder),
             "entries": self.entries,
             "before": self.before.as_dict(),
             "after": self.after.as_dict(),
             "difference": None if self.change is None else self.change._asdict(),
-            "answers": {query: [hit._asdict() for hit in hits] for query, hits in self.answers.items()},
+            "answers": {each.question.text: [hit._asdict() for hit in each.hits] for each in self.answers},
+            "expected": {each.question.text: each.as_dict() for each in self.answers},
             "seconds": self.seconds,
         }
 
@@ -80,17 +78,20 @@ def demo(
     progress: Progress | None = None,
     **options: Any,
 ) -> Demo:
-    """Train on the docstrings of some modules, measure on others.
+    """Train on the docstrings of some modules, and measure on those of other modules.
 
     Args:
-        out: The folder to write.
-        model: A folder, a hub id, or an alias.
-        packages: Installed distributions to read as well.
-        seed: Decides which modules are held out, and the training.
-        resume: Go on with an interrupted demo.
-        say: Called with one line before each part.
-        progress: Called while training, see `train`.
-        **options: Options of the recipe `infonce`, over those of `OPTIONS`.
+        out: Output folder.
+        model: Base model: path, Hub ID or alias.
+        packages: Additional installed packages to read.
+        seed: Random seed of the split, the example questions and the training.
+        resume: Resume an interrupted demo in ``out``.
+        say: Called with one line at the beginning of each step.
+        progress: Called during the training, see `train`.
+        **options: Options of the recipe `infonce`, which override `OPTIONS`.
+
+    Raises:
+        InputError: ``out`` exists or is not writable, a package is not installed, or an option is invalid.
     """
     from nearfar.evaluation import evaluate
     from nearfar.evaluation.compared import paired_interval
@@ -101,7 +102,7 @@ def demo(
 
     started = time.monotonic()
     options = {**OPTIONS, **options}
-    settings = with_settings(recipes.get("infonce").options(), options)
+    settings = with_settings(get("infonce").options(), options)
     folder = Path(out)
     _check_folder(folder, resume)
     check_writable(folder)
@@ -118,12 +119,14 @@ def demo(
         f"validate and {len(parts['test']):,} to test, split by whole modules"
     )
     corpus = {entry.name: entry.text for entry in entries}
-    # Validation is a glance at the run: it searches its own modules. The test has to find its answers among all.
+    # Validation follows the run and searches only its own modules; the test searches the entries of all modules.
     validation = _questions(parts["validation"], {entry.name: entry.text for entry in parts["validation"]})
     test = _questions(parts["test"], corpus)
+    # Before training, so that no answer can influence the choice.
+    examples = sample_questions(test, seed)
 
     _write(parts["train"], {"validation": validation, "test": test}, folder / "data")
-    say("measuring the model as it came on the test modules")
+    say("measuring the base model on the test modules")
     before = evaluate(encoder, test)
     say(f"nDCG@10 {before.score:.3f} over {before.n:,} questions and {len(corpus):,} entries; training")
     run = train(
@@ -138,30 +141,29 @@ def demo(
         progress=progress,
         **options,
     )
-    say("measuring the trained model")
+    say("measuring the fine-tuned model")
     after = evaluate(run.model, test)
     groups = [part.partition(".")[0] for part in test.queries]
     change = paired_interval(before, after, groups=groups, seed=seed)
 
     say("building the index")
     build_index(str(folder / "run" / "model"), list(corpus.values()), folder / "index", ids=list(corpus))
-    index = open_index(folder / "index")
-    answers = {query: index.search(query, 3) for query in QUERIES}
+    answers = ask(open_index(folder / "index"), examples)
     found = Demo(folder, len(entries), run, before, after, change, answers, time.monotonic() - started)
-    _page(found, parts, encoder, seed).write(folder / "report.html")
+    report(found, parts, encoder, seed).write(folder / "report.html")
     return found
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
-    """Nothing of somebody else's is written over."""
-    # A name with a dot in front is a draft of ours that a kill left behind.
+    """Refuse a folder that exists, or, to resume, a folder that no demo has written."""
+    # A name with a leading dot is a draft of an interrupted demo.
     there = {path.name for path in folder.iterdir() if path.name[0] != "."} if folder.is_dir() else set()
     if there and not resume:
-        remedy = "pass --resume to go on with a demo in it, or name a new folder"
-        raise InputError("is there already", file=folder, field="--out", remedy=remedy)
+        remedy = "add --resume to resume a demo in it, or choose a new folder"
+        raise InputError("already exists", file=folder, field="--out", remedy=remedy)
     if foreign := sorted(there - {"data", "run", "index", "report.html"}):
-        problem = f"holds {foreign[0]!r}, which no demo wrote"
-        raise InputError(problem, file=folder, field="--out", remedy="name a new folder")
+        problem = f"contains {foreign[0]!r}, which is not part of a demo"
+        raise InputError(problem, file=folder, field="--out", remedy="choose a new folder")
 
 
 def _parts(entries: Sequence[Entry], seed: int) -> dict[str, list[Entry]]:
@@ -170,14 +172,14 @@ def _parts(entries: Sequence[Entry], seed: int) -> dict[str, list[Entry]]:
         parts[part_of(entry.module, seed)].append(entry)
     if min(map(len, parts.values())) < 100:
         raise InputError(
-            f"this Python's library has only {len(entries)} documented entries",
-            remedy="run the demo with a Python that ships its library as source files",
+            f"the standard library of this Python has only {len(entries)} documented entries",
+            remedy="use a Python whose standard library is installed as source files",
         )
     return parts
 
 
 def _write(pairs: Sequence[Entry], held_out: Mapping[str, Retrieval], folder: Path) -> None:
-    """`train.jsonl`, and a retrieval folder for each held-out part: what the commands would read of a user's own."""
+    """Write `train.jsonl`, and a BEIR-format folder for each held-out part: the formats of a user's own data."""
     from nearfar.data import write_jsonl, write_retrieval
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -187,7 +189,7 @@ def _write(pairs: Sequence[Entry], held_out: Mapping[str, Retrieval], folder: Pa
 
 
 def _questions(entries: Sequence[Entry], corpus: dict[str, str]) -> Retrieval:
-    """Summaries as queries over a corpus of entries. Entries with the same summary all count as found."""
+    """Summaries as queries over a corpus of entries. All entries with the same summary are relevant."""
     from nearfar.data import Retrieval
 
     answers: dict[str, dict[str, int]] = {}
@@ -197,7 +199,8 @@ def _questions(entries: Sequence[Entry], corpus: dict[str, str]) -> Retrieval:
     return Retrieval(corpus, queries, {query: answers[summary] for query, summary in queries.items()})
 
 
-def _page(found: Demo, parts: dict[str, list[Entry]], untrained: Any, seed: int) -> Any:
+def report(found: Demo, parts: Mapping[str, Sequence[Entry]], base: Any, seed: int) -> Page:
+    """The page of a demo; ``base`` is the base model."""
     from datasets import Dataset
 
     from nearfar.evaluation.similarity import pair_similarity
@@ -207,8 +210,8 @@ def _page(found: Demo, parts: dict[str, list[Entry]], untrained: Any, seed: int)
     modules = {part: sorted({entry.module for entry in entries}) for part, entries in parts.items()}
     page = Page(
         "Finding Python's functions by what they do",
-        "A sentence about what a function does goes in, its API entry should come out first. The model learned from "
-        "some modules of the standard library and is measured on others.",
+        "The query is a sentence that describes a function, and the function's API entry should be the first result. "
+        "The model is trained on some modules of the standard library and measured on others.",
         [
             ("entries", f"{found.entries:,}"),
             ("training pairs", f"{len(parts['train']):,}"),
@@ -219,30 +222,47 @@ def _page(found: Demo, parts: dict[str, list[Entry]], untrained: Any, seed: int)
         ],
     )
     add_outcome(page, found.before, found.after, found.change, seed)
-    page.text(f"The verdict's interval resamples whole modules: {', '.join(modules['test'])}.")
+    page.text(f"The interval of the verdict resamples whole modules: {', '.join(modules['test'])}.")
     add_loss(page, found.run.log, found.before.primary)
     rows = Dataset.from_dict(
         {"anchor": [e.summary for e in parts["test"]], "positive": [e.text for e in parts["test"]]}
     )
-    add_similarities(
-        page, pair_similarity(untrained, rows, seed=seed), pair_similarity(found.run.model, rows, seed=seed)
-    )
-    page.section("Three questions", "Answered by the trained model from the index over all entries.")
-    page.table(
-        ["question", "rank", "similarity", "entry"],
-        [
-            [query, str(hit.rank), f"{hit.score:.3f}", hit.text.partition("\n")[0]]
-            for query, hits in found.answers.items()
-            for hit in hits
-        ],
-    )
-    page.section("With your own data")
+    add_similarities(page, pair_similarity(base, rows, seed=seed), pair_similarity(found.run.model, rows, seed=seed))
+    _add_answers(page, found.answers)
+    page.section("Use your own data")
     page.code(next_steps(found))
     return page
 
 
+def _add_answers(page: Page, answers: Sequence[Answer]) -> None:
+    page.section(
+        "Example questions",
+        f"{len(answers)} test questions, sampled before training and answered by the fine-tuned model from the index "
+        f"over all entries. {summary(answers)}",
+    )
+    rows, expected = [], []
+    for answer in answers:
+        hits = [*answer.hits, *([] if answer.best in answer.hits else [answer.best])]
+        for hit in hits:
+            if hit.id in answer.question.expected:
+                expected.append(len(rows))
+            rows.append([answer.question.text, f"{hit.rank:,}", f"{hit.score:.3f}", title(hit)])
+    page.table(["question", "rank", "similarity", "entry"], rows, "Highlighted: the expected entry.", expected)
+
+
+def summary(answers: Sequence[Answer]) -> str:
+    """For how many questions an expected entry was found."""
+    found = sum(answer.found for answer in answers)
+    return f"The expected entry is among the first {DEPTH} for {found} of {len(answers)} questions."
+
+
+def title(hit: Hit) -> str:
+    """The first line of an entry: its name and signature."""
+    return hit.text.partition("\n")[0]
+
+
 def next_steps(found: Demo) -> str:
-    """Commands to go on with."""
+    """Commands to try next."""
     return (
         f'nearfar search {found.folder}/run/model {found.folder}/data/test/corpus.jsonl "parse a date"\n'
         "nearfar train infonce --data your-pairs.jsonl --eval held-out-pairs.jsonl --out runs/first\n"

@@ -1,4 +1,4 @@
-"""Dialogue logs to a workflow graph. Importing this package imports nothing heavy."""
+"""From dialogue logs to a workflow graph. Importing this package imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nearfar.dialogue.exports import write
-    from nearfar.dialogue.extraction import Flow, flow
+    from nearfar.dialogue.extraction import flow
     from nearfar.dialogue.graph import Rules
     from nearfar.dialogue.log import Log
+    from nearfar.dialogue.options import FlowOptions
     from nearfar.dialogue.reading import read
+    from nearfar.dialogue.result import Flow
+    from nearfar.dialogue.speakers import Casting
 
 _HOME = {
-    "Flow": "extraction",
+    "Casting": "speakers",
+    "Flow": "result",
+    "FlowOptions": "options",
     "Log": "log",
     "Rules": "graph",
     "flow": "extraction",
@@ -21,7 +26,7 @@ _HOME = {
     "write": "exports",
 }
 
-__all__ = ["Flow", "Log", "Rules", "flow", "read", "write"]
+__all__ = ["Casting", "Flow", "FlowOptions", "Log", "Rules", "flow", "read", "write"]
 
 
 def __getattr__(name: str) -> object:

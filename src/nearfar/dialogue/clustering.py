@@ -1,7 +1,7 @@
-"""Utterances into actions: one tree of utterances a speaker, cut at one height.
+"""Clusters utterances into actions: one tree of utterances per speaker, all cut at the same height.
 
-Cut at a chosen number, or where the action before tells most about the next one in dialogues that were held out: too
-few actions tell nothing, too many are never seen twice. Nothing about the data is assumed but that it is dialogue.
+The trees are cut at a given number of clusters, or where an action says most about the next one on held-out dialogues:
+with too few actions there is nothing to predict, with too many no pair of them is seen twice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from nearfar.dialogue.log import Log
+from nearfar.dialogue.log import Log, steps
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,24 +23,24 @@ Linkage = Literal["ward", "average"]
 Number = int | Mapping[str, int] | Literal["auto"]
 
 TREE_TURNS = 5000
-"""Turns of one speaker that a tree is grown from: its distances take 100 MB. The other turns join the nearest mean."""
+"""Maximum number of turns of one speaker in a tree, whose distances take 100 MB. Other turns join the nearest mean."""
 MOST_ACTIONS = 150
-"""Actions in all that the automatic choice looks at; a graph with more cannot be read."""
+"""Maximum number of actions in the automatic choice; a graph with more cannot be read."""
 _CANDIDATES, _FOLDS = 30, 5
 _BLOCK = 8192
 
 
 @dataclass(frozen=True, eq=False)
 class Actions:
-    """What every turn does.
+    """The action of every turn.
 
     Args:
-        speaker: Each action's speaker, ascending.
-        turn: Each turn's action.
-        closeness: Cosine of each turn with the mean of its action.
-        gain: Of the cuts that were tried, the number of actions and how many nats the action before tells about the
-            next; empty if the number was given.
-        found_in: Dialogues that the trees were grown from; None: all.
+        speaker: The speaker of each action, ascending.
+        turn: The action of each turn.
+        closeness: Cosine similarity of each turn and the mean of its action.
+        gain: For each tried cut, the number of actions and the information in nats that an action gives about the
+            next one; empty if the number was given.
+        found_in: Number of dialogues in the trees; None: all.
     """
 
     speaker: Int[np.ndarray, " actions"]
@@ -67,13 +67,14 @@ def find_actions(
     Args:
         log: The dialogues.
         vectors: A unit vector for each of `log.texts`.
-        number: Actions of each speaker, by speaker's name where they differ, or "auto".
+        number: Number of actions per speaker, or a mapping from speaker to number, or "auto".
         linkage: "ward", or the "average" cosine distance of Dialog2Flow.
-        tree_turns: Turns of a speaker that a tree is grown from: those of whole dialogues drawn at random.
-        seed: Decides which, and the folds of the automatic choice.
+        tree_turns: Approximate maximum number of turns of a speaker in a tree: a random sample of whole dialogues.
+        seed: Random seed of the sample, and of the folds of the automatic choice.
 
     Raises:
-        InputError: a number or speaker is not possible, or there is but one dialogue to choose the number by.
+        InputError: a number is less than 1, a speaker is unknown or missing, or the number is to be chosen from only
+            one dialogue.
     """
     wanted = _wanted(log, number)
     tree_log = _part(log, tree_turns, seed)
@@ -81,7 +82,7 @@ def find_actions(
     gain: list[tuple[int, float]] = []
     if wanted is None:
         gain = _gains(tree_log, trees, seed)
-        # Of equals, the fewer actions are easier to read.
+        # Of equal cuts the one with fewer actions, which is easier to read.
         best = max(gain, key=lambda pair: (pair[1], -pair[0]))[0]
         labels = _cut(trees, best)
     else:
@@ -91,7 +92,7 @@ def find_actions(
 
 
 class _Tree:
-    """A binary tree over the utterances of one speaker, and the heights of its joints."""
+    """A binary tree over the utterances of one speaker."""
 
     def __init__(self, vectors: Float[np.ndarray, "n d"], linkage: Linkage) -> None:
         from scipy.cluster import hierarchy
@@ -103,7 +104,7 @@ class _Tree:
         self.joints = hierarchy.linkage(self.vectors, linkage, metric) if self.count > 1 else np.zeros((0, 4))
 
     def parts(self, number: int) -> Int[np.ndarray, " n"]:
-        """Cut into so many parts; each utterance's part. Equal utterances share one."""
+        """The cluster of each utterance after a cut into ``number`` clusters; equal utterances are in the same one."""
         from scipy.cluster.hierarchy import fcluster
 
         number = min(number, self.different)
@@ -122,32 +123,32 @@ def _wanted(log: Log, number: Number) -> list[int] | None:
     """The number of actions of each speaker; None to choose it."""
     if number == "auto":
         if len(log) < 2:
-            problem = "one dialogue alone does not show how many actions there are"
-            raise InputError(problem, field="--actions", remedy="say how many: --actions 10")
+            problem = "choosing the number of actions requires at least two dialogues"
+            raise InputError(problem, field="--actions", remedy="set it, such as --actions 10")
         return None
     by_speaker = dict(number) if isinstance(number, Mapping) else dict.fromkeys(log.speakers, number)
     for name in by_speaker:
         if name not in log.speakers:
-            remedy = f"there is {', '.join(log.speakers)}"
-            raise InputError(f"no speaker is called {name!r}", field="--actions", remedy=remedy)
+            remedy = f"must be one of {', '.join(log.speakers)}"
+            raise InputError(f"unknown speaker {name!r}", field="--actions", remedy=remedy)
     wanted = []
     for index, name in enumerate(log.speakers):
         if name not in by_speaker:
-            remedy = f"write for example {','.join(f'{each}=10' for each in log.speakers)}"
-            raise InputError(f"says nothing about {name!r}", field="--actions", remedy=remedy)
+            remedy = f"for example {','.join(f'{each}=10' for each in log.speakers)}"
+            raise InputError(f"speaker {name!r} is missing", field="--actions", remedy=remedy)
         k = by_speaker[name]
         if k < 1:
-            raise InputError(f"{k} actions are none", field="--actions", remedy="give 1 or more, or auto")
+            raise InputError(f"invalid value {k}", field="--actions", remedy="must be at least 1, or auto")
         different = len(np.unique(log.text[log.speaker == index]))
         if k > different:
-            text = "%s says %d different things, so there are no more actions than that"
+            text = "%s has only %d distinct texts, and so at most as many actions"
             logging.getLogger(__name__).warning(text, name, different)
         wanted.append(min(k, different))
     return wanted
 
 
 def _part(log: Log, tree_turns: int, seed: int) -> Log:
-    """Whole dialogues, drawn at random, with at most about so many turns of the most talkative speaker."""
+    """A random sample of whole dialogues, with at most about ``tree_turns`` turns of the most frequent speaker."""
     most = int(np.bincount(log.speaker, minlength=len(log.speakers)).max())
     if most <= tree_turns:
         return log
@@ -155,7 +156,7 @@ def _part(log: Log, tree_turns: int, seed: int) -> Log:
 
 
 def _drawn(log: Log, tree_turns: int, seed: int) -> list[int]:
-    """Dialogues in random order until a speaker has enough turns, and one of each speaker at least."""
+    """Dialogues in random order until a speaker has enough turns and each speaker has at least one."""
     order = np.random.default_rng(seed).permutation(len(log)).tolist()
     said = np.zeros(len(log.speakers), np.int64)
     chosen = []
@@ -170,17 +171,17 @@ def _drawn(log: Log, tree_turns: int, seed: int) -> list[int]:
 
 
 def _cut(trees: Sequence[_Tree], total: int) -> list[Int[np.ndarray, " n"]]:
-    """Cut all trees at the one height that leaves so many parts in all, one of each speaker at least."""
+    """Cut all trees at the height that gives ``total`` clusters together, at least one per speaker."""
     heights = np.concatenate([tree.joints[:, 2] for tree in trees])
     owner = np.concatenate([np.full(len(tree.joints), i) for i, tree in enumerate(trees)])
-    # Undoing the highest joint makes one part more.
+    # Undoing the highest joint adds one cluster.
     highest = owner[np.argsort(-heights, kind="stable")[: max(0, total - len(trees))]]
     undone = np.bincount(highest, minlength=len(trees)) if len(highest) else np.zeros(len(trees), np.int64)
     return [tree.parts(int(k) + 1) for tree, k in zip(trees, undone, strict=True)]
 
 
 def _gains(log: Log, trees: Sequence[_Tree], seed: int) -> list[tuple[int, float]]:
-    """How much the action before tells about the next one, for growing numbers of actions in all."""
+    """The information of an action about the next one, for increasing numbers of actions."""
     most = min(MOST_ACTIONS, sum(tree.different for tree in trees))
     least = min(most, 2 * len(trees))
     totals = np.unique(np.round(np.geomspace(least, most, _CANDIDATES)).astype(int)).tolist()
@@ -194,7 +195,7 @@ def _gains(log: Log, trees: Sequence[_Tree], seed: int) -> list[tuple[int, float
 
 
 def _turns(log: Log, labels: Sequence[Int[np.ndarray, " n"]]) -> tuple[Int[np.ndarray, " turns"], int]:
-    """Number the parts of all speakers through; each turn's number, and how many there are."""
+    """The cluster of each turn, numbered across speakers, and the number of clusters."""
     turn = np.zeros(log.turns, np.int64)
     base = 0
     for index, of in enumerate(labels):
@@ -204,11 +205,11 @@ def _turns(log: Log, labels: Sequence[Int[np.ndarray, " n"]]) -> tuple[Int[np.nd
 
 
 def _held_out_gain(log: Log, turn: Int[np.ndarray, " turns"], count: int, fold: Int[np.ndarray, " dialogues"]) -> float:
-    """Nats that the action before tells about the next on dialogues that were not counted, a step.
+    """Information in nats per step that an action gives about the next one, on held-out dialogues.
 
         mean log p(next | before) / p(next),  p(b | a) = (n(a, b) + p(b)) / (n(a) + 1)
 
-    Start and end of a dialogue are an action of their own.
+    The start and end of a dialogue count as one additional action.
     """
     before, after, of = steps(log, turn, start=count, end=count)
     place = fold[of]
@@ -224,22 +225,6 @@ def _held_out_gain(log: Log, turn: Int[np.ndarray, " turns"], count: int, fold: 
     return total / len(before)
 
 
-def steps(
-    log: Log, turn: Int[np.ndarray, " turns"], start: int, end: int
-) -> tuple[Int[np.ndarray, " steps"], Int[np.ndarray, " steps"], Int[np.ndarray, " steps"]]:
-    """All steps from one turn's number to the next, from `start` and to `end`, and whose dialogue's each is."""
-    lengths = np.diff(log.starts)
-    of = np.repeat(np.arange(len(log)), lengths + 1)
-    first = log.starts[:-1] + np.arange(len(log))
-    last = first + lengths
-    is_first, is_last = np.zeros(len(of), bool), np.zeros(len(of), bool)
-    is_first[first], is_last[last] = True, True
-    before, after = np.empty(len(of), np.int64), np.empty(len(of), np.int64)
-    before[is_first], before[~is_first] = start, turn
-    after[is_last], after[~is_last] = end, turn
-    return before, after, of
-
-
 def _assigned(
     log: Log,
     vectors: Float[np.ndarray, "texts d"],
@@ -247,7 +232,7 @@ def _assigned(
     labels: Sequence[Int[np.ndarray, " n"]],
     gain: list[tuple[int, float]],
 ) -> Actions:
-    """Every turn's action: that of its utterance in the tree, or the one with the nearest mean."""
+    """The action of every turn: that of its utterance in the tree, or the one with the nearest mean."""
     turn, closeness = np.empty(log.turns, np.int32), np.empty(log.turns, np.float32)
     speaker: list[int] = []
     for index, (tree, of) in enumerate(zip(trees, labels, strict=True)):
@@ -256,7 +241,7 @@ def _assigned(
         texts, place = np.unique(log.text[mine], return_inverse=True)
         nearest, near = _nearest(vectors, texts, means, tree.linkage)
         if tree.count == len(mine):
-            # The whole log is in the tree: its own parts, and the closeness to them.
+            # The whole log is in the tree: use its clusters.
             nearest = np.empty(len(texts), np.int64)
             nearest[place] = of
             near = _closeness(vectors, texts, means, nearest)
@@ -272,7 +257,7 @@ def _nearest(
     means: Float[np.ndarray, "parts d"],
     how: Linkage,
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """The nearest mean of each text: in Euclid's distance for ward, which minimises it, else by cosine."""
+    """The nearest mean of each text: by Euclidean distance for ward, which minimises it, else by cosine."""
     lengths = np.linalg.norm(means, axis=1)
     directions = (means / np.maximum(lengths, 1e-12)[:, None]).astype(np.float32)
     found, near = np.empty(len(texts), np.int64), np.empty(len(texts), np.float32)
@@ -296,6 +281,6 @@ def _closeness(
 
 
 def _without_empty(actions: Actions) -> Actions:
-    """Leave out actions that no turn took, and number the others through."""
+    """Remove actions without turns, and renumber the others."""
     taken, turn = np.unique(actions.turn, return_inverse=True)
     return Actions(actions.speaker[taken], turn.astype(np.int32), actions.closeness, actions.gain)

@@ -1,4 +1,4 @@
-"""A workflow as a file: a page, JSON, Mermaid or Graphviz."""
+"""A workflow as a file: an HTML page, JSON, Mermaid or Graphviz."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.dialogue.graph import END, FIRST, START
 from nearfar.errors import InputError
+from nearfar.reports.text import plain
 from nearfar.writing import check_writable, write_text
 
 if TYPE_CHECKING:
-    from nearfar.dialogue.extraction import Flow
     from nearfar.dialogue.graph import Graph
-
+    from nearfar.dialogue.result import Flow
 
 _MERMAID_MARKS = re.compile(r"""["#&<>;`*_~\[\]{}|\\^$%]""")
 
 
 def write(flow: Flow, path: str | Path) -> Path:
-    """Write a workflow; the ending of the name decides the format.
+    """Write a workflow; the suffix of the path decides the format.
 
     Raises:
-        InputError: an unknown ending, or a place that cannot be written.
+        InputError: unknown suffix, or the path is not writable.
     """
     path = Path(path)
     check_target(path)
@@ -34,21 +34,21 @@ def write(flow: Flow, path: str | Path) -> Path:
 
 
 def check_target(path: Path, option: str = "--out") -> None:
-    """Find out before any work that a workflow cannot be written there.
+    """Check, before any work, that a workflow can be written to a path.
 
     Raises:
         InputError: as `write`.
     """
     if path.suffix.lower() not in WRITERS:
-        problem = f"cannot tell the format from {path.suffix!r}"
-        raise InputError(problem, file=path, field=option, remedy=f"end it in {', '.join(WRITERS)}")
+        problem = f"unknown suffix {path.suffix!r}"
+        raise InputError(problem, file=path, field=option, remedy=f"must be one of {', '.join(WRITERS)}")
     if path.is_dir():
-        raise InputError("is a folder", file=path, field=option, remedy="pass the name of a file")
+        raise InputError("is a folder", file=path, field=option, remedy="choose a file name")
     check_writable(path.absolute().parent, option)
 
 
 def as_dict(flow: Flow, graph: Graph | None = None) -> dict[str, Any]:
-    """The pruned graph in JSON's types."""
+    """The pruned graph as JSON types."""
     graph = graph or flow.graph()
     path = flow.happy_path(graph)
     return {
@@ -66,7 +66,7 @@ def _node(flow: Flow, node: int, count: int) -> dict[str, Any]:
     if node < FIRST:
         return {"id": node, "name": "[start]" if node == START else "[end]"}
     of = flow.described[node - FIRST]
-    examples = [{"text": flow.log.texts[text], "count": said} for text, said in of.examples]
+    examples = [{"text": flow.log.texts[text], "count": times} for text, times in of.examples]
     return {
         "id": node,
         "name": of.name,
@@ -78,13 +78,13 @@ def _node(flow: Flow, node: int, count: int) -> dict[str, Any]:
 
 
 def as_json(flow: Flow) -> str:
-    """The pruned graph as JSON, with what it was made from."""
+    """The pruned graph as JSON, with its source and settings."""
     about = {"dialogues": len(flow.log), "turns": flow.log.turns, "speakers": flow.log.speakers, **flow.facts}
     return json.dumps({"about": about, **as_dict(flow)}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def as_mermaid(flow: Flow) -> str:
-    """The pruned graph as a Mermaid flow chart."""
+    """The pruned graph as a Mermaid flowchart."""
     graph = flow.graph()
     return mermaid(labels(flow, graph), list(graph.counts.items()))
 
@@ -96,7 +96,7 @@ def as_dot(flow: Flow) -> str:
 
 
 def labels(flow: Flow, graph: Graph) -> dict[int, tuple[str, str]]:
-    """Node -> speaker, which start and end have none of, and name."""
+    """Node -> (speaker, name); the speaker of start and end is empty."""
     found = {START: ("", "start"), END: ("", "end")}
     return {
         node: found[node] if node < FIRST else (flow.speaker_of(node), flow.described[node - FIRST].name)
@@ -105,7 +105,7 @@ def labels(flow: Flow, graph: Graph) -> dict[int, tuple[str, str]]:
 
 
 def mermaid(nodes: dict[int, tuple[str, str]], edges: list[tuple[tuple[int, int], int]]) -> str:
-    """A Mermaid flow chart of named nodes and counted edges."""
+    """A Mermaid flowchart of named nodes and counted edges."""
     lines = ["flowchart TD"]
     for node, (speaker, name) in nodes.items():
         text = _mermaid_text(f"{speaker}: {name}" if speaker else name)
@@ -125,18 +125,16 @@ def dot(nodes: dict[int, tuple[str, str]], edges: list[tuple[tuple[int, int], in
 
 
 def _mermaid_text(text: str) -> str:
-    # Mermaid reads "#code;" as a character, and would read quotes, markup and its own marks in a text.
+    # Mermaid interprets quotes, markup and its own syntax in a text; "#code;" is a literal character.
     return _MERMAID_MARKS.sub(lambda mark: f"#{ord(mark[0])};", _plain(text))
 
 
 def _dot_text(text: str) -> str:
-    # Graphviz resolves HTML's entities in labels, and a backslash begins an escape.
+    # Graphviz resolves HTML entities in labels, and a backslash starts an escape.
     return _plain(text).replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _plain(text: str) -> str:
-    from nearfar.reports.text import plain
-
     return " ".join(plain(text).split())
 
 
@@ -147,4 +145,4 @@ def _page(flow: Flow) -> str:
 
 
 WRITERS: dict[str, Callable[[Flow], str]] = {".html": _page, ".json": as_json, ".mmd": as_mermaid, ".dot": as_dot}
-"""The ending of a name -> what makes the file's text."""
+"""Suffix -> the function that makes the text of the file."""

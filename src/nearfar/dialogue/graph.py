@@ -1,10 +1,12 @@
-"""The transition graph: counts, the rules that prune it, and the path that most dialogues can follow.
+"""The transition graph: counts, pruning rules, and the strongest path.
 
 Burdisso et al. 2024, Dialog2Flow (arXiv 2410.18481), Section 7. Node 0 is the start, node 1 the end of every dialogue.
+`static/graph.js` applies the same rules in the browser; the cases of `tests/dialogue/graphs.json` test both.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +14,15 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from nearfar.dialogue.log import Log, steps
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-    from nearfar.dialogue.log import Log
-
 START, END = 0, 1
 FIRST = 2
-"""The number of the first action."""
+"""The node of the first action."""
 
 Edge = tuple[int, int]
 Weighing = Literal["prob-out", "max-out", "max"]
@@ -29,13 +30,16 @@ Weighing = Literal["prob-out", "max-out", "max"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What stays in the graph.
+    """How the graph is pruned.
 
     Args:
-        weighing: An edge's weight: its part of all steps from there (`prob-out`), its count as a part of the largest
-            count from there (`max-out`), or as a part of the largest count anywhere (`max`).
-        edges: Edges of less weight go.
-        nodes: Nodes go that are entered less often than this part of the most entered one.
+        weighing: The weight of an edge: its count divided by the sum of the counts of all edges from the same node
+            (`prob-out`), by the largest of them (`max-out`), or by the largest count in the graph (`max`).
+        edges: Minimum weight of an edge, 0 to 1.
+        nodes: Minimum count of an action as a fraction of the most frequent one's, 0 to 1.
+
+    Raises:
+        InputError: a value is invalid.
     """
 
     weighing: Weighing = "prob-out"
@@ -45,20 +49,20 @@ class Rules:
     def __post_init__(self) -> None:
         if self.weighing not in get_args(Weighing):
             known = ", ".join(get_args(Weighing))
-            raise InputError(f"{self.weighing!r} is no weight of edges", field="--weigh", remedy=f"choose from {known}")
+            raise InputError(f"invalid weight {self.weighing!r}", field="--weigh", remedy=f"must be one of {known}")
         for option, value in (("--edge-threshold", self.edges), ("--node-threshold", self.nodes)):
             if not 0 <= value <= 1:
-                raise InputError(f"{value} is out of range", field=option, remedy="use 0 to 1")
+                raise InputError(f"invalid value {value}", field=option, remedy="must be 0 to 1")
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """What is left of a transition graph.
+    """A pruned transition graph.
 
     Args:
-        nodes: Node -> how often it is entered; start and end are among them unless all is gone.
-        counts: Edge -> how often it is taken.
-        weights: Edge -> its weight among the edges that are left.
+        nodes: Node -> how often it is entered, including start and end; empty if nothing is left.
+        counts: Edge -> how often the step occurs.
+        weights: Edge -> its weight among the remaining edges.
     """
 
     nodes: dict[int, int]
@@ -67,20 +71,18 @@ class Graph:
 
     @property
     def actions(self) -> list[int]:
-        """The nodes that are neither start nor end."""
+        """All nodes except start and end."""
         return [node for node in self.nodes if node >= FIRST]
 
 
 def transitions(log: Log, turn: Int[np.ndarray, " turns"], speaker: int | None = None) -> dict[Edge, int]:
-    """How often each action follows on each, from the start to the end of every dialogue; self loops too.
+    """How often each action follows each other one, from the start to the end of every dialogue, including self loops.
 
     Args:
         log: The dialogues.
-        turn: Each turn's node, from `FIRST`.
-        speaker: Pass over the turns of all others, and dialogues in which this one says nothing.
+        turn: The node of each turn, from `FIRST`.
+        speaker: Use only the turns of this speaker, and only dialogues with at least one of them.
     """
-    from nearfar.dialogue.clustering import steps
-
     if speaker is not None:
         log, turn = _of_speaker(log, turn, speaker)
     before, after, _ = steps(log, turn, START, END)
@@ -90,30 +92,20 @@ def transitions(log: Log, turn: Int[np.ndarray, " turns"], speaker: int | None =
 
 
 def _of_speaker(log: Log, turn: Int[np.ndarray, " turns"], speaker: int) -> tuple[Log, Int[np.ndarray, " turns"]]:
-    from nearfar.dialogue.log import Log
-
     mine = log.speaker == speaker
-    said = np.add.reduceat(mine, log.starts[:-1])
-    kept = np.flatnonzero(said)
-    starts = np.concatenate([[0], np.cumsum(said[kept])])
+    lengths = np.add.reduceat(mine, log.starts[:-1])
+    kept = np.flatnonzero(lengths)
+    starts = np.concatenate([[0], np.cumsum(lengths[kept])])
     part = Log([log.ids[i] for i in kept], starts, log.speakers, log.speaker[mine], log.texts, log.text[mine])
     return part, turn[mine]
 
 
 def counted(trajectories: Iterable[Sequence[int]]) -> dict[Edge, int]:
-    """Like `transitions`, of dialogues given as lists of nodes."""
+    """Like `transitions`, for dialogues given as lists of nodes."""
     found: dict[Edge, int] = defaultdict(int)
     for nodes in trajectories:
         for edge in zip([START, *nodes], [*nodes, END], strict=True):
             found[edge] += 1
-    return dict(found)
-
-
-def merged(counts: Mapping[Edge, int], into: Mapping[int, int]) -> dict[Edge, int]:
-    """Counts after every node of `into` has become another one."""
-    found: dict[Edge, int] = defaultdict(int)
-    for (a, b), count in counts.items():
-        found[into.get(a, a), into.get(b, b)] += count
     return dict(found)
 
 
@@ -127,7 +119,7 @@ def entered(counts: Mapping[Edge, int]) -> dict[int, int]:
 
 
 def weighed(counts: Mapping[Edge, int], weighing: Weighing) -> dict[Edge, float]:
-    """Each edge's weight, in (0, 1]."""
+    """The weight of each edge, in (0, 1]."""
     whole: dict[int, int] = defaultdict(int)
     for (a, _), count in counts.items():
         place = a if weighing != "max" else START
@@ -136,20 +128,20 @@ def weighed(counts: Mapping[Edge, int], weighing: Weighing) -> dict[Edge, float]
 
 
 def prune(counts: Mapping[Edge, int], rules: Rules) -> Graph:
-    """Apply the rules, in the paper's order: weights first; then loops, rare nodes, weak edges, and what is cut off."""
+    """Apply the rules in the paper's order: compute weights; remove loops, rare nodes, weak edges, unconnected rest."""
     times = entered(counts)
     weights = weighed(counts, rules.weighing)
     most = max((times[node] for node in times if node >= FIRST), default=1)
     kept = {node for node in times if node < FIRST or times[node] / most >= rules.nodes}
     edges = {edge for edge in counts if edge[0] != edge[1] and edge[0] in kept and edge[1] in kept}
-    edges = {edge for edge in _between(edges) if weights[edge] >= rules.edges}
+    edges = {edge for edge in edges if weights[edge] >= rules.edges}
     left = {edge: counts[edge] for edge in sorted(_between(edges))}
     nodes = sorted({node for edge in left for node in edge})
     return Graph({node: times[node] for node in nodes}, left, weighed(left, rules.weighing))
 
 
 def _between(edges: set[Edge]) -> set[Edge]:
-    """The edges of nodes that lie on some way from start to end."""
+    """The edges between nodes that are on some path from start to end."""
     good = _reached(edges, START) & _reached({(b, a) for a, b in edges}, END)
     return {(a, b) for a, b in edges if a in good and b in good}
 
@@ -168,16 +160,16 @@ def _reached(edges: Iterable[Edge], root: int) -> set[int]:
 
 
 def happy_path(graph: Graph, speaker: Mapping[int, int]) -> list[int]:
-    """The way from start to end whose weakest edge is strongest; among equals the likeliest one, then the shortest.
+    """The path from start to end whose weakest edge is strongest; of equal ones the most probable, then the shortest.
 
-    Where several speak, steps from a speaker to the same one are not taken.
+    If there are several speakers, the path contains no step from a speaker to the same speaker.
 
     Args:
         graph: A pruned graph.
         speaker: The speaker of each action.
 
     Returns:
-        Nodes from start to end, or nothing if there is no such way.
+        Nodes from start to end; empty if there is no path.
     """
     alone = len({speaker[node] for node in graph.actions}) <= 1
     edges = [
@@ -186,7 +178,7 @@ def happy_path(graph: Graph, speaker: Mapping[int, int]) -> list[int]:
         if alone or edge[0] < FIRST or edge[1] < FIRST or speaker[edge[0]] != speaker[edge[1]]
     ]
     strengths = sorted({graph.weights[edge] for edge in edges}, reverse=True)
-    low, high = 0, len(strengths)  # the first strength at which the end is reached
+    low, high = 0, len(strengths)  # binary search for the largest strength that connects start and end
     while low < high:
         middle = (low + high) // 2
         reached = END in _reached([e for e in edges if graph.weights[e] >= strengths[middle]], START)
@@ -197,9 +189,7 @@ def happy_path(graph: Graph, speaker: Mapping[int, int]) -> list[int]:
 
 
 def _likeliest(graph: Graph, edges: list[Edge]) -> list[int]:
-    """Dijkstra's shortest path over -log of the part that an edge has of the steps from its node."""
-    import heapq
-
+    """Dijkstra's shortest path, with the negative log-probability of each step as its length."""
     share = weighed(graph.counts, "prob-out")
     after: dict[int, list[int]] = defaultdict(list)
     for a, b in edges:

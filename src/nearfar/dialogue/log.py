@@ -1,4 +1,4 @@
-"""Dialogues in memory: who said which text, turn by turn, each text held once."""
+"""Dialogues in memory: speaker and text of every turn; each distinct text is stored once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 Turn = tuple[str, str]
-"""A speaker and what was said."""
+"""A speaker and a text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +20,12 @@ class Log:
     """A log of dialogues.
 
     Args:
-        ids: Each dialogue's name.
-        starts: The first turn of each dialogue, and the number of turns at the end.
-        speakers: Names of the speakers, in the order in which they first speak.
-        speaker: Each turn's speaker, as an index into `speakers`.
-        texts: The different texts.
-        text: Each turn's text, as an index into `texts`.
+        ids: The name of each dialogue.
+        starts: The index of the first turn of each dialogue, followed by the number of turns.
+        speakers: Names of the speakers, in the order of their first turns.
+        speaker: The speaker of each turn, as an index into `speakers`.
+        texts: The distinct texts.
+        text: The text of each turn, as an index into `texts`.
     """
 
     ids: list[str]
@@ -37,7 +37,7 @@ class Log:
 
     @classmethod
     def of(cls, dialogues: Iterable[tuple[str, Iterable[Turn]]]) -> Log:
-        """Gather dialogues; white space within a text counts as one space."""
+        """Collect dialogues; white space within a text becomes one space."""
         ids: list[str] = []
         starts, speaker, text = [0], [], []
         speakers: dict[str, int] = {}
@@ -62,7 +62,7 @@ class Log:
 
     @property
     def turns(self) -> int:
-        """How many turns there are."""
+        """The number of turns."""
         return len(self.text)
 
     def dialogue(self, number: int) -> slice:
@@ -70,12 +70,12 @@ class Log:
         return slice(int(self.starts[number]), int(self.starts[number + 1]))
 
     def sampled(self, most: int, seed: int = 0) -> Log:
-        """At most so many dialogues, drawn at random, in their order."""
+        """A random sample of at most ``most`` dialogues, in their order."""
         if len(self) <= most:
             return self
         chosen = np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False))
         part = self.chosen(chosen.tolist())
-        # What the others alone said is gone, and so are speakers who were among them alone.
+        # Without the texts and speakers that only occur in the other dialogues.
         return Log.of(
             (part.ids[i], [(part.speakers[w], part.texts[t]) for w, t in part.dialogue_turns(i)])
             for i in range(len(part))
@@ -98,3 +98,28 @@ class Log:
         """Speaker and text of each turn of one dialogue."""
         at = self.dialogue(number)
         return list(zip(self.speaker[at].tolist(), self.text[at].tolist(), strict=True))
+
+
+def steps(
+    log: Log, turn: Int[np.ndarray, " turns"], start: int, end: int
+) -> tuple[Int[np.ndarray, " steps"], Int[np.ndarray, " steps"], Int[np.ndarray, " steps"]]:
+    """All steps from one turn's number to the next, including the one from `start` and the one to `end`.
+
+    Args:
+        log: The dialogues.
+        turn: A number for each turn.
+        start, end: The numbers before the first and after the last turn of each dialogue.
+
+    Returns:
+        Source, target and dialogue of each step; there are (turns + dialogues) of them.
+    """
+    lengths = np.diff(log.starts)
+    of = np.repeat(np.arange(len(log)), lengths + 1)
+    first = log.starts[:-1] + np.arange(len(log))
+    last = first + lengths
+    is_first, is_last = np.zeros(len(of), bool), np.zeros(len(of), bool)
+    is_first[first], is_last[last] = True, True
+    before, after = np.empty(len(of), np.int64), np.empty(len(of), np.int64)
+    before[is_first], before[~is_first] = start, turn
+    after[is_last], after[~is_last] = end, turn
+    return before, after, of

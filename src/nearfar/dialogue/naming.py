@@ -1,8 +1,8 @@
-"""Names that people can read: an action's typical utterance, the words that set it apart, and a language model's name.
+"""Readable names of actions: a typical utterance, characteristic words, or a name by a language model.
 
-The words are those of the highest class-based TF-IDF (Grootendorst 2022, BERTopic, arXiv 2203.05794):
+The words have the highest class-based TF-IDF (Grootendorst 2022, BERTopic, arXiv 2203.05794, equation 2):
 
-    w(word, action) = tf(word, action) log(1 + A / f(word)),  A: mean number of words of an action, f: count in all
+    w(word, action) = tf(word, action) log(1 + A / f(word)),  A: mean number of words of an action, f: total count
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from nearfar.generation import Generator
 
 EXAMPLES = 8
-"""Utterances that an action is shown by."""
+"""Number of examples of an action."""
 _WORDS = 3
 _LONGEST = 64
-"""Characters of a name."""
+"""Maximum number of characters of a name."""
 _SHOWN = 5
-"""Utterances that a language model sees."""
+"""Number of utterances in the prompt of a language model."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Described:
     """An action in words.
 
     Args:
-        name: What it is called.
-        words: The words that set it apart from the other actions of its speaker.
-        examples: Texts, as numbers, the most typical first, and how often each was said.
+        name: Its name.
+        words: The words that distinguish it from the other actions of its speaker.
+        examples: (index of a text, its count), the most typical text first.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Described:
 
 
 def describe(log: Log, actions: Actions) -> list[Described]:
-    """Describe every action by its own utterances: a name is the text nearest to the action's mean, cut if long."""
+    """Describe every action by its utterances; the name is the text nearest to the action's mean, truncated if long."""
     words = _distinct_words(log, actions)
     described = []
     order = np.lexsort((log.text, actions.turn))
@@ -63,7 +63,7 @@ def describe(log: Log, actions: Actions) -> list[Described]:
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:
-    """A text of at most so many characters, cut between words where that is possible."""
+    """A text of at most ``longest`` characters, truncated between words if possible."""
     text = " ".join(text.split())
     if len(text) <= longest:
         return text
@@ -80,7 +80,7 @@ def _distinct_words(log: Log, actions: Actions) -> list[tuple[str, ...]]:
     vectorizer = CountVectorizer(token_pattern=r"(?u)\b[^\W\d_]{2,}\b")
     try:
         words: Any = vectorizer.fit_transform(log.texts)
-    except ValueError:  # no text holds a word
+    except ValueError:  # no text contains a word
         return found
     vocabulary = vectorizer.get_feature_names_out()
     for speaker in range(len(log.speakers)):
@@ -94,7 +94,7 @@ def _distinct_words(log: Log, actions: Actions) -> list[tuple[str, ...]]:
 
 
 def _top(counts: Any) -> list[list[int]]:
-    """The columns of highest weight in each row."""
+    """The columns of the highest weight in each row."""
     often = np.asarray(counts.sum(0)).ravel()
     mean = often.sum() / max(1, counts.shape[0])
     rows = []
@@ -113,7 +113,14 @@ def name_by_model(
     log_path: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Described]:
-    """Have a language model name every action from its utterances. Answers are kept in a log, which is asked first.
+    """Let a language model name every action from its utterances. Answers are stored in a log and reused.
+
+    Args:
+        described: The actions.
+        texts: The texts that their examples refer to.
+        generator: The language model.
+        log_path: The file that stores the answers.
+        progress: Called with (number done, total).
 
     Raises:
         InputError: the model cannot be used.
@@ -128,7 +135,7 @@ def name_by_model(
         without += not name
         named.append(Described(name or each.name, each.words, each.examples))
     if without:
-        text = "the model gave no name for %d of %d actions; their names are utterances"
+        text = "the model returned no name for %d of %d actions; they are named by an utterance"
         logging.getLogger(__name__).warning(text, without, len(described))
     return named
 
@@ -153,7 +160,7 @@ def _cleaned(answer: str) -> str:
 
 
 def same_names(described: Sequence[Described], speaker: Int[np.ndarray, " actions"]) -> Mapping[int, int]:
-    """Actions that bear the name of an earlier one of the same speaker -> that one."""
+    """Action -> the first action of the same speaker with the same name, without regard to case."""
     first: dict[tuple[int, str], int] = {}
     joined = {}
     for action, each in enumerate(described):

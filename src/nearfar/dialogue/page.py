@@ -1,74 +1,79 @@
-"""The workflow as a page: one HTML file that holds the graph, examples and some dialogues, and loads nothing."""
+"""The workflow as a page: one HTML file that contains the graph, examples and some dialogues, and loads nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
-from nearfar import __version__
 from nearfar.dialogue.graph import Edge
 from nearfar.dialogue.naming import shortened
 from nearfar.errors import InputError
+from nearfar.reports.inline import asset, policy, script_json, version
+from nearfar.reports.page import MAX_BYTES
 from nearfar.reports.text import plain
-from nearfar.reports.page import MAX_BYTES, _script_json, _sha256
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from nearfar.dialogue.extraction import Flow
+    from nearfar.dialogue.result import Flow
 
 SHOWN_DIALOGUES = 300
-"""Dialogues that can be followed on the page."""
+"""Maximum number of dialogues that can be followed on the page."""
 _SHOWN_TURNS = 200
 _PATHS_BYTES, _LONGEST = 2_000_000, 300
 _STEPS = 30_000
-"""Different steps that the page holds, for each choice of speakers."""
-_SCRIPTS = ("graph.js", "layout.js", "exports.js", "view.js")
+"""Maximum number of distinct steps on the page, for each selection of speakers."""
+SCRIPTS = (
+    "dom.js",
+    "graph.js",
+    "layout.js",
+    "edges.js",
+    "exports.js",
+    "model.js",
+    "camera.js",
+    "drawing.js",
+    "panels.js",
+    "tips.js",
+    "pointer.js",
+    "keyboard.js",
+    "filters.js",
+    "main.js",
+)
+"""The scripts of the page, in the order in which they depend on each other."""
 
 
 def page(flow: Flow) -> str:
-    """The page's HTML. The same workflow gives the same bytes.
+    """The HTML of the page. The same workflow gives the same bytes.
 
     Raises:
-        InputError: the page would be larger than a page may be.
+        InputError: the page is larger than `nearfar.reports.page.MAX_BYTES`.
     """
     data = page_data(flow)
-    style = _asset("nearfar.reports", "assets/page.css") + "\n" + _asset("nearfar.dialogue", "static/flow.css")
-    script = "\n".join(_asset("nearfar.dialogue", f"static/{name}") for name in _SCRIPTS)
-    policy = "; ".join(
-        (
-            "default-src 'none'",
-            f"style-src '{_sha256(style)}'",
-            f"script-src '{_sha256(script)}'",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
+    style = asset("nearfar.reports", "assets/page.css") + "\n" + asset("nearfar.dialogue", "static/flow.css")
+    script = "\n".join(asset("nearfar.dialogue", f"static/{name}") for name in SCRIPTS)
     html = _template().render(
         title=f"Workflow of {plain(_title(flow))}",
         facts=_facts(flow, data),
         speakers=[plain(name) for name in flow.log.speakers],
-        policy=policy,
+        policy=policy(style, script),
         style=Markup(style),
         script=Markup(script),
-        data=_script_json(data),
-        version=__version__,
+        data=script_json(data),
+        version=version(),
     )
     if len(html.encode()) > MAX_BYTES:
-        problem = f"the page would have {len(html.encode()):,} bytes, more than {MAX_BYTES:,}"
-        raise InputError(problem, field="--actions", remedy="ask for fewer actions, or end --out in .json")
+        problem = f"expected a page of at most {MAX_BYTES:,} bytes, got {len(html.encode()):,}"
+        raise InputError(problem, field="--actions", remedy="choose fewer actions, or write --out as .json")
     return html
 
 
 def page_data(flow: Flow) -> dict[str, Any]:
-    """What the page's script works on: nodes, counted steps by choice of speakers, and some dialogues."""
+    """The data of the page's scripts: nodes, counted steps for each selection of speakers, and some dialogues."""
     texts = _Texts(flow.log.texts)
     nodes = [
         {
@@ -88,7 +93,7 @@ def page_data(flow: Flow) -> dict[str, Any]:
         "speakers": [plain(name) for name in flow.log.speakers],
         "nodes": nodes,
         "views": {name: steps for name, (steps, _) in views.items()},
-        "left_out": {name: gone for name, (_, gone) in views.items() if gone},
+        "omitted": {name: gone for name, (_, gone) in views.items() if gone},
         "paths": paths,
         "texts": texts.shown,
         "name": plain(_title(flow)),
@@ -96,7 +101,7 @@ def page_data(flow: Flow) -> dict[str, Any]:
 
 
 class _Texts:
-    """The texts that the page shows, each once, long ones cut."""
+    """The texts that the page shows, without duplicates; long ones are truncated."""
 
     def __init__(self, texts: list[str]) -> None:
         self._texts, self._numbers = texts, dict[int, int]()
@@ -107,18 +112,18 @@ class _Texts:
         if text not in self._numbers:
             self._numbers[text] = len(self.shown)
             self.shown.append(plain(shortened(self._texts[text], _LONGEST)))
-            self.bytes += len(_script_json(self.shown[-1])) + 1
+            self.bytes += len(script_json(self.shown[-1])) + 1
         return self._numbers[text]
 
 
 def _steps(counts: Mapping[Edge, int]) -> tuple[list[list[int]], int]:
-    """Steps as [from, to, count], and how many of the rarest are left out where there are too many for a page."""
+    """Steps as [from, to, count], and how many of the rarest were omitted because there are too many for a page."""
     steps = sorted(counts.items(), key=lambda step: (-step[1], step[0]))[:_STEPS]
     return [[a, b, count] for (a, b), count in sorted(steps)], len(counts) - len(steps)
 
 
 def _paths(flow: Flow, texts: _Texts) -> list[list[Any]]:
-    """Dialogues as [name, turns left out, node, text, node, text, ...], drawn at random if they are many."""
+    """Dialogues as [name, turns omitted, node, text, node, text, ...]; a random sample if there are many."""
     log, nodes = flow.log, flow.nodes
     order = np.random.default_rng(flow.facts["seed"]).permutation(len(log))[:SHOWN_DIALOGUES]
     paths, size, before = [], 0, texts.bytes
@@ -138,25 +143,25 @@ def _paths(flow: Flow, texts: _Texts) -> list[list[Any]]:
 def _facts(flow: Flow, data: Mapping[str, Any]) -> list[tuple[str, str]]:
     log = flow.log
     shown = len(data["paths"])
-    followed = "all" if shown == len(log) else f"{shown:,} of {len(log):,}, drawn at random"
+    followed = "all" if shown == len(log) else f"random sample of {shown:,} out of {len(log):,}"
     found = [f"{len(flow.actions):,}"]
     if flow.facts["actions"] == "auto":
-        found.append("number chosen")
+        found.append("number chosen automatically")
     if flow.actions.found_in is not None:
-        found.append(f"found in {flow.actions.found_in:,} dialogues drawn at random")
+        found.append(f"clustered on a random sample of {flow.actions.found_in:,} dialogues")
     facts = [
-        ("Dialogues", f"{len(log):,}" + (", drawn at random" if flow.facts["sample"] == len(log) else "")),
+        ("Dialogues", f"{len(log):,}" + (" (random sample)" if flow.facts["sample"] == len(log) else "")),
         ("Turns", f"{log.turns:,}"),
-        ("Different texts", f"{len(log.texts):,}"),
+        ("Distinct texts", f"{len(log.texts):,}"),
         ("Actions", ", ".join(found)),
         ("Model", plain(flow.facts["model"])),
         ("Dialogues to follow", followed),
     ]
     if flow.facts["namer"]:
-        facts.append(("Names by", plain(flow.facts["namer"]).partition(" ")[0]))
-    if data["left_out"]:
-        gone = sum(data["left_out"].values())
-        facts.append(("Left out", f"{gone:,} rarest steps: shares are of the others"))
+        facts.append(("Named by", plain(flow.facts["namer"]).partition(" ")[0]))
+    if data["omitted"]:
+        gone = sum(data["omitted"].values())
+        facts.append(("Omitted", f"the {gone:,} rarest steps; shares are computed without them"))
     return facts
 
 
@@ -169,16 +174,8 @@ def _title(flow: Flow) -> str:
 
 
 @cache
-def _asset(package: str, name: str) -> str:
-    place = resources.files(package)
-    for part in name.split("/"):
-        place = place.joinpath(part)
-    return place.read_text("utf-8").strip()
-
-
-@cache
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset("nearfar.dialogue", "static/flow.html.j2"))
+    return environment.from_string(asset("nearfar.dialogue", "static/flow.html.j2"))

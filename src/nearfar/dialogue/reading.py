@@ -1,4 +1,4 @@
-"""Reading dialogue logs: tables of turns or of dialogues, and plain transcripts."""
+"""Reads dialogue logs: tables of turns or of dialogues, and plain transcripts."""
 
 from __future__ import annotations
 
@@ -32,48 +32,48 @@ def read(
     """Read dialogues.
 
     Args:
-        source: A table (file, folder of files, hub id, data set in memory) with one row a turn (`dialogue_id`,
-            `speaker`, `text`) or one row a dialogue (`dialogue_id`, `turns`); or a `.txt` transcript or a folder of
-            them. Turns of one dialogue need not stand next to each other, but in their order.
+        source: A table (file, folder of files, Hub ID, dataset in memory) with one row per turn (`dialogue_id`,
+            `speaker`, `text`) or one row per dialogue (`dialogue_id`, `turns`); or a `.txt` transcript or a folder of
+            them. The turns of a dialogue must be in order; turns of other dialogues may be between them.
         columns: Canonical column name -> name in the file.
-        split: Which split of a hub data set, or of a folder that has several.
-        speakers: Whose turns count, and under which names; see `Casting`.
-        sample: At most so many dialogues, drawn at random.
-        seed: Decides which.
-        skip_broken: Leave out a table's turns without a text, with a note that counts them. Those of transcripts, where
-            a name may stand alone in its line, are left out anyway.
+        split: Split of a Hub dataset, or of a folder with several splits.
+        speakers: Speakers to include and their roles; see `Casting`.
+        sample: Maximum number of dialogues; larger logs are sampled.
+        seed: Random seed of the sample.
+        skip_broken: Skip turns of a table without a text, and report their number. In transcripts, where a line may
+            contain only a name, they are always skipped.
 
     Raises:
-        InputError: the source cannot be read, has a turn without a text, holds no dialogue, or has more speakers than
-            a graph can show.
+        InputError: the source cannot be read, has a turn without a text, contains no dialogue, or has more speakers
+            than a graph can show.
     """
     if sample is not None and sample < 1:
-        raise InputError(f"{sample} dialogues are none", field="--sample", remedy="give 1 or more")
+        raise InputError(f"invalid value {sample}", field="--sample", remedy="must be at least 1")
     path = Path(source).expanduser() if isinstance(source, str | Path) else None
     if path is not None and is_transcripts(path):
         found: Iterable[tuple[str, Iterable[Turn]]] = read_transcripts(path)
     else:
         found = _of_table(source, columns, split, skip_broken)
     casting = Casting.parse(speakers)
-    heard, empty = Counter[str](), Counter[str]()
-    log = Log.of(_kept(found, casting, heard, empty))
+    spoken, empty = Counter[str](), Counter[str]()
+    log = Log.of(_kept(found, casting, spoken, empty))
     name = None if path is None else path
-    casting.check(log.speakers, [speaker for speaker, _ in heard.most_common()], name)
+    casting.check(log.speakers, [speaker for speaker, _ in spoken.most_common()], name)
     if not len(log):
-        raise InputError("holds no turn with a text", file=name, remedy="give dialogues of at least one turn")
+        raise InputError("contains no turn with a text", file=name, remedy="add dialogues of at least one turn")
     if empty.total():
-        logging.getLogger(__name__).warning("%d turns without a text are left out", empty.total())
+        logging.getLogger(__name__).warning("skipped %d turns without a text", empty.total())
     return log if sample is None else log.sampled(sample, seed)
 
 
 def _kept(
-    dialogues: Iterable[tuple[str, Iterable[Turn]]], casting: Casting, heard: Counter[str], empty: Counter[str]
+    dialogues: Iterable[tuple[str, Iterable[Turn]]], casting: Casting, spoken: Counter[str], empty: Counter[str]
 ) -> Iterator[tuple[str, list[Turn]]]:
-    """Dialogues with the turns of those speakers that count; a dialogue without any is passed over."""
+    """Dialogues with the turns of the included speakers; dialogues without such turns are skipped."""
     for name, turns in dialogues:
         kept = []
         for speaker, text in turns:
-            heard[speaker] += 1
+            spoken[speaker] += 1
             role = casting.role(speaker)
             if role is not None and text.strip():
                 kept.append((role, text))
@@ -97,7 +97,7 @@ def _of_table(
             for name, turns in zip(rows["dialogue_id"], rows["turns"], strict=True):
                 yield str(name), [(turn["speaker"], turn["text"]) for turn in turns]
         return
-    # Logs are often in the order of time, with several dialogues under way at once.
+    # Logs are often in the order of time, with several dialogues going on at the same time.
     dialogues: dict[Any, list[Turn]] = {}
     for rows in table.iter(_ROWS):
         for name, speaker, text in zip(rows["dialogue_id"], rows["speaker"], rows["text"], strict=True):

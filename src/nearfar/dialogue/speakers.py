@@ -1,4 +1,4 @@
-"""Whose turns count, and under which names."""
+"""Which speakers are included, and under which roles."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 from nearfar.errors import InputError
 
 MOST = 6
-"""Speakers that a graph can keep apart, by colour and mark."""
+"""Maximum number of speakers that a graph can distinguish by colour."""
 
 
 @dataclass(frozen=True)
 class Casting:
-    """Names as they stand in the log -> roles in the graph. Capitals do not matter.
+    """Maps names in the log to roles in the graph, without regard to case.
 
     Args:
-        roles: Folded name -> role; None: every name is its own role.
-        rest: The role of all names not in `roles`; None leaves them out.
+        roles: Case-folded name -> role; None: every name is its own role.
+        rest: The role of all names that are not in `roles`; None excludes them.
     """
 
     roles: Mapping[str, str] | None = None
@@ -26,10 +26,10 @@ class Casting:
 
     @classmethod
     def parse(cls, text: str | None) -> Casting:
-        """Read `user,agent`, or with several names a role: `user=Caller|Customer,agent=*` (`*`: everyone else).
+        """Parse `user,agent`, or several names per role: `user=Caller|Customer,agent=*` (`*`: all other speakers).
 
         Raises:
-            InputError: a part is empty, a name or role stands twice, or there are too many roles.
+            InputError: a part is empty, a name or role is listed twice, or there are too many roles.
         """
         if text is None:
             return cls()
@@ -40,35 +40,36 @@ class Casting:
             role, equals, names = (piece.strip() for piece in part.partition("="))
             members = [name.strip() for name in names.split("|")] if equals else [role]
             if not role or not all(members):
-                problem = f"{part.strip()!r} in {text!r} names no speaker"
-                raise InputError(problem, field="--speakers", remedy="write for example user,agent=Anna|Ben")
+                problem = f"expected a speaker, got {part.strip()!r} in {text!r}"
+                raise InputError(problem, field="--speakers", remedy="for example user,agent=Anna|Ben")
             if role in seen:
-                raise InputError(f"{role!r} stands twice in {text!r}", field="--speakers", remedy="keep one")
+                raise InputError(f"{role!r} is listed twice in {text!r}", field="--speakers", remedy="remove one")
             seen.append(role)
             for name in members:
                 if name.casefold() in roles or (name == "*" and rest is not None):
-                    raise InputError(f"{name!r} stands twice in {text!r}", field="--speakers", remedy="keep one")
+                    raise InputError(f"{name!r} is listed twice in {text!r}", field="--speakers", remedy="remove one")
                 if name == "*":
                     rest = role
                 else:
                     roles[name.casefold()] = role
         if len(seen) > MOST:
-            raise InputError(f"{len(seen)} roles are more than {MOST}", field="--speakers", remedy="join some of them")
+            problem = f"expected at most {MOST} roles, got {len(seen)}"
+            raise InputError(problem, field="--speakers", remedy="merge some of them")
         return cls(roles, rest)
 
     def role(self, speaker: str) -> str | None:
-        """The role of a speaker; None if his turns do not count."""
+        """The role of a speaker; None if the speaker is excluded."""
         name = " ".join(speaker.split())
         if self.roles is None:
             return name
         return self.roles.get(name.casefold(), self.rest)
 
-    def check(self, found: Sequence[str], heard: Iterable[str], file: str | Path | None) -> None:
-        """See that every role asked for speaks, and that there are not too many.
+    def check(self, found: Sequence[str], names: Iterable[str], file: str | Path | None) -> None:
+        """Check that every requested role has turns, and that there are not too many roles.
 
         Args:
-            found: The roles that spoke.
-            heard: Everybody who spoke, in the order of how much.
+            found: The roles with turns.
+            names: All speakers in the log, by decreasing number of turns.
             file: The source, for messages.
 
         Raises:
@@ -78,11 +79,10 @@ class Casting:
             asked = [*self.roles.values(), *([self.rest] if self.rest else [])]
             for role in asked:
                 if role not in found:
-                    problem = f"nobody in the dialogues speaks as {role!r}"
-                    remedy = f"those who speak are {', '.join(list(heard)[:MOST])}"
+                    problem = f"no turn of speaker {role!r} exists"
+                    remedy = f"the speakers are {', '.join(list(names)[:MOST])}"
                     raise InputError(problem, file=file, field="--speakers", remedy=remedy)
         if len(found) > MOST:
-            names = ", ".join(found[:MOST])
-            problem = f"{len(found)} speakers ({names}, ...) are more than {MOST}"
-            remedy = f"say who is who: --speakers {found[0]},others=*"
+            problem = f"expected at most {MOST} speakers, got {len(found)} ({', '.join(found[:MOST])}, ...)"
+            remedy = f"merge some of them, such as --speakers {found[0]},others=*"
             raise InputError(problem, file=file, field="--speakers", remedy=remedy)

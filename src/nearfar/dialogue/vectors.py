@@ -1,4 +1,4 @@
-"""Vectors of a log's texts, kept on disk a window at a time so that a second run, or a killed one, has them."""
+"""Vectors of the texts of a log, stored in windows so that later and resumed runs reuse them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 WINDOW = 2048
-"""Texts in one file of the store."""
+"""Number of texts in one file of the store."""
 _NAME = re.compile(r"[0-9a-f]{32}\.npy")
 
 
@@ -31,24 +31,25 @@ def vectors_of(
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> Float[np.ndarray, "texts d"]:
-    """A unit vector for each text, as float16: half the memory, and a thousandth is finer than any cluster.
+    """A unit vector for each text, as float16: half the memory, and its precision of 0.001 is enough for clusters.
 
     Args:
         model: The encoder.
         texts: At least one text.
-        store: A folder for finished windows, if there is more than one. Those of other texts or models are removed.
-        batch_size: Texts a forward pass.
-        progress: Called with (texts done, texts in all) after each window.
+        store: A folder for finished windows, used if there is more than one. Windows of other texts or models are
+            removed from it.
+        batch_size: Number of texts in one forward pass.
+        progress: Called with (texts done, number of texts) after each window.
 
     Raises:
-        InputError: the model answers with NaN or infinity.
+        InputError: the model returns NaN or infinity.
     """
     from nearfar.models.encoding import encode
     from nearfar.models.fingerprint import fingerprint
 
     if len(texts) <= WINDOW:
         store = None
-    # Alike in length within a window, and so in a batch: hardly any padding.
+    # Texts of similar length are in one window, and so in one batch: little padding.
     order = sorted(range(len(texts)), key=lambda i: (len(texts[i]), texts[i]))
     identity = fingerprint(model) if store is not None else ""
     found: np.ndarray | None = None
@@ -83,7 +84,7 @@ def _key(identity: str, texts: Sequence[str]) -> str:
 
 
 def _stored(file: Path, count: int) -> np.ndarray | None:
-    """A finished window, or None where there is none or it is damaged."""
+    """A finished window; None if it is missing or corrupted."""
     try:
         vectors = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError):

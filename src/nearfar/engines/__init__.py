@@ -1,23 +1,25 @@
-"""Ways to compute the same loss: `dense` to read, `streaming` for size, `triton` for GPUs, `sharded` over processes."""
+"""Ways to compute the same loss: `dense` (the reference), `streaming`, `triton` for GPUs, `sharded` over processes."""
 
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nearfar.engines.dense import Dense
-from nearfar.engines.problem import Engine, Problem
+from nearfar.engines.problem import Engine, Problem, reduced
 from nearfar.engines.sharded import Sharded
 from nearfar.engines.streaming import Streaming
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
-__all__ = ["Dense", "Engine", "Problem", "Sharded", "Streaming", "choose"]
+__all__ = ["Dense", "Engine", "EngineName", "Problem", "Sharded", "Streaming", "choose", "reduced"]
+
+EngineName = Literal["auto", "dense", "streaming", "triton"]
 
 
 def choose(engine: str | Engine, problem: Problem, group: ProcessGroup | None) -> Engine:
-    """The engine of that name, or the best one for this device; spread over `group` if there is one."""
+    """The engine of that name, or the fastest one for this device; over the processes of `group` if there is one."""
     runner = engine if isinstance(engine, Engine) else _named(engine, problem)
     return runner if group is None else Sharded(runner, group)
 
@@ -34,4 +36,4 @@ def _named(name: str, problem: Problem) -> Engine:
         from nearfar.engines.triton import Triton
 
         return Triton()
-    raise ValueError(f'engine={name!r} is not known; use "auto", "dense", "streaming" or "triton"')
+    raise ValueError(f'invalid engine: must be "auto", "dense", "streaming" or "triton", got {name!r}')

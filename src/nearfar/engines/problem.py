@@ -1,16 +1,16 @@
-"""What an engine is asked to compute, with everything about papers already resolved."""
+"""What an engine computes, and the base of all engines."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import Tensor
 
-from nearfar.far import Far
-from nearfar.near import Near
+from nearfar.blocks import Far, Near
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -27,7 +27,7 @@ class Problem:
         anchors, candidates, positives: Vectors in one dtype (float32 or float64), already normalised if S is a cosine.
         near, far: Bound to these shapes.
         temperature: A 0-d tensor of the same dtype.
-        reach: No |a . c / temperature| is larger; infinity where that is not known.
+        reach: Upper bound of |a . c / temperature|; infinity where none is known.
     """
 
     anchors: Float[Tensor, "n d"]
@@ -48,8 +48,30 @@ class Problem:
         """Neither builder makes matrices of a block's size."""
         return self.near.lean and (self.far is None or self.far.lean)
 
+    @property
+    def symmetric(self) -> bool:
+        """The anchors are the candidates, one tensor, and P and F are symmetric matrices, as their builders declare."""
+        same = self.anchors is self.candidates and self.positives is None
+        return same and self.near.symmetric and (self.far is None or self.far.symmetric)
+
+    @property
+    def bound_of_x(self) -> float:
+        """Upper bound of |x_ij|, x = S / temperature + F, where x is not -inf; infinity where none is known."""
+        return self.reach if self.far is None or self.far.only_masks else math.inf
+
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        """Everything that may require a gradient: anchors, candidates, temperature, positives, the inputs of F."""
+        inputs = () if self.far is None else self.far.inputs()
+        return self.anchors, self.candidates, self.temperature, self.positives, *inputs
+
+    def with_tensors(self, tensors: Sequence[Any]) -> Problem:
+        """The same problem with other tensors, in the order of `tensors`."""
+        a, c, t, p, *inputs = tensors
+        far = self.far if self.far is None or not inputs else self.far.with_inputs(inputs)
+        return replace(self, anchors=a, candidates=c, temperature=t, positives=p, far=far)
+
     def bound(self) -> Problem:
-        """The same with `near` and `far` checked against the shapes."""
+        """The same problem with `near` and `far` checked against the shapes."""
         n, m = self.shape
         far = None if self.far is None else self.far.bind(n, m, self.anchors)
         return replace(self, near=self.near.bind(n, m, self.anchors), far=far)
@@ -57,7 +79,9 @@ class Problem:
     def transposed(self) -> Problem:
         """The opposite direction: candidates as anchors. Call before `bound`."""
         if self.positives is not None:
-            raise ValueError("symmetric=True has no meaning with positives=: they replace the candidates one way only")
+            raise ValueError(
+                "symmetric=True cannot be used with positives=, which replace the candidates in one direction"
+            )
         return replace(
             self,
             anchors=self.candidates,
@@ -71,10 +95,10 @@ Reduction = Literal["mean", "sum"]
 
 
 class Engine(ABC):
-    """A way to compute problems. An engine knows nothing of papers; it gives values that autograd can follow."""
+    """A way to compute problems. Engines know nothing about papers, and return values that autograd can follow."""
 
     def ready(self, problem: Problem) -> Problem:
-        """The problem as `rows` and `total` take it: bound to its shapes."""
+        """The problem as `rows` and `total` expect it: bound to its shapes."""
         return problem.bound()
 
     @abstractmethod
@@ -87,7 +111,7 @@ class Engine(ABC):
         return losses.sum(), weights
 
     def both_ways(self, problem: Problem, reduction: Reduction) -> Float[Tensor, ""]:
-        """Half the loss of this direction plus half that of the opposite one. Takes a problem that is not bound."""
+        """Half the loss of this direction plus half that of the opposite one. Expects a problem that is not bound."""
         one = reduced(*self.total(self.ready(problem)), reduction)
         other = reduced(*self.total(self.ready(problem.transposed())), reduction)
         return (one + other) / 2

@@ -1,4 +1,4 @@
-"""What streaming does to a block of x between its matrix products, in plain torch: a few passes over the block each."""
+"""The elementwise work on a block of x between its matrix products, in plain torch."""
 
 from __future__ import annotations
 
@@ -18,30 +18,40 @@ SLICE_BYTES = 1 << 20
 
 
 class Softmax:
-    """Elementwise work on blocks of x = S / temperature + F. Entries, rows and columns may be -inf."""
+    """Elementwise work on blocks of x = S / temperature + F. Entries, rows and columns may be -inf.
+
+    Where `reach` is given, |x_ij| <= reach or x_ij = -inf: for cosines over a usual temperature nothing overflows or
+    vanishes, and sweeps are saved.
+    """
 
     def exponentiate(
         self, x: Float[Tensor, "b m"], keep: bool = True, reach: float = math.inf
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-        """x becomes exp(x - top) in place; its row sums z and top, so that logsumexp is top + log z.
+        """x becomes exp(x - top) in place; returns its row sums z, and top, so that logsumexp is top + log z.
 
-        A row that is -inf throughout gives z = 0. With `keep` false, what x becomes is of no interest. No entry lies
-        above `reach`, and below -`reach` only -inf.
+        A row that is -inf throughout gives z = 0. With `keep` false, x need not be written.
         """
-        limits = torch.finfo(x.dtype)
-        # Cosines over a usual temperature: nothing overflows or vanishes, so two sweeps are saved.
-        bounded = reach + math.log(x.shape[1]) < math.log(limits.max) - 1 and reach < -math.log(limits.tiny)
         z, top = x.new_empty(len(x)), x.new_zeros(len(x))
+        bounded = _bounded(x, reach)
         for rows in _slices(x):
             part = x[rows]
             if not bounded:
-                torch.amax(part, 1, out=top[rows]).clamp_(min=limits.min)
+                torch.amax(part, 1, out=top[rows]).clamp_(min=torch.finfo(x.dtype).min)
                 part.sub_(top[rows][:, None])
             torch.sum(part.exp_(), 1, out=z[rows])
         return z, top
 
-    def logsumexps(self, x: Float[Tensor, "b m"]) -> tuple[Float[Tensor, " b"], Float[Tensor, " m"]]:
-        """The logsumexp of every row and of every column. x is spent."""
+    def logsumexps(
+        self, x: Float[Tensor, "b m"], reach: float = math.inf
+    ) -> tuple[Float[Tensor, " b"], Float[Tensor, " m"]]:
+        """The logsumexp of every row and of every column. x is overwritten."""
+        if _bounded(x, reach):
+            rows_z, columns_z = x.new_empty(len(x)), x.new_zeros(x.shape[1])
+            for rows in _slices(x):
+                part = x[rows].exp_()
+                torch.sum(part, 1, out=rows_z[rows])
+                columns_z += part.sum(0)
+            return rows_z.log_(), columns_z.log_()
         top = x.amax(0).clamp_(min=torch.finfo(x.dtype).min)
         columns = torch.zeros_like(top)
         for rows in _slices(x):
@@ -50,13 +60,28 @@ class Softmax:
         return row_top + z.log(), columns.log_().add_(top)
 
     def exponentiate_both(
-        self, x: Float[Tensor, "b m"], row_shift: Float[Tensor, " b"], column_shift: Float[Tensor, " m"]
+        self,
+        x: Float[Tensor, "b m"],
+        row_shift: Float[Tensor, " b"],
+        column_shift: Float[Tensor, " m"],
+        reach: float = math.inf,
     ) -> None:
         """x becomes exp(x + row_shift) + exp(x + column_shift) in place. Shifts may be -inf."""
+        if _bounded(x, reach):
+            by_row, by_column = row_shift.exp(), column_shift.exp()
+            for rows in _slices(x):
+                x[rows].exp_().mul_(by_row[rows][:, None] + by_column)
+            return
         for rows in _slices(x):
             part = x[rows]
             by_columns = torch.add(part, column_shift).exp_()
             part.add_(row_shift[rows][:, None]).exp_().add_(by_columns)
+
+
+def _bounded(x: Tensor, reach: float) -> bool:
+    """exp(x), and sums of it over a row, neither overflow nor vanish."""
+    limits = torch.finfo(x.dtype)
+    return reach + math.log(x.shape[1]) < math.log(limits.max) - 1 and reach < -math.log(limits.tiny)
 
 
 def _slices(x: Float[Tensor, "b m"]) -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""What streaming does to a block of x between its matrix products, fused: one kernel, and one visit to memory, each.
+"""The elementwise work on a block of x between its matrix products, fused: one kernel, and one visit to memory, each.
 
 Between two products an entry costs nothing but the traffic to and from memory. In plain torch that is six to ten visits
 of every entry; here a softmax reads it once from memory and once from the cache, and writes it once.
@@ -38,7 +38,7 @@ class FusedSoftmax(Softmax):
         launch(_exponentiate, (b,), 8, x, z, top, m, x.stride(0), lowest, keep, chunk)
         return z, top
 
-    def logsumexps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def logsumexps(self, x: Tensor, reach: float = math.inf) -> tuple[Tensor, Tensor]:
         """See `Softmax.logsumexps`. Every tile leaves one value a row and one a column; torch adds them up."""
         (b, m), (rows, columns) = x.shape, self.tile
         down, across = triton.cdiv(b, rows), triton.cdiv(m, columns)
@@ -47,7 +47,7 @@ class FusedSoftmax(Softmax):
         launch(_logsumexps, (across, down), 4, x, of_rows, of_columns, b, m, x.stride(0), lowest, rows, columns)
         return of_rows.logsumexp(0), of_columns.logsumexp(0)
 
-    def exponentiate_both(self, x: Tensor, row_shift: Tensor, column_shift: Tensor) -> None:
+    def exponentiate_both(self, x: Tensor, row_shift: Tensor, column_shift: Tensor, reach: float = math.inf) -> None:
         """See `Softmax.exponentiate_both`."""
         (b, m), (rows, columns) = x.shape, self.tile
         grid = (triton.cdiv(m, columns), triton.cdiv(b, rows))

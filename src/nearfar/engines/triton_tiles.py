@@ -1,7 +1,7 @@
 """Tiles of S that never leave the chip: the kernels of attention, for vectors as narrow as an attention head.
 
 Every program owns a block of vectors, walks over tiles of the others, and recomputes x = S / temperature as it goes. F
-is index work, a diagonal that is left out or nothing; P stays outside. No atomics: the same input gives the same bits.
+is index work, a diagonal that is removed, or nothing; P stays outside. No atomics: the same input gives the same bits.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ def logsumexps(
     anchors: Float[Tensor, "n d"],
     candidates: Float[Tensor, "m d"],
     temperature: Float[Tensor, ""],
-    left_out: tuple[int, int],
+    removed: tuple[int, int],
     precision: str,
     tile: int | None = None,
 ) -> Float[Tensor, " n"]:
-    """logsumexp_j( a_i . c_j / temperature + F_ij ), -inf where F leaves nothing.
+    """logsumexp_j( a_i . c_j / temperature + F_ij ), -inf where F removes everything.
 
     Args:
         anchors, candidates: Contiguous.
         temperature: A 0-d tensor on the same device.
-        left_out: (offset, count): row i < count leaves out column i + offset.
+        removed: (offset, count): row i < count removes column i + offset.
         precision: Of the products, as in `tl.dot`: "tf32" or "ieee".
         tile: Rows and columns of a tile, a power of two from 16; None chooses.
     """
@@ -48,7 +48,7 @@ def logsumexps(
     splits = max(1, min(tiles, PROGRAMS // blocks))
     parts = anchors.new_empty(splits, n)
     launch(
-        _logsumexp, (blocks, splits), _warps(tile), anchors, candidates, temperature, parts, n, m, d, *left_out,
+        _logsumexp, (blocks, splits), _warps(tile), anchors, candidates, temperature, parts, n, m, d, *removed,
         triton.cdiv(tiles, splits), torch.finfo(anchors.dtype).min, tile, _step(d), precision,
     )  # fmt: skip
     return parts.logsumexp(0)
@@ -61,7 +61,7 @@ def gradient(
     temperature: Float[Tensor, ""],
     logz: Float[Tensor, " n"],
     scale: Float[Tensor, " n"],
-    left_out: tuple[int, int],
+    removed: tuple[int, int],
     of_anchors: bool,
     precision: str,
     tile: int | None = None,
@@ -76,7 +76,7 @@ def gradient(
     width = max(16, min(128, triton.next_power_of_2(d)))
     grid = (triton.cdiv(p, tile), triton.cdiv(d, width))
     launch(
-        _gradient, grid, _warps(tile), own, others, temperature, logz, scale, out, p, q, d, *left_out,
+        _gradient, grid, _warps(tile), own, others, temperature, logz, scale, out, p, q, d, *removed,
         of_anchors, tile, _step(d), width, precision,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Measuring a model on a user's own data, by the evaluators of sentence-transformers and scikit-learn."""
 
-from nearfar.evaluation.dispatch import TASKS, check_task, detect_task, evaluate
+from nearfar.evaluation.dispatch import TASKS, check_options, check_task, detect_task, evaluate
 from nearfar.evaluation.intervals import Interval, bootstrap_mean, paired_correlation_difference, paired_difference
 from nearfar.evaluation.mteb import find_mteb, run_mteb
 from nearfar.evaluation.result import Result
@@ -10,6 +10,7 @@ __all__ = [
     "Interval",
     "Result",
     "bootstrap_mean",
+    "check_options",
     "check_task",
     "detect_task",
     "evaluate",

@@ -56,3 +56,19 @@ class Result:
             "notes": list(self.notes),
             **({} if self.interval is None else {"interval_95": [self.interval.low, self.interval.high]}),
         }
+
+
+NAMES = {
+    "ndcg@10": "nDCG@10",
+    "mrr@10": "MRR@10",
+    "map@100": "MAP@100",
+    "spearman": "Spearman's correlation",
+    "pearson": "Pearson's correlation",
+    "v_measure": "v-measure",
+    "log_probability": "log-probability of a token",
+}
+
+
+def metric_name(metric: str) -> str:
+    """A metric as people write it."""
+    return NAMES.get(metric, metric.replace("_", " "))

@@ -18,6 +18,7 @@ def load_for_evaluation(
     split: str = "test",
     *,
     skip_broken: bool = False,
+    documents: bool = False,
 ) -> Dataset | Retrieval:
     """A retrieval set where `source` is a folder with a `corpus.jsonl`, else rows.
 
@@ -26,6 +27,7 @@ def load_for_evaluation(
         columns: Canonical column name -> name in the file; a retrieval folder has names of its own.
         split: Which split of a hub data set, of a folder whose file names carry splits, or of a retrieval folder.
         skip_broken: Leave out broken files and empty turns, see `nearfar.data.load`.
+        documents: Read documents for a language model: plain text too.
 
     Raises:
         InputError: It cannot be read, or its rows are not what their schema asks for.
@@ -35,6 +37,10 @@ def load_for_evaluation(
 
     if isinstance(source, Retrieval):
         return source
+    if documents:
+        from nearfar.data.documents import load_documents
+
+        return load_documents(source, columns=columns, split=split)
     if is_retrieval_folder(source):
         # `test` is what `load_retrieval` looks for first, but a folder may have another one alone.
         return load_retrieval(source, None if split == "test" else split)

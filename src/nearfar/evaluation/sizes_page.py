@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from nearfar.evaluation.result import metric_name
 from nearfar.reports.charts.heatmap import heatmap
 from nearfar.reports.charts.line import line_chart
 from nearfar.reports.page import Page
-from nearfar.training.page import metric_name
 
 if TYPE_CHECKING:
     from nearfar.evaluation.sizes import Sizes

@@ -1,4 +1,4 @@
-"""Text written by language models: local ones by name, or an endpoint; and triplets made and refined with them."""
+"""Text from language models, local or behind an endpoint, and triplets generated and filtered with them."""
 
 from nearfar.generation.calls import CallLog
 from nearfar.generation.interface import Decoding, Generator, Prompt

@@ -1,4 +1,4 @@
-"""When the next call may go out, for several threads; and stopping them all."""
+"""A rate limit for calls from several threads, and a way to stop them all."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 
 
 class StoppedError(Exception):
-    """Raised in a thread that waits when the calls are given up."""
+    """Raised in waiting threads when the calls are stopped."""
 
 
 class Pace:
-    """Spreads calls evenly: at most so many a minute, 0 for no limit."""
+    """Spaces calls evenly: at most `per_minute` calls per minute, 0 for no limit."""
 
     def __init__(self, per_minute: float) -> None:
         self._gap = 60 / per_minute if per_minute else 0.0
@@ -20,10 +20,10 @@ class Pace:
         self._stopped = threading.Event()
 
     def take(self) -> None:
-        """Wait until a call may go out.
+        """Wait until a call is allowed.
 
         Raises:
-            StoppedError: the calls were given up meanwhile.
+            StoppedError: The calls were stopped meanwhile.
         """
         with self._lock:
             now = time.monotonic()
@@ -32,14 +32,14 @@ class Pace:
         self.pause(at - now)
 
     def pause(self, seconds: float) -> None:
-        """Wait so many seconds.
+        """Wait for a number of seconds.
 
         Raises:
-            StoppedError: the calls were given up meanwhile.
+            StoppedError: The calls were stopped meanwhile.
         """
         if self._stopped.wait(max(0.0, seconds)):
             raise StoppedError
 
     def stop(self) -> None:
-        """Give all calls up."""
+        """Stop all calls."""
         self._stopped.set()

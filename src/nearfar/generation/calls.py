@@ -1,4 +1,4 @@
-"""The log of calls: every answer of a generator, kept the moment it is there."""
+"""The log of calls: every answer of a generator is stored as soon as it arrives."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 from nearfar.errors import InputError
 from nearfar.generation.interface import Decoding, Generator, Prompt
 
-#: How every line of a log begins.
+#: The beginning of every line of a log.
 _BEGINNING = b'{"prompt": '
 
 Progress = Callable[[int, int], None]
 
 
 class CallLog:
-    """Answers on disk, a JSON object a line, that a killed run finds again.
+    """Answers on disk, one JSON object per line, so that an interrupted run can be resumed.
 
-    A line holds the prompt and the answer, to be read by people, and a key of model, prompt and decoding. A line that a
-    kill cut off does not count. Runs may share a log, one after the other.
+    A line contains the prompt and the answer, for people to read, and a key of model, prompt and decoding. A truncated
+    line is ignored. Several runs may use the same log, one after the other.
 
     Args:
-        path: The file; it begins to exist with the first answer.
+        path: The file; it is created with the first answer.
 
     Raises:
-        InputError: the file is something else.
+        InputError: The file is not a log of calls.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -46,11 +46,11 @@ class CallLog:
                     call = json.loads(line)
                 except ValueError:
                     if _BEGINNING.startswith(line.rstrip()[: len(_BEGINNING)]):
-                        continue  # cut off by a kill: this call is made again
+                        continue  # truncated when the run was killed: this call is repeated
                     call = None
                 if not isinstance(call, dict) or not all(isinstance(call.get(part), str) for part in ("key", "answer")):
-                    remedy = "name another file, or a new one"
-                    raise InputError("is no call of a model", file=self.path, line=number, remedy=remedy)
+                    remedy = "name another file"
+                    raise InputError("is not a log of calls", file=self.path, line=number, remedy=remedy)
                 self._answers[call["key"]] = call["answer"]
 
     def __len__(self) -> int:
@@ -63,10 +63,10 @@ class CallLog:
         decoding: Decoding = Decoding(),  # noqa: B008 - immutable
         progress: Progress | None = None,
     ) -> list[str]:
-        """One answer a prompt, asking the generator only for what is not in the log.
+        """One answer per prompt; the generator is called only for answers that are not in the log.
 
         Raises:
-            InputError: the generator cannot answer. What it answered before is in the log.
+            InputError: The generator failed. Earlier answers are in the log.
         """
         keys = [_key(generator.identity, prompt, decoding) for prompt in prompts]
         missing = {key: number for number, key in enumerate(keys) if key not in self._answers}
@@ -94,7 +94,7 @@ class CallLog:
 
 
 def _key(identity: str, prompt: Prompt, decoding: Decoding) -> str:
-    # Without contrast, the opposite and its settings decide nothing.
+    # Without contrast, the opposite prompt and its settings have no effect.
     contrast = [prompt.opposite, decoding.omega, decoding.plausibility] if decoding.omega else None
     deciding = [identity, prompt.text, decoding.max_tokens, contrast]
     return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()

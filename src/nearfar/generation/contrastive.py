@@ -1,10 +1,10 @@
-"""Decoding against an opposite instruction, as a logits processor of transformers.
+"""Contrastive decoding with an opposite instruction, as a logits processor for transformers.
 
     l_t  = logits(y_t | instruction, x, y_<t)
     l'_t = logits(y_t | opposite instruction, x, y_<t)
     score_t = l_t - omega l'_t
 
-Kim et al. 2023, Instructive Decoding (arXiv 2311.00233); Wang et al. 2024, MultiCSR.
+Source: Kim et al. 2023, Instructive Decoding (arXiv 2311.00233); Wang et al. 2024, MultiCSR.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """The prompts of one batch, of which the beginning that all share is computed once.
+    """The prompts of a batch; their common prefix is computed once.
 
-    Columns are [shared beginning | padding | rest]: few-shot examples cost one row's computation a batch, not each
-    row's.
+    Columns are [common prefix | padding | rest], so that few-shot examples are computed once per batch, not per row.
 
     Args:
         input_ids: (batch, t).
-        attention_mask: (batch, t); 0 on the padding.
-        cache: Keys and values of the shared beginning, for each row.
+        attention_mask: (batch, t); 0 for padding.
+        cache: Keys and values of the common prefix, for each row.
     """
 
     input_ids: Int[Tensor, "batch t"]
@@ -42,7 +41,7 @@ class Context:
     @classmethod
     @torch.no_grad()
     def of(cls, model: Any, rows: Sequence[Sequence[int]], padding: int) -> Context:
-        """Pad the rows of token ids and compute what they share. No row may be empty."""
+        """Pad the rows of token ids and compute their common prefix. No row may be empty."""
         shared = _shared_beginning(rows)
         width = max(map(len, rows))
         ids = [[*row[:shared], *[padding] * (width - len(row)), *row[shared:]] for row in rows]
@@ -56,22 +55,22 @@ class Context:
 
 
 def _shared_beginning(rows: Sequence[Sequence[int]]) -> int:
-    """How many tokens all rows begin with; the last token of a row is never among them, it is what it goes on from."""
+    """The length of the common prefix of all rows, without the last token of any row: generation continues from it."""
     most = min(map(len, rows)) - 1
     return next((k for k in range(most) if any(row[k] != rows[0][k] for row in rows)), most)
 
 
 class ContrastiveLogits(LogitsProcessor):
-    """Subtracts omega times the logits that the same model has under the opposite prompts.
+    """Subtracts omega times the logits of the same model given the opposite prompts.
 
-    Both contexts go on with the tokens chosen from the difference. One object serves one call of `generate`, greedy or
-    sampling; beams change places between steps and are not supported.
+    Both contexts continue with the tokens chosen from the difference. Use one object per call of `generate`, greedy or
+    sampling. Beam search is not supported, because it reorders rows.
 
     Args:
         model: The model that generates.
-        opposite: The opposite prompts, row by row those of the generation.
-        omega: 0 leaves the scores as they are.
-        plausibility: Tokens below this part of the likeliest one's probability are out; 0 takes none out.
+        opposite: The opposite prompts, in the order of the rows.
+        omega: Weight of the opposite logits; 0 leaves the scores unchanged.
+        plausibility: Tokens below this fraction of the top token's probability are excluded; 0 excludes none.
     """
 
     def __init__(self, model: Any, opposite: Context, omega: float, plausibility: float = 0.0) -> None:
@@ -82,9 +81,11 @@ class ContrastiveLogits(LogitsProcessor):
 
     @torch.no_grad()
     def __call__(self, input_ids: Int[Tensor, "batch t"], scores: Float[Tensor, "batch v"]) -> Float[Tensor, "batch v"]:
-        """Called by `generate` at each step with all tokens so far and the logits under the prompts themselves."""
+        """Called by `generate` at each step, with all tokens so far and the logits given the prompts."""
         if len(input_ids) != len(self._mask):
-            raise ValueError(f"{len(input_ids)} rows are generated for {len(self._mask)} opposite prompts (beams?)")
+            raise ValueError(
+                f"expected {len(self._mask)} rows, one per opposite prompt, got {len(input_ids)} (beam search?)"
+            )
         if self._started:
             self._next = input_ids[:, -1:]
             self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], 1)
@@ -104,7 +105,7 @@ class ContrastiveLogits(LogitsProcessor):
 def contrasted(
     scores: Float[Tensor, "batch v"], opposite: Float[Tensor, "batch v"], omega: float, plausibility: float = 0.0
 ) -> Float[Tensor, "batch v"]:
-    """scores - omega opposite, with implausible tokens at -inf."""
+    """scores - omega * opposite, with implausible tokens at -inf."""
     found = scores - omega * opposite
     if plausibility > 0:
         least = scores.max(1, keepdim=True).values + math.log(plausibility)

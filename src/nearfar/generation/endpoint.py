@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible address."""
+"""A language model behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ from nearfar.errors import InputError
 from nearfar.generation._pace import Pace
 from nearfar.generation.interface import Decoding, Prompt, first_line
 
-#: What a server answers that is busy or broken for a moment.
+#: Status codes of temporary failures.
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
-#: The longest wait between two tries, in seconds: ours, and one that the server asks for.
+#: Maximum wait between two attempts in seconds: by default, and if the server asks for it (Retry-After).
 _LONGEST_WAIT, _LONGEST_ASKED = 60.0, 600.0
-#: More than any answer of the length asked for.
+#: Maximum size of a response.
 _MOST_BYTES = 1 << 20
-#: Calls handed to the workers at once, for each worker.
+#: Calls submitted at a time, per worker.
 _WAVE = 8
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Chat completions over HTTP, with timeouts, retries and a limit of calls a minute.
+    """Chat completions over HTTP, with timeouts, retries and a rate limit.
 
-    The key is read from the environment, sent to this one address, and written nowhere; redirects are refused.
+    The key is read from the environment, sent only to this URL, and never written; redirects are refused.
 
     Args:
-        url: The address up to `/chat/completions`, such as `http://localhost:8000/v1`.
-        model: The model's name there.
-        key_variable: The environment variable that holds the key; unset, none is sent.
-        timeout: Seconds without a byte after which a try is given up.
-        tries: How often a call is tried, with growing pauses.
-        per_minute: Most calls in a minute, tries counted; 0: no limit.
-        workers: Calls under way at once.
-        first_wait: Seconds before the second try; each further pause is about twice as long.
+        url: The URL without `/chat/completions`, such as `http://localhost:8000/v1`.
+        model: Name of the model at the endpoint.
+        key_variable: Environment variable with the key; if it is not set, no key is sent.
+        timeout: Seconds without data after which an attempt fails.
+        tries: Maximum number of attempts per call, with increasing pauses.
+        per_minute: Rate limit in calls per minute, including repeated attempts; 0: no limit.
+        workers: Number of concurrent calls.
+        first_wait: Seconds before the second attempt; each further pause is about twice as long.
 
     Raises:
-        InputError: the address is none, or a number is out of range.
+        InputError: The URL is invalid, or a number is out of range.
     """
 
     url: str
@@ -61,18 +61,18 @@ class Endpoint:
         _check_address(self.url, self.key_variable)
         for name, least in (("timeout", 0.001), ("tries", 1), ("per_minute", 0), ("workers", 1), ("first_wait", 0)):
             if not least <= getattr(self, name) < float("inf"):
-                raise InputError(f"{getattr(self, name)} is out of range", field=name, remedy=f"use at least {least}")
+                raise InputError(f"invalid value {getattr(self, name)}: must be at least {least}", field=name)
 
     @property
     def identity(self) -> str:
-        """The model's name and the address."""
+        """The name of the model and the URL."""
         return f"{self.model} at {self.url.rstrip('/')}"
 
     def answers(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[tuple[int, str]]:
-        """Ask for several at once; each answer comes when it is there. See `Generator.answers`."""
+        """Make several calls at once and yield each answer when it arrives. See `Generator.answers`."""
         if decoding.omega:
             remedy = "use 0, or a local model"
-            raise InputError("an endpoint gives no logits to contrast", field="--omega", remedy=remedy)
+            raise InputError("an endpoint returns no logits, which omega requires", field="--omega", remedy=remedy)
         pace, wave = Pace(self.per_minute), _WAVE * self.workers
         with ThreadPoolExecutor(self.workers) as pool:
             for start in range(0, len(prompts), wave):
@@ -86,14 +86,14 @@ class Endpoint:
                             failure = error
                             pace.stop()
                         elif error is None and not future.cancelled():
-                            # Answers that come while others fail are paid for, and kept.
+                            # Answers that arrive while another call fails are paid for, so they are kept.
                             yield asked[future], future.result()
                         if failure is not None:
                             for other in asked:
                                 other.cancel()
                     if failure is not None:
                         raise failure
-                except BaseException:  # Ctrl-C too: do not wait for what has not begun
+                except BaseException:  # also Ctrl-C: do not wait for calls that have not started
                     pace.stop()
                     for future in asked:
                         future.cancel()
@@ -119,18 +119,18 @@ class Endpoint:
                     return first_line(self._content(reply.read(_MOST_BYTES)))
             except HTTPError as error:
                 with error:
-                    problem = f"it answers {error.code}: {_without(key, _message(error))}"
+                    problem = f"HTTP status {error.code}: {_without(key, _message(error))}"
                 if error.code not in _PASSING:
                     raise InputError(problem, file=self.url, remedy=self._remedy(error.code)) from None
                 asked_to_wait = _seconds(error.headers.get("Retry-After"))
             except (OSError, HTTPException) as error:
                 reason = str(getattr(error, "reason", error)) or type(error).__name__
-                problem = f"it cannot be reached: {_without(key, reason)}"
+                problem = f"cannot be reached: {_without(key, reason)}"
             if attempt < self.tries:
                 usual = min(self.first_wait * 2 ** (attempt - 1), _LONGEST_WAIT) * random.uniform(0.5, 1)
                 pace.pause(usual if asked_to_wait is None else asked_to_wait)
-        remedy = "run the same command again later: what was answered is kept"
-        raise InputError(f"{problem} ({self.tries} tries)", file=self.url, remedy=remedy)
+        remedy = "run the same command again later: answers so far are kept"
+        raise InputError(f"{problem} ({self.tries} attempts)", file=self.url, remedy=remedy)
 
     def _content(self, reply: bytes) -> str:
         try:
@@ -138,44 +138,44 @@ class Endpoint:
         except (ValueError, LookupError, TypeError):
             content = 0
         if not isinstance(content, str | None):
-            remedy = "give the part before /chat/completions, such as http://localhost:8000/v1"
-            raise InputError("its answer is no chat completion", file=self.url, remedy=remedy)
+            remedy = "use the part before /chat/completions, such as http://localhost:8000/v1"
+            raise InputError("the response is not a chat completion", file=self.url, remedy=remedy)
         return content or ""
 
     def _remedy(self, code: int) -> str:
         if code in (401, 403):
             return f"set the environment variable {self.key_variable} to a valid key"
         if 300 <= code < 400:
-            return "give the final address: a key is not sent on to another one"
-        return "check the address and the model's name"
+            return "use the final URL: the key is not sent to another one"
+        return "check the URL and the name of the model"
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """A redirect would take the key along to another host."""
+    """A redirect would send the key to another host."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
-        """Follow none: the answer that redirects is an error."""
+        """Follow no redirect: it is an error."""
 
 
 _OPENER = build_opener(_NoRedirect)
 
 
 def _check_address(url: str, key_variable: str) -> None:
-    remedy = "give the part before /chat/completions, such as http://localhost:8000/v1"
+    remedy = "use the part before /chat/completions, such as http://localhost:8000/v1"
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        raise InputError("this is no address", field="--endpoint", remedy=remedy) from None
+        raise InputError("is not a valid URL", field="--endpoint", remedy=remedy) from None
     if parts.username or parts.password:
         remedy = f"put the key into the environment as {key_variable}"
-        raise InputError("the address holds a password", field="--endpoint", remedy=remedy)
+        raise InputError("the URL contains a password", field="--endpoint", remedy=remedy)
     if not good or parts.query or parts.fragment or not url.isprintable() or " " in url:
-        raise InputError(f"{url.partition('?')[0]!r} is no address", field="--endpoint", remedy=remedy)
+        raise InputError(f"invalid URL {url.partition('?')[0]!r}", field="--endpoint", remedy=remedy)
 
 
 def _message(error: HTTPError) -> str:
-    """What the server says of its refusal, in one line."""
+    """The error message of the server, in one line."""
     try:
         text = error.read(_MOST_BYTES).decode(errors="replace")
     except (OSError, HTTPException):
@@ -185,7 +185,7 @@ def _message(error: HTTPError) -> str:
         found = found.get("error", found)
         text = str(found.get("message", found) if isinstance(found, dict) else found)
     except (ValueError, AttributeError):
-        text = "" if "<" in text else text  # an HTML page says nothing in one line
+        text = "" if "<" in text else text  # an HTML page has no one-line message
     return " ".join(text.split())[:200] or str(error.reason)
 
 

@@ -1,7 +1,7 @@
-"""What the model is asked: to write an entailed or a contradicting sentence, and to score how alike two sentences are.
+"""Prompts: write an entailed or a contradicting sentence, and score the similarity of two sentences.
 
-Instructions with two examples each, in one form that plain and instruction-tuned models both go on from. The opposite
-instruction has the same sentences in its examples, so that what both prompts make likely cancels out.
+Each instruction has two examples, in a format that both base and instruction-tuned models continue. The opposite
+instruction has the same example sentences, so that tokens that are likely after both prompts cancel out.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class Instruction:
     """A task for one sentence.
 
     Args:
-        text: What to do.
-        examples: An answer for each of the example sentences.
+        text: The instruction.
+        examples: An answer for each example sentence.
     """
 
     text: str
     examples: tuple[str, ...]
 
     def prompt(self, sentence: str) -> str:
-        """The instruction, the examples, and the sentence to answer for."""
+        """The instruction, the examples, and the sentence."""
         shots = zip(_SENTENCES, self.examples, strict=True)
         shown = "".join(f"Sentence: {given}\nAnswer: {answer}\n\n" for given, answer in shots)
         return f"Instruction: {self.text}\n\n{shown}Sentence: {_one_line(sentence)}\nAnswer:"
@@ -54,12 +54,12 @@ _SCORED = (
 
 
 def written(instruction: Instruction, against: Instruction, sentence: str) -> Prompt:
-    """The prompt for an answer to one instruction, with the same sentence under the other for contrast."""
+    """The prompt for an instruction, with the same sentence and the other instruction as its opposite."""
     return Prompt(instruction.prompt(sentence), against.prompt(sentence))
 
 
 def scored(first: str, second: str) -> Prompt:
-    """The prompt for a score of two sentences."""
+    """The prompt for the similarity of two sentences."""
     task = "Say how similar in meaning the two sentences are, from 0.0 (not at all) to 5.0 (the same)."
     pairs = "".join(f"Sentence 1: {a}\nSentence 2: {b}\nScore: {score}\n\n" for a, b, score in _SCORED)
     asked = f"Sentence 1: {_one_line(first)}\nSentence 2: {_one_line(second)}\nScore:"
@@ -67,7 +67,7 @@ def scored(first: str, second: str) -> Prompt:
 
 
 def parse_score(answer: str) -> float | None:
-    """The score an answer holds, None unless it is exactly one digit from 0 to 5, or that and one decimal."""
+    """The score in an answer: a digit from 0 to 5, optionally with one decimal; None for anything else."""
     return float(answer) if re.fullmatch(r"[0-5](\.[0-9])?", answer) else None
 
 

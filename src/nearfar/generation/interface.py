@@ -1,4 +1,4 @@
-"""What a generator of text is: prompts in, one line of text for each out."""
+"""The interface of text generators: one line of text per prompt."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nearfar.errors import InputError
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model goes on from.
+    """The input of a language model.
 
     Args:
-        text: The instruction, examples and the input.
-        opposite: The same input under the opposite instruction, for contrastive decoding.
+        text: Instruction, examples and input.
+        opposite: The same input with the opposite instruction, for contrastive decoding.
     """
 
     text: str
@@ -25,12 +25,13 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Decoding:
-    """How an answer is chosen. The likeliest token each time: equal prompts have equal answers.
+    """Settings of greedy decoding: equal prompts have equal answers.
 
     Args:
-        max_tokens: Longest answer; a line end ends it earlier.
-        omega: How much the opposite prompt's logits count against a token; 0 is plain decoding.
-        plausibility: With omega > 0, only tokens with at least this part of the likeliest one's probability count.
+        max_tokens: Maximum number of new tokens; an answer also ends at a line break.
+        omega: Weight of the logits of the opposite prompt, which are subtracted; 0 is plain decoding.
+        plausibility: With omega > 0, only tokens with at least this fraction of the top token's probability are
+            considered.
     """
 
     max_tokens: int = 48
@@ -39,30 +40,32 @@ class Decoding:
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
-            raise InputError(f"{self.max_tokens} tokens are no answer", field="max_tokens", remedy="use e.g. 48")
+            raise InputError(f"invalid value {self.max_tokens}: must be 1 or more", field="max_tokens")
         if not 0 <= self.omega < math.inf:
-            raise InputError(f"{self.omega} is out of range", field="omega", remedy="use 0, or e.g. 0.3")
+            raise InputError(
+                f"invalid value {self.omega}: must be 0 or more", field="omega", remedy="use for example 0.3"
+            )
         if not 0 <= self.plausibility <= 1:
-            raise InputError(f"{self.plausibility} is out of range", field="plausibility", remedy="use 0 to 1")
+            raise InputError(f"invalid value {self.plausibility}: must be 0 to 1", field="plausibility")
 
 
 class Generator(Protocol):
-    """A language model, wherever it runs."""
+    """A language model, local or remote."""
 
     @property
     def identity(self) -> str:
-        """A name that no other model shares, for the log of calls. Never a secret."""
+        """A unique name for the log of calls. It contains no secret."""
         ...
 
     def answers(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[tuple[int, str]]:
-        """Each prompt's number with its answer, one line without spaces around, in whatever order they are done.
+        """Yield the index of each prompt with its answer, a stripped line, in any order.
 
         Raises:
-            InputError: the model or endpoint cannot be used, or cannot decode like this.
+            InputError: The model or endpoint is not available, or does not support the decoding.
         """
         ...
 
 
 def first_line(text: str) -> str:
-    """An answer up to the first line end, without spaces around."""
+    """The first line of an answer, stripped."""
     return text.strip("\r\n ").partition("\n")[0].strip()

@@ -19,15 +19,15 @@ from nearfar.models.language import (
 
 
 class LocalModel:
-    """A language model by name, loaded when it is first asked.
+    """A language model by name, loaded when it is first used.
 
     Args:
         name: A folder or hub id with safetensors weights, a `.gguf` file, or a key of `GENERATORS` such as `smollm2`.
-        batch_size: Prompts in one forward pass. Rounding depends on it, so a near tie may fall otherwise.
-        device: Where it runs; the GPU where there is one.
+        batch_size: Prompts per forward pass. Rounding depends on it, so near ties may be decided differently.
+        device: Device of the model; a GPU if available when None.
 
     Raises:
-        InputError: there is no such model.
+        InputError: There is no such model.
     """
 
     def __init__(self, name: str | Path, batch_size: int = 16, device: str | None = None) -> None:
@@ -36,13 +36,13 @@ class LocalModel:
 
     @cached_property
     def identity(self) -> str:
-        """The name's last part and a hash of the weights."""
+        """The last part of the name and a hash of the weights."""
         return f"{Path(self.name).name} {weights_hash(self.name)}"
 
     def answers(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[tuple[int, str]]:
-        """Answer in batches of prompts of like length. See `Generator.answers`."""
+        """Answer in batches of prompts of similar length. See `Generator.answers`."""
         if decoding.omega and any(prompt.opposite is None for prompt in prompts):
-            raise ValueError("omega > 0 needs an opposite for every prompt")
+            raise ValueError("omega > 0 requires an opposite for every prompt")
         encode = self._tokenizer.encode
         rows = [encode(prompt.text) for prompt in prompts]
         against = [encode(str(prompt.opposite)) for prompt in prompts] if decoding.omega else []
@@ -80,7 +80,9 @@ class LocalModel:
 
     def _check_lengths(self, rows: list[list[int]], decoding: Decoding) -> None:
         if min(map(len, rows), default=1) == 0:
-            raise InputError("a prompt has no token", field="--model", remedy="give texts the model can read")
+            raise InputError(
+                "a prompt has no tokens", field="--model", remedy="use texts that the tokenizer of the model supports"
+            )
         check_length(self._model, max(map(len, rows), default=0) + decoding.max_tokens, self.name)
 
     @cached_property
@@ -88,7 +90,7 @@ class LocalModel:
         from transformers import GenerationConfig
 
         model, tokenizer = load_language_model(self.name, self.device)
-        # The model's own taste (sampling, penalties) would make answers differ from call to call.
+        # The generation settings of the model (sampling, penalties) could make answers differ between calls.
         model.generation_config = GenerationConfig()
         return model, tokenizer
 
@@ -102,7 +104,7 @@ class LocalModel:
 
     @cached_property
     def _ends(self) -> list[int]:
-        """Tokens that end an answer: the end of text, and all that hold a line end."""
+        """Tokens that end an answer: the end-of-text token, and all that contain a line break."""
         tokenizer = self._tokenizer
         texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
         ends = {token for token, text in enumerate(texts) if "\n" in text}

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from nearfar.errors import InputError
 from nearfar.geometry._rows import blocks, unit, vectors
-from nearfar.near import Near, paired
+from nearfar.near import paired
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from nearfar.far import Far
+    from nearfar.blocks import Far, Near
     from nearfar.geometry._rows import Vectors
 
 
@@ -84,13 +84,13 @@ def _negatives(
     a, c = a.to(dtype), c.to(dtype)
     if similarity == "cosine":
         a, c = unit(a), unit(c)
-    target = (near or paired()).bind(len(a), len(c), a)
+    bound_near = (near or paired()).bind(len(a), len(c), a)
     bound = None if far is None else far.bind(len(a), len(c), a)
     for rows in blocks(a, len(c)):
         x = a[rows] @ c.T / temperature
-        pull = target.at(rows)
+        targets = bound_near.at(rows)
         if bound is not None:
-            bound.add_to(x, rows, pull, temperature)
+            bound.add_to(x, rows, targets, temperature)
         negative = torch.ones_like(x, dtype=torch.bool)
-        pull.spare(negative)
+        targets.clear_positives(negative)
         yield x.masked_fill_(~negative, -torch.inf)

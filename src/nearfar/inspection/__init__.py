@@ -1,14 +1,15 @@
 """What a model makes of data, and what the data looks like through the model.
 
     inspect(model, data)    everything below, as an `Inspection`
-    MEASURES                each measure in words
+    MEASURES                the definition of each measure
 
-`reading` makes of rows what is looked at (`material`), `vectors` encodes it, `measuring` measures the space,
-`neighbours` and `duplicates` find rows, `sizes` measures by layer and by width, `flat` draws the map, `differences`
-compares two models.
+`sampling` reads the data and draws a `Sample`: unique items (`unique`) and pairs of them (`pairs`). `source` encodes
+it, `examine` collects what is found: figures (`measuring`, `neighbours`), rows to read (`findings`, `duplicates`),
+layers and dimensions (`sizes`) and a map (`flat`). `differences` compares two models, `locating` finds the rows in
+their files, `summary` and `page` show the result.
 """
 
-from nearfar.inspection.measuring import MEASURES
+from nearfar.inspection.measures import MEASURES
 from nearfar.inspection.result import Inspection
 from nearfar.inspection.run import inspect
 

@@ -1,4 +1,4 @@
-"""Two models on the same items: by how much they differ, and how sure that is."""
+"""Differences between two models on the same items, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from nearfar.evaluation.intervals import Interval, paired_correlation_difference
 if TYPE_CHECKING:
     from nearfar.inspection.result import Inspection
 
-#: Measures that are means over anchors and partners, of which an anchor may have several.
-_BY_COUPLE = ("alignment", "positive_cosine", "negative_cosine", "separation")
+#: Means over positive pairs, of which an item may have several: resampled by item.
+_BY_PAIR = ("alignment", "positive_cosine", "negative_cosine", "separation")
 
 
 def differences(first: Inspection, second: Inspection, seed: int = 0) -> dict[str, Interval]:
     """The second model's measures minus the first's, with paired 95% intervals over items.
 
-    Measures that are means over items, or correlations over them, have such an interval. Others (uniformity, isotropy,
-    rank, hubness) are of the whole set: how they vary is not seen from single items, and they are left out.
+    Only measures that are means or correlations over items have such an interval. Others (uniformity, isotropy, rank,
+    hubness) describe the whole set, and have no value for a single item to resample.
 
     Args:
-        first, second: Of the same material.
-        seed: Decides the draws.
+        first, second: Inspections of the same sample.
+        seed: Random seed of the resampling.
     """
     found: dict[str, Interval] = {}
     for name in first.per_item:
         if name in second.per_item:
-            groups: Any = first.groups if name in _BY_COUPLE else None
+            groups: Any = first.groups if name in _BY_PAIR else None
             interval = _interval(first.per_item[name], second.per_item[name], groups, seed)
             if interval is not None:
                 found[name] = interval
     if first.scored is not None and second.scored is not None:
-        # Too few scores, or cosines that are all the same: there is no correlation to compare.
+        # Too few scores, or equal cosines: there is no correlation to compare.
         with suppress(InputError):
             found["spearman"] = paired_correlation_difference(
                 first.scored[0], second.scored[0], first.scored[1], seed=seed

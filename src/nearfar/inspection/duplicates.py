@@ -1,4 +1,4 @@
-"""Rows that say the same: by their text, and by their vectors."""
+"""Duplicates: rows with equal texts, and items with nearly equal vectors."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from jaxtyping import Float
 
-_ROWS = 10_000
+_ROWS_PER_BATCH = 10_000
 _BLOCK = 2**23
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """Rows whose texts are those of an earlier row, but for case and spaces.
+    """Rows with the same texts as an earlier row; case and white space are ignored.
 
     Args:
-        count: How many rows repeat an earlier one.
-        contradictions: How many of them bear another label or score than that one.
-        examples: (row, the first row with these texts, whether they contradict), rows counted from 0.
+        count: Number of rows that repeat an earlier row.
+        contradictions: How many of them have another label or score than that row.
+        examples: (row, the first row with these texts, whether they contradict); rows from 0, or ids.
     """
 
     count: int
@@ -35,46 +35,46 @@ class Repeated:
 
 
 def repeated_rows(data: Dataset | Retrieval, most: int = 100) -> Repeated:
-    """Look for rows that repeat an earlier one, in all rows. Documents of a retrieval set are looked at by their id.
+    """Find rows that repeat an earlier row; of a retrieval set, documents that repeat an earlier document.
 
-    It holds a hash of each row, a few hundred bytes in all, and no text.
+    In memory there is a hash for each row, and no text.
 
     Args:
         data: Rows or a retrieval set.
-        most: Examples to name; contradictions first.
+        most: Maximum number of examples; contradictions come first.
     """
     first: dict[bytes, tuple[Any, Any]] = {}
-    found: list[tuple[Any, Any, bool]] = []
-    against: list[tuple[Any, Any, bool]] = []
+    agreeing: list[tuple[Any, Any, bool]] = []
+    contradicting: list[tuple[Any, Any, bool]] = []
     count = contradictions = 0
-    for row, texts, said in _walk(data):
+    for row, texts, verdict in _rows(data):
         key = hashlib.blake2b("\0".join(_plain(text) for text in texts).encode(), digest_size=16).digest()
         if key not in first:
-            first[key] = (row, said)
+            first[key] = (row, verdict)
             continue
         count += 1
         earlier, before = first[key]
-        differs = before != said
+        differs = before != verdict
         contradictions += differs
-        kept = against if differs else found
+        kept = contradicting if differs else agreeing
         if len(kept) < most:
             kept.append((row, earlier, differs))
-    return Repeated(count, contradictions, [*against, *found][:most])
+    return Repeated(count, contradictions, [*contradicting, *agreeing][:most])
 
 
 @torch.no_grad()
 def near_duplicates(
     x: Float[Tensor, "n d"], threshold: float, most: int = 100
 ) -> tuple[int, list[tuple[int, int, float]]]:
-    """Couples i < j of a cosine of at least `threshold`, exactly, a block of rows at a time.
+    """Pairs i < j with a cosine of at least `threshold`, exactly, a block of rows at a time.
 
     Args:
         x: Unit vectors.
-        threshold: The least cosine.
-        most: Couples to return.
+        threshold: Minimum cosine.
+        most: Maximum number of pairs to return.
 
     Returns:
-        How many there are, and the most similar of them as (i, j, cosine), most similar first.
+        The number of such pairs, and the most similar of them as (i, j, cosine), most similar first.
     """
     n, count = len(x), 0
     best = torch.empty(0)
@@ -82,7 +82,7 @@ def near_duplicates(
     step = max(1, _BLOCK // n)
     for start in range(0, n, step):
         similarity = x[start : start + step] @ x.T
-        # Only columns right of the diagonal: each couple once.
+        # Only columns right of the diagonal: each pair once.
         close = (similarity >= threshold).triu_(diagonal=start + 1)
         count += int(close.sum())
         values, places = torch.where(close, similarity, -torch.inf).view(-1).topk(min(most, similarity.numel()))
@@ -93,7 +93,7 @@ def near_duplicates(
     return count, [(int(i), int(j), float(c)) for (i, j), c in zip(where.tolist(), best.tolist(), strict=True)]
 
 
-def _walk(data: Dataset | Retrieval) -> Any:
+def _rows(data: Dataset | Retrieval) -> Any:
     """Yield (row or id, texts, label or score) of each row."""
     if isinstance(data, Retrieval):
         for id_, text in data.corpus.items():
@@ -108,15 +108,16 @@ def _walk(data: Dataset | Retrieval) -> Any:
     names = text_columns(schema, data.column_names)
     rows = as_stored(data)
     if medium is not None:
-        # The hub's own files cannot be compared by name.
+        # Files of the hub have no name to compare.
         names = [medium, *names] if getattr(data.features[medium], "dtype", None) == "string" else []
-    verdict = next((name for name in ("label", "score") if name in data.column_names), None)
+    judged = next((name for name in ("label", "score") if name in data.column_names), None)
     if not names:
         return
-    for start in range(0, len(rows), _ROWS):
-        batch: Any = rows[start : start + _ROWS]
-        said = batch[verdict] if verdict else [None] * len(batch[names[0]])
-        for offset, (texts, value) in enumerate(zip(zip(*(batch[n] for n in names), strict=True), said, strict=True)):
+    for start in range(0, len(rows), _ROWS_PER_BATCH):
+        batch: Any = rows[start : start + _ROWS_PER_BATCH]
+        verdicts = batch[judged] if judged else [None] * len(batch[names[0]])
+        texts_of_rows = zip(*(batch[name] for name in names), strict=True)
+        for offset, (texts, value) in enumerate(zip(texts_of_rows, verdicts, strict=True)):
             yield start + offset, texts, value
 
 

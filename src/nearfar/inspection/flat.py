@@ -1,4 +1,4 @@
-"""A flat map of a space."""
+"""A two-dimensional map of a space."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def flat_map(x: Float[np.ndarray, "n d"], method: str = "pca", seed: int = 0) ->
 
     Args:
         x: At least three unit vectors.
-        method: `pca`: the two directions of most variance, so that distances are true as far as they show. `tsne`:
-            neighbours stay neighbours, and distances between groups say nothing.
-        seed: Decides the map of t-SNE.
+        method: `pca`: a projection on the two directions of largest variance. `tsne`: keeps neighbours together, and
+            distances between groups have no meaning.
+        seed: Random seed of t-SNE.
 
     Raises:
         InputError: an unknown method.
@@ -36,12 +36,12 @@ def flat_map(x: Float[np.ndarray, "n d"], method: str = "pca", seed: int = 0) ->
     from sklearn.decomposition import PCA
 
     if method == "pca" or not np.ptp(x, axis=0).any():
-        # All vectors the same leave a variance of 0, whose shares are 0 / 0.
+        # Equal vectors have a variance of 0, and PCA divides by it.
         with np.errstate(invalid="ignore"):
             return PCA(2, svd_solver="full").fit_transform(x)
     from sklearn.manifold import TSNE
 
-    # At most 50 directions first, as its authors do.
+    # PCA to at most 50 dimensions first, as its authors do.
     if min(x.shape) > 50:
         x = PCA(50, svd_solver="full").fit_transform(x)
     perplexity = min(30.0, (len(x) - 1) / 3)
@@ -51,4 +51,4 @@ def flat_map(x: Float[np.ndarray, "n d"], method: str = "pca", seed: int = 0) ->
 def check_map(method: str) -> None:
     """Raise an InputError unless `method` is one of `MAPS`."""
     if method not in MAPS:
-        raise InputError(f"there is no map {method!r}", field="map", remedy=f"choose one of {', '.join(MAPS)}")
+        raise InputError(f"invalid map {method!r}: must be one of {', '.join(MAPS)}", field="map")

@@ -1,4 +1,4 @@
-"""What a model makes of the material, in figures."""
+"""From a sample and its vectors to figures."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
+from nearfar.inspection.measures import MEASURES, NEIGHBOURS
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float, Int
 
-    from nearfar.inspection.material import Material
     from nearfar.inspection.neighbours import Neighbours
-
-#: Neighbours of the k-occurrence, as in the paper on hubs.
-K = 10
+    from nearfar.inspection.sample import Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,13 +21,14 @@ class Measured:
     """What was measured of one space.
 
     Args:
-        measures: Each measure by name; None where the material does not allow it. See `MEASURES`.
-        per_item: Under the name of a measure that is a mean: a value for each anchor, in the material's order.
-        similarities: Cosines by what the couples are.
-        scored: Cosines of the couples that people scored, in the material's order.
+        measures: Each measure by name; None where the sample does not allow it. See `MEASURES`.
+        per_item: For each measure that is a mean, its value for each anchor, in the sample's order.
+        similarities: Cosines by the name of the pairs.
+        scored: Cosines of the pairs with human scores, in the sample's order.
         spectrum: The share of variance of each principal component; empty where there is no variance.
         neighbours: Of each item of the first side among the last.
-        occurrence: How often each item of the last side is among the `K` nearest.
+        occurrence: How often each item of the last side is among the `NEIGHBOURS` nearest.
+        notes: Why a measure is missing.
     """
 
     measures: dict[str, float | None]
@@ -42,167 +41,168 @@ class Measured:
     notes: tuple[str, ...] = field(default=())
 
 
-def measure(material: Material, vectors: tuple[Float[np.ndarray, "n d"], ...], seed: int = 0) -> Measured:
+def measure(sample: Sample, vectors: tuple[Float[np.ndarray, "n d"], ...], seed: int = 0) -> Measured:
     """Measure one space.
 
-    `nearfar.geometry` has the measures of the space itself, and names their papers. Cosines of pairs and of strangers
-    are those of Wang & Liu 2021; `separation` is an area under a ROC curve; what `false_negative_share` counts is said
+    `nearfar.geometry` has the measures of the space itself, and names their papers. Cosines of positive and of random
+    pairs are those of Wang & Liu 2021; `separation` is an area under a ROC curve; `false_negative_share` is explained
     in `neighbours`.
 
     Args:
-        material: What is looked at.
+        sample: What is inspected.
         vectors: Unit vectors of each side's items.
-        seed: Decides which pairs `uniformity` looks at where there are too many.
+        seed: Random seed of the pairs that `uniformity` uses where there are too many.
     """
-    import numpy as np
     import torch
 
     from nearfar import geometry
-    from nearfar.inspection.material import keys
-    from nearfar.inspection.neighbours import walk
 
-    sides = tuple(torch.from_numpy(part) for part in vectors)
-    a, b = sides[0], sides[-1]
-    together = torch.from_numpy(union(material, vectors))
-    labels = None if material.labels is None else torch.from_numpy(material.labels)
-    notes: list[str] = []
-    measures: dict[str, float | None] = dict.fromkeys(MEASURES)
-    positive, negative, similarities = _similarities(material, vectors)
-    per_item: dict[str, np.ndarray] = {}
-    if positive is not None:
-        if material.labels is None or len(sides) == 2:
-            per_item["alignment"] = 2 - 2 * positive
-            measures["alignment"] = geometry.alignment(vectors[0][material.anchors], vectors[-1][material.partners])
-        per_item["positive_cosine"] = positive
-        per_item["separation"] = _separation(positive, negative)
-    if np.isfinite(negative).any():
-        there = np.isfinite(negative).any(1)
-        measures["negative_cosine"] = float(np.nanmean(negative[there], axis=1).mean())
-        if there.all():
-            per_item["negative_cosine"] = np.nanmean(negative, axis=1)
-    for name in ("positive_cosine", "separation"):
-        if name in per_item:
-            measures[name] = float(per_item[name].mean())
-    measures["uniformity"] = geometry.uniformity(together, seed=seed)
-    if labels is not None and len(labels) > len(labels.unique()):
-        measures["tolerance"] = geometry.tolerance(a, labels)
-    measures["mean_cosine"] = geometry.mean_cosine(together)
-    measures["isotropy"] = geometry.isotropy(together)
-    measures["effective_rank"] = geometry.effective_rank(together)
-    try:
-        shares = geometry.spectrum(together).numpy()
-        measures["iso_score"] = geometry.iso_score(together)
-    except InputError as error:
-        shares = np.empty(0)
-        notes.append(f"no spectrum and no IsoScore: {error.problem}")
-    found = walk(
-        a,
-        b,
-        paired=None if len(sides) == 1 else keys(material.paired, len(b)),
-        barred=None if len(sides) == 1 else keys(material.barred, len(b)),
-        labels=labels if len(sides) == 1 else None,
-        k=K,
-    )
-    occurrence = geometry.k_occurrence(found.nearest, len(b))
-    measures["hubness"] = geometry.hubness(occurrence)
-    judged = ~found.own.isnan()
+    per_item, similarities = _pairs(sample, vectors)
+    means = {name: float(values.mean()) for name, values in per_item.items()}
+    if "alignment" in per_item:
+        anchors, partners = sample.positives.T
+        means["alignment"] = geometry.alignment(vectors[0][anchors], vectors[-1][partners])
+    if len(sample.negatives):
+        means["negative_cosine"] = _mean_by_anchor(sample, _negative_cosines(sample, vectors))
+    space, spectrum, notes = _space(union(sample, vectors), seed)
+    if sample.labels is not None and len(set(sample.labels.tolist())) < len(sample.labels):
+        space["tolerance"] = geometry.tolerance(torch.from_numpy(vectors[0]), torch.from_numpy(sample.labels))
+    neighbours = _neighbours(sample, vectors)
+    occurrence = geometry.k_occurrence(neighbours.nearest, len(vectors[-1]))
+    space["hubness"] = geometry.hubness(occurrence)
+    judged = ~neighbours.positive_cosine.isnan()
     if bool(judged.any()):
-        worse = (found.above[judged] > 0).double().numpy()
-        per_item["false_negative_share"] = worse
-        measures["false_negative_share"] = float(worse.mean())
+        per_item["false_negative_share"] = (neighbours.above[judged] > 0).double().numpy()
+        means["false_negative_share"] = float(per_item["false_negative_share"].mean())
     scored = None
-    if material.scored is not None:
-        from scipy.stats import spearmanr
+    if sample.scored is not None:
+        pairs, scores = sample.scored
+        scored = cosines(vectors, pairs)
+        means |= _spearman(scored, scores)
+    found = {**means, **space}
+    measures = {name: found.get(name) for name in MEASURES}
+    return Measured(measures, per_item, similarities, scored, spectrum, neighbours, occurrence.numpy(), notes)
 
-        couples, scores = material.scored
-        scored = _cosines(vectors, couples)
-        if np.ptp(scored) and np.ptp(scores):
-            measures["spearman"] = float(spearmanr(scored, scores)[0])  # pyright: ignore[reportArgumentType]
-    return Measured(measures, per_item, similarities, scored, shares, found, occurrence.numpy(), tuple(notes))
 
-
-def union(material: Material, vectors: tuple[Float[np.ndarray, "n d"], ...]) -> Float[np.ndarray, "n d"]:
-    """The vectors of all items; of a text that stands on both sides those of the first."""
+def union(sample: Sample, vectors: tuple[Float[np.ndarray, "n d"], ...]) -> Float[np.ndarray, "n d"]:
+    """The vectors of all items; of a text that is on both sides those of the first."""
     import numpy as np
 
     if len(vectors) == 1:
         return vectors[0]
-    return np.concatenate([vectors[0], vectors[1][own_of_second(material)]])
+    return np.concatenate([vectors[0], vectors[1][sample.only_on_second]])
 
 
-def own_of_second(material: Material) -> Int[np.ndarray, " m"]:
-    """Items of the last of two sides that are not on the first as well."""
+def cosines(vectors: tuple[np.ndarray, ...], pairs: Int[np.ndarray, "c 2"]) -> Float[np.ndarray, " c"]:
+    """The cosine of each pair: an item of the first side, and an item of the last."""
     import numpy as np
 
-    first = {item for item in material.sides[0].items if isinstance(item, str)}
-    items = material.sides[1].items
-    if material.sides[0].medium != material.sides[1].medium:
-        return np.arange(len(items))
-    return np.asarray([j for j, item in enumerate(items) if item not in first], dtype=np.int64)
+    return np.einsum("id,id->i", vectors[0][pairs[:, 0]], vectors[-1][pairs[:, 1]]).astype(float)
 
 
-def _similarities(
-    material: Material, vectors: tuple[np.ndarray, ...]
-) -> tuple[np.ndarray | None, np.ndarray, dict[str, np.ndarray]]:
-    """Cosines of anchors with partners, with strangers (NaN where there is none), and all by name."""
+def _pairs(sample: Sample, vectors: tuple[np.ndarray, ...]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Values of measures for each anchor, and cosines by the name of the pairs."""
     import numpy as np
 
-    a, b = vectors[0][material.anchors], vectors[-1]
-    positive = None if material.partners is None else np.einsum("id,id->i", a, b[material.partners]).astype(float)
-    columns = [np.einsum("id,id->i", a, b[column]) for column in material.strangers.T]
-    negative = np.where(material.strangers < 0, np.nan, np.stack(columns, axis=1).astype(float))
-    named: dict[str, np.ndarray] = {}
-    if positive is not None:
-        named["same label" if _by_label(material) else "pairs"] = positive
-    named |= {name: _cosines(vectors, couples) for name, couples in material.similar.items()}
-    if np.isfinite(negative).any():
-        what = "random couples" if positive is None else "other labels" if _by_label(material) else "not paired"
-        named[what] = negative[np.isfinite(negative)]
-    return positive, negative, named
+    per_item: dict[str, np.ndarray] = {}
+    similarities: dict[str, np.ndarray] = {}
+    negative = _negative_cosines(sample, vectors)
+    counts = np.bincount(sample.negatives[:, 0], minlength=len(sample.anchors))
+    if len(sample.positives):
+        positive = cosines(vectors, sample.positives)
+        if not sample.by_label:
+            per_item["alignment"] = 2 - 2 * positive
+        per_item["positive_cosine"] = positive
+        per_item["separation"] = _separation(positive, negative, sample.negatives[:, 0])
+        similarities["same label" if sample.by_label else "positive pairs"] = positive
+    similarities |= {name: cosines(vectors, pairs) for name, pairs in sample.named_pairs.items()}
+    if len(negative):
+        similarities["different labels" if sample.by_label and len(sample.positives) else "random pairs"] = negative
+        if counts.all():
+            per_item["negative_cosine"] = _sums(sample, negative) / counts
+    return per_item, similarities
 
 
-def _by_label(material: Material) -> bool:
-    return material.labels is not None and len(material.sides) == 1
-
-
-def _cosines(vectors: tuple[np.ndarray, ...], couples: np.ndarray) -> np.ndarray:
+def _negative_cosines(sample: Sample, vectors: tuple[np.ndarray, ...]) -> np.ndarray:
     import numpy as np
 
-    return np.einsum("id,id->i", vectors[0][couples[:, 0]], vectors[-1][couples[:, 1]]).astype(float)
+    numbers, items = sample.negatives.T
+    return cosines(vectors, np.stack([sample.anchors[numbers], items], axis=1))
 
 
-def _separation(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """For each anchor the share of its strangers that are less similar than its partner, half of those as similar.
+def _sums(sample: Sample, values: np.ndarray) -> np.ndarray:
+    """Of a value for each negative, the sum for each anchor."""
+    import numpy as np
 
-    Their mean is the area under the ROC curve where each anchor is judged by itself.
+    return np.bincount(sample.negatives[:, 0], weights=values, minlength=len(sample.anchors))
+
+
+def _mean_by_anchor(sample: Sample, values: np.ndarray) -> float:
+    """The mean over anchors of the mean over their negatives; anchors without negatives do not count."""
+    import numpy as np
+
+    counts = np.bincount(sample.negatives[:, 0], minlength=len(sample.anchors))
+    there = counts > 0
+    return float((_sums(sample, values)[there] / counts[there]).mean())
+
+
+def _separation(positive: np.ndarray, negative: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """For each anchor the share of its negatives that are less similar than its positive; ties count half.
+
+    Their mean is the area under the ROC curve, computed for each anchor by itself.
 
     Source: Hanley & McNeil 1982, The Meaning and Use of the Area under a ROC Curve.
     """
     import numpy as np
 
-    there = np.isfinite(negative)
-    less = np.where(there, (negative < positive[:, None]) + 0.5 * (negative == positive[:, None]), 0.0)
-    # Who has no stranger says as much as a coin.
-    return np.where(there.any(1), less.sum(1) / np.maximum(there.sum(1), 1), 0.5)
+    less = (negative < positive[numbers]) + 0.5 * (negative == positive[numbers])
+    wins = np.bincount(numbers, weights=less, minlength=len(positive))
+    counts = np.bincount(numbers, minlength=len(positive))
+    # An anchor without negatives gives no evidence: chance.
+    return np.where(counts > 0, wins / np.maximum(counts, 1), 0.5)
 
 
-#: Each measure: its name in words, which way is better (+1, -1, or 0 where it depends), and what it says.
-MEASURES: dict[str, tuple[str, int, str]] = {
-    "alignment": ("alignment", -1, "mean squared distance of the two sides of a pair; 0 where they coincide"),
-    "uniformity": ("uniformity", 0, "how evenly the sphere is filled: 0 one point, about 4 evenly"),
-    "tolerance": ("tolerance", 0, "mean cosine of items that share a label"),
-    "positive_cosine": ("cosine of what belongs together", 0, "mean over pairs, or over couples of one label"),
-    "negative_cosine": ("cosine of strangers", 0, "mean over random items that do not belong together"),
-    "separation": ("separation", 1, "how often a pair is more similar than a random stranger; 0.5 by chance"),
-    "false_negative_share": (
-        "rows with a nearer stranger",
-        -1,
-        "share of rows with something unpaired that is more similar than what belongs to them",
-    ),
-    "spearman": ("Spearman's correlation", 1, "of cosines with people's scores"),
-    "mean_cosine": ("mean cosine", 0, "of any two items; 0 where directions are spread evenly"),
-    "isotropy": ("isotropy", 0, "1 where no direction is preferred, 0 in a narrow cone"),
-    "iso_score": ("IsoScore", 0, "1 where all directions share the variance, 0 where one has it all"),
-    "effective_rank": ("effective rank", 0, "how many directions are used"),
-    "hubness": ("hubness", -1, f"skewness of how often an item is among the {K} nearest; above 1: there are hubs"),
-}
+def _space(vectors: Float[np.ndarray, "n d"], seed: int) -> tuple[dict[str, float], np.ndarray, tuple[str, ...]]:
+    """Measures of a set of vectors, its spectrum, and notes."""
+    import numpy as np
+    import torch
+
+    from nearfar import geometry
+
+    x = torch.from_numpy(vectors)
+    found = {
+        "uniformity": geometry.uniformity(x, seed=seed),
+        "mean_cosine": geometry.mean_cosine(x),
+        "isotropy": geometry.isotropy(x),
+        "effective_rank": geometry.effective_rank(x),
+    }
+    try:
+        spectrum = geometry.spectrum(x).numpy()
+        found["iso_score"] = geometry.iso_score(x)
+    except InputError as error:
+        return found, np.empty(0), (f"no spectrum and no IsoScore: {error.problem}",)
+    return found, spectrum, ()
+
+
+def _neighbours(sample: Sample, vectors: tuple[np.ndarray, ...]) -> Neighbours:
+    import torch
+
+    from nearfar.inspection.neighbours import find_neighbours
+    from nearfar.inspection.pairs import pair_keys
+
+    a = torch.from_numpy(vectors[0])
+    if len(vectors) == 1:
+        labels = None if sample.labels is None else torch.from_numpy(sample.labels)
+        return find_neighbours(a, a, labels=labels, k=NEIGHBOURS)
+    b = torch.from_numpy(vectors[1])
+    positives, excluded = (pair_keys(pairs, len(b)) for pairs in (sample.positives, sample.excluded))
+    return find_neighbours(a, b, positives=positives, excluded=excluded, k=NEIGHBOURS)
+
+
+def _spearman(found: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    import numpy as np
+    from scipy.stats import spearmanr
+
+    if not np.ptp(found) or not np.ptp(scores):
+        return {}
+    return {"spearman": float(spearmanr(found, scores)[0])}  # pyright: ignore[reportArgumentType]

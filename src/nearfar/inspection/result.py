@@ -1,158 +1,60 @@
-"""What an inspection found."""
+"""The result of an inspection."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from nearfar.data.places import place_name
+from nearfar.inspection.records import with_places
 
 if TYPE_CHECKING:
     import numpy as np
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from nearfar.evaluation.intervals import Interval
+    from nearfar.inspection.records import FalseNegative, Hub, NearDuplicate, PlaceOf, Point, Repeat
     from nearfar.inspection.sizes import AtSize
 
-#: Characters of a text that are shown.
-SHOWN = 200
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-
-
-class Named(NamedTuple):
-    """An item with where it stands.
-
-    Args:
-        place: `{"file", "line"}`, `{"file", "row"}`, or `{"kind", "id"}`.
-        text: Its text, or its file's name; cut where it is long.
-        label: Its label, where it has one.
-    """
-
-    place: dict[str, Any]
-    text: str
-    label: str | None = None
-
-    @property
-    def name(self) -> str:
-        """Its place in words."""
-        return place_name(self.place)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**self.place, "text": self.text, **({} if self.label is None else {"label": self.label})}
-
-
-class Rival(NamedTuple):
-    """Something unpaired that is more similar to an item than what belongs to it.
-
-    Args:
-        item: The item.
-        partner: The most similar that belongs to it.
-        cosine: Of these two.
-        stranger: The most similar that does not.
-        stranger_cosine: Of the item and the stranger.
-        more: How many strangers are more similar than the partner.
-    """
-
-    item: Named
-    partner: Named
-    cosine: float
-    stranger: Named
-    stranger_cosine: float
-    more: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "row": self.item.as_dict(),
-            "partner": self.partner.as_dict(),
-            "cosine": self.cosine,
-            "stranger": self.stranger.as_dict(),
-            "stranger_cosine": self.stranger_cosine,
-            "strangers_nearer": self.more,
-        }
-
-
-class Couple(NamedTuple):
-    """Two items that are nearly the same to a model."""
-
-    first: Named
-    second: Named
-    cosine: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"first": self.first.as_dict(), "second": self.second.as_dict(), "cosine": self.cosine}
-
-
-class Repeat(NamedTuple):
-    """A row whose texts are those of an earlier one."""
-
-    row: dict[str, Any]
-    earlier: dict[str, Any]
-    contradicts: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {"row": self.row, "earlier": self.earlier, "contradicts": self.contradicts}
-
-
-class Hub(NamedTuple):
-    """An item that is among the nearest neighbours of many."""
-
-    item: Named
-    occurrence: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**self.item.as_dict(), "occurrence": self.occurrence}
-
-
-class Point(NamedTuple):
-    """An item on the map."""
-
-    x: float
-    y: float
-    text: str
-    group: str
-    side: str
 
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What a space looks like, and what was found in the data on the way.
+    """What a space looks like, and what was found in the data.
 
     Args:
-        model: What was looked at, as it was named.
-        schema: What the data is.
-        total: Rows, or queries, that there are.
-        looked_at: How many of them were looked at; all else is of these.
-        items: Different items of each side.
+        model: The name of the model, as it was given.
+        schema: The schema of the data.
+        total: Number of rows, or queries, in the data.
+        looked_at: How many of them were used; all figures but those of repeated rows are of these.
+        items: Number of different items of each side.
         dims: The width of the vectors.
-        seed: What decided everything drawn.
+        seed: The random seed of all samples.
         measures: See `nearfar.inspection.MEASURES`; None where the data does not allow a measure.
-        per_item: Values behind those measures that are means, for paired intervals.
+        per_item: The values of which some measures are the mean, for paired intervals.
         groups: The anchor of each value, where an anchor has several.
-        similarities: Cosines by what the couples are.
-        scored: (cosines, people's scores), where there are scores.
+        similarities: Cosines by the name of the pairs.
+        scored: (cosines, human scores), where there are scores.
         spectrum: The share of variance of each principal component.
-        false_negatives: Rows with something unpaired that is nearer, the most similar of these first.
-        false_negative_rows: How many there are.
-        near_duplicates: Of different items, the most similar first.
-        near_duplicate_count: How many couples there are.
-        threshold: The cosine from which two items are near-duplicates.
-        repeats, repeated, contradictions: Rows whose texts are those of an earlier row, in all data: named, counted,
-            and how many of them bear another label or score.
-        hubs: The items that are among the nearest of most.
-        gap: See `nearfar.geometry.Gap`; None where both sides are one modality.
-        layers, sizes: The same measures after each layer, and of each width, on `size_rows` rows.
-        size_rows: See there.
+        false_negatives: Candidates for false negatives; those with the most similar negative first.
+        false_negative_rows: Number of rows with a non-matching item ranked above their positive.
+        near_duplicates: Different items with nearly equal vectors, the most similar first.
+        near_duplicate_count: Number of such pairs.
+        threshold: The minimum cosine of near-duplicates.
+        hubs: The items that are among the nearest neighbours of most others.
+        gap: See `nearfar.geometry.Gap`; None where both sides are one modality and one tower.
+        layers: The same measures after each layer, on `size_rows` rows.
+        sizes: The same measures at each width, on `size_rows` rows.
+        size_rows: Number of rows for `layers` and `sizes`.
         points: The map; of a sample where there are many items.
-        map: How it was made.
-        notes: What a reader of the figures must know.
-        seconds: What it took.
-        against: The same of another model.
-        differences: The other model's measure minus this one's, with paired intervals over items.
+        map: How the map was made.
+        repeats: Rows with the same texts as an earlier row, among all rows; contradictions first.
+        repeated: Number of such rows.
+        contradictions: How many of them have another label or score.
+        notes: What to know when reading the figures.
+        seconds: Time that the inspection took.
+        against: The inspection of another model on the same sample.
+        differences: The other model's measures minus this one's, with paired intervals over items.
     """
 
     model: str
@@ -164,18 +66,15 @@ class Inspection:
     seed: int
     measures: dict[str, float | None]
     per_item: dict[str, Float[np.ndarray, " a"]]
-    groups: Any
+    groups: Int[np.ndarray, " a"] | None
     similarities: dict[str, Float[np.ndarray, " c"]]
     scored: tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]] | None
     spectrum: list[float]
-    false_negatives: list[Rival]
+    false_negatives: list[FalseNegative]
     false_negative_rows: int
-    near_duplicates: list[Couple]
+    near_duplicates: list[NearDuplicate]
     near_duplicate_count: int
     threshold: float
-    repeats: list[Repeat]
-    repeated: int
-    contradictions: int
     hubs: list[Hub]
     gap: dict[str, float] | None
     layers: list[AtSize]
@@ -183,6 +82,9 @@ class Inspection:
     size_rows: int
     points: list[Point]
     map: str
+    repeats: list[Repeat] = field(default_factory=list)
+    repeated: int = 0
+    contradictions: int = 0
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     against: Inspection | None = None
@@ -190,8 +92,17 @@ class Inspection:
 
     @property
     def sampled(self) -> bool:
-        """Whether not all rows were looked at."""
+        """Whether only a sample of the rows was used."""
         return self.looked_at < self.total
+
+    def with_places(self, place_of: PlaceOf) -> Inspection:
+        """The same, with the place of each item that is named."""
+        return replace(
+            self,
+            false_negatives=[with_places(each, place_of) for each in self.false_negatives],
+            near_duplicates=[with_places(each, place_of) for each in self.near_duplicates],
+            hubs=[with_places(each, place_of) for each in self.hubs],
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """All figures, for JSON."""
@@ -211,7 +122,7 @@ class Inspection:
             },
             "near_duplicates": {
                 "threshold": self.threshold,
-                "couples": self.near_duplicate_count,
+                "pairs": self.near_duplicate_count,
                 "named": [each.as_dict() for each in self.near_duplicates],
             },
             "repeated_rows": {
@@ -236,15 +147,9 @@ class Inspection:
 
 
 def summary(values: Float[np.ndarray, " c"]) -> dict[str, float]:
-    """A distribution in a few figures."""
+    """The size, mean, standard deviation and quantiles of a distribution."""
     import numpy as np
 
     quantiles = np.quantile(values, _QUANTILES)
     named = {f"p{round(100 * q)}": float(v) for q, v in zip(_QUANTILES, quantiles, strict=True)}
     return {"n": len(values), "mean": float(values.mean()), "sd": float(values.std()), **named}
-
-
-def shown(text: str) -> str:
-    """A text on one line, cut where it is long."""
-    line = " ".join(text.split())
-    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"

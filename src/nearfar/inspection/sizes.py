@@ -1,4 +1,4 @@
-"""The same figures after each layer of a model, and of ever fewer dimensions."""
+"""The same measures after each layer of a model, and at smaller widths."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.inspection.measuring import measure
-from nearfar.inspection.vectors import Step, encode_sides
+from nearfar.inspection.source import Step, encode_sides
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-    from nearfar.inspection.material import Material
+    from nearfar.inspection.sample import Sample
 
-#: Depths that are looked at where none are named.
+#: Maximum number of depths where none are given.
 MOST_LAYERS = 12
 _LEAST_DIMS = 8
 
@@ -27,8 +27,8 @@ class AtSize:
     """What was measured at one size.
 
     Args:
-        layers: How many layers ran; None: all.
-        dims: How many numbers of each vector were kept.
+        layers: Number of layers; None: all.
+        dims: Number of dimensions.
         measures: As in `Measured`.
     """
 
@@ -55,36 +55,36 @@ def check_sizes(sizes: Sequence[int] | None, most: int, field: str) -> None:
     """Raise an InputError unless all sizes are from 1 to `most`."""
     for size in sizes or ():
         if not 1 <= size <= most:
-            raise InputError(f"the model has {most}, not {size}", field=field, remedy=f"give 1 to {most}")
+            raise InputError(f"expected 1 to {most}, got {size}", field=field, remedy=f"the model has {most}")
 
 
 def by_dims(
-    material: Material, vectors: tuple[Float[np.ndarray, "n d"], ...], dims: Sequence[int] | None, seed: int = 0
+    sample: Sample, vectors: tuple[Float[np.ndarray, "n d"], ...], dims: Sequence[int] | None, seed: int = 0
 ) -> list[AtSize]:
-    """Measure prefixes of vectors, each scaled to length one again.
+    """Measure prefixes of vectors, each rescaled to length 1.
 
     Args:
-        material: What is looked at.
+        sample: What is measured.
         vectors: Unit vectors at full width.
-        dims: Widths; see `default_dims` when None.
+        dims: Widths; `default_dims` when None.
         seed: As for `measure`.
 
     Raises:
-        InputError: a width that the vectors do not have.
+        InputError: more dimensions than the vectors have.
     """
     width = vectors[0].shape[1]
     check_sizes(dims, width, "dims")
     return [
-        AtSize(None, d, measure(material, tuple(_prefix(part, d) for part in vectors), seed).measures)
+        AtSize(None, d, measure(sample, tuple(_prefix(part, d) for part in vectors), seed).measures)
         for d in sorted(set(dims or default_dims(width)))
     ]
 
 
 def depths_of(model: SentenceTransformer, layers: Sequence[int] | None) -> list[int]:
-    """The depths to measure at: those named, all when None, of a deep model about twelve, the last among these.
+    """The depths to measure at: those given; all when None, or about twelve of a deeper model, the last among them.
 
     Raises:
-        InputError: the model has no single stack of layers, or not so many.
+        InputError: the model has no single stack of layers, or fewer layers.
     """
     from nearfar.models.elastic import depth
 
@@ -97,33 +97,34 @@ def depths_of(model: SentenceTransformer, layers: Sequence[int] | None) -> list[
 
 def by_layers(
     model: SentenceTransformer,
-    material: Material,
+    sample: Sample,
     depths: Sequence[int],
     *,
     batch_size: int = 64,
     seed: int = 0,
     step: Step | None = None,
 ) -> list[AtSize]:
-    """Measure the model cut after each of some layers, as `nearfar.models.elastic.truncated` cuts it.
+    """Measure the model truncated to each of some depths, see `nearfar.models.elastic.truncated`.
 
     Args:
-        model: The encoder; it stays as it is.
-        material: What is looked at; all of it is encoded once a depth.
+        model: The encoder; it is not changed.
+        sample: What is measured; all of it is encoded at each depth.
         depths: See `depths_of`.
-        batch_size, seed: As elsewhere.
-        step: Called with the number of items done since the last call.
+        batch_size: Number of items in one forward pass.
+        seed: As for `measure`.
+        step: Called with the number of items encoded since the last call.
     """
     from nearfar.models.elastic import truncated
 
     found = []
     for n in depths:
-        vectors = encode_sides(truncated(model, n), material, batch_size=batch_size, step=step)
-        found.append(AtSize(n, vectors[0].shape[1], measure(material, vectors, seed).measures))
+        vectors = encode_sides(truncated(model, n), sample, batch_size=batch_size, step=step)
+        found.append(AtSize(n, vectors[0].shape[1], measure(sample, vectors, seed).measures))
     return found
 
 
 def default_layers(depth: int) -> list[int]:
-    """All depths, or of more than twelve about twelve, evenly spaced down from the last."""
+    """All depths up to `depth`; of more than `MOST_LAYERS` about so many, at equal distances down from the last."""
     step = -(-depth // MOST_LAYERS)
     return list(range(depth, 0, -step))[::-1]
 

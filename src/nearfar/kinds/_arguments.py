@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import TrainingOptions
 
 #: Losses logged over a run, for the curve.
@@ -13,22 +13,18 @@ LOGGED = 50
 SAVED = 10
 
 
-def common_arguments(
-    options: TrainingOptions, checkpoints: str | Path, seed: int, *, per_epoch: int, measured: bool, gpu: bool
-) -> dict[str, Any]:
+def common_arguments(options: TrainingOptions, setting: Setting, *, per_epoch: int, gpu: bool) -> dict[str, Any]:
     """Arguments that transformers' and sentence-transformers' trainers share.
 
     Args:
         options: How long, how large, how fast.
-        checkpoints: The folder for checkpoints.
-        seed: Decides order and dropout.
+        setting: Where checkpoints go, the seed, and whether there is something to measure on in between.
         per_epoch: Optimiser steps in one pass over the data.
-        measured: There is something to measure on in between; every `eval_steps`, where these are not 0.
         gpu: Batches go to a GPU.
     """
     steps = options.max_steps or max(1, int(options.epochs * per_epoch))
     return {
-        "output_dir": str(checkpoints),
+        "output_dir": str(setting.checkpoints),
         "num_train_epochs": options.epochs,
         "max_steps": options.max_steps or -1,
         "per_device_train_batch_size": options.batch_size,
@@ -39,9 +35,9 @@ def common_arguments(
         "weight_decay": options.weight_decay,
         "bf16": options.precision == "bfloat16",
         "fp16": options.precision == "float16",
-        "seed": seed,
+        "seed": setting.seed,
         "logging_steps": max(1, steps // LOGGED),
-        "eval_strategy": "steps" if measured and options.eval_steps else "no",
+        "eval_strategy": "steps" if setting.measure is not None and options.eval_steps else "no",
         "eval_steps": options.eval_steps or None,
         "save_strategy": "steps",
         "save_steps": options.save_steps or max(1, steps // SAVED),

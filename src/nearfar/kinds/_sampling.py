@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import TYPE_CHECKING, Any
@@ -18,22 +18,23 @@ from torch.utils.data import BatchSampler, ConcatDataset
 
 from nearfar.data.stored import as_stored
 from nearfar.errors import InputError, about
+from nearfar.kinds._processes import processes
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from nearfar.kinds.options import TrainingOptions
-    from nearfar.recipes._recipe import Batches, Plan
+    from nearfar.kinds.plan import Batches, Stage
 
 
 @dataclass(frozen=True)
 class Part:
-    """One data set of a plan, and how it is drawn from.
+    """One dataset of a stage, and how it is drawn from.
 
     Args:
         name: Its key where there are several, else None.
         rows: The data set.
-        batches: As `Plan.batches` has it.
+        batches: As `Stage.batches` has it.
         size: Rows in a batch.
     """
 
@@ -43,18 +44,34 @@ class Part:
     size: int
 
 
-def parts_of(plan: Plan, options: TrainingOptions) -> list[Part]:
-    """The data sets of a plan."""
+def parts_of(stage: Stage, options: TrainingOptions) -> list[Part]:
+    """The datasets of a stage."""
     from datasets import DatasetDict
 
-    if not isinstance(plan.rows, DatasetDict):
-        assert isinstance(plan.batches, str)
-        return [Part(None, plan.rows, plan.batches, options.batch_size)]
-    kinds, sizes = plan.batches, plan.batch_sizes or {}
+    if not isinstance(stage.rows, DatasetDict):
+        assert isinstance(stage.batches, str)
+        return [Part(None, stage.rows, stage.batches, options.batch_size)]
+    kinds, sizes = stage.batches, stage.batch_sizes or {}
     return [
         Part(name, rows, kinds[name] if isinstance(kinds, Mapping) else kinds, sizes.get(name, options.batch_size))
-        for name, rows in ((str(name), rows) for name, rows in plan.rows.items())
+        for name, rows in ((str(name), rows) for name, rows in stage.rows.items())
     ]
+
+
+def per_epoch(parts: Sequence[Part], options: TrainingOptions) -> int:
+    """Optimiser steps in one pass over all rows."""
+    return sum(max(1, len(part.rows) // part.size) // options.gradient_accumulation for part in parts)
+
+
+def drop_last(parts: Sequence[Part]) -> bool:
+    """A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it."""
+    return len(parts) > 1 or len(parts[0].rows) >= parts[0].size
+
+
+def check_parts(parts: Sequence[Part], options: TrainingOptions) -> None:
+    """Raise an InputError where one of the datasets gives no batch."""
+    for part in parts:
+        check_part(part, drop_last(parts), processes() * options.gradient_accumulation)
 
 
 def check_part(part: Part, drop_last: bool, in_step: int) -> None:

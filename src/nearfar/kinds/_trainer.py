@@ -1,32 +1,30 @@
-"""sentence-transformers' trainer, with what a run needs that may be killed: whole checkpoints, the loss's own state."""
+"""What the trainers of Hugging Face's family need here: runs that may be killed, progress, the loss's own state."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from sentence_transformers import SentenceTransformerTrainer
 from sentence_transformers.base.evaluation import BaseEvaluator
 from torch.utils.data import BatchSampler
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from nearfar.data.stored import as_stored
 from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
-from nearfar.training.folder import COMPLETE
-
-Progress = Callable[[int, int, float | None], None]
+from nearfar.kinds._trainer_files import COMPLETE
+from nearfar.kinds.kind import Progress, Setting
 
 _LOSS_STATE = "loss.safetensors"
 
 
 class Resumable:
-    """Lets a trainer of transformers go on from a checkpoint, also from one at the last step."""
+    """Lets a trainer of transformers continue from a checkpoint, also from one at the last step."""
 
     def train_or_resume(self: Any, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one. From one at the last step nothing is left but to load it."""
@@ -39,14 +37,14 @@ class Resumable:
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
 
-class Trainer(Resumable, SentenceTransformerTrainer):
-    """Adds the loss's own parameters (a learned temperature) to the checkpoints, and samplers of our own."""
+class SentenceTrainer(Resumable):
+    """For sentence-transformers' trainers: the loss's parameters in the checkpoints, and samplers of our own."""
 
-    #: The data sets that are trained on.
+    #: The datasets that are trained on.
     parts: Sequence[Part] = ()
 
     def get_batch_sampler(
-        self,
+        self: Any,
         dataset: Any,
         batch_size: int,
         drop_last: bool,
@@ -54,21 +52,22 @@ class Trainer(Resumable, SentenceTransformerTrainer):
         generator: torch.Generator | None = None,
         seed: int = 0,
     ) -> BatchSampler | None:
-        """Of several data sets each has a batch size and a generator of its own; some orders are only ours."""
+        """Of several datasets each has a batch size and a generator of its own; some orders are only ours."""
         for part in self.parts:
             if part.rows is dataset and (part.name is not None or part.batches == "shuffled"):
                 return batches_of(part, drop_last, seed)
         stored = as_stored(dataset)
-        return super().get_batch_sampler(stored, batch_size, drop_last, valid_label_columns, generator, seed)
+        sampler: Any = super()
+        return sampler.get_batch_sampler(stored, batch_size, drop_last, valid_label_columns, generator, seed)
 
     def get_multi_dataset_batch_sampler(
-        self,
+        self: Any,
         dataset: Any,
         batch_samplers: list[BatchSampler],
         generator: torch.Generator | None = None,
         seed: int | None = 0,
     ) -> BatchSampler:
-        """One data set a step."""
+        """One dataset a step."""
         return SingleSourceBatchSampler(
             dataset,
             batch_samplers,
@@ -78,52 +77,68 @@ class Trainer(Resumable, SentenceTransformerTrainer):
             accumulation=self.args.gradient_accumulation_steps,
         )
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        super()._save(output_dir, state_dict)
-        state = self._loss_state()
-        if state:
-            save_file(state, os.path.join(output_dir or str(self.args.output_dir), _LOSS_STATE))
+    def _save(self: Any, output_dir: str | None = None, state_dict: Any = None) -> None:
+        trainer: Any = super()
+        trainer._save(output_dir, state_dict)
+        save_loss(self.loss, output_dir or str(self.args.output_dir))
 
-    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-        super()._load_from_checkpoint(checkpoint_path)
-        path = Path(checkpoint_path) / _LOSS_STATE
-        if path.exists():
-            state = load_file(path)
-            for prefix, loss in self._losses():
-                mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-                loss.load_state_dict(mine, strict=False)
-
-    def _loss_state(self) -> dict[str, torch.Tensor]:
-        return {
-            prefix + key: value.detach().cpu().contiguous()
-            for prefix, loss in self._losses()
-            for key, value in loss.state_dict().items()
-            if not key.startswith("model.")
-        }
-
-    def _losses(self) -> list[tuple[str, torch.nn.Module]]:
-        """Each loss, and what its parameters' names begin with in a checkpoint."""
-        loss: Any = self.loss
-        return [(f"{name}/", each) for name, each in loss.items()] if isinstance(loss, dict) else [("", loss)]
+    def _load_from_checkpoint(self: Any, checkpoint_path: str) -> None:
+        trainer: Any = super()
+        trainer._load_from_checkpoint(checkpoint_path)
+        load_loss(self.loss, checkpoint_path)
 
 
-class HeldOutEvaluator(BaseEvaluator):
-    """Measures on held-out rows in the middle of training, for the curve in the report."""
+def save_loss(loss: Any, folder: str) -> None:
+    """Write a loss's own parameters and buffers (a learned temperature, a head) beside a checkpoint's weights."""
+    state = {
+        prefix + key: value.detach().cpu().contiguous()
+        for prefix, each in _by_prefix(loss)
+        for key, value in each.state_dict().items()
+        if not key.startswith("model.")
+    }
+    if state:
+        save_file(state, os.path.join(folder, _LOSS_STATE))
 
-    def __init__(self, held_out: Any, seed: int) -> None:
+
+def load_loss(loss: Any, folder: str) -> None:
+    """Read what `save_loss` wrote, if it wrote anything."""
+    path = Path(folder) / _LOSS_STATE
+    if path.exists():
+        state = load_file(path)
+        for prefix, each in _by_prefix(loss):
+            mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            each.load_state_dict(mine, strict=False)
+
+
+def _by_prefix(loss: Any) -> list[tuple[str, torch.nn.Module]]:
+    """Each loss, and what its parameters' names begin with in a checkpoint."""
+    return [(f"{name}/", each) for name, each in loss.items()] if isinstance(loss, dict) else [("", loss)]
+
+
+class Measured(BaseEvaluator):
+    """Measures on held-out data in the middle of training, for the curve in the report."""
+
+    def __init__(self, measure: Callable[[], Mapping[str, float]]) -> None:
         super().__init__()
-        self.held_out, self.seed = held_out, seed
+        self.measure = measure
 
     def __call__(self, model: Any, *_: Any, **__: Any) -> dict[str, float]:
         """The primary metric, by name."""
-        from nearfar.evaluation import evaluate
+        return dict(self.measure())
 
-        result = evaluate(model, self.held_out, seed=self.seed)
-        return {result.primary: result.score}
+
+def callbacks_of(setting: Setting) -> list[TrainerCallback]:
+    """What every trainer calls."""
+    return [MarkComplete(), *([] if setting.progress is None else [ProgressCallback(setting.progress)])]
+
+
+def quiet(trainer: Any) -> None:
+    """Progress is ours to show."""
+    trainer.remove_callback(PrinterCallback)
 
 
 class MarkComplete(TrainerCallback):
-    """Writes the last file of a checkpoint: one without it was interrupted and does not count."""
+    """Writes the last file of a checkpoint."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Called by the trainer when all else is written."""
@@ -132,7 +147,7 @@ class MarkComplete(TrainerCallback):
 
 
 class ProgressCallback(TrainerCallback):
-    """Tells a function how far training is: step, steps in all, latest loss."""
+    """Reports how far training is: step, number of steps, latest loss."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress, self.loss, self.last = progress, None, 0.0

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from nearfar.errors import InputError
-from nearfar.settings import check_range, parse_settings, with_settings
+from nearfar.settings import (
+    Count,
+    Fraction,
+    NonNegative,
+    Positive,
+    Probability,
+    Range,
+    Whole,
+    check_ranges,
+    parse_settings,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["LanguageOptions", "TowerOptions", "TrainingOptions", "check_range", "parse_settings", "with_settings"]
+__all__ = [
+    "Count",
+    "Fraction",
+    "LanguageOptions",
+    "NonNegative",
+    "Positive",
+    "Probability",
+    "Range",
+    "TowerOptions",
+    "TrainingOptions",
+    "Whole",
+    "parse_settings",
+    "with_settings",
+]
 
 
 @dataclass(frozen=True)
@@ -32,33 +55,20 @@ class TrainingOptions:
         eval_steps: Steps between evaluations on `--eval`; 0: only before and after.
     """
 
-    epochs: float = 1.0
-    max_steps: int = 0
-    batch_size: int = 64
-    learning_rate: float = 2e-5
-    warmup_ratio: float = 0.1
-    weight_decay: float = 0.0
-    max_length: int = 0
-    gradient_accumulation: int = 1
+    epochs: Positive = 1.0
+    max_steps: Whole = 0
+    batch_size: Annotated[int, Range(least=2)] = 64
+    learning_rate: Positive = 2e-5
+    warmup_ratio: Fraction = 0.1
+    weight_decay: NonNegative = 0.0
+    max_length: Whole = 0
+    gradient_accumulation: Count = 1
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    save_steps: int = 0
-    eval_steps: int = 0
+    save_steps: Whole = 0
+    eval_steps: Whole = 0
 
     def __post_init__(self) -> None:
-        check_range(
-            self, "max_steps", "warmup_ratio", "weight_decay", "max_length", "save_steps", "eval_steps", least=0
-        )
-        check_range(self, "gradient_accumulation", least=1)
-        check_range(self, "batch_size", least=2)
-        if not 0 < self.learning_rate < float("inf"):
-            raise InputError(f"{self.learning_rate} is no learning rate", field="learning_rate", remedy="use e.g. 2e-5")
-        if not 0 < self.epochs < float("inf"):
-            raise InputError(f"{self.epochs} is no number of passes", field="epochs", remedy="use e.g. 1")
-        if not self.warmup_ratio <= 1:
-            raise InputError(f"{self.warmup_ratio} is no part of a run", field="warmup_ratio", remedy="use 0 to 1")
-        temperature = getattr(self, "temperature", 1.0)
-        if not 0 < temperature < float("inf"):
-            raise InputError(f"{temperature} is no temperature", field="temperature", remedy="use e.g. 0.05")
+        check_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,8 @@ class TowerOptions(TrainingOptions):
 
     image_model: str = "small-cnn"
     audio_model: str = "small-audio"
-    image_size: int = 64
-    seconds: int = 4
+    image_size: Count = 64
+    seconds: Count = 4
 
     def tower(self, medium: Literal["image", "audio"]) -> str:
         """The other tower's name."""
@@ -117,18 +127,10 @@ class LanguageOptions(TrainingOptions):
         held_out: Part of the documents (1,000 at most) that is measured on and not trained on, without `--eval`.
     """
 
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    max_length: int = 256
+    batch_size: Annotated[int, Range(least=2)] = 16
+    learning_rate: Positive = 1e-3
+    max_length: Annotated[int, Range(least=2)] = 256
     schedule: Literal["cosine", "linear"] = "cosine"
-    beta2: float = 0.95
-    gradient_clip: float = 1.0
-    held_out: float = 0.05
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.max_length < 2:
-            raise InputError(f"{self.max_length} tokens hold no next token", field="max_length", remedy="use e.g. 256")
-        check_range(self, "beta2", "held_out", least=0, below=1)
-        if not 0 < self.gradient_clip < float("inf"):
-            raise InputError(f"{self.gradient_clip} is no norm", field="gradient_clip", remedy="use e.g. 1")
+    beta2: Probability = 0.95
+    gradient_clip: Positive = 1.0
+    held_out: Probability = 0.05

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import batch_to_device
-from torch import Tensor
+from torch import Tensor, nn
 
+from nearfar.kinds.encoder import Encoder
+from nearfar.kinds.kind import Kind, Setting
+from nearfar.models.abilities import Scores
 from nearfar.models.encoding import check_texts
 from nearfar.models.loading import find, load
 from nearfar.models.packing import embed
@@ -18,14 +21,22 @@ from nearfar.models.pairs.head import PairHead
 from nearfar.models.pairs.top_layers import TopLayers, width
 
 if TYPE_CHECKING:
+    import numpy as np
     from jaxtyping import Float
+
+    from nearfar.kinds.options import TrainingOptions
+    from nearfar.kinds.plan import Stage
+
+__all__ = ["PairScorer"]
 
 #: Texts that are sorted by length together.
 WINDOW = 2048
 
 
-class PairScorer:
+class PairScorer(Kind, Scores):
     """Scores pairs of texts, or queries against candidates whose vectors were computed before.
+
+    It has the ability `Scores`. `SentenceTransformer(folder)` loads its folder as the encoder without the head.
 
     Args:
         encoder: The encoder that the head was trained with.
@@ -37,22 +48,37 @@ class PairScorer:
         >>> scorer.score_against(["a question"], candidates).squeeze(-1).topk(10)  # doctest: +SKIP
     """
 
+    name: ClassVar[str] = "pair scorer"
+    words: ClassVar[str] = "a pair scorer"
+
     def __init__(self, encoder: SentenceTransformer, head: PairHead) -> None:
         expected = width(encoder, head.config.layers)
         if expected != head.config.width:
             raise ValueError(f"the head takes vectors of width {head.config.width}, the encoder gives {expected}")
         self.encoder, self.head = encoder.eval(), head.to(encoder.device).eval()
 
+    @property
+    def host(self) -> PairScorer:
+        """Itself: no other library has such a model."""
+        return self
+
+    @property
+    def module(self) -> nn.Module:
+        """Encoder and head."""
+        module: Any = nn.ModuleDict({"encoder": self.encoder, "head": self.head})
+        module.device = self.encoder.device
+        return module
+
     @classmethod
-    def load(cls, model: str | Path, *, device: str | None = None) -> PairScorer:
+    def load(cls, name: str | Path, *, device: str | None = None) -> PairScorer:
         """The scorer in a model's folder or hub repository, such as `runs/dse/model`.
 
         Raises:
             InputError: the model does not load, or has no pair head.
         """
-        folder = find(model)
+        folder = find(name)
         head = PairHead.load(folder)
-        return cls(load(folder, device=device), head)
+        return cls(load(folder, device=device, part_of="pair scorer"), head)
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str], *, max_length: int | None = None) -> Float[Tensor, "n d"]:
@@ -91,3 +117,48 @@ class PairScorer:
     ) -> Float[Tensor, "q c outputs"]:
         """The logits of every query with every candidate, from the candidates' vectors of `encode`."""
         return self.head.score_matrix(self.encode(queries, max_length=max_length), candidates)
+
+    def score_pairs(
+        self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
+    ) -> Float[np.ndarray, " n"]:
+        """One number for each pair: the score or logit; of several classes the expected class, sum_c c p(c)."""
+        import numpy as np
+
+        check_texts(first, field="first")
+        training = self.head.training  # measured in the middle of training, the head goes on with its dropout
+        self.module.eval()
+        logits = self.score(list(zip(first, second, strict=True)))
+        self.head.train(training)
+        if self.head.config.kind == "classes":
+            classes = torch.arange(logits.shape[1], dtype=logits.dtype, device=logits.device)
+            return np.asarray((logits.softmax(1) @ classes).cpu(), dtype=np.float32)
+        return np.asarray(logits[:, 0].cpu(), dtype=np.float32)
+
+    def fingerprint(self, name: object) -> str:
+        """Of encoder and head."""
+        import hashlib
+
+        from nearfar.models.fingerprint import fingerprint
+
+        digest = hashlib.sha256(fingerprint(self.encoder).encode())
+        for key, value in sorted(self.head.state_dict().items()):
+            digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """The encoder as `SentenceTransformer(folder)` loads it, and the head beside it."""
+        self.encoder.save_pretrained(str(folder))
+        self.head.save(folder)
+
+    def configure(self, options: TrainingOptions) -> None:
+        """As an encoder."""
+        Encoder(self.encoder).configure(options)
+
+    def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
+        """As an encoder."""
+        Encoder(self.encoder).check_stage(stage, options)
+
+    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
+        """That of an encoder, with a loss which holds the head."""
+        self.head.train()  # the trainer does so for the encoder alone
+        return Encoder(self.encoder).trainer(stage, options, setting)

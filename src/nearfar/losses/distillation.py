@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nearfar import near
-from nearfar.kernel import contrast
+from nearfar.contrast import contrast
 from nearfar.models.packing import embed
 from nearfar.models.pairs.top_layers import TopLayers
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
@@ -53,8 +54,8 @@ class DomainLoss(ContrastLoss):
     def _in_domain(self, batch: Batch) -> Far:
         assert batch.labels is not None
         domain = batch.labels % self.number
-        others = domain.repeat(len(batch.candidates) // len(domain))
-        mask = far.masked(domain[:, None] != others)
+        others = domain.repeat((len(batch.candidates) - batch.extra) // len(domain))
+        mask = far.masked(F.pad(domain[:, None] != others, (0, batch.extra)))
         # The labels of pairs are all different; labelled texts come at least in twos.
         labelled = torch.unique(batch.labels).numel() < len(batch.labels)
         return far.except_self() + mask if labelled else mask

@@ -25,10 +25,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from nearfar import far as far_
-from nearfar.engines import Engine
+from nearfar.contrast import contrast
+from nearfar.engines import Engine, EngineName
 from nearfar.engines.cosine import unit_rows
 from nearfar.far import Far
-from nearfar.kernel import EngineName, contrast
 from nearfar.losses.contrast import ContrastLoss
 
 if TYPE_CHECKING:

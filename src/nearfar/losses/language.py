@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -34,9 +34,18 @@ class LanguageLoss(nn.Module):
         super().__init__()
         self.terms = terms
 
-    def forward(self, model: Any, tokens: Int[Tensor, "b n"]) -> Float[Tensor, ""]:
-        """The loss of a batch of blocks, and gradients through it."""
-        output = model(input_ids=tokens, labels=tokens, use_cache=False, output_hidden_states=bool(self.terms))
+    def forward(self, model: Any, batch: Mapping[str, Any]) -> Float[Tensor, ""]:
+        """The loss of a batch, and gradients through it.
+
+        Args:
+            model: A causal or a sequence-to-sequence language model of transformers.
+            batch: `input_ids` (b, n); `labels` (b, m), where they are not the tokens themselves, with -100 where
+                nothing is predicted; `attention_mask` (b, n), where there is padding. Other columns are not read.
+        """
+        tokens = batch["input_ids"]
+        read = {name: batch[name] for name in ("input_ids", "attention_mask") if name in batch}
+        labels = batch.get("labels", tokens)
+        output = model(**read, labels=labels, use_cache=False, output_hidden_states=bool(self.terms))
         loss = output.loss
         for term in self.terms:
             loss = loss + term(output, tokens)
@@ -56,8 +65,9 @@ class TeacherLoss(nn.Module):
         super().__init__()
         self.teacher = [teacher]  # no submodule: what trains the student leaves it alone
 
-    def forward(self, model: Any, tokens: Int[Tensor, "b n"]) -> Float[Tensor, ""]:
-        """The loss of a batch of blocks, and gradients through it."""
+    def forward(self, model: Any, batch: Mapping[str, Any]) -> Float[Tensor, ""]:
+        """The loss of a batch of blocks (`input_ids`, b x n), and gradients through it."""
+        tokens = batch["input_ids"]
         with torch.no_grad():
             targets = self.teacher[0].eval()(input_ids=tokens, use_cache=False).logits.float().softmax(-1)
         logits = model(input_ids=tokens, use_cache=False).logits.float()

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nearfar import far, near
-from nearfar.kernel import contrast
+from nearfar.contrast import contrast
 
 if TYPE_CHECKING:
     from jaxtyping import Float

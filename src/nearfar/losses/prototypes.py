@@ -13,8 +13,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from torch import Tensor, nn
 
 from nearfar import near
+from nearfar.contrast import contrast
 from nearfar.errors import InputError
-from nearfar.kernel import contrast
 from nearfar.losses._own import averaged_over_processes
 from nearfar.models.encoding import encode
 

@@ -17,8 +17,7 @@ from nearfar.models.packing import embed
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-    from nearfar.engines import Engine
-    from nearfar.kernel import EngineName
+    from nearfar.engines import Engine, EngineName
     from nearfar.near import Weigh
 
 __all__ = ["ReferenceLoss"]

@@ -1,4 +1,4 @@
-"""Finding pairs: neighbours, surface similarity, inverse propensities, seeded draws, texts that share a label."""
+"""Mining pairs: neighbours, surface similarity, inverse propensities, seeded sampling, texts with the same label."""
 
 from nearfar.mining.candidates import Candidates, mine
 from nearfar.mining.labels import label_pairs, pair_sets

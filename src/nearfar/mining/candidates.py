@@ -1,4 +1,4 @@
-"""For every sentence of a corpus the others that may become its positives and its negatives."""
+"""For every sentence of a corpus, candidates for its positives and its negatives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Candidates", "mine"]
 
-# Anchors whose candidates' vectors are gathered at a time.
+# Anchors per batch when vectors of candidates are gathered.
 _ROWS = 1024
 
 
@@ -29,7 +29,7 @@ class Candidates:
 
     Args:
         rows: Their row numbers in the corpus.
-        semantic: Cosines with the sentence; -inf marks a place that holds no candidate.
+        semantic: Cosines with the sentence; -inf marks an empty slot.
         surface: Surface similarities with it.
     """
 
@@ -51,37 +51,37 @@ def mine(
     random: int = 20,
     generator: torch.Generator | None = None,
 ) -> tuple[Candidates, Candidates]:
-    """Candidates for positives and for negatives, by a frozen teacher's vectors.
+    """Find candidates for positives and negatives with the vectors of a frozen teacher.
 
     Positives: the sentence itself, then its nearest sentences. Negatives: the next nearest, then random ones that are
-    not among these. Of texts that differ in case and spaces alone the first stands for all, so that no duplicate is a
+    not among these. Texts that differ only in case and white space are duplicates, of which only the first is a
     candidate. Memory is n times the number of candidates.
 
     Args:
         texts: The corpus.
-        vectors: The teacher's; no gradient reaches them.
-        surface: Made from the same texts.
-        positives: Nearest sentences among the positives, K+; at most half of the others.
-        negatives: Next nearest sentences among the negatives, K-.
-        random: Random sentences among the negatives.
-        generator: Of the CPU; decides the random ones.
+        vectors: Of the teacher; they get no gradient.
+        surface: Surface similarity of the same texts.
+        positives: Number of nearest sentences among the positives, K+; at most half of the others are used.
+        negatives: Number of next nearest sentences among the negatives, K-.
+        random: Number of random sentences among the negatives.
+        generator: Random generator on the CPU.
 
     Returns:
         Candidates for positives, and for negatives.
 
     Raises:
-        InputError: fewer than two different texts.
+        InputError: Fewer than two different texts.
     """
     kept, standing = _distinct(texts)
     n = len(kept)
     if n < 2:
-        raise InputError("all texts are the same", field="text", remedy="give at least two different sentences")
+        raise InputError("expected at least two different texts, got one", field="text", remedy="add texts")
     unit = F.normalize(vectors.detach().float(), dim=1)[kept.to(vectors.device)]
     close = min(positives, (n - 1) // 2)
     found, cosines = nearest(unit, max(1, close + negatives))
     itself = torch.arange(n, dtype=torch.int32)[:, None]
     drawn = torch.randint(n, (n, random), generator=generator, dtype=torch.int32)
-    # One column after another: comparing all random sentences with all neighbours at once would not fit.
+    # Column by column, because comparing all random sentences with all neighbours at once needs too much memory.
     known = [(torch.cat([itself, found], 1) == column[:, None]).any(1) for column in drawn.T]
     similarity = _cosines(unit, drawn)
     for column, repeated in enumerate(known):
@@ -96,7 +96,7 @@ def mine(
 
 
 def _distinct(texts: Sequence[str]) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
-    """Row numbers of the n different texts, and for each of all m texts which of the n stands for it."""
+    """Row numbers of the n different texts; for each of the m texts, the index of the equal one among the n."""
     numbers: dict[str, int] = {}
     standing = [numbers.setdefault(" ".join(text.lower().split()), len(numbers)) for text in texts]
     first = {number: row for row, number in reversed(list(enumerate(standing)))}

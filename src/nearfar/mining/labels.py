@@ -1,4 +1,4 @@
-"""Pairs of texts that share a label."""
+"""Pairs of texts with the same label."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["label_pairs", "name_vectors", "numbered", "pair_sets"]
 def label_pairs(
     labels: Int[Tensor, " n"] | Sequence[int], seed: int = 0, *, extend: bool = False
 ) -> Int[Tensor, "pairs 2"]:
-    """Neighbours in a random order of each label's rows; the pairs of all labels are shuffled together.
+    """Pairs of consecutive rows in a random order of each label's rows; the pairs of all labels are shuffled.
 
     A label of k rows gives k - 1 pairs, none if it has one row. No row is paired with itself.
 
     Args:
-        labels: One a row.
-        seed: Decides all orders.
-        extend: Every label that has a pair gives as many as the largest label has rows, in ever new orders of its own:
-            labels are drawn evenly, whatever their size.
+        labels: One per row.
+        seed: Random seed.
+        extend: Every label with at least two rows gives as many pairs as the largest label has rows, from repeated
+            shuffles, so that labels are equally frequent.
 
     Source: Burdisso et al. 2024, Dialog2Flow.
     """
@@ -54,12 +54,12 @@ def label_pairs(
 def pair_sets(
     sets: Mapping[str, tuple[Sequence[str], Sequence[int]]], extended: Collection[str] = (), seed: int = 0
 ) -> dict[str, Dataset]:
-    """Several sets of labelled texts as pairs, as many of each set as the smallest one gives.
+    """Pairs from several sets of labelled texts, the same number from each: that of the smallest set.
 
     Args:
-        sets: Texts and their labels by name.
-        extended: Names of sets whose labels are drawn evenly, see `label_pairs`.
-        seed: Decides all orders.
+        sets: Texts and labels by name.
+        extended: Names of sets with `extend` of `label_pairs`.
+        seed: Random seed.
 
     Returns:
         Rows `anchor`, `positive`, `label` by name.
@@ -78,21 +78,21 @@ def pair_sets(
 
 
 def numbered(labels: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The different labels in alphabetical order, and for each row the place of its label among them."""
+    """The different labels, sorted, and for each row the index of its label."""
     names = sorted(set(labels))
     place = {name: row for row, name in enumerate(names)}
     return names, [place[label] for label in labels]
 
 
 def name_vectors(names: Sequence[str], encoder: str | SentenceTransformer = "minilm") -> Float[Tensor, "names m"]:
-    """The unit vectors of labels' names: how alike two labels are is the cosine of what they are called.
+    """Unit vectors of the names of labels; the cosine of two is the similarity of the labels.
 
     Args:
-        names: One for each label.
-        encoder: A text encoder, or its name as `nearfar.models.load` takes it.
+        names: One per label.
+        encoder: A text encoder, or its name for `nearfar.models.load`.
 
     Raises:
-        InputError: no name holds a letter, or there is no such encoder.
+        InputError: No name contains a letter, or there is no such encoder.
 
     Source: Burdisso et al. 2024, Dialog2Flow.
     """
@@ -101,8 +101,8 @@ def name_vectors(names: Sequence[str], encoder: str | SentenceTransformer = "min
 
     if not any(letter.isalpha() for name in names for letter in name):
         raise InputError(
-            f"the labels ({names[0]!r}, ...) are no names that could be compared" if names else "there is no label",
+            f"expected labels in words, got {names[0]!r}, ..." if names else "expected at least one label, got none",
             field="label",
-            remedy="give names, or train with targets=hard",
+            remedy="use words as labels, or train with targets=hard",
         )
     return torch.from_numpy(encode(load(encoder) if isinstance(encoder, str) else encoder, list(names)))

@@ -1,4 +1,4 @@
-"""The nearest rows of a matrix, exactly and without its n x n products at once."""
+"""The exact nearest rows of a matrix, without an n x n matrix in memory."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from torch import Tensor
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-# Similarities held at a time: 64 MB.
+# Similarities in memory at a time: 64 MB.
 _BLOCK = 2**24
 
 
 @torch.no_grad()
 def nearest(vectors: Float[Tensor, "n d"], k: int) -> tuple[Int[Tensor, "n k"], Float[Tensor, "n k"]]:
-    """For each row the k others of highest cosine, nearest first, on the CPU.
+    """For each row, the k other rows with the highest cosines, nearest first; results are on the CPU.
 
-    Exact, so that the same vectors give the same neighbours; an index built by several threads does not promise that.
-    The products run block by block on the vectors' device, in time n^2 d and memory n k.
+    Exact, so that the same vectors give the same neighbours, unlike an index built by several threads.
+    Products are computed block by block on the device of the vectors: O(n^2 d) time, O(n k) memory.
 
     Args:
-        vectors: One row for each text, of any length but zero.
-        k: At most n - 1 are found, and the result is no wider than that.
+        vectors: One row per text; none may be zero.
+        k: Number of neighbours; at most n - 1 are returned.
 
     Returns:
         Row numbers, and cosines.
 
     Raises:
-        ValueError: fewer than two rows, or k below 1.
+        ValueError: Fewer than two rows, or k below 1.
     """
     n = len(vectors)
     if n < 2 or k < 1:
-        raise ValueError(f"nearest() needs at least two rows and k of at least 1, got {n} rows and k={k}")
+        raise ValueError(f"nearest() requires at least two rows and k >= 1, got {n} rows and k={k}")
     k, step = min(k, n - 1), max(1, _BLOCK // n)
     unit = F.normalize(vectors.float(), dim=1)
     rows, cosines = torch.empty(n, k, dtype=torch.int32), torch.empty(n, k)

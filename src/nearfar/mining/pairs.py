@@ -1,4 +1,4 @@
-"""From weighted candidates to rows that a loss takes."""
+"""From weighted candidates to rows for a loss."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def drawn_pairs(
     """Rows `anchor`, `positive`, then `negative` or `negative_1`, `negative_2`, ...
 
     Args:
-        texts: The corpus that the candidates come from.
+        texts: The corpus of the candidates.
         near, far: Candidates for positives and for negatives.
-        towards, away: Logarithms of their weights; -inf is never drawn.
-        negatives: Different negatives in a row, M.
-        draws: Rows for each sentence, each drawn anew.
-        seed: Decides the draws.
+        towards, away: Logarithms of their weights; -inf is never sampled.
+        negatives: Number of different negatives per row, M.
+        draws: Number of rows per sentence, sampled independently.
+        seed: Random seed.
 
     Raises:
-        InputError: not one sentence has a positive and enough negatives.
+        InputError: No sentence has a positive and enough negatives.
     """
     from datasets import Dataset
 
@@ -49,9 +49,9 @@ def drawn_pairs(
     rows = torch.cat([drawn_rows(near.rows, towards, far.rows, away, negatives, generator) for _ in range(draws)])
     if not len(rows):
         raise InputError(
-            f"no sentence has {negatives} of its candidates left as negatives",
+            f"no sentence has a positive and {negatives} negatives among its candidates",
             field="text",
-            remedy="give more varied sentences, or raise the similarity that counts as a false negative",
+            remedy="use more varied sentences, or raise the similarity that counts as a false negative",
         )
     names = ["negative"] if negatives == 1 else [f"negative_{number}" for number in range(1, negatives + 1)]
     columns = zip(["anchor", "positive", *names], rows.T.tolist(), strict=True)
@@ -66,14 +66,14 @@ def drawn_rows(
     negatives: int = 1,
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, "m 2+negatives"]:
-    """Row numbers of each sentence, one positive and some negatives, drawn in proportion to their weights.
+    """Row numbers of each sentence, a positive and negatives, sampled in proportion to their weights.
 
-    A sentence that has no positive, or fewer negatives than asked for, is left out.
+    Sentences without a positive, or with fewer negatives than requested, are dropped.
 
     Args:
         near, far: Row numbers of the candidates.
         towards, away, negatives: As in `drawn_pairs`.
-        generator: Of the CPU.
+        generator: Random generator on the CPU.
     """
     positive, negative = draw(towards, 1, generator), draw(away, negatives, generator)
     anchors = torch.arange(len(near))[:, None]

@@ -1,4 +1,4 @@
-"""How much two texts share on the surface: their words, whatever these mean."""
+"""Surface similarity of texts: the words they share, regardless of meaning."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ __all__ = ["Surface", "jaccard", "levenshtein"]
 #: From row numbers of anchors (b,) and of their candidates (b, k) to similarities (b, k) in [0, 1].
 Surface = Callable[["Int[np.ndarray, ' b']", "Int[np.ndarray, 'b k']"], "Float[np.ndarray, 'b k']"]
 
-# A word is a run of letters and digits, in lower case; scripts without spaces come out as long words.
+# A word is a run of letters and digits, in lower case; in scripts without spaces, words are long.
 _WORD = r"(?u)\b\w+\b"
-# Pairs whose edits are counted at a time.
+# Pairs per batch of edit distances.
 _PAIRS = 1024
 
 
 def jaccard(texts: Sequence[str], idf: bool = False) -> Surface:
-    """Words in common over words in either: |A & B| / |A | B|, 1 where neither has a word.
+    """Jaccard similarity of the sets of words: |A & B| / |A | B|; 1 if neither text has a word.
 
     Args:
         texts: The corpus that row numbers refer to.
-        idf: Each word counts by its inverse document frequency, log((1 + n) / (1 + df)) + 1, in both sums, so that
-            frequent words do not make two texts alike.
+        idf: Weight each word by its inverse document frequency, log((1 + n) / (1 + df)) + 1, so that frequent words
+            do not make two texts similar.
 
     Raises:
-        InputError: no text holds a word.
+        InputError: No text contains a word.
     """
     from sklearn.feature_extraction.text import TfidfTransformer
 
     counter = _counter(binary=True)
     held: Any = counter.fit_transform(_with_words(texts))
     weight: Any = TfidfTransformer().fit(held).idf_ if idf else np.ones(held.shape[1])
-    # With sqrt(w) on both sides a product is w.
+    # With sqrt(w) on both sides, the product is w.
     root, total = held.multiply(np.sqrt(weight)).tocsr(), held @ weight
 
     def similarity(rows: Int[np.ndarray, " b"], candidates: Int[np.ndarray, "b k"]) -> Float[np.ndarray, "b k"]:
@@ -50,21 +50,21 @@ def jaccard(texts: Sequence[str], idf: bool = False) -> Surface:
         both = np.asarray(root[first].multiply(root[second]).sum(axis=1)).reshape(-1)
         either = total[first] + total[second] - both
         shared = np.divide(both, either, out=np.ones_like(both), where=either > 0)
-        # Sums of roots may round to just above 1.
+        # Rounding may give values just above 1.
         return shared.clip(0, 1).reshape(candidates.shape)
 
     return similarity
 
 
 def levenshtein(texts: Sequence[str], limit: int = 64) -> Surface:
-    """Share of words that stay: 1 - (insertions, deletions, replacements of words) / (words of the longer text).
+    """Word-level Levenshtein similarity: 1 - (insertions + deletions + replacements) / (words of the longer text).
 
     Args:
         texts: The corpus that row numbers refer to.
-        limit: Words after which a text is cut, at most 10,000; the time a pair takes grows with its square.
+        limit: Maximum number of words, at most 10,000; longer texts are truncated. Time per pair is quadratic in it.
 
     Raises:
-        InputError: no text holds a word.
+        InputError: No text contains a word.
     """
     if not 1 <= limit <= 10_000:
         raise ValueError(f"limit must be 1 to 10,000, got {limit}")
@@ -78,7 +78,7 @@ def levenshtein(texts: Sequence[str], limit: int = 64) -> Surface:
     def similarity(rows: Int[np.ndarray, " b"], candidates: Int[np.ndarray, "b k"]) -> Float[np.ndarray, "b k"]:
         first, second = np.repeat(rows, candidates.shape[1]), candidates.reshape(-1)
         longer = np.maximum(lengths[first], lengths[second])
-        # Pairs of like length together, and few enough that their tables stay in the cache.
+        # Batches of pairs of similar length, small enough that their tables stay in the CPU's cache.
         order = np.argsort(longer, kind="stable")
         edits = np.zeros(len(order))
         for chosen in np.split(order, range(_PAIRS, len(order), _PAIRS)):
@@ -101,7 +101,7 @@ def _edits(
     a_length: Int[np.ndarray, " p"],
     b_length: Int[np.ndarray, " p"],
 ) -> Int[np.ndarray, " p"]:
-    """Levenshtein's distance of p pairs at once, one row of the table after another."""
+    """Levenshtein distances of p pairs at once, computed row by row of the table."""
     a, b = a[:, : a_length.max(initial=0)], b[:, : b_length.max(initial=0)]
     pairs, columns = np.arange(len(a)), np.arange(b.shape[1] + 1, dtype=np.int16)
     table = np.tile(columns, (len(a), 1))
@@ -109,7 +109,7 @@ def _edits(
     for i in range(1, a.shape[1] + 1):
         below = np.minimum(table[:, 1:] + 1, table[:, :-1] + (a[:, i - 1, None] != b), dtype=np.int16)
         table[:, 0], table[:, 1:] = i, below
-        # A step to the right costs 1: the least of all entries to the left, each plus its distance.
+        # A step to the right costs 1: the minimum of all entries to the left, each plus its distance.
         table -= columns
         np.minimum.accumulate(table, axis=1, out=table)
         table += columns
@@ -119,5 +119,5 @@ def _edits(
 
 def _with_words(texts: Sequence[str]) -> Sequence[str]:
     if not any(re.search(_WORD, text) for text in texts):
-        raise InputError("no text holds a word", field="text", remedy="give sentences")
+        raise InputError("no text contains a word", field="text", remedy="use sentences")
     return texts

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.data.media import MEDIA
 from nearfar.errors import InputError
-from nearfar.models.towers.build import medium_of
+from nearfar.models.routes import medium_of
 
 if TYPE_CHECKING:
     import numpy as np

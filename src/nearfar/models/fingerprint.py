@@ -7,28 +7,23 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+    from torch import nn
 
 
-def fingerprint(model: SentenceTransformer) -> str:
+def fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
     """A SHA-256 over a model's weights, vocabulary and settings (pooling, prompts, lengths), in hexadecimal.
 
     Two loads of one folder agree, on any device; a single changed weight, prompt or pooling mode does not.
     """
-    import torch
-
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items(), key=lambda item: item[0]):
-        if isinstance(value, torch.Tensor):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    digest = _of_weights(model)
     settings = {
         # A module without settings of its own, such as Normalize, still changes the vectors.
         "modules": [[type(module).__name__, _settings(module)] for module in model],
         "prompts": model.prompts,
         "default_prompt_name": model.default_prompt_name,
-        "truncate_dim": model.truncate_dim,
-        "similarity": model.similarity_fn_name,
+        "truncate_dim": getattr(model, "truncate_dim", None),
+        "similarity": getattr(model, "similarity_fn_name", None),
         "max_length": model.max_seq_length,
     }
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -37,6 +32,22 @@ def fingerprint(model: SentenceTransformer) -> str:
     if get_vocab is not None:
         digest.update(json.dumps(sorted(get_vocab().items())).encode())
     return digest.hexdigest()
+
+
+def weights_fingerprint(model: nn.Module) -> str:
+    """A SHA-256 over a model's tensors alone, in hexadecimal."""
+    return _of_weights(model).hexdigest()
+
+
+def _of_weights(model: nn.Module) -> Any:
+    import torch
+
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items(), key=lambda item: item[0]):
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest
 
 
 def _settings(module: object) -> dict[str, object]:

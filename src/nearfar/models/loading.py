@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
 from nearfar.models.aliases import ALIASES, alias_folder
+from nearfar.models.kind_files import require_kind
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import nn
+
+logger = logging.getLogger(__name__)
 
 # What a hub repository holds beside safetensors: weights that can carry code, and other runtimes' formats.
 _NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack", "*.ot", "*.onnx*", "*.gguf"]
@@ -27,6 +32,7 @@ def load(
     max_length: int | None = None,
     layers: int | None = None,
     dims: int | None = None,
+    part_of: str | None = None,
 ) -> SentenceTransformer:
     """Load a text encoder.
 
@@ -39,6 +45,8 @@ def load(
         max_length: Tokens after which a text is cut; the model's own setting when None.
         layers: Keep the first so many layers and drop the rest; good vectors need a model that was trained for it.
         dims: Keep the first so many numbers of a vector. Both survive saving; see `nearfar.models.elastic.truncated`.
+        part_of: The kind of model that the encoder is wanted for, such as `pair scorer`; otherwise a note says that the
+            rest of such a folder is not used.
 
     Returns:
         The encoder, in evaluation mode.
@@ -57,7 +65,8 @@ def load(
 
     _check_device(device)
     folder = find(name)
-    _check_files(folder)
+    check_files(folder)
+    _check_kind(folder, part_of)
     # An adapter's base model may lie on the hub; everything else is in the folder by now.
     complete = not (folder / "adapter_config.json").is_file()
     try:
@@ -84,6 +93,15 @@ def load(
 
         model = truncated(model, layers, dims)
     return model.eval()
+
+
+def _check_kind(folder: Path, part_of: str | None) -> None:
+    """Refuse what is no encoder; say what of the folder is not used where one can be made of it."""
+    kind = require_kind(folder, "encoder", "two towers", "pair scorer", "causal LM")
+    if kind == "pair scorer" and part_of != kind:
+        logger.warning("%s has a pair head, which is not used here: its encoder alone is loaded", folder)
+    if kind == "causal LM":
+        logger.warning("%s is a causal language model: the mean of its hidden states serves as a text's vector", folder)
 
 
 def find(name: str | Path) -> Path:
@@ -139,7 +157,7 @@ def _check_device(device: str | None) -> None:
         ) from error
 
 
-def _check_files(folder: Path) -> None:
+def check_files(folder: Path) -> None:
     """A model's files must be there, and every file of weights must be whole safetensors."""
     from safetensors import SafetensorError, safe_open
 
@@ -199,7 +217,7 @@ def _routes(part: Path) -> list[Path]:
         raise InputError("this is not a router's list of routes", file=listing) from error
 
 
-def check_weights(model: SentenceTransformer, folder: Path) -> None:
+def check_weights(model: nn.Module, folder: Path) -> None:
     """Raise an InputError where a weight is NaN or infinite."""
     import torch
 

@@ -50,7 +50,13 @@ def whitened(
     if method == "ica":
         # The rows are white by now, so all that is left to find is a rotation. FastICA's own matrix is one only where
         # it converged; the nearest rotation is taken, which keeps the covariance whatever FastICA did.
-        ica = FastICA(whiten=False, fun="logcosh", max_iter=1000, tol=1e-4, random_state=seed).fit(x)
+        ica = FastICA(
+            whiten=False,  # pyright: ignore[reportArgumentType]
+            fun="logcosh",
+            max_iter=1000,
+            tol=1e-4,
+            random_state=seed,
+        ).fit(x)
         left, _, right = np.linalg.svd(ica.components_)
         x = x @ (left @ right).T
     return np.pad(x, ((0, 0), (0, h - rank)))

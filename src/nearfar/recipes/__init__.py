@@ -7,9 +7,11 @@ import importlib
 import pkgutil
 
 from nearfar.errors import InputError
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._files import is_file, recipe_of_file
+from nearfar.recipes._recipe import About, Paper, Recipe
 
-__all__ = ["Paper", "Plan", "Recipe", "get", "names"]
+__all__ = ["About", "Paper", "Plan", "Recipe", "Stage", "get", "names"]
 
 
 def names() -> list[str]:
@@ -18,14 +20,16 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Recipe:
-    """The recipe of that name.
+    """The recipe of that name, or in the file of that path (`./my_recipe.py`), which is run.
 
     Raises:
         InputError: there is none.
     """
+    if is_file(str(name)):
+        return recipe_of_file(name)
     known = names()
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1)
-        remedy = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
+        remedy = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}, or name a file ./NAME.py"
         raise InputError(f"there is no recipe {name!r}", field="RECIPE", remedy=remedy)
     return importlib.import_module(f"{__name__}.{name}").RECIPE

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
 
 from nearfar.kinds.options import TrainingOptions
+from nearfar.kinds.plan import Plan
+from nearfar.recipes._about import entry
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from datasets import Dataset, DatasetDict
-    from sentence_transformers import SentenceTransformer
-    from torch import nn
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from nearfar.data import Retrieval
-
-Batches = Literal["no_duplicates", "group_by_label", "shuffled"]
+__all__ = ["About", "Paper", "Recipe"]
 
 
 @dataclass(frozen=True)
@@ -35,87 +29,95 @@ class Paper:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What training needs beyond the options that all recipes share.
+class About:
+    """What a recipe says of itself; of the recipes here it is in `about.yaml`.
 
     Args:
-        rows: Columns as the loss takes them, in its order; or several data sets by name. Then all batches of one step
-            are of one data set, see `nearfar.kinds._sampling`.
-        loss: A module that sentence-transformers' trainer accepts; of several data sets one for all, or one for each.
-        batches: How rows are drawn: `"no_duplicates"` keeps a text from being its own negative (and a score from being
-            there twice), `"group_by_label"` puts at least two texts of a label into a batch, `"shuffled"` does neither.
-            Of several data sets one for all, or one for each.
-        then: The next stage, made once the encoder has been trained by this one. It must depend on nothing but the
-            encoder and the seed, so that a resumed run makes the same.
-        save: Writes what belongs to the model into its folder, after the encoder has been saved there.
-        batch_sizes: Rows in a batch of each of several data sets; `batch_size` of the options where one is not named.
-        learning_rates: Factors of `learning_rate` for some parameters, by regular expressions that are searched in
-            their names. Those of the model begin with `model.`; before all of them stands the data set's name and a
-            point where there are several losses.
-        measure: Says of the encoder, before and after training, what `metrics.json` shall hold beside the evaluation:
-            names and numbers. Called with the encoder and the held-out data, None without any.
+        summary: One line on what it does.
+        idea: Who is near, who is far and how they are pulled, in two or three sentences for someone who chooses.
+        use_when: What a user has, and wants, for whom it is made.
+        needs: What data it needs, in a few words.
+        paper: Its source.
     """
 
-    rows: Dataset | DatasetDict
-    loss: nn.Module | Mapping[str, nn.Module]
-    batches: Batches | Mapping[str, Batches] = "no_duplicates"
-    then: Callable[[], Plan] | None = None
-    save: Callable[[Path], None] | None = None
-    batch_sizes: Mapping[str, int] | None = None
-    learning_rates: Mapping[str, float] | None = None
-    measure: Callable[[SentenceTransformer, Dataset | Retrieval | None], Mapping[str, Any]] | None = None
-
-
-@dataclass(frozen=True)
-class LanguagePlan:
-    """What training a causal language model needs beyond the options that all recipes share.
-
-    Args:
-        model: Trained in place.
-        tokenizer: Cuts texts into tokens; saved with the model.
-        loss: Called with the model and a batch of blocks: `LanguageLoss`, the next token and the recipe's own terms.
-        save: Writes the model into a folder, where `model.save_pretrained` would not do.
-        finish: Called with the run's folder, the blocks trained on and those held out (None without any), once the
-            model is trained and saved; what it returns is added to the metrics.
-    """
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    loss: nn.Module
-    save: Callable[[Path], None] | None = None
-    finish: Callable[[Path, Dataset, Dataset | None], dict[str, Any]] | None = None
+    summary: str = ""
+    idea: str = ""
+    use_when: str = ""
+    needs: str = ""
+    paper: Paper | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One file of `nearfar.recipes`.
+    """One file of `nearfar.recipes`, or of a user's own.
 
     Args:
         name: As in `nearfar train NAME`; the file's name.
-        summary: One line on what it does.
-        paper: Its source.
-        task: What it is for.
-        schemas: Kinds of rows it trains on, the usual one first.
+        inputs: The schemas of each role that rows can have, the usual one first. One role `rows` is what most recipes
+            have; two roles, such as `background` and `target`, are two datasets that the user names; `stream` is a
+            sequence of tasks: several datasets in order, or rows with a column `task`. The schema `documents` also
+            reads plain text.
         options: Its hyper-parameters, with the paper's names and defaults.
-        prepare: Composes the library's parts for a model and rows of one of `schemas`: a Dataset, or a DatasetDict
-            where several are given.
-        several: Takes several data sets at once, each with a schema of its own.
-        trains: A sentence encoder, or a causal language model. For the latter `prepare` takes the model's name (or
-            None), the documents and the options, returns a LanguagePlan, and `options` extend LanguageOptions.
-        model: What it starts from where no model is named; None: `prepare` makes one.
-        idea: Who is near, who is far and how they are pulled: two or three sentences for someone who chooses.
-        use_when: What a user has, and wants, for whom it is made.
+        prepare: Composes the library's parts into a plan. It is called with the model (what `nearfar.load` returns for
+            its kind), the rows (a Dataset for the role `rows`, else a
+            DatasetDict by role or task) and the options.
+        trains: The kind of model that it starts from, see `nearfar.kinds`.
+        model: What it starts from where no model is named; None: the user has to name one.
+        makes_model: `prepare` makes a new model, and gets the name of the one that the user named, or None.
+        multi_dataset: The role `rows` accepts several datasets at once, each with a schema of its own.
+        about: What it says of itself; None: as `about.yaml` has it.
+        file: Where it was read from, for a recipe of a user's own.
     """
 
     name: str
-    summary: str
-    paper: Paper
-    task: str
-    schemas: tuple[str, ...]
+    inputs: Mapping[str, tuple[str, ...]]
     options: type[TrainingOptions]
-    prepare: Callable[[Any, Any, Any], Plan] | Callable[[Any, Any, Any], LanguagePlan] = field(repr=False)
-    several: bool = False
-    trains: Literal["encoder", "language model"] = "encoder"
+    prepare: Callable[[Any, Any, Any], Plan] = field(repr=False)
+    trains: Literal["encoder", "two towers", "pair scorer", "reranker", "causal LM", "seq2seq LM"] = "encoder"
     model: str | None = "minilm"
-    idea: str = ""
-    use_when: str = ""
+    makes_model: bool = False
+    multi_dataset: bool = False
+    about: About | None = None
+    file: Path | None = None
+
+    @cached_property
+    def _about(self) -> About:
+        if self.about is not None:
+            return self.about
+        found = entry(self.name)
+        return About(**{**found, "paper": Paper(**found["paper"])}) if found else About()
+
+    @property
+    def summary(self) -> str:
+        """One line on what it does."""
+        return self._about.summary
+
+    @property
+    def idea(self) -> str:
+        """Who is near, who is far, and how they are pulled."""
+        return self._about.idea
+
+    @property
+    def use_when(self) -> str:
+        """For whom it is made."""
+        return self._about.use_when
+
+    @property
+    def task(self) -> str:
+        """What data it needs."""
+        return self._about.needs
+
+    @property
+    def paper(self) -> Paper | None:
+        """Its source."""
+        return self._about.paper
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """The schemas of all its roles."""
+        return tuple(dict.fromkeys(name for names in self.inputs.values() for name in names))
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of its rows."""
+        return tuple(self.inputs)

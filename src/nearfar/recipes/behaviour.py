@@ -23,20 +23,17 @@ labelled texts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from nearfar.errors import InputError
-from nearfar.kinds.options import TrainingOptions
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Positive, Probability, Range, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
 
-    from nearfar.comparison.sweep_page import Measured
 
 Loss = Literal["contrastive", "hard", "simple", "hard_simple"]
 
@@ -57,16 +54,11 @@ class Options(TrainingOptions):
     learning_rate: float = 3e-5
     max_length: int = 32
     loss: Loss = "hard"
-    temperature: float = 0.3
-    alpha: float = 0.0819
-    dropout: float = 0.1
+    temperature: Positive = 0.3
+    alpha: Annotated[float, Range(above=0, most=1)] = 0.0819
+    dropout: Probability = 0.1
     symmetric: bool = False
     cached: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.alpha <= 1:
-            raise InputError(f"{self.alpha} is no part of the negatives", field="alpha", remedy="use e.g. 0.08")
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
@@ -94,52 +86,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         cached=options.cached,
         gather_across_devices=True,
     )
-    return Plan(rows, loss)
+    return Plan(model, Stage(rows, loss))
 
 
-def sweep(
-    data: str | Path | Dataset,
-    evaluation: str | Path | Dataset,
-    losses: Sequence[Loss] = ("contrastive", "hard"),
-    **arguments: Any,
-) -> list[Measured]:
-    """Train anew at every temperature; uniformity, tolerance and accuracy go to `runs/sweep/report.html`.
-
-    Args:
-        data: Sentences or pairs to train on. Labels in it are not looked at.
-        evaluation: Labelled texts, for measuring alone.
-        losses: What to draw a line for.
-        **arguments: As for `nearfar.comparison.sweep.temperature_sweep`: temperatures, model, out, seed, options.
-
-    Example:
-        >>> from nearfar.recipes import behaviour
-        >>> behaviour.sweep("utterances.jsonl", "labelled.jsonl", temperatures=(0.05, 0.2, 1))  # doctest: +SKIP
-    """
-    from nearfar.comparison.sweep import temperature_sweep
-
-    return temperature_sweep(RECIPE, data, evaluation, {loss: {"loss": loss} for loss in losses}, **arguments)
-
-
-RECIPE = Recipe(
-    name="behaviour",
-    summary="hard negatives said explicitly; temperature, uniformity and tolerance",
-    idea=(
-        "The softmax pushes each negative by how similar it is to the anchor, and the temperature alone decides how "
-        "sharply. Here the choice is made outright: of an anchor's negatives only the fraction `alpha` that is most "
-        "similar to it stays far. The temperature then hardly matters any more, and even a linear loss works."
-    ),
-    use_when=(
-        "You have sentences or pairs, and most negatives of a batch are easy; or you want to see what the temperature "
-        "does on your data: `nearfar sweep behaviour` draws it."
-    ),
-    paper=Paper(
-        "Understanding the Behaviour of Contrastive Loss",
-        "Wang, Liu",
-        2021,
-        "https://arxiv.org/abs/2012.09740",
-    ),
-    task="sentences without labels, or pairs",
-    schemas=("sentences", "pairs"),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("behaviour", {"rows": ("sentences", "pairs")}, Options, prepare)

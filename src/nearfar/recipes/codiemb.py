@@ -33,11 +33,12 @@ Not verifiable: the paper's tables, and what it says beyond the code.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from nearfar.errors import InputError, about
-from nearfar.kinds.options import TrainingOptions, check_range
-from nearfar.recipes._recipe import Batches, Paper, Plan, Recipe
+from nearfar.kinds.options import Count, NonNegative, Positive, Range, TrainingOptions
+from nearfar.kinds.plan import Batches, Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -67,14 +68,14 @@ class Options(TrainingOptions):
     epochs: float = 4.0
     learning_rate: float = 5e-5
     warmup_ratio: float = 0.03
-    similarity_batch_size: int = 32
-    positives: int = 2
-    temperature: float = 0.02
-    order_temperature: float = 0.05
-    middle: float = 1.0
-    pearson: float = 2.0
-    preference_ranking: float = 0.5
-    rank_kl: float = 5.0
+    similarity_batch_size: Annotated[int, Range(least=2)] = 32
+    positives: Count = 2
+    temperature: Positive = 0.02
+    order_temperature: Positive = 0.05
+    middle: NonNegative = 1.0
+    pearson: NonNegative = 2.0
+    preference_ranking: NonNegative = 0.5
+    rank_kl: NonNegative = 5.0
     rank_kl_reduction: Literal["batchmean", "sum"] = "batchmean"
     alike_from: float = 1.0
     cached: bool = False
@@ -82,13 +83,6 @@ class Options(TrainingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         weights = ("middle", "pearson", "preference_ranking", "rank_kl")
-        check_range(self, *weights, least=0)
-        check_range(self, "positives", least=1)
-        check_range(self, "similarity_batch_size", least=2)
-        if not 0 < self.order_temperature < float("inf"):
-            raise InputError(
-                f"{self.order_temperature} is no temperature", field="order_temperature", remedy="use 0.05"
-            )
         if not any(getattr(self, name) for name in weights):
             raise InputError("no weight is above 0", field="pearson", remedy=f"raise one of {', '.join(weights)}")
 
@@ -109,7 +103,7 @@ def prepare(model: SentenceTransformer, rows: Dataset | DatasetDict, options: Op
             else:
                 found[name], losses[name] = _retrieval(model, part, options)
                 batches[name], sizes[name] = "no_duplicates", options.batch_size
-    return Plan(found, losses, batches, batch_sizes=sizes)
+    return Plan(model, Stage(found, losses, batches, batch_sizes=sizes))
 
 
 def _retrieval(model: SentenceTransformer, rows: Dataset, options: Options) -> tuple[Dataset, nn.Module]:
@@ -140,29 +134,4 @@ def _similarity(model: SentenceTransformer, rows: Dataset, options: Options) -> 
     return with_unit_scores(rows), GradedSimilarityLoss(model, weights)
 
 
-RECIPE = Recipe(
-    name="codiemb",
-    summary="retrieval and graded similarity together: a loss and batches for each",
-    idea=(
-        "Retrieval and graded similarity get batches of one data set and a loss each. Of pairs, each positive of a "
-        "query is near in turn, and what belongs to other queries is far, as are given negatives; scored pairs are "
-        "pulled into the order of their scores. Checkpoints may be fused afterwards, by how far their parameters "
-        "moved."
-    ),
-    use_when=(
-        "One model has to search and to grade similarity, and you have pairs and scored pairs. Either kind alone works "
-        "too."
-    ),
-    paper=Paper(
-        "CoDiEmb: A Collaborative yet Distinct Framework for Unified Representation Learning in Information Retrieval "
-        "and Semantic Textual Similarity",
-        "Zhang, Song, Chen, Zhang, Yin, Sun",
-        2025,
-        "https://arxiv.org/abs/2508.11442",
-    ),
-    task="pairs and scored pairs, several data sets at once",
-    schemas=("pairs", "scored pairs"),
-    options=Options,
-    prepare=prepare,
-    several=True,
-)
+RECIPE = Recipe("codiemb", {"rows": ("pairs", "scored pairs")}, Options, prepare, multi_dataset=True)

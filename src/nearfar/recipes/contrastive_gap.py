@@ -31,8 +31,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import TowerOptions, check_range
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Positive, TowerOptions, Whole
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -66,25 +67,22 @@ class Options(TowerOptions):
 
     epochs: float = 9.0
     weight_decay: float = 0.1
-    temperature: float = 0.01
+    temperature: Positive = 0.01
     loss: Literal["clip", "cua", "cuaxu"] = "cua"
     uniformity: float | None = None
     alignment: float | None = None
     cross_uniformity: float | None = None
-    t: float = 2.0
+    t: Positive = 2.0
     form: Literal["distinct", "text"] = "distinct"
     towers: Literal["shared", "two"] = "shared"
     second_model: str | None = None
-    dims: int = 0
-    untrained_rate: float = 50.0
+    dims: Whole = 0
+    untrained_rate: Positive = 50.0
     aligned: bool = False
     cached: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range(self, "t", "untrained_rate", above=0)
-        if self.dims < 0:
-            raise InputError(f"vectors of {self.dims} numbers", field="dims", remedy="use 0, or e.g. 128")
         if self.towers == "shared" and self.second_model is not None:
             raise InputError("a shared tower has no second", field="second_model", remedy="set towers=two")
 
@@ -100,8 +98,8 @@ class Options(TowerOptions):
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Towers, the contrastive loss, and the terms beside it."""
-    from nearfar.evaluation.gap import gap_while_training
     from nearfar.losses import HypersphereLoss
+    from nearfar.models.gap import gap_while_training
 
     rows, rates = _with_towers(model, rows, options)
     loss = HypersphereLoss(
@@ -112,7 +110,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         cached=options.cached,
         gather_across_devices=True,
     )
-    return Plan(rows, loss, learning_rates=rates, measure=gap_while_training(rows))
+    return Plan(model, Stage(rows, loss, learning_rates=rates), measure=gap_while_training(rows))
 
 
 def _with_towers(
@@ -145,27 +143,4 @@ def _with_towers(
     return rows, rates
 
 
-RECIPE = Recipe(
-    name="contrastive_gap",
-    summary="two towers without the gap between their sides: uniformity and alignment beside CLIP's loss",
-    idea=(
-        "Under the contrastive loss alone, the two sides of a model (pictures and texts, or texts and texts) end up in "
-        "regions of their own. Beside CLIP's loss, in which an item's own pair is near and all others are far, "
-        "uniformity spreads each side over the sphere and alignment pulls the two vectors of a pair together. So the "
-        "gap between the sides closes."
-    ),
-    use_when=(
-        "Both sides share an index or a classifier, so that their regions have to overlap; or you want to know how "
-        "wide the gap is. The paper sees no gain in retrieval across the sides."
-    ),
-    paper=Paper(
-        "It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap",
-        "Fahim, Murphy, Fyshe",
-        2024,
-        "https://arxiv.org/abs/2405.18570",
-    ),
-    task="pairs of texts, or pictures or recordings with texts",
-    schemas=("image + text", "audio + text", "pairs", "sentences"),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("contrastive_gap", {"rows": ("image + text", "audio + text", "pairs", "sentences")}, Options, prepare)

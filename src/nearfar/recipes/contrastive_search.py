@@ -25,14 +25,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from nearfar.errors import InputError
-from nearfar.kinds.options import LanguageOptions
-from nearfar.recipes._recipe import LanguagePlan, Paper, Recipe
+from nearfar.kinds.options import LanguageOptions, NonNegative, Range
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from nearfar.kinds.causal import CausalLM
 
 #: Documents whose tokens are compared before and after.
 MEASURED = 32
@@ -50,59 +52,25 @@ class Options(LanguageOptions):
     learning_rate: float = 2e-5
     schedule: Literal["cosine", "linear"] = "linear"
     beta2: float = 0.999
-    margin: float = 0.5
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.margin <= 2:
-            raise InputError(f"{self.margin} is no margin of cosines", field="margin", remedy="use 0 to 2, e.g. 0.5")
-        if not 0 <= self.weight < float("inf"):
-            raise InputError(f"{self.weight} is no weight", field="weight", remedy="use 0, or e.g. 1")
+    margin: Annotated[float, Range(least=0, most=2)] = 0.5
+    weight: NonNegative = 1.0
 
 
-def prepare(name: str | None, documents: Dataset, options: Options) -> LanguagePlan:
+def prepare(model: CausalLM, documents: Dataset, options: Options) -> Plan:
     """The model as it comes, and the term that keeps its last layer's states apart."""
     from nearfar.decoding.layers import isotropy
     from nearfar.losses.language import LanguageLoss
     from nearfar.losses.tokens import SelfContrast
-    from nearfar.models.language import load_language_model
 
-    if name is None:
-        raise InputError("no model to train is named", field="--model", remedy="name one, such as smollm2")
-    model, tokenizer = load_language_model(name)
     texts = documents[:MEASURED]["text"]
-    spread = partial(isotropy, model, tokenizer, texts, max_length=options.max_length)
+    spread = partial(isotropy, model.model, model.tokenizer, texts, max_length=options.max_length)
     before = spread()[-1].isotropy
 
-    def finish(folder: Path, blocks: Dataset, held_out: Dataset | None) -> dict[str, Any]:
+    def finish(folder: Path, held_out: Dataset | None) -> dict[str, Any]:
         return {"isotropy": {"before": before, "after": spread()[-1].isotropy}}
 
-    return LanguagePlan(model, tokenizer, LanguageLoss(SelfContrast(options.margin, options.weight)), finish=finish)
+    loss = LanguageLoss(SelfContrast(options.margin, options.weight))
+    return Plan(model, Stage(documents, loss), finish=finish)
 
 
-RECIPE = Recipe(
-    name="contrastive_search",
-    summary="keeps token states apart for contrastive search, the decoding of `nearfar generate`",
-    idea=(
-        "Beside the next token's loss, the states of different tokens are pushed apart until their cosine is at most 1 "
-        "- rho; none are pulled together. Decoding can then take, of the likeliest next tokens, one whose state is "
-        "unlike those before, and the text does not repeat itself."
-    ),
-    use_when=(
-        "A language model repeats itself under greedy decoding. Try `nearfar generate --decoding contrastive-search` "
-        "without training first, and train where `nearfar.decoding.isotropy` is low."
-    ),
-    paper=Paper(
-        "Contrastive Search Is What You Need For Neural Text Generation",
-        "Su, Collier",
-        2023,
-        "https://arxiv.org/abs/2210.14140",
-    ),
-    task="text from a language model; documents to train it on",
-    schemas=("sentences",),
-    options=Options,
-    prepare=prepare,
-    trains="language model",
-    model="smollm2",
-)
+RECIPE = Recipe("contrastive_search", {"rows": ("documents",)}, Options, prepare, trains="causal LM", model="smollm2")

@@ -27,8 +27,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import TowerOptions, check_range
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Positive, TowerOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,16 +56,12 @@ class Options(TowerOptions):
     epochs: float = 10.0
     batch_size: int = 128
     learning_rate: float = 1e-3
-    pretrained_rate: float = 0.05
+    pretrained_rate: Positive = 0.05
     frozen: Literal["auto", "text", "image", "audio"] = "auto"
     weigh: Literal["half", "relu", "power", "none"] = "half"
-    power: float = 4.0
-    temperature: float = 0.07
-    weighted_temperature: float | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range(self, "pretrained_rate", "power", "weighted_temperature", above=0)
+    power: Positive = 4.0
+    temperature: Positive = 0.07
+    weighted_temperature: Positive | None = None
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
@@ -92,7 +89,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     reference = torch.from_numpy(encode_tower(model, rows, frozen, batch_size=options.batch_size))
     # The last layer of a tower that comes pre-trained may be new; the others are not.
     slow = {} if untrained and trained == medium else {rf"sub_modules\.{trained}\.0\.": options.pretrained_rate}
-    return replace(against(model, rows, trained, reference, options), learning_rates=slow)
+    return Plan(model, replace(against(model, rows, trained, reference, options), learning_rates=slow))
 
 
 def against(
@@ -101,7 +98,7 @@ def against(
     trained: Literal["text", "image", "audio"],
     reference: Float[Tensor, "rows d"],
     options: Options,
-) -> Plan:
+) -> Stage:
     """Train the tower of one column towards vectors that are there already, one a row."""
     from datasets import Dataset
 
@@ -124,29 +121,7 @@ def against(
     else:
         numbered = rows.select_columns([trained]).add_column("label", list(range(len(rows))))
         numbered = decoded(numbered, reader_for(model, trained))
-    return Plan(numbered, loss, batches="shuffled")
+    return Stage(numbered, loss, batches="shuffled")
 
 
-RECIPE = Recipe(
-    name="cwcl",
-    summary="a tower for texts, pictures or recordings learns a frozen one's neighbourhoods",
-    idea=(
-        "One tower is frozen, and the cosines of its own vectors say how alike two items are. In the weighted "
-        "direction every item is near in proportion to them, where CLIP has an item's own pair alone; the other "
-        "direction stays plain. So the trained tower takes over whole neighbourhoods."
-    ),
-    use_when=(
-        "You have a good encoder of texts (or of pictures) and want pictures or recordings beside it, for zero-shot "
-        "classification, and a batch holds many items that are alike."
-    ),
-    paper=Paper(
-        "CWCL: Cross-Modal Transfer with Continuously Weighted Contrastive Loss",
-        "Srinivasa, Cho, Yang, Saidutta, Lee, Shen, Jin",
-        2023,
-        "https://arxiv.org/abs/2309.14580",
-    ),
-    task="pictures or recordings with texts",
-    schemas=("image + text", "audio + text"),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("cwcl", {"rows": ("image + text", "audio + text")}, Options, prepare)

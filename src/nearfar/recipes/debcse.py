@@ -23,18 +23,25 @@ gain over SimCSE may then be the teacher's knowledge, so compare with `b=0 b_neg
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from nearfar.errors import InputError
-from nearfar.kinds.options import TrainingOptions
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Positive, Probability, Range, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
 
     from nearfar.mining import Candidates
+
+
+Exponent = Annotated[float, Range(least=0, most=100)]
+Cosine = Annotated[float, Range(least=1e-3, most=1)]
+Drawn = Annotated[int, Range(least=0, most=10_000)]
+Times = Annotated[int, Range(least=1, most=100)]
 
 
 @dataclass(frozen=True)
@@ -61,37 +68,23 @@ class Options(TrainingOptions):
 
     learning_rate: float = 3e-5
     max_length: int = 32
-    temperature: float = 0.05
-    dropout: float = 0.1
+    temperature: Positive = 0.05
+    dropout: Probability = 0.1
     teacher: str | None = None
     surface: Literal["jaccard", "idf", "levenshtein"] = "jaccard"
-    a: float = 4.0
-    b: float = 1.0
-    a_negative: float = 1.0
-    b_negative: float = 1.0
-    clip: float = 0.1
-    t_fn: float = 0.75
-    positives: int = 20
-    negatives: int = 180
-    random_negatives: int = 20
-    hard_negatives: int = 1
-    draws: int = 1
-    rounds: int = 1
+    a: Exponent = 4.0
+    b: Exponent = 1.0
+    a_negative: Exponent = 1.0
+    b_negative: Exponent = 1.0
+    clip: Cosine = 0.1
+    t_fn: Cosine = 0.75
+    positives: Drawn = 20
+    negatives: Drawn = 180
+    random_negatives: Drawn = 20
+    hard_negatives: Times = 1
+    draws: Times = 1
+    rounds: Times = 1
     cached: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, (least, most) in _RANGES.items():
-            if not least <= (value := getattr(self, name)) <= most:
-                raise InputError(f"{value} is out of range", field=name, remedy=f"use {least:g} to {most:g}")
-
-
-_RANGES = {
-    **dict.fromkeys(("a", "b", "a_negative", "b_negative"), (0, 100)),
-    **dict.fromkeys(("clip", "t_fn"), (1e-3, 1)),
-    **dict.fromkeys(("positives", "negatives", "random_negatives"), (0, 10_000)),
-    **dict.fromkeys(("hard_negatives", "draws", "rounds"), (1, 100)),
-}
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
@@ -106,11 +99,14 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     texts, seed = list(rows["text"]), int(torch.randint(2**31, ()))
     loss = ContrastLoss(model, temperature=options.temperature, cached=options.cached, gather_across_devices=True)
 
-    def taught(teacher: SentenceTransformer, number: int) -> Plan:
-        drawn = pairs(texts, mined(texts, teacher, options, seed + number), options, seed + number)
-        return Plan(drawn, loss, then=(lambda: taught(model, number + 1)) if number < options.rounds else None)
+    def rounds() -> Iterator[Stage]:
+        teacher = model if options.teacher is None else load(options.teacher)
+        for number in range(1, options.rounds + 1):
+            drawn = pairs(texts, mined(texts, teacher, options, seed + number), options, seed + number)
+            yield Stage(drawn, loss, name=f"round {number}")
+            teacher = model
 
-    return taught(model if options.teacher is None else load(options.teacher), 1)
+    return Plan(model, rounds(), options.rounds)
 
 
 def mined(texts: list[str], teacher: SentenceTransformer, options: Options, seed: int) -> tuple[Candidates, Candidates]:
@@ -137,27 +133,4 @@ def pairs(texts: list[str], candidates: tuple[Candidates, Candidates], options: 
     return drawn_pairs(texts, near, towards, far, away, options.hard_negatives, options.draws, seed)
 
 
-RECIPE = Recipe(
-    name="debcse",
-    summary="sentences alone: pairs drawn by inverse propensity, so that shared words do not decide",
-    idea=(
-        "A teacher draws the pairs before training: a positive means the same in other words, a negative has the same "
-        "words and means something else. Each is drawn by what it means, weighed against the share of words that would "
-        "draw it anyway (inverse propensity). Of the pairs drawn the own positive is near, and all other texts of the "
-        "batch are far."
-    ),
-    use_when=(
-        "You have sentences without labels and an encoder that is good enough to teach, and shared words mislead what "
-        "you have."
-    ),
-    paper=Paper(
-        "DebCSE: Rethinking Unsupervised Contrastive Sentence Embedding Learning in the Debiasing Perspective",
-        "Miao, Du, Li",
-        2023,
-        "https://arxiv.org/abs/2309.07396",
-    ),
-    task="sentences without labels",
-    schemas=("sentences",),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("debcse", {"rows": ("sentences",)}, Options, prepare)

@@ -30,12 +30,14 @@ authors' figures for DefSent+ could not be verified.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import TrainingOptions
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Count, Positive, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -58,19 +60,15 @@ class Options(TrainingOptions):
     batch_size: int = 32
     learning_rate: float = 1e-5
     warmup_ratio: float = 0.0
-    stages: int = 2
+    stages: Count = 2
     pooling: Literal["own", "cls", "mean", "max"] = "own"
     entry_pooling: Literal["own", "cls", "mean"] = "own"
     isotropy: Literal["none", "ica", "pca"] = "none"
-    scale: float = 100.0
+    scale: Positive = 100.0
     targets: Literal["definitions", "words"] = "definitions"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stages < 1:
-            raise InputError(f"{self.stages} stages train nothing", field="stages", remedy="use 1 or more")
-        if not 0 < self.scale < float("inf"):
-            raise InputError(f"{self.scale} is no factor", field="scale", remedy="use e.g. 100")
         if self.targets == "words" and self.isotropy != "none":
             raise InputError("word embeddings stay as they are", field="isotropy", remedy="leave it or targets out")
 
@@ -95,45 +93,22 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 
     if options.targets == "words":
         rows, bank = word_prototypes(model, rows, entries)
-        return Plan(rows, against(bank))
+        return Plan(model, Stage(rows, against(bank)))
 
     entry_pooling = pooling_of(model, options.entry_pooling)
     if options.isotropy != "none":
         check_enough(len(entries), entry_pooling.get_embedding_dimension())
     start = {name: weights.detach().to("cpu", copy=True) for name, weights in model.state_dict().items()}
 
-    def stage(number: int) -> Plan:
-        last = number == options.stages
-        bank = text_prototypes(model, entry_pooling, rows["definition"], rows["label"], options.max_length)
-        if last and options.isotropy != "none":
-            bank = torch.from_numpy(whitened(bank.numpy(), options.isotropy) * options.scale).float()
-        model.load_state_dict(start)
-        return Plan(rows, against(bank), then=None if last else lambda: stage(number + 1))
+    def stages() -> Iterator[Stage]:
+        for number in range(1, options.stages + 1):
+            bank = text_prototypes(model, entry_pooling, rows["definition"], rows["label"], options.max_length)
+            if number == options.stages and options.isotropy != "none":
+                bank = torch.from_numpy(whitened(bank.numpy(), options.isotropy) * options.scale).float()
+            model.load_state_dict(start)
+            yield Stage(rows, against(bank))
 
-    return stage(1)
+    return Plan(model, stages(), options.stages)
 
 
-RECIPE = Recipe(
-    name="defsent_plus",
-    summary="a definition finds its entry in a dictionary; entries are made of definitions",
-    idea=(
-        "A definition is the anchor: its entry is near, and all other entries of the dictionary are far. The vector of "
-        "an entry is the mean of its definitions' vectors, so that it may have any number of words. Each stage makes "
-        "these vectors anew, by the encoder that the last one trained."
-    ),
-    use_when=(
-        "You have terms with definitions: a dictionary, a glossary, a catalogue. The paper's gain over its predecessor "
-        "did not show here, so measure `targets=words` too."
-    ),
-    paper=Paper(
-        "DefSent+: Improving sentence embeddings of language models by projecting definition sentences into a "
-        "quasi-isotropic or isotropic vector space of unlimited dictionary entries",
-        "Liu",
-        2024,
-        "https://arxiv.org/abs/2405.16153",
-    ),
-    task="a dictionary",
-    schemas=("dictionary",),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("defsent_plus", {"rows": ("dictionary",)}, Options, prepare)

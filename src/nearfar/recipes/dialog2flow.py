@@ -33,8 +33,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.kinds.options import TrainingOptions, check_range
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Count, Positive, TrainingOptions, Whole
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -67,24 +68,18 @@ class Options(TrainingOptions):
     warmup_ratio: float = 0.01
     weight_decay: float = 0.01
     max_length: int = 64
-    temperature: float = 0.05
+    temperature: Positive = 0.05
     targets: Literal["soft", "hard"] = "soft"
-    label_temperature: float = 0.1
+    label_temperature: Positive = 0.1
     label_encoder: str = "minilm"
     labels: Literal["single", "joint"] = "single"
-    head: int = 128
-    head_learning_rate: float = 100.0
+    head: Whole = 128
+    head_learning_rate: Positive = 100.0
     symmetric: bool = True
-    min_count: int = 1
+    min_count: Count = 1
     extend: Literal["none", "acts", "all"] = "acts"
     sort_slots: bool = False
     clean: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range(self, "label_temperature", "head_learning_rate", above=0)
-        check_range(self, "head", least=0)
-        check_range(self, "min_count", least=1)
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
@@ -113,8 +108,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     losses = {kind: _loss(model, labels, options) for kind, labels in names.items()}
     rates = {r"(^|\.)training_head\.": options.head_learning_rate} if options.head else None
     if options.labels == "joint":
-        return Plan(DatasetDict(**pairs), losses, "shuffled", learning_rates=rates)
-    return Plan(pairs["action"], losses["action"], "shuffled", learning_rates=rates)
+        return Plan(model, Stage(DatasetDict(**pairs), losses, "shuffled", learning_rates=rates))
+    return Plan(model, Stage(pairs["action"], losses["action"], "shuffled", learning_rates=rates))
 
 
 def _loss(model: SentenceTransformer, labels: list[str], options: Options) -> LabelledPairsLoss:
@@ -133,27 +128,4 @@ def _loss(model: SentenceTransformer, labels: list[str], options: Options) -> La
     )
 
 
-RECIPE = Recipe(
-    name="dialog2flow",
-    summary="utterances with the same action are near, those with similar actions nearly so",
-    idea=(
-        "Utterances that do the same are near, and those that do similar things nearly so: the weights are a softmax "
-        "over the similarities of the labels' names. All others of the batch are far, in both directions. Training "
-        "goes through a head that is thrown away."
-    ),
-    use_when=(
-        "Your dialogues have acts and slots, or your utterances named labels, and vectors should go by what is done "
-        "rather than by topic: for `nearfar flow`, for finding intents, for classifying from few examples."
-    ),
-    paper=Paper(
-        "Dialog2Flow: Pre-training Soft-Contrastive Action-Driven Sentence Embeddings for Automatic Dialog Flow "
-        "Extraction",
-        "Burdisso, Madikeri, Motlicek",
-        2024,
-        "https://arxiv.org/abs/2410.18481",
-    ),
-    task="dialogues with acts and slots, or labelled utterances",
-    schemas=("dialogues", "turns", "labelled"),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("dialog2flow", {"rows": ("dialogues", "turns", "labelled")}, Options, prepare)

@@ -34,8 +34,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import TrainingOptions
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Count, Fraction, Positive, Probability, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,25 +66,19 @@ class Options(TrainingOptions):
     weight_decay: float = 0.01
     max_length: int = 128
     kind: Literal["regression", "binary", "classes"] = "regression"
-    alpha: float = 0.5
+    alpha: Fraction = 0.5
     teacher: str = ""
-    teacher_epochs: float = 3.0
-    teacher_learning_rate: float = 2e-5
+    teacher_epochs: Positive = 3.0
+    teacher_learning_rate: Positive = 2e-5
     distance: Literal["logits", "softened"] = "logits"
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     layers: int = 4
     features: Literal["concat", "dot"] = "concat"
-    hidden: int = 512
-    dropout: float = 0.1
+    hidden: Count = 512
+    dropout: Probability = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.alpha <= 1:
-            raise InputError(f"{self.alpha} is no part of a loss", field="alpha", remedy="use 0 to 1")
-        if not 0 <= self.dropout < 1:
-            raise InputError(f"{self.dropout} is no dropout probability", field="dropout", remedy="use e.g. 0.1")
-        if self.hidden < 1:
-            raise InputError(f"{self.hidden} is no width", field="hidden", remedy="use e.g. 512")
         if self.distance == "softened" and self.kind == "regression":
             raise InputError("a score has no softmax", field="distance", remedy="use logits, or another kind")
 
@@ -93,6 +88,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     import torch
 
     from nearfar.data.targets import targets_of
+    from nearfar.kinds.pair_scorer import PairScorer
     from nearfar.losses.distillation import DistilledPairs
     from nearfar.models.pairs.head import PairHead, PairHeadConfig
     from nearfar.models.pairs.teacher import Fit
@@ -120,30 +116,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         labels = torch.cat([labels, logits], 1)
     rows = rows.remove_columns("score").add_column("label", labels.tolist())
     loss = DistilledPairs(model, head, options.alpha, options.distance, options.temperature)
-    return Plan(rows, loss, batches="shuffled", save=head.save)
+    return Plan(PairScorer(model, head), Stage(rows, loss, batches="shuffled"))
 
 
-RECIPE = Recipe(
-    name="dse",
-    summary="a cross-encoder's scores, learned by an encoder with a pair head",
-    idea=(
-        "A cross-encoder reads both texts of a pair at once; an encoder that reads each by itself learns to give its "
-        "scores, through a small head over the two vectors. The classes of a pair are the candidates, near as the "
-        "label says; beside that stands the squared distance to the cross-encoder's logits. A text is then read once, "
-        "not once a pair."
-    ),
-    use_when=(
-        "You have scored or classified pairs and candidates that are known beforehand, and a cross-encoder is accurate "
-        "but too slow."
-    ),
-    paper=Paper(
-        "Scalable Attentive Sentence-Pair Modeling via Distilled Sentence Embedding",
-        "Barkan, Razin, Malkiel, Katz, Caciularu, Koenigstein",
-        2020,
-        "https://arxiv.org/abs/1908.05161",
-    ),
-    task="scored or classified pairs",
-    schemas=("scored pairs",),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("dse", {"rows": ("scored pairs",)}, Options, prepare)

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import TrainingOptions
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Positive, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,7 +37,7 @@ class Options(TrainingOptions):
         cached: Gradient cache: batches of thousands on little memory, at the cost of a second forward pass.
     """
 
-    temperature: float = 0.05
+    temperature: Positive = 0.05
     symmetric: bool = False
     cached: bool = False
 
@@ -57,30 +58,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         if options.symmetric:
             problem = "both sides of labelled texts are the same"
             raise InputError(problem, field="symmetric", remedy="leave symmetric out, or give pairs")
-        return Plan(with_integer_labels(rows), loss, batches="group_by_label")
-    return Plan(rows, loss)
+        return Plan(model, Stage(with_integer_labels(rows), loss, batches="group_by_label"))
+    return Plan(model, Stage(rows, loss))
 
 
-RECIPE = Recipe(
-    name="infonce",
-    summary="in-batch negatives: the baseline that others are measured against",
-    idea=(
-        "Each anchor finds its positive among the positives of the whole batch: its own is near, the others, and "
-        "negatives that are given, are far. With labels in place of pairs, texts of the same label are near. The "
-        "temperature says how much more the similar ones among the far count."
-    ),
-    use_when=(
-        "You have pairs (questions and answers, queries and what was clicked, titles and texts) or labelled texts. "
-        "Start here: the other recipes are measured against it."
-    ),
-    paper=Paper(
-        "Representation Learning with Contrastive Predictive Coding",
-        "van den Oord, Li, Vinyals",
-        2018,
-        "https://arxiv.org/abs/1807.03748",
-    ),
-    task="pairs or labelled texts",
-    schemas=("pairs", "labelled"),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("infonce", {"rows": ("pairs", "labelled")}, Options, prepare)

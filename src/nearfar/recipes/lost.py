@@ -29,11 +29,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from nearfar.kinds.options import LanguageOptions, check_range
+from nearfar.kinds.options import Count, LanguageOptions, Range, Whole
+from nearfar.kinds.plan import Plan, Stage
 from nearfar.models.low_rank.options import LowRankSparse
-from nearfar.recipes._recipe import LanguagePlan, Paper, Recipe
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -53,22 +54,14 @@ class Options(LanguageOptions, LowRankSparse):
 
     learning_rate: float = 2.5e-3
     gradient_clip: float = 0.5
-    rank: int = 64
+    rank: Whole = 64
     dense: bool = True
-    dense_steps: int = 100
-    hidden_size: int = 256
-    layers: int = 4
-    heads: int = 4
-    intermediate_size: int = 0
+    dense_steps: Whole = 100
+    hidden_size: Annotated[int, Range(least=2)] = 256
+    layers: Count = 4
+    heads: Count = 4
+    intermediate_size: Whole = 0
     vocabulary: int = 8192
-
-    def __post_init__(self) -> None:
-        LanguageOptions.__post_init__(self)
-        check_range(self, "rank", "intermediate_size", "dense_steps", least=0)
-        check_range(self, "layers", "heads", least=1)
-        check_range(self, "hidden_size", least=2)
-        if self.rank:
-            LowRankSparse.__post_init__(self)
 
     @property
     def how(self) -> LowRankSparse:
@@ -76,13 +69,14 @@ class Options(LanguageOptions, LowRankSparse):
         return LowRankSparse(**{field.name: getattr(self, field.name) for field in fields(LowRankSparse)})
 
 
-def prepare(name: str | None, documents: Dataset, options: Options) -> LanguagePlan:
+def prepare(name: str | None, documents: Dataset, options: Options) -> Plan:
     """A new model: of the shape of another, or a small LLaMA; its layers taken apart."""
-    from nearfar.losses.language import LanguageLoss
+    from nearfar.kinds.causal import CausalLM
+    from nearfar.kinds.dense import export_dense
+    from nearfar.losses.language import LanguageLoss, TeacherLoss
     from nearfar.models.low_rank.files import save_low_rank_sparse
     from nearfar.models.low_rank.layers import convert
     from nearfar.models.new_language import new_language_model, new_llama, new_tokenizer
-    from nearfar.training.dense import export_dense
 
     if name is not None:
         model, tokenizer = new_language_model(name)
@@ -96,35 +90,13 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> LanguageP
             intermediate_size=options.intermediate_size,
             positions=options.max_length,
         )
-    loss = LanguageLoss()
+    stage = Stage(documents, LanguageLoss())
     if not options.rank:
-        return LanguagePlan(model, tokenizer, loss)
+        return Plan(CausalLM(model, tokenizer), stage)
     convert(model, options.how)
-    finish = partial(export_dense, model, tokenizer, options, options.dense_steps) if options.dense else None
-    return LanguagePlan(model, tokenizer, loss, partial(save_low_rank_sparse, model), finish)
+    trained = CausalLM(model, tokenizer, save_low_rank_sparse)
+    finish = partial(export_dense, trained, documents, options, options.dense_steps, TeacherLoss)
+    return Plan(trained, stage, finish=finish if options.dense else None)
 
 
-RECIPE = Recipe(
-    name="lost",
-    summary="pre-trains a language model with low-rank weights and a few dense channels",
-    idea=(
-        "In a language model the next token is near and the rest of the vocabulary is far; that stays. What changes "
-        "are the weights: each linear layer is a low-rank product beside a few dense input channels. Both start from "
-        "one SVD of the initial weight, the channels where it leaves most behind."
-    ),
-    use_when=(
-        "You pre-train a language model from scratch on your own text, and memory for weights and optimiser is short."
-    ),
-    paper=Paper(
-        "LOST: Low-rank and Sparse Pre-training for Large Language Models",
-        "Li, Yin, Shen, Xu, Xu, Huang, Wang, Liu, Wang",
-        2025,
-        "https://arxiv.org/abs/2508.02668",
-    ),
-    task="documents; trains a language model from scratch",
-    schemas=("sentences",),
-    options=Options,
-    prepare=prepare,
-    trains="language model",
-    model=None,
-)
+RECIPE = Recipe("lost", {"rows": ("documents",)}, Options, prepare, trains="causal LM", model=None, makes_model=True)

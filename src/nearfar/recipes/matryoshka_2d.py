@@ -28,8 +28,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import TrainingOptions, check_range
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Count, NonNegative, Positive, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -58,23 +59,19 @@ class Options(TrainingOptions):
     max_length: int = 128
     variant: Literal["2dmse", "2dmse-depthdiv"] = "2dmse"
     sizes: str = ""
-    lambda_teacher: float = 1.0
-    lambda_student: float = 1.0
-    kl_weight: float = 1.0
-    kl_temperature: float = 1.0
+    lambda_teacher: NonNegative = 1.0
+    lambda_student: NonNegative = 1.0
+    kl_weight: NonNegative = 1.0
+    kl_temperature: Positive = 1.0
     detach_teacher: bool = False
-    least_dims: int = 8
-    temperature: float = 0.05
-    w_ibn: float = 20.0
-    w_cos: float = 1.0
-    w_ang: float = 1.0
+    least_dims: Count = 8
+    temperature: Positive = 0.05
+    w_ibn: NonNegative = 20.0
+    w_cos: NonNegative = 1.0
+    w_ang: NonNegative = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("lambda_teacher", "lambda_student", "kl_weight", "w_ibn", "w_cos", "w_ang"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{getattr(self, name)} is no weight", field=name, remedy="use 0 or more")
-        check_range(self, "kl_temperature", "least_dims", above=0)
         parsed_sizes(self.sizes)
 
 
@@ -113,29 +110,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
             divided_by_depth=options.variant == "2dmse-depthdiv",
         )
     loss = ElasticLoss(model, base, draw, options.kl_weight, options.kl_temperature, options.detach_teacher)
-    return Plan(rows, loss)
+    return Plan(model, Stage(rows, loss))
 
 
-RECIPE = Recipe(
-    name="matryoshka_2d",
-    summary="one encoder for any depth and width: cut layers for speed, dimensions for storage",
-    idea=(
-        "In each batch the same loss is taken of the vectors after all layers and after a random number of them, whole "
-        "and cut to a random width. A pair is near and the batch is far, or scored pairs are put in order. A "
-        "divergence draws the shallow vectors towards the deepest."
-    ),
-    use_when=(
-        "One model has to serve several budgets: fewer layers for speed, fewer dimensions for storage. Where you need "
-        "one small size alone, train that one."
-    ),
-    paper=Paper(
-        "2D Matryoshka Sentence Embeddings",
-        "Li, Li, Li, Xie, Li",
-        2024,
-        "https://arxiv.org/abs/2402.14776",
-    ),
-    task="elastic depth and width",
-    schemas=("pairs", "scored pairs"),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("matryoshka_2d", {"rows": ("pairs", "scored pairs")}, Options, prepare)

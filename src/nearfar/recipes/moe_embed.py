@@ -34,8 +34,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.kinds.options import TrainingOptions
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Positive, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,7 +58,7 @@ class Options(TrainingOptions):
 
     learning_rate: float = 1e-4
     batch_size: int = 16
-    temperature: float = 0.05
+    temperature: Positive = 0.05
     symmetric: bool = True
     layers: Literal["all", "middle", "none"] = "all"
     in_domain: bool = False
@@ -68,6 +69,7 @@ class Options(TrainingOptions):
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Copy the feed-forward blocks, compose the loss, and save the result so that it loads anywhere."""
     from nearfar.data.domains import with_domain_labels
+    from nearfar.kinds.encoder import Encoder
     from nearfar.losses.domains import DomainLoss
     from nearfar.models.experts.domains import add_domain_experts
     from nearfar.models.experts.unrolled import save_unrolled
@@ -85,28 +87,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         gather_across_devices=not options.in_domain,
     )
     batches = "group_by_label" if labelled else "no_duplicates"
-    return Plan(rows, loss, batches=batches, save=lambda folder: save_unrolled(model, folder))
+    return Plan(Encoder(model, save_unrolled), Stage(rows, loss, batches=batches))
 
 
-RECIPE = Recipe(
-    name="moe_embed",
-    summary="one encoder, one feed-forward expert a domain, and the domain chooses",
-    idea=(
-        "Each feed-forward block is copied once a domain, and a text's domain says which copy runs; attention, norms "
-        "and embeddings are shared. A pair is near and all other texts of the batch are far, both ways."
-    ),
-    use_when=(
-        "Your rows come from several domains that you can name in a column `domain`, and each domain has an index of "
-        "its own: vectors of two domains are not made to be compared."
-    ),
-    paper=Paper(
-        "Contrastive Learning and Mixture of Experts Enables Precise Vector Embeddings",
-        "Hallee, Kapur, Patel, Gleghorn, Khomtchouk",
-        2024,
-        "https://arxiv.org/abs/2401.15713",
-    ),
-    task="pairs or labelled texts of several domains",
-    schemas=("domain pairs", "domain labelled"),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("moe_embed", {"rows": ("domain pairs", "domain labelled")}, Options, prepare)

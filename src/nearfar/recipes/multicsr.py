@@ -28,8 +28,9 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.kinds.options import TrainingOptions
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Positive, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -58,7 +59,7 @@ class Options(TrainingOptions):
     batch_size: int = 128
     learning_rate: float = 5e-5
     max_length: int = 32
-    temperature: float = 0.05
+    temperature: Positive = 0.05
     phi: float = 0.95
     guide: str = ""
     variant: Literal["paper", "official"] = "paper"
@@ -83,30 +84,10 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 
     common = {"temperature": options.temperature, "cached": options.cached}
     if options.variant == "official":
-        return Plan(rows, EntrywiseLoss(model, guide, options.phi, **common))
-    return Plan(rows, ContrastLoss(model, far=suspected, guide=guide, gather_across_devices=True, **common))
+        return Plan(model, Stage(rows, EntrywiseLoss(model, guide, options.phi, **common)))
+    return Plan(
+        model, Stage(rows, ContrastLoss(model, far=suspected, guide=guide, gather_across_devices=True, **common))
+    )
 
 
-RECIPE = Recipe(
-    name="multicsr",
-    summary="triplets written by a language model, filtered, with suspected false negatives masked",
-    idea=(
-        "A language model writes a positive and a hard negative for each sentence, and a filter keeps the triplets in "
-        "which the two clearly differ. In training the positive is near and the other texts of the batch are far, but "
-        "for those that a frozen guide finds too similar to the anchor: these are probably false negatives."
-    ),
-    use_when=(
-        "You have pairs with hard negatives that may be wrong, because a language model wrote them or because they "
-        "were mined; or many of your texts say the same."
-    ),
-    paper=Paper(
-        "Large Language Models can Contrastively Refine their Generation for Better Sentence Representation Learning",
-        "Wang, Li, Cheng, Soh, Bing",
-        2024,
-        "https://arxiv.org/abs/2310.10962",
-    ),
-    task="pairs with hard negatives, such as a language model writes",
-    schemas=("pairs",),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("multicsr", {"rows": ("pairs",)}, Options, prepare)

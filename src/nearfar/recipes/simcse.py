@@ -16,8 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nearfar.kinds.options import TrainingOptions
-from nearfar.recipes._recipe import Paper, Plan, Recipe
+from nearfar.kinds.options import Positive, Probability, TrainingOptions
+from nearfar.kinds.plan import Plan, Stage
+from nearfar.recipes._recipe import Recipe
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,8 +37,8 @@ class Options(TrainingOptions):
 
     learning_rate: float = 3e-5
     max_length: int = 32
-    temperature: float = 0.05
-    dropout: float = 0.1
+    temperature: Positive = 0.05
+    dropout: Probability = 0.1
     cached: bool = False
 
 
@@ -50,28 +51,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     rows = rows.rename_column("text", "anchor")
     rows = rows.add_column("positive", list(rows["anchor"]))
     loss = ContrastLoss(model, temperature=options.temperature, cached=options.cached, gather_across_devices=True)
-    return Plan(rows, loss)
+    return Plan(model, Stage(rows, loss))
 
 
-RECIPE = Recipe(
-    name="simcse",
-    summary="sentences alone: two dropout masks make two views",
-    idea=(
-        "A sentence is its own positive: the encoder reads it twice, with different dropout masks, and the two vectors "
-        "are near. All other sentences of the batch are far."
-    ),
-    use_when=(
-        "You have sentences and nothing else. It is the baseline of training without labels; measure before and after, "
-        "since an encoder that has seen many pairs already may gain little."
-    ),
-    paper=Paper(
-        "SimCSE: Simple Contrastive Learning of Sentence Embeddings",
-        "Gao, Yao, Chen",
-        2021,
-        "https://arxiv.org/abs/2104.08821",
-    ),
-    task="sentences without labels",
-    schemas=("sentences",),
-    options=Options,
-    prepare=prepare,
-)
+RECIPE = Recipe("simcse", {"rows": ("sentences",)}, Options, prepare)

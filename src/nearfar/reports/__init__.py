@@ -1,7 +1,7 @@
-"""Showing results: self-contained HTML pages, and the figures on them.
+"""Self-contained HTML pages that show results, and the figures on them.
 
-A page holds everything it needs, makes no request, and shows every text that comes from data literally.
-Figures are inline SVG drawn here, so that a page stays small, prints, and follows the reader's colour scheme.
+A page contains everything it needs, sends no request, and shows every text from data literally.
+Figures are inline SVG drawn by this package: pages are small, can be printed, and follow the reader's colour scheme.
 """
 
 from nearfar.reports.charts.bars import bar_chart
@@ -10,7 +10,6 @@ from nearfar.reports.charts.flat_map import flat_map
 from nearfar.reports.charts.heatmap import heatmap
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
-from nearfar.reports.charts.scatter import scatter
 from nearfar.reports.figure import Figure
 from nearfar.reports.page import Page
 from nearfar.reports.tables import Table
@@ -26,5 +25,4 @@ __all__ = [
     "heatmap",
     "histogram",
     "line_chart",
-    "scatter",
 ]

@@ -1,4 +1,4 @@
-"""Axes: where the ticks of a scale stand, what they say, and where a value falls between its ends."""
+"""Axes: the positions and labels of ticks, and the position of a value between the ends of an axis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Axis:
     log: bool = False
 
     def fraction(self, value: float) -> float:
-        """How far along the axis ``value`` lies: 0 at ``low``, 1 at ``high``."""
+        """The position of ``value`` on the axis: 0 at ``low``, 1 at ``high``."""
         if self.log:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
@@ -42,15 +42,15 @@ class Step:
         return whole * 10.0**self.exponent if self.exponent >= 0 else whole / 10.0**-self.exponent
 
     def below(self, value: float) -> int:
-        """The last whole count of steps that is not above ``value``, up to rounding."""
+        """The largest number of steps that is not above ``value``, up to rounding."""
         return math.floor(value / self.size + 1e-9)
 
     def above(self, value: float) -> int:
-        """The first whole count of steps that is not below ``value``, up to rounding."""
+        """The smallest number of steps that is not below ``value``, up to rounding."""
         return math.ceil(value / self.size - 1e-9)
 
     def label(self, value: float, largest: float) -> str:
-        """``value`` with just the digits that tell neighbouring ticks apart, on an axis that reaches ``largest``."""
+        """``value`` with as many digits as neighbouring ticks need to differ, on an axis up to ``largest``."""
         if value == 0:
             return "0"
         if largest >= LARGE or self.exponent < -5:
@@ -59,7 +59,7 @@ class Step:
 
 
 def nice_step(span: float, count: int, *, whole: bool = False) -> Step:
-    """The smallest 1-2-5 step that cuts ``span`` into at most ``count`` parts; at least 1 if ``whole``."""
+    """The smallest 1-2-5 step that divides ``span`` into at most ``count`` parts; at least 1 if ``whole``."""
     raw = span / count
     if whole and raw <= 1:
         return Step(1, 0)
@@ -71,20 +71,20 @@ def nice_step(span: float, count: int, *, whole: bool = False) -> Step:
 
 
 def linear_axis(low: float, high: float, count: int, *, snap: bool = True, whole: bool = False) -> Axis:
-    """An axis that holds ``low`` to ``high`` with about ``count`` parts.
+    """An axis from ``low`` to ``high`` with about ``count`` parts.
 
     Args:
         low: Smallest value to show.
         high: Largest value to show; may equal ``low``.
-        count: Parts to cut the axis into, at most (one or two more where ends are snapped).
-        snap: Let the axis end on ticks; otherwise it ends on ``low`` and ``high``.
-        whole: Ticks stand on whole numbers alone.
+        count: Maximum number of parts (one or two more if the ends are snapped).
+        snap: Whether the axis is extended to end on ticks.
+        whole: Whether ticks are whole numbers only.
 
     Raises:
         ValueError: The range is too wide for floating-point numbers.
     """
     if not math.isfinite(high - low) or not math.isfinite(4 * max(abs(low), abs(high))):
-        raise ValueError(f"a chart cannot span {low:g} to {high:g}: the range overflows")
+        raise ValueError(f"the range {low:g} to {high:g} of an axis overflows")
     if high - low <= 1e-12 * max(abs(low), abs(high)) or high - low < 1e-300:
         return _around(low, whole)
     step = nice_step(high - low, count, whole=whole)
@@ -96,9 +96,13 @@ def linear_axis(low: float, high: float, count: int, *, snap: bool = True, whole
 
 
 def log_axis(low: float, high: float, count: int) -> Axis:
-    """A logarithmic axis that holds ``low`` to ``high`` (both positive): powers of ten, else 1-2-5, else even steps."""
+    """A logarithmic axis from ``low`` to ``high``, with ticks at powers of ten, or 1-2-5, or even steps.
+
+    Raises:
+        ValueError: An end is not positive and finite.
+    """
     if not 0 < low <= high < math.inf:
-        raise ValueError(f"a logarithmic axis takes positive numbers, not {low:g} to {high:g}")
+        raise ValueError(f"expected positive numbers for a logarithmic axis, got {low:g} to {high:g}")
     slack = max((high / low) ** 0.04, 1.02)
     low, high = low / slack, high * slack
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
@@ -117,6 +121,6 @@ def log_axis(low: float, high: float, count: int) -> Axis:
 
 
 def _around(value: float, whole: bool) -> Axis:
-    """An axis for data that is one single value: it stands in the middle, on the only tick."""
+    """An axis for one single value, with the value in the middle and one tick on it."""
     room = max(1.0, abs(value) * 1e-9) if whole or value == 0 else abs(value) * 0.1
     return Axis(value - room, value + room, ((value, number(int(value) if whole else value, 6)),))

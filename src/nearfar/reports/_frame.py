@@ -1,4 +1,4 @@
-"""The frame of a chart with two numeric axes: margins, grid, tick labels, and columns that answer the pointer."""
+"""The frame of a chart with two numeric axes: margins, grid, tick labels, and columns that react to the pointer."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from markupsafe import Markup
 
 from nearfar.reports._axis import Axis
 from nearfar.reports._svg import canvas, element, group
-from nearfar.reports.text import plain, shorten, text_width
 from nearfar.reports.figure import WIDE
+from nearfar.reports.text import plain, shorten, text_width
 
 TICK_SIZE = 12
 """Size of tick labels in pixels; the style sheet sets the same."""
 _GAP = 14
-"""Least distance in pixels between neighbouring tick labels."""
+"""Minimum distance in pixels between neighbouring tick labels."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A plot area inside a picture, in pixels, and the axes that map data into it."""
+    """The plot area of a picture, in pixels, and the axes that map data to it."""
 
     width: float
     height: float
@@ -82,22 +82,20 @@ def frame(
     *,
     x_label: str,
     y_label: str,
-    above: float = 0.0,
     beside: float = 0.0,
 ) -> Frame:
-    """A frame ``width`` pixels wide whose axes have as many ticks as their labels leave room for.
+    """A frame of ``width`` pixels; its axes have as many ticks as there is room for their labels.
 
     Args:
         width: Width of the whole picture in pixels.
-        make_x: The horizontal axis, given the number of parts to cut it into.
-        make_y: The vertical axis likewise.
+        make_x: The horizontal axis, given the number of parts to divide it into.
+        make_y: The same for the vertical axis.
         x_label: Name of the horizontal axis, or "".
         y_label: Name of the vertical axis, or "".
-        above: Pixels to leave free above the plot, for names.
-        beside: The same at its right.
+        beside: Free pixels at the right of the plot, for names.
     """
     wide = width >= WIDE
-    top = (26 if y_label else 8) + above
+    top = 26 if y_label else 8
     plot = 270 if wide else 220
     y = make_y(5 if wide else 4)
     left = max(text_width(label, TICK_SIZE) for _, label in y.ticks) + 12
@@ -112,7 +110,7 @@ def frame(
 
 
 def fitting(make: Callable[[int], Axis], span: float, *, most: int) -> Axis:
-    """The axis with the most parts whose labels do not touch along ``span`` pixels; at worst its outer labels alone."""
+    """The axis with the most parts whose labels fit into ``span`` pixels; if none fits, only its outer labels."""
     axis = make(1)
     for count in range(most, 0, -1):
         axis = make(count)
@@ -126,7 +124,7 @@ def fitting(make: Callable[[int], Axis], span: float, *, most: int) -> Axis:
 def pointer_columns(
     place: Frame, centres: Sequence[float], tips: Sequence[str], marks: Sequence[Markup] | None = None
 ) -> Markup:
-    """Invisible columns around ``centres`` (pixels, ascending) that show a tip and a hair line under the pointer."""
+    """Invisible columns around ``centres`` (pixels, ascending) that show a tip and a line under the pointer."""
     edges = [place.left, *((a + b) / 2 for a, b in itertools.pairwise(centres)), place.right]
     columns = []
     for i, (centre, tip) in enumerate(zip(centres, tips, strict=True)):

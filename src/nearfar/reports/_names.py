@@ -1,4 +1,4 @@
-"""Names of series beside their marks, so that a figure is read without going back and forth to a legend."""
+"""Names of series beside their lines, so that a figure can be read without a legend."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from nearfar.reports._svg import Look, element, group
-from nearfar.reports.text import text_width
 from nearfar.reports.figure import WIDE
+from nearfar.reports.text import text_width
 
 NAME_SIZE = 12
 """Size of names in pixels; the style sheet sets the same, in semi-bold."""
@@ -16,12 +16,12 @@ _LINE, _LEADER, _MOST = 16.0, 14.0, 8
 
 
 def name_width(name: str) -> float:
-    """Width in pixels of a name, which is set in semi-bold."""
+    """Width in pixels of a name in semi-bold."""
     return 1.12 * text_width(name, NAME_SIZE)
 
 
 def beside_width(names: Sequence[str], width: int) -> float:
-    """Room in pixels that ``names`` take at the right end of lines; 0 where there is not enough of it."""
+    """Width in pixels that ``names`` need at the right end of lines; 0 if they do not fit, or there is only one."""
     if not 1 < len(names) <= _MOST:
         return 0.0
     needed = max(map(name_width, names)) + _LEADER + 4
@@ -31,13 +31,13 @@ def beside_width(names: Sequence[str], width: int) -> float:
 def beside(
     names: Sequence[str], ends: Sequence[tuple[float, float]], right: float, top: float, bottom: float
 ) -> Markup:
-    """Each name at the height where its line ends, moved apart, with a thin line to that end.
+    """Each name near the height where its line ends, without overlap, and connected to that end by a thin line.
 
     Args:
-        names: One a line.
-        ends: The pixel where each line ends.
-        right: The pixel column after which names stand.
-        top, bottom: The pixel rows between which they stay.
+        names: One per line.
+        ends: The end of each line, as pixel column and row.
+        right: The pixel column where the connections end.
+        top, bottom: First and last pixel row for names.
     """
     order = sorted(range(len(names)), key=lambda i: ends[i][1])
     heights = apart([ends[i][1] for i in order], _LINE, top + 4, bottom)
@@ -51,7 +51,7 @@ def beside(
 
 
 def apart(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:
-    """Places near the ascending ``wanted`` ones, ``least`` or more apart, between ``low`` and ``high`` if they fit."""
+    """Positions near the ascending ``wanted`` ones with distances of at least ``least``, in [low, high] if they fit."""
     places = list(wanted)
     for i in range(len(places)):
         places[i] = max(places[i], places[i - 1] + least if i else low)

@@ -17,9 +17,9 @@ MAX_SERIES = COLOURS * len(_DASHES)
 
 
 def element(name: str, *children: object, **attributes: object) -> Markup:
-    """``<name attributes>children</name>`` with everything escaped that is not Markup made here.
+    """``<name attributes>children</name>``; everything that is not Markup is escaped.
 
-    ``class_`` is written ``class`` and other underscores as hyphens. None leaves an attribute out, floats are rounded
+    ``class_`` becomes ``class``, other underscores become hyphens. An attribute of None is omitted, floats are rounded
     to hundredths.
     """
     written = "".join(
@@ -34,13 +34,13 @@ def element(name: str, *children: object, **attributes: object) -> Markup:
 
 
 def group(children: Iterable[Markup], **attributes: object) -> Markup:
-    """A ``<g>`` around ``children``; nothing where there are none."""
+    """A ``<g>`` around ``children``; empty if there are none."""
     inner = Markup("").join(children)
     return element("g", inner, **attributes) if inner else inner
 
 
 def canvas(width: float, height: float, children: Iterable[Markup], *, alt: str) -> Markup:
-    """A picture of ``width`` × ``height`` pixels that scales with its box; ``alt`` says what it shows."""
+    """A picture of ``width`` × ``height`` pixels that scales with its box; ``alt`` describes it."""
     inner = Markup("").join(children)
     return element("svg", inner, viewBox=f"0 0 {_number(width)} {_number(height)}", role="img", aria_label=alt)
 
@@ -53,7 +53,7 @@ def path(points: Iterable[tuple[float, float]], **attributes: object) -> Markup:
 
 @dataclass(frozen=True)
 class Look:
-    """How the series number ``index`` looks: 6 colours, then the same again with other dashes and markers."""
+    """The look of series number ``index``: 6 colours, then the same colours with other dashes and markers."""
 
     index: int
 

@@ -1,4 +1,4 @@
-"""What lets one HTML file contain everything it needs: its assets, its data as JSON, and a policy that allows no more."""
+"""What lets one HTML file contain everything it needs: assets, data as JSON, and a policy that forbids the rest."""
 
 from __future__ import annotations
 

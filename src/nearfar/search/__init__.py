@@ -1,4 +1,4 @@
-"""A search index in a folder: built once from a corpus, opened in an instant, rebuilt when model or corpus change."""
+"""A search index in a folder: built once from a corpus, fast to open, rebuilt when the model or the corpus changes."""
 
 from nearfar.search.build import build_index, open_or_build
 from nearfar.search.index import Hit, SearchIndex, check_query, open_index

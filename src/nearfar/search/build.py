@@ -1,4 +1,4 @@
-"""Building an index, in one step as seen from outside."""
+"""Building an index. Readers see the old index or the new one, never a partial one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
 
-# The model's similarity, and usearch's metric for it.
+# Similarity of the model -> metric of usearch.
 _METRICS = {"cosine": "cos", "dot": "ip"}
 
 
@@ -41,19 +41,19 @@ def build_index(
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> SearchIndex:
-    """Encode a corpus and write its index; the folder appears, or is replaced, only when the index is whole.
+    """Encode a corpus and write its index. The folder appears, or is replaced, only when the index is complete.
 
     Args:
-        model: An encoder, or a name that `nearfar.models.load` takes; only a name lets `open_index` find it again.
-        texts: The documents: a sequence, or a data set with a column `text`.
-        folder: Where to write; a new folder, an empty one, or an earlier index.
-        ids: The documents' ids; their row numbers from 1 when None.
-        corpus: The file the texts were read from, remembered so that a change in it is noticed.
-        batch_size: Texts a forward pass.
-        progress: Called with (texts done, texts in all).
+        model: An encoder, or a name for `nearfar.models.load`; `open_index` can load the model only if it has a name.
+        texts: The documents: a sequence, or a dataset with a column `text`.
+        folder: A new or empty folder, or an existing index.
+        ids: The ids of the documents; row numbers from 1 when None.
+        corpus: The file the texts were read from, stored to detect changes.
+        batch_size: Texts per forward pass.
+        progress: Called with (texts done, total).
 
     Raises:
-        InputError: No texts, not one id a text, a folder that holds something else, or a model whose
+        InputError: No texts, a number of ids other than that of texts, a folder with other contents, or a model whose
             similarity is neither cosine nor dot product.
     """
     source = _Source(corpus, corpus_fingerprint(corpus), None)
@@ -70,32 +70,32 @@ def open_or_build(
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> SearchIndex:
-    """Open the index of a corpus file, building it first where there is none or where it is stale.
+    """Open the index of a corpus file; build it first if it does not exist or is stale.
 
     Args:
-        model: An encoder, or a name that `nearfar.models.load` takes.
+        model: An encoder, or a name for `nearfar.models.load`.
         corpus: The corpus file.
-        read: Reads it: ids (None for row numbers) and texts. Called only to build.
-        folder: The index's folder.
-        columns: The mapping that `read` applies; an index over other columns is stale.
-        batch_size: Texts a forward pass.
-        progress: Called with (texts done, texts in all) while building.
+        read: Returns ids (None for row numbers) and texts. Called only to build the index.
+        folder: The folder of the index.
+        columns: The mapping that `read` applies; an index of other columns is stale.
+        batch_size: Texts per forward pass.
+        progress: Called with (texts done, total) while building.
 
     Returns:
-        The index; its `built` says why it was built now, and is None where it was found ready.
+        The index. Its `built` is the reason why it was built, None if it existed.
     """
     folder = Path(folder)
     _tidy(folder)
-    # Before the corpus is read: one that changes meanwhile must look stale afterwards, not fresh.
+    # Computed before the corpus is read, so that an index of a corpus that changes meanwhile is stale.
     source = _Source(corpus, corpus_fingerprint(corpus), dict(columns) if columns else None)
     name, loaded = named(model)
-    reason = "it is new"
+    reason = "new"
     if (folder / METADATA).is_file():
         try:
             metadata = read_metadata(folder)
             changed = stale(metadata, loaded, source.fingerprint)
             if changed is None and metadata.columns != source.columns:
-                changed = "it was built over other columns"
+                changed = "built with other columns"
             if changed is None:
                 return mapped(folder, metadata, loaded)
             reason = changed
@@ -108,7 +108,7 @@ def open_or_build(
 
 
 class _Source(NamedTuple):
-    """The corpus file, its fingerprint, and which of its columns were read; all None where texts came from no file."""
+    """The corpus file, its fingerprint, and the mapping of its columns; all None for texts without a file."""
 
     file: str | Path | None
     fingerprint: str | None
@@ -130,10 +130,10 @@ def _build(
     _tidy(folder)
     _check_target(folder)
     if ids is not None and len(ids) != len(texts):
-        raise InputError(f"there are {len(ids)} ids for {len(texts)} texts", field="ids")
+        raise InputError(f"expected one id per text, got {len(ids)} ids for {len(texts)} texts", field="ids")
     similarity = model.similarity_fn_name
     if similarity not in _METRICS:
-        raise InputError(f"an index by {similarity} similarity is not supported", remedy="use cosine or dot product")
+        raise InputError(f"unsupported similarity {similarity}: must be cosine or dot product")
     windows = encode_windows(
         model, texts, batch_size=batch_size, normalize=similarity == "cosine", kind="document", progress=progress
     )
@@ -159,7 +159,7 @@ def _build(
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     index = mapped(folder, metadata, model)
-    index.built = "it is new"
+    index.built = "new"
     return index
 
 
@@ -187,14 +187,14 @@ def _write(folder: Path, windows: Any, ids: Sequence[str] | None, metric: str) -
 
 def _check_target(folder: Path) -> None:
     if folder.is_file():
-        raise InputError("this is a file, and an index is a folder", file=folder, remedy="choose another name")
+        raise InputError("expected a folder, got a file", file=folder, remedy="choose another name")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / METADATA).is_file():
-        raise InputError("this folder holds something else", file=folder, remedy="choose an empty or new folder")
+        raise InputError("already contains other files", file=folder, remedy="choose an empty or new folder")
     check_writable(folder.absolute().parent, field="--index")
 
 
 def _replace_folder(new: Path, folder: Path) -> None:
-    """Put `new` in the place of `folder`. A folder cannot be swapped in one step, so the old one steps aside first."""
+    """Replace `folder` by `new`. A folder cannot be swapped atomically, so the old one is renamed first."""
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     if folder.exists():
         os.replace(folder, old)
@@ -208,7 +208,7 @@ def _replace_folder(new: Path, folder: Path) -> None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what killed builds left beside `folder`, and put an index back that one of them had moved aside."""
+    """Remove files that interrupted builds left beside `folder`, and restore an index that one of them had renamed."""
     for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
         process, _, kind = left.name.removeprefix(f".{folder.name}.").partition(".")
         if kind not in ("part", "old") or not process.isdecimal() or _lives(int(process)):
@@ -221,11 +221,11 @@ def _tidy(folder: Path) -> None:
 
 def _lives(process: int) -> bool:
     if os.name != "posix":
-        return True  # elsewhere, to ask is to kill
+        return True  # elsewhere, os.kill terminates the process
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's
+        return True  # a process of another user
     return process != os.getpid()

@@ -1,4 +1,4 @@
-"""Reading what a search runs over."""
+"""Reading the corpus of a search."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from nearfar.errors import InputError
 def read_corpus(
     file: str | Path, columns: Mapping[str, str] | None = None
 ) -> tuple[Sequence[str] | None, Sequence[str]]:
-    """Ids (None: row numbers) and texts of a corpus file.
+    """The ids (None: row numbers) and texts of a corpus file.
 
-    A `corpus.jsonl` in BEIR's layout has ids and titles; any other file needs a column `text`.
+    A `corpus.jsonl` in BEIR format has ids and titles; any other file requires a column `text`.
 
     Raises:
-        InputError: The file cannot be read, or a row is not a text.
+        InputError: The file cannot be read, or a row has no text.
     """
     from nearfar.data import load, load_corpus
 
     if Path(file).name.removesuffix(".gz") == "corpus.jsonl":
         if columns:
-            problem = "BEIR's layout fixes the columns of corpus.jsonl"
-            raise InputError(problem, file=file, field="--columns", remedy="leave --columns out")
+            problem = "the columns of corpus.jsonl are fixed by BEIR format"
+            raise InputError(problem, file=file, field="--columns", remedy="remove --columns")
         documents = load_corpus(file)
         return list(documents), list(documents.values())
     return None, load(file, columns=columns, schema="sentences")["text"]

@@ -1,4 +1,4 @@
-"""An open index: a query in, the nearest documents out."""
+"""An open index: finds the nearest documents of a query."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from usearch.index import Index as Vectors
 
 VECTORS, TEXTS = "vectors.usearch", "texts.arrow"
-# Below this many documents a full scan takes a few milliseconds, so there is no reason to accept a missed neighbour.
+# Below this number of documents a full scan takes milliseconds, so approximate search has no advantage.
 EXACT_BELOW = 20_000
 
 
 class Hit(NamedTuple):
-    """One document found: its rank from 1, its id, its text, and its similarity to the query (higher is nearer)."""
+    """A search result: rank from 1, id, text, and similarity to the query (higher is more similar)."""
 
     rank: int
     id: str
@@ -31,14 +31,14 @@ class Hit(NamedTuple):
 
 @dataclass
 class SearchIndex:
-    """An open index. Vectors and texts stay on disk and are mapped into memory.
+    """An open index. Vectors and texts are memory-mapped.
 
     Args:
-        metadata: What the index was built from.
-        model: The model that encodes queries; the one that encoded the documents.
-        vectors: usearch's index, whose keys are row numbers.
-        texts: The documents, with columns `id` and `text`.
-        built: Why this opening built the index anew; None where it was found ready.
+        metadata: Model and corpus of the index.
+        model: The model that encoded the documents; it encodes queries.
+        vectors: The usearch index; its keys are row numbers.
+        texts: The documents: columns `id` and `text`.
+        built: Why the index was built when it was opened; None if it existed.
     """
 
     metadata: IndexMetadata
@@ -48,7 +48,7 @@ class SearchIndex:
     built: str | None = None
 
     def search(self, query: str, k: int = 10) -> list[Hit]:
-        """The k nearest documents, nearest first; all of them where the corpus has fewer.
+        """The k nearest documents, nearest first; fewer if the corpus is smaller.
 
         Raises:
             InputError: An empty query, or k below 1.
@@ -59,7 +59,7 @@ class SearchIndex:
         k = min(k, self.metadata.count)
         exact = self.metadata.count < EXACT_BELOW
         if not exact:
-            # The candidates the graph's search keeps; with no more than k, the last of the k are often not the nearest.
+            # Candidates kept by the graph search; with only k, the last results are often wrong.
             self.vectors.expansion_search = max(128, 2 * k)
         found = self.vectors.search(vector, k, exact=exact)
         rows = [int(key) for key in found.keys]
@@ -75,29 +75,29 @@ class SearchIndex:
 def check_query(query: str, k: int) -> None:
     """Raise an InputError for an empty query, or k below 1."""
     if not query.strip():
-        raise InputError("the query is empty", field="query", remedy="write a few words")
+        raise InputError("is empty", field="query", remedy="write a few words")
     if k < 1:
-        raise InputError(f"{k} results cannot be shown", field="k", remedy="give at least 1")
+        raise InputError(f"invalid number of results {k}: must be 1 or more", field="k")
 
 
 def open_index(
     folder: str | Path, *, model: SentenceTransformer | str | Path | None = None, corpus: str | Path | None = None
 ) -> SearchIndex:
-    """Open an index that `build_index` wrote, without encoding anything.
+    """Open an existing index, without encoding documents.
 
     Args:
-        folder: The index.
-        model: The model to encode queries with; the one the index names when None.
-        corpus: The corpus file as it is now; not compared when None.
+        folder: The folder of the index.
+        model: The model that encodes queries; the one named in the index when None.
+        corpus: The corpus file, to check that it has not changed; not checked when None.
 
     Raises:
-        InputError: The folder is no whole index, or it is stale: the model or the corpus file changed since.
+        InputError: The folder is not a complete index, or the index is stale: the model or the corpus has changed.
     """
     folder = Path(folder)
     metadata = read_metadata(folder)
     model = metadata.model if model is None else model
     if model is None:
-        raise InputError("the index does not name its model", file=folder / METADATA, remedy="pass the model")
+        raise InputError("does not name a model", file=folder / METADATA, remedy="pass the model")
     _, loaded = named(model)
     if reason := stale(metadata, loaded, corpus_fingerprint(corpus)):
         raise InputError(f"the index is stale: {reason}", file=folder, remedy="build it again")
@@ -105,21 +105,21 @@ def open_index(
 
 
 def mapped(folder: Path, metadata: IndexMetadata, model: SentenceTransformer) -> SearchIndex:
-    """The index in a folder whose metadata and model are known to belong together."""
+    """Open the index in a folder whose metadata fits the model."""
     import pyarrow as pa
     from usearch.index import Index as Vectors
 
     try:
         vectors = Vectors.restore(folder / VECTORS, view=True)
-        # The table keeps the map open for as long as it lives.
+        # The table keeps the memory map open.
         texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS))).read_all()
     except (OSError, RuntimeError, ValueError, pa.ArrowInvalid) as error:
-        raise InputError("the index is damaged", file=folder, remedy="build it again") from error
+        raise InputError("the index is corrupted", file=folder, remedy="build it again") from error
     if (
         vectors is None
         or len(vectors) != metadata.count
         or texts.num_rows != metadata.count
         or vectors.ndim != metadata.dimension
     ):
-        raise InputError("the index is damaged: its files do not belong together", file=folder, remedy="build it again")
+        raise InputError("the index is corrupted: its files have different sizes", file=folder, remedy="build it again")
     return SearchIndex(metadata, model, vectors, texts)

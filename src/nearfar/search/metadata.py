@@ -1,4 +1,4 @@
-"""What an index says of itself, and whether that still holds."""
+"""The metadata of an index, and whether the index is up to date."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ METADATA = "index.yaml"
 
 @dataclass(frozen=True)
 class IndexMetadata:
-    """What `index.yaml` says: which model and corpus the vectors came from.
+    """The contents of `index.yaml`: the model and the corpus of the vectors.
 
     Args:
-        format: The version of this folder's layout.
-        model: The model's name as `nearfar.models.load` takes it; None where a model without a name was passed.
+        format: Version of the folder's format.
+        model: Name of the model for `nearfar.models.load`; None if a loaded model was passed.
         model_fingerprint: `nearfar.models.fingerprint` of that model.
-        corpus: The corpus file; None where texts without a file were passed.
+        corpus: The corpus file; None for texts without a file.
         corpus_fingerprint: The SHA-256 of that file.
-        columns: Canonical column name -> name in that file, where the user mapped them.
-        similarity: `cosine` or `dot`, the model's own.
-        dimension: Numbers a vector.
-        count: Documents.
+        columns: Canonical column name -> name in the file, if the user mapped columns.
+        similarity: `cosine` or `dot`, as configured in the model.
+        dimension: Dimension of the vectors.
+        count: Number of documents.
     """
 
     format: int
@@ -42,23 +42,23 @@ class IndexMetadata:
 
 
 def read_metadata(folder: str | Path) -> IndexMetadata:
-    """What an index says of itself.
+    """Read the metadata of an index.
 
     Raises:
-        InputError: The folder holds no index, or one this version cannot read.
+        InputError: The folder contains no index, or one of another version.
     """
     import yaml
 
     file = Path(folder) / METADATA
     if not file.is_file():
-        raise InputError(f"this folder holds no index: it has no {METADATA}", file=folder, remedy="build one first")
+        raise InputError(f"is not an index: {METADATA} is missing", file=folder, remedy="build an index first")
     try:
         found = yaml.safe_load(file.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError("this is no readable YAML", file=file, remedy="build the index again") from error
+        raise InputError("is not valid YAML", file=file, remedy="build the index again") from error
     names = {field.name for field in fields(IndexMetadata)}
     if not isinstance(found, dict) or set(found) != names or found["format"] != 1:
-        raise InputError("this index is of no version known here", file=file, remedy="build the index again")
+        raise InputError("unknown version of an index", file=file, remedy="build the index again")
     return IndexMetadata(**found)
 
 
@@ -70,18 +70,18 @@ def write_metadata(file: Path, metadata: IndexMetadata) -> None:
 
 
 def stale(metadata: IndexMetadata, model: SentenceTransformer, corpus: str | None) -> str | None:
-    """Why an index no longer holds for this model and this corpus fingerprint (None: not compared); None if it does."""
+    """Why an index is stale for a model and the fingerprint of a corpus (None: not compared); None if up to date."""
     from nearfar.models import fingerprint
 
     if metadata.model_fingerprint != fingerprint(model):
-        return "it was built with another model"
+        return "built with another model"
     if corpus is not None and metadata.corpus_fingerprint != corpus:
-        return "the corpus changed since it was built"
+        return "the corpus has changed"
     return None
 
 
 def corpus_fingerprint(corpus: str | Path | None) -> str | None:
-    """The SHA-256 of a corpus file; None for none."""
+    """The SHA-256 of a corpus file; None without a file."""
     from nearfar.data.files import check_file
     from nearfar.models.aliases import sha256
 
@@ -93,7 +93,7 @@ def corpus_fingerprint(corpus: str | Path | None) -> str | None:
 
 
 def named(model: SentenceTransformer | str | Path) -> tuple[str | None, SentenceTransformer]:
-    """A model and the name to load it by again, which must hold in any working directory."""
+    """A loaded model and the name by which it can be loaded from any working directory."""
     from nearfar.models import ALIASES, load
 
     if not isinstance(model, (str, Path)):

@@ -10,7 +10,6 @@ checkpoints/   to resume from; a checkpoint counts once its `complete` file is t
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from typing import Any
 import yaml
 
 from nearfar.errors import InputError
+from nearfar.kinds._processes import is_main_process
+from nearfar.kinds._trainer_files import COMPLETE
 from nearfar.writing import replace_folder, write_text
-
-COMPLETE = "complete"
 
 
 @dataclass(frozen=True)
@@ -153,16 +152,6 @@ def read_configuration(file: Path) -> dict[str, Any]:
     if not isinstance(there, dict):
         raise InputError("is damaged", file=file, remedy="start over in another folder")
     return there
-
-
-def is_main_process() -> bool:
-    """Whether this process writes: the only one, or torchrun's first."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
-def processes() -> int:
-    """How many processes train together, as torchrun says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 # What must be equal for a resumed run to end where the uninterrupted one would have ended.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nearfar.evaluation.result import metric_name
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
@@ -14,22 +15,7 @@ from nearfar.reports.page import Page, Tone
 if TYPE_CHECKING:
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
-    from nearfar.training.run import Run
-
-NAMES = {
-    "ndcg@10": "nDCG@10",
-    "mrr@10": "MRR@10",
-    "map@100": "MAP@100",
-    "spearman": "Spearman's correlation",
-    "pearson": "Pearson's correlation",
-    "v_measure": "v-measure",
-    "log_probability": "log-probability of a token",
-}
-
-
-def metric_name(metric: str) -> str:
-    """A metric as people write it."""
-    return NAMES.get(metric, metric.replace("_", " "))
+    from nearfar.training.result import Run
 
 
 def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str, Tone]:
@@ -45,12 +31,15 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
     if not change.degenerate:
         figures += f", 95% interval {change.low:+.3f} to {change.high:+.3f})"
     if change.degenerate:
-        return f"No gain shown: {figures}; all items changed alike, so there is no interval).", "neutral"
+        return (
+            f"No significant improvement: {figures}; all items changed by the same amount, so there is no interval).",
+            "neutral",
+        )
     if change.low > 0:
         return f"Better: {figures} on {before.n:,} {items}.", "good"
     if change.high < 0:
         return f"Worse: {figures} on {before.n:,} {items}.", "bad"
-    return f"No gain shown: {figures} on {before.n:,} {items}; the interval holds zero.", "neutral"
+    return f"No significant improvement: {figures} on {before.n:,} {items}; the 95% interval includes 0.", "neutral"
 
 
 def add_outcome(page: Page, before: Result, after: Result, change: Interval | None, seed: int) -> None:
@@ -128,29 +117,84 @@ def add_similarities(page: Page, before: PairSimilarity, after: PairSimilarity) 
 
 def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
     """The report of a run."""
-    options, data = configuration["options"], configuration["data"]
+    data, metrics = configuration["data"], run.metrics
+    counts = [f"{data['rows']:,} rows", f"{metrics['steps']:,} steps"]
+    if metrics.get("tokens_seen"):
+        counts.append(f"{metrics['tokens_seen']:,} tokens")
     page = Page(
         f"Training with {configuration['recipe']}",
-        f"{data['rows']:,} rows, {run.metrics['steps']:,} steps",
+        ", ".join(counts),
         [
             ("recipe", configuration["recipe"]),
-            ("model", configuration["model"]["name"]),
+            ("model", configuration["model"]["name"] or "new"),
             ("data", data["source"]),
             ("seed", configuration["seed"]),
         ],
     )
     if run.before is not None and run.after is not None:
         add_outcome(page, run.before, run.after, run.change, configuration["seed"])
-        if seen := run.metrics.get("held_out_seen_in_training"):
-            page.text(f"{seen:,} of these items stand in the training rows as well: the figures flatter the model.")
+        if seen := metrics.get("held_out_seen_in_training"):
+            page.text(f"{seen:,} of these items are also training rows: the figures are too optimistic.")
     else:
         page.verdict("Trained, and not measured: no evaluation data was given (--eval).", "neutral")
+    if "stages" in metrics:
+        add_stages(page, metrics)
+    if "parameters" in metrics:
+        page.section("Model and cost")
+        page.table(["", "figure"], [list(row) for row in _cost(metrics)])
     add_loss(page, run.log, None if run.before is None else run.before.primary)
     if run.similarities is not None:
         add_similarities(page, *run.similarities)
     page.section("Settings")
-    page.table(["option", "value"], [[name, str(value)] for name, value in options.items()])
+    page.table(["option", "value"], [[name, str(value)] for name, value in configuration["options"].items()])
     page.section("Use it")
-    model = run.folder / "model"
-    page.code(f'from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer("{model}")')
+    page.code(f"import nearfar\n\nmodel = nearfar.load({str(run.folder / 'model')!r})")
+    if "dense" in metrics:
+        page.text("dense/ contains a model that plain transformers loads: " + metrics["dense"]["note"])
+        page.code(
+            "from transformers import AutoModelForCausalLM\n\n"
+            f"model = AutoModelForCausalLM.from_pretrained({str(run.folder / 'dense')!r})"
+        )
     return page
+
+
+def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:
+    """Steps and scores after each stage, and what a stream of tasks has forgotten."""
+    stages = metrics["stages"]
+    names = list(next((stage["metrics"] for stage in stages if stage["metrics"]), {}))
+    page.section("Stages", "Measured on the held-out data after each stage." if names else "")
+    page.table(
+        ["stage", "steps", *map(metric_name, names)],
+        [
+            [stage["name"], f"{stage['steps']:,}", *(_figure((stage["metrics"] or {}).get(name)) for name in names)]
+            for stage in stages
+        ],
+    )
+    if stream := metrics.get("stream"):
+        page.text(
+            f"After the last stage the average over the tasks is {stream['average']:.3f}. Forgetting is "
+            f"{stream['forgetting']:.3f}: by so much earlier tasks lie below their best on average."
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+_MIB = 1 << 20
+
+
+def _cost(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Of a language model: its size, the memory of training, the speed."""
+    parameters, memory, speed = metrics["parameters"], metrics["memory_bytes"], metrics["speed"]["tokens_per_second"]
+    rows = [
+        ("parameters", f"{parameters['all']:,}"),
+        ("parameters without embeddings", f"{parameters['without_embeddings']:,}"),
+        ("memory of the optimizer (two moments for each parameter)", f"{memory['optimizer'] / _MIB:,.1f} MiB"),
+        ("memory of the weights", f"{memory['weights'] / _MIB:,.1f} MiB"),
+        ("memory of the gradients", f"{memory['gradients'] / _MIB:,.1f} MiB"),
+        ("training speed", "not measured" if speed is None else f"{speed:,.0f} tokens/s"),
+    ]
+    if metrics.get("dense", {}).get("perplexity") is not None:
+        rows.insert(0, ("held-out perplexity of the dense export", f"{metrics['dense']['perplexity']:,.2f}"))
+    return rows

@@ -1,4 +1,4 @@
-"""The rows of a run: of one data set, or of several, each with a schema of its own."""
+"""The rows of a run: those of each role that a recipe has, with the columns of a schema that it trains on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-    from nearfar.recipes._recipe import Recipe
+    from nearfar.recipes import Recipe
 
     Source = str | Path | Dataset
     Sources = Source | Sequence[Source] | Mapping[str, Source]
     Columns = Mapping[str, str]
+
+__all__ = ["by_task", "described", "named", "rows_for", "source_of", "together"]
+
+#: The role of most recipes, and that of a sequence of tasks.
+ROWS, STREAM = "rows", "stream"
+#: The schema that also reads plain text.
+DOCUMENTS = "documents"
 
 
 def rows_for(
@@ -25,49 +32,128 @@ def rows_for(
     *,
     skip_broken: bool = False,
 ) -> Dataset | DatasetDict:
-    """Read what a recipe is to train on, and leave the columns of its schemas.
+    """Read what a recipe trains on, and keep the columns of its schemas, and `task`.
 
     Args:
-        recipe: Which schemas there are to fit.
-        data: A source, several, or several by name.
+        recipe: Its roles and their schemas.
+        data: A source, several, or several by name: by role, where the recipe has several roles.
         columns: Canonical column name -> name in the file; of several sources one for each, in their order.
         skip_broken: Leave out broken files and empty turns, see `nearfar.data.load`.
 
     Returns:
-        A Dataset; a DatasetDict where there are several sources.
+        A Dataset for the one role `rows` and one source; otherwise a DatasetDict, by role, task or name of the source.
 
     Raises:
-        InputError: a source that cannot be read or fits none of the schemas; several for a recipe that takes one.
+        InputError: a source that cannot be read or fits none of the schemas, or other sources than the recipe's roles.
     """
-    from datasets import DatasetDict
+    if recipe.roles == (ROWS,):
+        return _of_one_role(recipe, data, columns, skip_broken)
+    if recipe.roles == (STREAM,):
+        return _of_stream(recipe, data, columns, skip_broken)
+    return _of_roles(recipe, data, columns, skip_broken)
 
-    from nearfar.data import load
 
-    sources, mappings = named(data), _mappings(columns)
+def _of_one_role(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -> Dataset | DatasetDict:
+    sources = named(data)
+    if DOCUMENTS in recipe.inputs[ROWS]:
+        return _documents(recipe, list(sources.values()) if sources else data, columns)
     if sources is None:
+        mappings = _mappings(columns)
         if len(mappings) > 1:
-            problem = f"{len(mappings)} mappings for one data set"
+            problem = f"{len(mappings)} mappings for one dataset"
             raise InputError(problem, field="--columns", remedy="give one, such as anchor=question,positive=answer")
-        source = cast("Source", data)
-        return _checked(
-            recipe, load(source, columns=mappings[0] if mappings else None, skip_broken=skip_broken), source
-        )
-    if not recipe.several:
+        return _read(recipe, ROWS, cast("Source", data), mappings[0] if mappings else None, skip_broken)
+    if not recipe.multi_dataset:
         raise InputError(
-            f"{recipe.name} trains on one data set, and there are {len(sources)}",
+            f"{recipe.name} trains on one dataset, got {len(sources)}",
             field="--data",
             remedy="give one, or put files of one kind into a folder",
         )
+    return _read_all(recipe, dict.fromkeys(sources, ROWS), sources, columns, skip_broken)
+
+
+def _of_stream(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -> DatasetDict:
+    """Several sources are tasks in their order; one has a column `task`."""
+    from datasets import DatasetDict
+
+    sources = named(data)
+    if sources is not None:
+        return _read_all(recipe, dict.fromkeys(sources, STREAM), sources, columns, skip_broken)
+    source, mappings = cast("Source", data), _mappings(columns)
+    rows = _read(recipe, STREAM, source, mappings[0] if mappings else None, skip_broken)
+    if "task" not in rows.column_names:
+        raise InputError(
+            f"{recipe.name} trains on a stream of tasks, and the rows have no column 'task'",
+            file=source if isinstance(source, (str, Path)) else None,
+            field="task",
+            remedy="add the column, map it with --columns task=NAME, or give a --data for each task, in order",
+        )
+    return DatasetDict(**by_task(rows))
+
+
+def _of_roles(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -> DatasetDict:
+    roles = ", ".join(recipe.roles)
+    example = " ".join(f"--data {role}=FILE" for role in recipe.roles)
+    sources = named(data) if isinstance(data, Mapping) else None
+    if sources is None or set(sources) != set(recipe.roles):
+        got = "datasets without names" if sources is None else ", ".join(sources) or "none"
+        raise InputError(
+            f"{recipe.name} needs one dataset for each of its roles {roles}, got {got}",
+            field="--data",
+            remedy=f"give {example}",
+        )
+    ordered = {role: sources[role] for role in recipe.roles}
+    return _read_all(recipe, {role: role for role in recipe.roles}, ordered, columns, skip_broken)
+
+
+def _read_all(
+    recipe: Recipe, roles: Mapping[str, str], sources: Mapping[str, Source], columns: Any, skip_broken: bool
+) -> DatasetDict:
+    from datasets import DatasetDict
+
+    mappings = _mappings(columns)
     if mappings and len(mappings) != len(sources):
         raise InputError(
-            f"{len(mappings)} mappings for {len(sources)} data sets",
+            f"{len(mappings)} mappings for {len(sources)} datasets",
             field="--columns",
             remedy="give one for each --data, in their order; '' where the names fit",
         )
     pairs = zip(sources.items(), mappings or [None] * len(sources), strict=True)
-    return DatasetDict(
-        {name: _checked(recipe, load(at, columns=own, skip_broken=skip_broken), at) for (name, at), own in pairs}
-    )
+    return DatasetDict({name: _read(recipe, roles[name], at, own, skip_broken) for (name, at), own in pairs})
+
+
+def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, skip_broken: bool) -> Dataset:
+    """The columns of the first of the role's schemas that the rows fit."""
+    from nearfar.data import SCHEMAS, fitting, load
+    from nearfar.data.schemas import TASK
+
+    if DOCUMENTS in recipe.inputs[role]:
+        return _documents(recipe, source, columns)
+    rows = load(source, columns=columns, skip_broken=skip_broken)
+    file = source if isinstance(source, (str, Path)) else None
+    fits = [SCHEMAS[name] for name in recipe.inputs[role] if SCHEMAS[name].fits(rows.column_names)]
+    if not fits:
+        needed = " or ".join(str(SCHEMAS[name]) for name in recipe.inputs[role])
+        whose = recipe.name if role == ROWS else f"{recipe.name} ({role})"
+        raise InputError(
+            f"{whose} needs {needed}; these rows are {fitting(rows.column_names, file=file).name}",
+            file=file,
+            remedy="choose another recipe (nearfar recipes), or map the columns with --columns",
+        )
+    if len(rows) < 2:
+        raise InputError("contains one row, training needs at least two", file=file, remedy="give more rows")
+    kept = [name for name in fits[0].pick(rows.column_names) if role == STREAM or name != TASK]
+    return rows.select_columns(kept)
+
+
+def _documents(recipe: Recipe, data: Any, columns: Any) -> Dataset:
+    from nearfar.data.documents import load_documents
+
+    mappings = _mappings(columns)
+    if len(mappings) > 1:
+        problem = f"{len(mappings)} mappings, and all documents are read by one"
+        raise InputError(problem, field="--columns", remedy="give one, such as text=body")
+    return load_documents(data, columns=(mappings[0] or None) if mappings else None)
 
 
 def named(data: Sources) -> dict[str, Source] | None:
@@ -85,22 +171,32 @@ def named(data: Sources) -> dict[str, Source] | None:
     return found
 
 
+def by_task(rows: Dataset) -> dict[str, Dataset]:
+    """Rows of each task, in the order in which the tasks first appear; the column `task` is removed."""
+    places: dict[str, list[int]] = {}
+    for row, name in enumerate(rows["task"][:]):
+        places.setdefault(str(name), []).append(row)
+    plain = rows.remove_columns("task")
+    return {name: plain.select(chosen) for name, chosen in places.items()}
+
+
 def described(data: Sources, rows: Dataset | DatasetDict) -> dict[str, Any]:
-    """What `run.yaml` says of the rows: where they came from, how many there are, and what they hold."""
+    """What `run.yaml` says of the rows: where they came from, how many there are, and what they contain."""
     from datasets import DatasetDict
 
     from nearfar.data.fingerprint import fingerprint
 
-    if not isinstance(rows, DatasetDict):
-        return {"source": source_of(data), "rows": len(rows), "sha256": fingerprint(rows)}
     sources = named(data) or {}
-    sets = {str(name): described(sources[str(name)], part) for name, part in rows.items()}
-    together = ", ".join(str(each["source"]) for each in sets.values())
+    if not isinstance(rows, DatasetDict):
+        listed = [source_of(source) for source in sources.values()] or [source_of(data)]
+        return {"source": ", ".join(map(str, listed)), "rows": len(rows), "sha256": fingerprint(rows)}
+    sets = {str(name): described(sources.get(str(name), cast("Source", data)), part) for name, part in rows.items()}
+    together = ", ".join(dict.fromkeys(str(each["source"]) for each in sets.values()))
     return {"source": together, "rows": sum(each["rows"] for each in sets.values()), "sets": sets}
 
 
 def together(rows: Dataset | DatasetDict) -> Dataset:
-    """The columns of text of all data sets, one under the other."""
+    """The columns of text of all datasets, one under the other."""
     from datasets import DatasetDict, concatenate_datasets
 
     if not isinstance(rows, DatasetDict):
@@ -120,24 +216,6 @@ def source_of(what: Any) -> str | None:
     if isinstance(what, (str, Path)):
         return str(Path(what).absolute()) if Path(what).exists() else str(what)
     return f"in memory: {type(what).__name__}"
-
-
-def _checked(recipe: Recipe, rows: Dataset, source: Source) -> Dataset:
-    """The columns of the first of the recipe's schemas that the rows fit."""
-    from nearfar.data import SCHEMAS, fitting
-
-    file = source if isinstance(source, (str, Path)) else None
-    fits = [SCHEMAS[name] for name in recipe.schemas if SCHEMAS[name].fits(rows.column_names)]
-    if not fits:
-        needed = " or ".join(str(SCHEMAS[name]) for name in recipe.schemas)
-        raise InputError(
-            f"{recipe.name} needs {needed}; these rows are {fitting(rows.column_names, file=file).name}",
-            file=file,
-            remedy="choose another recipe (nearfar recipes), or map the columns with --columns",
-        )
-    if len(rows) < 2:
-        raise InputError("holds one row, and contrast needs at least two", file=file, remedy="give more rows")
-    return rows.select_columns(fits[0].pick(rows.column_names))
 
 
 def _mappings(columns: Columns | Sequence[Columns | None] | None) -> list[Columns | None]:

@@ -1,67 +1,39 @@
-"""One run: a recipe, rows and a model in; a run folder out."""
+"""One run: a recipe, rows and a model in; a run folder out. The same for every kind of model."""
 
 from __future__ import annotations
 
-import math
-import platform
-import shlex
-import sys
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError, about
-from nearfar.kinds.options import TrainingOptions, with_settings
-from nearfar.training.folder import RunFolder, is_main_process
-from nearfar.training.loop import check_batches, train_stages
+from nearfar.kinds._processes import is_main_process
+from nearfar.training.folder import RunFolder
+from nearfar.training.held_out import HeldOut, read_held_out, split_documents
+from nearfar.training.request import Request
+from nearfar.training.result import Run, made_by, metrics_of, stage_metrics
 from nearfar.training.rows import described, rows_for, source_of, together
+from nearfar.training.stages import Prepared, prepared, train_stages
 from nearfar.writing import check_writable, full_disk_noticed
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
-    from sentence_transformers import SentenceTransformer
 
     from nearfar.data import Retrieval
-    from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
-    from nearfar.kinds._trainer import Progress
-    from nearfar.recipes._recipe import Plan, Recipe
+    from nearfar.kinds.kind import Kind, Progress
+    from nearfar.recipes import Recipe
     from nearfar.training.rows import Columns, Sources
 
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Args:
-        folder: Where everything is; `folder / "model"` loads with SentenceTransformer, or is a language model.
-        model: The trained model: a SentenceTransformer, or a causal language model of transformers.
-        before: What `evaluation` said of the model as it came, None without evaluation data.
-        after: The same of the trained model.
-        change: After minus before in the primary metric, with its interval.
-        log: What the trainer logged: dictionaries with `step` and `loss`, or `step` and `eval_...`.
-        similarities: Cosines of held-out pairs before and after, where the evaluation data is pairs.
-        metrics: What stands in `metrics.json`.
-    """
-
-    folder: Path
-    model: Any
-    before: Result | None
-    after: Result | None
-    change: Interval | None
-    log: list[dict[str, float]]
-    similarities: tuple[PairSimilarity, PairSimilarity] | None
-    metrics: dict[str, Any]
+__all__ = ["run", "train"]
 
 
 def train(
     recipe: str | Recipe,
     data: Sources,
     *,
-    model: str | Path | SentenceTransformer | None = None,
+    model: Any = None,
     evaluation: str | Path | Dataset | Retrieval | None = None,
     out: str | Path | None = None,
     seed: int = 0,
@@ -75,42 +47,33 @@ def train(
     """Train a model by a recipe.
 
     Args:
-        recipe: A name that `nearfar.recipes.names()` lists, or a recipe of your own.
-        data: Rows: a file, a folder of files, a hub id, or a data set in memory. A list of them, or a dictionary by
-            name, for a recipe that takes several.
+        recipe: A name that `nearfar.recipes.names()` lists, a path such as `./my_recipe.py`, or a recipe in memory.
+        data: Rows: a file, a folder of files, a hub id, or a dataset in memory. A list of them, or a dictionary by
+            name, for a recipe that takes several: by role, where it has several roles.
         model: A folder, a hub id, an alias, or a model in memory (which is trained in place); the recipe's own choice
             when None.
-        evaluation: Rows or a retrieval folder to measure on before and after. For a language model documents; when
-            None, some of `data` are held out.
+        evaluation: Rows or a BEIR-format dataset to measure on before and after. For a language model documents; when
+            None, some of `data` are held out. Rows with a column `task` are measured task by task.
         out: The run folder, see `nearfar.training.folder`; `runs/<recipe>` when None.
         seed: Decides order, dropout and new parameters: the same seed gives the same figures.
-        resume: Go on with the run in `out` after its last checkpoint. The result is that of a run never interrupted.
-        columns: Canonical column name -> name in the file. Of several data sets a list, with one for each.
+        resume: Continue the run in `out` after its last checkpoint. The result is that of a run never interrupted.
+        columns: Canonical column name -> name in the file. Of several datasets a list, with one for each.
         evaluation_columns: The same for the evaluation rows. When None, `columns` holds for them too if they have
             its columns, and else they are taken by their own names.
-        skip_broken: Leave out rows whose picture or recording is missing or damaged, and turns of dialogues without a
+        skip_broken: Leave out rows whose image or audio file is missing or damaged, and turns of dialogues without a
             text, with a note that names them.
-        progress: Called with step, steps in all, latest loss.
+        progress: Called with step, number of steps, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 
     Raises:
         InputError: what was passed in does not fit; nothing is written then.
     """
-    # The one look upwards: recipes are made of this package, and a name stands for one of them.
-    from nearfar.models import load
-    from nearfar.models.loading import check_max_length
-    from nearfar.recipes import get as named
+    from nearfar.recipes import get
 
-    chosen = named(recipe) if isinstance(recipe, str) else recipe
-    settings = with_settings(chosen.options(), options)
-    model = chosen.model if model is None else model
-    if chosen.trains == "language model":
-        from nearfar.training.language import train_language
-
-        return train_language(
-            chosen,
+    return run(
+        Request(
+            get(recipe) if isinstance(recipe, str) else recipe,
             data,
-            settings,
             model=model,
             evaluation=evaluation,
             out=out,
@@ -118,187 +81,173 @@ def train(
             resume=resume,
             columns=columns,
             evaluation_columns=evaluation_columns,
+            skip_broken=skip_broken,
+            settings=options,
             progress=progress,
         )
-    assert model is not None
-    _check_settings(settings, evaluation)
-    folder = RunFolder(Path("runs", chosen.name) if out is None else Path(out))
-    folder.check_free(resume)
-    check_writable(folder.path)
-    rows = rows_for(chosen, data, columns, skip_broken=skip_broken)
-    held_out, mapped = None, evaluation_columns
-    if evaluation is not None:
-        of_rows = columns if isinstance(columns, Mapping) else None
-        held_out, mapped = held_out_rows(evaluation, of_rows, evaluation_columns, skip_broken)
-    encoder = load(model) if isinstance(model, (str, Path)) else model
-    if settings.max_length:
-        check_max_length(encoder, settings.max_length)
+    )
 
-    configuration = _configuration(chosen, data, columns, model, evaluation, mapped, settings, seed, rows, encoder)
-    folder.check(configuration, resume)
+
+def run(request: Request) -> Run:
+    """Read, prepare, measure, train, measure, save and report.
+
+    Raises:
+        InputError: what was asked for does not fit; nothing is written then.
+    """
+    from transformers import set_seed
+
+    request.check()
+    folder = RunFolder(request.folder)
+    folder.check_free(request.resume)
+    check_writable(folder.path)
+    recipe = request.recipe
+    rows = rows_for(recipe, request.data, request.columns, skip_broken=request.skip_broken)
+    held_out = read_held_out(request, _kind(recipe))
+    set_seed(request.seed)  # loading may draw a new head
+    start = _start(request)
+    configuration = _configuration(request, rows, held_out, start)
+    folder.check(configuration, request.resume)
+    if request.splits_documents:
+        rows, documents = split_documents(rows, request.options.held_out, request.seed)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+        held_out = None if documents is None else HeldOut(documents, {})
     with full_disk_noticed(folder.path):
-        return _run(chosen, rows, encoder, held_out, folder, settings, configuration, progress)
+        return _run(request, rows, held_out, start, folder, configuration)
 
 
 def _run(
-    recipe: Recipe,
+    request: Request,
     rows: Dataset | DatasetDict,
-    encoder: SentenceTransformer,
-    held_out: Dataset | Retrieval | None,
+    held_out: HeldOut | None,
+    start: Any,
     folder: RunFolder,
-    options: TrainingOptions,
     configuration: dict[str, Any],
-    progress: Progress | None,
 ) -> Run:
     from transformers import set_seed
 
     from nearfar.data.overlap import seen_in_training
-    from nearfar.evaluation import evaluate
     from nearfar.evaluation.compared import paired_interval
     from nearfar.models.loading import check_weights
 
-    seed, data = configuration["seed"], configuration["data"]
-    source = None if "sets" in data else data["source"]  # of several, messages name the one they mean
-
+    seed, data = request.seed, configuration["data"]
     # Nothing is written before the recipe and the evaluation have accepted their data.
     set_seed(seed)
-    with about(source, rows.column_names):
-        plan: Any = recipe.prepare(encoder, rows, options)
-        check_batches(plan, options)
-    with about(configuration["evaluation"], getattr(held_out, "column_names", ("corpus", "queries"))):
-        before = None if held_out is None else evaluate(encoder, held_out, seed=seed)
-        said = [] if plan.measure is None else [dict(plan.measure(encoder, held_out))]
-    similarities_before = _similarities(encoder, held_out, seed)
+    with about(None if "sets" in data else data["source"], rows.column_names):  # of several, messages name theirs
+        plan = request.recipe.prepare(start, rows, request.options)
+        ready = prepared(plan, request.options, request.trial)
+    model = ready.model
+    before = None if held_out is None else held_out.measure(model, seed)
+    said = _measured(ready, held_out)
+    similarities = [_similarities(model, held_out, seed)]
     folder.start(configuration)
-    trained = train_stages(encoder, plan, options, folder, seed, held_out=held_out, progress=progress)
-    check_weights(encoder, folder.path)
-    if is_main_process():
-        folder.replace_model(partial(_save, encoder, trained.plan))
-    after = None if held_out is None else evaluate(encoder, held_out, seed=seed)
-
-    similarities_after = _similarities(encoder, held_out, seed)
-    similarities = (
-        None if similarities_before is None or similarities_after is None else (similarities_before, similarities_after)
+    trained = train_stages(
+        ready,
+        folder,
+        seed,
+        measure=None if held_out is None else lambda: held_out.measure(model, seed),
+        progress=request.progress,
     )
+    check_weights(model.module, folder.path)
+    if is_main_process():
+        folder.replace_model(model.save)
+    after = None if held_out is None else held_out.measure(model, seed)
+    similarities.append(_similarities(model, held_out, seed))
 
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
-    metrics = metrics_of(recipe.name, trained.steps, trained.log, before, after, change)
-    if plan.measure is not None:
-        metrics["measured"] = {"before": said[0], "after": dict(plan.measure(encoder, held_out))}
+    metrics = metrics_of(request.recipe.name, trained.steps, trained.log, before, after, change)
+    if len(trained.stages) > 1:
+        metrics |= stage_metrics([*trained.stages[:-1], (*trained.stages[-1][:2], after)], before)
+    if said is not None:
+        metrics["measured"] = {"before": said, "after": _measured(ready, held_out)}
+    metrics |= _with_known_speed(trained.facts, folder)
+    if plan.finish is not None:
+        metrics |= plan.finish(folder.path, None if held_out is None else held_out.rows)
     if held_out is not None:
-        metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out)
-    run = Run(folder.path, encoder, before, after, change, trained.log, similarities, metrics)
+        metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out.rows)
+    pair = None if similarities[0] is None or similarities[1] is None else (similarities[0], similarities[1])
+    finished = Run(folder.path, model.host, before, after, change, trained.log, pair, metrics)
     if is_main_process():
         from nearfar.training.page import training_page
 
-        training_page(run, configuration).write(folder.report)
+        training_page(finished, configuration).write(folder.report)
         folder.write_json(folder.metrics, metrics)
-    return run
+    return finished
 
 
-def held_out_rows(
-    source: Any, columns: Mapping[str, str] | None, own: Mapping[str, str] | None, skip_broken: bool = False
-) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
-    """The evaluation rows, and the mapping by which they were read."""
-    from nearfar.evaluation.rows import load_for_evaluation
+def _kind(recipe: Recipe) -> type[Kind]:
+    from nearfar.kinds.loading import kind_named
 
-    if own is not None or not columns:
-        return load_for_evaluation(source, own, skip_broken=skip_broken), own
-    try:
-        return load_for_evaluation(source, columns, skip_broken=skip_broken), columns
-    except InputError as error:
-        if error.field != "columns":
-            raise
-        return load_for_evaluation(source, skip_broken=skip_broken), None
+    return kind_named(recipe.trains)
 
 
-def _save(encoder: SentenceTransformer, plan: Plan, folder: str) -> None:
-    encoder.save_pretrained(folder)
-    if plan.save is not None:
-        plan.save(Path(folder))
+def _start(request: Request) -> Any:
+    """What `prepare` gets: the loaded model, or the name of what the recipe makes a new model of."""
+    from nearfar.kinds.loading import of
 
-
-def _check_settings(options: TrainingOptions, evaluation: Any) -> None:
-    import torch
-
-    if options.eval_steps and evaluation is None:
-        raise InputError("there is nothing to evaluate on", field="eval_steps", remedy="give --eval, or leave it out")
-    if options.precision == "float16" and not torch.cuda.is_available():
-        raise InputError("float16 needs a GPU", field="precision", remedy="use float32 or bfloat16")
+    recipe, start = request.recipe, request.start
+    if recipe.makes_model:
+        return start
+    if start is None:
+        raise InputError("no model to start from is named", field="--model", remedy=f"name {_kind(recipe).words}")
+    kind = _kind(recipe)
+    model = kind.load(start) if isinstance(start, (str, Path)) else of(start)
+    model.configure(request.options)
+    return model.host
 
 
 def _configuration(
-    recipe: Recipe,
-    data: Any,
-    columns: Columns | Sequence[Columns | None] | None,
-    model: Any,
-    evaluation: Any,
-    evaluation_columns: Mapping[str, str] | None,
-    options: TrainingOptions,
-    seed: int,
-    rows: Dataset | DatasetDict,
-    encoder: SentenceTransformer,
+    request: Request, rows: Dataset | DatasetDict, held_out: HeldOut | None, start: Any
 ) -> dict[str, Any]:
-    from nearfar.models import fingerprint as of_model
-
+    """What `run.yaml` records."""
+    recorded = request.recorded()
+    if held_out is not None:
+        recorded["evaluation_columns"] = None if held_out.columns is None else dict(held_out.columns)
     return {
-        "recipe": recipe.name,
-        "data": described(data, rows),
-        "columns": dict(columns)
-        if isinstance(columns, Mapping)
-        else [dict(each or {}) for each in columns or ()] or None,
-        "model": {"name": source_of(model), "weights": of_model(encoder)},
-        "evaluation": source_of(evaluation),
-        "evaluation_columns": None if evaluation_columns is None else dict(evaluation_columns),
-        "options": asdict(options),
-        "seed": seed,
+        "recipe": request.recipe.name,
+        "data": described(request.data, rows),
+        "columns": recorded.pop("columns"),
+        "model": {"name": source_of(request.start), "weights": _weights(request, start)},
+        **recorded,
         **made_by(),
     }
 
 
-def made_by() -> dict[str, Any]:
-    """The command and the versions that `run.yaml` records."""
-    names = ("nearfar", "torch", "transformers", "sentence-transformers", "datasets")
-    return {
-        "command": shlex.join(sys.argv),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
-    }
+def _weights(request: Request, start: Any) -> str | None:
+    """A hash of what training starts from; of a shape alone where the recipe makes new weights."""
+    from nearfar.kinds.loading import of
+    from nearfar.models.new_language import shape_hash
+
+    if start is None:
+        return None
+    if isinstance(start, (str, Path)):
+        return shape_hash(start)
+    return of(start).fingerprint(request.start)
 
 
-def _similarities(encoder: SentenceTransformer, held_out: Any, seed: int) -> PairSimilarity | None:
+def _measured(ready: Prepared, held_out: HeldOut | None) -> dict[str, Any] | None:
+    """What the plan measures beside the evaluation."""
+    import torch
+
+    if ready.plan.measure is None:
+        return None
+    ready.model.module.eval()
+    with torch.no_grad():
+        return dict(ready.plan.measure(ready.model.host, None if held_out is None else held_out.rows))
+
+
+def _with_known_speed(facts: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
+    """Where no step was left to make, the speed of those made earlier."""
+    if facts.get("speed", {}).get("seconds") == 0 and folder.metrics.exists():
+        return {**facts, "speed": json.loads(folder.metrics.read_text("utf-8"))["speed"]}
+    return facts
+
+
+def _similarities(model: Kind, held_out: HeldOut | None, seed: int) -> PairSimilarity | None:
     from datasets import Dataset
 
     from nearfar.evaluation.similarity import pair_similarity
+    from nearfar.models.abilities import Encodes
 
-    if not isinstance(held_out, Dataset) or not {"anchor", "positive"} <= set(held_out.column_names):
+    rows = None if held_out is None else held_out.rows
+    if not isinstance(rows, Dataset) or not {"anchor", "positive"} <= set(rows.column_names):
         return None
-    return pair_similarity(encoder, held_out, seed=seed)
-
-
-def metrics_of(
-    name: str,
-    steps: int,
-    log: list[dict[str, float]],
-    before: Result | None,
-    after: Result | None,
-    change: Interval | None,
-) -> dict[str, Any]:
-    """What `metrics.json` says of any run."""
-    losses = [entry["loss"] for entry in log if "loss" in entry]
-    metrics: dict[str, Any] = {"recipe": name, "steps": steps, "last_loss": losses[-1] if losses else None}
-    if before is not None and after is not None:
-        # The wall clock is no result: the same seed must give the same file.
-        metrics["before"], metrics["after"] = (
-            {key: value for key, value in result.as_dict().items() if key != "seconds"} for result in (before, after)
-        )
-        metrics["difference"] = {
-            "metric": before.primary,
-            "value": _finite(after.score - before.score),
-            "low": None if change is None else change.low,
-            "high": None if change is None else change.high,
-        }
-    return metrics
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return pair_similarity(model.host, rows, seed=seed) if isinstance(model, Encodes) else None

@@ -1,4 +1,4 @@
-"""Beam search: several beginnings at once, and the likeliest whole text of them."""
+"""Beam search: keep several partial texts, and return the most probable complete one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Options:
     """Settings.
 
     Args:
-        num_beams: Beginnings that are kept.
-        length_penalty: Power of a text's length that its log-probability is divided by; above 0 favours long ones.
+        num_beams: Number of partial texts.
+        length_penalty: The log-probability of a text is divided by its length to this power; above 0 favors long texts.
     """
 
     num_beams: int = 4
@@ -23,13 +23,13 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.num_beams < 2:
-            raise InputError(f"{self.num_beams} is no beam search", field="num_beams", remedy="use 2 or more")
+            raise InputError(f"invalid value {self.num_beams}: must be 2 or more", field="num_beams")
         if not abs(self.length_penalty) < float("inf"):
-            raise InputError(f"{self.length_penalty} is no power", field="length_penalty", remedy="use e.g. 1")
+            raise InputError(f"invalid value {self.length_penalty}: must be finite", field="length_penalty")
 
 
 def _arguments(model: Any, options: Options) -> dict[str, Any]:
     return {"num_beams": options.num_beams, "length_penalty": options.length_penalty}
 
 
-METHOD = Method("beam", "the likeliest text of several beginnings kept at once", Options, _arguments, streams=False)
+METHOD = Method("beam", "the most probable text among several kept in parallel", Options, _arguments, streams=False)

@@ -7,27 +7,29 @@ from typing import Any
 
 from nearfar.decoding.method import Method
 from nearfar.errors import InputError
-from nearfar.settings import check_range
+from nearfar.settings import Fraction, check_ranges
 
 
 @dataclass(frozen=True)
 class Options:
-    """Settings, with the authors' for most languages.
+    """Settings; the defaults are the authors' for most languages.
 
     Args:
-        top_k: Candidates at each step. The authors: 5 for English, 3 for code and translation.
-        penalty_alpha: What likeness to earlier states costs, from 0 (greedy) to 1. The authors: 0.6, for code 0.4.
+        top_k: Number of candidates per step. The authors use 5 for English, 3 for code and translation.
+        penalty_alpha: Weight of the similarity to earlier states, from 0 (greedy) to 1. The authors: 0.6, for code 0.4.
         low_memory: Run the candidates one after the other.
     """
 
     top_k: int = 4
-    penalty_alpha: float = 0.6
+    penalty_alpha: Fraction = 0.6
     low_memory: bool = False
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
-            raise InputError(f"{self.top_k} candidates are no choice", field="top_k", remedy="use 1 or more, e.g. 4")
-        check_range(self, "penalty_alpha", least=0, most=1)
+            raise InputError(
+                f"invalid value {self.top_k}: must be 1 or more", field="top_k", remedy="use for example 4"
+            )
+        check_ranges(self)
 
 
 def _arguments(model: Any, options: Options) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def _arguments(model: Any, options: Options) -> dict[str, Any]:
 
 METHOD = Method(
     "contrastive_search",
-    "of the likeliest tokens, the one whose state is least like those before",
+    "among the most probable tokens, prefers one whose state differs from earlier states",
     Options,
     _arguments,
 )

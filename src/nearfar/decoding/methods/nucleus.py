@@ -1,6 +1,6 @@
-"""Nucleus sampling: a token drawn from the likeliest ones that together have probability p.
+"""Nucleus sampling: sample from the most probable tokens with a total probability of p.
 
-Holtzman et al. 2020, The Curious Case of Neural Text Degeneration (arXiv 1904.09751).
+Source: Holtzman et al. 2020, The Curious Case of Neural Text Degeneration (arXiv 1904.09751).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Options:
     """Settings.
 
     Args:
-        top_p: Probability that the tokens drawn from have together; 1 draws from all.
+        top_p: Total probability of the tokens to sample from; 1 samples from all.
         temperature: Logits are divided by it.
     """
 
@@ -26,13 +26,17 @@ class Options:
 
     def __post_init__(self) -> None:
         if not 0 < self.top_p <= 1:
-            raise InputError(f"{self.top_p} is no probability", field="top_p", remedy="use e.g. 0.95")
+            raise InputError(
+                f"invalid value {self.top_p}: must be above 0 and at most 1",
+                field="top_p",
+                remedy="use for example 0.95",
+            )
         if not 0 < self.temperature < float("inf"):
-            raise InputError(f"{self.temperature} is no temperature", field="temperature", remedy="use e.g. 1")
+            raise InputError(f"invalid value {self.temperature}: must be above 0 and finite", field="temperature")
 
 
 def _arguments(model: Any, options: Options) -> dict[str, Any]:
     return {"do_sample": True, "top_k": 0, "top_p": options.top_p, "temperature": options.temperature}
 
 
-METHOD = Method("nucleus", "a token drawn from the likeliest ones", Options, _arguments, random=True)
+METHOD = Method("nucleus", "a token sampled from the most probable ones", Options, _arguments, random=True)

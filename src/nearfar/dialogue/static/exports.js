@@ -1,5 +1,5 @@
 "use strict";
-// The graph that is shown, as other programs read it: the formats of nearfar.dialogue.exports.
+// The graph as shown, in the formats of nearfar.dialogue.exports, as an image, and as a table.
 const Exports = (() => {
   const flat = (text) => text.split(/\s+/u).filter((word) => word !== "").join(" ");
 
@@ -27,10 +27,10 @@ const Exports = (() => {
     return `${[...lines, "}"].join("\n")}\n`;
   };
 
-  const SHOWN = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "opacity", "fill-opacity", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor"];
+  const STYLES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "opacity", "fill-opacity", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor"];
 
-  // A copy of a picture that needs no style sheet: what the styles come to is written into every element.
-  const picture = (svg, box, background) => {
+  // A copy of an SVG that needs no style sheet: the computed styles are written into every element.
+  const image = (svg, box, background) => {
     const copy = svg.cloneNode(true);
     const from = svg.querySelectorAll("*");
     copy.querySelectorAll("*").forEach((element, i) => {
@@ -39,7 +39,7 @@ const Exports = (() => {
         element.setAttribute("data-gone", "");
         return;
       }
-      for (const name of SHOWN) {
+      for (const name of STYLES) {
         const value = style.getPropertyValue(name);
         if (value !== "" && element.tagName !== "g") element.setAttribute(name, value);
       }
@@ -58,18 +58,18 @@ const Exports = (() => {
     return new XMLSerializer().serializeToString(copy);
   };
 
-  // A picture as PNG, at twice its size where a canvas can be so large.
+  // An SVG as PNG, at twice its size if a canvas can be that large.
   const png = async (text, box) => {
-    const image = new Image();
-    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
-    await image.decode();
+    const source = new Image();
+    source.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+    await source.decode();
     const scale = Math.min(2, 8000 / box.width, 8000 / box.height);
     const canvas = document.createElement("canvas");
     canvas.width = Math.ceil(box.width * scale);
     canvas.height = Math.ceil(box.height * scale);
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.getContext("2d").drawImage(source, 0, 0, canvas.width, canvas.height);
     return new Promise((done, fail) => {
-      canvas.toBlob((blob) => (blob === null ? fail(new Error("the picture is too large")) : done(blob)), "image/png");
+      canvas.toBlob((blob) => (blob === null ? fail(new Error("the image is too large")) : done(blob)), "image/png");
     });
   };
 
@@ -81,7 +81,7 @@ const Exports = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
 
-  // A spreadsheet takes a text that begins like a formula for one, and these texts come from data.
+  // Texts come from data, and a spreadsheet executes a text that begins like a formula.
   const cell = (value) => {
     if (typeof value !== "string") return String(value);
     const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
@@ -90,5 +90,5 @@ const Exports = (() => {
 
   const csv = (rows) => rows.map((row) => `${row.map(cell).join(",")}\r\n`).join("");
 
-  return { mermaid, dot, picture, png, csv, save };
+  return { mermaid, dot, image, png, csv, save };
 })();

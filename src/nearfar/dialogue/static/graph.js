@@ -1,5 +1,6 @@
 "use strict";
-// The rules that prune a transition graph, as nearfar.dialogue.graph has them. Node 0 is the start, node 1 the end.
+// The rules that prune a transition graph, as in nearfar.dialogue.graph; the cases of tests/dialogue/graphs.json test
+// both. Node 0 is the start, node 1 the end.
 const Graph = (() => {
   const START = 0;
   const END = 1;
@@ -18,12 +19,13 @@ const Graph = (() => {
     const whole = new Map();
     for (const [a, , count] of steps) {
       const place = weighing === "max" ? START : a;
-      const so_far = whole.get(place) ?? 0;
-      whole.set(place, weighing === "prob-out" ? so_far + count : Math.max(so_far, count));
+      const soFar = whole.get(place) ?? 0;
+      whole.set(place, weighing === "prob-out" ? soFar + count : Math.max(soFar, count));
     }
     return steps.map(([a, , count]) => count / whole.get(weighing === "max" ? START : a));
   };
 
+  // The nodes that edges connect with `root`; from and to are the ends of an edge, 0 and 1, or 1 and 0 for backwards.
   const reached = (edges, root, from, to) => {
     const after = new Map();
     for (const edge of edges) {
@@ -43,6 +45,7 @@ const Graph = (() => {
     return found;
   };
 
+  // The edges between nodes that are on some path from start to end.
   const between = (edges) => {
     const forward = reached(edges, START, 0, 1);
     const backward = reached(edges, END, 1, 0);
@@ -58,7 +61,7 @@ const Graph = (() => {
     for (const [node, count] of times) if (node >= FIRST) most = Math.max(most, count);
     const kept = (node) => node < FIRST || times.get(node) / most >= rules.nodes;
     let left = steps.map(([a, b, count], i) => [a, b, count, before[i]]).filter(([a, b]) => a !== b && kept(a) && kept(b));
-    left = between(between(left).filter((edge) => edge[3] >= rules.edges));
+    left = between(left.filter((edge) => edge[3] >= rules.edges));
     left.sort((x, y) => x[0] - y[0] || x[1] - y[1]);
     const after = weights(left, rules.weigh);
     const share = weights(left, "prob-out");
@@ -67,7 +70,8 @@ const Graph = (() => {
     return { nodes: new Map(nodes.map((node) => [node, times.get(node)])), edges };
   };
 
-  // The way whose weakest edge is strongest; among equals the likeliest, then the shortest. No speaker twice in a row.
+  // The path whose weakest edge is strongest; of equal ones the most probable, then the shortest. No speaker has two
+  // turns in a row, unless there is only one speaker.
   const happyPath = (graph, speakerOf) => {
     const speakers = new Set([...graph.nodes.keys()].filter((node) => node >= FIRST).map(speakerOf));
     const alternates = ({ a, b }) => a < FIRST || b < FIRST || speakerOf(a) !== speakerOf(b);
@@ -84,6 +88,7 @@ const Graph = (() => {
     return low === strengths.length ? [] : likeliest(upTo(strengths[low]));
   };
 
+  // Dijkstra's shortest path, with the negative log-probability of each step as its length.
   const likeliest = (edges) => {
     const after = new Map();
     for (const edge of edges) {

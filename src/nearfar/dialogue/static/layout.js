@@ -3,17 +3,18 @@
 const Layout = (() => {
   const SWEEPS = 16;
   const SETTLES = 12;
-  const THREAD = 14; // room of a long edge in the layers that it passes
-  const MOST_THREADED = 400; // beyond so many edges they are drawn straight through
+  const THREAD = 14; // width of a long edge in each layer that it crosses
+  const MOST_THREADED = 400; // with more edges, long ones are drawn straight through
 
-  // Layers: every node below the strongest step to it and above the strongest step from it, wherever that makes no cycle.
+  // Layers: every node is below the source of its strongest step and above the target of its strongest step, if that
+  // makes no cycle. Returns Map node -> layer, with START in layer 0 and END in the last one.
   const layers = (nodes, edges) => {
     const backbone = new Set();
     for (const key of ["a", "b"]) {
       const best = new Map();
       for (const edge of edges) {
-        const held = best.get(edge[key]);
-        if (held === undefined || edge.count > held.count) best.set(edge[key], edge);
+        const strongest = best.get(edge[key]);
+        if (strongest === undefined || edge.count > strongest.count) best.set(edge[key], edge);
       }
       for (const edge of best.values()) backbone.add(edge);
     }
@@ -35,7 +36,7 @@ const Layout = (() => {
       return depth.get(node);
     };
     inner.forEach(depthOf);
-    // A node that nothing of the backbone leads to moves down to what it leads to.
+    // A node without predecessor in the backbone moves down to its successors.
     for (const node of [...inner].sort((x, y) => depth.get(y) - depth.get(x))) {
       const next = after.get(node).map((other) => depth.get(other));
       const first = edges.some((edge) => edge.a === Graph.START && edge.b === node && edge.weight >= 0.1);
@@ -46,7 +47,7 @@ const Layout = (() => {
     return depth;
   };
 
-  // Cells: the nodes, and a thread for each layer that an edge passes. Links join cells of neighbouring layers.
+  // Cells: the nodes, and one for each layer that an edge crosses. Links connect cells of neighbouring layers.
   const cells = (nodes, edges, depth, room) => {
     const rows = Array.from({ length: depth.get(Graph.END) + 1 }, () => []);
     const cell = (layer, extent, node) => {
@@ -81,7 +82,7 @@ const Layout = (() => {
     for (const row of rows) {
       const links = row.flatMap((cell) => cell.down.filter(([other]) => other.layer === cell.layer + 1).map(([other]) => [cell.order, other.order]));
       links.sort((x, y) => x[0] - y[0] || x[1] - y[1]);
-      // Inversions of the second ends, by insertion into a sorted list.
+      // Count inversions of the second ends, by insertion into a sorted list.
       const seen = [];
       for (const [, end] of links) {
         let low = 0;
@@ -130,7 +131,7 @@ const Layout = (() => {
     return fewest;
   };
 
-  // The places nearest to those wished for that keep order and distance: neighbours that clash move as one block.
+  // The positions closest to the wishes that keep order and distance: neighbours that would overlap move as one block.
   const settle = (row, wishes, gap) => {
     const blocks = [];
     let offset = 0;
@@ -162,7 +163,7 @@ const Layout = (() => {
   };
 
   // graph: {nodes, edges} of Graph.prune; size: {width, height} of a node; sideways: layers from left to right.
-  // Returns places: Map node -> {x, y} (centres), and ways: Map edge -> points from source to target.
+  // Returns places: Map node -> {x, y} (centres), ways: Map edge -> points from source to target, and crossings.
   const lay = (graph, size, sideways) => {
     const nodes = [...graph.nodes.keys()];
     if (nodes.length === 0) return { places: new Map(), ways: new Map(), crossings: 0 };
@@ -171,7 +172,7 @@ const Layout = (() => {
     const { rows, of, ways } = cells(nodes, graph.edges, depth, room);
     const fewest = arrange(rows);
     place(rows, sideways ? 14 : 22);
-    // Layers stand further apart where more edges pass between them.
+    // The distance of two layers grows with the number of edges between them.
     const thickness = sideways ? size.width : size.height;
     const tops = [0];
     for (let i = 0; i + 1 < rows.length; i++) {
@@ -183,5 +184,5 @@ const Layout = (() => {
     return { places, ways: new Map([...ways].map(([edge, way]) => [edge, way.map(point)])), crossings: fewest };
   };
 
-  return { lay };
+  return { lay, layers };
 })();

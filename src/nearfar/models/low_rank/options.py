@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nearfar.settings import check_range
+from nearfar.settings import Count, Fraction, check_ranges
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,18 @@ class LowRankSparse:
         InputError: a number out of its range.
     """
 
-    rank: int
-    sparsity: float = 0.05
-    gamma: float = 0.7
+    rank: Count
+    sparsity: Fraction = 0.05
+    gamma: Fraction = 0.7
     activation: Literal["silu", "identity"] = "silu"
     factors: Literal["svd", "cola"] = "svd"
     channels: Literal["residual", "random"] = "residual"
     select: Literal["normal", "inverse"] = "normal"
-    scored: int = 256
+    scored: Count = 256
     values: Literal["original", "residual"] = "original"
 
     def __post_init__(self) -> None:
-        check_range(self, "rank", "scored", least=1)
-        check_range(self, "sparsity", "gamma", least=0, most=1)
+        check_ranges(self)
 
     @property
     def blend(self) -> float:

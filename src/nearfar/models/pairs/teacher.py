@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ import torch
 from torch import nn
 
 from nearfar.errors import InputError
-from nearfar.models.loading import find
+from nearfar.models.cross_encoder import load_cross_encoder, without_library_notes
 from nearfar.models.pairs.head import Kind
 
 if TYPE_CHECKING:
@@ -43,39 +41,14 @@ class Fit:
 
 
 def load_teacher(name: str | Path, *, device: str | None = None, max_length: int = 0) -> CrossEncoder:
-    """A cross-encoder from a folder or the hub, in evaluation mode: safetensors alone, no code of its own.
+    """A cross-encoder from a folder or the hub, in evaluation mode.
 
     Raises:
         InputError: there is none, or it is an encoder without a classifier.
     """
-    from sentence_transformers import CrossEncoder
-
-    folder = find(name)
-    if not _has_classifier(folder):
-        raise InputError(
-            "is no cross-encoder: its configuration names no classifier",
-            file=folder,
-            field="teacher",
-            remedy="pass a cross-encoder, or leave teacher out to fit one on the rows",
-        )
-    try:
-        with _quiet():
-            teacher = CrossEncoder(
-                str(folder),
-                device=device,
-                trust_remote_code=False,
-                local_files_only=True,
-                model_kwargs={"use_safetensors": True},
-            )
-    except Exception as error:
-        raise InputError(
-            f"does not load as a cross-encoder ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
-            file=folder,
-            field="teacher",
-            remedy="pass a sentence-transformers CrossEncoder or a sequence classifier of transformers",
-        ) from error
+    teacher = load_cross_encoder(name, device=device, new_head=False, field="teacher")
     _cut(teacher, max_length)
-    return teacher.eval()
+    return teacher
 
 
 def fit_teacher(
@@ -97,7 +70,7 @@ def fit_teacher(
     from transformers import PrinterCallback, set_seed
 
     set_seed(fit.seed)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, without_library_notes():
         transformer: Any = getattr(encoder[0], "model", None)
         if not hasattr(transformer, "save_pretrained"):
             raise InputError("no teacher can be fitted from this model", field="teacher", remedy="name a cross-encoder")
@@ -174,30 +147,3 @@ def _cut(teacher: CrossEncoder, max_length: int) -> None:
     if max_length:
         limit = getattr(teacher.config, "max_position_embeddings", None)
         teacher.max_seq_length = min(max_length, limit) if isinstance(limit, int) else max_length
-
-
-def _has_classifier(folder: Path) -> bool:
-    own, plain = folder / "config_sentence_transformers.json", folder / "config.json"
-    try:
-        if own.is_file() and json.loads(own.read_text("utf-8")).get("model_type") == "CrossEncoder":
-            return True
-        named = json.loads(plain.read_text("utf-8")).get("architectures") or [] if plain.is_file() else []
-    except (ValueError, AttributeError):
-        return False
-    return any(str(name).endswith(("ForSequenceClassification", "ForCausalLM")) for name in named)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """A new classifier is what is wanted here, so transformers need not warn of it."""
-    from transformers.utils import logging
-
-    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bar:
-            logging.enable_progress_bar()

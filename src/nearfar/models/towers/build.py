@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.data.media import MEDIA, Medium
 from nearfar.errors import InputError
+from nearfar.models.routes import medium_of, router_of
 from nearfar.models.towers.named import media_tower, text_tower
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Router
     from torch import nn
 
 __all__ = ["MEDIA", "Medium", "add_tower", "freeze", "medium_of", "router_of", "two_towers"]
@@ -109,29 +109,6 @@ def freeze(model: SentenceTransformer, tower: str) -> None:
         raise InputError(problem, field="frozen", remedy=f"choose from {', '.join(routes)}")
     modules: Any = routes[tower].requires_grad_(False).eval()
     modules.train = MethodType(_stay, modules)
-
-
-def router_of(model: SentenceTransformer) -> Router:
-    """The module that chooses between a model's towers.
-
-    Raises:
-        InputError: the model has one tower.
-    """
-    from sentence_transformers.base.modules import Router
-
-    first = next(iter(model), None)
-    if isinstance(first, Router) and "text" in first.sub_modules:
-        return first
-    raise InputError("the model has one tower, for texts", field="model", remedy="give a model with two towers")
-
-
-def medium_of(model: SentenceTransformer) -> Medium | None:
-    """What a model reads beside texts; None where that is nothing."""
-    from sentence_transformers.base.modules import Router
-
-    first = next(iter(model), None)
-    routes = first.sub_modules if isinstance(first, Router) and "text" in first.sub_modules else {}
-    return next((medium for medium in MEDIA if medium in routes), None)
 
 
 def _stay(self: nn.Module, mode: bool = True) -> nn.Module:

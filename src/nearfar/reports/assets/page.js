@@ -1,5 +1,5 @@
 "use strict";
-// The text of whatever mark lies under the pointer. Texts are set as text, never as HTML.
+// The tip of the mark under the pointer. Texts are set as text, never as HTML.
 (() => {
   const tip = document.createElement("div");
   tip.className = "tip";
@@ -55,9 +55,9 @@
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 })();
 
-// All numbers of a figure as a file, with every digit: the table beside it rounds, and leaves rows out where they are many.
+// All numbers of a figure as a file, with all digits: the table beside it rounds, and omits rows if there are many.
 (() => {
-  // A spreadsheet takes a text that begins like a formula for one, and these texts come from data.
+  // Texts come from data, and a spreadsheet executes a text that begins like a formula.
   const cell = (value) => {
     if (typeof value !== "string") return value === null ? "" : String(value);
     const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;

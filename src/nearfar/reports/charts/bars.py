@@ -9,11 +9,10 @@ from markupsafe import Markup
 
 from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis
-from nearfar.reports.numbers import column
-from nearfar.reports._svg import COLOURS, Look, element, group
-from nearfar.reports.text import plain
-from nearfar.reports.charts._rows import Place, Value, draw_rows, names_fit
-from nearfar.reports.figure import Figure, area_swatch, compose
+from nearfar.reports._svg import COLOURS, Look, element
+from nearfar.reports.charts._rows import Place, Rows, Value, rows_figure
+from nearfar.reports.figure import Figure, area_swatch
+from nearfar.reports.numbers import column, whole
 from nearfar.reports.tables import thinned
 
 
@@ -25,13 +24,13 @@ def bar_chart(
     x_label: str = "",
     caption: str = "",
 ) -> Figure:
-    """Horizontal bars, so that long names can be read; they always start at zero.
+    """Horizontal bars, so that there is room for long names; they always start at zero.
 
     Args:
-        labels: One name a row.
-        series: For each name one amount a row; several series stand under each other.
+        labels: One name per row.
+        series: For each name one amount per row; several series are drawn below each other.
         title: What the figure shows.
-        x_label: What is measured, with its unit.
+        x_label: The measured quantity, with its unit.
         caption: How to read the figure.
 
     Raises:
@@ -39,44 +38,26 @@ def bar_chart(
     """
     where = f"bar_chart {title!r}"
     _check.some(labels, f"{where}: labels")
-    _check.some(series, f"{where}: series", most=COLOURS)
-    amounts = {name: _check.finite(row, f"{where}: series {name!r}") for name, row in series.items()}
+    amounts = _check.each(series, where, _check.finite, most=COLOURS)
     for name, row in amounts.items():
         _check.same_length(row, len(labels), f"{where}: series {name!r}")
-    flat = [amount for row in amounts.values() for amount in row]
-    texts = iter(column([_exact(amount) for amount in flat]))
-    by_series = {name: [next(texts) for _ in row] for name, row in amounts.items()}
-    names = [plain(name) for name in amounts] if len(amounts) > 1 else [""]
-    lines = list(zip(names, by_series.values(), strict=True))
-    values = [[Value(texts[i], name=name) for name, texts in lines] for i in range(len(labels))]
-    alt = f"Bar chart: {plain(title)}. " + " ".join(
-        f"{plain(label)}: " + ", ".join(f"{plain(name)} {of[i]}" for name, of in by_series.items()) + "."
-        for i, label in enumerate(labels)
-    )
+    flat = [whole(amount) for row in amounts.values() for amount in row]
+    texts = iter(column(flat))
+    values = {name: [Value(next(texts)) for _ in row] for name, row in amounts.items()}
 
-    def mark(place: Place, i: int, j: int, y: float) -> Markup:
-        name, row = list(amounts.items())[j]
-        zero, end = place.px(0.0), place.px(row[i])
+    def mark(place: Place, i: int, name: str, y: float, look: Look) -> list[Markup]:
+        zero, end = place.px(0.0), place.px(amounts[name][i])
         bar = element("rect", x=min(zero, end), y=y - 7, width=abs(end - zero), height=14, class_="bar")
         hit = element("rect", x=place.left, y=y - 10, width=place.right - place.left, height=20, class_="hit")
-        tip = f"{plain(labels[i])}\n{plain(name)}\t{values[i][j].text}"
-        return group([bar, hit], class_=Look(j).css, data_tip=tip)
+        return [bar, hit]
 
-    def draw(width: int) -> Markup:
-        make_axis = partial(linear_axis, min(0.0, *flat), max(0.0, *flat))
-        return draw_rows(width, labels, values, make_axis, mark, x_label=x_label, alt=alt, reference=0.0)
-
-    rows = [[label, *(_exact(row[i]) for row in amounts.values())] for i, label in enumerate(labels)]
-    legend = [(area_swatch(Look(i), "bar"), name) for i, name in enumerate(amounts)] if len(amounts) > 1 else ()
-    return compose(
-        draw,
+    make_axis = partial(linear_axis, min(0.0, *flat), max(0.0, *flat))
+    cells = [[label, *(whole(row[i]) for row in amounts.values())] for i, label in enumerate(labels)]
+    return rows_figure(
+        Rows(labels, values, make_axis, mark, x_label, reference=0.0),
+        kind="Bar chart",
         title=title,
-        table=thinned(["row", *amounts], rows),
+        table=thinned(["row", *amounts], cells),
         caption=caption,
-        legend=legend,
-        named=lambda width: names_fit(names, width),
+        swatch=partial(area_swatch, css="bar"),
     )
-
-
-def _exact(amount: float) -> float:
-    return int(amount) if amount == int(amount) else amount

@@ -1,26 +1,32 @@
-"""A map: points on which neither axis means anything, one scale for both, each with its text under the pointer."""
+"""A map: points in the plane, whose axes have no meaning and one common scale; the pointer shows their texts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
 from nearfar.reports import _check
 from nearfar.reports._axis import Axis
 from nearfar.reports._frame import Frame
-from nearfar.reports._svg import COLOURS, MAX_SERIES, Look, canvas, group
-from nearfar.reports.text import plain
-from nearfar.reports.charts.scatter import MOST, Point, checked, dots, group_names, thinned_groups
-from nearfar.reports.figure import WIDE, Figure, compose, marker_swatch
+from nearfar.reports._names import name_width
+from nearfar.reports._svg import COLOURS, MAX_SERIES, Look, canvas, element, group
+from nearfar.reports.figure import WIDE, Drawing, Figure, compose, marker_swatch
+from nearfar.reports.numbers import number
 from nearfar.reports.tables import thinned
+from nearfar.reports.text import plain
 
+Point = tuple[float, float, str]
+"""(x, y, text)."""
+MOST = 3000
+"""Maximum number of dots in one picture: more make the page large and the picture no clearer."""
 _MARGIN = 10.0
 _LOOKS = [Look(i) for i in range(MAX_SERIES) if i % COLOURS != COLOURS - 1]
-"""All looks but those in grey, the last colour."""
+"""All looks except the grey ones; grey is the last colour."""
 _GREY = Look(COLOURS - 1)
-#: Dots up to which each is large, and from which each is small.
 _FEW, _MANY = 300, 1500
+"""Dots are largest for at most ``_FEW`` of them, and smallest from ``_MANY``."""
 
 
 def flat_map(
@@ -31,49 +37,48 @@ def flat_map(
     rest: str | None = None,
     most: int = MOST,
 ) -> Figure:
-    """A dot for each (x, y, text), with the names of groups in their middles and without axes.
+    """A dot for each point, without axes; each group has a colour, and its name at the median of its points.
 
     Args:
-        series: For each group's name its points with the text that the pointer brings up.
+        series: For each group its points; the pointer shows their texts.
         title: What the figure shows.
         caption: How to read the figure.
-        rest: The group that is no group: in pale grey behind the others, and without a name on the map.
-        most: Dots to draw, as for ``scatter``.
+        rest: The group of all other points: pale grey, behind the others, and not named on the map.
+        most: Maximum number of dots. If there are more points, an evenly spaced part of each group is drawn, and the
+            caption says so.
 
     Raises:
-        ValueError: There is no group, one has no points, there are too many, or a number is not finite.
+        ValueError: There is no group or too many, one has no points, or a number is not finite.
     """
     where = f"flat_map {title!r}"
-    _check.some(series, f"{where}: series", most=len(_LOOKS))
-    groups = {name: checked(points, f"{where}: series {name!r}") for name, points in series.items()}
+    groups = _check.each(series, where, _points, most=len(_LOOKS))
     others = {name: points for name, points in groups.items() if name != rest}
     looks = dict(zip(others, _LOOKS, strict=False)) | ({} if rest is None else {rest: _GREY})
-    drawn, caption = thinned_groups(groups, most, caption)
+    drawn, caption = _thinned(groups, most, caption)
     count = sum(map(len, drawn.values()))
     radius = 4.0 if count <= _FEW else 3.6 if count < _MANY else 3.1
     alt = f"Map: {plain(title)}. " + " ".join(f"{plain(name)}: {len(of):,} points." for name, of in groups.items())
 
-    def draw(width: int) -> Markup:
+    def draw(width: int) -> Drawing:
         place = _frame(width, [point for points in groups.values() for point in points])
-        behind = [] if rest is None else [dots(place, rest, drawn[rest], _GREY, radius, "0.25")]
-        marks = [dots(place, name, drawn[name], looks[name], radius) for name in others]
-        names = group(group_names(place, others), class_="names") if len(others) > 1 else Markup()
-        return canvas(width, place.height, [*behind, *marks, names], alt=alt)
+        behind = [] if rest is None else [_dots(place, rest, drawn[rest], _GREY, radius, "0.25")]
+        marks = [_dots(place, name, drawn[name], looks[name], radius) for name in others]
+        names = group(_names(place, others), class_="names") if len(others) > 1 else Markup()
+        return Drawing(canvas(width, place.height, [*behind, *marks, names], alt=alt))
 
     rows = [[name, text, x, y] for name, points in groups.items() for x, y, text in points]
+    legend = [(marker_swatch(look), name) for name, look in looks.items()]
     return compose(
         draw,
         title=title,
         table=thinned(["group", "text", "x", "y"], rows),
         caption=caption,
-        legend=[(marker_swatch(looks[name]), name) for name in (*others, *([] if rest is None else [rest]))]
-        if len(groups) > 1
-        else (),
+        legend=legend if len(groups) > 1 else (),
     )
 
 
 def _frame(width: int, points: list[Point]) -> Frame:
-    """A frame of one scale, as high as the points ask for within what a reader likes to look at."""
+    """A frame with one scale for both axes; its height follows the points within limits of the aspect ratio."""
     low_x, high_x = _ends([x for x, _, _ in points])
     low_y, high_y = _ends([y for _, y, _ in points])
     least, most = (0.4, 0.75) if width >= WIDE else (0.7, 1.2)
@@ -83,6 +88,62 @@ def _frame(width: int, points: list[Point]) -> Frame:
     x = _centred(low_x, high_x, scale * room)
     y = _centred(low_y, high_y, scale * height)
     return Frame(width, height + 2 * _MARGIN, _MARGIN, width - _MARGIN, _MARGIN, height + _MARGIN, x, y)
+
+
+def _points(points: Iterable[Point], where: str) -> list[Point]:
+    """The points with their coordinates as floats.
+
+    Raises:
+        ValueError: There is none, or a number is not finite.
+    """
+    triples = list(points)
+    xs = _check.finite((x for x, _, _ in triples), f"{where}, x")
+    ys = _check.finite((y for _, y, _ in triples), f"{where}, y")
+    return list(zip(xs, ys, (text for _, _, text in triples), strict=True))
+
+
+def _thinned(groups: Mapping[str, list[Point]], most: int, caption: str) -> tuple[Mapping[str, list[Point]], str]:
+    """At most about ``most`` points, an evenly spaced part of each group, and a caption that says so."""
+    total = sum(map(len, groups.values()))
+    if total <= most:
+        return groups, caption
+    drawn = {name: points[:: -(-total // most)] for name, points in groups.items()}
+    return drawn, f"{caption} {sum(map(len, drawn.values())):,} of {total:,} points are drawn.".strip()
+
+
+def _names(place: Frame, groups: Mapping[str, Sequence[Point]]) -> list[Markup]:
+    """Group names at the medians of their points, largest group first; a name that would overlap another is omitted."""
+    taken: list[tuple[float, float, float, float]] = []
+    found = []
+    for name, points in sorted(groups.items(), key=lambda item: -len(item[1])):
+        text = plain(name)
+        half = name_width(text) / 2 + 3
+        x = place.px(statistics.median(x for x, _, _ in points))
+        y = place.py(statistics.median(y for _, y, _ in points))
+        x = min(max(x, half), place.width - half)
+        box = (x - half, x + half, y - 9, y + 9)
+        clash = any(box[0] < b[1] and b[0] < box[1] and box[2] < b[3] and b[2] < box[3] for b in taken)
+        if not clash and x - half >= place.left:
+            taken.append(box)
+            found.append(element("text", text, x=x, y=y + 4, text_anchor="middle", class_="series"))
+    return found
+
+
+def _dots(
+    place: Frame, name: str, points: list[Point], look: Look, radius: float, opacity: str | None = None
+) -> Markup:
+    """The dots of a group; the pointer shows their texts."""
+    marks = [
+        look.marker(
+            place.px(x),
+            place.py(y),
+            radius,
+            fill_opacity=opacity,
+            data_tip=f"{plain(text)}\n{plain(name)}\t{number(x, 3)}, {number(y, 3)}",
+        )
+        for x, y, text in points
+    ]
+    return group(marks, class_=f"{look.css} points")
 
 
 def _ends(values: list[float]) -> tuple[float, float]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from nearfar.reports import _check
-from nearfar.reports.numbers import column, number
 from nearfar.reports._svg import Look, canvas, element, group
-from nearfar.reports.text import plain, shorten, text_width
-from nearfar.reports.figure import WIDE, Figure, area_swatch, compose
+from nearfar.reports.figure import WIDE, Drawing, Figure, area_swatch, compose
+from nearfar.reports.numbers import column, number
 from nearfar.reports.tables import thinned
+from nearfar.reports.text import plain, shorten, text_width
 
 _SIZE = 12
 """Size of labels and numbers in pixels; the style sheet sets the same."""
@@ -25,17 +25,17 @@ def heatmap(
     title: str,
     caption: str = "",
 ) -> Figure:
-    """A cell for each row and column, the stronger the further its value is from zero; its sign gives the colour.
+    """A cell for each row and column: its strength is the distance from zero, its colour the sign.
 
     Args:
         rows: Names of the rows.
         columns: Names of the columns.
-        values: The matrix, row by row.
+        values: The matrix, (rows, columns).
         title: What the figure shows.
         caption: How to read the figure.
 
     Raises:
-        ValueError: A side has no names, the matrix has another shape, or a number is not finite.
+        ValueError: There are no rows or columns, the matrix has another shape, or a number is not finite.
     """
     where = f"heatmap {title!r}"
     _check.some(rows, f"{where}: rows")
@@ -49,19 +49,12 @@ def heatmap(
     largest = max(map(abs, flat)) or 1.0
     alt = f"Heatmap: {plain(title)}. {len(rows)} rows, {len(columns)} columns, from {min(flat):.4g} to {max(flat):.4g}."
 
-    def side_of(width: int) -> tuple[float, float]:
-        widest = max(text_width(plain(name), _SIZE) for name in rows)
-        left = min(widest + 10, 0.3 * width)
-        return left, (width - left) / len(columns)
-
-    def numbered(width: int) -> bool:
-        return max(text_width(text, _SIZE) for text in texts) + 4 <= side_of(width)[1]
-
-    def draw(width: int) -> Markup:
-        left, side = side_of(width)
+    def draw(width: int) -> Drawing:
+        left = min(max(text_width(plain(name), _SIZE) for name in rows) + 10, 0.3 * width)
+        side = (width - left) / len(columns)
         tall = min(max(side, 26.0), 40.0) if width >= WIDE else 28.0
         head = _heads(columns, left, side)
-        shown = numbered(width)
+        numbered = max(text_width(text, _SIZE) for text in texts) + 4 <= side
         cells = []
         for i, row in enumerate(matrix):
             y = 26 + i * tall
@@ -70,8 +63,9 @@ def heatmap(
                 text = texts[i * len(columns) + j]
                 tip = f"{plain(rows[i])}, {plain(columns[j])}\n{text}"
                 box = (left + j * side, y, side, tall)
-                cells.append(_cell(box, value / largest, text if shown else "", tip))
-        return canvas(width, 26 + tall * len(rows) + 4, [head, *cells], alt=alt)
+                cells.append(_cell(box, value / largest, text if numbered else "", tip))
+        # Numbers in the cells say more than the legend's shades.
+        return Drawing(canvas(width, 26 + tall * len(rows) + 4, [head, *cells], alt=alt), named=numbered)
 
     table = thinned(["row", *columns], [[name, *row] for name, row in zip(rows, matrix, strict=True)])
     legend = []
@@ -80,11 +74,11 @@ def heatmap(
     legend.append((area_swatch(Look(0), "cell", _opacity(0.0)), "0"))
     if min(flat) < 0:
         legend.append((area_swatch(Look(1), "cell", "1"), number(-largest, 3)))
-    return compose(draw, title=title, table=table, caption=caption, legend=legend, named=numbered)
+    return compose(draw, title=title, table=table, caption=caption, legend=legend)
 
 
 def _heads(columns: Sequence[str], left: float, side: float) -> Markup:
-    """Column names over their columns; where they would be too short to read, every k-th gets the room of k."""
+    """Column names above their columns; if they do not fit, every k-th name gets the room of k columns."""
     widest = max(text_width(plain(name), _SIZE) for name in columns)
     every = max(1, -(-int(min(widest, 56.0) + 8) // int(max(side, 1.0))))
     return group(

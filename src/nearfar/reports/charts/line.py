@@ -1,4 +1,4 @@
-"""Values against steps, one line a series."""
+"""Values against steps, one line per series."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nearfar.reports import _check
 from nearfar.reports._axis import linear_axis, log_axis
 from nearfar.reports._frame import Frame, frame, pointer_columns
 from nearfar.reports._names import beside, beside_width
-from nearfar.reports.numbers import number
 from nearfar.reports._svg import MAX_SERIES, Look, group, path
-from nearfar.reports.text import plain
-from nearfar.reports.figure import Figure, compose, line_swatch
+from nearfar.reports.figure import Drawing, Figure, compose, line_swatch
+from nearfar.reports.numbers import number, whole
 from nearfar.reports.tables import thinned
+from nearfar.reports.text import plain
 
 Points = list[tuple[float, float]]
 _MARKED = 24
-"""A line of at most this many points shows each with a marker."""
+"""Maximum number of points of a line that shows each point with a marker."""
 
 
 def line_chart(
@@ -34,30 +34,30 @@ def line_chart(
     """Lines through (x, y) points.
 
     Args:
-        series: For each name its points. They are drawn in ascending order of x, and need not share their x.
+        series: For each name its points, drawn in ascending order of x; series may have different x.
         title: What the figure shows.
-        x_label: What x counts.
-        y_label: What y measures, with its unit.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis, with its unit.
         caption: How to read the figure.
-        log_y: A logarithmic y axis.
+        log_y: Whether the y axis is logarithmic.
 
     Raises:
-        ValueError: There is no series or one has no points, a number is not finite, or is not positive with ``log_y``.
+        ValueError: There is no series or one has no points, a number is not finite, or y is not positive with
+            ``log_y``.
     """
     where = f"line_chart {title!r}"
-    _check.some(series, f"{where}: series", most=MAX_SERIES)
-    lines = {name: _points(points, f"{where}: series {name!r}") for name, points in series.items()}
+    lines = _check.each(series, where, _points, most=MAX_SERIES)
     xs = sorted({x for points in lines.values() for x, _ in points})
     ys = [y for points in lines.values() for _, y in points]
     if log_y and min(ys) <= 0:
-        raise ValueError(f"{where}: {min(ys):g} cannot be drawn on a logarithmic axis; leave out log_y")
+        raise ValueError(f"{where}: expected positive numbers for a logarithmic axis, got {min(ys):g}; remove log_y")
     values = {name: dict(points) for name, points in lines.items()}
-    rows = [[x, *(of.get(x) for of in values.values())] for x in map(_exact, xs)]
+    rows = [[x, *(of.get(x) for of in values.values())] for x in map(whole, xs)]
     alt = f"Line chart: {plain(title)}. " + " ".join(_story(name, points) for name, points in lines.items())
     names = [plain(name) for name in lines]
     marked = {name: len(points) <= _MARKED for name, points in lines.items()}
 
-    def draw(width: int) -> Markup:
+    def draw(width: int) -> Drawing:
         make_x = partial(linear_axis, xs[0], xs[-1], snap=False, whole=all(x == int(x) for x in xs))
         make_y = partial(log_axis if log_y else linear_axis, min(ys), max(ys))
         room = beside_width(names, width)
@@ -66,7 +66,8 @@ def line_chart(
         if room:
             ends = [(place.px(points[-1][0]), place.py(points[-1][1])) for points in lines.values()]
             drawn.append(beside(names, ends, width - room, place.top, place.bottom))
-        return place.picture([*drawn, _tips(place, xs, values, x_label)], x_label=x_label, y_label=y_label, alt=alt)
+        content = [*drawn, _tips(place, xs, values, x_label)]
+        return Drawing(place.picture(content, x_label=x_label, y_label=y_label, alt=alt), named=room > 0)
 
     legend = [(line_swatch(Look(i), marker=marked[name]), name) for i, name in enumerate(lines)]
     return compose(
@@ -75,7 +76,6 @@ def line_chart(
         table=thinned([x_label or "x", *lines], rows),
         caption=caption,
         legend=legend if len(lines) > 1 else (),
-        named=lambda width: beside_width(names, width) > 0,
     )
 
 
@@ -86,13 +86,9 @@ def _points(points: Iterable[tuple[float, float]], where: str) -> Points:
     return sorted(zip(xs, ys, strict=True), key=lambda point: point[0])
 
 
-def _exact(x: float) -> float:
-    return int(x) if x == int(x) else x
-
-
 def _story(name: str, points: Points) -> str:
     (x0, y0), (x1, y1) = points[0], points[-1]
-    return f"{plain(name)}: {number(y0)} at {number(_exact(x0))}, {number(y1)} at {number(_exact(x1))}."
+    return f"{plain(name)}: {number(y0)} at {number(whole(x0))}, {number(y1)} at {number(whole(x1))}."
 
 
 def _line(place: Frame, points: Points, look: Look, *, marked: bool) -> Markup:
@@ -105,7 +101,7 @@ def _line(place: Frame, points: Points, look: Look, *, marked: bool) -> Markup:
 
 
 def _decimated(pixels: Points) -> Points:
-    """The first, lowest, highest and last point of each pixel column: the line looks the same and stays small."""
+    """The first, lowest, highest and last point of each pixel column: the line looks the same in fewer bytes."""
     columns: dict[int, Points] = {}
     for point in pixels:
         columns.setdefault(round(point[0]), []).append(point)
@@ -119,7 +115,7 @@ def _decimated(pixels: Points) -> Points:
 
 
 def _tips(place: Frame, xs: list[float], values: Mapping[str, Mapping[float, float]], x_label: str) -> Markup:
-    """One pointer column for every three pixels at most, at the x that most series share."""
+    """At most one pointer column per three pixels, at the x that most series share."""
     buckets: dict[int, float] = {}
 
     def shared(x: float) -> int:
@@ -132,7 +128,7 @@ def _tips(place: Frame, xs: list[float], values: Mapping[str, Mapping[float, flo
     tips, marks = [], []
     for x in buckets.values():
         present = [(i, name, of[x]) for i, (name, of) in enumerate(values.items()) if x in of]
-        head = f"{plain(x_label)} {number(_exact(x))}".strip()
+        head = f"{plain(x_label)} {number(whole(x))}".strip()
         tips.append("\n".join([head, *(f"{plain(name)}\t{number(y)}" for _, name, y in present)]))
         dots = [Look(i).marker(place.px(x), place.py(y), 4.0, class_=f"mark {Look(i).css}") for i, _, y in present]
         marks.append(Markup("").join(dots))

@@ -1,0 +1,105 @@
+"""What a comparison was asked for, in one object that is passed along."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from nearfar.data import Retrieval
+    from nearfar.kinds.kind import Progress
+    from nearfar.recipes import Recipe
+
+__all__ = ["SEEDS", "Request", "chosen_recipes"]
+
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Request:
+    """A comparison's settings: the arguments of `nearfar.compare`, with the recipes themselves in `recipes`."""
+
+    recipes: Sequence[Recipe]
+    data: str | Path | Dataset
+    evaluate_on: str | Path | Dataset | Retrieval | None = None
+    seeds: int = SEEDS
+    budget: float | None = None
+    model: str | Path = "minilm"
+    baseline: str | None = None
+    out: str | Path = "runs/compare"
+    resume: bool = False
+    columns: Mapping[str, str] | None = None
+    evaluation_columns: Mapping[str, str] | None = None
+    held_out: float = 0.2
+    drop_leaks: bool = False
+    skip_broken: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress | None = None
+    say: Callable[[str], object] = lambda _: None
+
+    @property
+    def start(self) -> str:
+        """The base model's name, as processes in any folder find it."""
+        return str(Path(self.model).absolute()) if Path(self.model).exists() else str(self.model)
+
+    def check(self) -> None:
+        """Find out what can be known to be wrong before anything is read.
+
+        Raises:
+            InputError: a number out of its range, or two settings that contradict each other.
+        """
+        if self.seeds < 1:
+            problem = f"invalid number of seeds {self.seeds}: at least one is required"
+            raise InputError(problem, field="--seeds", remedy="use 1 or more, e.g. 3")
+        if self.budget is None:
+            return
+        if not 0 < self.budget < float("inf"):
+            raise InputError(f"invalid budget {self.budget}", field="--budget", remedy="give minutes, e.g. 60")
+        if {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in self.settings}:
+            problem = "both the budget and these options say how long to train"
+            raise InputError(problem, field="--set", remedy="remove epochs and max_steps, or --budget")
+
+    def recorded(self) -> dict[str, Any]:
+        """What `compare.yaml` says of the settings."""
+        from nearfar.training.rows import source_of
+
+        columns, mapped = self.columns, self.evaluation_columns
+        files = {each.name: each.file.read_bytes() for each in self.recipes if each.file is not None}
+        hashes = {name: hashlib.sha256(code).hexdigest() for name, code in files.items()}
+        return {
+            "seeds": self.seeds,
+            "budget": self.budget,
+            "data": source_of(self.data),
+            "columns": None if columns is None else dict(columns),
+            "evaluation": source_of(self.evaluate_on),
+            "evaluation_columns": None if mapped is None else dict(mapped),
+            "held_out": self.held_out if self.evaluate_on is None else None,
+            "options": {key: str(value) for key, value in self.settings.items()},
+            **({"recipe_files": hashes} if hashes else {}),
+        }
+
+
+def chosen_recipes(named: str | Sequence[str] | None) -> list[Recipe]:
+    """The recipes of these names and paths, each once; all there are when None.
+
+    Raises:
+        InputError: there is no such recipe, or two have one name.
+    """
+    from nearfar.recipes import get, names
+
+    listed = [named] if isinstance(named, str) else named
+    found = [get(str(name)) for name in dict.fromkeys(listed or names())]
+    seen: dict[str, Recipe] = {}
+    for recipe in found:
+        if recipe.name in seen:
+            problem = f"two recipes are called {recipe.name!r}"
+            raise InputError(problem, file=recipe.file, field="RECIPE", remedy="give yours another name")
+        seen[recipe.name] = recipe
+    return found

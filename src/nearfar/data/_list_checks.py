@@ -1,0 +1,143 @@
+"""Checks of columns of lists: texts, scores, rationales, and the turns of dialogues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute
+
+from nearfar.data._blocks import Missing
+from nearfar.data._empty_turns import REMEDY
+from nearfar.data._json import kind_of
+from nearfar.data._values import FILL, GIVE_ALL, TEXT, Fail, Problem, absent, listed, score_problem, text_problem
+
+pc: Any = pyarrow.compute  # its functions are created at import, where a type checker cannot see them
+
+TEXTS = pa.list_(TEXT)
+TURN = pa.struct([("speaker", TEXT), ("text", TEXT), ("acts", TEXTS), ("slots", TEXTS)])
+RATIONALE = pa.struct([("text", TEXT), ("answer", TEXT)])
+
+_OPTIONAL = ("acts", "slots")
+_A_TEXT_IS_A_LIST = ("rationales", *_OPTIONAL)
+
+
+def text_lists(name: str, values: Any, fail: Fail, known: pa.DataType | None) -> pa.Array:
+    """Check lists of texts; `rationales` may be lists of {text, answer}, in all rows alike.
+
+    Args:
+        name: The column. `acts` and `slots` may be null or empty; in these and in `rationales`, a text alone is a list
+            of one.
+        values: A list of Python values, or an Arrow array.
+        fail: Raises the error of a row.
+        known: The type of earlier blocks; None for the first.
+    """
+    optional = name in _OPTIONAL
+    if known in (None, TEXTS) and (array := _accepted(values, optional)) is not None:
+        return array
+    rows = listed(values)
+    if name == "rationales" and (known or _rationale_type(rows)) != TEXTS:
+        return pa.array([_rationales(value, index, fail) for index, value in enumerate(rows)], pa.list_(RATIONALE))
+    if name not in _A_TEXT_IS_A_LIST:
+        for index, value in enumerate(rows):
+            if isinstance(value, str):
+                fail(index, ("expected a list of strings, got a string", 'write ["...", "..."]'))
+    return pa.array([_texts(value, index, fail, "", optional) for index, value in enumerate(rows)], TEXTS)
+
+
+def score_lists(values: Any, fail: Fail) -> pa.Array:
+    """Check lists of finite numbers."""
+    rows = []
+    for index, value in enumerate(listed(values)):
+        numbers = _list(value, index, fail, "a list of numbers", "write [0.8, 0.2]")
+        for at, number in enumerate(numbers):
+            if problem := score_problem(number):
+                fail(index, problem, f"[{at}]")
+        rows.append(numbers)
+    return pa.array(rows, pa.list_(pa.float64()))
+
+
+def turn_lists(values: Any, fail: Fail) -> pa.Array:
+    """Check the turns of dialogues; keys other than speaker, text, acts and slots are dropped."""
+    return pa.array([_turns(value, index, fail) for index, value in enumerate(listed(values))], pa.list_(TURN))
+
+
+def of_turn(problem: Problem) -> Problem:
+    """The same problem in the text of a turn: turns without a text are common in logs, and can be skipped."""
+    return problem[0], REMEDY if problem[1] in (GIVE_ALL, FILL) else problem[1]
+
+
+def _accepted(values: Any, optional: bool) -> pa.Array | None:
+    """Arrow's lists of strings, if they contain nothing that is wrong; None if values must be checked one by one."""
+    if not isinstance(values, pa.Array) or values.type not in (TEXTS, pa.large_list(TEXT)):
+        return None
+    texts = values.flatten()  # pyright: ignore[reportAttributeAccessIssue]
+    if not optional and (values.null_count or not pc.all(pc.greater(pc.list_value_length(values), 0)).as_py()):
+        return None
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        return None
+    if texts.null_count or pc.any(pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))).as_py():
+        return None
+    return values.cast(TEXTS)
+
+
+def _rationale_type(rows: list[Any]) -> pa.DataType:
+    """The type that the first rationale has."""
+    first = next((item for row in rows if isinstance(row, list) for item in row), None)
+    return pa.list_(RATIONALE) if isinstance(first, dict) else TEXTS
+
+
+def _list(value: object, index: int, fail: Fail, expected: str, example: str, inside: str = "") -> list[Any]:
+    if problem := absent(value):
+        fail(index, problem, inside)
+    if not isinstance(value, list):
+        fail(index, (f"expected {expected}, got {kind_of(value)}", example), inside)
+    if not value:
+        fail(index, ("is an empty list", FILL), inside)
+    return value
+
+
+def _texts(value: object, index: int, fail: Fail, inside: str, optional: bool) -> list[str] | None:
+    if optional and (value is None or value == "" or isinstance(value, Missing)):
+        return None
+    if isinstance(value, str):
+        value = [value]
+    if optional and value == []:
+        return []
+    texts = _list(value, index, fail, "a list of strings", 'write ["...", "..."]', inside)
+    for at, text in enumerate(texts):
+        if problem := text_problem(text):
+            fail(index, problem, f"{inside}[{at}]")
+    return texts
+
+
+def _rationales(value: object, index: int, fail: Fail) -> list[dict[str, Any]]:
+    items = _list(value, index, fail, "a list of objects", 'write [{"text": "...", "answer": "..."}]')
+    found = []
+    for at, item in enumerate(items):
+        if not isinstance(item, dict):
+            problem = f"expected an object as in earlier rationales, got {kind_of(item)}"
+            fail(index, (problem, "use {text, answer} for all rationales, or strings for all"), f"[{at}]")
+        for key in ("text", "answer"):
+            if problem := text_problem(item.get(key, Missing())):
+                fail(index, problem, f"[{at}].{key}")
+        found.append({"text": item["text"], "answer": item["answer"]})
+    return found
+
+
+def _turns(value: object, index: int, fail: Fail) -> list[dict[str, object]]:
+    items = _list(value, index, fail, "a list of turns", 'write [{"speaker": "...", "text": "..."}]')
+    turns = []
+    for at, turn in enumerate(items):
+        inside = f"[{at}]"
+        if not isinstance(turn, dict):
+            fail(index, (f"expected an object, got {kind_of(turn)}", 'write {"speaker": "...", "text": "..."}'), inside)
+        texts = {key: turn.get(key, Missing()) for key in ("speaker", "text")}
+        for key, text in texts.items():
+            if problem := text_problem(text):
+                fail(index, of_turn(problem) if key == "text" else problem, f"{inside}.{key}")
+        words = {key: _texts(turn.get(key), index, fail, f"{inside}.{key}", True) for key in _OPTIONAL}
+        turns.append({**texts, **words})
+    return turns

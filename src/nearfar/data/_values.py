@@ -1,0 +1,78 @@
+"""What is wrong with a single value, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Any, NoReturn, Protocol
+
+import pyarrow as pa
+
+from nearfar.data._blocks import Missing
+from nearfar.data._json import kind_of
+
+TEXT = pa.string()
+GIVE_ALL, FILL = "every row requires it", "fill it, or remove the row"
+
+#: What is wrong, and the remedy.
+Problem = tuple[str, str]
+
+
+class Fail(Protocol):
+    """Raises an InputError for the value at an index of a block, or for a part of it such as `[2].text`."""
+
+    def __call__(self, index: int, problem: Problem, inside: str = "") -> NoReturn: ...
+
+
+def listed(values: Any) -> list[Any]:
+    """The values of a block as a list."""
+    return values.to_pylist() if isinstance(values, pa.Array) else values
+
+
+def first_bad(values: Any, problem_of: Callable[[object], Problem | None], fail: Fail) -> None:
+    """Fail at the first value that has a problem."""
+    for index, value in enumerate(listed(values)):
+        if problem := problem_of(value):
+            fail(index, problem)
+
+
+def absent(value: object) -> Problem | None:
+    """The problem of a field that is missing or null."""
+    if isinstance(value, Missing):
+        return "is missing", GIVE_ALL
+    return ("is null", GIVE_ALL) if value is None else None
+
+
+def blank(text: str) -> Problem:
+    """The problem of a text that is empty or white space."""
+    return ("contains only white space" if text else "is empty"), FILL
+
+
+def text_problem(value: object) -> Problem | None:
+    """The problem of a value that must be a text with visible characters."""
+    if problem := absent(value):
+        return problem
+    if not isinstance(value, str):
+        remedy = "write it in quotes" if isinstance(value, int | float) else "give one text per row"
+        return f"expected a string, got {kind_of(value)}", remedy
+    if not value or value.isspace():
+        return blank(value)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        code = f"\\u{ord(value[error.start]):04x}"
+        return f"contains an unpaired surrogate ({code})", "write the surrogate pair in full"
+    return None
+
+
+def score_problem(value: object) -> Problem | None:
+    """The problem of a value that must be a finite number."""
+    if problem := absent(value):
+        return problem
+    if isinstance(value, str):
+        return f"expected a number, got a string ({value!r:.40})", "write it without quotes"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"expected a number, got {kind_of(value)}", "write it like 0.8"
+    if isinstance(value, int):
+        return ("is too large", "scale the scores") if abs(value) > 2**53 else None
+    return None if isfinite(value) else (f"{value} is not finite", "give a finite number")

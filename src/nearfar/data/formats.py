@@ -1,0 +1,44 @@
+"""File formats of rows, by suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from nearfar.data._arrow import open_parquet
+from nearfar.data._blocks import Source
+from nearfar.data._delimited import open_csv, open_tsv
+from nearfar.data._json import open_json, open_jsonl
+from nearfar.data.files import check_file
+from nearfar.errors import InputError
+
+#: How a file is opened, by suffix.
+FORMATS: dict[str, Callable[[Path], Source]] = {
+    ".jsonl": open_jsonl,
+    ".json": open_json,
+    ".csv": open_csv,
+    ".tsv": open_tsv,
+    ".parquet": open_parquet,
+}
+
+
+def format_of(path: Path) -> str:
+    """Return the suffix that tells the format of a file, in lower case; a final `.gz` is ignored."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def open_file(path: Path) -> Source:
+    """Open a file by its suffix.
+
+    Raises:
+        InputError: It is missing, not a regular file, or has an unknown suffix.
+    """
+    check_file(path)
+    suffix = format_of(path)
+    if suffix not in FORMATS:
+        raise InputError(
+            f"unknown suffix {suffix or path.suffix!r}: must be one of {', '.join(FORMATS)}, with or without .gz",
+            file=path,
+            remedy="convert or rename the file",
+        )
+    return FORMATS[suffix](path)

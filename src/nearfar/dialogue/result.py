@@ -1,0 +1,68 @@
+"""The result: a log of dialogues as a workflow graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nearfar.dialogue.clustering import Actions
+from nearfar.dialogue.graph import FIRST, Edge, Graph, Rules, happy_path, prune, transitions
+from nearfar.dialogue.log import Log
+from nearfar.dialogue.naming import Described
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """A log of dialogues as a workflow.
+
+    Args:
+        log: The dialogues.
+        actions: The action of every turn.
+        described: The name, words and examples of each action.
+        rules: How the graph is pruned.
+        facts: The source and the settings.
+        writer: Writes a flow to a file: `nearfar.dialogue.write`, passed in because formats build on results.
+    """
+
+    log: Log
+    actions: Actions
+    described: list[Described]
+    rules: Rules
+    facts: dict[str, Any]
+    writer: Callable[[Flow, Path], Path] = field(repr=False)
+
+    @property
+    def nodes(self) -> Int[np.ndarray, " turns"]:
+        """The node of each turn in the graph."""
+        return self.actions.turn.astype(np.int64) + FIRST
+
+    def counts(self, speaker: int | None = None) -> dict[Edge, int]:
+        """How often each step occurs, over all turns or over one speaker's."""
+        return transitions(self.log, self.nodes, speaker)
+
+    def graph(self, rules: Rules | None = None, speaker: int | None = None) -> Graph:
+        """The pruned graph."""
+        return prune(self.counts(speaker), rules or self.rules)
+
+    def happy_path(self, graph: Graph | None = None) -> list[int]:
+        """Nodes from start to end along the strongest path; empty if there is none."""
+        return happy_path(graph or self.graph(), dict(enumerate(self.actions.speaker.tolist(), FIRST)))
+
+    def speaker_of(self, node: int) -> str:
+        """The speaker of an action."""
+        return self.log.speakers[int(self.actions.speaker[node - FIRST])]
+
+    def write(self, path: str | Path) -> Path:
+        """Write it as .html, .json, .mmd (Mermaid) or .dot (Graphviz); see `nearfar.dialogue.write`.
+
+        Raises:
+            InputError: unknown suffix, or the path is not writable.
+        """
+        return self.writer(self, Path(path))

@@ -1,0 +1,69 @@
+"""Blocks of x = S / temperature, one at a time in the same memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nearfar.engines.problem import Problem
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+#: Bytes of one block of S, and of what builders make of its size: enough for matrix products to run at full speed.
+BLOCK_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
+#: Fewer rows would starve the matrix products; a block this low is never larger than the gradient of 128-d candidates.
+LEAST_ROWS = 128
+#: Most rows of a block of the upper triangle. Higher ones waste more: of the square on the diagonal, half is needed.
+CORNER_ROWS = 768
+
+
+def row_blocks(
+    problem: Problem, block_rows: int | None
+) -> Iterator[tuple[slice, Float[Tensor, "b d"], Float[Tensor, "b m"]]]:
+    """(rows, their anchors / temperature, x of these rows). The next block overwrites x."""
+    n, m = problem.shape
+    if block_rows is None:
+        bytes_ = BLOCK_BYTES.get(problem.anchors.device.type, BLOCK_BYTES["cuda"])
+        if not problem.lean:
+            # Builders need memory of a block's size too, and below 32 MB malloc keeps the pages of what is freed, so
+            # that the next block does not fault them in again.
+            bytes_ = bytes_ * 3 // 8
+        block_rows = max(LEAST_ROWS, bytes_ // (m * problem.anchors.element_size()))
+    block_rows = min(block_rows, n)
+    x = _scratch(block_rows * m, problem.anchors).view(block_rows, m)
+    for start in range(0, n, block_rows):
+        rows = slice(start, min(start + block_rows, n))
+        a = problem.anchors[rows] / problem.temperature
+        yield rows, a, torch.mm(a, problem.candidates.T, out=x[: len(a)])
+
+
+def corner_blocks(
+    problem: Problem, block_rows: int | None
+) -> Iterator[tuple[slice, Float[Tensor, "b d"], Float[Tensor, "b rest"]]]:
+    """(rows, their anchors / temperature, x of these rows from column `rows.start` on): together the upper triangle."""
+    n, _ = problem.shape
+    block_rows = min(block_rows or min(CORNER_ROWS, max(LEAST_ROWS, n // 10)), n)
+    memory = _scratch(block_rows * n, problem.anchors)
+    for start in range(0, n, block_rows):
+        rows = slice(start, min(start + block_rows, n))
+        a, rest = problem.anchors[rows] / problem.temperature, problem.candidates[start:]
+        x = memory[: len(a) * len(rest)].view(len(a), len(rest))
+        yield rows, a, torch.mm(a, rest.T, out=x)
+
+
+_kept = threading.local()
+
+
+def _scratch(size: int, like: Tensor) -> Float[Tensor, " size"]:
+    """Memory to write over. On a CPU it is kept for the next call: new pages cost as much as a sweep."""
+    if like.device.type != "cpu" or size * like.element_size() > BLOCK_BYTES["cpu"]:
+        return like.new_empty(size)
+    flat = getattr(_kept, "flat", None)
+    if flat is None or flat.dtype != like.dtype or flat.numel() < size:
+        _kept.flat = flat = like.new_empty(size)
+    return flat[:size]

@@ -1,0 +1,5 @@
+"""What can be measured: one file a task."""
+
+from nearfar.evaluation.tasks.task import TASKS, Asked, Task, check_able, task_of, tasks_named
+
+__all__ = ["TASKS", "Asked", "Task", "check_able", "task_of", "tasks_named"]

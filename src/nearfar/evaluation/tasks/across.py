@@ -1,0 +1,104 @@
+"""Retrieval across two media: does a text find its picture or recording, and these their text?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from jaxtyping import Float, Int
+from sentence_transformers import SentenceTransformer
+
+from nearfar.data.media import WORDS, medium_in, undecoded
+from nearfar.errors import InputError
+from nearfar.evaluation.intervals import bootstrap_mean
+from nearfar.evaluation.result import Result
+from nearfar.evaluation.tasks.task import Asked
+from nearfar.models.encoding import encode
+
+__all__ = ["measure_across"]
+
+RECALL_AT = (1, 5, 10)
+#: Similarities that are held at once.
+_AT_ONCE = 2**24
+
+
+def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+    """See `measure_across`."""
+    return measure_across(model.host, data, batch_size=asked.batch_size, seed=asked.seed)
+
+
+def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
+    """recall@1 (primary), @5 and @10: texts for which one of their files is among the first k; and the other way round.
+
+    Equal texts are one text, and equal paths one file; what is closer than the best of the right ones, or as close,
+    stands before it. The other way round the metrics end in `_to_text`. recall@k is left out where there are no more
+    than k to choose from. `per_item` holds a value a text.
+
+    Args:
+        model: A model with towers for texts and for the files.
+        rows: `text`, and `image` or `audio`.
+        batch_size: Items a forward pass.
+        seed: Decides the interval's draws.
+
+    Raises:
+        InputError: fewer than two different texts or files, or a model without such a tower.
+    """
+    from nearfar.models.towers.reading import encode_media
+
+    medium = medium_in(rows.column_names)
+    assert medium is not None
+    files, texts = undecoded(rows, medium)[medium][:], rows["text"][:]
+    # What is no path, but a file of the hub's, is known by its row.
+    of_file = _numbered([file if isinstance(file, str) else row for row, file in enumerate(files)])
+    of_text = _numbered(texts)
+    for numbers, what in ((of_file, WORDS[medium]), (of_text, "texts")):
+        if numbers.max() < 1:
+            raise InputError(f"a ranking needs at least 2 different {what}, and there is 1")
+    distinct_files = [files[row] for row in np.unique(of_file, return_index=True)[1]]
+    distinct_texts = [texts[row] for row in np.unique(of_text, return_index=True)[1]]
+    a = encode(model, distinct_texts, batch_size=batch_size)
+    b = encode_media(model, distinct_files, medium, batch_size=batch_size)
+    metrics: dict[str, float] = {}
+    per_item: dict[str, np.ndarray] = {}
+    for suffix, ranks, among in (
+        ("", _ranks(a, b, of_text, of_file), b),
+        ("_to_text", _ranks(b, a, of_file, of_text), a),
+    ):
+        for k in RECALL_AT:
+            if k < len(among):
+                found = (ranks <= k).astype(np.float64)
+                metrics[f"recall@{k}{suffix}"] = float(found.mean())
+                if not suffix:
+                    per_item[f"recall@{k}"] = found
+    first = per_item["recall@1"]
+    interval = bootstrap_mean(first, seed=seed)
+    notes = (f"{len(a)} different texts, {len(b)} different {WORDS[medium]}",)
+    return Result("retrieval", "recall@1", metrics, n=len(first), per_item=per_item, notes=notes, interval=interval)
+
+
+def _numbered(values: list[str | int]) -> Int[np.ndarray, " n"]:
+    """The same number for the same value, in order of appearance."""
+    known: dict[str | int, int] = {}
+    return np.array([known.setdefault(value, len(known)) for value in values])
+
+
+def _ranks(
+    a: Float[np.ndarray, "n d"],
+    b: Float[np.ndarray, "m d"],
+    of_a: Int[np.ndarray, " rows"],
+    of_b: Int[np.ndarray, " rows"],
+) -> Int[np.ndarray, " n"]:
+    """For each a the place of the first b that belongs to it, when these are ranked by their similarity."""
+    own: list[list[int]] = [[] for _ in a]
+    for i, j in set(zip(of_a.tolist(), of_b.tolist(), strict=True)):
+        own[i].append(j)
+    ranks = np.zeros(len(a), dtype=int)
+    step = max(1, _AT_ONCE // len(b))
+    for start in range(0, len(a), step):
+        scores = a[start : start + step] @ b.T
+        for row, similar in enumerate(scores, start):
+            best = similar[own[row]].max()
+            similar[own[row]] = -np.inf
+            ranks[row] = 1 + int((similar >= best).sum())
+    return ranks

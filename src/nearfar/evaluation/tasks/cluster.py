@@ -1,0 +1,50 @@
+"""Clustering: do the labels show up as clusters without being told?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, v_measure_score
+
+from nearfar.errors import InputError
+from nearfar.evaluation.items import item_vectors
+from nearfar.evaluation.result import Result
+from nearfar.evaluation.split import label_names
+from nearfar.evaluation.tasks.task import Asked
+
+
+def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+    """See `measure_clusters`."""
+    return measure_clusters(model.host, data, batch_size=asked.batch_size, seed=asked.seed)
+
+
+def measure_clusters(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
+    """V-measure (primary) and adjusted Rand index of k-means on unit vectors, with as many clusters as labels.
+
+    Neither is a mean over rows, so there are no per-item values.
+
+    Args:
+        model: The encoder.
+        rows: `label`, and `text`, `image` or `audio`.
+        batch_size: Items a forward pass.
+        seed: Decides the starting centres.
+
+    Raises:
+        InputError: Fewer than two labels, or a label of its own for every row.
+    """
+    gold = label_names(rows["label"][:])
+    count = len(set(gold))
+    if count < 2:
+        raise InputError(f"there are {count} labels, and clusters need 2", field="label")
+    if count == len(gold):
+        raise InputError("every row has a label of its own, so every clustering is perfect", field="label")
+    vectors = item_vectors(model, rows, batch_size=batch_size)
+    found = KMeans(count, n_init=10, random_state=seed).fit_predict(vectors)  # pyright: ignore[reportArgumentType]
+    metrics = {
+        "v_measure": float(v_measure_score(gold, found)),
+        "adjusted_rand": float(adjusted_rand_score(gold, found)),
+    }
+    return Result("cluster", "v_measure", metrics, n=len(gold))

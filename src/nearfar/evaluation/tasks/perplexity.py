@@ -1,0 +1,47 @@
+"""How surprised a language model is by held-out text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from datasets import Dataset
+
+from nearfar.evaluation.intervals import bootstrap_mean
+from nearfar.evaluation.result import Result
+from nearfar.evaluation.tasks.task import Asked
+
+__all__ = ["measure"]
+
+#: Items in one pass: each of their tokens has a number for each word of the vocabulary.
+MOST_AT_ONCE = 8
+
+
+def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+    """Perplexity, exp of the mean negative log-probability of a token.
+
+    Args:
+        model: Predicts. A causal model reads documents, packed into blocks of `model.block` tokens, and predicts every
+            token but a block's first; a sequence-to-sequence model predicts the target of each row.
+        data: Documents (`text`), or sources and targets (`anchor`, `positive`).
+        asked: How to measure.
+
+    Returns:
+        `log_probability`, the mean of a token in nats and for each item in `per_item`; `perplexity`, of which lower is
+        better. Items are blocks, or rows.
+    """
+    import numpy as np
+
+    found = model.log_probability(data, batch_size=min(asked.batch_size, MOST_AT_ONCE), progress=asked.progress)
+    mean = float(np.mean(found))
+    notes = (f"items are blocks of {model.block} tokens",) if model.predicts == ("text",) else ()
+    return Result(
+        task="perplexity",
+        primary="log_probability",
+        # Beyond exp(700) there is no number, and nobody needs one.
+        metrics={"log_probability": mean, "perplexity": math.exp(min(-mean, 700.0))},
+        n=len(found),
+        per_item={"log_probability": found},
+        notes=notes,
+        interval=bootstrap_mean(found, seed=asked.seed) if len(found) > 1 else None,
+    )

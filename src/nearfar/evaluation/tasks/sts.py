@@ -1,0 +1,72 @@
+"""Semantic textual similarity: do the model's similarities rank pairs as people do?"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from datasets import Dataset
+from scipy.stats import pearsonr, spearmanr
+
+from nearfar.errors import InputError
+from nearfar.evaluation.result import Result
+from nearfar.evaluation.tasks.task import Asked
+from nearfar.models.abilities import Scores
+from nearfar.models.encoding import check_texts
+
+
+def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
+    """See `measure_sts`."""
+    columns = (data[name][:] for name in ("sentence1", "sentence2", "score"))
+    return measure_sts(model, *columns, batch_size=asked.batch_size)
+
+
+def measure_sts(
+    model: Scores,
+    sentences1: Sequence[str],
+    sentences2: Sequence[str],
+    scores: Sequence[float],
+    *,
+    batch_size: int = 64,
+) -> Result:
+    """Spearman's (primary) and Pearson's correlation between the model's own similarity and the scores given.
+
+    A model that answers every pair with one and the same similarity ranks nothing; its correlations are undefined, so
+    they are NaN and a note says so.
+
+    Raises:
+        InputError: Fewer than three pairs, a score that is no finite number, or scores that are all equal.
+    """
+    gold = _gold(scores)
+    check_texts(sentences1, field="sentence1")
+    check_texts(sentences2, field="sentence2")
+    similarity = model.score_pairs(list(sentences1), list(sentences2), batch_size=batch_size).astype(np.float64)
+    with warnings.catch_warnings():
+        # scipy's warning on constant input: said in the notes instead.
+        warnings.filterwarnings("ignore", message="An input array is constant")
+        metrics = {
+            "spearman": float(spearmanr(gold, similarity)[0]),  # pyright: ignore[reportArgumentType]
+            "pearson": float(pearsonr(gold, similarity)[0]),  # pyright: ignore[reportArgumentType]
+        }
+    notes = () if np.ptp(similarity) else ("the model gives every pair the same similarity: no correlation exists",)
+    return Result(
+        task="sts",
+        primary="spearman",
+        metrics=metrics,
+        n=len(gold),
+        per_item={"similarity": similarity, "score": gold},
+        notes=notes,
+    )
+
+
+def _gold(scores: Sequence[float]) -> np.ndarray:
+    for row, score in enumerate(scores, start=1):
+        if isinstance(score, bool) or not isinstance(score, (int, float)) or not np.isfinite(score):
+            raise InputError(f"row {row} holds {score!r}, which is no finite number", field="score")
+    if len(scores) < 3:
+        raise InputError(f"a correlation needs at least 3 pairs, and there are {len(scores)}", remedy="add rows")
+    gold = np.asarray(scores, dtype=np.float64)
+    if not np.ptp(gold):
+        raise InputError(f"every score is {gold[0]:g}, so nothing can be ranked", field="score")
+    return gold

@@ -1,0 +1,74 @@
+"""Items of a sample that are worth reading: false-negative candidates, near-duplicates, hubs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nearfar.inspection.duplicates import near_duplicates
+from nearfar.inspection.records import FalseNegative, Hub, Item, NearDuplicate, shown
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float, Int
+
+    from nearfar.inspection.neighbours import Neighbours
+    from nearfar.inspection.sample import Sample
+
+#: Maximum length of a list.
+LISTED = 100
+#: Number of hubs that are named.
+HUBS = 10
+
+
+def false_negatives(sample: Sample, found: Neighbours) -> list[FalseNegative]:
+    """Items with a negative ranked above their positive; those with the most similar negative first."""
+    rows = (found.above > 0).nonzero().flatten()
+    order = found.negative_cosine[rows].argsort(descending=True, stable=True)
+    last = len(sample.sides) - 1
+    row_of: dict[tuple[int, ...], int] = {}
+    for row in rows[order].tolist():
+        pair = (row, int(found.negative[row]))
+        # On a single side two items may be each other's negative: one of the two is enough.
+        row_of.setdefault(pair if last else tuple(sorted(pair)), row)
+        if len(row_of) == LISTED:
+            break
+    return [
+        FalseNegative(
+            item=_item(sample, 0, row),
+            positive=_item(sample, last, int(found.positive[row])),
+            positive_cosine=float(found.positive_cosine[row]),
+            negative=_item(sample, last, int(found.negative[row])),
+            negative_cosine=float(found.negative_cosine[row]),
+            above=int(found.above[row]),
+        )
+        for row in row_of.values()
+    ]
+
+
+def near_duplicate_items(
+    sample: Sample, vectors: tuple[Float[np.ndarray, "n d"], ...], threshold: float
+) -> tuple[list[NearDuplicate], int]:
+    """Pairs within each side with a cosine of at least `threshold`: the most similar first, and how many there are."""
+    import torch
+
+    found: list[NearDuplicate] = []
+    total = 0
+    for side, of_side in enumerate(vectors):
+        count, pairs = near_duplicates(torch.from_numpy(of_side), threshold, LISTED)
+        total += count
+        found += [NearDuplicate(_item(sample, side, i), _item(sample, side, j), cosine) for i, j, cosine in pairs]
+    return sorted(found, key=lambda pair: -pair.cosine)[:LISTED], total
+
+
+def hubs(sample: Sample, occurrence: Int[np.ndarray, " m"]) -> list[Hub]:
+    """The items of the last side that are among the nearest of most items, the most frequent first."""
+    import numpy as np
+
+    order = np.argsort(-occurrence, kind="stable")[:HUBS].tolist()
+    return [Hub(_item(sample, len(sample.sides) - 1, item), int(occurrence[item])) for item in order]
+
+
+def _item(sample: Sample, side: int, item: int) -> Item:
+    of = sample.sides[side]
+    label = None if sample.groups is None else shown(sample.groups[side][item])
+    return Item(of.name, of.origins[item], shown(of.text(item)), label)

@@ -1,0 +1,109 @@
+"""What is inspected: an encoder, or vectors that were made before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+from nearfar.inspection.vector_files import is_vectors, read_vectors
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.inspection.sample import Sample, Side
+
+Step = Callable[[int], None]
+
+_ITEMS_PER_STEP = 1_024
+
+
+@dataclass(frozen=True, eq=False)
+class VectorSource:
+    """Gives the vectors of a sample.
+
+    Args:
+        name: What to call it.
+        encoder: An encoder; None where there are vectors.
+        vectors: Vectors of the data's texts, as a matrix or its file; None where there is an encoder.
+    """
+
+    name: str
+    encoder: SentenceTransformer | None = None
+    vectors: str | Path | np.ndarray | None = None
+
+    def of(self, sample: Sample, *, batch_size: int = 64, step: Step | None = None) -> tuple[np.ndarray, ...]:
+        """The unit vectors of each side's items, (items, d) each; see `encode_sides` and `read_vectors`."""
+        if self.encoder is not None:
+            return encode_sides(self.encoder, sample, batch_size=batch_size, step=step)
+        assert self.vectors is not None
+        return read_vectors(self.vectors, sample)
+
+
+def open_source(model: SentenceTransformer | str | Path | np.ndarray) -> VectorSource:
+    """A model by its name or in memory; or vectors as a matrix, or a file with an ending of `VECTOR_FILES`.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    named = isinstance(model, (str, Path))
+    if is_vectors(model):
+        return VectorSource(str(model) if named else "vectors", vectors=model)
+    from nearfar.models import load
+
+    encoder: Any = load(model) if named else model
+    return VectorSource(str(model) if named else encoder.model_card_data.base_model or "model", encoder)
+
+
+def encode_sides(
+    model: SentenceTransformer, sample: Sample, *, batch_size: int = 64, step: Step | None = None
+) -> tuple[Float[np.ndarray, "n d"], ...]:
+    """The unit vectors of each side's items, in their order.
+
+    Args:
+        model: The encoder.
+        sample: What is encoded.
+        batch_size: Number of items in one forward pass.
+        step: Called with the number of items encoded since the last call.
+
+    Raises:
+        InputError: the model does not encode such items, or returns NaN or infinity.
+    """
+    import numpy as np
+
+    found = []
+    for side in sample.sides:
+        parts = []
+        for start in range(0, len(side), _ITEMS_PER_STEP):
+            parts.append(_encode(model, side, side.items[start : start + _ITEMS_PER_STEP], batch_size))
+            if step is not None:
+                step(len(parts[-1]))
+        found.append(np.concatenate(parts))
+    widths = [vectors.shape[1] for vectors in found]
+    if len(set(widths)) > 1:
+        raise InputError(
+            f"expected towers with vectors of one width, got {widths[0]} and {widths[1]} dimensions",
+            field="model",
+            remedy="use a model whose towers end in the same space",
+        )
+    return tuple(found)
+
+
+def _encode(model: SentenceTransformer, side: Side, items: Sequence[Any], batch_size: int) -> np.ndarray:
+    from nearfar.models.encoding import encode
+    from nearfar.models.towers import medium_of
+    from nearfar.models.towers.reading import encode_media
+    from nearfar.models.towers.texts import has_text_towers
+
+    if side.medium != "text":
+        if medium_of(model) is None:
+            raise InputError(
+                "the model encodes only text", field=side.name, remedy=f"use a model with a tower for {side.medium}"
+            )
+        return encode_media(model, items, side.medium, batch_size=batch_size)
+    kind = side.kind or ("query" if has_text_towers(model) else None)
+    return encode(model, items, batch_size=batch_size, kind=None if medium_of(model) else kind)

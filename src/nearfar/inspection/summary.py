@@ -1,0 +1,70 @@
+"""An inspection in words and in rows of a table, for the terminal and the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nearfar.inspection.measures import MEASURES
+from nearfar.reports.numbers import fixed
+
+if TYPE_CHECKING:
+    from nearfar.inspection.result import Inspection
+    from nearfar.reports.tables import Cell
+
+
+def verdict(found: Inspection) -> str:
+    """The main counts in one sentence; it does not judge, because what is good depends on the use."""
+    asking, repeating = ("query", "document") if found.schema == "retrieval" else ("row", "row")
+    parts = []
+    share = found.measures["false_negative_share"]
+    if share is not None:
+        has, its = ("has", "its") if found.false_negative_rows == 1 else ("have", "their")
+        parts.append(
+            f"{counted(found.false_negative_rows, asking)} ({share:.1%}) {has} a non-matching item ranked above {its} "
+            "positive (possible false negatives)"
+        )
+    parts.append(f"{counted(found.near_duplicate_count, 'near-duplicate pair')} (cosine >= {found.threshold:g})")
+    repeat = "repeats" if found.repeated == 1 else "repeat"
+    parts.append(f"{counted(found.repeated, repeating)} {repeat} an earlier {repeating}")
+    parts.append(f"effective rank {found.measures['effective_rank']:.0f} of {found.dims} dimensions")
+    return f"{'; '.join(parts)}."
+
+
+def measure_rows(found: Inspection) -> list[list[Cell]]:
+    """For each measure that there is: name, value, (with `against`: its value, the difference,) meaning.
+
+    A difference has a 95% interval where the measure is a mean or a correlation over items.
+    """
+    rows: list[list[Cell]] = []
+    for key, measure in MEASURES.items():
+        value = found.measures[key]
+        other = None if found.against is None else found.against.measures[key]
+        if value is None and other is None:
+            continue
+        row: list[Cell] = [measure.name, figure(value)]
+        if found.against is not None:
+            row += [figure(other), _difference(found, key, value, other)]
+        rows.append([*row, measure.meaning])
+    return rows
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 row`, `2,000 rows`, `2 queries`."""
+    plural = f"{noun.removesuffix('y')}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
+
+
+def figure(value: float | None) -> str | None:
+    """A number with three decimals, or one from 10 on."""
+    return None if value is None else fixed(value, 1 if abs(value) >= 10 else 3)
+
+
+def _difference(found: Inspection, key: str, value: float | None, other: float | None) -> str | None:
+    interval = found.differences.get(key)
+    if interval is not None:
+        return f"{_signed(interval.mean)} [{_signed(interval.low)}, {_signed(interval.high)}]"
+    return None if value is None or other is None else _signed(other - value)
+
+
+def _signed(value: float) -> str:
+    return f"+{figure(value)}" if value > 0 else str(figure(value))

@@ -1,0 +1,181 @@
+"""transformers' trainer for language models: a loss of our own, batches as mappings of all columns, and a clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+
+from nearfar.errors import InputError
+from nearfar.kinds._arguments import common_arguments
+from nearfar.kinds._processes import processes
+from nearfar.kinds._trainer import Resumable, callbacks_of, load_loss, quiet, save_loss
+from nearfar.kinds.kind import Setting
+from nearfar.kinds.options import LanguageOptions
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from nearfar.kinds.plan import Stage
+
+Collator = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
+
+
+class LanguageTrainer(Resumable, Trainer):
+    """Trains a language model by a loss that is called with the model and a batch.
+
+    Args:
+        model: Of transformers.
+        loss: Called with the model and a batch, a mapping with a tensor or a list for each column.
+        arguments: As transformers takes them.
+        rows: What is drawn from.
+        collate: From rows to a batch.
+        setting: Whether and how to measure in between.
+        callbacks: Further ones.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Any,
+        arguments: TrainingArguments,
+        rows: Dataset,
+        collate: Collator,
+        setting: Setting,
+        callbacks: Sequence[TrainerCallback],
+    ) -> None:
+        self.objective, self.measure, self.clock, self.tokens = loss, setting.measure, Clock(), 0
+        super().__init__(
+            model,
+            arguments,
+            data_collator=collate,  # pyright: ignore[reportArgumentType]
+            train_dataset=rows,  # pyright: ignore[reportArgumentType]
+            # transformers wants rows wherever it is to evaluate; `evaluate` below looks at none of them.
+            eval_dataset=rows if setting.measure is not None else None,  # pyright: ignore[reportArgumentType]
+            callbacks=[*callbacks, self.clock],
+        )
+        # Means of batches are averaged over one step.
+        self.loss_is_scaled_for_ga = False
+        self.model_accepts_loss_kwargs = False
+
+    def _set_signature_columns_if_needed(self) -> None:
+        """Keep every column: a recipe's own are the loss's to read."""
+        self._signature_columns = list(self.train_dataset.column_names)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The stage's loss."""
+        tokens = inputs.get("labels", inputs.get("input_ids"))
+        if isinstance(tokens, Tensor):
+            self.tokens += int((tokens != IGNORED).sum())
+        return self.objective(model, inputs)
+
+    def create_optimizer(self, *arguments: Any, **keywords: Any) -> Any:
+        """AdamW over the model's parameters, and over those that the loss has of its own."""
+        optimizer = super().create_optimizer(*arguments, **keywords)
+        known = {id(each) for group in optimizer.param_groups for each in group["params"]}
+        own = [each for each in self.objective.parameters() if each.requires_grad and id(each) not in known]
+        if own:
+            optimizer.add_param_group({"params": own, "weight_decay": 0.0})
+        return optimizer
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """The held-out data's primary metric, for the curve in the report."""
+        metrics = {f"eval_{name}": value for name, value in (self.measure() if self.measure else {}).items()}
+        self.log(metrics)
+        return metrics
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        save_loss(self.objective, output_dir or str(self.args.output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        load_loss(self.objective, resume_from_checkpoint)
+
+
+#: The label of a token that is not predicted.
+IGNORED = -100
+
+
+class Clock(TrainerCallback):
+    """Adds up the time between the beginning and the end of steps; checkpoints and evaluations lie outside."""
+
+    def __init__(self) -> None:
+        self.seconds, self.steps, self.started = 0.0, 0, 0.0
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Called by the trainer."""
+        self.started = time.monotonic()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Called by the trainer."""
+        self.seconds += time.monotonic() - self.started
+        self.steps += 1
+
+
+def language_trainer(
+    model: Any, stage: Stage, rows: Dataset, collate: Collator, options: LanguageOptions, setting: Setting
+) -> LanguageTrainer:
+    """The trainer before its first step, with the model on its device.
+
+    Args:
+        model: Of transformers; trained in place.
+        stage: Whose loss is taken.
+        rows: The stage's rows, tokenised where the kind does that.
+        collate: From rows to a batch.
+        options: How long, how large, how fast.
+        setting: Where and how, beside these.
+    """
+    per_epoch = len(rows) // (options.batch_size * options.gradient_accumulation * processes())
+    gpu = torch.cuda.is_available()
+    arguments = TrainingArguments(
+        **common_arguments(options, setting, per_epoch=per_epoch, gpu=gpu),
+        lr_scheduler_type="cosine_with_min_lr" if options.schedule == "cosine" else "linear",
+        lr_scheduler_kwargs={"min_lr_rate": 0.1} if options.schedule == "cosine" else {},
+        adam_beta2=options.beta2,
+        max_grad_norm=options.gradient_clip,
+        use_cpu=model.device.type == "cpu" and not gpu,
+        dataloader_drop_last=True,
+    )
+    trainer = LanguageTrainer(model, stage.loss, arguments, rows, collate, setting, callbacks_of(setting))
+    quiet(trainer)
+    set_seed(setting.seed)
+    return trainer
+
+
+def check_rows(rows: Dataset, options: LanguageOptions, what: str) -> None:
+    """Raise an InputError where rows are too few for one step; `what` names them for the message."""
+    needed = options.batch_size * options.gradient_accumulation * processes()
+    if len(rows) < needed:
+        raise InputError(
+            f"{len(rows)} {what} are fewer than the {needed} of one step",
+            field="batch_size",
+            remedy="give more text, or set a smaller batch_size or max_length",
+        )
+
+
+def speed(trainers: Sequence[LanguageTrainer], per_step: int | None = None) -> dict[str, float | None]:
+    """Tokens per second in the steps that this process made, and their seconds: measured, so not reproducible."""
+    seconds, steps = (sum(getattr(each.clock, name) for each in trainers) for name in ("seconds", "steps"))
+    tokens = per_step * steps if per_step is not None else sum(each.tokens for each in trainers)
+    return {"tokens_per_second": round(tokens / seconds, 1) if seconds else None, "seconds": round(seconds, 3)}
+
+
+def as_batch(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All columns of rows: tensors of one shape stacked, numbers as a tensor, anything else as a list."""
+    batch: dict[str, Any] = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        if all(isinstance(value, Tensor) for value in values) and len({value.shape for value in values}) == 1:
+            batch[name] = torch.stack(values)
+        elif all(isinstance(value, (bool, int, float)) for value in values):
+            batch[name] = torch.tensor(values)
+        else:
+            batch[name] = values
+    return batch

@@ -1,0 +1,187 @@
+"""The causal language model: transformers' own model and trainer, on documents packed into blocks of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nearfar.errors import InputError
+from nearfar.kinds.kind import Kind, Setting
+from nearfar.kinds.options import LanguageOptions, TrainingOptions
+from nearfar.models.abilities import Generates, Predicts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from jaxtyping import Float
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from nearfar.kinds.plan import Stage
+
+__all__ = ["BLOCK", "CausalLM"]
+
+#: Tokens of a block in measuring, unless the model reads fewer or was trained on others.
+BLOCK = 256
+
+
+class CausalLM(Kind, Predicts, Generates):
+    """A causal language model with its tokenizer. It has the abilities `Predicts` and `Generates`.
+
+    A stage's rows with the one column `text` are documents, which are packed into blocks of `max_length` tokens; any
+    other rows reach the loss as they are, with all columns.
+
+    Args:
+        model: Of transformers; it is trained in place.
+        tokenizer: Saved with it.
+        write: Writes the model into a folder, where `save_pretrained` would not do.
+    """
+
+    name: ClassVar[str] = "causal LM"
+    words: ClassVar[str] = "a causal language model"
+    predicts: ClassVar[tuple[str, ...]] = ("text",)
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        write: Callable[[PreTrainedModel, Path], None] | None = None,
+    ) -> None:
+        self.model, self.tokenizer, self._write = model, tokenizer, write
+        limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self.block = min(BLOCK, limit) if isinstance(limit, int) else BLOCK
+        self._packed: tuple[tuple[str, int], Dataset] | None = None
+
+    @classmethod
+    def load(cls, name: str | Path, *, device: str | None = None) -> CausalLM:
+        """See `nearfar.models.language.load_language_model`."""
+        from nearfar.models.language import load_language_model
+
+        return cls(*load_language_model(name, device))
+
+    @property
+    def host(self) -> CausalLM:
+        """Itself: model and tokenizer belong together."""
+        return self
+
+    @property
+    def module(self) -> PreTrainedModel:
+        """The model."""
+        return self.model
+
+    def blocks(self, documents: Dataset) -> Dataset:
+        """Documents as blocks of `block` tokens, in a column `input_ids`; the last documents asked for are kept."""
+        from nearfar.data.packing import packed
+
+        key = (documents._fingerprint, self.block)
+        if self._packed is None or self._packed[0] != key:
+            self._packed = key, packed(documents, self.tokenizer, self.block)
+        return self._packed[1]
+
+    def log_probability(
+        self, rows: Dataset, *, batch_size: int = 8, progress: Callable[[int, int], None] | None = None
+    ) -> Float[np.ndarray, " blocks"]:
+        """The mean log-probability of a token in each block but its first, in nats.
+
+        Args:
+            rows: Documents, a column `text`; or blocks, a column `input_ids`.
+            batch_size: Blocks in one forward pass.
+            progress: Called with (blocks done, number of blocks).
+        """
+        import numpy as np
+        import torch
+        from torch.nn import functional as F
+
+        blocks = rows if "input_ids" in rows.column_names else self.blocks(rows)
+        model, items = self.model.eval(), []
+        with torch.no_grad():
+            for batch in blocks.iter(batch_size):
+                tokens = torch.as_tensor(batch["input_ids"]).to(model.device)  # type: ignore[call-overload]
+                logits = model(input_ids=tokens, use_cache=False).logits[:, :-1].float()
+                losses = F.cross_entropy(logits.transpose(1, 2), tokens[:, 1:], reduction="none")
+                items += (-losses.double().mean(1)).tolist()
+                if progress is not None:
+                    progress(len(items), len(blocks))
+        return np.asarray(items)
+
+    def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 64, batch_size: int = 8) -> list[str]:
+        """The greedy continuation of each prompt; `nearfar.decoding` has other ways to choose tokens."""
+        import torch
+
+        from nearfar.models.language import end_tokens, padding_token
+
+        texts = []
+        for prompt in prompts:  # one at a time: padding on the left would change the positions of some models
+            ids = torch.tensor([self.tokenizer(prompt)["input_ids"]], device=self.model.device)
+            with torch.no_grad():
+                found = self.model.eval().generate(  # pyright: ignore[reportCallIssue]
+                    input_ids=ids,
+                    attention_mask=torch.ones_like(ids),
+                    do_sample=False,
+                    max_new_tokens=max_new_tokens,
+                    pad_token_id=padding_token(self.tokenizer),
+                    eos_token_id=end_tokens(self.model, self.tokenizer) or None,
+                )
+            texts.append(str(self.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)))
+        return texts
+
+    def fingerprint(self, name: object) -> str | None:
+        """Of the files of weights; a model in memory is known by its tensors."""
+        from nearfar.models.fingerprint import weights_fingerprint
+        from nearfar.models.language import weights_hash
+
+        return weights_hash(name) if isinstance(name, (str, Path)) else weights_fingerprint(self.model)
+
+    def write(self, folder: Path) -> None:
+        """As `AutoModelForCausalLM` and `AutoTokenizer` load it."""
+        if self._write is None:
+            self.model.save_pretrained(str(folder))
+        else:
+            self._write(self.model, folder)
+        self.tokenizer.save_pretrained(str(folder))
+
+    def configure(self, options: TrainingOptions) -> None:
+        """Measure with blocks of the length that is trained on."""
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if isinstance(limit, int) and options.max_length > limit:
+            problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
+            raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
+        self.block = options.max_length or self.block
+
+    def rows_of(self, stage: Stage) -> Dataset:
+        """What the trainer draws from: blocks of documents, or the stage's rows."""
+        rows: Any = stage.rows
+        return self.blocks(rows) if rows.column_names == ["text"] else rows
+
+    def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
+        """Whether the documents fill the blocks of one step."""
+        from nearfar.kinds._language_trainer import check_rows
+
+        assert isinstance(options, LanguageOptions)
+        check_rows(self.rows_of(stage), options, f"blocks of {self.block} tokens")
+
+    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
+        """transformers' trainer."""
+        from nearfar.kinds._language_trainer import as_batch, language_trainer
+
+        assert isinstance(options, LanguageOptions)
+        return language_trainer(self.model, stage, self.rows_of(stage), as_batch, options, setting)
+
+    def facts(self, trainers: list[Any]) -> dict[str, Any]:
+        """Tokens seen, parameters and memory, and speed."""
+        from nearfar.kinds._language_trainer import speed
+        from nearfar.models.size import sizes
+
+        seen, per_step = 0, None
+        for trainer in trainers:
+            first = trainer.train_dataset[0]
+            if "input_ids" in first:
+                arguments = trainer.args
+                per_step = (
+                    len(first["input_ids"])
+                    * arguments.per_device_train_batch_size
+                    * arguments.gradient_accumulation_steps
+                    * arguments.world_size
+                )
+                seen += per_step * trainer.state.global_step
+        return {"tokens_seen": seen, **sizes(self.model), "speed": speed(trainers, per_step)}

@@ -1,0 +1,153 @@
+"""The text encoder: one vector for each text, in sentence-transformers' own model and trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nearfar.kinds.kind import Kind, Setting
+from nearfar.models.abilities import Encodes, Scores
+from nearfar.models.encoding import Kind as Prompt
+from nearfar.models.encoding import check_texts, encode, require_finite
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+    from sentence_transformers import SentenceTransformer
+
+    from nearfar.kinds._sampling import Part
+    from nearfar.kinds.options import TrainingOptions
+    from nearfar.kinds.plan import Stage
+
+__all__ = ["Encoder"]
+
+
+class Encoder(Kind, Encodes, Scores):
+    """A SentenceTransformer. It has the abilities `Encodes` and `Scores` (its own similarity, of cosine by default).
+
+    Args:
+        model: The model; it is trained in place.
+        write: Writes the model into a folder, where `save_pretrained` would not do.
+    """
+
+    name: ClassVar[str] = "encoder"
+    words: ClassVar[str] = "a text encoder"
+
+    def __init__(
+        self, model: SentenceTransformer, write: Callable[[SentenceTransformer, Path], None] | None = None
+    ) -> None:
+        self.model, self._write = model, write
+
+    @classmethod
+    def load(cls, name: str | Path, *, device: str | None = None) -> Encoder:
+        """See `nearfar.models.load`."""
+        from nearfar.models.loading import load
+
+        return cls(load(name, device=device))
+
+    @property
+    def host(self) -> SentenceTransformer:
+        """The SentenceTransformer."""
+        return self.model
+
+    @property
+    def module(self) -> SentenceTransformer:
+        """The same."""
+        return self.model
+
+    def encode(
+        self, texts: Sequence[str], *, batch_size: int = 64, kind: Prompt | None = None
+    ) -> Float[np.ndarray, "n d"]:
+        """The unit vectors of texts; see `nearfar.models.encoding.encode`."""
+        return encode(self.model, texts, batch_size=batch_size, kind=kind)
+
+    def score_pairs(
+        self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
+    ) -> Float[np.ndarray, " n"]:
+        """The model's own similarity of each pair."""
+        import numpy as np
+        import torch
+
+        vectors = []
+        for field, texts in (("first", first), ("second", second)):
+            check_texts(texts, field=field)
+            found = self.model.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
+            found = np.asarray(found, dtype=np.float32)
+            require_finite(found)
+            vectors.append(torch.from_numpy(found))
+        return np.asarray(self.model.similarity_pairwise(*vectors), dtype=np.float32)
+
+    def fingerprint(self, name: object) -> str:
+        """Of the weights, the vocabulary and the settings that decide vectors."""
+        from nearfar.models.fingerprint import fingerprint
+
+        return fingerprint(self.model)
+
+    def write(self, folder: Path) -> None:
+        """As `SentenceTransformer(folder)` loads it."""
+        if self._write is None:
+            self.model.save_pretrained(str(folder))
+        else:
+            self._write(self.model, folder)
+
+    def configure(self, options: TrainingOptions) -> None:
+        """Check the length; what the model reads once it is trained, and is measured with, stays its own."""
+        from nearfar.models.loading import check_max_length
+
+        if options.max_length:
+            check_max_length(self.model, options.max_length)
+
+    def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
+        """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
+        from nearfar.kinds._sampling import check_parts, parts_of
+
+        check_parts(parts_of(stage, options), options)
+
+    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
+        """sentence-transformers' trainer."""
+        from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+
+        from nearfar.kinds._arguments import common_arguments
+        from nearfar.kinds._sampling import drop_last, parts_of, per_epoch
+        from nearfar.kinds._trainer import Measured, SentenceTrainer, callbacks_of, quiet
+
+        class Trainer(SentenceTrainer, SentenceTransformerTrainer):
+            pass
+
+        parts = parts_of(stage, options)
+        device = self.model.device.type
+        arguments = SentenceTransformerTrainingArguments(
+            **common_arguments(options, setting, per_epoch=per_epoch(parts, options), gpu=device == "cuda"),
+            learning_rate_mapping={
+                names: factor * options.learning_rate for names, factor in (stage.learning_rates or {}).items()
+            },
+            router_mapping=_routes(self.model, parts),
+            use_cpu=device == "cpu",
+            # What sentence-transformers does not know by name, the trainer gives to a sampler of ours.
+            batch_sampler=stage.batches if stage.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
+            dataloader_drop_last=drop_last(parts),
+        )
+        measured = setting.measure is not None and options.eval_steps
+        trainer = Trainer(
+            self.model,
+            arguments,
+            stage.rows,
+            loss=dict(stage.loss) if isinstance(stage.loss, Mapping) else stage.loss,  # pyright: ignore[reportArgumentType]
+            evaluator=Measured(setting.measure) if measured and setting.measure else None,
+            callbacks=callbacks_of(setting),
+        )
+        trainer.parts = parts
+        quiet(trainer)
+        if options.max_length:
+            # In training alone: what the model can read afterwards, and is measured with, stays its own.
+            trainer.data_collator.max_length = options.max_length
+        return trainer
+
+
+def _routes(encoder: SentenceTransformer, parts: Sequence[Part]) -> dict[str, Any]:
+    """Which of the model's towers reads which column; of several datasets for each."""
+    from nearfar.models.towers.columns import column_routes
+
+    found = {part.name: column_routes(encoder, part.rows.column_names) for part in parts}
+    return found[None] if None in found else {str(name): routes for name, routes in found.items() if routes}

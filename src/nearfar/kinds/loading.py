@@ -1,0 +1,121 @@
+"""From a name, or a model in memory, to its kind."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from nearfar.errors import InputError
+from nearfar.kinds.kind import Kind
+
+__all__ = ["KINDS", "class_of", "kind_named", "load", "load_kind", "of"]
+
+#: A kind's name, and where its class is: imported when it is needed.
+KINDS = {
+    "encoder": ("nearfar.kinds.encoder", "Encoder"),
+    "two towers": ("nearfar.kinds.two_towers", "TwoTowers"),
+    "pair scorer": ("nearfar.kinds.pair_scorer", "PairScorer"),
+    "reranker": ("nearfar.kinds.reranker", "Reranker"),
+    "causal LM": ("nearfar.kinds.causal", "CausalLM"),
+    "seq2seq LM": ("nearfar.kinds.seq2seq", "Seq2SeqLM"),
+}
+
+
+def kind_named(name: str) -> type[Kind]:
+    """The class of a kind.
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    if name not in KINDS:
+        raise ValueError(f"unknown kind of model {name!r}: expected one of {', '.join(KINDS)}")
+    module, attribute = KINDS[name]
+    return getattr(import_module(module), attribute)
+
+
+def class_of(name: str | Path) -> type[Kind]:
+    """The kind of the model called `name`, without loading it.
+
+    Raises:
+        InputError: there is no such model.
+    """
+    from nearfar.models.aliases import GENERATORS
+    from nearfar.models.kind_files import kind_of_folder
+    from nearfar.models.loading import find
+
+    if str(name) in GENERATORS or (Path(name).suffix == ".gguf" and Path(name).expanduser().is_file()):
+        return kind_named("causal LM")
+    return kind_named(kind_of_folder(find(name)))
+
+
+def load_kind(name: str | Path, *, device: str | None = None) -> Kind:
+    """The model called `name`, as the kind that it was saved as.
+
+    Raises:
+        InputError: there is no such model, or its files are damaged.
+    """
+    return class_of(name).load(name, device=device)
+
+
+def load(
+    name: str | Path,
+    *,
+    device: str | None = None,
+    max_length: int | None = None,
+    layers: int | None = None,
+    dims: int | None = None,
+) -> Any:
+    """Load a model of any kind, as it was saved: heads and all.
+
+    Args:
+        name: A folder, a hub id, or an alias such as `minilm`.
+        device: Where it runs, such as `cpu` or `cuda:0`; the host library chooses when None.
+        max_length: Tokens after which a text encoder truncates a text; the model's own setting when None.
+        layers: Of a text encoder: keep the first so many layers.
+        dims: Of a text encoder: keep the first so many dimensions of a vector.
+
+    Returns:
+        A SentenceTransformer (text encoders, two towers), a CrossEncoder (rerankers), or a
+        `nearfar.kinds.pair_scorer.PairScorer`, `nearfar.kinds.causal.CausalLM`, `nearfar.kinds.seq2seq.Seq2SeqLM`; in
+        evaluation mode.
+
+    Raises:
+        InputError: there is no such model, its weights are damaged, or an option is for another kind.
+
+    Example:
+        >>> load("minilm").encode(["near", "far"]).shape  # doctest: +SKIP
+        (2, 384)
+        >>> load("runs/dse/model").score([("a dog", "a puppy")])  # doctest: +SKIP
+    """
+    if max_length is None and layers is None and dims is None:
+        return load_kind(name, device=device).host
+    from nearfar.models.kind_files import require_kind
+    from nearfar.models.loading import find
+    from nearfar.models.loading import load as load_encoder
+
+    require_kind(find(name), "encoder", "two towers")
+    return load_encoder(name, device=device, max_length=max_length, layers=layers, dims=dims)
+
+
+def of(model: Any) -> Kind:
+    """The kind of a model in memory; one of `nearfar.kinds` is its own.
+
+    Raises:
+        InputError: no kind has such models.
+    """
+    if isinstance(model, Kind):
+        return model
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+
+    if isinstance(model, SentenceTransformer):
+        from nearfar.models.towers import medium_of
+
+        return kind_named("encoder" if medium_of(model) is None else "two towers")(model)  # pyright: ignore[reportCallIssue]
+    if isinstance(model, CrossEncoder):
+        return kind_named("reranker")(model)  # pyright: ignore[reportCallIssue]
+    raise InputError(
+        f"expected a model of sentence-transformers or of nearfar.kinds, got a {type(model).__name__}",
+        field="model",
+        remedy="pass its folder, or nearfar.load(folder)",
+    )

@@ -1,0 +1,141 @@
+"""The reranker: one model reads both texts of a pair and gives a number, in sentence-transformers' CrossEncoder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nearfar.errors import InputError
+from nearfar.kinds.kind import Kind, Setting
+from nearfar.models.abilities import Scores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+    from sentence_transformers import CrossEncoder
+
+    from nearfar.kinds.options import TrainingOptions
+    from nearfar.kinds.plan import Stage
+
+__all__ = ["Reranker"]
+
+logger = logging.getLogger(__name__)
+
+
+class Reranker(Kind, Scores):
+    """A CrossEncoder: a classifier over the pair, or a causal language model that answers yes or no.
+
+    It has the ability `Scores`: the logit, or log p(yes) - log p(no); of several classes the expected class.
+
+    Args:
+        model: The model; it is trained in place.
+    """
+
+    name: ClassVar[str] = "reranker"
+    words: ClassVar[str] = "a reranker (cross-encoder)"
+
+    def __init__(self, model: CrossEncoder) -> None:
+        self.model = model
+
+    @classmethod
+    def load(cls, name: str | Path, *, device: str | None = None) -> Reranker:
+        """See `nearfar.models.cross_encoder.load_cross_encoder`: an encoder gets a new classifier, with a note."""
+        from nearfar.models.cross_encoder import load_cross_encoder
+
+        return cls(load_cross_encoder(name, device=device))
+
+    @property
+    def host(self) -> CrossEncoder:
+        """The CrossEncoder."""
+        return self.model
+
+    @property
+    def module(self) -> CrossEncoder:
+        """The same."""
+        return self.model
+
+    def score_pairs(
+        self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
+    ) -> Float[np.ndarray, " n"]:
+        """The logit of each pair, before any sigmoid."""
+        import numpy as np
+        from torch import nn
+
+        from nearfar.models.encoding import check_texts, require_finite
+
+        check_texts(first, field="first")
+        check_texts(second, field="second")
+        found = self.model.predict(
+            list(zip(first, second, strict=True)),
+            activation_fn=nn.Identity(),
+            batch_size=batch_size,
+            show_progress_bar=False,
+        )
+        logits = np.asarray(found, dtype=np.float32).reshape(len(first), -1)
+        require_finite(logits)
+        if logits.shape[1] == 1:
+            return logits[:, 0]
+        powers = np.exp(logits - logits.max(1, keepdims=True))
+        return ((powers / powers.sum(1, keepdims=True)) @ np.arange(logits.shape[1])).astype(np.float32)
+
+    def fingerprint(self, name: object) -> str:
+        """Of the weights, the vocabulary and the settings that decide scores."""
+        from nearfar.models.fingerprint import fingerprint
+
+        return fingerprint(self.model)
+
+    def write(self, folder: Path) -> None:
+        """As `CrossEncoder(folder)` loads it."""
+        self.model.save_pretrained(str(folder))
+
+    def configure(self, options: TrainingOptions) -> None:
+        """Check the length of a pair."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        if options.max_length and isinstance(limit, int) and options.max_length > limit:
+            problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
+            raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
+
+    def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
+        """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
+        from nearfar.kinds._sampling import check_parts, parts_of
+
+        check_parts(parts_of(stage, options), options)
+
+    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
+        """sentence-transformers' trainer of cross-encoders."""
+        from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
+
+        from nearfar.kinds._arguments import common_arguments
+        from nearfar.kinds._sampling import drop_last, parts_of, per_epoch
+        from nearfar.kinds._trainer import Measured, SentenceTrainer, callbacks_of, quiet
+
+        class Trainer(SentenceTrainer, CrossEncoderTrainer):
+            pass
+
+        parts = parts_of(stage, options)
+        device = self.model.device.type
+        arguments = CrossEncoderTrainingArguments(
+            **common_arguments(options, setting, per_epoch=per_epoch(parts, options), gpu=device == "cuda"),
+            learning_rate_mapping={
+                names: factor * options.learning_rate for names, factor in (stage.learning_rates or {}).items()
+            },
+            use_cpu=device == "cpu",
+            batch_sampler=stage.batches if stage.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
+            dataloader_drop_last=drop_last(parts),
+        )
+        if options.max_length:
+            self.model.max_seq_length = options.max_length
+        measured = setting.measure is not None and options.eval_steps
+        trainer = Trainer(
+            self.model,
+            arguments,
+            stage.rows,
+            loss=dict(stage.loss) if isinstance(stage.loss, Mapping) else stage.loss,  # pyright: ignore[reportArgumentType]
+            evaluator=Measured(setting.measure) if measured and setting.measure else None,
+            callbacks=callbacks_of(setting),
+        )
+        trainer.parts = parts
+        quiet(trainer)
+        return trainer

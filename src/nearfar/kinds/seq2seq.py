@@ -1,0 +1,164 @@
+"""The sequence-to-sequence language model: a source text in, a target text out (T5, BART and their kin)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nearfar.errors import InputError
+from nearfar.kinds.kind import Kind, Setting
+from nearfar.kinds.options import LanguageOptions, TrainingOptions
+from nearfar.models.abilities import Generates, Predicts
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from jaxtyping import Float
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from nearfar.kinds.plan import Stage
+
+__all__ = ["Seq2SeqLM"]
+
+
+class Seq2SeqLM(Kind, Predicts, Generates):
+    """A sequence-to-sequence model with its tokenizer. It has the abilities `Predicts` and `Generates`.
+
+    Of a stage's rows, `anchor` (source) and `positive` (target) reach the loss as `input_ids`, `attention_mask` and
+    `labels`, padded, with -100 where nothing is predicted; all other columns as they are.
+
+    Args:
+        model: Of transformers; it is trained in place.
+        tokenizer: Saved with it.
+        max_length: Tokens after which source and target are truncated; the tokenizer's own limit when 0.
+    """
+
+    name: ClassVar[str] = "seq2seq LM"
+    words: ClassVar[str] = "a sequence-to-sequence language model"
+    predicts: ClassVar[tuple[str, ...]] = ("anchor", "positive")
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 0) -> None:
+        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
+
+    @classmethod
+    def load(cls, name: str | Path, *, device: str | None = None) -> Seq2SeqLM:
+        """See `nearfar.models.seq2seq.load_seq2seq_model`."""
+        from nearfar.models.seq2seq import load_seq2seq_model
+
+        return cls(*load_seq2seq_model(name, device))
+
+    @property
+    def host(self) -> Seq2SeqLM:
+        """Itself: model and tokenizer belong together."""
+        return self
+
+    @property
+    def module(self) -> PreTrainedModel:
+        """The model."""
+        return self.model
+
+    def collate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A batch of rows: see the class."""
+        from nearfar.kinds._language_trainer import IGNORED, as_batch
+
+        if not {"anchor", "positive"} <= set(rows[0]):
+            return as_batch(rows)
+        batch = as_batch([{key: row[key] for key in row if key not in ("anchor", "positive")} for row in rows])
+        source = self._tokens([row["anchor"] for row in rows])
+        labels = self._tokens([row["positive"] for row in rows], target=True)
+        masked = labels["input_ids"].masked_fill(labels["attention_mask"] == 0, IGNORED)
+        return {**batch, "input_ids": source["input_ids"], "attention_mask": source["attention_mask"], "labels": masked}
+
+    def _tokens(self, texts: list[str], *, target: bool = False) -> Any:
+        cut: dict[str, Any] = {"max_length": self.max_length} if self.max_length else {}
+        given: dict[str, Any] = {"text_target": texts} if target else {"text": texts}
+        return self.tokenizer(**given, padding=True, truncation=True, return_tensors="pt", **cut)
+
+    def log_probability(
+        self, rows: Dataset, *, batch_size: int = 8, progress: Callable[[int, int], None] | None = None
+    ) -> Float[np.ndarray, " rows"]:
+        """The mean log-probability of a token in each row's target, given its source, in nats.
+
+        Args:
+            rows: Columns `anchor` and `positive`.
+            batch_size: Rows in one forward pass.
+            progress: Called with (rows done, number of rows).
+        """
+        import numpy as np
+        import torch
+        from torch.nn import functional as F
+
+        model, items = self.model.eval(), []
+        with torch.no_grad():
+            for start in range(0, len(rows), batch_size):
+                part = rows.select(range(start, min(start + batch_size, len(rows))))
+                batch = {
+                    name: value.to(model.device)
+                    for name, value in self.collate(part.select_columns(["anchor", "positive"]).to_list()).items()
+                }
+                logits = model(**batch, use_cache=False).logits.float()
+                losses = F.cross_entropy(logits.transpose(1, 2), batch["labels"], reduction="none")
+                items += (-losses.double().sum(1) / (batch["labels"] >= 0).sum(1)).tolist()
+                if progress is not None:
+                    progress(len(items), len(rows))
+        return np.asarray(items)
+
+    def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 64, batch_size: int = 8) -> list[str]:
+        """The greedy answer to each source text."""
+        import torch
+
+        texts: list[str] = []
+        for start in range(0, len(prompts), batch_size):
+            batch = self._tokens(list(prompts[start : start + batch_size])).to(self.model.device)
+            with torch.no_grad():
+                found = self.model.eval().generate(  # pyright: ignore[reportCallIssue]
+                    input_ids=batch["input_ids"],
+                    attention_mask=batch["attention_mask"],
+                    do_sample=False,
+                    max_new_tokens=max_new_tokens,
+                )
+            texts += self.tokenizer.batch_decode(found, skip_special_tokens=True)
+        return texts
+
+    def fingerprint(self, name: object) -> str:
+        """Of all tensors."""
+        from nearfar.models.fingerprint import weights_fingerprint
+
+        return weights_fingerprint(self.model)
+
+    def write(self, folder: Path) -> None:
+        """As `AutoModelForSeq2SeqLM` and `AutoTokenizer` load it."""
+        self.model.save_pretrained(str(folder))
+        self.tokenizer.save_pretrained(str(folder))
+
+    def configure(self, options: TrainingOptions) -> None:
+        """Truncate in measuring as in training."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        if isinstance(limit, int) and options.max_length > limit:
+            problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
+            raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
+        self.max_length = options.max_length
+
+    def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
+        """Whether the rows fill one step."""
+        from nearfar.kinds._language_trainer import check_rows
+
+        rows: Any = stage.rows
+        assert isinstance(options, LanguageOptions)
+        check_rows(rows, options, "rows")
+
+    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
+        """transformers' trainer."""
+        from nearfar.kinds._language_trainer import language_trainer
+
+        rows: Any = stage.rows
+        assert isinstance(options, LanguageOptions)
+        return language_trainer(self.model, stage, rows, self.collate, options, setting)
+
+    def facts(self, trainers: list[Any]) -> dict[str, Any]:
+        """Parameters and memory, and speed."""
+        from nearfar.kinds._language_trainer import speed
+        from nearfar.models.size import sizes
+
+        return {**sizes(self.model), "speed": speed(trainers)}

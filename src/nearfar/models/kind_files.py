@@ -1,0 +1,107 @@
+"""Which kind of model a folder holds: as it was written down, else by the host libraries' own files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nearfar.errors import InputError
+from nearfar.writing import write_text
+
+__all__ = ["FILE", "kind_of_folder", "require_kind", "write_kind"]
+
+#: In a model's folder.
+FILE = "nearfar.json"
+#: How messages call a kind of model.
+WORDS = {
+    "encoder": "a text encoder",
+    "two towers": "a model with two towers",
+    "pair scorer": "a pair scorer",
+    "reranker": "a reranker (cross-encoder)",
+    "causal LM": "a causal language model",
+    "seq2seq LM": "a sequence-to-sequence language model",
+}
+
+
+def write_kind(folder: Path, kind: str) -> None:
+    """Record a model's kind in its folder."""
+    write_text(json.dumps({"kind": kind}) + "\n", folder / FILE)
+
+
+def kind_of_folder(folder: Path) -> str:
+    """The kind of the model in a folder.
+
+    Raises:
+        InputError: its files contradict themselves or are no JSON.
+    """
+    if (folder / FILE).is_file():
+        kind = _json(folder / FILE).get("kind")
+        if kind not in WORDS:
+            problem = f"unknown kind of model {kind!r}"
+            raise InputError(problem, file=folder / FILE, field="kind", remedy=f"expected one of {', '.join(WORDS)}")
+        return kind
+    if (folder / "pair_head").is_dir():
+        return "pair scorer"
+    if (folder / "modules.json").is_file():
+        own = folder / "config_sentence_transformers.json"
+        if own.is_file() and _json(own).get("model_type") == "CrossEncoder":
+            return "reranker"
+        return "two towers" if _has_media_route(folder) else "encoder"
+    return _by_architecture(folder)
+
+
+def require_kind(folder: Path, *kinds: str) -> str:
+    """The kind of the model in a folder, which must be one of `kinds`.
+
+    Raises:
+        InputError: it is another.
+    """
+    found = kind_of_folder(folder)
+    if found not in kinds:
+        expected = " or ".join(WORDS[kind] for kind in kinds)
+        raise InputError(f"expected {expected}, got {WORDS[found]}", file=folder, remedy=_REMEDIES.get(found))
+    return found
+
+
+_REMEDIES = {
+    "reranker": "pass a text encoder; for a reranker use a command that scores pairs, such as evaluate --task ranking",
+    "causal LM": "pass a text encoder; for a language model use evaluate --task perplexity, or generate",
+    "seq2seq LM": "pass a text encoder; for a language model use evaluate --task perplexity, or generate",
+}
+
+
+def _by_architecture(folder: Path) -> str:
+    """Of a plain folder of transformers."""
+    config = _json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    if config.get("model_type") == "low_rank_sparse":
+        return "causal LM"
+    names = [str(name) for name in config.get("architectures") or ()]
+    if any(name.endswith("ForSequenceClassification") for name in names):
+        return "reranker"
+    if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
+        return "causal LM"
+    if any(name.endswith(("ForConditionalGeneration", "ForSeq2SeqLM")) for name in names):
+        return "seq2seq LM"
+    return "encoder"
+
+
+def _has_media_route(folder: Path) -> bool:
+    """Whether the first module is a router with a route for texts and one for images or audio."""
+    from nearfar.data.media import MEDIA
+
+    for listing in (folder / "router_config.json", *folder.glob("*/router_config.json")):
+        if listing.is_file():
+            routes = _json(listing).get("structure")
+            return isinstance(routes, dict) and "text" in routes and any(medium in routes for medium in MEDIA)
+    return False
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError("is not valid JSON", file=file, remedy="copy the model's folder again") from error
+    if not isinstance(value, dict):
+        raise InputError("expected a JSON object", file=file, remedy="copy the model's folder again")
+    return value

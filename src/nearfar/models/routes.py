@@ -1,0 +1,37 @@
+"""Which towers a model has: the routes of its first module, a `Router` of sentence-transformers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nearfar.data.media import MEDIA, Medium
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+
+__all__ = ["medium_of", "router_of"]
+
+
+def router_of(model: SentenceTransformer) -> Router:
+    """The module that chooses between a model's towers.
+
+    Raises:
+        InputError: the model has one tower.
+    """
+    from sentence_transformers.base.modules import Router
+
+    first = next(iter(model), None)
+    if isinstance(first, Router) and "text" in first.sub_modules:
+        return first
+    raise InputError("the model has one tower, for texts", field="model", remedy="give a model with two towers")
+
+
+def medium_of(model: SentenceTransformer) -> Medium | None:
+    """What a model reads beside texts; None where that is nothing."""
+    from sentence_transformers.base.modules import Router
+
+    first = next(iter(model), None)
+    routes = first.sub_modules if isinstance(first, Router) and "text" in first.sub_modules else {}
+    return next((medium for medium in MEDIA if medium in routes), None)

@@ -1,0 +1,132 @@
+"""What a run is measured on: rows of the user's, documents held out, or several tasks of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError, about
+from nearfar.training.rows import by_task
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from nearfar.data import Retrieval
+    from nearfar.evaluation import Result
+    from nearfar.kinds.kind import Kind
+    from nearfar.training.request import Request
+
+__all__ = ["HeldOut", "read_held_out", "split_documents"]
+
+#: Documents beyond which a measurement becomes no better, only slower.
+MOST_HELD_OUT = 1000
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Evaluation data.
+
+    Args:
+        rows: All of it.
+        tasks: The parts that are measured each by itself, by name, for rows with a column `task`; else empty.
+        columns: Canonical column name -> name in the file, as it was read.
+        source: Where it was read from, for messages.
+    """
+
+    rows: Dataset | Retrieval
+    tasks: Mapping[str, Dataset]
+    columns: Mapping[str, str] | None = None
+    source: str | None = None
+
+    def measure(self, model: Kind, seed: int) -> Result:
+        """Measure a model: on all rows, or on each task, of which the mean is the primary metric.
+
+        Raises:
+            InputError: the model cannot be measured on these rows.
+        """
+        from nearfar.evaluation import evaluate
+
+        with about(self.source, getattr(self.rows, "column_names", ("corpus", "queries"))):
+            if not self.tasks:
+                return evaluate(model, self.rows, seed=seed)
+            found = {name: evaluate(model, rows, seed=seed) for name, rows in self.tasks.items()}
+        return averaged(found)
+
+
+def averaged(results: Mapping[str, Result]) -> Result:
+    """One result of several tasks: the mean of their primary metrics, and each of these by the task's name."""
+    first = next(iter(results.values()))
+    scores = {f"{result.primary} of {name}": result.score for name, result in results.items()}
+    primary = f"mean {first.primary}"
+    metrics = {primary: sum(scores.values()) / len(scores), **scores}
+    notes = tuple(dict.fromkeys(note for result in results.values() for note in result.notes))
+    n = sum(result.n for result in results.values())
+    return replace(first, primary=primary, metrics=metrics, n=n, per_item=None, notes=notes, interval=None)
+
+
+def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
+    """Read the evaluation rows; None where there are none.
+
+    Args:
+        request: Of the run.
+        kind: The kind of model that is measured, which decides whether documents are read.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    if request.evaluation is None:
+        return None
+    documents = getattr(kind, "predicts", None) == ("text",)
+    columns = request.columns if isinstance(request.columns, Mapping) else None
+    rows, mapped = read_rows(
+        request.evaluation, columns, request.evaluation_columns, request.skip_broken, documents=documents
+    )
+    source = str(request.evaluation) if isinstance(request.evaluation, str) else None
+    from datasets import Dataset
+
+    tasks = by_task(rows) if isinstance(rows, Dataset) and "task" in rows.column_names else {}
+    return HeldOut(rows, tasks, mapped, source)
+
+
+def read_rows(
+    source: Any,
+    columns: Mapping[str, str] | None,
+    own: Mapping[str, str] | None,
+    skip_broken: bool = False,
+    *,
+    documents: bool = False,
+) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
+    """The evaluation rows, and the mapping by which they were read: their own, else the training rows' if it fits."""
+    from nearfar.evaluation.rows import load_for_evaluation
+
+    how: dict[str, Any] = {"skip_broken": skip_broken, "documents": documents}
+    if own is not None or not columns:
+        return load_for_evaluation(source, own, **how), own
+    try:
+        return load_for_evaluation(source, columns, **how), columns
+    except InputError as error:
+        if error.field != "columns":
+            raise
+        return load_for_evaluation(source, **how), None
+
+
+def split_documents(rows: Dataset, part: float, seed: int) -> tuple[Dataset, Dataset | None]:
+    """Documents to train on and to hold out, each in the order of the data.
+
+    Raises:
+        InputError: there is only one document.
+    """
+    import numpy as np
+
+    if not part:
+        return rows, None
+    if len(rows) < 2:
+        raise InputError(
+            "only one document: none can be held out",
+            field="held_out",
+            remedy="separate documents by blank lines, give --eval, or set held_out=0",
+        )
+    order = np.random.default_rng(seed).permutation(len(rows))
+    count = min(max(1, int(part * len(rows))), MOST_HELD_OUT)
+    return rows.select(np.sort(order[count:])), rows.select(np.sort(order[:count]))

@@ -1,0 +1,109 @@
+"""What a finished run found, and what `metrics.json` and `run.yaml` record of it."""
+
+from __future__ import annotations
+
+import math
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nearfar.evaluation import Interval, Result
+    from nearfar.evaluation.similarity import PairSimilarity
+
+__all__ = ["Run", "made_by", "metrics_of", "stage_metrics"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Args:
+        folder: Where everything is; `nearfar.load(folder / "model")` gives the model back.
+        model: The trained model, as `nearfar.load` gives it.
+        before: What the evaluation said of the base model, None without evaluation data.
+        after: The same of the trained model.
+        change: After minus before in the primary metric, with its interval.
+        log: What the trainer logged: dictionaries with `step` and `loss`, or `step` and `eval_...`.
+        similarities: Cosines of held-out pairs before and after, where the evaluation data is pairs.
+        metrics: What `metrics.json` contains.
+    """
+
+    folder: Path
+    model: Any
+    before: Result | None
+    after: Result | None
+    change: Interval | None
+    log: list[dict[str, float]]
+    similarities: tuple[PairSimilarity, PairSimilarity] | None
+    metrics: dict[str, Any]
+
+
+def metrics_of(
+    name: str,
+    steps: int,
+    log: Sequence[Mapping[str, float]],
+    before: Result | None,
+    after: Result | None,
+    change: Interval | None,
+) -> dict[str, Any]:
+    """What `metrics.json` says of any run."""
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    metrics: dict[str, Any] = {"recipe": name, "steps": steps, "last_loss": losses[-1] if losses else None}
+    if before is not None and after is not None:
+        # The wall clock is no result: the same seed must give the same file.
+        metrics["before"], metrics["after"] = (
+            {key: value for key, value in result.as_dict().items() if key != "seconds"} for result in (before, after)
+        )
+        metrics["difference"] = {
+            "metric": before.primary,
+            "value": _finite(after.score - before.score),
+            "low": None if change is None else change.low,
+            "high": None if change is None else change.high,
+        }
+    return metrics
+
+
+def stage_metrics(stages: Sequence[tuple[str, int, Result | None]], before: Result | None) -> dict[str, Any]:
+    """What `metrics.json` says of the stages of a run with several: steps and scores after each.
+
+    Where the held-out data has several tasks, also the average score after the last stage and the forgetting: the mean,
+    over the tasks but the last, of the best score after an earlier stage minus the score after the last one.
+
+    Source: Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, section 3.
+    """
+    listed = [
+        {"name": name, "steps": steps, "metrics": None if found is None else _scores(found)}
+        for name, steps, found in stages
+    ]
+    metrics: dict[str, Any] = {"stages": listed}
+    results = [found for _, _, found in stages if found is not None]
+    if before is None or not before.primary.startswith("mean ") or len(results) < 2:
+        return metrics
+    tasks = [name for name in before.metrics if name != before.primary]
+    last = results[-1]
+    forgotten = [max(each.metrics[name] for each in results[:-1]) - last.metrics[name] for name in tasks[:-1]]
+    forgetting = sum(forgotten) / len(forgotten) if forgotten else 0.0
+    return {**metrics, "stream": {"average": last.score, "forgetting": forgetting}}
+
+
+def made_by() -> dict[str, Any]:
+    """The command and the versions that `run.yaml` records."""
+    names = ("nearfar", "torch", "transformers", "sentence-transformers", "datasets")
+    return {
+        "command": shlex.join(sys.argv),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
+    }
+
+
+def _scores(result: Result) -> dict[str, float | None]:
+    return {name: _finite(value) for name, value in result.metrics.items()}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,184 @@
+"""`nearfar flow`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nearfar.cli.app import run
+from nearfar.dialogue import vectors
+
+sys.path.append(str(Path(__file__).parents[1] / "generation"))
+
+TEXTS = ["the cat sits", "a dog runs", "pay the bill", "rain today", "play a song", "a lost card"]
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    for number in range(6):
+        lines = []
+        for step in range(4):
+            speaker = ("Caller", "Agent")[step % 2]
+            lines.append(f"[00:0{step}] {speaker}: {TEXTS[step]} {'on the mat' if number % 2 else 'in the tree'}")
+        (folder / f"{number}.txt").write_text("\n".join(lines))
+    return folder
+
+
+def test_the_command_writes_the_files_that_it_reports(calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys):
+    out = tmp_path / "flow.html"
+    arguments = [
+        "flow",
+        str(calls),
+        "--model",
+        str(tiny_model_folder),
+        "--out",
+        str(out),
+        "--actions",
+        "Caller=2,Agent=1",
+    ]
+    exports = [str(tmp_path / name) for name in ("flow.json", "flow.mmd", "flow.dot")]
+    for path in exports:
+        arguments += ["--export", path]
+    assert run([*arguments, "--json"]) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
+    assert found["files"] == [str(out), *exports]
+    assert all(Path(path).stat().st_size for path in found["files"])
+    assert (found["dialogues"], found["turns"], found["texts"], found["actions"]) == (6, 24, 8, 3)
+    assert found["speakers"] == ["Caller", "Agent"]
+    assert "encode: 8 of 8" in printed.err
+    graph = json.loads(Path(exports[0]).read_text())
+    assert len([node for node in graph["nodes"] if node["id"] > 1]) == found["shown_actions"]
+    assert len(graph["edges"]) == found["shown_steps"]
+    assert run(arguments) == 0
+    assert "3 actions in 24 turns of 6 dialogues" in capsys.readouterr().out
+    # For so few texts no vectors are stored.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "calls",
+        "flow.dot",
+        "flow.html",
+        "flow.json",
+        "flow.mmd",
+    ]
+
+
+def test_empty_turns_are_skipped_on_request(calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys):
+    log, out = tmp_path / "log.csv", tmp_path / "flow.json"
+    rows = [f"{i % 3},{who},{text} {i}" for i, text in enumerate(TEXTS) for who in ("user", "agent")]
+    log.write_text("\n".join(["dialogue_id,speaker,text", *rows, "2,user,"]))
+    arguments = ["flow", str(log), "--model", str(tiny_model_folder), "--actions", "2", "--out", str(out), "--json"]
+    assert run(arguments) == 2
+    assert "log.csv:14: text: " in capsys.readouterr().err
+    assert run([*arguments, "--skip-broken"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["turns"] == 12
+    assert "line 14" in printed.err
+
+
+def test_a_model_behind_an_endpoint_names_the_actions(
+    calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    from fake_endpoint import FakeServer, completion
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = FakeServer()
+    server.reply = lambda body, number: (200, {}, completion("say it"))
+    out = tmp_path / "flow.json"
+    arguments = ["flow", str(calls), "--model", str(tiny_model_folder), "--out", str(out), "--actions", "2"]
+    try:
+        named = [*arguments, "--namer", "some-model", "--endpoint", server.url, "--json"]
+        assert run(named) == 0
+        assert json.loads(capsys.readouterr().out)["actions"] == 4
+        assert run([*named, "--merge"]) == 0
+    finally:
+        server.close()
+    assert len(server.requests) == 4  # the second time, the stored answers are used
+    assert "Utterances:" in server.requests[0]["messages"][0]["content"]
+    assert json.loads(capsys.readouterr().out)["actions"] == 2  # one per speaker
+    nodes = [node for node in json.loads(out.read_text())["nodes"] if node["id"] > 1]
+    assert {node["name"] for node in nodes} == {"say it"}
+    assert (tmp_path / "flow.json.names.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (["missing.jsonl", "--out", "x.html"], "missing.jsonl: "),
+        (["calls", "--out", "x.pdf"], "x.pdf: --out: "),
+        (["calls", "--out", "x.html", "--export", "y.txt"], "y.txt: --export: "),
+        (["calls", "--out", "x.html", "--actions", "many"], "--actions: "),
+        (["calls", "--out", "x.html", "--actions", "Caller=2,Caller=3"], "--actions: "),
+        (["calls", "--out", "x.html", "--actions", "Boss=2"], "--actions: "),
+        (["calls", "--out", "x.html", "--weigh", "sum"], "--weigh: "),
+        (["calls", "--out", "x.html", "--linkage", "single"], "--linkage: "),
+        (["calls", "--out", "x.html", "--edge-threshold", "2"], "--edge-threshold: "),
+        (["calls", "--out", "x.html", "--speakers", "Boss"], "calls: --speakers: "),
+        (["calls", "--out", "x.html", "--endpoint", "http://localhost:1/v1"], "--endpoint: "),
+        (["calls", "--out", "x.html", "--merge"], "--merge: "),
+        (["calls", "--out", "x.html", "--namer", "no-such-model/at-all"], "no-such-model/at-all"),
+        (["calls"], "--out"),
+    ],
+)
+def test_mistakes_are_refused_in_one_line_and_nothing_is_written(
+    calls: Path, tiny_model_folder: Path, arguments: list[str], where: str, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(calls.parent)
+    assert run(["flow", *arguments, "--model", str(tiny_model_folder)]) == 2
+    printed = capsys.readouterr()
+    assert where in printed.err
+    assert printed.err.count("\n") - printed.err.count("encode:") == 1, printed.err
+    assert [path.name for path in calls.parent.iterdir()] == ["calls"]
+
+
+def test_a_killed_run_is_resumed_to_the_same_result(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(vectors, "WINDOW", 4)
+    words = [word for text in TEXTS for word in text.split()]
+    texts = [f"{a} {b} {c}" for a in words for b in words[:8] for c in words[:3]]
+    log = tmp_path / "log.csv"
+    rows = [f"{i // 6},{('user', 'agent')[i % 2]},{text}" for i, text in enumerate(texts)]
+    log.write_text("\n".join(["dialogue_id,speaker,text", *rows]))
+
+    def arguments(folder: str) -> list[str]:
+        out = str(tmp_path / folder / "flow.json")
+        return ["flow", str(log), "--model", str(tiny_model_folder), "--actions", "3", "--out", out]
+
+    program = f"""
+from nearfar.dialogue import vectors
+vectors.WINDOW = 4
+from nearfar.cli.app import run
+run({arguments("killed")!r})
+"""
+    store = tmp_path / "killed" / "flow.json.vectors"
+    killed = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+    while killed.poll() is None and len(list(store.glob("*.npy"))) < 2:
+        time.sleep(0.005)
+    killed.kill()
+    assert killed.wait() == -signal.SIGKILL, killed.communicate()[1]
+    assert not (tmp_path / "killed" / "flow.json").exists()
+    kept = {path: path.stat().st_mtime_ns for path in store.glob("*.npy")}
+    assert 2 <= len(kept) < len(set(texts)) // 4
+    for folder in ("killed", "whole"):
+        assert run(arguments(folder)) == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    first, second = (tmp_path / folder / "flow.json" for folder in ("killed", "whole"))
+    about = [json.loads(path.read_text()) for path in (first, second)]
+    assert about[0] == about[1]
+    assert len(list(store.glob("*.npy"))) == -(-len(set(texts)) // 4)
+
+
+def test_help_imports_nothing_heavy():
+    program = "import sys; from nearfar.cli.app import run; run(['flow', '--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0
+    loaded = {name.partition(".")[0] for name in done.stdout.rpartition("\n\n")[2].split()}
+    assert not loaded & {"torch", "numpy", "sklearn", "scipy", "transformers", "jinja2"}

@@ -1,0 +1,56 @@
+"""Plain text as documents."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from nearfar.data import _plain
+from nearfar.data.documents import load_documents
+from nearfar.errors import InputError
+
+TEXT = "A first line,\nand a second.\n\n  \nAnother document\r\n\r\n\nThe last, <b>without</b> an end"
+DOCUMENTS = ["A first line,\nand a second.", "Another document", "The last, <b>without</b> an end"]
+
+
+def test_blank_lines_separate_documents(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(TEXT, newline="")
+    with gzip.open(tmp_path / "b.MD.gz", "wt", newline="") as file:
+        file.write(TEXT)
+    for name in ("a.txt", "b.MD.gz"):
+        assert load_documents(tmp_path / name)["text"] == DOCUMENTS
+    # A folder of them, in the order of their names.
+    assert load_documents(str(tmp_path))["text"] == DOCUMENTS * 2
+
+
+def test_long_documents_and_long_lines_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_plain, "LONGEST", 20)
+    monkeypatch.setattr(_plain, "_AT_ONCE", 50)
+    lines = [f"line {number:02}" for number in range(12)]
+    (tmp_path / "lines.txt").write_text("\n".join(lines))
+    found = load_documents(tmp_path / "lines.txt")["text"]
+    assert "\n".join(found).split("\n") == lines
+    assert len(found) == 4
+    line = "x" * 90
+    (tmp_path / "line.txt").write_text(f"{line}\n\nend")
+    found = load_documents(tmp_path / "line.txt")["text"]
+    assert "".join(found[:-1]).replace("\n", "") == line
+    assert found[-1] == "end"
+    assert max(map(len, found)) < 45
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty.txt: is empty"),
+        (b" \n\n\t\n", "empty.txt: is empty"),
+        (b"caf\xe9\n", r"empty.txt:1: byte 4 of the line \(0xe9\) is not UTF-8"),
+        (b"\xff\xfeh\0i\0", "empty.txt: is UTF-16, not UTF-8"),
+    ],
+)
+def test_files_that_are_not_plain_text(content: bytes, message: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        load_documents(tmp_path / "empty.txt")

@@ -1,0 +1,89 @@
+"""From a log to a flow."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nearfar
+from nearfar.dialogue import FlowOptions, Log
+from nearfar.dialogue.extraction import merged_by_name
+from nearfar.dialogue.naming import Described, describe, same_names
+
+from .flows import booking_flow
+from .helpers import refused
+
+TEXTS = ["the cat sits", "a dog runs", "pay the bill", "rain today", "play a song", "a lost card"]
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    for number in range(6):
+        lines = []
+        for step in range(4):
+            speaker = ("Caller", "Agent")[step % 2]
+            lines.append(f"[00:0{step}] {speaker}: {TEXTS[step]} {'on the mat' if number % 2 else 'in the tree'}")
+        (folder / f"{number}.txt").write_text("\n".join(lines))
+    return folder
+
+
+def test_flow_of_a_folder_of_transcripts(calls: Path, tiny_model, tmp_path: Path):
+    stages = []
+    flow = nearfar.flow(calls, model=tiny_model, actions=2, progress=lambda *at: stages.append(at))
+    assert len(flow.actions) == 4
+    assert flow.log.turns == 24
+    assert stages[-1] == ("encode", 8, 8)
+    assert sum(count for (a, _), count in flow.counts().items() if a == 0) == 6
+    again = nearfar.flow(calls, model=tiny_model, actions=2)
+    assert again.described == flow.described
+    assert flow.write(tmp_path / "x" / "flow.html").stat().st_size > 10_000
+
+
+def test_settings_override_options_and_unknown_ones_are_refused(calls: Path, tiny_model):
+    options = FlowOptions(model=tiny_model, actions=1, seed=3)
+    assert len(nearfar.flow(calls, options).actions) == 2
+    flow = nearfar.flow(calls, options, actions=2)
+    assert (len(flow.actions), flow.facts["seed"]) == (4, 3)
+    with pytest.raises(TypeError, match="clusters"):
+        nearfar.flow(calls, options, clusters=2)
+
+
+def test_options_are_those_of_the_public_function():
+    names = {field.name for field in fields(FlowOptions)}
+    public = "model actions rules columns split speakers sample linkage namer names merge max_length batch_size seed"
+    assert names == {*public.split(), "store", "skip_broken"}
+
+
+def test_a_log_in_memory_is_sampled(tiny_model):
+    log = Log.of((str(i), [("a", TEXTS[i % 6]), ("b", TEXTS[(i + 1) % 6])]) for i in range(8))
+    flow = nearfar.flow(log, model=tiny_model, actions=2, sample=3)
+    assert len(flow.log) == 3
+    assert flow.facts["sample"] == 3
+
+
+def test_actions_of_one_speaker_with_the_same_name_are_merged():
+    flow = booking_flow(10)
+    names = ["talk" if i in (1, 3, 5) else of.name for i, of in enumerate(flow.described)]
+    described = [Described(name, of.words, of.examples) for name, of in zip(names, flow.described, strict=True)]
+    speaker = flow.actions.speaker
+    same = [i for i in (3, 5) if speaker[i] == speaker[1]]
+    joined = same_names(described, speaker)
+    assert all(joined[i] == 1 for i in same)
+    actions, left = merged_by_name(flow.actions, described)
+    assert len(actions) == len(left) == len(flow.described) - len(joined)
+    assert np.bincount(actions.turn).sum() == flow.log.turns
+    assert (actions.speaker[actions.turn] == flow.log.speaker).all()
+    for action, of in enumerate(left):
+        mine = set(flow.log.text[actions.turn == action].tolist())
+        assert {text for text, _ in of.examples} <= mine
+    assert describe(flow.log, flow.actions) == flow.described
+
+
+def test_a_folder_without_a_model_is_refused(calls: Path, tmp_path: Path):
+    name, _, _ = refused(lambda: nearfar.flow(calls, model=str(tmp_path), actions=2))
+    assert name == tmp_path.name

@@ -1,0 +1,116 @@
+"""Dialogues from tables."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from datasets import Dataset
+
+from nearfar.dialogue import read
+from nearfar.errors import InputError
+
+from .helpers import dialogues, refused
+
+WANTED = {"1": [("user", "Hello"), ("agent", "Hi, what is it?")], "2": [("user", "Hello"), ("agent", "Yes?")]}
+
+
+def test_a_table_of_turns_in_the_order_of_time(tmp_path: Path):
+    file = tmp_path / "log.csv"
+    file.write_text(
+        'dialogue_id,speaker,text\n1,user,Hello\n2,user,"Hello "\n1,agent,"Hi, what  is it?"\n2,agent,Yes?\n'
+    )
+    log = read(file)
+    assert dialogues(log) == WANTED
+    assert sorted(log.texts) == ["Hello", "Hi, what is it?", "Yes?"]  # each once
+
+
+def test_a_table_of_dialogues(tmp_path: Path):
+    rows = [
+        {"dialogue_id": int(i), "turns": [{"speaker": s, "text": t} for s, t in turns]} for i, turns in WANTED.items()
+    ]
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert dialogues(read(file)) == dialogues(read(Dataset.from_list(rows))) == WANTED
+
+
+def test_other_column_names(tmp_path: Path):
+    file = tmp_path / "log.csv"
+    file.write_text("conversation_id,role,content\n1,user,Hello\n")
+    with pytest.raises(InputError) as caught:
+        read(file)
+    assert "--columns dialogue_id=conversation_id,speaker=role,text=content" in (caught.value.remedy or "")
+    columns = {"dialogue_id": "conversation_id", "speaker": "role", "text": "content"}
+    assert dialogues(read(file, columns=columns)) == {"1": [("user", "Hello")]}
+
+
+def test_a_bad_row_is_named(tmp_path: Path):
+    file = tmp_path / "log.jsonl"
+    file.write_text('{"dialogue_id": "a", "turns": [{"speaker": "user"}]}\n')
+    assert refused(lambda: read(file)) == ("log.jsonl", 1, "turns[0].text")
+
+
+def test_turns_of_transcripts_without_text_are_skipped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "a.txt").write_text("User: hello\nAgent:\nUser: are you there?\n")
+    assert dialogues(read(tmp_path))["a"] == [("User", "hello"), ("User", "are you there?")]
+    assert "1 turns" in caplog.text
+
+
+EMPTY = {
+    "log.csv": "dialogue_id,speaker,text\n1,user,Hello\n1,agent,\n2,user,  \n3,agent,Yes?\n",
+    "log.jsonl": "".join(
+        json.dumps({"dialogue_id": i, "turns": turns}) + "\n"
+        for i, turns in (
+            (1, [{"speaker": "user", "text": "Hello"}, {"speaker": "agent", "text": ""}]),
+            (2, [{"speaker": "user", "text": None}]),
+            (3, [{"speaker": "agent", "text": "Yes?"}]),
+        )
+    ),
+    "turns.jsonl": "".join(
+        json.dumps({"dialogue_id": i, "speaker": who, "text": text}) + "\n"
+        for i, who, text in ((1, "user", "Hello"), (1, "agent", None), (2, "user", ""), (3, "agent", "Yes?"))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+@pytest.mark.parametrize("as_parquet", [False, True])
+def test_empty_turns_of_tables_are_skipped_on_request(
+    tmp_path: Path, name: str, as_parquet: bool, caplog: pytest.LogCaptureFixture
+):
+    file = tmp_path / name
+    file.write_text(EMPTY[name])
+    if as_parquet:
+        lines = EMPTY[name].splitlines()
+        rows = list(csv.DictReader(lines)) if name.endswith(".csv") else [json.loads(line) for line in lines]
+        file = file.with_suffix(".parquet")
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    name, _, field = refused(lambda: read(file))
+    assert (name, field) in [(file.name, "text"), (file.name, "turns[1].text")]
+    assert caplog.text == ""
+    assert dialogues(read(file, skip_broken=True)) == {"1": [("user", "Hello")], "3": [("agent", "Yes?")]}
+    assert caplog.text.count("2 turns") == 1
+
+
+def test_skipping_empty_turns_hides_no_other_mistake(tmp_path: Path):
+    file = tmp_path / "log.jsonl"
+    rows = [{"dialogue_id": 1, "turns": [{"speaker": "a", "text": ""}, {"speaker": "", "text": "Hello"}]}]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert refused(lambda: read(file, skip_broken=True)) == ("log.jsonl", 1, "turns[0].speaker")
+    file.write_text('{"dialogue_id": 1, "turns": [{"speaker": "a", "text": ""}]}\n')
+    assert refused(lambda: read(file, skip_broken=True)) == ("log.jsonl", None, None)
+
+
+def test_samples_are_whole_dialogues_and_depend_on_the_seed():
+    rows = [{"dialogue_id": i, "speaker": "user", "text": f"text {i}"} for i in range(50)]
+    table = Dataset.from_list(rows)
+    one, same, other = (read(table, sample=10, seed=seed) for seed in (1, 1, 2))
+    assert len(one) == len(one.texts) == 10
+    assert one.ids == same.ids != other.ids
+    assert one.ids == sorted(one.ids, key=int)
+    assert len(read(table, sample=100)) == 50
+    assert refused(lambda: read(table, sample=0)) == (None, None, "--sample")

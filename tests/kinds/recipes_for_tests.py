@@ -1,0 +1,75 @@
+"""Recipes in a file of the user's own, one for each kind of model that no built-in recipe trains."""
+
+from __future__ import annotations
+
+RERANKER = '''
+"""Scores of pairs, learned by a cross-encoder."""
+
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes import Plan, Recipe, Stage
+
+
+def prepare(model, rows, options):
+    from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+
+    return Plan(model, Stage(rows, BinaryCrossEntropyLoss(model), batches="shuffled"))
+
+
+RECIPE = Recipe("tiny_reranker", {"rows": ("scored pairs",)}, TrainingOptions, prepare, trains="reranker")
+'''
+
+SEQ2SEQ = '''
+"""Targets from sources."""
+
+from nearfar.kinds.options import LanguageOptions
+from nearfar.recipes import Plan, Recipe, Stage
+
+
+def prepare(model, rows, options):
+    from nearfar.losses.language import LanguageLoss
+
+    return Plan(model, Stage(rows.select_columns(["anchor", "positive"]), LanguageLoss()))
+
+
+RECIPE = Recipe("tiny_seq2seq", {"rows": ("pairs",)}, LanguageOptions, prepare, trains="seq2seq LM", model=None)
+'''
+
+STAGED = '''
+"""Three stages of InfoNCE, each from what the last one found, moved back halfway to the start."""
+
+from dataclasses import dataclass
+
+from nearfar.kinds.options import Count, TrainingOptions
+from nearfar.recipes import Plan, Recipe, Stage
+
+
+@dataclass(frozen=True)
+class Options(TrainingOptions):
+    """Options.
+
+    Args:
+        tasks: How many stages.
+    """
+
+    tasks: Count = 3
+
+
+def prepare(model, rows, options):
+    import torch
+
+    from nearfar.losses import ContrastLoss
+
+    first = {name: weight.clone() for name, weight in model.state_dict().items()}
+
+    def stages():
+        for number in range(options.tasks):
+            yield Stage(rows, ContrastLoss(model), name=f"part {number + 1}")
+            found = model.state_dict()
+            model.load_state_dict({n: torch.lerp(first[n], found[n], 0.5) if first[n].is_floating_point() else first[n]
+                                   for n in first})
+
+    return Plan(model, stages(), count=options.tasks)
+
+
+RECIPE = Recipe("tiny_stages", {"rows": ("pairs",)}, Options, prepare)
+'''

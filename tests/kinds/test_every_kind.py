@@ -1,0 +1,214 @@
+"""What holds for every kind of model: trained, killed, resumed, saved, loaded, measured, refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nearfar
+from conftest import NAMES
+from nearfar.cli.app import run
+
+TEXTS = ["the cat and so dog 1", "the sea and so sky 2", "money bank 3"]
+#: Prints what a model answers, in a process of its own.
+ANSWERS = """
+import json, sys
+import nearfar, numpy as np
+from nearfar.kinds.loading import of
+from nearfar.models.abilities import Encodes, Generates, Scores
+
+texts = json.loads(sys.argv[2])
+model = of(nearfar.load(sys.argv[1], device="cpu"))
+found = {"kind": model.name}
+if isinstance(model, Encodes):
+    found["vectors"] = model.encode(texts).tolist()
+if isinstance(model, Scores):
+    found["scores"] = np.asarray(model.score_pairs(texts, texts[::-1]), dtype=float).tolist()
+if isinstance(model, Generates):
+    found["texts"] = model.generate(texts, max_new_tokens=5)
+print("ANSWERS" + json.dumps(found))
+"""
+#: Trains by the command line, and dies by SIGKILL once it has made so many steps of a stage.
+KILLED = """
+import os, signal, sys
+from nearfar.cli.app import run
+from nearfar.kinds import _trainer
+
+folder, step, *arguments = sys.argv[1:]
+original = _trainer.MarkComplete.on_step_end
+
+def on_step_end(self, args, state, control, **rest):
+    if str(args.output_dir).endswith(folder) and state.global_step == int(step):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, args, state, control, **rest)
+
+_trainer.MarkComplete.on_step_end = on_step_end
+sys.exit(run(arguments))
+"""
+
+
+def answers(folder: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", ANSWERS, str(folder), json.dumps(TEXTS)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-800:]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("ANSWERS")]
+    return json.loads(line.removeprefix("ANSWERS"))
+
+
+def fingerprint(folder: Path) -> tuple[list[str], dict[str, Any]]:
+    """Of all weights, and the metrics but for the clock's."""
+    files = sorted((folder / "model").rglob("*.safetensors"))
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return [hashlib.sha256(file.read_bytes()).hexdigest() for file in files], {**metrics, "speed": None}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trained_from_the_command_line_and_measured_before_and_after(name, case, trained) -> None:
+    metrics = json.loads((trained(name) / "metrics.json").read_text())
+    assert metrics["steps"] == 6
+    assert metrics["before"]["task"] == metrics["after"]["task"] == case(name).task
+    assert metrics["before"]["metrics"] != metrics["after"]["metrics"]
+    assert json.loads((trained(name) / "model" / "nearfar.json").read_text()) == {"kind": case(name).kind}
+    assert (trained(name) / "report.html").stat().st_size > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fresh_process_loads_what_was_saved_heads_and_all(name, case, trained, tmp_path) -> None:
+    found = answers(trained(name) / "model")
+    assert found["kind"] == case(name).kind
+    metrics = json.loads((trained(name) / "metrics.json").read_text())["after"]
+    model, data = str(trained(name) / "model"), str(case(name).evaluation)
+    primary = metrics["primary"]
+    if name != "causal LM":  # a run measures it on blocks of the length that it trains on
+        result = nearfar.evaluate(model, data)
+        assert result.metrics[primary] == pytest.approx(metrics["metrics"][primary], abs=1e-5)
+    assert answers(trained(name) / "model") == found
+
+
+def test_the_host_libraries_load_the_folders(trained) -> None:
+    from sentence_transformers import CrossEncoder, SentenceTransformer
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    def of(name: str) -> str:
+        return str(trained(name) / "model")
+
+    for name in ("encoder", "pair scorer", "stages"):
+        assert SentenceTransformer(of(name), device="cpu").encode(TEXTS).shape == (3, 32)
+    assert SentenceTransformer(of("two towers"), device="cpu").encode(TEXTS, task="text").shape == (3, 32)
+    for name in ("reranker", "yes or no"):
+        ours = nearfar.load(of(name), device="cpu").predict([TEXTS[:2]])
+        np.testing.assert_allclose(CrossEncoder(of(name), device="cpu").predict([TEXTS[:2]]), ours, atol=1e-6)
+    assert AutoModelForCausalLM.from_pretrained(of("causal LM")).config.model_type == "llama"
+    assert AutoModelForSeq2SeqLM.from_pretrained(of("seq2seq LM")).config.model_type == "t5"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "folder", "step"),
+    [(name, "checkpoints", 5) for name in NAMES if name != "stages"]
+    + [("stages", "checkpoints", 1), ("stages", "stage-2", 2), ("stages", "stage-3", 1)],
+)
+def test_killed_and_resumed_ends_with_the_same_bits(name, folder, step, case, trained, tmp_path) -> None:
+    arguments = case(name).arguments(tmp_path / "out")
+    died = subprocess.run(
+        [sys.executable, "-c", KILLED, folder, str(step), *arguments], capture_output=True, timeout=300
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()[-800:]
+    assert not (tmp_path / "out" / "metrics.json").exists()
+    assert run([*arguments, "--resume"]) == 0
+    assert fingerprint(tmp_path / "out") == fingerprint(trained(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_cannot_do_is_refused_in_one_line(name, case, trained, capsys) -> None:
+    task, data = case(name).lacks
+    capsys.readouterr()
+    code = run(["evaluate", str(trained(name) / "model"), "--data", str(data), "--task", task])
+    told = capsys.readouterr().err.strip().splitlines()
+    assert code == 2
+    assert len([line for line in told if line.startswith("nearfar: ")]) == 1
+    assert task in told[-1]
+
+
+@pytest.mark.parametrize("name", ["reranker", "yes or no", "seq2seq LM"])
+def test_a_folder_of_another_kind_is_no_text_encoder(name, trained, capsys, files) -> None:
+    folder = str(trained(name) / "model")
+    capsys.readouterr()
+    assert run(["encode", folder, str(files / "texts.jsonl"), "--out", str(files / "v.npy")]) == 2
+    assert "expected a text encoder" in capsys.readouterr().err
+    assert not (files / "v.npy").exists()
+
+
+def test_max_steps_holds_for_the_whole_plan(trained, case, tmp_path, capsys) -> None:
+    metrics = json.loads((trained("stages") / "metrics.json").read_text())
+    assert [(stage["name"], stage["steps"]) for stage in metrics["stages"]] == [(f"part {i}", 2) for i in (1, 2, 3)]
+    assert all(stage["metrics"]["ndcg@10"] is not None for stage in metrics["stages"])
+    assert metrics["stages"][-1]["metrics"]["ndcg@10"] == metrics["after"]["metrics"]["ndcg@10"]
+    few = [each if each != "max_steps=6" else "max_steps=2" for each in case("stages").arguments(tmp_path / "two")]
+    capsys.readouterr()
+    assert run(few) == 2
+    assert "max_steps" in capsys.readouterr().err
+    assert not (tmp_path / "two").exists()
+
+
+def test_progress_counts_through_all_stages(case, tmp_path) -> None:
+    steps: list[tuple[int, int]] = []
+    chosen = case("stages")
+    nearfar.train(
+        chosen.recipe,
+        chosen.data,
+        model=chosen.model,
+        out=tmp_path / "out",
+        progress=lambda step, of, _: steps.append((step, of)),
+        batch_size=8,
+        max_steps=6,
+    )
+    assert steps[-1] == (6, 6)
+    assert [step for step, _ in steps] == sorted(step for step, _ in steps)
+    assert {of for _, of in steps} == {6}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("evaluation", "metric"), [("held-scored", "spearman"), ("ranked", "ndcg@10")])
+def test_kinds_are_compared_on_what_they_share(evaluation, metric, files, tiny_model_folder, tmp_path) -> None:
+    found = nearfar.compare(
+        ["dse", str(files / "reranker.py"), "simcse"],
+        data=files / "scored.jsonl",
+        evaluate_on=files / f"{evaluation}.jsonl",
+        seeds=1,
+        model=tiny_model_folder,
+        out=tmp_path / "out",
+        settings={"dse.layers": 2, "dse.alpha": 0, "dse.max_length": 32, "batch_size": 8, "max_steps": 3},
+    )
+    assert not found.failures
+    assert {row.name for row in found.ranking} == {"dse", "tiny_reranker", "simcse", "untrained"}
+    assert found.metrics["metric"] == metric
+    kinds = {path.parent.parent.name: path for path in (tmp_path / "out").rglob("model/nearfar.json")}
+    assert sorted(json.loads(path.read_text())["kind"] for path in kinds.values()) == [
+        "encoder",
+        "pair scorer",
+        "reranker",
+    ]
+    # Each was measured as what it is, the head of dse included.
+    scored = nearfar.evaluate(str(kinds["dse-0"].parent), str(files / f"{evaluation}.jsonl"))
+    assert scored.score == pytest.approx(next(row.score.mean for row in found.ranking if row.name == "dse"), abs=1e-6)
+    bare = nearfar.models.load(kinds["dse-0"].parent)
+    assert nearfar.evaluate(bare, str(files / f"{evaluation}.jsonl")).score != pytest.approx(scored.score, abs=1e-4)
+
+
+def test_a_language_model_without_yes_and_no_is_no_reranker(files, tiny_lm_folder, tmp_path, capsys) -> None:
+    arguments = ["--data", str(files / "scored.jsonl"), "--model", str(tiny_lm_folder), "--out", str(tmp_path / "out")]
+    assert run(["train", str(files / "reranker.py"), *arguments]) == 2
+    assert re.search("yes|cross-encoder", capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,52 @@
+"""Ranges of options."""
+
+from __future__ import annotations
+
+from dataclasses import make_dataclass
+from typing import Annotated
+
+import pytest
+
+from nearfar.errors import InputError
+from nearfar.recipes import lost
+from nearfar.settings import Fraction, Range, check_ranges, with_settings
+
+
+@pytest.mark.parametrize(
+    ("limits", "good", "bad", "words"),
+    [
+        (Range(least=0), [0, 7.5, None], [-1e-9, float("nan"), float("inf")], "at least 0"),
+        (Range(above=0), [1e-9], [0, -1, float("nan"), float("inf")], "above 0"),
+        (Range(least=0, most=1), [0, 1], [-0.1, 1.1, float("nan")], "0 to 1"),
+        (Range(least=0, below=1), [0, 0.99], [1, -1], "0 to below 1"),
+        (Range(above=0, most=1), [1, 0.1], [0, 2], "above 0 to 1"),
+        (Range(most=3), [-5, 3], [4, float("-inf")], "at most 3"),
+    ],
+)
+def test_numbers_out_of_range_are_named(limits: Range, good: list, bad: list, words: str) -> None:
+    numbers = make_dataclass("Numbers", [("n", Annotated[float, limits] | None, 1.0)])
+    for value in good:
+        check_ranges(numbers(value))
+    for value in bad:
+        with pytest.raises(InputError) as raised:
+            check_ranges(numbers(value))
+        assert (raised.value.field, raised.value.remedy) == ("n", f"must be {words}")
+
+
+def test_a_subclass_with_another_default_keeps_the_range_and_may_narrow_it() -> None:
+    base = make_dataclass("Base", [("n", Fraction, 0.5), ("m", Fraction, 0.5)])
+    own = make_dataclass("Own", [("n", float, 0.7), ("m", Annotated[float, Range(most=0.2)], 0.1)], bases=(base,))
+    check_ranges(own())
+    for wrong in ({"n": 2.0}, {"m": 0.3}):
+        with pytest.raises(InputError) as raised:
+            check_ranges(own(**wrong))
+        assert raised.value.field in wrong
+
+
+def test_layers_of_lost_are_checked_before_any_data_is_read() -> None:
+    for field, value in (("sparsity", 2.0), ("scored", 0), ("rank", -1)):
+        with pytest.raises(InputError) as raised:
+            with_settings(lost.Options(), {field: value})
+        assert raised.value.field == field
+    assert lost.Options(rank=0).rank == 0
+    assert lost.Options(gamma=0.5, scored=3).how.gamma == 0.5
