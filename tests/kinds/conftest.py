@@ -44,7 +44,6 @@ class Case:
         return ["train", self.recipe, *common, *model, *settings]
 
 
-NAMES = ("encoder", "two towers", "pair scorer", "reranker", "yes or no", "causal LM", "seq2seq LM", "stages")
 STEPS = ("batch_size=8", "max_steps=6", "save_steps=2", "learning_rate=1e-3")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: Of the cases.
+NAMES = ("encoder", "two towers", "pair scorer", "reranker", "yes or no", "causal LM", "seq2seq LM", "stages")
+
 RERANKER = '''
 """Scores of pairs, learned by a cross-encoder."""
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recipes_for_tests import NAMES
 
 import nearfar
-from conftest import NAMES
 from nearfar.cli.app import run
 
 TEXTS = ["the cat and so dog 1", "the sea and so sky 2", "money bank 3"]
