@@ -10,6 +10,7 @@ import pytest
 
 import nearfar
 from nearfar.dialogue import FlowOptions, Log
+from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.extraction import merged_by_name
 from nearfar.dialogue.naming import Described, describe, same_names
 
@@ -64,6 +65,21 @@ def test_a_log_in_memory_is_sampled(tiny_model):
     flow = nearfar.flow(log, model=tiny_model, actions=2, sample=3)
     assert len(flow.log) == 3
     assert flow.facts["sample"] == 3
+
+
+def test_the_seed_decides_the_folds_of_the_automatic_number(tiny_model):
+    log = Log.of((str(i), [(who, f"{TEXTS[(i + k) % 6]} {i % 4}") for k, who in enumerate("abab")]) for i in range(12))
+    found = {seed: nearfar.flow(log, model=tiny_model, seed=seed).actions.gain for seed in (0, 1)}
+    assert found[0] != found[1]
+    assert nearfar.flow(log, model=tiny_model, seed=1).actions.gain == found[1]
+
+
+def test_the_largest_of_merged_actions_keeps_its_examples():
+    actions = Actions(np.zeros(3, np.int32), np.array([0, 1, 2, 2, 2, 1], np.int32), np.ones(6, np.float32), [])
+    described = [Described("ask", (), ((i, 1),)) for i in range(3)]
+    merged, left = merged_by_name(actions, described)
+    assert merged.turn.tolist() == [0] * 6
+    assert left == [described[2]]
 
 
 def test_actions_of_one_speaker_with_the_same_name_are_merged():

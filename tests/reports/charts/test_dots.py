@@ -55,3 +55,11 @@ def test_series_are_named_beside_the_values():
     figure = dot_interval_chart(["r"], {"before": [(1, 0, 2)], "after": [(3, 2, 4)]}, title="t")
     assert names(figure) == []
     assert {"before", "after"} <= set(texts(figure))
+
+
+def test_the_dots_of_a_row_are_below_each_other():
+    figure = dot_interval_chart(["x"], {"old": [(1, 0, 2)], "new": [(3, 2, 4)]}, title="t")
+    for picture in (figure.wide, figure.narrow):
+        marks = [g for g in elements(picture, "g") if g.get("data-tip")]
+        old, new = ([float(line.get("y1", "")) for line in g.iter("line")] for g in marks)
+        assert min(new) > max(old)

@@ -117,14 +117,13 @@ def _draw(rows: Rows, width: int, alt: str) -> Drawing:
             parts.append(group(rows.mark(place, i, name, y, look), class_=look.css, data_tip=tip))
             parts.append(_value(value, names[name], right + 14, series, text, y, wide=wide))
     parts.append(_axis_labels(place, width, rows.x_label))
-    # One single series has no name to show, and no legend either.
     return Drawing(canvas(width, place.bottom + (46 if rows.x_label else 26), parts, alt=alt), named)
 
 
 def _names_fit(names: Sequence[str], width: int) -> bool:
     """Whether a picture of ``width`` pixels has room for the names of the series beside their values."""
     widest = max(text_width(name, TICK_SIZE) for name in names)
-    return 0 < widest <= (0.16 if width >= WIDE else 0.2) * width
+    return widest <= (0.16 if width >= WIDE else 0.2) * width
 
 
 def _value_widths(
