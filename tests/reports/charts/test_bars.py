@@ -33,6 +33,17 @@ def test_bars_start_at_zero_and_are_as_long_as_their_amount():
     assert starts[2] + widths[2] == pytest.approx(starts[0], abs=0.05)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_axis_contains_zero_and_marks_it(sign: int):
+    figure = bar_chart(["a", "b"], {"n": [10 * sign, 20 * sign]}, title="t")
+    for picture in (figure.wide, figure.narrow):
+        (line,) = elements(picture, "line", "reference")
+        for bar in elements(picture, "rect", "bar"):
+            start, width = float(bar.get("x", "")), float(bar.get("width", ""))
+            assert width > 1
+            assert (start if sign > 0 else start + width) == pytest.approx(float(line.get("x1", "")), abs=0.05)
+
+
 def test_each_amount_is_beside_its_own_bar():
     figure = bar_chart(["a", "b"], {"n": [1, 2], "m": [3, 4]}, title="t")
     assert texts(figure, "value") == ["1", "3", "2", "4"]

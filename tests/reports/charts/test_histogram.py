@@ -38,6 +38,14 @@ def test_every_value_is_counted_once_and_shares_add_up_to_one_hundred():
     assert by_edge[0.9] == 2
 
 
+def test_shares_are_of_the_own_sample():
+    figure = histogram({"large": [0.1] * 6 + [0.9] * 2, "small": [0.1, 0.9]}, title="t")
+    _, _, _, large, counts, small = zip(*figure.table.rows, strict=True)
+    assert sorted(set(large)) == [0, 25, 75]
+    assert sorted(set(small)) == [0, 50]
+    assert sum(counts) == 2
+
+
 def test_arrays_are_accepted():
     assert histogram({"a": np.ones(3)}, title="t").table.rows
 
