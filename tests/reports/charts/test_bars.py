@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 
 import pytest
 from helpers_charts import INF, elements, names, texts
@@ -35,9 +36,10 @@ def test_bars_start_at_zero_and_are_as_long_as_their_amount():
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_axis_contains_zero_and_marks_it(sign: int):
-    figure = bar_chart(["a", "b"], {"n": [10 * sign, 20 * sign]}, title="t")
+    figure = bar_chart(["a", "b"], {"n": [1000 * sign, 1001 * sign]}, title="t")
     for picture in (figure.wide, figure.narrow):
         (line,) = elements(picture, "line", "reference")
+        assert 0 <= float(line.get("x1", "")) <= float(ET.fromstring(picture).get("viewBox", "").split()[2])
         for bar in elements(picture, "rect", "bar"):
             start, width = float(bar.get("x", "")), float(bar.get("width", ""))
             assert width > 1
