@@ -129,6 +129,20 @@ def test_the_page_of_ten_thousand_dialogues_is_small_and_says_what_it_shows(brow
     assert "random sample of 500 dialogues" in facts
 
 
+def test_the_graph_is_as_high_as_the_window_without_the_controls(browser, pages):
+    ends = (
+        "['.tools', '.stage'].map((name) => document.querySelector(name).getBoundingClientRect())"
+        ".flatMap(({ top, bottom }) => [top, bottom])"
+    )
+    for width, height in ((1280, 860), (1000, 700)):
+        browser.open(pages["500"], width=width, height=height)
+        _, controls, top, bottom = browser.evaluate(ends)
+        assert (top, bottom) == (controls, height)
+    browser.open(pages["500"], width=1000, height=200)
+    _, _, top, bottom = browser.evaluate(ends)
+    assert bottom - top == 420
+
+
 @pytest.mark.parametrize("name", ["5", "500", "10000"])
 def test_limits_prune_live_as_python_does(browser, pages, flows, name):
     browser.open(pages[name], width=1400)
