@@ -270,15 +270,15 @@ def test_exports_are_those_of_the_command_line(browser, pages, flows):
         assert {node["id"]: node.get("count", 1) for node in found["nodes"]} == graph.nodes
         assert {(e["source"], e["target"]): e["weight"] for e in found["edges"]} == graph.weights
         assert found["happy_path"] == flows[name].happy_path()
-        picture = ElementTree.fromstring(texts["svg"])
-        assert picture.tag.endswith("svg")
-        tags = {element.tag.rpartition("}")[2] for element in picture.iter()}
+        image = ElementTree.fromstring(texts["svg"])
+        assert image.tag.endswith("svg")
+        tags = {element.tag.rpartition("}")[2] for element in image.iter()}
         assert tags <= {"svg", "g", "rect", "path", "text"}
         assert "var(" not in texts["svg"]
         assert browser.problems == []
 
 
-def test_png_is_a_picture_of_the_whole_graph(browser, pages):
+def test_png_is_an_image_of_the_whole_graph(browser, pages):
     browser.open(pages["500"], width=1400)
     _, address = browser.evaluate(SAVED % "png")
     data = base64.b64decode(address.partition(",")[2])
@@ -323,7 +323,7 @@ def test_the_graphs_numbers_stand_in_a_table_that_follows_it(browser, pages, flo
     assert browser.problems == []
 
 
-def test_no_export_holds_a_formula(browser, pages):
+def test_no_export_contains_a_formula(browser, pages):
     browser.open(pages["hostile"], width=1400)
     assert browser.evaluate("Exports.csv([['=1+1', '@x', '-a,\"b\"', -1]])") == '\'=1+1,\'@x,"\'-a,""b""",-1\r\n'
 

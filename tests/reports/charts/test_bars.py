@@ -37,10 +37,10 @@ def test_bars_start_at_zero_and_are_as_long_as_their_amount():
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_axis_contains_zero_and_marks_it(sign: int):
     figure = bar_chart(["a", "b"], {"n": [1000 * sign, 1001 * sign]}, title="t")
-    for picture in (figure.wide, figure.narrow):
-        (line,) = elements(picture, "line", "reference")
-        assert 0 <= float(line.get("x1", "")) <= float(ET.fromstring(picture).get("viewBox", "").split()[2])
-        for bar in elements(picture, "rect", "bar"):
+    for image in (figure.wide, figure.narrow):
+        (line,) = elements(image, "line", "reference")
+        assert 0 <= float(line.get("x1", "")) <= float(ET.fromstring(image).get("viewBox", "").split()[2])
+        for bar in elements(image, "rect", "bar"):
             start, width = float(bar.get("x", "")), float(bar.get("width", ""))
             assert width > 1
             assert (start if sign > 0 else start + width) == pytest.approx(float(line.get("x1", "")), abs=0.05)

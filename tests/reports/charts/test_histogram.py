@@ -56,8 +56,8 @@ def test_each_median_has_its_line_and_the_legend_names_it_for_both_widths():
     assert names(figure) == ["left, median 0.10", "middle, median 0.50", "right, median 0.90"]
     assert figure.wide_legend
     assert texts(figure, "series") == []
-    for picture in (figure.wide, figure.narrow):
-        lines = [float(line.get("x1", "")) for line in elements(picture, "line", "middle")]
+    for image in (figure.wide, figure.narrow):
+        lines = [float(line.get("x1", "")) for line in elements(image, "line", "middle")]
         assert lines == sorted(lines)
         assert (lines[1] - lines[0]) / (lines[2] - lines[0]) == pytest.approx(0.4 / 0.8, abs=0.01)
 
