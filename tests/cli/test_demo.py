@@ -89,11 +89,12 @@ def test_demo(workspace: Path, library: Path, nearfar: Nearfar, monkeypatch: pyt
     for question in questions:
         place = answers.index(question.text)
         rank = int(re.findall(r"rank (\d+) of 360", answers[place + 1])[0])
-        hits = answers[place + 2 : place + 2 + SHOWN]
+        hits = answers[place + 2 : place + 2 + SHOWN + (rank > SHOWN)]
         assert all("(house, tree)" in hit for hit in hits)
-        # The expected entry is marked if it is shown, and its rank is true.
-        marked = [i for i, hit in enumerate(hits, 1) if hit.startswith("  * ")]
-        assert marked == ([rank] if rank <= SHOWN else [])
+        # The expected entry is always shown and marked, with its true rank.
+        assert [int(hit[4:].split()[0]) for hit in hits] == [*range(1, SHOWN + 1), *([rank] if rank > SHOWN else [])]
+        assert [i for i, hit in enumerate(hits) if hit.startswith("  * ")] == [min(rank - 1, SHOWN)]
+        assert any(f"{name.rpartition('.')[2]}(" in hits[min(rank - 1, SHOWN)] for name in question.expected)
         assert answers[place + 1].strip().startswith("found" if rank <= 10 else "not found")
     page = (folder / "report.html").read_text()
     assert verdict.partition(":")[0] in page

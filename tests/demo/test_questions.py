@@ -60,6 +60,7 @@ def test_an_answer_has_the_rank_of_the_expected_entry_and_a_miss_is_a_miss(rank:
     assert answer.best.rank == rank
     assert answer.found is (rank <= DEPTH)
     assert [hit.id for hit in answer.hits] == order[:SHOWN]
+    assert [hit.rank for hit in answer.shown] == [*range(1, SHOWN + 1), *([rank] if rank > SHOWN else [])]
     assert f"{rank} of {len(NAMES)}" in answer.verdict
     assert answer.verdict.startswith("not found") is not answer.found
     assert answer.as_dict() == {"entries": [NAMES[0]], "rank": rank, "found": rank <= DEPTH}

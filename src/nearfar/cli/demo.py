@@ -40,8 +40,9 @@ def command(
     print("\nTest questions, sampled before training (*: the expected entry):")
     for answer in found.answers:
         print(f"\n{answer.question.text}\n  {answer.verdict}")
-        for hit in answer.hits:
-            print(f"  {'*' if hit.id in answer.question.expected else ' '} {hit.score:.3f}  {title(hit)}")
+        for hit in answer.shown:
+            mark = "*" if hit.id in answer.question.expected else " "
+            print(f"  {mark} {hit.rank:>4,}  {hit.score:.3f}  {title(hit)}")
     print(f"\n{summary(found.answers)}")
     print(f"\nreport  {found.folder / 'report.html'}\nmodel   {found.folder / 'run' / 'model'}")
     print(f"\nNext, use your own data:\n{next_steps(found)}")

@@ -57,6 +57,11 @@ class Answer:
         return self.best.rank <= DEPTH
 
     @property
+    def shown(self) -> list[Hit]:
+        """The first hits, and the first expected entry if it is not among them."""
+        return [*self.hits, *([] if self.best in self.hits else [self.best])]
+
+    @property
     def verdict(self) -> str:
         """Whether an expected entry was found, and at which rank."""
         rank = f"rank {self.best.rank:,} of {self.entries:,}"

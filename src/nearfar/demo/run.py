@@ -242,8 +242,7 @@ def _add_answers(page: Page, answers: Sequence[Answer]) -> None:
     )
     rows, expected = [], []
     for answer in answers:
-        hits = [*answer.hits, *([] if answer.best in answer.hits else [answer.best])]
-        for hit in hits:
+        for hit in answer.shown:
             if hit.id in answer.question.expected:
                 expected.append(len(rows))
             rows.append([answer.question.text, f"{hit.rank:,}", f"{hit.score:.3f}", title(hit)])
