@@ -169,7 +169,7 @@ def main() -> None:
     models = args.model or ["minilm"]
     file = args.data / "sgd" / "sgd-test.jsonl.gz"
     if not file.exists():
-        sys.exit(f"{file} is missing: set NEARFAR_DATA to the folder that holds sgd/")
+        sys.exit(f"{file} is missing: set NEARFAR_DATA to the folder that contains sgd/")
     tables = {name: Domain(dialogues) for name, dialogues in domains(file, args.least).items()}
     texts = sorted({text for of in tables.values() for text in of.log.texts})
     row = {text: index for index, text in enumerate(texts)}

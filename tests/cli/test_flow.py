@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from nearfar.cli.app import run
-from nearfar.dialogue import vectors
+from nearfar.dialogue import FlowOptions, Rules, vectors
+from nearfar.errors import InputError
 
 sys.path.append(str(Path(__file__).parents[1] / "generation"))
 
@@ -70,6 +71,58 @@ def test_the_command_writes_the_files_that_it_reports(calls: Path, tiny_model_fo
     ]
 
 
+def test_every_option_reaches_the_flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    received: list[tuple[str, FlowOptions]] = []
+
+    def flow(dialogues: str, options: FlowOptions, *, progress: object) -> None:
+        received.append((dialogues, options))
+        raise InputError("stop here")
+
+    monkeypatch.setattr("nearfar.dialogue.flow", flow)
+    out, store = tmp_path / "flow.json", tmp_path / "store"
+    options = {
+        "--out": out,
+        "--model": "some/model",
+        "--actions": "user=2,agent=3",
+        "--speakers": "user,agent",
+        "--weigh": "max",
+        "--edge-threshold": 0.3,
+        "--node-threshold": 0.2,
+        "--sample": 7,
+        "--linkage": "average",
+        "--columns": "text=words",
+        "--max-length": 9,
+        "--batch-size": 3,
+        "--store": store,
+        "--seed": 11,
+        "--namer": "a-model",
+        "--endpoint": "http://localhost:1/v1",
+    }
+    arguments = [str(part) for pair in options.items() for part in pair]
+    assert run(["flow", "calls.csv", *arguments, "--merge", "--skip-broken"]) == 2
+    [(dialogues, found)] = received
+    assert dialogues == "calls.csv"
+    assert found.namer is not None
+    assert "a-model" in found.namer.identity
+    assert found == FlowOptions(
+        model="some/model",
+        actions={"user": 2, "agent": 3},
+        rules=Rules("max", 0.3, 0.2),
+        columns={"text": "words"},
+        speakers="user,agent",
+        sample=7,
+        skip_broken=True,
+        linkage="average",
+        namer=found.namer,
+        names=tmp_path / "flow.json.names.jsonl",
+        merge=True,
+        max_length=9,
+        batch_size=3,
+        seed=11,
+        store=store,
+    )
+
+
 def test_empty_turns_are_skipped_on_request(calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys):
     log, out = tmp_path / "log.csv", tmp_path / "flow.json"
     rows = [f"{i % 3},{who},{text} {i}" for i, text in enumerate(TEXTS) for who in ("user", "agent")]
@@ -115,7 +168,7 @@ def test_a_model_behind_an_endpoint_names_the_actions(
         (["calls", "--out", "x.pdf"], "x.pdf: --out: "),
         (["calls", "--out", "x.html", "--export", "y.txt"], "y.txt: --export: "),
         (["calls", "--out", "x.html", "--actions", "many"], "--actions: "),
-        (["calls", "--out", "x.html", "--actions", "Caller=2,Caller=3"], "--actions: "),
+        (["calls", "--out", "x.html", "--actions", "Caller=2,Caller=3,Agent=1"], "--actions: "),
         (["calls", "--out", "x.html", "--actions", "Boss=2"], "--actions: "),
         (["calls", "--out", "x.html", "--weigh", "sum"], "--weigh: "),
         (["calls", "--out", "x.html", "--linkage", "single"], "--linkage: "),

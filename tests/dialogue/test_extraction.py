@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import nearfar
-from nearfar.dialogue import FlowOptions, Log
+from nearfar.dialogue import FlowOptions, Log, Rules, extraction
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.extraction import merged_by_name
 from nearfar.dialogue.naming import Described, describe, same_names
@@ -58,6 +60,55 @@ def test_options_are_those_of_the_public_function():
     names = {field.name for field in fields(FlowOptions)}
     public = "model actions rules columns split speakers sample linkage namer names merge max_length batch_size seed"
     assert names == {*public.split(), "store", "skip_broken"}
+
+
+def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    log = Log.of([("1", [("a", "the cat sits"), ("b", "a dog runs")])])
+    calls: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
+
+    def step(name: str, result: object):
+        def call(*args: Any, **kwargs: Any) -> object:
+            calls[name] = args, kwargs
+            return result
+
+        return call
+
+    actions, described = SimpleNamespace(), [object()]
+    monkeypatch.setattr(extraction, "read", step("read", log))
+    monkeypatch.setattr("nearfar.models.load", step("load", "encoder"))
+    monkeypatch.setattr(extraction, "vectors_of", step("vectors", "vectors"))
+    monkeypatch.setattr(extraction, "find_actions", step("actions", actions))
+    monkeypatch.setattr(extraction, "describe", step("describe", described))
+    monkeypatch.setattr(extraction, "name_by_model", step("name", described))
+    monkeypatch.setattr(extraction, "merged_by_name", step("merge", (actions, described)))
+    namer: Any = SimpleNamespace(identity="a namer")
+    reading = {"columns": {"text": "words"}, "split": "test", "speakers": "a", "sample": 7, "skip_broken": True}
+    rules = Rules(edges=0.4)
+    flow = nearfar.flow(
+        "calls.csv",
+        model="some/model",
+        actions=5,
+        rules=rules,
+        linkage="average",
+        namer=namer,
+        names=tmp_path / "names.jsonl",
+        merge=True,
+        max_length=9,
+        batch_size=3,
+        seed=11,
+        store=tmp_path / "store",
+        **reading,
+    )
+    assert calls["read"] == (("calls.csv",), {**reading, "seed": 11})
+    assert calls["load"] == (("some/model",), {"max_length": 9})
+    assert calls["vectors"][0] == ("encoder", log.texts)
+    assert calls["vectors"][1] == {"store": tmp_path / "store", "batch_size": 3, "progress": None}
+    assert calls["actions"] == ((log, "vectors", 5), {"linkage": "average", "seed": 11})
+    assert calls["name"][0] == (described, log.texts, namer, tmp_path / "names.jsonl", None)
+    assert calls["merge"][0] == (actions, described)
+    assert flow.rules is rules
+    facts = {"source": "calls.csv", "model": "some/model", "namer": "a namer", "actions": "given"}
+    assert flow.facts == {**facts, "sample": 7, "seed": 11}
 
 
 def test_a_log_in_memory_is_sampled(tiny_model):

@@ -15,7 +15,7 @@ from .flows import booking_flow, flow_of
 
 
 class Fake:
-    """Names an action by what its prompt holds."""
+    """Names an action by what its prompt contains."""
 
     identity = "fake 1"
 

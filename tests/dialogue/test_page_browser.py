@@ -129,6 +129,20 @@ def test_the_page_of_ten_thousand_dialogues_is_small_and_says_what_it_shows(brow
     assert "random sample of 500 dialogues" in facts
 
 
+def test_the_graph_is_as_high_as_the_window_without_the_controls(browser, pages):
+    ends = (
+        "['.tools', '.stage'].map((name) => document.querySelector(name).getBoundingClientRect())"
+        ".flatMap(({ top, bottom }) => [top, bottom])"
+    )
+    for width, height in ((1280, 860), (1000, 700)):
+        browser.open(pages["500"], width=width, height=height)
+        _, controls, top, bottom = browser.evaluate(ends)
+        assert (top, bottom) == (controls, height)
+    browser.open(pages["500"], width=1000, height=200)
+    _, _, top, bottom = browser.evaluate(ends)
+    assert bottom - top == 420
+
+
 @pytest.mark.parametrize("name", ["5", "500", "10000"])
 def test_limits_prune_live_as_python_does(browser, pages, flows, name):
     browser.open(pages[name], width=1400)
@@ -256,15 +270,15 @@ def test_exports_are_those_of_the_command_line(browser, pages, flows):
         assert {node["id"]: node.get("count", 1) for node in found["nodes"]} == graph.nodes
         assert {(e["source"], e["target"]): e["weight"] for e in found["edges"]} == graph.weights
         assert found["happy_path"] == flows[name].happy_path()
-        picture = ElementTree.fromstring(texts["svg"])
-        assert picture.tag.endswith("svg")
-        tags = {element.tag.rpartition("}")[2] for element in picture.iter()}
+        image = ElementTree.fromstring(texts["svg"])
+        assert image.tag.endswith("svg")
+        tags = {element.tag.rpartition("}")[2] for element in image.iter()}
         assert tags <= {"svg", "g", "rect", "path", "text"}
         assert "var(" not in texts["svg"]
         assert browser.problems == []
 
 
-def test_png_is_a_picture_of_the_whole_graph(browser, pages):
+def test_png_is_an_image_of_the_whole_graph(browser, pages):
     browser.open(pages["500"], width=1400)
     _, address = browser.evaluate(SAVED % "png")
     data = base64.b64decode(address.partition(",")[2])
@@ -309,7 +323,7 @@ def test_the_graphs_numbers_stand_in_a_table_that_follows_it(browser, pages, flo
     assert browser.problems == []
 
 
-def test_no_export_holds_a_formula(browser, pages):
+def test_no_export_contains_a_formula(browser, pages):
     browser.open(pages["hostile"], width=1400)
     assert browser.evaluate("Exports.csv([['=1+1', '@x', '-a,\"b\"', -1]])") == '\'=1+1,\'@x,"\'-a,""b""",-1\r\n'
 

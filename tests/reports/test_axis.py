@@ -49,7 +49,7 @@ numbers = st.floats(-1e12, 1e12).map(lambda value: value if abs(value) > 1e-12 e
 
 @settings(max_examples=300, deadline=None)
 @given(low=numbers, high=numbers, count=st.integers(1, 12))
-def test_every_range_gets_few_distinct_rising_ticks_and_holds_its_data(low, high, count):
+def test_every_range_gets_few_distinct_rising_ticks_and_contains_its_data(low, high, count):
     low, high = min(low, high), max(low, high)
     axis = linear_axis(low, high, count)
     values = [value for value, _ in axis.ticks]

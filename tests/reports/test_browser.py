@@ -11,7 +11,7 @@ import samples
 pytestmark = pytest.mark.browser
 
 NAMES = ["compare", "hostile", "odd"]
-# Pairs of texts in one picture whose boxes overlap, and texts that leave the picture.
+# Pairs of texts in one image whose boxes overlap, and texts that leave the image.
 CLASHES = """
 (() => {
   const found = [];
@@ -74,7 +74,7 @@ def test_scripts_put_into_the_page_do_not_run(browser, pages, tmp_path):
 
 
 @pytest.mark.parametrize(("scheme", "light"), [("light", True), ("dark", False)])
-def test_pictures_follow_the_readers_colour_scheme(browser, pages, scheme, light):
+def test_images_follow_the_readers_colour_scheme(browser, pages, scheme, light):
     browser.open(pages["compare"], width=1200, scheme=scheme)
     brightness = "getComputedStyle({}).{}.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0) > 382"
     assert browser.evaluate(brightness.format("document.body", "backgroundColor")) is light
@@ -82,7 +82,7 @@ def test_pictures_follow_the_readers_colour_scheme(browser, pages, scheme, light
     assert browser.evaluate(brightness.format(label, "fill")) is not light
 
 
-def test_each_width_has_its_own_picture(browser, pages):
+def test_each_width_has_its_own_image(browser, pages):
     shown = "[...document.querySelectorAll('figure > div')].filter((d) => d.offsetWidth > 0).map((d) => d.className)"
     for width, kind in ((1200, "wide"), (390, "narrow")):
         browser.open(pages["compare"], width=width)

@@ -1,4 +1,4 @@
-"""What holds for every page that a command writes: one look, for every eye, screen and sheet of paper."""
+"""Requirements of every page that a command writes: style, accessibility, screen sizes and print."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_page_is_whole_silent_and_readable_on_desk_and_telephone(browser, real
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_picture_has_its_numbers_behind_it(browser, real_page, name):
+def test_every_image_has_its_numbers_behind_it(browser, real_page, name):
     browser.open(real_page(name), width=1200)
     browser.evaluate(f"{OPEN}, {SETTLED}")
     rows = "document.querySelectorAll('#numbers tbody tr').length"
@@ -127,15 +127,15 @@ def test_every_picture_has_its_numbers_behind_it(browser, real_page, name):
     ])"""
     found = browser.evaluate(figures)
     assert found
-    for pictures, shown, kept, saves in found:
-        assert pictures == saves == 1
+    for images, shown, kept, saves in found:
+        assert images == saves == 1
         assert 1 <= shown <= kept
     assert browser.evaluate("document.querySelectorAll('svg[role=img]').length") == 2 * len(found)
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_prints(browser, real_page, name):
-    # A reader of the dark prints on white, and what only a screen can do is left out.
+    # The dark scheme is printed on white, without the controls that only work on a screen.
     browser.open(real_page(name), width=1200, scheme="dark")
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     browser.call("Emulation.setEmulatedMedia", media="print", features=features)

@@ -9,7 +9,7 @@ from nearfar.reports.figure import NARROW, WIDE, Drawing, compose
 TABLE = Table(["x"], [[1]])
 
 
-def test_a_picture_must_be_markup():
+def test_a_image_must_be_markup():
     with pytest.raises(TypeError, match="str"):
         Figure("t", "<svg></svg>", Markup("<svg></svg>"), TABLE)  # type: ignore[arg-type]
 

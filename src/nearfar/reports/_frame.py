@@ -21,7 +21,7 @@ _GAP = 14
 
 @dataclass(frozen=True)
 class Frame:
-    """The plot area of a picture, in pixels, and the axes that map data to it."""
+    """The plot area of an image, in pixels, and the axes that map data to it."""
 
     width: float
     height: float
@@ -40,8 +40,8 @@ class Frame:
         """The pixel row of a value."""
         return self.bottom - self.y.fraction(value) * (self.bottom - self.top)
 
-    def picture(self, content: Iterable[Markup], *, x_label: str, y_label: str, alt: str) -> Markup:
-        """The finished picture: grid below, ``content`` above it, labels around."""
+    def image(self, content: Iterable[Markup], *, x_label: str, y_label: str, alt: str) -> Markup:
+        """The finished image: grid below, ``content`` above it, labels around."""
         return canvas(self.width, self.height, [self._grid(), *content, self._labels(x_label, y_label)], alt=alt)
 
     def _grid(self) -> Markup:
@@ -87,7 +87,7 @@ def frame(
     """A frame of ``width`` pixels; its axes have as many ticks as there is room for their labels.
 
     Args:
-        width: Width of the whole picture in pixels.
+        width: Width of the whole image in pixels.
         make_x: The horizontal axis, given the number of parts to divide it into.
         make_y: The same for the vertical axis.
         x_label: Name of the horizontal axis, or "".

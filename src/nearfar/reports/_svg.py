@@ -40,7 +40,7 @@ def group(children: Iterable[Markup], **attributes: object) -> Markup:
 
 
 def canvas(width: float, height: float, children: Iterable[Markup], *, alt: str) -> Markup:
-    """A picture of ``width`` × ``height`` pixels that scales with its box; ``alt`` describes it."""
+    """An image of ``width`` × ``height`` pixels that scales with its box; ``alt`` describes it."""
     inner = Markup("").join(children)
     return element("svg", inner, viewBox=f"0 0 {_number(width)} {_number(height)}", role="img", aria_label=alt)
 

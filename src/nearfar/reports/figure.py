@@ -1,4 +1,4 @@
-"""A figure: one picture drawn for two widths, its title and caption, and the numbers behind it."""
+"""A figure: one image drawn for two widths, its title and caption, and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Figure:
 
     Args:
         title: What the figure shows.
-        wide: The picture for ``WIDE`` pixels.
+        wide: The image for ``WIDE`` pixels.
         narrow: The same for ``NARROW`` pixels.
         table: The numbers behind it.
         caption: How to read it.
         legend: A swatch and a name for each series.
-        wide_legend: Whether the legend is shown with the wide picture too, not only with the narrow one.
+        wide_legend: Whether the legend is shown with the wide image too, not only with the narrow one.
 
     Raises:
-        TypeError: A picture is not Markup. Text that comes from data never becomes Markup by accident.
+        TypeError: An image is not Markup. Text that comes from data never becomes Markup by accident.
     """
 
     title: str
@@ -43,18 +43,18 @@ class Figure:
     def __post_init__(self) -> None:
         for markup in (self.wide, self.narrow, *(swatch for swatch, _ in self.legend)):
             if not isinstance(markup, Markup):
-                raise TypeError(f"expected a picture as markupsafe.Markup, got {type(markup).__name__}")
+                raise TypeError(f"expected an image as markupsafe.Markup, got {type(markup).__name__}")
 
 
 class Drawing(NamedTuple):
-    """A picture for one width.
+    """An image for one width.
 
     Args:
-        picture: The SVG.
-        named: Whether the picture names its series beside their marks, so that it needs no legend.
+        image: The SVG.
+        named: Whether the image names its series beside their marks, so that it needs no legend.
     """
 
-    picture: Markup
+    image: Markup
     named: bool = False
 
 
@@ -69,15 +69,15 @@ def compose(
     """A figure from ``draw``, which is called once for each width in pixels.
 
     Args:
-        draw: Lays out and draws the picture.
+        draw: Lays out and draws the image.
         title: What the figure shows.
         table: The numbers behind it.
         caption: How to read it.
-        legend: A swatch and a name for each series; shown with each picture that does not name its series itself.
+        legend: A swatch and a name for each series; shown with each image that does not name its series itself.
     """
     wide, narrow = draw(WIDE), draw(NARROW)
     needed = not (wide.named and narrow.named)
-    return Figure(title, wide.picture, narrow.picture, table, caption, legend if needed else (), not wide.named)
+    return Figure(title, wide.image, narrow.image, table, caption, legend if needed else (), not wide.named)
 
 
 def line_swatch(look: Look, *, marker: bool) -> Markup:

@@ -72,6 +72,14 @@ test("crossings that cannot be avoided are counted", () => {
   assert.equal(Layout.lay({ nodes, edges }, SIZE, false).crossings, 1);
 });
 
+test("a long edge has a point in each layer that it crosses, unless there are too many edges", () => {
+  const { nodes, edges } = chain(5, 5, 5);
+  const long = { a: 0, b: 1, count: 1, weight: 1 };
+  assert.equal(Layout.lay({ nodes, edges: [...edges, long] }, SIZE, false).ways.get(long).length, 4);
+  const copies = Array.from({ length: 400 }, () => ({ ...long }));
+  assert.equal(Layout.lay({ nodes, edges: [...edges, ...copies] }, SIZE, false).ways.get(copies[0]).length, 2);
+});
+
 test("an empty graph has an empty layout", () => {
   const { places, ways } = Layout.lay({ nodes: new Map(), edges: [] }, SIZE, false);
   assert.equal(places.size + ways.size, 0);

@@ -9,14 +9,14 @@ from nearfar.reports import Figure
 NAN, INF = float("nan"), float("inf")
 
 
-def elements(picture: str, name: str, css: str | None = None) -> list[ET.Element]:
-    """The elements of a picture with a name and, if given, a class. Line breaks in attributes become spaces."""
-    found = ET.fromstring(picture).iter(name)
+def elements(image: str, name: str, css: str | None = None) -> list[ET.Element]:
+    """The elements of an image with a name and, if given, a class. Line breaks in attributes become spaces."""
+    found = ET.fromstring(image).iter(name)
     return [element for element in found if css is None or element.get("class") == css]
 
 
 def texts(figure: Figure, css: str | None = None) -> list[str]:
-    """The texts of the wide picture."""
+    """The texts of the wide image."""
     return ["".join(text.itertext()) for text in elements(figure.wide, "text", css)]
 
 

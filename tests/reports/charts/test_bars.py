@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import xml.etree.ElementTree as ET
 
 import pytest
 from helpers_charts import INF, elements, names, texts
@@ -31,6 +32,18 @@ def test_bars_start_at_zero_and_are_as_long_as_their_amount():
     assert starts[0] == starts[1]
     assert widths[1] == pytest.approx(2 * widths[0], abs=0.05)
     assert starts[2] + widths[2] == pytest.approx(starts[0], abs=0.05)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_axis_contains_zero_and_marks_it(sign: int):
+    figure = bar_chart(["a", "b"], {"n": [1000 * sign, 1001 * sign]}, title="t")
+    for image in (figure.wide, figure.narrow):
+        (line,) = elements(image, "line", "reference")
+        assert 0 <= float(line.get("x1", "")) <= float(ET.fromstring(image).get("viewBox", "").split()[2])
+        for bar in elements(image, "rect", "bar"):
+            start, width = float(bar.get("x", "")), float(bar.get("width", ""))
+            assert width > 1
+            assert (start if sign > 0 else start + width) == pytest.approx(float(line.get("x1", "")), abs=0.05)
 
 
 def test_each_amount_is_beside_its_own_bar():

@@ -59,7 +59,7 @@ def test_series_are_named_beside_the_values():
 
 def test_the_dots_of_a_row_are_below_each_other():
     figure = dot_interval_chart(["x"], {"old": [(1, 0, 2)], "new": [(3, 2, 4)]}, title="t")
-    for picture in (figure.wide, figure.narrow):
-        marks = [g for g in elements(picture, "g") if g.get("data-tip")]
+    for image in (figure.wide, figure.narrow):
+        marks = [g for g in elements(image, "g") if g.get("data-tip")]
         old, new = ([float(line.get("y1", "")) for line in g.iter("line")] for g in marks)
         assert min(new) > max(old)

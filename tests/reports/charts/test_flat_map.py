@@ -32,8 +32,8 @@ def test_groups_are_named_at_their_middle_unless_names_would_overlap():
 
 def test_both_axes_have_one_scale_and_y_points_up():
     figure = flat_map({"a": [(0, 0, "origin"), (4, 0, "right"), (0, 3, "up")]}, title="t")
-    for picture in (figure.wide, figure.narrow):
-        dots = {c.get("data-tip", "").partition(" ")[0]: c for c in elements(picture, "circle")}
+    for image in (figure.wide, figure.narrow):
+        dots = {c.get("data-tip", "").partition(" ")[0]: c for c in elements(image, "circle")}
         x, y = ({name: float(dot.get(axis, "")) for name, dot in dots.items()} for axis in ("cx", "cy"))
         assert (x["right"] - x["origin"]) / (y["origin"] - y["up"]) == pytest.approx(4 / 3, rel=0.01)
 

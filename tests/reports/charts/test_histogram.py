@@ -38,6 +38,14 @@ def test_every_value_is_counted_once_and_shares_add_up_to_one_hundred():
     assert by_edge[0.9] == 2
 
 
+def test_shares_are_of_the_own_sample():
+    figure = histogram({"large": [0.1] * 6 + [0.9] * 2, "small": [0.1, 0.9]}, title="t")
+    _, _, _, large, counts, small = zip(*figure.table.rows, strict=True)
+    assert sorted(set(large)) == [0, 25, 75]
+    assert sorted(set(small)) == [0, 50]
+    assert sum(counts) == 2
+
+
 def test_arrays_are_accepted():
     assert histogram({"a": np.ones(3)}, title="t").table.rows
 
@@ -48,8 +56,8 @@ def test_each_median_has_its_line_and_the_legend_names_it_for_both_widths():
     assert names(figure) == ["left, median 0.10", "middle, median 0.50", "right, median 0.90"]
     assert figure.wide_legend
     assert texts(figure, "series") == []
-    for picture in (figure.wide, figure.narrow):
-        lines = [float(line.get("x1", "")) for line in elements(picture, "line", "middle")]
+    for image in (figure.wide, figure.narrow):
+        lines = [float(line.get("x1", "")) for line in elements(image, "line", "middle")]
         assert lines == sorted(lines)
         assert (lines[1] - lines[0]) / (lines[2] - lines[0]) == pytest.approx(0.4 / 0.8, abs=0.01)
 

@@ -68,13 +68,13 @@ def test_arrays_are_accepted():
 def test_lines_are_named_at_their_ends_and_need_no_legend():
     figure = line_chart({"up": [(0, 0), (9, 9)], "down": [(0, 9), (9, 0)], "low": [(0, 5), (9, 0.01)]}, title="t")
     assert names(figure) == []
-    for picture in (figure.wide, figure.narrow):
-        heights = {t.text: float(t.get("y", "")) for t in elements(picture, "text", "series")}
+    for image in (figure.wide, figure.narrow):
+        heights = {t.text: float(t.get("y", "")) for t in elements(image, "text", "series")}
         assert heights["up"] < heights["low"] < heights["down"]
         assert heights["down"] - heights["low"] >= 15.9
 
 
-def test_a_legend_is_shown_with_the_picture_that_has_no_room_for_names():
+def test_a_legend_is_shown_with_the_image_that_has_no_room_for_names():
     series = {"too long for a telephone": [(0, 1)], "b": [(0, 2)]}
     figure = line_chart(series, title="t")
     assert names(figure) == list(series)

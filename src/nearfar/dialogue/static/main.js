@@ -59,13 +59,5 @@
   Pointer.create(svg, model, camera, tips, page);
   Filters.create(svg, model, camera, page);
 
-  // The graph is as high as the window without the bars above it.
-  const above = () => {
-    const bars = [document.querySelector(".top"), document.querySelector(".tools")];
-    const height = bars.reduce((sum, bar) => sum + bar.offsetHeight, 0);
-    document.documentElement.style.setProperty("--above", `${height}px`);
-  };
-  addEventListener("resize", above);
-  above();
   page.update();
 })();

@@ -121,7 +121,7 @@ def _draw(rows: Rows, width: int, alt: str) -> Drawing:
 
 
 def _names_fit(names: Sequence[str], width: int) -> bool:
-    """Whether a picture of ``width`` pixels has room for the names of the series beside their values."""
+    """Whether an image of ``width`` pixels has room for the names of the series beside their values."""
     widest = max(text_width(name, TICK_SIZE) for name in names)
     return widest <= (0.16 if width >= WIDE else 0.2) * width
 

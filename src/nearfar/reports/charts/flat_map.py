@@ -20,7 +20,7 @@ from nearfar.reports.text import plain
 Point = tuple[float, float, str]
 """(x, y, text)."""
 MOST = 3000
-"""Maximum number of dots in one picture: more make the page large and the picture no clearer."""
+"""Maximum number of dots in one image: more make the page large and the image no clearer."""
 _MARGIN = 10.0
 _LOOKS = [Look(i) for i in range(MAX_SERIES) if i % COLOURS != COLOURS - 1]
 """All looks except the grey ones; grey is the last colour."""

@@ -65,7 +65,7 @@ def histogram(
         shapes = [_shape(place, edges, of, Look(i)) for i, of in enumerate(shares.values())]
         lines = [_median(place, median, Look(i)) for i, median in enumerate(medians.values())]
         content = [*shapes, *lines, _tips(place, step, edges, shares)]
-        return Drawing(place.picture(content, x_label=x_label, y_label=y_label, alt=alt))
+        return Drawing(place.image(content, x_label=x_label, y_label=y_label, alt=alt))
 
     columns = ["from", "to", *(f"{plain(name)} {unit}" for name in samples for unit in ("count", "%"))]
     rows = [

@@ -67,7 +67,7 @@ def line_chart(
             ends = [(place.px(points[-1][0]), place.py(points[-1][1])) for points in lines.values()]
             drawn.append(beside(names, ends, width - room, place.top, place.bottom))
         content = [*drawn, _tips(place, xs, values, x_label)]
-        return Drawing(place.picture(content, x_label=x_label, y_label=y_label, alt=alt), named=room > 0)
+        return Drawing(place.image(content, x_label=x_label, y_label=y_label, alt=alt), named=room > 0)
 
     legend = [(line_swatch(Look(i), marker=marked[name]), name) for i, name in enumerate(lines)]
     return compose(
