@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datasets import Dataset
 
-from nearfar.data.positives import with_several_positives
+from nearfar.data.positives import paired_with_themselves, with_several_positives
 
 ROWS = Dataset.from_dict(
     {"anchor": ["a", "b", "a", "a"], "positive": ["1", "2", "3", "4"], "negative": ["n1", "n2", "n3", "n4"]}
@@ -26,3 +26,8 @@ def test_no_more_columns_than_positives() -> None:
     single, columns = with_several_positives(ROWS.select([0, 1]), 9)
     assert columns == 1
     assert single.to_list() == ROWS.select([0, 1]).to_list()
+
+
+def test_texts_are_their_own_positives() -> None:
+    rows = paired_with_themselves(Dataset.from_dict({"text": ["a", "b"]}))
+    assert rows.to_dict() == {"anchor": ["a", "b"], "positive": ["a", "b"]}

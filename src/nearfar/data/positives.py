@@ -1,4 +1,4 @@
-"""Several positives of an anchor in one row."""
+"""Rows made of rows: a text as its own positive, and several positives of an anchor in one row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+def paired_with_themselves(rows: Dataset) -> Dataset:
+    """Texts as pairs, each its own positive: the column `text` becomes `anchor` and `positive`."""
+    return rows.rename_column("text", "anchor").add_column("positive", list(rows["text"]))  # pyright: ignore[reportCallIssue]
 
 
 def with_several_positives(rows: Dataset, most: int) -> tuple[Dataset, int]:

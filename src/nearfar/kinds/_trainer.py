@@ -16,9 +16,12 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from transformers.trainer import TRAINER_STATE_NAME
 
 from nearfar.data.stored import as_stored
-from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
+from nearfar.kinds._arguments import common_arguments
+from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of, drop_last, parts_of, per_epoch
 from nearfar.kinds._trainer_files import COMPLETE
 from nearfar.kinds.kind import Progress, Setting
+from nearfar.kinds.options import TrainingOptions
+from nearfar.kinds.plan import Stage
 
 _LOSS_STATE = "loss.safetensors"
 
@@ -86,6 +89,52 @@ class SentenceTrainer(Resumable):
         trainer: Any = super()
         trainer._load_from_checkpoint(checkpoint_path)
         load_loss(self.loss, checkpoint_path)
+
+
+def sentence_trainer(
+    trainer_class: Any,
+    arguments_class: Any,
+    model: Any,
+    stage: Stage,
+    options: TrainingOptions,
+    setting: Setting,
+    **arguments: Any,
+) -> Any:
+    """A trainer of sentence-transformers before its first step, with what `SentenceTrainer` adds.
+
+    Args:
+        trainer_class, arguments_class: Those of the host library for this model.
+        model: Of the host library; trained in place.
+        stage: What it is trained on.
+        options: How long, how large, how fast.
+        setting: Where and how, beside these.
+        **arguments: Further ones of `arguments_class`.
+    """
+    parts = parts_of(stage, options)
+    device = model.device.type
+    rates = {names: factor * options.learning_rate for names, factor in (stage.learning_rates or {}).items()}
+    asked = arguments_class(
+        **common_arguments(options, setting, per_epoch=per_epoch(parts, options), gpu=device == "cuda"),
+        learning_rate_mapping=rates,
+        use_cpu=device == "cpu",
+        # What sentence-transformers does not know by name, the trainer gives to a sampler of ours.
+        batch_sampler=stage.batches if stage.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
+        dataloader_drop_last=drop_last(parts),
+        **arguments,
+    )
+    measured = setting.measure if options.eval_steps else None
+    made: Any = type("Trainer", (SentenceTrainer, trainer_class), {})
+    trainer = made(
+        model,
+        asked,
+        stage.rows,
+        loss=dict(stage.loss) if isinstance(stage.loss, Mapping) else stage.loss,
+        evaluator=None if measured is None else Measured(measured),
+        callbacks=callbacks_of(setting),
+    )
+    trainer.parts = parts
+    quiet(trainer)
+    return trainer
 
 
 def save_loss(loss: Any, folder: str) -> None:

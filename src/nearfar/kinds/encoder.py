@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -108,37 +108,18 @@ class Encoder(Kind, Encodes, Scores):
         """sentence-transformers' trainer."""
         from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 
-        from nearfar.kinds._arguments import common_arguments
-        from nearfar.kinds._sampling import drop_last, parts_of, per_epoch
-        from nearfar.kinds._trainer import Measured, SentenceTrainer, callbacks_of, quiet
+        from nearfar.kinds._sampling import parts_of
+        from nearfar.kinds._trainer import sentence_trainer
 
-        class Trainer(SentenceTrainer, SentenceTransformerTrainer):
-            pass
-
-        parts = parts_of(stage, options)
-        device = self.model.device.type
-        arguments = SentenceTransformerTrainingArguments(
-            **common_arguments(options, setting, per_epoch=per_epoch(parts, options), gpu=device == "cuda"),
-            learning_rate_mapping={
-                names: factor * options.learning_rate for names, factor in (stage.learning_rates or {}).items()
-            },
-            router_mapping=_routes(self.model, parts),
-            use_cpu=device == "cpu",
-            # What sentence-transformers does not know by name, the trainer gives to a sampler of ours.
-            batch_sampler=stage.batches if stage.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
-            dataloader_drop_last=drop_last(parts),
-        )
-        measured = setting.measure is not None and options.eval_steps
-        trainer = Trainer(
+        trainer = sentence_trainer(
+            SentenceTransformerTrainer,
+            SentenceTransformerTrainingArguments,
             self.model,
-            arguments,
-            stage.rows,
-            loss=dict(stage.loss) if isinstance(stage.loss, Mapping) else stage.loss,  # pyright: ignore[reportArgumentType]
-            evaluator=Measured(setting.measure) if measured and setting.measure else None,
-            callbacks=callbacks_of(setting),
+            stage,
+            options,
+            setting,
+            router_mapping=_routes(self.model, parts_of(stage, options)),
         )
-        trainer.parts = parts
-        quiet(trainer)
         if options.max_length:
             # In training alone: what the model can read afterwards, and is measured with, stays its own.
             trainer.data_collator.max_length = options.max_length

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,11 +91,13 @@ class Reranker(Kind, Scores):
         self.model.save_pretrained(str(folder))
 
     def configure(self, options: TrainingOptions) -> None:
-        """Check the length of a pair."""
+        """Truncate pairs in measuring as in training; the length is saved with the model."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         if options.max_length and isinstance(limit, int) and options.max_length > limit:
             problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
             raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
+        if options.max_length:
+            self.model.max_seq_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
         """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
@@ -107,35 +109,6 @@ class Reranker(Kind, Scores):
         """sentence-transformers' trainer of cross-encoders."""
         from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 
-        from nearfar.kinds._arguments import common_arguments
-        from nearfar.kinds._sampling import drop_last, parts_of, per_epoch
-        from nearfar.kinds._trainer import Measured, SentenceTrainer, callbacks_of, quiet
+        from nearfar.kinds._trainer import sentence_trainer
 
-        class Trainer(SentenceTrainer, CrossEncoderTrainer):
-            pass
-
-        parts = parts_of(stage, options)
-        device = self.model.device.type
-        arguments = CrossEncoderTrainingArguments(
-            **common_arguments(options, setting, per_epoch=per_epoch(parts, options), gpu=device == "cuda"),
-            learning_rate_mapping={
-                names: factor * options.learning_rate for names, factor in (stage.learning_rates or {}).items()
-            },
-            use_cpu=device == "cpu",
-            batch_sampler=stage.batches if stage.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
-            dataloader_drop_last=drop_last(parts),
-        )
-        if options.max_length:
-            self.model.max_seq_length = options.max_length
-        measured = setting.measure is not None and options.eval_steps
-        trainer = Trainer(
-            self.model,
-            arguments,
-            stage.rows,
-            loss=dict(stage.loss) if isinstance(stage.loss, Mapping) else stage.loss,  # pyright: ignore[reportArgumentType]
-            evaluator=Measured(setting.measure) if measured and setting.measure else None,
-            callbacks=callbacks_of(setting),
-        )
-        trainer.parts = parts
-        quiet(trainer)
-        return trainer
+        return sentence_trainer(CrossEncoderTrainer, CrossEncoderTrainingArguments, self.model, stage, options, setting)

@@ -57,7 +57,7 @@ def encode(
 
 
 def as_texts(texts: Iterable[str]) -> list[str]:
-    """Texts that stay texts: one that is the path or address of a picture would be opened, or fail, in a model that
+    """Texts that stay texts: one that is the path or address of an image would be opened, or fail, in a model that
     reads both. A space before it, which tokenizers drop, is all it takes.
     """
     from sentence_transformers.base.modality import infer_modality

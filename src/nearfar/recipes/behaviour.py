@@ -64,14 +64,14 @@ class Options(TrainingOptions):
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Choose the negatives and how they are weighed."""
     from nearfar import far
+    from nearfar.data.positives import paired_with_themselves
     from nearfar.engines.linear import Linear
     from nearfar.losses import ContrastLoss
     from nearfar.models.dropout import set_dropout
 
     if "text" in rows.column_names:
         set_dropout(model, options.dropout)
-        rows = rows.rename_column("text", "anchor")
-        rows = rows.add_column("positive", list(rows["anchor"]))
+        rows = paired_with_themselves(rows)
     kept = far.hardest(options.alpha) if options.loss.startswith("hard") else None
     linear = options.loss.endswith("simple")
     if linear:

@@ -118,6 +118,7 @@ def _with_towers(
 ) -> tuple[Dataset, dict[str, float] | None]:
     """Give the model its towers, in place. The rows as these read them, one column a side; and their learning rates."""
     from nearfar.data.media import decoded, medium_in
+    from nearfar.data.positives import paired_with_themselves
     from nearfar.models.towers import medium_of
     from nearfar.models.towers.reading import reader_for
     from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
@@ -137,7 +138,7 @@ def _with_towers(
     elif "text" in rows.column_names and not has_text_towers(model):
         raise InputError("texts without pairs, and one tower: both sides are the same", remedy="set towers=two")
     elif "text" in rows.column_names:
-        rows = rows.rename_column("text", "anchor").add_column("positive", list(rows["text"]))
+        rows = paired_with_themselves(rows)
     if options.aligned:
         align_second(model, rows[rows.column_names[0]][:ALIGNED_ON])
     return rows, rates

@@ -44,14 +44,13 @@ class Options(TrainingOptions):
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Pair every sentence with itself; dropout makes the two views differ."""
+    from nearfar.data.positives import paired_with_themselves
     from nearfar.losses import ContrastLoss
     from nearfar.models.dropout import set_dropout
 
     set_dropout(model, options.dropout)
-    rows = rows.rename_column("text", "anchor")
-    rows = rows.add_column("positive", list(rows["anchor"]))
     loss = ContrastLoss(model, temperature=options.temperature, cached=options.cached, gather_across_devices=True)
-    return Plan(model, Stage(rows, loss))
+    return Plan(model, Stage(paired_with_themselves(rows), loss))
 
 
 RECIPE = Recipe("simcse", {"rows": ("sentences",)}, Options, prepare)
