@@ -155,6 +155,27 @@ def test_what_a_run_states_is_of_its_own_model_data_and_seed(tiny_model_folder: 
     assert resumed.metrics == run.metrics
 
 
+def test_the_seed_decides_a_new_head_and_so_what_is_measured_before(plain_model_folder: Path, tmp_path: Path) -> None:
+    from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
+
+    def prepare(model: Any, rows: Any, options: TrainingOptions) -> Plan:
+        return Plan(model, Stage(rows, BinaryCrossEntropyLoss(model), batches="shuffled"))
+
+    recipe = Recipe("tiny", {"rows": ("scored pairs",)}, TrainingOptions, prepare, trains="reranker")
+    scored = Dataset.from_dict(
+        {"sentence1": list(NOUNS), "sentence2": list(reversed(NOUNS)), "score": [i % 5 / 4 for i in range(10)]}
+    )
+    found = []
+    for number, seed in enumerate((1, 1, 2)):
+        torch.rand(number)  # whatever was drawn before
+        run = nearfar.train(
+            recipe, scored, model=plain_model_folder, evaluation=scored, out=tmp_path / str(number), seed=seed,
+            max_steps=1, **SMALL,
+        )  # fmt: skip
+        found.append(run.metrics["before"])
+    assert found[0] == found[1] != found[2]
+
+
 def test_a_length_that_the_model_cannot_read_is_refused_before_anything_is_written(
     tiny_model_folder: Path, tmp_path: Path
 ) -> None:
