@@ -131,3 +131,28 @@ def test_a_label_that_would_be_lost_keeps_the_rows_of_its_group():
         training = rows.select(split.training)
         assert set(held["label"]) <= set(training["label"])
         assert not set(held["text"]) & set(training["text"])
+
+
+def test_labels_that_would_be_lost_are_trained_on_and_their_groups_stay_whole():
+    # Twenty labels with one row each, of which every fold has some; each shares its text with a row of "a" or "b".
+    texts = [f"t{i}" for i in range(100)] + [f"t{i}" for i in range(20)]
+    rows = Dataset.from_dict({"text": texts, "label": ["a", "b"] * 50 + [f"rare {i}" for i in range(20)]})
+    for seed in range(3):
+        split = split_by_groups(rows, seed=seed)
+        held, training = rows.select(split.held_out), rows.select(split.training)
+        assert set(held["label"]) == {"a", "b"}
+        assert not set(held["text"]) & set(training["text"])
+        assert len(held) >= 12
+
+
+def test_why_labelled_rows_cannot_be_split():
+    together = Dataset.from_dict({"text": ["same"] * 51 + [f"t{i}" for i in range(9)], "label": ["a", "b"] * 30})
+    apart = Dataset.from_dict({"text": [f"t{i}" for i in range(60)], "label": [f"label {i}" for i in range(60)]})
+    reasons = []
+    for rows in (together, apart):
+        with pytest.raises(InputError) as caught:
+            split_by_groups(rows)
+        assert caught.value.field == "--data"
+        reasons.append(str(caught.value))
+    assert "51" in reasons[0]
+    assert reasons[0].replace("51", "1") != reasons[1]
