@@ -85,6 +85,10 @@ def test_rows_about_files_train_no_recipe_of_texts():
     assert not both.on_texts
     (sound,) = fits([made({"rows": ("sentences", "audio + text")})], columns)
     assert sound.reason is not None
+    # Nor the texts of rows that have files beside several texts.
+    (beside,) = fits([made({"rows": ("sentences",)})], ("image", "anchor", "positive"))
+    assert beside.reason is not None
+    assert not beside.on_texts
 
 
 def test_texts_one_by_one_are_taken_from_rows_that_have_several():
