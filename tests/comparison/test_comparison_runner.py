@@ -98,6 +98,9 @@ def test_steps_are_equal_in_rows_unless_options_say_otherwise(tmp_path: Path):
     assert "320" in said
     unequal, other = settled(tmp_path, {"infonce.epochs": 3, "batch_size": 32})
     assert unequal == {"infonce": 60, "simcse": 20}
+    # No number of rows holds for both.
+    assert "640" not in other
+    assert "1,920" not in other
     by_steps, alike = settled(tmp_path, {"max_steps": 7, "batch_size": 32})
     assert by_steps == {"infonce": 7, "simcse": 7}
     mixed, differing = settled(tmp_path, {"infonce.max_steps": 9, "batch_size": 32})
