@@ -157,6 +157,15 @@ def test_settings_of_a_recipe_stand_above_the_default_of_checkpoints(tmp_path: P
     assert jobs.ran[1].learn is None
 
 
+def test_settled_steps_stand_above_options(tmp_path: Path, jobs: Jobs):
+    """No max_steps, asked for in so many words, is no training of another length."""
+    one = made(tmp_path, settings={"max_steps": 0, "epochs": 2, "batch_size": 64})
+    one.settle(0.0)
+    one.measure_untrained()
+    one.run_all()
+    assert {job.settings["max_steps"] for job in jobs.ran[1:]} == {20}
+
+
 def test_what_is_done_is_not_run_again(tmp_path: Path, jobs: Jobs):
     for _ in range(2):
         one = made(tmp_path)
