@@ -156,3 +156,15 @@ def test_correlations_keep_what_they_are_computed_from(job: Job, tmp_path: Path)
     found = json.loads(Path(job.result).read_text("utf-8"))
     assert set(found["per_item"]) == {"similarity", "score"}
     assert found["per_item"]["score"] == [row["score"] for row in scored]
+
+
+def test_what_has_no_value_an_item_cannot_be_compared(job: Job, monkeypatch: pytest.MonkeyPatch):
+    import nearfar.evaluation
+    from nearfar.evaluation.result import Result
+
+    found = Result("cluster", "v_measure", {"v_measure": 0.5}, 9)
+    monkeypatch.setattr(nearfar.evaluation, "evaluate", lambda *_, **__: found)
+    with pytest.raises(InputError) as caught:
+        worker.do(replace(job, recipe=None))
+    assert caught.value.field == "--eval"
+    assert not Path(job.result).exists()
