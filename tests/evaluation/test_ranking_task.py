@@ -55,8 +55,10 @@ def test_ndcg_is_scikit_learns_with_ties_and_beyond_the_tenth_rank() -> None:
     rng = np.random.default_rng(0)
     data = [(rng.integers(0, 6, 25).astype(float).tolist(), rng.integers(0, 3, 25).astype(float).tolist())
             for _ in range(20)]  # fmt: skip
-    found = measure(Told(), rows(*data), Asked())  # type: ignore[arg-type]
+    found = measure(Told(), rows(*data), Asked(seed=5))  # type: ignore[arg-type]
     assert found.per_item is not None
+    assert found.interval == bootstrap_mean(found.per_item["ndcg@10"], seed=5)
+    assert found.interval != bootstrap_mean(found.per_item["ndcg@10"], seed=0)
     expected = [ndcg_score([gains], [told], k=10) for told, gains in data]
     assert found.per_item["ndcg@10"].tolist() == pytest.approx(expected)
 

@@ -122,8 +122,9 @@ def test_columns_that_fit_nothing_are_answered_by_what_would() -> None:
     # A text alone is something to measure a language model on, and no other.
     with pytest.raises(InputError):
         task_of(rows("text"))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError) as caught:
         task_of(rows("text"), Encoder)
+    assert caught.value.field is None  # the rows are at fault, not the model
 
 
 def test_a_task_that_no_model_of_a_kind_can_do() -> None:
