@@ -286,7 +286,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "eval_steps without anything to evaluate on": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set eval_steps=1",
-        ["eval_steps: nothing to evaluate on", "give --eval"],
+        ["eval_steps: requires evaluation data", "pass --eval"],
     ),
     "recipe that does not fit the rows": (
         nothing,
@@ -296,12 +296,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "odd batch_size for labels": (
         nothing,
         f"{TRAIN} --data labelled.jsonl --set batch_size=7",
-        ["batch_size: 7 texts are no pairs", "even number, 4 or more"],
+        ["batch_size: invalid batch_size 7: must allow pairs", "even number, 4 or more"],
     ),
     "batch_size 2 for labels": (
         nothing,
         f"{TRAIN} --data labelled.jsonl --set batch_size=2",
-        ["batch_size: 2 texts are no pairs", "even number, 4 or more"],
+        ["batch_size: invalid batch_size 2: must allow pairs", "even number, 4 or more"],
     ),
     "labels with one text each": (
         replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": n} for n in range(8)))),
@@ -316,12 +316,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "evaluation rows that nothing measures": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --eval sentences.jsonl",
-        ["sentences.jsonl: the columns text fit no task", "give sentence1, sentence2, score"],
+        ["sentences.jsonl: the columns text fit no task", "use sentence1, sentence2, score"],
     ),
     "evaluation labels that cannot be split": (
         replaced("x.jsonl", lines({"text": "a", "label": 0}, {"text": "the", "label": 1}, {"text": "on", "label": 1})),
         f"{TRAIN} --data pairs.jsonl --eval x.jsonl",
-        ["x.jsonl: label: the label '0' has fewer than 2 different texts", "add texts"],
+        ["x.jsonl: label: expected at least 2 different texts with the label '0'", "add texts"],
     ),
     # models
     "model folder that is none": (
@@ -378,22 +378,22 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "--out holds something else": (
         nothing,
         "train infonce --model tiny --data pairs.jsonl --out beir",
-        ["beir: --out: is there already and is no run", "name a new folder"],
+        ["beir: --out: already exists and is not the folder of a run", "choose a new folder"],
     ),
     "--resume of nothing": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --resume",
-        ["run: --resume: there is no run here", "leave --resume out"],
+        ["run: --resume: contains no run to resume", "remove --resume"],
     ),
     "--resume of a damaged run": (
         replaced("run/run.yaml", "recipe: [infonce"),
         f"{TRAIN} --data pairs.jsonl --resume",
-        ["run.yaml: is damaged", "start over in another folder"],
+        ["run.yaml: is corrupted", "choose another folder"],
     ),
     "--resume of what is no run": (
         replaced("run/run.yaml", "infonce"),
         f"{TRAIN} --data pairs.jsonl --resume",
-        ["run.yaml: is damaged", "start over in another folder"],
+        ["run.yaml: is corrupted", "choose another folder"],
     ),
     "--out that cannot be written": (
         nothing,
@@ -478,37 +478,37 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "unknown task": (
         nothing,
         "evaluate tiny --data sts.jsonl --task sentiment",
-        ["task: there is no task 'sentiment'", "choose from sts"],
+        ["task: unknown task 'sentiment'", "choose from sts"],
     ),
     "task that does not fit": (
         nothing,
         "evaluate tiny --data sts.jsonl --task classify",
-        ["sts.jsonl: the task 'classify' needs the column 'text'", "map with --columns"],
+        ["sts.jsonl: the task 'classify' requires the column 'text'", "map with --columns"],
     ),
     "training rows for a task that does not learn": (
         nothing,
         "evaluate tiny --data sts.jsonl --train labelled.jsonl",
-        ["train: the task 'sts' does not take it"],
+        ["train: the task 'sts' does not accept this option"],
     ),
     "one class to tell": (
         replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": "cat"} for n in range(8)))),
         "evaluate tiny --data x.jsonl",
-        ["x.jsonl: label: there are 1 labels, and telling apart needs 2"],
+        ["x.jsonl: label: expected at least 2 labels, got 1"],
     ),
     "one class to cluster": (
         replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": "cat"} for n in range(8)))),
         "evaluate tiny --data x.jsonl --task cluster",
-        ["x.jsonl: label: there are 1 labels, and clusters need 2"],
+        ["x.jsonl: label: expected at least 2 labels, got 1"],
     ),
     "two rows for a correlation": (
         replaced("x.csv", "sentence1,sentence2,score\na,b,0\na,the,1\n"),
         "evaluate tiny --data x.csv",
-        ["x.csv: a correlation needs at least 3 pairs, and there are 2", "add rows"],
+        ["x.csv: expected at least 3 pairs for a correlation, got 2", "add rows"],
     ),
     "scores that are all equal": (
         replaced("x.csv", "sentence1,sentence2,score\n" + "a,the,1\n" * 4),
         "evaluate tiny --data x.csv",
-        ["x.csv: score: every score is 1, so nothing can be ranked"],
+        ["x.csv: score: expected different scores to rank, got only 1"],
     ),
     # arguments
     "no arguments": (nothing, "train", ["missing argument 'recipe'", "see nearfar train --help"]),
@@ -568,7 +568,7 @@ def test_mteb_that_is_not_installed(workspace: Path, nearfar: Nearfar, monkeypat
     before = listing(workspace)
     # Before the rows are looked at: measuring on them may take long.
     ended = nearfar("evaluate", "tiny", "--mteb", "STSBenchmark", "--data", "nowhere.jsonl")
-    assert_refused(ended, ["benchmarks need the package mteb", 'pip install "nearfar[mteb]"'])
+    assert_refused(ended, ["benchmarks require the package mteb", 'pip install "nearfar[mteb]"'])
     assert listing(workspace) == before
 
 
@@ -593,15 +593,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) 
 @pytest.mark.parametrize(
     ("recipe", "changed", "pieces"),
     [
-        ("infonce", "", ["run: --out: this folder holds a run already", "pass --resume to go on with it, or another"]),
-        ("infonce", "--resume --set batch_size=8", ["run.yaml: options.batch_size: the run there has 64, this call 8"]),
-        ("infonce", "--resume --set temperature=1", ["run.yaml: options.temperature: the run there has 0.05, this"]),
-        ("infonce", "--resume --seed 2", ["run.yaml: seed: the run there has 1, this call 2", "start in another"]),
+        ("infonce", "", ["run: --out: already contains a run", "add --resume to continue it, or choose another"]),
+        ("infonce", "--resume --set batch_size=8", ["run.yaml: options.batch_size: expected 64, as in the run to resume, got 8"]),
+        ("infonce", "--resume --set temperature=1", ["run.yaml: options.temperature: expected 0.05, as in the run to resume, got"]),
+        ("infonce", "--resume --seed 2", ["run.yaml: seed: expected 1, as in the run to resume, got 2", "choose another"]),
         ("infonce", "--resume --data heldout.jsonl", ["run.yaml: data.source: ", "pairs.jsonl", "heldout.jsonl"]),
-        ("infonce", "--resume --eval sts.jsonl", ["run.yaml: evaluation: the run there has None", "sts.jsonl"]),
-        ("infonce", "--resume --columns anchor=anchor", ["run.yaml: columns: the run there has None"]),
-        ("infonce", "--resume --model PLAIN", ["run.yaml: model.name: the run there has", "/transformers"]),
-        ("simcse", "--resume --data sentences.jsonl", ["run.yaml: recipe: the run there has 'infonce', this call"]),
+        ("infonce", "--resume --eval sts.jsonl", ["run.yaml: evaluation: expected None, as in the run", "sts.jsonl"]),
+        ("infonce", "--resume --columns anchor=anchor", ["run.yaml: columns: expected None, as in the run"]),
+        ("infonce", "--resume --model PLAIN", ["run.yaml: model.name: expected", "/transformers"]),
+        ("simcse", "--resume --data sentences.jsonl", ["run.yaml: recipe: expected 'infonce', as in the run to resume, got"]),
     ],
 )
 def test_a_run_is_gone_on_with_as_it_was(
@@ -635,7 +635,7 @@ def test_a_run_whose_rows_changed_is_not_gone_on_with(
         ended = nearfar(*shlex.split(command), "--resume")
     finally:
         (finished / "pairs.jsonl").write_text(rows)
-    assert_refused(ended, ["run.yaml: data.sha256: the run there has", "start in another folder"])
+    assert_refused(ended, ["run.yaml: data.sha256: expected", "choose another folder"])
 
 
 @pytest.fixture

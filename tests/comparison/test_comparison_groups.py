@@ -67,7 +67,7 @@ def test_a_label_with_one_text_is_trained_on():
 
 def test_what_cannot_be_split():
     together = Dataset.from_dict({"anchor": ["same"] * 100, "positive": [str(i) for i in range(100)]})
-    with pytest.raises(InputError, match="100 of them hang together"):
+    with pytest.raises(InputError, match="100 of them are connected"):
         split_by_groups(together)
     with pytest.raises(InputError, match="too few to hold"):
         split_by_groups(questions(12, 1))

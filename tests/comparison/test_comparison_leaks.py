@@ -29,7 +29,7 @@ def test_counts_and_rows():
 def test_nothing_shared():
     found = find_leaks(TRAINING, pairs(("u", "v"), ("w", "x")))
     assert (found.same, found.seen, found.shared) == ([], [], [])
-    assert str(found) == "No text of the evaluation rows stands in the training rows."
+    assert str(found) == "No text of the evaluation rows is in the training rows."
 
 
 def test_negatives_are_seen_too():

@@ -85,7 +85,7 @@ def ndcg_by_hand(vectors: np.ndarray, labels: list[str], seed: int) -> float:
 
 @pytest.mark.parametrize(("shots", "draws"), [(0, 1), (1, 0)])
 def test_nothing_to_measure(shots: int, draws: int) -> None:
-    with pytest.raises(InputError, match="measure nothing"):
+    with pytest.raises(InputError, match="invalid shots"):
         few_shot(*clusters(0.1), shots, draws)
 
 

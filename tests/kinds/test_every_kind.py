@@ -192,7 +192,7 @@ def test_kinds_are_compared_on_what_they_share(evaluation, metric, files, tiny_m
         settings={"dse.layers": 2, "dse.alpha": 0, "dse.max_length": 32, "batch_size": 8, "max_steps": 3},
     )
     assert not found.failures
-    assert {row.name for row in found.ranking} == {"dse", "tiny_reranker", "simcse", "untrained"}
+    assert {row.name for row in found.ranking} == {"dse", "tiny_reranker", "simcse", "base"}
     assert found.metrics["metric"] == metric
     kinds = {path.parent.parent.name: path for path in (tmp_path / "out").rglob("model/nearfar.json")}
     assert sorted(json.loads(path.read_text())["kind"] for path in kinds.values()) == [

@@ -29,7 +29,7 @@ def measured(gain: float, seed: int, *, trained: bool) -> dict[str, Any]:
 @pytest.fixture
 def found(tmp_path: Path) -> Comparison:
     runs = {name: [measured(gain, seed, trained=True) for seed in range(3)] for name, gain in GAINS.items()}
-    ranking = rank({**runs, "untrained": [measured(0.0, 9, trained=False)]}, "infonce")
+    ranking = rank({**runs, "base": [measured(0.0, 9, trained=False)]}, "infonce")
     said, verdicts = recommendation(ranking, "nDCG@10"), against_baseline(ranking)
     metrics = {
         "task": "retrieval",

@@ -222,7 +222,7 @@ def test_held_out_documents_are_not_trained_on(corpus: Path, tmp_path: Path) -> 
         ({"held_out": 1}, "held_out: invalid value 1.0"),
         ({"beta2": 1}, "beta2: invalid value 1.0"),
         ({"gradient_clip": 0}, "gradient_clip: invalid value 0.0"),
-        ({"eval_steps": 2, "held_out": 0}, "eval_steps: nothing to evaluate on"),
+        ({"eval_steps": 2, "held_out": 0}, "eval_steps: requires evaluation data"),
         ({"batch_size": 5000}, "batch_size: .* fewer than the 5000"),
         ({"hidden_size": 18}, "hidden_size: 18 is not a multiple of twice the 2 heads; use e.g. 20"),
         ({"rank": 16}, "rank: 16 does not fit a layer of 16 inputs and 16 outputs"),
@@ -240,7 +240,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(
 
 def test_one_document_cannot_be_split(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text(" ".join(WORDS * 50))
-    with pytest.raises(InputError, match="held_out: only one document"):
+    with pytest.raises(InputError, match="held_out: expected at least 2 documents"):
         nearfar.train("lost", tmp_path / "one.txt", out=tmp_path / "run", **SMALL, **STEPS)
     run = nearfar.train("lost", tmp_path / "one.txt", out=tmp_path / "run", **SMALL, **STEPS, held_out=0, dense=False)
     assert run.metrics["steps"] == 8

@@ -233,13 +233,13 @@ def test_bad_input(files: list[Path], tiny_model_folder: Path, tmp_path: Path):
             train(recipe, **options)
         assert not (tmp_path / "no").exists()
 
-    fails("infonce trains on one dataset, got 2", recipe="infonce")
-    fails("1 mappings for 2 datasets", columns={"anchor": "q"})
-    fails("2 mappings for one dataset", data=files[1], columns=[None, None])
+    fails("expected one dataset for infonce, got 2", recipe="infonce")
+    fails("expected 2 mappings, one for each dataset, got 1", columns={"anchor": "q"})
+    fails("expected one mapping for one dataset, got 2", data=files[1], columns=[None, None])
     fails("no schema fits")
     texts = tmp_path / "texts.jsonl"
     write_jsonl([{"text": "a cat"}, {"text": "a dog"}], texts)
-    fails(r"texts\.jsonl: codiemb needs pairs .* these rows are sentences", data=[files[1], texts])
+    fails(r"texts\.jsonl: expected pairs .* for codiemb, got sentences", data=[files[1], texts])
     constant = Dataset.from_dict({"sentence1": ["a", "b"], "sentence2": ["c", "d"], "score": [2.0, 2.0]})
     fails("flat: score: ", data={"flat": constant})
 

@@ -39,8 +39,8 @@ def export_dense(
         trained: The trained model, with the layers of `nearfar.models.low_rank.layers.convert`.
         documents: Documents used for fitting.
         options: Options of the run; they give the batch size of a step.
-        steps: Number of steps in which a fitted model learns the distributions of the trained one; an exact export needs
-            none.
+        steps: Number of steps in which a fitted model learns the distributions of the trained one; an exact export
+            needs none.
         towards: Makes the loss of these steps from the trained model, such as `nearfar.losses.language.TeacherLoss`.
         folder: Folder of the run.
         held_out: Documents for evaluation.
@@ -59,8 +59,8 @@ def export_dense(
     note = "the same function, with one matrix per layer."
     if not exact:
         note = (
-            "a different function, fitted to the trained one, because factors with an activation between them cannot be "
-            "merged into one matrix. Compare the perplexities."
+            "a different function, fitted to the trained one, because factors with an activation between them cannot "
+            "be merged into one matrix. Compare the perplexities."
         )
         if steps:
             few = replace(options, max_steps=steps, save_steps=steps, eval_steps=0, learning_rate=LEARNING_RATE)
