@@ -296,12 +296,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "odd batch_size for labels": (
         nothing,
         f"{TRAIN} --data labelled.jsonl --set batch_size=7",
-        ["batch_size: invalid batch_size 7: must allow pairs", "even number, 4 or more"],
+        ["batch_size: invalid value 7: must allow pairs", "even number, 4 or more"],
     ),
     "batch_size 2 for labels": (
         nothing,
         f"{TRAIN} --data labelled.jsonl --set batch_size=2",
-        ["batch_size: invalid batch_size 2: must allow pairs", "even number, 4 or more"],
+        ["batch_size: invalid value 2: must allow pairs", "even number, 4 or more"],
     ),
     "labels with one text each": (
         replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": n} for n in range(8)))),

@@ -68,7 +68,7 @@ def test_bad_input(rows: Path, nearfar: Nearfar):
         ("infonce --data pairs.jsonl --eval heldout.jsonl", ("heldout.jsonl", "training rows", "--drop-leaks")),
         ("infonce --data train.jsonl --eval train.jsonl", ("train.jsonl", "all evaluation rows")),
         ("dse --data train.jsonl", ("dse needs scores",)),
-        ("infonce --data sentences.jsonl --eval test.jsonl", ("for infonce, got sentences",)),
+        ("infonce --data sentences.jsonl --eval test.jsonl", ("infonce needs pairs",)),
         ("--data sentences.jsonl", ("sentences.jsonl", "--eval")),
         ("infonce --data train.jsonl --eval test.jsonl --budget x", ("--budget",)),
         ("infonce --data train.jsonl --eval-columns anchor=a", ("--eval-columns", "--eval")),

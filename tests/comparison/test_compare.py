@@ -72,7 +72,7 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
     # All recipes with a seed before any with the next.
     assert [job.name for job in jobs] == ["base", "infonce-0", "simcse-0", "infonce-1", "simcse-1"]
     assert [job.settings["max_steps"] for job in jobs[1:]] == [4] * 4
-    assert sorted(row.name for row in found.ranking) == ["infonce", "simcse", "base"]
+    assert sorted(row.name for row in found.ranking) == ["base", "infonce", "simcse"]
     assert found.baseline == "infonce"
     assert {fit.recipe: fit.reason for fit in found.fits}["dse"] == "needs scores (sentence1, sentence2, score)"
     assert steps[-1] == (16, 16)
@@ -114,7 +114,7 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
 
 def test_resume_adds_and_refuses(files: Path, jobs: list[Job], tiny_model_folder: Path):
     asked: dict[str, Any] = {"evaluate_on": "held.jsonl", "model": tiny_model_folder, "out": "out", **SMALL}
-    with pytest.raises(InputError, match="no comparison here"):
+    with pytest.raises(InputError, match="contains no comparison"):
         nearfar.compare(["infonce"], data="train.jsonl", resume=True, **asked)
     nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
     with pytest.raises(InputError, match="already contains a comparison"):
@@ -224,7 +224,7 @@ def test_leaks_are_refused(files: Path, jobs: list[Job], tiny_model_folder: Path
 def test_pictures_are_found_from_anywhere(files: Path):
     from PIL import Image
 
-    from nearfar.comparison.prepared import TRAINING, write_rows, prepare
+    from nearfar.comparison.prepared import TRAINING, prepare, write_rows
     from nearfar.comparison.request import Request
     from nearfar.data import load
 
@@ -247,7 +247,7 @@ def test_pictures_are_found_from_anywhere(files: Path):
         ({"recipes": ["dse", "cwcl"]}, "no recipe is compatible with these rows: dse needs scores"),
         ({"seeds": 0}, "--seeds"),
         ({"budget": -1.0}, "--budget"),
-        ({"budget": 5.0, "epochs": 2}, "both the budget"),
+        ({"budget": 5.0, "epochs": 2}, "cannot be combined with a budget"),
         ({"baseline": "dse"}, "'dse' is not part of the comparison"),
         ({"temprature": 1}, "did you mean temperature?"),
         ({"settings": {"dse.alpha": 1}}, "'dse' is not part of the comparison"),
@@ -272,14 +272,14 @@ def test_wrong_input(files: Path, jobs: list[Job], tiny_model_folder: Path, chan
 
 def test_rows_that_cannot_be_scored(files: Path, jobs: list[Job], tiny_model_folder: Path):
     same = Dataset.from_list([{"sentence1": f"a {i}", "sentence2": "b", "score": 1.0} for i in range(20)])
-    with pytest.raises(InputError, match="cannot be measured on this data: score: "):
+    with pytest.raises(InputError, match="cannot be evaluated on this data: score: "):
         nearfar.compare(["infonce"], data="train.jsonl", evaluate_on=same, model=tiny_model_folder, out="out")
     assert not (files / "out").exists()
 
 
 def test_sentences_alone_hold_nothing_to_measure_by(files: Path, jobs: list[Job]):
     write_jsonl([{"text": f"text {i}"} for i in range(50)], files / "texts.jsonl")
-    with pytest.raises(InputError, match=r"texts\.jsonl: nothing in it can be measured; give --eval"):
+    with pytest.raises(InputError, match=r"texts\.jsonl: no evaluation task fits these rows; pass --eval"):
         nearfar.compare(data="texts.jsonl", out="out")
 
 
@@ -306,7 +306,7 @@ def test_equal_minutes():
         "slow": int((share - 10) / 2.0),
         "two": int((share - 10) / 0.5),
     }
-    with pytest.raises(InputError, match=r"one step of slow for each seed needs 2\.5") as error:
+    with pytest.raises(InputError, match=r"at least 2\.5 minutes, for one step of slow") as error:
         by_minutes(2, trials, 2, 45.0)
     assert error.value.field == "--budget"
     assert set(by_minutes(2.5, trials, 2, 45.0).values()) >= {1}

@@ -79,11 +79,11 @@ def test_what_has_no_interval():
         bootstrap_mean([1.0, 2.0], groups=["a", "a"])
     with pytest.raises(InputError, match="expected 2 groups, one per value, got 3"):
         bootstrap_mean([1.0, 2.0], groups=["a", "b", "c"])
-    with pytest.raises(InputError, match="2 values before and 3 after"):
+    with pytest.raises(InputError, match="expected 2 values after, as before, got 3"):
         paired_difference([1.0, 2.0], [1.0, 2.0, 3.0])
     with pytest.raises(InputError, match="values: a value is NaN"):
         bootstrap_mean([1.0, float("nan")])
-    with pytest.raises(InputError, match="level: invalid level 95"):
+    with pytest.raises(InputError, match="level: invalid value 95"):
         bootstrap_mean([1.0, 2.0], level=95)
     with pytest.raises(InputError, match="resamples: 5"):
         bootstrap_mean([1.0, 2.0], resamples=5)

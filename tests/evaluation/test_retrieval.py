@@ -102,7 +102,7 @@ def test_relevant_documents_outside_the_corpus_count_as_missed(tiny_model):
 
 
 def test_what_cannot_be_ranked(tiny_model):
-    with pytest.raises(InputError, match="at least 2 different documents, and there are 1"):
+    with pytest.raises(InputError, match="at least 2 different documents to rank, got 1"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": ["a", "b"], "positive": ["x", "x"]}))
     with pytest.raises(InputError, match="no query has a relevant document"):
         measure_retrieval(tiny_model, CORPUS, QUERIES, {"other": {"d0": 1}})

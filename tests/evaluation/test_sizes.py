@@ -102,7 +102,7 @@ def test_command_prints_a_table_and_writes_a_page(workspace, capsys, model) -> N
 def test_page_of_undefined_scores() -> None:
     nothing = Result("sts", "spearman", {"spearman": float("nan")}, 3, notes=("every pair is alike",))
     page = sizes_page(Sizes((1,), (8,), {(1, 8): nothing}, {1: 0.1})).html()
-    assert "No size gives a score" in page
+    assert "No size has a defined score" in page
 
 
 @pytest.mark.parametrize(

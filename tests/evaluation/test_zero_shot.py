@@ -83,7 +83,7 @@ def test_mistakes_are_named(tiny_model: SentenceTransformer, tmp_path: Path) -> 
     (tmp_path / "t.txt").write_text("a {}\n\nthe {}\n")
     assert check_templates([str(tmp_path / "t.txt"), "{}"]) == ("a {}", "the {}", "{}")
     (tmp_path / "t.txt").write_text("a {}\nthe\n")
-    with pytest.raises(InputError, match=r"t.txt:2: templates: 'the' has no"):
+    with pytest.raises(InputError, match=r"t.txt:2: templates: 'the' contains no"):
         check_templates([str(tmp_path / "t.txt")])
 
 

@@ -59,7 +59,7 @@ FACTS = {"data": HOSTILE, "evaluation": None, "model": "minilm", "options": {"ep
 
 def test_it_says_everything(found: Comparison):
     html = comparison_page(found, FACTS).html()
-    for text in (found.recommendation, found.verdicts, "needs scores", "held-out groups", "A note.", "on the GPU, MiB"):
+    for text in (found.recommendation, found.verdicts, "needs scores", "held-out groups", "A note.", "GPU memory, MiB"):
         assert text in html
     assert html.count("<svg") >= 6
     assert "onerror=alert(1)>" not in html

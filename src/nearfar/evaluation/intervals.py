@@ -142,7 +142,7 @@ def _bootstrap(
     from scipy.stats import bootstrap
 
     if not 0 < level < 1:
-        raise InputError(f"invalid level {level}: must be between 0 and 1", field="level", remedy="use e.g. 0.95")
+        raise InputError(f"invalid value {level}: must be between 0 and 1", field="level", remedy="use e.g. 0.95")
     if resamples < 100:
         raise InputError(
             f"invalid number of resamples {resamples}: must be at least 100",

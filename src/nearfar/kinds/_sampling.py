@@ -95,7 +95,7 @@ def check_part(part: Part, drop_last: bool, in_step: int) -> None:
         if part.batches == "shuffled":
             return
         if by_label and (size < 4 or size % 2):
-            problem = f"invalid batch_size {size}: must allow pairs of texts from at least two labels"
+            problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
             raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
         sampler = GroupByLabelBatchSampler if by_label else NoDuplicatesBatchSampler
         drawn = sampler(as_stored(part.rows), size, drop_last, valid_label_columns=["label"])

@@ -144,7 +144,7 @@ class CausalLM(Kind, Predicts, Generates):
         """Evaluate with blocks of the length used in training."""
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid max_length {options.max_length}: the model has {limit} positions"
+            problem = f"invalid value {options.max_length}: the model has {limit} positions"
             raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
         self.block = options.max_length or self.block
 

@@ -99,7 +99,7 @@ def staged_options(options: Options, plan: Plan) -> list[Options]:
     if not options.max_steps:
         return [options] * plan.count
     if options.max_steps < plan.count:
-        problem = f"invalid max_steps {options.max_steps}: must be at least 1 for each of {plan.count} stages"
+        problem = f"invalid value {options.max_steps}: must be at least 1 for each of {plan.count} stages"
         raise InputError(problem, field="max_steps", remedy=f"use at least {plan.count}")
     each, more = divmod(options.max_steps, plan.count)
     return [replace(options, max_steps=each + (number < more)) for number in range(plan.count)]

@@ -94,7 +94,7 @@ class Reranker(Kind, Scores):
         """Truncate pairs in evaluation as in training; the length is saved with the model."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         if options.max_length and isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid max_length {options.max_length}: the model has {limit} positions"
+            problem = f"invalid value {options.max_length}: the model has {limit} positions"
             raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
         if options.max_length:
             self.model.max_seq_length = options.max_length

@@ -136,7 +136,7 @@ class Seq2SeqLM(Kind, Predicts, Generates):
         """Truncate in evaluation as in training."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         if isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid max_length {options.max_length}: the model has {limit} positions"
+            problem = f"invalid value {options.max_length}: the model has {limit} positions"
             raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
         self.max_length = options.max_length
 
