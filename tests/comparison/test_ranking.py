@@ -70,7 +70,9 @@ def test_no_gain_is_no_gain():
     ranking = rank(models(infonce=(0.0003, 10), simcse=(-0.2, 5)), "infonce")
     assert recommended(ranking).name == "base"
     said = recommendation(ranking, "nDCG@10")
-    assert said.startswith("Keep the base model: no recipe is significantly better; the difference of the first one, infonce")
+    assert said.startswith(
+        "Keep the base model: no recipe is significantly better; the difference of the first one, infonce"
+    )
 
 
 def test_equal_models():

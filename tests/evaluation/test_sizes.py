@@ -67,7 +67,7 @@ def test_each_text_is_encoded_once_a_depth_by_its_own_layers_alone(model) -> Non
 
 
 def test_sizes_that_the_model_does_not_have(model) -> None:
-    with pytest.raises(InputError, match="layers: the model has 4, not 5"):
+    with pytest.raises(InputError, match="layers: invalid value 5: the model has 4"):
         evaluate_sizes(model, Dataset.from_list(ROWS["sts"]), [2, 5])
     with pytest.raises(InputError, match="dims: the model has 32, not 64"):
         evaluate_sizes(model, Dataset.from_list(ROWS["sts"]), dims=[8, 64])

@@ -226,7 +226,7 @@ def test_held_out_documents_are_not_trained_on(corpus: Path, tmp_path: Path) -> 
         ({"batch_size": 5000}, "batch_size: expected at least 5000"),
         ({"hidden_size": 18}, "hidden_size: 18 is not a multiple of twice the 2 heads; use e.g. 20"),
         ({"rank": 16}, "rank: 16 does not fit a layer of 16 inputs and 16 outputs"),
-        ({"model": "/no/such/model"}, "there is no model folder"),
+        ({"model": "/no/such/model"}, "there is the model folder .* does not exist"),
         ({"columns": [{"text": "a"}, {"text": "b"}]}, "expected one mapping for all documents, got 2"),
     ],
 )

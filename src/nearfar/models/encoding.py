@@ -93,6 +93,4 @@ def require_finite(vectors: Float[np.ndarray, "n d"]) -> None:
 def check_batch_size(batch_size: int) -> None:
     """Raise an InputError unless the batch size is at least 1."""
     if batch_size < 1:
-        raise InputError(
-            f"invalid batch size {batch_size}: must be at least 1", field="batch_size", remedy="use at least 1"
-        )
+        raise InputError(f"invalid batch size {batch_size}", field="batch_size", remedy="use at least 1")

@@ -76,9 +76,7 @@ def check_target(path: str | Path) -> None:
     """
     path = Path(path)
     if path.suffix.lower() not in _WRITERS:
-        raise InputError(
-            f"unknown suffix {path.suffix!r}: must be .npy or .parquet", file=path, remedy="use .npy or .parquet"
-        )
+        raise InputError(f"unknown suffix {path.suffix!r}", file=path, remedy="use .npy or .parquet")
     if path.is_dir():
         raise InputError("expected a file name, got a folder", file=path, remedy="pass the name of a file")
     check_writable(path.absolute().parent)

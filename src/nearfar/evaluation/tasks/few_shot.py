@@ -180,9 +180,7 @@ def _drawn(
 ) -> Iterator[tuple[Float[np.ndarray, "l d"], Int[np.ndarray, " l"], Int[np.ndarray, " q"]]]:
     """The prototypes, their labels, and the test rows of each draw."""
     if shots < 1 or draws < 1:
-        raise InputError(
-            f"invalid shots {shots}, draws {draws}: must be at least 1", field="shots", remedy="use 1 or more"
-        )
+        raise InputError(f"invalid shots {shots}, draws {draws}", field="shots", remedy="use 1 or more")
     least = max(2 * shots, shots + 5)
     rows = np.split(np.argsort(gold, kind="stable"), np.cumsum(np.bincount(gold))[:-1])
     kept = np.array([label for label, mine in enumerate(rows) if len(mine) >= least])

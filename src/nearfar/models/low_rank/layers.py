@@ -27,8 +27,8 @@ __all__ = [
     "Parts",
     "convert",
     "convert_shapes",
-    "is_converted",
     "decompose",
+    "is_converted",
 ]
 
 #: A singular value below this fraction of the largest is a rounding error.

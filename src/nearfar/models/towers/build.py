@@ -128,7 +128,7 @@ def _joined(text: list[Any], other: list[Any], medium: Medium, frozen: str | Non
     _agree_on_length(text[0], other[0])
     width = _width(towers[frozen or "text"]) if dims is None else dims
     if width < 1:
-        raise InputError(f"invalid value {width}: must be at least 1", field="dims", remedy="use 1 or more")
+        raise InputError(f"invalid value {width}", field="dims", remedy="use at least 1")
     for name, modules in towers.items():
         if _width(modules) == width:
             continue

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from nearfar.data.media import Medium
 
-_READS = {"text": "texts", "image": "pictures", "audio": "recordings"}
+_READS = {"text": "texts", "image": "images", "audio": "audio"}
 
 
 def text_tower(model: str | Path | SentenceTransformer) -> list[Any]:

@@ -57,7 +57,7 @@ def small_audio(*, seconds: int = 4, **_: Any) -> Transformer:
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
     if not 1 <= seconds <= 30:
-        raise InputError(f"invalid value {seconds}: must be 1 to 30", field="seconds", remedy="use 1 to 30")
+        raise InputError(f"invalid value {seconds}", field="seconds", remedy="use 1 to 30")
     config = WhisperConfig(
         d_model=128,
         encoder_layers=2,

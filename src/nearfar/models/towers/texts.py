@@ -12,7 +12,7 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["SIDES", "align_second", "has_text_towers", "split_towers", "project"]
+__all__ = ["SIDES", "align_second", "has_text_towers", "project", "split_towers"]
 
 #: Routes of the two towers, for an anchor and for its positive, with the names of sentence-transformers.
 SIDES = ("query", "document")
@@ -59,7 +59,7 @@ def project(model: SentenceTransformer, dims: int) -> None:
         InputError: `dims` is less than 1.
     """
     if dims < 1:
-        raise InputError(f"invalid value {dims}: must be at least 1", field="dims", remedy="use 1 or more")
+        raise InputError(f"invalid value {dims}", field="dims", remedy="use at least 1")
     routes = _routes(model)
     for modules in routes.values() if routes else [model]:
         _project(modules, dims, model.device)
