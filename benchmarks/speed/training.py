@@ -1,10 +1,10 @@
-"""Pairs a second in training, against sentence-transformers' own losses in the same trainer.
+"""Pairs per second in training, compared with losses of sentence-transformers in the same trainer.
 
     python benchmarks/speed/training.py [--rounds 5] [--out FILE]
 
-Same model (MiniLM), rows (docstrings of the standard library, as `nearfar demo` reads them), order, batch size,
-optimiser and precision; the contestants take turns in one process, so that a change of the machine's speed meets all of
-them. A turn is a few optimiser steps; what is compared is their median over the rounds.
+All contestants have the same model (MiniLM), rows (docstrings of the standard library, as in `nearfar demo`), order,
+batch size, optimiser and precision, and take turns in one process, so that changes of the machine's speed affect all of
+them. A turn is a few optimiser steps; the result is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ CACHED: dict[str, Build] = {
 
 
 class Clock(TrainerCallback):
-    """Seconds of each optimiser step, data loading included."""
+    """Seconds of each optimiser step, including data loading."""
 
     def __init__(self) -> None:
         self.last, self.seconds = None, []
@@ -67,7 +67,8 @@ class Clock(TrainerCallback):
 
 
 def turn(build: Build, rows: Dataset, batch_size: int, steps: int, max_length: int, seed: int) -> float:
-    """Pairs a second over `steps` steps. A step of 64 pairs goes before them to warm up; one of 512 needs none."""
+    """Pairs per second over `steps` steps. With 64 pairs there is one step for warm-up before; with 512 none is "
+    "needed."""
     warm_up = 1 if batch_size < 256 else 0
     model = load("minilm", max_length=max_length)
     clock = Clock()
@@ -90,7 +91,7 @@ def turn(build: Build, rows: Dataset, batch_size: int, steps: int, max_length: i
 def contest(
     contestants: dict[str, Build], rows: Dataset, batch_size: int, steps: int, args: argparse.Namespace
 ) -> dict[str, Any]:
-    """Medians of pairs a second, and how often faster nearfar is than the best of the others."""
+    """Medians of pairs per second, and the speed of nearfar relative to the best of the others."""
     rates: dict[str, list[float]] = {name: [] for name in contestants}
     for round_ in range(args.rounds):
         for name, build in contestants.items():
@@ -131,7 +132,7 @@ def main() -> None:
     write(
         args.out,
         {
-            "what": "pairs a second in training: MiniLM, float32, docstring pairs of the standard library",
+            "what": "pairs per second in training: MiniLM, float32, docstring pairs of the standard library",
             **about,
             "threads": args.threads,
             "rows": len(rows),
