@@ -190,27 +190,27 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "unknown setting": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set temprature=1",
-        ["--set: there is no option 'temprature'", "did you mean temperature?"],
+        ["--set: unknown option 'temprature'", "did you mean temperature?"],
     ),
     "setting without =": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set epochs",
-        ["--set: 'epochs' is not KEY=VALUE", "--set epochs=3"],
+        ["--set: expected KEY=VALUE, got 'epochs'", "--set epochs=3"],
     ),
     "setting twice": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set epochs=1 --set epochs=2",
-        ["--set: epochs is given twice", "give it once"],
+        ["--set: duplicate option 'epochs'", "set it once"],
     ),
     "text for a number": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set epochs=many",
-        ["epochs: 'many' is not a number", "write e.g. epochs="],
+        ["epochs: expected a number, got 'many'", "use e.g. epochs="],
     ),
     "fraction for a whole number": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set batch_size=8.5",
-        ["batch_size: '8.5' is not a whole number", "batch_size=8"],
+        ["batch_size: expected a whole number, got '8.5'", "batch_size=8"],
     ),
     "a loss that labelled texts do not have": (
         nothing,
@@ -225,12 +225,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "text for yes or no": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set symmetric=maybe",
-        ["symmetric: 'maybe' is neither true nor false", "write true or false"],
+        ["symmetric: expected true or false, got 'maybe'", "use e.g. symmetric=true"],
     ),
     "unknown precision": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set precision=int4",
-        ["precision: 'int4' is not known", "choose from float32, bfloat16"],
+        ["precision: invalid value 'int4'", "choose from float32, bfloat16"],
     ),
     "batch_size 0": (
         nothing,
@@ -337,7 +337,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "no such model folder": (
         nothing,
         "encode ./big sentences.jsonl --out v.npy",
-        ["the model folder .* does not exist './big'", "check the path"],
+        ["the model folder './big' does not exist", "check the path"],
     ),
     "pickled weights": (
         pickled,
@@ -423,7 +423,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "demo with an unknown setting": (
         nothing,
         "demo --model tiny --out demo --set epoch=1",
-        ["--set: there is no option 'epoch'", "did you mean epochs?"],
+        ["--set: unknown option 'epoch'", "did you mean epochs?"],
     ),
     "demo of a package that is not there": (
         nothing,

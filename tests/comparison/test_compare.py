@@ -96,7 +96,7 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
     assert not list(files.glob("out/runs/*/checkpoints"))
     # Texts one by one for the recipe that wants them, pairs for the other.
     assert {Path(job.training).name for job in jobs if job.recipe == "simcse"} == {"texts.parquet"}
-    assert any("one by one" in note and "simcse" in note for note in found.notes)
+    assert any("single texts" in note and "simcse" in note for note in found.notes)
 
     again = nearfar.compare(
         ["infonce", "simcse", "dse"],
@@ -146,8 +146,8 @@ def test_a_failure_loses_nothing_else(files: Path, jobs: list[Job], tiny_model_f
     )
     assert [job.name for job in jobs] == ["base", "matryoshka_2d-0", "infonce-0", "infonce-1"]
     assert [(each.recipe, each.seed) for each in found.failures] == [("matryoshka_2d", 0)]
-    assert "128 tokens cannot be read" in found.failures[0].reason
-    assert "128 tokens cannot be read" in (files / "out/report.html").read_text("utf-8")
+    assert "invalid value 128" in found.failures[0].reason
+    assert "invalid value 128" in (files / "out/report.html").read_text("utf-8")
     assert found.baseline == "infonce"
     assert any("matryoshka_2d failed" in note for note in found.notes)
     with pytest.raises(RuntimeError, match="every recipe failed"):

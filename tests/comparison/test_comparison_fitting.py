@@ -23,7 +23,7 @@ def test_pairs():
     assert found["moe_embed"][0] is not None
     assert found["moe_embed"][0].startswith("needs domains (domain")
     assert found["cwcl"][0] == "needs images (image, text) or audio (audio, text)"
-    assert found["lost"][0] == "trains a language model on documents, and what is compared is trained on rows"
+    assert found["lost"][0] == "trains a language model on documents; a comparison trains on rows"
 
 
 @pytest.mark.parametrize(

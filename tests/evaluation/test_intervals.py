@@ -81,7 +81,7 @@ def test_what_has_no_interval():
         bootstrap_mean([1.0, 2.0], groups=["a", "b", "c"])
     with pytest.raises(InputError, match="expected 2 values after, as before, got 3"):
         paired_difference([1.0, 2.0], [1.0, 2.0, 3.0])
-    with pytest.raises(InputError, match="values: a value is NaN"):
+    with pytest.raises(InputError, match="values: expected finite values"):
         bootstrap_mean([1.0, float("nan")])
     with pytest.raises(InputError, match="level: invalid value 95"):
         bootstrap_mean([1.0, 2.0], level=95)

@@ -91,7 +91,7 @@ def test_what_cannot_be_told_apart(tiny_model):
         evaluate(tiny_model, rows(["a", "b"], ["same", "same"]), task="cluster")
     with pytest.raises(InputError, match="every row has a different label"):
         evaluate(tiny_model, rows(["a", "b"], ["p", "q"]), task="cluster")
-    with pytest.raises(InputError, match="fewer than 2"):
+    with pytest.raises(InputError, match="at least 2 different texts"):
         evaluate(tiny_model, rows(["a"], ["p"]))
     with pytest.raises(InputError, match="label: row 2 has no label"):
         evaluate(tiny_model, rows(["a", "b"], ["p", None]))

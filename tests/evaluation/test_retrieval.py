@@ -108,7 +108,7 @@ def test_what_cannot_be_ranked(tiny_model):
         measure_retrieval(tiny_model, CORPUS, QUERIES, {"other": {"d0": 1}})
     with pytest.raises(InputError, match="no relevant document is in the corpus"):
         measure_retrieval(tiny_model, CORPUS, QUERIES, {"q0": {"other": 1}})
-    with pytest.raises(InputError, match="queries: row 1 holds None"):
+    with pytest.raises(InputError, match="queries: row 1: expected a string, got None"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [None, "b"], "positive": ["x", "y"]}))
     with pytest.raises(InputError, match="no text"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [], "positive": []}))

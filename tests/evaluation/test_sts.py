@@ -52,7 +52,7 @@ def test_what_cannot_be_correlated(tiny_model):
         evaluate(tiny_model, rows([2.0] * 8))
     with pytest.raises(InputError, match="at least 3 pairs for a correlation, got 1"):
         evaluate(tiny_model, rows(SCORES).select([0]))
-    with pytest.raises(InputError, match="score: row 2 holds nan"):
+    with pytest.raises(InputError, match="score: row 2: expected a finite number, got nan"):
         evaluate(tiny_model, rows([1.0, float("nan"), *SCORES[2:]]))
     with pytest.raises(InputError, match="score: row 1 holds 'high'"):
         evaluate(tiny_model, rows(["high"] * 8))

@@ -224,9 +224,12 @@ def test_held_out_documents_are_not_trained_on(corpus: Path, tmp_path: Path) -> 
         ({"gradient_clip": 0}, "gradient_clip: invalid value 0.0"),
         ({"eval_steps": 2, "held_out": 0}, "eval_steps: requires evaluation data"),
         ({"batch_size": 5000}, "batch_size: expected at least 5000"),
-        ({"hidden_size": 18}, "hidden_size: 18 is not a multiple of twice the 2 heads; use e.g. 20"),
-        ({"rank": 16}, "rank: 16 does not fit a layer of 16 inputs and 16 outputs"),
-        ({"model": "/no/such/model"}, "there is the model folder .* does not exist"),
+        (
+            {"hidden_size": 18},
+            "hidden_size: invalid value 18: must be a multiple of 4, twice the number of heads; use e.g. 20",
+        ),
+        ({"rank": 16}, "rank: invalid value 16: must be below 16 for a layer with 16 inputs and 16 outputs"),
+        ({"model": "/no/such/model"}, "the model folder '/no/such/model' does not exist"),
         ({"columns": [{"text": "a"}, {"text": "b"}]}, "expected one mapping for all documents, got 2"),
     ],
 )

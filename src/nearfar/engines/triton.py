@@ -20,9 +20,9 @@ try:
     from nearfar.engines import triton_tiles
     from nearfar.engines.triton_softmax import FusedSoftmax
 except ModuleNotFoundError as error:
-    raise ImportError('engine="triton" needs the package triton; pip install "nearfar[triton]"') from error
+    raise ImportError('engine="triton" requires the package triton; pip install "nearfar[triton]"') from error
 
-#: Widest vectors for which tiles are taken unasked.
+#: Maximum width of vectors for which tiles are chosen automatically.
 TILES_WIDTH = 128
 
 
