@@ -90,15 +90,14 @@ def main(arguments: list[str] | None = None) -> None:
         found["truncated, trained"],
     )
 
-    parameters = {
-        name: sum(p.numel() for p in models[f"{name}, trained"].parameters()) for name in ("large", "truncated")
-    }
-    widths = {name: models[f"{name}, trained"].get_embedding_dimension() or 0 for name in ("large", "truncated")}
-    print(f"\n{'':22}{'big':>12}{'cut':>12}{'ratio':>9}")
+    trained = {name: models[f"{name}, trained"] for name in ("large", "truncated")}
+    parameters = {name: sum(p.numel() for p in model.parameters()) for name, model in trained.items()}
+    widths = {name: model.get_embedding_dimension() or 0 for name, model in trained.items()}
+    print(f"\n{'':22}{'large':>12}{'truncated':>12}{'ratio':>9}")
     for what, figures in (("texts per second", speed), ("parameters", parameters), ("bytes per vector", widths)):
-        big, cut = (figures[name] * (4 if figures is widths else 1) for name in ("big", "cut"))
-        ratio = cut / big if figures is speed else big / cut
-        print(f"{what:22}{big:>12,.0f}{cut:>12,.0f}{ratio:>8.2f}x")
+        large, small = (figures[name] * (4 if figures is widths else 1) for name in trained)
+        ratio = small / large if figures is speed else large / small
+        print(f"{what:22}{large:>12,.0f}{small:>12,.0f}{ratio:>8.2f}x")
 
     # 4. Save it. The folder does not contain the removed layers, and sentence-transformers loads it like any model.
     folder = args.out / "model"

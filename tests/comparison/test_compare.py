@@ -15,10 +15,11 @@ import nearfar
 from nearfar.comparison import runner, worker
 from nearfar.comparison.budget import Trial, by_minutes, by_rows, settings_for
 from nearfar.comparison.jobs import Failed, Job
+from nearfar.comparison.request import chosen_recipes
 from nearfar.data import Retrieval, write_jsonl
 from nearfar.errors import InputError
 from nearfar.kinds.options import with_settings
-from nearfar.recipes import get
+from nearfar.recipes import get, infonce
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "sky", "sea")
 SMALL = {"batch_size": 8, "learning_rate": 1e-3}
@@ -119,13 +120,15 @@ def test_resume_adds_and_refuses(files: Path, jobs: list[Job], tiny_model_folder
     nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
     with pytest.raises(InputError, match="already contains a comparison"):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
-    with pytest.raises(InputError, match="options: expected .* as in the comparison to resume"):
+    with pytest.raises(InputError, match=r"options: expected .* as in the comparison to resume"):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, resume=True, **{**asked, "batch_size": 4})
     write_jsonl(pairs(0, 31), files / "train.jsonl")
     with pytest.raises(InputError, match="sha256"):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, resume=True, **asked)
     assert len(jobs) == 2
     write_jsonl(pairs(0, 32), files / "train.jsonl")
+    # Folders of version 0.1.0 have another name for the base model, which is not evaluated again.
+    (files / "out/results/base.json").rename(files / "out/results/untrained.json")
     more = nearfar.compare(["infonce", "behaviour"], data="train.jsonl", seeds=2, resume=True, **asked)
     assert [job.name for job in jobs[2:]] == ["behaviour-0", "infonce-1", "behaviour-1"]
     assert yaml.safe_load((files / "out/compare.yaml").read_text("utf-8"))["seeds"] == 2
@@ -335,3 +338,10 @@ def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Pat
     assert 0 < trial["fixed"] + steps * trial["pace"] < 18
     assert {row.name: row.cost.steps for row in found.ranking}["infonce"] == steps
     assert not list(files.glob("out/trials/*"))
+
+
+def test_the_name_of_the_base_model_is_reserved(tmp_path: Path):
+    source = Path(infonce.__file__).read_text("utf-8").replace('"infonce"', '"base"')
+    (tmp_path / "base.py").write_text(source)
+    with pytest.raises(InputError, match=r"base\.py: RECIPE: the name 'base' is reserved for the base model"):
+        chosen_recipes(str(tmp_path / "base.py"))

@@ -47,7 +47,7 @@ def test_unusable_device(tiny_model_folder: Path):
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "a/b/c", ""])
 def test_missing_folder(name: str):
-    with pytest.raises(InputError, match="the model folder .* does not exist"):
+    with pytest.raises(InputError, match=r"the model folder .* does not exist"):
         load(name, device="cpu")
 
 
