@@ -155,7 +155,11 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
         f"{TRAIN} --data x.jsonl",
         ["x.jsonl:2: anchor: is empty", "remove the row"],
     ),
-    "one row": (replaced("x.jsonl", PAIR), f"{TRAIN} --data x.jsonl", ["x.jsonl: contains one row", "give more rows"]),
+    "one row": (
+        replaced("x.jsonl", PAIR),
+        f"{TRAIN} --data x.jsonl",
+        ["x.jsonl: expected at least 2 rows, got 1", "use more rows"],
+    ),
     "the same row many times": (
         replaced("x.jsonl", PAIR * 40),
         f"{TRAIN} --data x.jsonl --set batch_size=8",
@@ -271,12 +275,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "max_length beyond the model's": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set max_length=65",
-        ["max_length: 65 tokens cannot be read", "at most 64"],
+        ["max_length: invalid value 65", "at most 64"],
     ),
     "max_length beyond the model's, encoding": (
         nothing,
         "encode tiny sentences.jsonl --out v.npy --max-length 65",
-        ["max_length: 65 tokens cannot be read", "at most 64"],
+        ["max_length: invalid value 65", "at most 64"],
     ),
     "dropout 1": (
         nothing,
@@ -291,7 +295,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "recipe that does not fit the rows": (
         nothing,
         "train simcse --model tiny --out run --data pairs.jsonl",
-        ["pairs.jsonl: simcse needs sentences (text); these rows are pairs", "choose another recipe"],
+        ["pairs.jsonl: expected sentences (text) for simcse, got pairs", "choose another recipe"],
     ),
     "odd batch_size for labels": (
         nothing,
@@ -327,12 +331,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "model folder that is none": (
         nothing,
         "evaluate beir --data sts.jsonl",
-        ["beir: this folder is no model", "save_pretrained"],
+        ["beir: is not a model", "save_pretrained"],
     ),
     "model that is a file": (
         nothing,
         "evaluate tiny/config.json --data sts.jsonl",
-        ["config.json: this is a file", "pass tiny"],
+        ["config.json: expected the folder of a model, got a file", "pass tiny"],
     ),
     "no such model folder": (
         nothing,
@@ -347,7 +351,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "NaN in the weights": (
         with_nan,
         "search tiny sentences.jsonl cat",
-        ["tiny: the weights", "hold NaN or infinity", "use an earlier checkpoint"],
+        ["tiny: the weights", "contain NaN or infinity", "use an earlier checkpoint"],
     ),
     "weights cut short": (
         cut_short,
@@ -357,7 +361,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "unknown alias": (
         nothing,
         "evaluate minilmm --data sts.jsonl",
-        ["'minilmm' is not a folder, an alias", "pass a folder, a hub id such as", "minilm"],
+        ["'minilmm' is not a folder, an alias", "pass a folder, a Hub ID such as", "minilm"],
     ),
     "unknown hub id": (
         nothing,
@@ -398,17 +402,17 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "--out that cannot be written": (
         nothing,
         "train infonce --model tiny --data pairs.jsonl --out /proc/run",
-        ["/proc: --out: cannot be written", "name a folder that you may write to"],
+        ["/proc: --out: cannot be written", "choose a writable folder"],
     ),
     "vectors that cannot be written": (
         nothing,
         "encode tiny sentences.jsonl --out /proc/v.npy",
-        ["/proc: --out: cannot be written", "name a folder that you may write to"],
+        ["/proc: --out: cannot be written", "choose a writable folder"],
     ),
     "index that cannot be written": (
         nothing,
         "search tiny sentences.jsonl cat --index /proc/index",
-        ["/proc: --index: cannot be written", "name a folder that you may write to"],
+        ["/proc: --index: cannot be written", "choose a writable folder"],
     ),
     "demo into a folder of others": (
         nothing,
@@ -434,7 +438,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "unknown suffix": (
         nothing,
         "encode tiny sentences.jsonl --out v.txt",
-        ["v.txt: unknown suffix '.txt'", "end it with .npy or .parquet"],
+        ["v.txt: unknown suffix '.txt'", "use .npy or .parquet"],
     ),
     "vectors into a folder": (
         empty_folder("v.npy"),
@@ -483,7 +487,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "task that does not fit": (
         nothing,
         "evaluate tiny --data sts.jsonl --task classify",
-        ["sts.jsonl: the task 'classify' requires the column 'text'", "map with --columns"],
+        ["sts.jsonl: the task 'classify' requires the column 'text'", "map the columns with --columns"],
     ),
     "training rows for a task that does not learn": (
         nothing,
@@ -576,7 +580,7 @@ def test_notes_on_the_data_do_not_join_the_line_of_a_mistake(workspace: Path, ne
     rows = [{"anchor": f"the cat {n}", "positive": "a cat", "hard_negative": "a dog"} for n in range(8)]
     (workspace / "x.jsonl").write_text(jsonl(rows))
     ended = nearfar("train", "infonce", "--model", "tiny", "--data", "x.jsonl", "--set", "max_length=65")
-    assert_refused(ended, ["max_length: 65 tokens cannot be read"])
+    assert_refused(ended, ["max_length: invalid value 65"])
 
 
 @pytest.fixture(scope="module")

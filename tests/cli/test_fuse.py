@@ -42,9 +42,9 @@ def test_fuse(workspace: Path, nearfar: Nearfar):
 
 def test_fuse_bad_input(workspace: Path, nearfar: Nearfar):
     for arguments, words in (
-        ("fuse tiny tiny --out fused", ("one checkpoint", "two or more")),
+        ("fuse tiny tiny --out fused", ("expected at least 2 checkpoints", "two or more")),
         ("fuse tiny tiny nowhere --out fused", ("nowhere",)),
-        ("fuse tiny tiny tiny --out tiny", ("is there already",)),
+        ("fuse tiny tiny tiny --out tiny", ("already exists",)),
         ("fuse tiny tiny tiny --out fused --beta inf", ("beta", "inf")),
         ("fuse tiny tiny tiny --out fused --granularity row", ("granularity", "row")),
         ("fuse tiny tiny tiny", ("--out",)),

@@ -61,7 +61,7 @@ def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> N
     (towers / "pictures" / "red" / "broken.png").write_text("no picture")
     for arguments, said in (
         (("towers", "pictures"), "broken.png: image: is not an image"),
-        (("tiny", "pictures", "--skip-broken"), "the model has one tower, for texts"),
+        (("tiny", "pictures", "--skip-broken"), "the model has only a tower for texts"),
         (("towers", "sentences.jsonl", "--kind", "smell"), "--kind: invalid kind 'smell'"),
         (("towers", "sentences.jsonl", "--kind", "image"), "requires 'image'"),
     ):

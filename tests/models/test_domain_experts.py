@@ -276,7 +276,7 @@ def test_what_cannot_get_experts_says_so(tiny_model_folder) -> None:
         add_domain_experts(model, DOMAINS)
     dense = SentenceTransformer(str(tiny_model_folder), device="cpu")
     for names in ([], ["a", "a"], [""]):
-        with pytest.raises(InputError, match="no names of domains"):
+        with pytest.raises(InputError, match="invalid names of domains"):
             add_domain_experts(dense, names)
     dense.tokenizer.cls_token = None
     with pytest.raises(InputError, match=r"begin with a .CLS. token"):

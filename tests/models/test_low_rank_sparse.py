@@ -153,7 +153,9 @@ def test_a_weight_of_too_low_a_rank_is_refused() -> None:
     with pytest.raises(InputError, match="a weight of shape 12 x 10 has at most rank 4"):
         decompose(low, LowRankSparse(rank=4))
     assert decompose(low, LowRankSparse(rank=3)).up.shape == (12, 3)
-    with pytest.raises(InputError, match="rank: 9 does not fit a layer of 9 inputs and 12 outputs; use less than 9"):
+    with pytest.raises(
+        InputError, match="rank: invalid value 9: must be below 9 for a layer with 9 inputs and 12 outputs"
+    ):
         decompose(random_weight(12, 9), LowRankSparse(rank=9))
 
 

@@ -211,10 +211,10 @@ def test_a_sweep_measures_every_temperature_and_goes_on(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"temperatures": ()}, "nothing to train at"),
+        ({"temperatures": ()}, "at least one temperature"),
         ({"temperatures": (0.1, -1)}, "temperature: invalid value -1.0"),
         ({"variants": {"a": {"loss": "hard"}, "b": {"loss": "triplet"}}}, "invalid value 'triplet'"),
-        ({"evaluation": PAIRS}, "measured on labelled texts"),
+        ({"evaluation": PAIRS}, "expected labelled texts"),
         ({"epoch": 3}, "did you mean epochs"),
     ],
 )
