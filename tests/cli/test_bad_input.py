@@ -372,12 +372,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "--out is a file": (
         nothing,
         "train infonce --model tiny --data pairs.jsonl --out sts.jsonl",
-        ["sts.jsonl: --out: is ", "; name a"],
+        ["sts.jsonl: --out: already exists", "; choose a"],
     ),
     "--out under a file": (
         nothing,
         "train infonce --model tiny --data pairs.jsonl --out sts.jsonl/run",
-        ["sts.jsonl: --out: is a file, not a folder"],
+        ["sts.jsonl: --out: expected a folder, got a file"],
     ),
     "--out holds something else": (
         nothing,
@@ -443,7 +443,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "vectors into a folder": (
         empty_folder("v.npy"),
         "encode tiny sentences.jsonl --out v.npy",
-        ["v.npy: this is a folder", "pass the name of a file"],
+        ["v.npy: expected a file name, got a folder", "pass the name of a file"],
     ),
     "rows without text to encode": (
         nothing,
