@@ -127,8 +127,7 @@ def texts_per_second(models: dict[str, SentenceTransformer], texts: list[str], r
 
 
 def say(what: str, before: Result, after: Result) -> None:
-    """Print a difference with its interval, which is much smaller than that of each score, because pairs are the "
-    "same."""
+    """Print a difference with its interval, which is narrow because both scores are on the same pairs."""
     change = paired_interval(before, after)
     if change is None:
         print(f"{what}: {after.score - before.score:+.3f}, too few pairs for an interval")

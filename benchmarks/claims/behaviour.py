@@ -89,8 +89,7 @@ def trained(seed: int, loss: behaviour.Loss, temperature: float, learning_rate: 
 
 @cache
 def learning_rate(loss: behaviour.Loss, temperature: float) -> float:
-    """The best learning rate on the validation split. Each arm has its own: a common one would decide the "
-    "comparison."""
+    """The best learning rate on the validation split. Each arm has its own, for a fair comparison."""
 
     def score(rate: float) -> float:
         return probe(trained(TUNED_ON, loss, temperature, rate), TUNED_ON, "val")

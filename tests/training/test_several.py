@@ -234,7 +234,7 @@ def test_bad_input(files: list[Path], tiny_model_folder: Path, tmp_path: Path):
         assert not (tmp_path / "no").exists()
 
     fails("expected one dataset for infonce, got 2", recipe="infonce")
-    fails("expected 2 mappings, one for each dataset, got 1", columns={"anchor": "q"})
+    fails("expected a mapping for each of 2 datasets, got 1", columns={"anchor": "q"})
     fails("expected one mapping for one dataset, got 2", data=files[1], columns=[None, None])
     fails("no schema fits")
     texts = tmp_path / "texts.jsonl"

@@ -23,8 +23,7 @@ class Sharded(Engine):
         self.engine, self.group = engine, group
 
     def ready(self, problem: Problem) -> Problem:
-        """The rows of this process against the candidates of all; bound afterwards, because a shard has other "
-        "shapes."""
+        """The rows of this process against the candidates of all; bound afterwards, because shard shapes differ."""
         shard = Shard.of(*problem.shape, problem.anchors.device, self.group)
         return replace(
             problem,

@@ -121,7 +121,7 @@ def find(name: str | Path) -> Path:
     if path.is_file():
         raise InputError("expected the folder of a model, got a file", file=path, remedy=f"pass {path.parent}")
     if isinstance(name, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1 or "\\" in text or not text:
-        raise InputError(f"the model folder {text!r} does not exist", remedy="check the path")
+        raise InputError(f"the model folder {text!r} does not exist", field="model", remedy="check the path")
     return _fetch(text)
 
 
@@ -138,10 +138,13 @@ def _fetch(hub_id: str) -> Path:
             remedy=f"request access on https://hf.co/{hub_id}, then run `hf auth login`",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise InputError(f"{hub_id!r} is not a folder, an alias or a model on the Hub", remedy=known) from error
+        raise InputError(
+            f"{hub_id!r} is not a folder, an alias or a model on the Hub", field="model", remedy=known
+        ) from error
     except (HfHubHTTPError, OSError) as error:
         raise InputError(
             f"{hub_id!r} is not a folder, an alias or in the local Hub cache, and the Hub cannot be reached",
+            field="model",
             remedy=known,
         ) from error
 

@@ -86,11 +86,14 @@ class RunFolder:
         there = read_configuration(self.configuration)
         for key in _DECIDING:
             for field, was, now in _differences(key, there.get(key), configuration.get(key)):
+                problem = f"expected {was!r}, as in the run to resume, got {now!r}"
+                if field == "recipe_sha256":
+                    problem = "the recipe file has changed since the run began"
                 raise InputError(
-                    f"expected {was!r}, as in the run to resume, got {now!r}",
+                    problem,
                     file=self.configuration,
                     field=field,
-                    remedy="resume with the same arguments and data, or choose another folder",
+                    remedy="resume with the same recipe, arguments and data, or choose another folder",
                 )
 
     def last_checkpoint(self, stage: int = 1) -> Path | None:
@@ -156,7 +159,17 @@ def read_configuration(file: Path) -> dict[str, Any]:
 
 
 # Settings that must be equal, so that a resumed run gives the same result as an uninterrupted one.
-_DECIDING = ("recipe", "data", "columns", "model", "evaluation", "evaluation_columns", "options", "seed")
+_DECIDING = (
+    "recipe",
+    "recipe_sha256",
+    "data",
+    "columns",
+    "model",
+    "evaluation",
+    "evaluation_columns",
+    "options",
+    "seed",
+)
 
 
 def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -37,7 +37,8 @@ def rows_for(
     Args:
         recipe: The recipe, with its roles and their schemas.
         data: One source, several, or several by name (by role, if the recipe has several roles).
-        columns: Canonical column name -> name in the file; for several sources a list with one for each, in order.
+        columns: Canonical column name -> name in the file; for several sources a list with one for each, in order, or
+            one for all tasks of a stream.
         skip_broken: Skip broken files and empty turns, see `nearfar.data.load`.
 
     Returns:
@@ -78,7 +79,10 @@ def _of_stream(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -
 
     sources = named(data)
     if sources is not None:
-        return _read_all(recipe, dict.fromkeys(sources, STREAM), sources, columns, skip_broken)
+        mappings = _mappings(columns)
+        # Tasks of a stream mostly come from one place, so that one mapping is for all.
+        each = mappings * len(sources) if len(mappings) == 1 else columns
+        return _read_all(recipe, dict.fromkeys(sources, STREAM), sources, each, skip_broken)
     source, mappings = cast("Source", data), _mappings(columns)
     rows = _read(recipe, STREAM, source, mappings[0] if mappings else None, skip_broken)
     if "task" not in rows.column_names:
@@ -114,7 +118,7 @@ def _read_all(
     mappings = _mappings(columns)
     if mappings and len(mappings) != len(sources):
         raise InputError(
-            f"expected {len(sources)} mappings, one for each dataset, got {len(mappings)}",
+            f"expected a mapping for each of {len(sources)} datasets, got {len(mappings)}",
             field="--columns",
             remedy="pass one for each --data, in the same order; '' if the names need no mapping",
         )

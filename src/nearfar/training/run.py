@@ -57,7 +57,8 @@ def train(
         out: The run folder, see `nearfar.training.folder`; by default `runs/<recipe>`.
         seed: Random seed for the order of rows, dropout and new parameters: the same seed gives the same results.
         resume: Continue the run in `out` from its last checkpoint. The result is the same as without an interruption.
-        columns: Canonical column name -> name in the file. For several datasets, a list with one for each.
+        columns: Canonical column name -> name in the file. For several datasets, a list with one for each, or
+            one for all tasks of a stream.
         evaluation_columns: The same for the evaluation rows. By default `columns` if they have its columns, otherwise
             no mapping.
         skip_broken: Skip rows whose image or audio file is missing or corrupted, and turns of dialogues without text; a
@@ -203,6 +204,7 @@ def _configuration(
         recorded["evaluation_columns"] = None if held_out.columns is None else dict(held_out.columns)
     return {
         "recipe": request.recipe.name,
+        **request.recipe.recorded(),
         "data": described(request.data, rows),
         "columns": recorded.pop("columns"),
         "model": {"name": source_of(request.start), "weights": _weights(request, start)},
