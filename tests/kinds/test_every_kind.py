@@ -182,7 +182,7 @@ def test_a_recipe_of_a_file_is_resumed_with_the_same_code_only(case, trained, fi
     changed.write_text((files / "noise.py").read_text().replace("0.8", "0.7"))
     arguments = [str(changed) if each == case("noise").recipe else each for each in case("noise").arguments(out)]
     assert run([*arguments, "--resume"]) == 2
-    assert "the recipe's file has changed since the run there began" in capsys.readouterr().err
+    assert "the recipe file has changed since the run began" in capsys.readouterr().err
     changed.write_text((files / "noise.py").read_text())
     assert run([*arguments, "--resume"]) == 0  # the same code at another place
 
