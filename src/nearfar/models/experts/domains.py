@@ -186,7 +186,7 @@ class DomainExperts(InputModule):
         return self.transformer.get_embedding_dimension()
 
     def _first(self, features: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """The position of the first token of each text (batch, 1), with left or right padding; and the token (batch,)."""
+        """The place of the first token of each text (batch, 1) with padding on either side; and the token (batch,)."""
         place = features["attention_mask"].argmax(1, keepdim=True)
         return place, features["input_ids"].gather(1, place)[:, 0]
 
