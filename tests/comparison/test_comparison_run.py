@@ -9,7 +9,7 @@ import pytest
 
 from nearfar.comparison.fitting import Fit
 from nearfar.comparison.request import Request
-from nearfar.comparison.run import _on_baseline, _on_rows, _on_scores, _on_seeds, _taking
+from nearfar.comparison.run import _compatible, _on_baseline, _on_rows, _on_scores, _on_seeds
 from nearfar.errors import InputError
 
 
@@ -57,13 +57,13 @@ def test_scores_that_do_not_exist_and_winners_of_several() -> None:
 
 def test_who_takes_part() -> None:
     fits = [Fit("infonce"), Fit("dse", "needs scores"), Fit("simcse", on_texts=True)]
-    assert _taking(Request([], "rows.jsonl"), fits) == ["infonce", "simcse"]
-    for baseline in ("simcse", "untrained"):
-        assert _taking(Request([], "rows.jsonl", baseline=baseline), fits) == ["infonce", "simcse"]
+    assert _compatible(Request([], "rows.jsonl"), fits) == ["infonce", "simcse"]
+    for baseline in ("simcse", "base"):
+        assert _compatible(Request([], "rows.jsonl", baseline=baseline), fits) == ["infonce", "simcse"]
     with pytest.raises(InputError) as caught:
-        _taking(Request([], "rows.jsonl", baseline="dse"), fits)
+        _compatible(Request([], "rows.jsonl", baseline="dse"), fits)
     assert caught.value.field == "--baseline"
     with pytest.raises(InputError) as caught:
-        _taking(Request([], "rows.jsonl"), fits[1:2])
+        _compatible(Request([], "rows.jsonl"), fits[1:2])
     assert caught.value.field == "RECIPE"
     assert "needs scores" in str(caught.value)

@@ -128,13 +128,13 @@ def test_jobs_by_seed_then_by_recipe(tmp_path: Path, jobs: Jobs):
     seen: list[tuple[int, int]] = []
     one = made(tmp_path, settings={"epochs": 3, "batch_size": 64, "simcse.temperature": 0.5},
                progress=lambda done, of, _: seen.append((done, of)), learn=True)  # fmt: skip
-    one.measure_untrained()
+    one.measure_base()
     one.settle(0.0)
     one.steps["simcse"] = 12
     found = one.run_all()
-    assert jobs.names == ["untrained", "infonce-0", "simcse-0", "infonce-1", "simcse-1"]
-    untrained, infonce, simcse = jobs.ran[:3]
-    assert (untrained.recipe, untrained.settings) == (None, {})
+    assert jobs.names == ["base", "infonce-0", "simcse-0", "infonce-1", "simcse-1"]
+    base, infonce, simcse = jobs.ran[:3]
+    assert (base.recipe, base.settings) == (None, {})
     assert [job.seed for job in jobs.ran] == [0, 0, 0, 1, 1]
     # How long each trains is settled: no epochs beside the steps, five checkpoints at most.
     assert infonce.settings == {"batch_size": 64, "max_steps": 30, "save_steps": 6}
@@ -143,14 +143,14 @@ def test_jobs_by_seed_then_by_recipe(tmp_path: Path, jobs: Jobs):
     assert infonce.learn == infonce.training
     # All runs count: half of one, one, one and a half, ...
     assert seen == [(15, 84), (30, 84), (36, 84), (42, 84), (57, 84), (72, 84), (78, 84), (84, 84)]
-    assert {name: len(runs) for name, runs in found.results.items()} == {"infonce": 2, "simcse": 2, "untrained": 1}
+    assert {name: len(runs) for name, runs in found.results.items()} == {"infonce": 2, "simcse": 2, "base": 1}
     assert found.budget == {"steps": {"infonce": 30, "simcse": 12}}
 
 
 def test_settings_of_a_recipe_stand_above_the_default_of_checkpoints(tmp_path: Path, jobs: Jobs):
     one = made(tmp_path, settings={"max_steps": 100, "save_steps": 50})
     one.settle(0.0)
-    one.measure_untrained()
+    one.measure_base()
     one.run_all()
     assert {job.settings["save_steps"] for job in jobs.ran[1:]} == {50}
     assert {job.settings["max_steps"] for job in jobs.ran[1:]} == {100}
@@ -161,7 +161,7 @@ def test_settled_steps_stand_above_options(tmp_path: Path, jobs: Jobs):
     """No max_steps, asked for in so many words, is no training of another length."""
     one = made(tmp_path, settings={"max_steps": 0, "epochs": 2, "batch_size": 64})
     one.settle(0.0)
-    one.measure_untrained()
+    one.measure_base()
     one.run_all()
     assert {job.settings["max_steps"] for job in jobs.ran[1:]} == {20}
 
@@ -169,7 +169,7 @@ def test_settled_steps_stand_above_options(tmp_path: Path, jobs: Jobs):
 def test_what_is_done_is_not_run_again(tmp_path: Path, jobs: Jobs):
     for _ in range(2):
         one = made(tmp_path)
-        one.measure_untrained()
+        one.measure_base()
         one.settle(0.0)
         one.run_all()
     assert len(jobs.ran) == 5
@@ -184,12 +184,12 @@ def test_a_recipe_that_fails_is_left_and_the_others_go_on(tmp_path: Path, jobs: 
     seen: list[int] = []
     jobs.failing = {"infonce-0": Failed("no memory", False)}
     one = made(tmp_path, progress=lambda done, *_: seen.append(done), settings={"max_steps": 10})
-    one.measure_untrained()
+    one.measure_base()
     one.settle(0.0)
     found = one.run_all()
-    assert jobs.names == ["untrained", "infonce-0", "simcse-0", "simcse-1"]
+    assert jobs.names == ["base", "infonce-0", "simcse-0", "simcse-1"]
     assert [(each.recipe, each.seed, each.reason) for each in found.failures] == [("infonce", 0, "no memory")]
-    assert set(found.results) == {"simcse", "untrained"}
+    assert set(found.results) == {"simcse", "base"}
     assert seen[-1] == 40
     jobs.failing = {f"{name}-0": Failed("no memory", False) for name in NAMES}
     failing = made(tmp_path / "other")
@@ -200,9 +200,9 @@ def test_a_recipe_that_fails_is_left_and_the_others_go_on(tmp_path: Path, jobs: 
 
 @pytest.mark.parametrize(("refused", "error"), [(True, InputError), (False, RuntimeError)])
 def test_a_base_model_that_cannot_be_measured(refused: bool, error: type, tmp_path: Path, jobs: Jobs):
-    jobs.failing = {"untrained": Failed("why", refused)}
+    jobs.failing = {"base": Failed("why", refused)}
     with pytest.raises(error, match="why"):
-        made(tmp_path).measure_untrained()
+        made(tmp_path).measure_base()
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_minutes_are_settled_once_by_trials(tmp_path: Path, jobs: Jobs, still: f
     again.settle(still)
     assert len(jobs.ran) == 2
     assert again.steps == one.steps == kept["steps"]
-    again.measure_untrained()
+    again.measure_base()
     assert again.run_all().budget == kept
 
 
@@ -244,12 +244,12 @@ def test_a_recipe_whose_trial_fails_gets_no_share(tmp_path: Path, jobs: Jobs, st
     for _ in range(2):  # remembered by the one that resumes
         one = made(tmp_path, budget=60.0)
         one.settle(still)
-        one.measure_untrained()
+        one.measure_base()
         found = one.run_all()
         assert [(each.recipe, each.reason) for each in found.failures] == [("infonce", "too long")]
-        assert set(found.results) == {"simcse", "untrained"}
+        assert set(found.results) == {"simcse", "base"}
         assert one.steps == {"simcse": int((1800 - 2) / 0.25)}
-    assert jobs.names == ["trial-infonce", "trial-simcse", "untrained", "simcse-0", "simcse-1"]
+    assert jobs.names == ["trial-infonce", "trial-simcse", "base", "simcse-0", "simcse-1"]
     jobs.failing["trial-simcse"] = Failed("too long", True)
     with pytest.raises(RuntimeError, match="too long"):
         made(tmp_path / "other", budget=60.0).settle(still)

@@ -47,12 +47,12 @@ def runs(gain: float, seconds: float | None, noise: float = 0.02, seeds: int = 2
 
 
 def models(**gains: tuple[float, float]) -> Mapping[str, list[dict[str, Any]]]:
-    return {name: runs(*of) for name, of in gains.items()} | {"untrained": runs(0.0, None, seeds=1)}
+    return {name: runs(*of) for name, of in gains.items()} | {"base": runs(0.0, None, seeds=1)}
 
 
 def test_a_clear_winner():
     ranking = rank(models(infonce=(0.1, 10), simcse=(0.2, 5), cless=(-0.1, 5)), "infonce")
-    assert [row.name for row in ranking] == ["simcse", "infonce", "untrained", "cless"]
+    assert [row.name for row in ranking] == ["simcse", "infonce", "base", "cless"]
     assert [row.verdict for row in ranking] == ["better", "baseline", "worse", "worse"]
     simcse = ranking[0]
     assert simcse.baseline is not None
@@ -62,9 +62,9 @@ def test_a_clear_winner():
     assert (simcse.cost.seconds, simcse.cost.memory, simcse.cost.steps) == (5.5, 2 * 2**20, 10)
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith("Use simcse: nDCG@10 ")
-    assert "better than every other recipe; next is infonce, -0.1" in said
+    assert "better than every other recipe (next: infonce, -0.1" in said
     assert against_baseline(ranking) == (
-        "Significantly better than infonce: simcse; significantly worse: untrained and cless."
+        "Significantly better than infonce: simcse; significantly worse: the base model and cless."
     )
 
 
@@ -73,21 +73,23 @@ def test_ties_are_said_and_the_cheapest_is_taken():
     assert recommended(ranking).name == "simcse"
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith("Use simcse")
-    assert "no significant difference to infonce, and of these it costs least (6 s)" in said
+    assert "no significant difference to infonce, and it is the cheapest of these (6 s)" in said
     assert "no significant difference: simcse" in against_baseline(ranking)
 
 
 def test_no_gain_is_no_gain():
     ranking = rank(models(infonce=(0.0003, 10), simcse=(-0.2, 5)), "infonce")
-    assert recommended(ranking).name == "untrained"
+    assert recommended(ranking).name == "base"
     said = recommendation(ranking, "nDCG@10")
-    assert said.startswith("Keep the base model: no recipe is significantly better; the first of them, infonce")
+    assert said.startswith(
+        "Keep the base model: no recipe is significantly better; the difference of the first one, infonce"
+    )
 
 
 def test_equal_models():
-    same = {"infonce": runs(0.0, 1.0, noise=0.0), "untrained": runs(0.0, None, noise=0.0, seeds=1)}
-    ranking = rank(same, "untrained")
-    assert [row.name for row in ranking] == ["untrained", "infonce"]
+    same = {"infonce": runs(0.0, 1.0, noise=0.0), "base": runs(0.0, None, noise=0.0, seeds=1)}
+    ranking = rank(same, "base")
+    assert [row.name for row in ranking] == ["base", "infonce"]
     assert ranking[1].verdict == "no significant difference"
     assert ranking[1].baseline is not None
     assert ranking[1].baseline.corrected == 1.0
@@ -105,10 +107,10 @@ def test_one_lucky_recipe_of_many_is_not_believed():
 
     lucky = as_runs(noise[0] + 2.2 / np.sqrt(300))
     zero = as_runs(np.zeros(300))
-    alone = rank({"lucky": lucky, "untrained": zero}, "untrained")
+    alone = rank({"lucky": lucky, "base": zero}, "base")
     assert (alone[0].name, alone[0].verdict) == ("lucky", "better")
     many = {f"r{i}": as_runs(noise[i]) for i in range(1, 20)}
-    crowd = {row.name: row for row in rank({"lucky": lucky, **many, "untrained": zero}, "untrained")}
+    crowd = {row.name: row for row in rank({"lucky": lucky, **many, "base": zero}, "base")}
     assert crowd["lucky"].verdict == "no significant difference"
 
 
@@ -116,7 +118,7 @@ def test_the_baseline():
     assert choose_baseline(["simcse", "infonce", "dse"]) == "infonce"
     assert choose_baseline(["dse", "simcse"]) == "simcse"
     assert choose_baseline(["dse", "codiemb"]) == "dse"
-    assert choose_baseline([]) == "untrained"
+    assert choose_baseline([]) == "base"
 
 
 @pytest.mark.parametrize(
@@ -148,9 +150,9 @@ def against(mean: float, corrected: float) -> Against:
     return Against(Interval(mean, mean - 0.01, mean + 0.01), corrected / 3, corrected)
 
 
-def row(rank: int, name: str, seconds: float, untrained: Against | None, best: Against | None) -> Ranked:
+def row(rank: int, name: str, seconds: float, base: Against | None, best: Against | None) -> Ranked:
     score = Interval(0.9 - rank / 10, 0.8 - rank / 10, 1 - rank / 10)
-    return Ranked(rank, name, score, (0.25, 0.5), untrained, untrained, best, Cost(9, seconds, None, None, None))
+    return Ranked(rank, name, score, (0.25, 0.5), base, base, best, Cost(9, seconds, None, None, None))
 
 
 def test_who_is_tied_is_decided_by_verdicts_and_not_by_intervals():
@@ -159,11 +161,11 @@ def test_who_is_tied_is_decided_by_verdicts_and_not_by_intervals():
     gain = against(0.2, 0.001)
     rows = [row(1, "a", 9, gain, None), row(2, "b", 7, gain, alone), row(3, "c", 1, gain, sure)]
     assert [each.name for each in tied(rows)] == ["a", "b"]
-    assert recommended([*rows, row(4, "untrained", 0, None, against(-0.2, 0.001))]).name == "b"
+    assert recommended([*rows, row(4, "base", 0, None, against(-0.2, 0.001))]).name == "b"
 
 
 def test_a_leader_that_does_not_beat_the_base_model_is_not_recommended():
-    base = row(3, "untrained", 0, None, against(-0.03, 0.5))
+    base = row(3, "base", 0, None, against(-0.03, 0.5))
     unsure = row(2, "b", 1, against(0.02, 0.06), against(-0.01, 0.9))
     ranking = [row(1, "a", 9, against(0.03, 0.04), None), unsure, base]
     assert recommended(ranking).name == "a"
@@ -175,15 +177,15 @@ def test_a_leader_that_does_not_beat_the_base_model_is_not_recommended():
     )
     assert "b" in first
     assert first != second
-    assert recommended([row(1, "a", 9, against(0.03, 0.05), None), base]).name == "untrained"
-    assert recommended([row(1, "a", 9, against(-0.03, 0.01), None), base]).name == "untrained"
+    assert recommended([row(1, "a", 9, against(0.03, 0.05), None), base]).name == "base"
+    assert recommended([row(1, "a", 9, against(-0.03, 0.01), None), base]).name == "base"
 
 
 def test_what_the_sentence_says_of_the_next_is_its_distance_to_the_best():
     rows = [
         row(1, "a", 9, against(0.2, 0.001), None),
         row(2, "b", 1, against(0.125, 0.001), against(-0.075, 0.001)),
-        row(3, "untrained", 0, None, against(-0.2, 0.001)),
+        row(3, "base", 0, None, against(-0.2, 0.001)),
     ]
     said = recommendation(rows, "nDCG@10")
     assert "-0.075" in said
@@ -204,14 +206,14 @@ def test_a_row_as_json():
 
 def test_each_is_compared_with_the_baseline_the_base_model_and_the_best():
     found = {each.name: each for each in rank(models(infonce=(0.1, 10), simcse=(0.2, 5)), "infonce")}
-    simcse, infonce, untrained = (found[name] for name in ("simcse", "infonce", "untrained"))
+    simcse, infonce, base = (found[name] for name in ("simcse", "infonce", "base"))
     for against, mean in (
-        (simcse.baseline, 0.1), (simcse.untrained, 0.2), (infonce.untrained, 0.1), (infonce.best, -0.1),
-        (untrained.baseline, -0.1), (untrained.best, -0.2),
+        (simcse.baseline, 0.1), (simcse.base, 0.2), (infonce.base, 0.1), (infonce.best, -0.1),
+        (base.baseline, -0.1), (base.best, -0.2),
     ):  # fmt: skip
         assert against is not None
         assert against.difference.mean == pytest.approx(mean, abs=0.01)
-    assert (simcse.best, infonce.baseline, untrained.untrained) == (None, None, None)
+    assert (simcse.best, infonce.baseline, base.base) == (None, None, None)
 
 
 def test_correlations_are_ranked_by_correlation():
@@ -226,11 +228,11 @@ def test_correlations_are_ranked_by_correlation():
     # Higher similarities are no better correlation.
     shifted = scored(3.0, 0.1)
     shifted[0]["per_item"]["similarity"] = [value + 5 for value in shifted[0]["per_item"]["similarity"]]
-    ranking = rank({"good": scored(0.05, 0.9), "poor": shifted, "untrained": scored(1.0, None)}, "good")
+    ranking = rank({"good": scored(0.05, 0.9), "poor": shifted, "base": scored(1.0, None)}, "good")
     assert ranking[0].name == "good"
     assert 0.9 < ranking[0].score.mean <= 1
     # A correlation that does not exist counts as 0.
-    assert next(each for each in ranking if each.name == "untrained").by_seed == (0.0,)
+    assert next(each for each in ranking if each.name == "base").by_seed == (0.0,)
 
 
 def test_the_seed_of_a_ranking_decides_its_draws():

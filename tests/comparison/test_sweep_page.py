@@ -44,5 +44,5 @@ def test_every_figure_is_the_one_it_is_said_to_be() -> None:
 
 
 def test_without_runs_there_is_no_page() -> None:
-    with pytest.raises(ValueError, match="without"):
+    with pytest.raises(ValueError, match="run"):
         temperature_page([])
