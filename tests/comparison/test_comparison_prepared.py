@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from datasets import Dataset, Image
+from PIL import Image as Pictures
 
 from nearfar.comparison.prepared import TEXTS, TRAINING, evaluation_in, prepare, single_texts, write_rows
 from nearfar.comparison.request import Request
@@ -85,8 +86,11 @@ def test_what_is_laid_down_is_what_is_read(tmp_path: Path):
 def test_rows_that_cannot_be_compared_on():
     with pytest.raises(InputError):
         asked(pairs(0, 1), pairs(40, 60))
-    inside = Dataset.from_dict({"image": [None] * 40, "text": [str(i) for i in range(40)]}).cast_column(
-        "image", Image()
-    )
-    with pytest.raises(InputError):
-        asked(inside)
+
+
+def test_files_inside_the_dataset_cannot_be_shared_by_processes(tmp_path: Path):
+    Pictures.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    file = {"path": None, "bytes": (tmp_path / "a.png").read_bytes()}
+    rows = Dataset.from_dict({"image": [file] * 40, "text": [f"text {i}" for i in range(40)]})
+    with pytest.raises(InputError, match="image"):
+        asked(rows.cast_column("image", Image()), pairs(0, 20))
