@@ -49,6 +49,14 @@ def directions(*degrees: float) -> Tensor:
     return torch.stack([angles.cos(), angles.sin()], 1)
 
 
+def test_weights_of_the_papers_losses() -> None:
+    assert HypersphereWeights.of("clip") == HypersphereWeights(0, 0, 0)
+    assert HypersphereWeights.of("cua") == CUA
+    assert HypersphereWeights.of("cuaxu") == CUAXU
+    own = HypersphereWeights.of("cua", 0.0, None, 0.5, t=1.0, self_pairs=True)
+    assert own == HypersphereWeights(0.0, 1.0, 0.5, t=1.0, self_pairs=True)
+
+
 def test_alignment_is_two_minus_twice_the_cosine() -> None:
     a, b = sides()
     cosine = torch.nn.functional.cosine_similarity(a, b).mean()

@@ -19,6 +19,7 @@ from nearfar.mining import (
     neighbours,
     positive_log_weights,
     probabilities,
+    surface_of,
 )
 
 SEM, SURF = (
@@ -155,6 +156,16 @@ def test_rare_words_in_common_count_more_than_frequent_ones() -> None:
     plain, weighted = (jaccard(texts, idf)(np.array([0]), np.array([[1, 2]]))[0] for idf in (False, True))
     assert plain[0] == plain[1]
     assert weighted[0] < plain[0] < weighted[1]
+
+
+def test_surfaces_by_name() -> None:
+    rows, candidates = np.array([0]), np.array([[1, 2, 3]])
+    for name, made in {
+        "jaccard": jaccard(GUITAR),
+        "idf": jaccard(GUITAR, idf=True),
+        "levenshtein": levenshtein(GUITAR),
+    }.items():
+        np.testing.assert_array_equal(surface_of(name, GUITAR)(rows, candidates), made(rows, candidates))  # type: ignore[arg-type]
 
 
 def test_levenshtein_equals_the_plain_recursion() -> None:

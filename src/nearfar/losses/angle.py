@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import AnglELoss, CoSENTLoss
 from torch import Tensor
 
+from nearfar.errors import InputError
 from nearfar.losses.contrast import ContrastLoss
 
-__all__ = ["angle_objective"]
+__all__ = ["angle_objective", "check_weights"]
 
 
 def angle_objective(
@@ -57,6 +58,24 @@ def angle_objective(
         return found
 
     return loss
+
+
+def check_weights(columns: Collection[str], **weights: float) -> None:
+    """Check that some part of the loss that these rows allow has a weight.
+
+    Args:
+        columns: Names of the columns: `score` for scored pairs, `negative...` for hard negatives.
+        **weights: Of in-batch negatives, cosines and angles, in this order, by the names that the message is to have.
+
+    Raises:
+        InputError: All weights that count for these rows are 0.
+    """
+    scored = "score" in columns
+    ranked = scored or any(name.startswith("negative") for name in columns)
+    counted = [name for name, counts in zip(weights, (not scored, ranked, ranked), strict=True) if counts]
+    if not any(weights[name] for name in counted):
+        problem = f"all weights that count for these rows are 0: {', '.join(counted)}"
+        raise InputError(problem, field=counted[0], remedy="set one above 0")
 
 
 def _judged(columns: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:

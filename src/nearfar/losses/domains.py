@@ -25,12 +25,15 @@ class DomainLoss(ContrastLoss):
 
     Args:
         model: The model in training.
-        in_domain: Negatives come from the anchor's own domain alone; otherwise from the whole batch.
-        **settings: See `ContrastLoss`; `far` is chosen here.
+        in_domain: Use negatives of the anchor's own domain only; otherwise of the whole batch. The mask covers the
+            candidates of one process, so `gather_across_devices` has no effect then.
+        **settings: See `ContrastLoss`, without `far`.
     """
 
     def __init__(self, model: SentenceTransformer, in_domain: bool = False, **settings: Any) -> None:
-        super().__init__(model, far=self._in_domain if in_domain else None, **settings)
+        if in_domain:
+            settings = {**settings, "far": self._in_domain, "gather_across_devices": False}
+        super().__init__(model, **settings)
         self.number = len(self._experts().domains)
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None) -> Tensor:

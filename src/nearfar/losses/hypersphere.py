@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 import torch.distributed as dist
@@ -157,6 +157,23 @@ class HypersphereWeights:
     cross_uniformity: float = 0.0
     t: float = 2.0
     self_pairs: bool = False
+
+    #: uniformity, alignment, cross_uniformity of the losses of Fahim et al.
+    LOSSES: ClassVar = {"clip": (0.0, 0.0, 0.0), "cua": (1.0, 1.0, 0.0), "cuaxu": (1.0, 1.0, 1.0)}
+
+    @classmethod
+    def of(
+        cls,
+        loss: Literal["clip", "cua", "cuaxu"],
+        uniformity: float | None = None,
+        alignment: float | None = None,
+        cross_uniformity: float | None = None,
+        **others: Any,
+    ) -> HypersphereWeights:
+        """The weights of a loss of the paper: CLIP alone, CUA, or CUAXU; a weight that is not None replaces its own."""
+        given = (uniformity, alignment, cross_uniformity)
+        u, a, x = (own if weight is None else weight for weight, own in zip(given, cls.LOSSES[loss], strict=True))
+        return cls(u, a, x, **others)
 
 
 class HypersphereLoss(ContrastLoss):

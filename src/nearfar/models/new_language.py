@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 END = "<|endoftext|>"
 #: Bytes, and the end of text: what any vocabulary holds.
 LEAST_TOKENS = 257
+
+
+@dataclass(frozen=True)
+class LlamaShape:
+    """The shape of a new LLaMA; see `new_llama`."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    positions: int
+    intermediate_size: int = 0
 
 
 def new_language_model(name: str | Path) -> tuple[Any, Any]:
@@ -66,6 +78,14 @@ def _place(name: str | Path) -> tuple[Path, str | None]:
         _, folder, gguf = find_language_model(name)
         return folder, gguf
     return find(name), None
+
+
+def new_llama_for(
+    documents: Dataset, vocabulary: int, shape: LlamaShape
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """A LLaMA with new weights, and a tokenizer learned from the documents; see `new_tokenizer` and `new_llama`."""
+    tokenizer = new_tokenizer(documents, vocabulary)
+    return new_llama(len(tokenizer), **asdict(shape)), tokenizer
 
 
 def new_tokenizer(documents: Dataset, vocabulary: int) -> PreTrainedTokenizerFast:
