@@ -1,4 +1,4 @@
-"""AnglE's loss over vectors: in-batch negatives, ranked cosines, ranked angles."""
+"""AnglE's loss of vectors: in-batch negatives, ranked cosines, ranked angles."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ def angle_objective(
     angle: float = 1.0,
     temperature: float = 0.05,
 ) -> Callable[[Sequence[Tensor], Tensor | None], Tensor]:
-    """in_batch * InfoNCE + cosine * CoSENT + angle * CoSENT over angles in complex space.
+    """in_batch * InfoNCE + cosine * CoSENT + angle * CoSENT of angles in complex space.
 
-    Pairs with scores are ranked by them and have no in-batch negatives. Pairs without scores have in-batch negatives;
-    where hard negatives are given too, an anchor's pair with its positive ranks above those with its negatives.
-
-    Source: Li and Li 2023, AnglE-optimized Text Embeddings. The parts are `ContrastLoss` and sentence-transformers'
-    `CoSENTLoss` and `AnglELoss`.
+    Pairs with scores are ranked by their scores and have no in-batch negatives. Pairs without scores have in-batch
+    negatives; with hard negatives, an anchor's pair with its positive also ranks above its pairs with its negatives.
 
     Args:
         model: The model in training.
-        in_batch, cosine, angle: Weights of the three; a part of weight 0 is not computed.
-        temperature: Of all three.
+        in_batch, cosine, angle: Weights of the three parts; a part of weight 0 is not computed.
+        temperature: tau of all three.
 
     Returns:
-        A function from one matrix (batch, d) a column and the scores (batch) or None to the loss.
+        A function from one matrix (batch, d) for each column, and the scores (batch,) or None, to the loss.
+
+    Source: Li and Li 2023, AnglE-optimized Text Embeddings. The parts are `ContrastLoss` and, from
+    sentence-transformers, `CoSENTLoss` and `AnglELoss`.
     """
     contrast = ContrastLoss(model, temperature=temperature, gather_across_devices=True)
     ranked = [
