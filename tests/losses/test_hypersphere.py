@@ -204,8 +204,8 @@ def test_one_pair_has_nothing_to_spread() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda a, b: alignment(a, b[:3]), r"expected pairs .* got \(7, 5\) and \(3, 5\)"),
-        (lambda a, b: cross_uniformity(a, b[:3]), r"expected pairs .* got \(7, 5\) and \(3, 5\)"),
+        (lambda a, b: alignment(a, b[:3]), "two matrices of the same shape"),
+        (lambda a, b: cross_uniformity(a, b[:3]), "two matrices of the same shape"),
         (lambda a, b: uniformity(a, t=0), "invalid t: must be > 0, got 0"),
         (lambda a, b: uniformity(a * math.nan), r"anchors\[0\] contains NaN"),
         (

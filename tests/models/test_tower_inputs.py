@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from nearfar.errors import InputError
 from nearfar.models import load
 from nearfar.models.towers import two_towers
-from nearfar.models.towers.reading import both_sides, numbered_inputs
+from nearfar.models.towers.rows import both_sides, numbered_inputs
 from nearfar.models.towers.texts import part_towers
 
 

@@ -96,14 +96,14 @@ class ContrastOptions(TrainingOptions):
 
 @dataclass(frozen=True)
 class TowerOptions(TrainingOptions):
-    """Options of recipes that give a text encoder a tower for images or audio files.
+    """Options of recipes that give a text encoder a tower for pictures or recordings.
 
     Args:
-        image_model: The tower for rows with images: a folder, a hub id, `small-cnn` or `small-vit`. A model that has
-            such a tower keeps it.
-        audio_model: The same for audio files; `small-audio`.
-        image_size: Width and height in pixels of the images that the small image towers read.
-        seconds: Seconds of an audio file that `small-audio` reads.
+        image_model: The other tower, where rows have pictures: a folder, a hub id, `small-cnn` or `small-vit`. A model
+            that has such a tower keeps it.
+        audio_model: The same for recordings; `small-audio`.
+        image_size: Pixels a side, of the small towers for pictures.
+        seconds: How much of a recording `small-audio` hears.
     """
 
     image_model: str = "small-cnn"
@@ -112,7 +112,7 @@ class TowerOptions(TrainingOptions):
     seconds: Count = 4
 
     def tower(self, medium: Literal["image", "audio"]) -> str:
-        """The name of the tower for `medium`."""
+        """The other tower's name."""
         return self.image_model if medium == "image" else self.audio_model
 
     def begins_untrained(self, model: SentenceTransformer, medium: Literal["image", "audio"] | None) -> bool:

@@ -137,7 +137,8 @@ def _everyone(mine: Sequence[Tensor], group: ProcessGroup) -> Float[Tensor, "pro
 
 def _check_pairs(a: Tensor, b: Tensor) -> None:
     if a.shape != b.shape or a.ndim != 2 or len(a) == 0:
-        raise ValueError(f"expected pairs (n, d) and (n, d) with n > 0, got {tuple(a.shape)} and {tuple(b.shape)}")
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise ValueError(f"expected two matrices of the same shape (n, d), n > 0, got {shapes}")
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,6 @@ END = "<|endoftext|>"
 LEAST_TOKENS = 257
 
 
-@dataclass(frozen=True)
-class LlamaShape:
-    """The shape of a new LLaMA; see `new_llama`."""
-
-    hidden_size: int
-    layers: int
-    heads: int
-    positions: int
-    intermediate_size: int = 0
-
-
 def new_language_model(name: str | Path) -> tuple[Any, Any]:
     """A model of the shape of another, with its tokenizer and new weights, drawn from torch's generator.
 
@@ -78,14 +67,6 @@ def _place(name: str | Path) -> tuple[Path, str | None]:
         _, folder, gguf = find_language_model(name)
         return folder, gguf
     return find(name), None
-
-
-def new_llama_for(
-    documents: Dataset, vocabulary: int, shape: LlamaShape
-) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """A LLaMA with new weights, and a tokenizer learned from the documents; see `new_tokenizer` and `new_llama`."""
-    tokenizer = new_tokenizer(documents, vocabulary)
-    return new_llama(len(tokenizer), **asdict(shape)), tokenizer
 
 
 def new_tokenizer(documents: Dataset, vocabulary: int) -> PreTrainedTokenizerFast:
@@ -157,3 +138,22 @@ def new_llama(
         pad_token_id=None,
     )
     return LlamaForCausalLM(config)
+
+
+@dataclass(frozen=True)
+class LlamaShape:
+    """The shape of a new LLaMA; see `new_llama`."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    positions: int
+    intermediate_size: int = 0
+
+
+def new_llama_for(
+    documents: Dataset, vocabulary: int, shape: LlamaShape
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """A LLaMA with random weights, and a tokenizer learned from documents; see `new_llama` and `new_tokenizer`."""
+    tokenizer = new_tokenizer(documents, vocabulary)
+    return new_llama(len(tokenizer), **asdict(shape)), tokenizer

@@ -83,7 +83,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.data.media import medium_in
     from nearfar.losses import HypersphereLoss, HypersphereWeights
     from nearfar.models.gap import gap_while_training
-    from nearfar.models.towers.reading import both_sides
+    from nearfar.models.towers.rows import both_sides
     from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
 
     medium = medium_in(rows.column_names)

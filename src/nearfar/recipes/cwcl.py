@@ -95,7 +95,7 @@ def against(
     """Train one tower, `text`, `image` or `audio`, towards given vectors, one for each row."""
     from nearfar import near
     from nearfar.losses.reference import ReferenceLoss
-    from nearfar.models.towers.reading import numbered_inputs
+    from nearfar.models.towers.rows import numbered_inputs
 
     loss = ReferenceLoss(
         model,
