@@ -254,7 +254,7 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
     [
         (TEXTS, {}, "towers: expected pairs, got single texts"),
         (PAIRS, {"aligned": "true"}, "aligned: there is no second tower"),
-        (PAIRS, {"second_model": "minilm"}, "second_model: requires towers=two"),
+        (PAIRS, {"second_model": "minilm"}, "second_model: expected towers=two, got one shared tower"),
         (PAIRS, {"t": "0"}, "t: invalid value 0.0"),
         (PAIRS, {"untrained_rate": "-1"}, "untrained_rate: invalid value -1.0"),
         (PAIRS, {"dims": "-1"}, "dims: invalid value -1"),

@@ -75,7 +75,8 @@ class Options(ContrastOptions, TowerOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.towers == "shared" and self.second_model is not None:
-            raise InputError("requires towers=two", field="second_model", remedy="set towers=two")
+            problem = "expected towers=two, got one shared tower"
+            raise InputError(problem, field="second_model", remedy="set towers=two, or remove second_model")
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:

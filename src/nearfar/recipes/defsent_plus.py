@@ -67,7 +67,8 @@ class Options(TrainingOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.targets == "words" and self.isotropy != "none":
-            raise InputError("requires targets=definitions", field="isotropy", remedy="remove isotropy or targets")
+            problem = f"expected none with targets=words, got {self.isotropy}"
+            raise InputError(problem, field="isotropy", remedy="remove isotropy or targets")
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
