@@ -13,7 +13,7 @@ from nearfar.errors import InputError
 from nearfar.models import load
 from nearfar.models.towers import two_towers
 from nearfar.models.towers.rows import both_sides, numbered_inputs
-from nearfar.models.towers.texts import part_towers
+from nearfar.models.towers.texts import split_towers
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_sides_of_texts(tiny_model_folder: Path) -> None:
     assert both_sides(model, pairs).to_dict() == pairs.to_dict()
     with pytest.raises(InputError, match="towers: expected pairs, got single texts"):
         both_sides(model, texts)
-    part_towers(model)
+    split_towers(model)
     assert both_sides(model, texts).to_dict() == {"anchor": ["a", "b"], "positive": ["a", "b"]}
 
 

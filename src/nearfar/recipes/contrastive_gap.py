@@ -85,12 +85,12 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.losses import HypersphereLoss, HypersphereWeights
     from nearfar.models.gap import gap_while_training
     from nearfar.models.towers.rows import both_sides
-    from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
+    from nearfar.models.towers.texts import align_second, has_text_towers, project, split_towers
 
     medium = medium_in(rows.column_names)
     untrained = options.begins_untrained(model, medium)
     if medium is None and options.towers == "two" and not has_text_towers(model):
-        part_towers(model, options.second_model)
+        split_towers(model, options.second_model)
     if not options.add_tower(model, medium, dims=options.dims or None) and options.dims:
         project(model, options.dims)
     rows = both_sides(model, rows)
