@@ -87,7 +87,7 @@ def test_what_cannot_be_encoded(tiny_model, tmp_path: Path):
     with pytest.raises(InputError, match="batch_size"):
         encode(tiny_model, TEXTS, batch_size=0)
     (tmp_path / "folder.npy").mkdir()
-    with pytest.raises(InputError, match="this is a folder"):
+    with pytest.raises(InputError, match="got a folder"):
         encode_file(tiny_model, TEXTS, tmp_path / "folder.npy")
     assert not out.exists()
 
