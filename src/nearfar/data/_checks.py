@@ -58,7 +58,9 @@ class Column:
         elif self.name in ("label", "domain", "dialogue_id", "task"):
             array = self._labels(values, fail)
         elif self.name == "turns":
-            array = turn_lists(values, fail)
+            array = turn_lists(values, fail, source.file)
+        elif self.name in ("turn_id", "time"):
+            array = _states_of_order(values)
         elif self.name == "scores":
             array = score_lists(values, fail)
         elif self.name in ("rationales", "candidates", "labels", "acts", "slots"):
@@ -140,6 +142,16 @@ def _texts(values: Any, fail: Fail) -> pa.Array:
     if (index := pc.index(empty, True).as_py()) >= 0:
         fail(index, blank(array[index].as_py()))
     return array
+
+
+def _states_of_order(values: Any) -> pa.Array:
+    """Numbers, times or names of turns as texts, null where there is none: they only tell the order."""
+    if isinstance(values, pa.Array):
+        try:
+            return values.cast(TEXT)
+        except pa.ArrowException:
+            values = values.to_pylist()
+    return pa.array([str(value) if isinstance(value, str | int | float) else None for value in values], TEXT)
 
 
 def _joined(file: str, paths: pa.Array) -> pa.Array:

@@ -57,7 +57,12 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("dictionary", ("entry", "definition"), (), "a word or phrase and its definition"),
         Schema("rationales", ("question", "answer", "rationales"), (), "a question, its answer, and the reasons"),
         Schema("dialogues", ("dialogue_id", "turns"), (), "a dialogue with its turns: speaker, text, acts, slots"),
-        Schema("turns", ("dialogue_id", "speaker", "text"), ("acts", "slots"), "one turn of a dialogue, in order"),
+        Schema(
+            "turns",
+            ("dialogue_id", "speaker", "text"),
+            ("acts", "slots", "turn_id", "time"),
+            "one turn of a dialogue, in order",
+        ),
         Schema("image + text", ("image", "text"), ("label",), "the path of an image and a text about it"),
         Schema("audio + text", ("audio", "text"), ("label",), "the path of an audio file and a text about it"),
         Schema("image + label", ("image", "label"), (), "the path of an image and its class"),
