@@ -22,8 +22,8 @@ def command(
     dialogues: Annotated[
         str,
         typer.Argument(
-            help="Table with dialogue_id, speaker, text, or dialogue_id, turns; or a file or folder of transcripts: Name: text, "
-            "WhatsApp, Zoom, WebVTT, SRT, Slack, Discord, Rasa.",
+            help="Table with dialogue_id, speaker, text, or dialogue_id, turns; or file or folder of transcripts: "
+            "lines Name: text, WhatsApp, Zoom, WebVTT, SRT, Slack, Discord, Rasa.",
             show_default=False,
         ),
     ],

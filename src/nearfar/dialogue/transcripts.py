@@ -9,7 +9,7 @@ from pathlib import Path
 from nearfar.data.files import list_folder
 from nearfar.data.formats import FORMATS as TABLES
 from nearfar.data.formats import format_of
-from nearfar.dialogue.formats import discord, plain, rasa, slack, subtitles, whatsapp, zoom
+from nearfar.dialogue.formats import discord, headed, plain, rasa, slack, subtitles, whatsapp, zoom
 from nearfar.dialogue.formats.parts import Context, Dialogue, Format, head_of
 from nearfar.errors import InputError
 
@@ -18,6 +18,7 @@ FORMATS: tuple[Format, ...] = (
     subtitles.FORMAT,
     whatsapp.FORMAT,
     zoom.FORMAT,
+    headed.FORMAT,
     plain.FORMAT,
     slack.FORMAT,
     discord.FORMAT,

@@ -42,6 +42,9 @@ TWO = [("Agent", "hi there"), ("User", "hello")]
         "10:01 a. m. - Agent: hi there\n10:02 p. m. - User: hello",
         "10:01 a.m. Agent: hi there\n10:02 p.m. User: hello",
         "[10:01 a. m.] Agent: hi there\n[10:02 p. m.] User: hello",
+        "10:01 <Agent> hi there\n10:02 <User> hello",
+        "<v Agent>hi there</v>\n<v User>hello",
+        "Agent: hi\u2028there\nUser: hello",
         "上午10:01 Agent: hi there\n下午10:02 User: hello",
     ],
 )
@@ -128,6 +131,11 @@ def test_lines_with_a_time_and_without_a_speaker_are_left_out(tmp_path: Path, ca
 def test_where_turns_have_times_a_line_without_one_is_no_turn(tmp_path: Path):
     text = "10:01 Anna: the list\nMilk: 2\nBread: 1\n10:02 Ben: thanks\n10:03 Anna: sure\n"
     assert one(tmp_path, text) == [("Anna", "the list Milk: 2 Bread: 1"), ("Ben", "thanks"), ("Anna", "sure")]
+
+
+def test_a_known_speaker_without_a_time_speaks_among_turns_with_times(tmp_path: Path):
+    text = "[00:01] Agent: hi\nUser: hello\n[00:05] Agent: bye\nAgent: indeed\n[00:09] Agent: so\n"
+    assert [said for _, said in one(tmp_path, text)] == ["hi", "hello", "bye", "indeed", "so"]
 
 
 def test_turns_are_sorted_by_their_times(tmp_path: Path, caplog: pytest.LogCaptureFixture):

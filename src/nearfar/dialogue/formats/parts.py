@@ -165,6 +165,8 @@ def head_of(path: Path) -> Head:
 def numbered(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of a file with their numbers; a line feed, a carriage return or both end a line.
 
+    So do Unicode's separators of lines, which editors do not count.
+
     Raises:
         InputError: As for `nearfar.data.open_text`, or the file contains a NUL character.
     """
@@ -174,7 +176,11 @@ def numbered(path: Path) -> Iterator[tuple[int, str]]:
                 if "\0" in line:
                     remedy = "remove it, or save the file as UTF-8 text"
                     raise InputError("contains a NUL byte", file=path, line=number, remedy=remedy)
-                yield number, line.removesuffix("\n")
+                if line.isascii() and line.isprintable():
+                    yield number, line
+                    continue
+                for part in line.splitlines():
+                    yield number, part
         except UnicodeDecodeError:
             raise not_utf8(path) from None
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfar.data.times import CLOCK, DATE, Date, date_numbers, moments, seconds
-from nearfar.dialogue.formats.names import Names, is_name
+from nearfar.dialogue.formats.names import Names, is_name, is_role
 from nearfar.dialogue.formats.order import in_order, numbered_again
 from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, cleaned, numbered, stem
 from nearfar.errors import InputError
@@ -24,6 +24,8 @@ _TIMES_ALONE = re.compile(rf"(?:{_IN_BRACKETS}|{_TIME}|-->|->|{_DASH}| )+")
 # Marks of lists, quotes and emphasis before a name, as Markdown has them: "- **Anna:** hi", "1. Anna: hi".
 _MARKUP = re.compile(r"(?:[-+>\u2022] |\* |#{1,6} |\d{1,4}[.)] )*[*_]{0,3}")
 _TIME_BEHIND = re.compile(rf" ?(?:{_DASH} ?)?(?:{_IN_BRACKETS}|{_TIME})$")
+# "<anna> hi" of IRC, and "<v Anna>hi" of WebVTT.
+_NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? )?([^\W\d][^<>:]{0,59})>(?! ?:)")
 _COLON = re.compile("[:\uff1a]")
 _CLOCK, _DATE = re.compile(CLOCK), re.compile(rf"(?<!\d){DATE}")
 #: Only so much of a line may contain its time and its speaker, so that hostile lines cost little.
@@ -99,6 +101,8 @@ def split_name(line: str) -> tuple[str, str, str, bool]:
     """The name at the beginning of a line, the text after the colon, a time beside the name, and whether the colon
     has a space after it; the name is empty if there is none."""
     start = line[:_START]
+    if found := _NICK.match(start):
+        return found[1].strip(), line[found.end() :].removesuffix("</v>").strip(), "", True
     colon = _speaker_colon(start)
     if colon is None:
         return "", line, "", True
@@ -141,13 +145,13 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
     speaking = [line for line in found if line.name and names.is_speaker(line.name)]
     # Where most turns have a time, a line without one continues the turn before it.
     timed = 2 * sum(bool(line.time) for line in speaking) > len(speaking)
-    with_time = {line.name.casefold() for line in speaking if line.time}
+    sure = {line.name.casefold() for line in speaking if line.time}.union(names.known)
     turns: list[tuple[Line, list[str]]] = []
     words: list[Line] = []
     open_ = True  # whether a line without a speaker continues a turn
     for line in found:
         speaks = bool(line.name) and names.is_speaker(line.name)
-        if speaks and (not timed or line.time or line.name.casefold() in with_time):
+        if speaks and (not timed or line.time or line.name.casefold() in sure or is_role(line.name)):
             turns.append((line, [line.text]))
             open_ = True
         elif line.time and (timed or line.bracketed):

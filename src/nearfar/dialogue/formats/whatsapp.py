@@ -25,7 +25,7 @@ _CLOCK = rf"(?:{NOON} ?)?\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}})?(?: ?{NOON})?"
 # Between date and time some languages have a word: "12.5.2024 klo 10.31".
 _STAMP = rf"({DATE})(?:[,\u060c]? ?(?:à|klo|um|at|kl\.?|[,\u060c])?) ?({_CLOCK})"
 _IOS = re.compile(rf"\[ ?{_STAMP} ?\] ?")
-_ANDROID = re.compile(rf"{_STAMP} ?(?: [-\u2013] |, (?=[^:]{{1,60}} : ))")
+_ANDROID = re.compile(rf"{_STAMP} ?(?: [-\u2013](?: |$)|, (?=[^:]{{1,60}} : ))")
 # What WhatsApp itself writes into the text of a message begins with this mark.
 _MARK = "\u200e"
 _NOTICE = re.compile(
