@@ -42,7 +42,7 @@ def is_transcripts(path: Path) -> bool:
         InputError: a folder contains both transcripts and tables.
     """
     if path.is_file():
-        return _form_of(path) is not None or _is_text(path)
+        return _form_of(path, alone=True) is not None or _is_text(path)
     if not path.is_dir():
         return False
     transcripts = _transcripts(path)
@@ -68,7 +68,7 @@ def read_transcripts(path: Path, context: Context) -> Iterator[Dialogue]:
     """
     by_format: dict[str, tuple[Format, list[Path]]] = {}
     for file in [path] if path.is_file() else _transcripts(path):
-        form = _form_of(file)
+        form = _form_of(file, alone=path.is_file())
         if form is None:
             raise _unknown(file)
         by_format.setdefault(form.name, (form, []))[1].append(file)
@@ -92,8 +92,12 @@ def _is_text(file: Path) -> bool:
     return format_of(file) in (*plain.FORMAT.suffixes, *subtitles.FORMAT.suffixes)
 
 
-def _form_of(file: Path) -> Format | None:
-    allowed = [form for form in FORMATS if format_of(file) in form.suffixes]
+def _form_of(file: Path, *, alone: bool = False) -> Format | None:
+    """The format of a file, or None. In a folder Markdown files are notes; one that the user names is read as text."""
+    suffix = format_of(file)
+    if alone and suffix == ".md":
+        suffix = ".txt"
+    allowed = [form for form in FORMATS if suffix in form.suffixes]
     if not allowed:
         return None
     head = head_of(file)

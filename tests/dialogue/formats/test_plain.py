@@ -60,6 +60,11 @@ def test_names_of_every_script(tmp_path: Path, a: str, b: str, colon: str):
     assert one(tmp_path, f"{a}{colon}x y\n{b}{colon}z\n{a}{colon}w") == [(a, "x y"), (b, "z"), (a, "w")]
 
 
+def test_markdown_is_read_where_it_is_named(tmp_path: Path):
+    (tmp_path / "chat.md").write_text("**User:**\n\nhi\n\n**Agent:** hello\n")
+    assert dialogues(read(tmp_path / "chat.md"))["chat"] == [("User", "hi"), ("Agent", "hello")]
+
+
 def test_scripts_without_spaces_need_none_after_the_colon(tmp_path: Path):
     assert one(tmp_path, "客服:您好\n用户:我想退货。\n") == [("客服", "您好"), ("用户", "我想退货。")]
 

@@ -77,6 +77,19 @@ def test_two_voices_in_one_cue(tmp_path: Path):
     assert dialogues(read(tmp_path))["call"] == [("Anna", "Hi."), ("李雷", "你好")]
 
 
+def test_sounds_and_unnamed_speakers_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    said = [">> ANNA: Hello and", "[music]", "- Hi.", ">> Yes", "ANNA: Bye"]
+    (tmp_path / "a.srt").write_text(
+        "".join(f"{at}\n00:00:0{at},000 --> 00:00:0{at},900\n{text}\n\n" for at, text in enumerate(said, 1))
+    )
+    assert dialogues(read(tmp_path))["a"] == [("ANNA", "Hello and"), ("ANNA", "Bye")]
+    assert "left out 3 cues without a speaker" in caplog.text
+    caplog.clear()
+    (tmp_path / "a.srt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\n<v Anna>So we\n\n00:02.000 --> 00:03.000\nno\n")
+    assert dialogues(read(tmp_path))["a"] == [("Anna", "So we")]
+    assert "left out 1 cues without a speaker" in caplog.text
+
+
 def test_cues_are_sorted_by_their_times(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     cues = [(5, "Anna", "Two."), (1, "Ben", "One."), (9, "Anna", "Three.")]
     text = "".join(f"00:0{at}.000 --> 00:0{at}.500\n<v {who}>{said}\n\n" for at, who, said in cues)

@@ -22,7 +22,7 @@ _LEADING = re.compile(rf"(?:(?:{_IN_BRACKETS}|{_TIME}) ?(?:-->|->|{_DASH})? ?)+"
 _LEADING_BRACKETS = re.compile(rf"(?:{_IN_BRACKETS} ?)+")
 _TIMES_ALONE = re.compile(rf"(?:{_IN_BRACKETS}|{_TIME}|-->|->|{_DASH}| )+")
 # Marks of lists, quotes and emphasis before a name, as Markdown has them: "- **Anna:** hi", "1. Anna: hi".
-_MARKUP = re.compile(r"(?:[-+>\u2022] |\* |#{1,6} |\d{1,4}[.)] )*[*_]{0,3}")
+_MARKUP = re.compile(r"(?:[-+\u2022] |>{1,3} |\* |#{1,6} |\d{1,4}[.)] )*[*_]{0,3}")
 _TIME_BEHIND = re.compile(rf" ?(?:{_DASH} ?)?(?:{_IN_BRACKETS}|{_TIME})$")
 # "<anna> hi" of IRC, and "<v Anna>hi" of WebVTT.
 _NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? )?([^\W\d][^<>:]{0,59})>(?! ?:)")

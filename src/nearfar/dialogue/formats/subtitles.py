@@ -26,6 +26,9 @@ _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
 _TAG = re.compile(r"</?[A-Za-z0-9][^<>]*>")
 _UTTERANCE = re.compile(r"(.+)[-/]\d+$")
 _ENDS = tuple(".!?\u2026\u3002\uff01\uff1f\u061f\"'\u201d)")
+# Marks of another speaker, who is not named, and of what nobody says: "(music)".
+_CHANGES = (">>", "- ", "\u2013 ", "\u2014 ")
+_SOUND = re.compile(r"[(\[\u266a\u266b].*[)\]\u266a\u266b]|[\u266a\u266b ]+")
 _BLOCKS = ("NOTE", "STYLE", "REGION")
 
 
@@ -54,8 +57,8 @@ class _Piece:
 def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
     """Yield one dialogue per file.
 
-    A cue without a speaker continues the sentence of the cue before it; where that sentence had ended, nobody can tell
-    who speaks, and the cue is left out. Cues of one speaker are one turn as long as the sentence goes on.
+    A cue without a speaker continues the sentence of the cue before it; where that sentence had ended, or other cues
+    have voices, nobody can tell who speaks, and the cue is left out. Cues of one speaker are one turn as long as the sentence goes on.
 
     Raises:
         InputError: a file cannot be read, or no cue names its speaker.
@@ -72,12 +75,19 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
     turns: list[Spoken] = []
     utterance = ""
     used, open_ = False, False  # whether the last piece became part of a turn, and whether its sentence goes on
-    for piece in (piece for cue in _cues(file) for piece in _pieces(cue)):
+    pieces = [piece for cue in _cues(file) for piece in _pieces(cue)]
+    voices = any(piece.voiced for piece in pieces)  # then every cue that somebody says has one
+    for piece in pieces:
         name, text = piece.name, piece.text
         if name and not piece.voiced and not names.is_speaker(name):
             name, text = "", f"{name}: {text}"
         same = bool(turns) and name == turns[-1].speaker
         one = same and bool(piece.utterance) and piece.utterance == utterance
+        unknown = not name and (voices or text.startswith(_CHANGES) or _SOUND.fullmatch(text) is not None)
+        if unknown:
+            notes.left_out("cues without a speaker", piece.place)
+            used = False
+            continue
         if used and (one or (open_ and (same or not name)) or (piece.further and not name)):
             last = turns[-1]
             turns[-1] = Spoken(last.speaker, f"{last.text} {text}".strip(), last.place, last.time)
