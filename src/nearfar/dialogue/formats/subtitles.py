@@ -58,7 +58,8 @@ def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
     """Yield one dialogue per file.
 
     A cue without a speaker continues the sentence of the cue before it; where that sentence had ended, or other cues
-    have voices, nobody can tell who speaks, and the cue is left out. Cues of one speaker are one turn as long as the sentence goes on.
+    have voices, nobody can tell who speaks, and the cue is left out. Cues of one speaker are
+    one turn as long as the sentence goes on.
 
     Raises:
         InputError: a file cannot be read, or no cue names its speaker.
