@@ -12,6 +12,7 @@ from nearfar.data._blocks import Missing
 from nearfar.data._empty_turns import REMEDY
 from nearfar.data._json import kind_of
 from nearfar.data._values import FILL, GIVE_ALL, TEXT, Fail, Problem, absent, listed, score_problem, text_problem
+from nearfar.data.limits import max_text
 from nearfar.data.times import order_of
 
 pc: Any = pyarrow.compute  # its functions are created at import, where a type checker cannot see them
@@ -57,7 +58,7 @@ def score_lists(values: Any, fail: Fail) -> pa.Array:
         for at, number in enumerate(numbers):
             if problem := score_problem(number):
                 fail(index, problem, f"[{at}]")
-        rows.append(numbers)
+        rows.append([float(number) for number in numbers])
     return pa.array(rows, pa.list_(pa.float64()))
 
 
@@ -111,6 +112,8 @@ def _accepted(values: Any, optional: bool) -> pa.Array | None:
     try:
         texts.validate(full=True)
     except pa.ArrowInvalid:
+        return None
+    if len(texts) and (pc.max(pc.binary_length(texts)).as_py() or 0) > max_text():
         return None
     if texts.null_count or pc.any(pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))).as_py():
         return None

@@ -9,16 +9,17 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from nearfar.data._hints import close_name
+from nearfar.data.limits import line_too_long, max_line
 from nearfar.errors import InputError
 from nearfar.writing import draft_of
 
 #: Lines of the first chunk of a file, and bytes of the others.
 HEAD, CHUNK = 8192, 4 << 20
+_PIECE = 1 << 16
 
 _FOREIGN = (  # first bytes -> (what the file is, what to do); longer marks first
     (b"\xff\xfe\0\0", "is UTF-32, not UTF-8", "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW"),
@@ -75,24 +76,48 @@ def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a UTF-8 file in chunks: the number of the first line, and the bytes of whole lines.
 
     Args:
-        path: The file. The first chunk has `HEAD` lines, the others about `CHUNK` bytes.
+        path: The file. The first chunk has at most `HEAD` lines, the others about `CHUNK` bytes.
 
     Raises:
-        InputError: As for `open_lines`.
+        InputError: As for `open_lines`, or a line is longer than `nearfar.data.limits.max_line`.
     """
+    limit, number = max_line(), 1
     with open_lines(path) as raw:
-        head: list[bytes] = []
-        try:  # lines before an error of reading are yielded before it is raised
-            for line in islice(raw, HEAD):
-                head.append(line)
-        finally:
-            if head:
-                yield 1, b"".join(head)
-        number = 1 + len(head)
-        while data := raw.read(CHUNK):
-            data += raw.readline()
+        while True:
+            lines, size = [], 0
+            try:  # lines before an error of reading are yielded before it is raised
+                if number == 1:
+                    while len(lines) < HEAD and size < CHUNK and (line := raw.readline(limit + 1)):
+                        size += len(line)
+                        lines.append(_checked(line, path, number + len(lines), limit))
+                else:
+                    # An error within a large piece would lose what is before it.
+                    piece = _PIECE if isinstance(raw, gzip.GzipFile) else CHUNK
+                    while size < CHUNK and (data := raw.read(piece)):
+                        size += len(data)
+                        lines.append(data)
+                    if lines and not lines[-1].endswith(b"\n"):
+                        lines.append(raw.readline(limit + 1))
+                        whole = b"".join(lines)
+                        start = whole.rfind(b"\n", 0, -1) + 1
+                        lines = [whole[:start]]
+                        lines.append(_checked(whole[start:], path, number + whole.count(b"\n", 0, start), limit))
+            except (EOFError, OSError, zlib.error, InputError):
+                data = b"".join(lines)
+                if end := data.rfind(b"\n") + 1:
+                    yield number, data[:end]
+                raise
+            if not lines:
+                return
+            data = b"".join(lines)
             yield number, data
             number += data.count(b"\n")
+
+
+def _checked(line: bytes, path: Path, number: int, limit: int) -> bytes:
+    if len(line) > limit:
+        raise long_line(path, number)
+    return line
 
 
 @contextmanager
@@ -119,6 +144,34 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
             raise InputError(
                 f"is not a valid gzip file ({error})", file=path, remedy="compress it again, or drop .gz from its name"
             ) from None
+
+
+def text_lines(text: TextIO, path: Path) -> Iterator[str]:
+    """Yield the lines of an opened text.
+
+    Raises:
+        InputError: A line contains a NUL byte, or is longer than `nearfar.data.limits.max_line`.
+    """
+    limit = max_line()
+    number = 0
+    while line := text.readline(limit + 1):
+        number += 1
+        if "\0" in line:
+            raise nul_byte(path, number)
+        if len(line) > limit:
+            raise long_line(path, number)
+        yield line
+
+
+def nul_byte(path: Path, line: int) -> InputError:
+    """The error for a NUL byte, which no text contains."""
+    return InputError("contains a NUL byte", file=path, line=line, remedy="remove it, or save the file as UTF-8 text")
+
+
+def long_line(path: Path, line: int) -> InputError:
+    """The error for a line that is longer than lines may be."""
+    problem, remedy = line_too_long()
+    return InputError(problem, file=path, line=line, remedy=remedy)
 
 
 def check_file(path: Path) -> None:
