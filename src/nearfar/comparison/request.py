@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.settings import FIELD
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -64,7 +65,7 @@ class Request:
             raise InputError(f"invalid budget {self.budget}", field="--budget", remedy="give minutes, e.g. 60")
         if {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in self.settings}:
             problem = "both the budget and these options say how long to train"
-            raise InputError(problem, field="--set", remedy="remove epochs and max_steps, or --budget")
+            raise InputError(problem, field=FIELD, remedy="remove epochs and max_steps, or --budget")
 
     def recorded(self) -> dict[str, Any]:
         """What `compare.yaml` says of the settings."""

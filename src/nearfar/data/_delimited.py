@@ -99,7 +99,7 @@ def _delimiter(path: Path) -> tuple[str, int]:
     """The delimiter of a file, and how many lines are before its header: one if it states the delimiter."""
     start = _start(path)
     first, _, rest = start.partition("\n")
-    if stated := _STATED.fullmatch(first.strip()):
+    if stated := _STATED.fullmatch(first.rstrip("\r")):
         return stated[1], 1
     widths = {delimiter: _widths(first, rest, delimiter) for delimiter in _DELIMITERS}
     several = [delimiter for delimiter, found in widths.items() if found[0] > 1]
@@ -139,17 +139,16 @@ def _widths(first: str, rest: str, delimiter: str) -> list[int]:
 
 
 def _csv_rows(path: Path, delimiter: str) -> Rows:
-    with open_text(path) as text:
-        reader = csv.reader(text_lines(text, path), strict=True, delimiter=delimiter)
-        while True:
-            start = reader.line_num + 1
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise _bad_csv(path, start, str(error)) from None
-            yield start, row
+    reader = csv.reader(text_lines(path), strict=True, delimiter=delimiter)
+    while True:
+        start = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _bad_csv(path, start, str(error)) from None
+        yield start, row
 
 
 def _bad_csv(path: Path, line: int, error: str) -> InputError:

@@ -40,10 +40,9 @@ def open_sentences(path: Path) -> Source:
 
 
 def _sentences(path: Path) -> Iterator[tuple[int, str]]:
-    with open_text(path) as text:
-        for number, line in enumerate(text_lines(text, path), 1):
-            if line.strip():
-                yield number, line.rstrip("\r\n")
+    for number, line in enumerate(text_lines(path), 1):
+        if line.strip():
+            yield number, line.rstrip("\r\n")
 
 
 def _blocks(path: Path) -> Iterator[Block]:

@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
@@ -89,7 +90,9 @@ def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
                 if number == 1:
                     while len(lines) < HEAD and size < CHUNK and (line := raw.readline(limit + 1)):
                         size += len(line)
-                        lines.append(_checked(line, path, number + len(lines), limit))
+                        if len(line) > limit:
+                            raise long_line(path, number + len(lines))
+                        lines.append(line)
                 else:
                     # An error within a large piece would lose what is before it.
                     piece = _PIECE if isinstance(raw, gzip.GzipFile) else CHUNK
@@ -97,11 +100,11 @@ def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
                         size += len(data)
                         lines.append(data)
                     if lines and not lines[-1].endswith(b"\n"):
+                        data = lines[0] if len(lines) == 1 else b"".join(lines)
+                        lines, start = [data], data.rfind(b"\n") + 1
                         lines.append(raw.readline(limit + 1))
-                        whole = b"".join(lines)
-                        start = whole.rfind(b"\n", 0, -1) + 1
-                        lines = [whole[:start]]
-                        lines.append(_checked(whole[start:], path, number + whole.count(b"\n", 0, start), limit))
+                        if len(data) - start + len(lines[-1]) > limit:
+                            raise long_line(path, number + data.count(b"\n"))
             except (EOFError, OSError, zlib.error, InputError):
                 data = b"".join(lines)
                 if end := data.rfind(b"\n") + 1:
@@ -112,12 +115,6 @@ def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
             data = b"".join(lines)
             yield number, data
             number += data.count(b"\n")
-
-
-def _checked(line: bytes, path: Path, number: int, limit: int) -> bytes:
-    if len(line) > limit:
-        raise long_line(path, number)
-    return line
 
 
 @contextmanager
@@ -146,21 +143,29 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
             ) from None
 
 
-def text_lines(text: TextIO, path: Path) -> Iterator[str]:
-    """Yield the lines of an opened text.
+def text_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file with their ends; lines before a mistake are yielded before its error is raised.
 
     Raises:
-        InputError: A line contains a NUL byte, or is longer than `nearfar.data.limits.max_line`.
+        InputError: As for `line_chunks`, or a line contains a NUL byte or is not UTF-8.
     """
-    limit = max_line()
-    number = 0
-    while line := text.readline(limit + 1):
-        number += 1
-        if "\0" in line:
-            raise nul_byte(path, number)
-        if len(line) > limit:
-            raise long_line(path, number)
-        yield line
+    return chain.from_iterable(_text_chunks(path))
+
+
+def _text_chunks(path: Path) -> Iterator[io.StringIO]:
+    """Chunks of lines, which are iterated without the help of Python's interpreter."""
+    for start, data in line_chunks(path):
+        good, error = len(data), None
+        if (at := data.find(b"\0")) >= 0:
+            good, error = data.rfind(b"\n", 0, at) + 1, nul_byte(path, start + data.count(b"\n", 0, at))
+        try:
+            text = data[:good].decode()
+        except UnicodeDecodeError as wrong:
+            text = data[: data.rfind(b"\n", 0, wrong.start) + 1].decode()
+            error = not_utf8(path)
+        yield io.StringIO(text, newline="\n")
+        if error is not None:
+            raise error
 
 
 def nul_byte(path: Path, line: int) -> InputError:

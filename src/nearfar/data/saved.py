@@ -31,6 +31,9 @@ def open_saved(folder: Path, split: str) -> Dataset:
 
     try:
         found = load_from_disk(str(folder))
+    except IndexError:
+        # A dataset without rows has no file of rows.
+        raise InputError("is empty", file=folder, remedy="add rows") from None
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0]
         remedy = "write it again with save_to_disk(), or a file with to_parquet()"
