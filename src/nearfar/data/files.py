@@ -173,9 +173,9 @@ def nul_byte(path: Path, line: int) -> InputError:
     return InputError("contains a NUL byte", file=path, line=line, remedy="remove it, or save the file as UTF-8 text")
 
 
-def long_line(path: Path, line: int) -> InputError:
-    """The error for a line that is longer than lines may be."""
-    problem, remedy = line_too_long()
+def long_line(path: Path, line: int, limit: int | None = None) -> InputError:
+    """The error for a line that is longer than lines may be, by default `max_line`."""
+    problem, remedy = line_too_long(limit or max_line())
     return InputError(problem, file=path, line=line, remedy=remedy)
 
 

@@ -38,7 +38,7 @@ def too_long(size: int) -> tuple[str, str]:
     return problem, f"split or remove it, or raise the limit: {VARIABLE}={size}"
 
 
-def line_too_long() -> tuple[str, str]:
-    """Problem and remedy for a line that is longer than `max_line`."""
-    problem = f"the line has more than {max_line():,} bytes"
+def line_too_long(limit: int) -> tuple[str, str]:
+    """Problem and remedy for a line that is longer than a limit, which follows from that for texts."""
+    problem = f"the line has more than {limit:,} bytes"
     return problem, f"remove it, or raise the limit for texts, from which that of lines follows: {VARIABLE}=BYTES"

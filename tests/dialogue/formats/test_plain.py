@@ -178,3 +178,8 @@ def test_what_is_no_log_is_refused_with_the_known_formats(tmp_path: Path):
         with pytest.raises(ValueError, match="WhatsApp") as caught:
             read(tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_a_very_long_line_is_refused_with_its_number(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("A: hi\nB: " + "x" * (1 << 20) + "\n")
+    assert refused(lambda: read(tmp_path)) == ("a.txt", 2, None)

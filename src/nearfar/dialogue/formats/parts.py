@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfar.data.files import not_utf8, open_lines, open_text
-from nearfar.errors import InputError
+from nearfar.data.files import long_line, not_utf8, nul_byte, open_lines, open_text
+from nearfar.data.limits import max_text
 
 HEAD = 1 << 16
 """Number of characters at the beginning of a file from which its format is seen."""
@@ -170,12 +170,17 @@ def numbered(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         InputError: As for `nearfar.data.open_text`, or the file contains a NUL character.
     """
+    limit = max_text()
     with open_lines(path) as raw:
         try:
-            for number, line in enumerate(io.TextIOWrapper(raw, encoding="utf-8", newline=None), 1):
+            text = io.TextIOWrapper(raw, encoding="utf-8", newline=None)
+            number = 0
+            while line := text.readline(limit + 1):
+                number += 1
                 if "\0" in line:
-                    remedy = "remove it, or save the file as UTF-8 text"
-                    raise InputError("contains a NUL byte", file=path, line=number, remedy=remedy)
+                    raise nul_byte(path, number)
+                if len(line) > limit:
+                    raise long_line(path, number, limit)
                 if line.isascii() and line.isprintable():
                     yield number, line
                     continue
