@@ -18,10 +18,18 @@ SENTENCES = (".txt", ".text")
 #: How a file is opened, by suffix.
 FORMATS: dict[str, Callable[[Path], Source]] = {
     ".jsonl": open_jsonl,
+    ".ndjson": open_jsonl,
     ".json": open_json,
     ".csv": open_csv,
     ".tsv": open_tsv,
     ".parquet": open_parquet,
+}
+
+_REMEDIES = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "save the sheet as CSV"),
+    **dict.fromkeys((".arrow", ".feather", ".orc", ".pkl", ".pickle", ".npy"), "write the rows as .parquet or .jsonl"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), "unpack it"),
+    **dict.fromkeys((".zst", ".bz2", ".xz", ".lz4"), "unpack it, or compress it with gzip"),
 }
 
 
@@ -45,6 +53,6 @@ def open_file(path: Path) -> Source:
             f"unknown suffix {suffix or path.suffix!r}: must be one of {', '.join((*FORMATS, *SENTENCES))}, with or "
             "without .gz",
             file=path,
-            remedy="convert or rename the file",
+            remedy=_REMEDIES.get(suffix, "convert or rename the file"),
         )
     return FORMATS[suffix](path)
