@@ -1,6 +1,6 @@
 """How fast the kernel is on a GPU, beside two packages that do one of its cases.
 
-    python benchmarks/gpu/kernel.py [--sizes 4096 16384 65536] [--widths 128 384 768 1024] [--rounds 9] [--out FILE]
+    python benchmarks/gpu/kernel.py [--sizes 4096 16384 65536] [--widths 128 384 1024] [--rounds 9] [--out FILE]
 
 Times forward and backward together, normalisation included, with CUDA events: the median of rounds in which the
 contenders take turns, each on the next of several input sets, so that no input is left in the cache. Every contender's
@@ -34,14 +34,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nearfar import contrast
-from nearfar.engines import Engine, Streaming
+from nearfar.engines import Streaming
 
 TAU = 0.05
 CASES = ("one way", "both ways", "frozen")
 #: Dtype of the inputs, precision of float32 products, and how far a loss and a gradient may be off.
 SETTINGS = (("bfloat16", "high", 2e-2), ("float32", "high", 2e-2), ("float32", "highest", 1e-4))
-#: Tiles recompute S for every 128 columns of a gradient; wider than this they only cost time.
-WIDEST_TILES = 256
 INPUT_SETS = 4
 RESULT = Path(__file__).parents[1] / "results" / "speed-kernel-gpu.json"
 
@@ -62,19 +60,14 @@ class Contender:
 
 
 def contenders(case: str, d: int) -> list[Contender]:
-    from nearfar.engines.triton import Triton
-
-    def ours(engine: str | Engine) -> Loss:
+    def ours(engine: str) -> Loss:
         return lambda a, c: contrast(a, c, temperature=TAU, symmetric=case == "both ways", engine=engine)  # type: ignore[arg-type]
 
     found = [
         Contender("triton", ours("triton")),
-        Contender("triton panels", ours(Triton("panels"))),
         Contender("streaming", ours("streaming")),
         Contender("dense", ours("dense")),
     ]
-    if d <= WIDEST_TILES:
-        found.append(Contender("triton tiles", ours(Triton("tiles"))))
     if installed("inf_cl"):
         found.append(Contender("inf_cl", inf_cl(case, d)))
     if installed("memeff") and case != "one way":
@@ -220,7 +213,7 @@ def save(path: Path, rounds: int, rows: list[dict[str, object]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[4096, 16384, 65536])
-    parser.add_argument("--widths", type=int, nargs="+", default=[128, 384, 768, 1024])
+    parser.add_argument("--widths", type=int, nargs="+", default=[128, 384, 1024])
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=RESULT)

@@ -64,9 +64,13 @@ class Range:
         return low and high and abs(value) < float("inf")
 
     def __str__(self) -> str:
-        """`0 to 1`, `at least 1`, `above 0`, `0 to below 1`."""
+        """`0 to 1`, `at least 1`, `above 0`, `0 to below 1`, `above 0 and at most 1`."""
         upper = f"{self.most:g}" if self.most is not None else "" if self.below is None else f"below {self.below:g}"
         lower = f"{self.least:g}" if self.least is not None else "" if self.above is None else f"above {self.above:g}"
+        if self.above is not None and self.most is not None:
+            return f"{lower} and at most {upper}"
+        if self.above is not None and upper:
+            return f"{lower} and {upper}"
         if upper:
             return f"{lower} to {upper}" if lower else f"at most {upper}"
         return lower if lower.startswith("above") else f"at least {lower}"

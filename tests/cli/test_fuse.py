@@ -78,7 +78,10 @@ def test_columns_of_each_data_set(workspace: Path, nearfar: Nearfar):
     ended = nearfar(*shlex.split(f"train codiemb {data} --columns anchor=question --columns '' --out a {options}"))
     assert ended.code == 0, ended
     for arguments, words in (
-        (f"train codiemb {data} --columns anchor=question --out b {options}", ("1 mappings for 2", "--columns")),
+        (
+            f"train codiemb {data} --columns anchor=question --out b {options}",
+            ("expected a mapping for each of 2", "--columns"),
+        ),
         (f"train infonce {data} --out b --model tiny", ("infonce trains on one dataset", "--data")),
         (f"train codiemb {data} --out b {options}", ("asked.jsonl", "anchor=question")),
     ):

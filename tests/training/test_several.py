@@ -234,7 +234,7 @@ def test_bad_input(files: list[Path], tiny_model_folder: Path, tmp_path: Path):
         assert not (tmp_path / "no").exists()
 
     fails("infonce trains on one dataset, got 2", recipe="infonce")
-    fails("1 mappings for 2 datasets", columns={"anchor": "q"})
+    fails("expected a mapping for each of 2 datasets, got 1", columns={"anchor": "q"})
     fails("2 mappings for one dataset", data=files[1], columns=[None, None])
     fails("no schema fits")
     texts = tmp_path / "texts.jsonl"

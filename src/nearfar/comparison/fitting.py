@@ -57,6 +57,8 @@ def fits(recipes: Sequence[Recipe], columns: Collection[str]) -> list[Fit]:
 
 
 def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
+    if recipe.roles == ("stream",):
+        return Fit(recipe.name, "trains on a stream of tasks, which a comparison does not have; use nearfar train")
     if recipe.roles != ("rows",):
         return Fit(recipe.name, f"needs several datasets ({', '.join(recipe.roles)}), and one is compared on")
     if "documents" in recipe.schemas:

@@ -119,7 +119,7 @@ def find(name: str | Path) -> Path:
     if path.is_file():
         raise InputError("this is a file, and a model is a folder", file=path, remedy=f"pass {path.parent}")
     if isinstance(name, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1 or "\\" in text or not text:
-        raise InputError(f"there is no model folder {text!r}", remedy="check the path")
+        raise InputError(f"there is no model folder {text!r}", field="model", remedy="check the path")
     return _fetch(text)
 
 
@@ -136,10 +136,13 @@ def _fetch(hub_id: str) -> Path:
             remedy=f"ask for access on https://hf.co/{hub_id}, then `hf auth login`",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise InputError(f"{hub_id!r} is no folder, no alias and no model on the hub", remedy=known) from error
+        raise InputError(
+            f"{hub_id!r} is no folder, no alias and no model on the hub", field="model", remedy=known
+        ) from error
     except (HfHubHTTPError, OSError) as error:
         raise InputError(
             f"{hub_id!r} is no folder, no alias and not in the local hub cache, and the hub cannot be reached",
+            field="model",
             remedy=known,
         ) from error
 

@@ -9,10 +9,10 @@ import re
 
 from nearfar.errors import InputError
 from nearfar.kinds.plan import Plan, Stage
-from nearfar.recipes._files import is_file, recipe_of_file
+from nearfar.recipes._files import is_file, place_in_file, recipe_of_file
 from nearfar.recipes._recipe import About, Paper, Recipe
 
-__all__ = ["About", "Paper", "Plan", "Recipe", "Stage", "get", "names"]
+__all__ = ["About", "Paper", "Plan", "Recipe", "Stage", "get", "names", "place_in_file"]
 
 # What other libraries and papers call a recipe, without marks and "loss".
 _ALIASES = {

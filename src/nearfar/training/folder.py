@@ -86,11 +86,14 @@ class RunFolder:
         there = read_configuration(self.configuration)
         for key in _DECIDING:
             for field, was, now in _differences(key, there.get(key), configuration.get(key)):
+                problem = f"the run there has {was!r}, this call {now!r}"
+                if field == "recipe_sha256":
+                    problem = "the recipe's file has changed since the run there began"
                 raise InputError(
-                    f"the run there has {was!r}, this call {now!r}",
+                    problem,
                     file=self.configuration,
                     field=field,
-                    remedy="resume with the same arguments and data, or start in another folder",
+                    remedy="resume with the same recipe, arguments and data, or start in another folder",
                 )
 
     def last_checkpoint(self, stage: int = 1) -> Path | None:
@@ -155,7 +158,17 @@ def read_configuration(file: Path) -> dict[str, Any]:
 
 
 # What must be equal for a resumed run to end where the uninterrupted one would have ended.
-_DECIDING = ("recipe", "data", "columns", "model", "evaluation", "evaluation_columns", "options", "seed")
+_DECIDING = (
+    "recipe",
+    "recipe_sha256",
+    "data",
+    "columns",
+    "model",
+    "evaluation",
+    "evaluation_columns",
+    "options",
+    "seed",
+)
 
 
 def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

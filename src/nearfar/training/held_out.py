@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nearfar.evaluation import Result
     from nearfar.kinds.kind import Kind
     from nearfar.training.request import Request
+    from nearfar.training.rows import Columns
 
 __all__ = ["HeldOut", "read_held_out", "split_documents"]
 
@@ -78,7 +79,7 @@ def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
     if request.evaluation is None:
         return None
     documents = getattr(kind, "predicts", None) == ("text",)
-    columns = request.columns if isinstance(request.columns, Mapping) else None
+    columns = _shared(request.columns)
     rows, mapped = read_rows(
         request.evaluation, columns, request.evaluation_columns, request.skip_broken, documents=documents
     )
@@ -87,6 +88,14 @@ def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
 
     tasks = by_task(rows) if isinstance(rows, Dataset) and "task" in rows.column_names else {}
     return HeldOut(rows, tasks, mapped, source)
+
+
+def _shared(columns: Columns | Sequence[Columns | None] | None) -> Columns | None:
+    """The mapping of all training datasets, where they have the same one."""
+    if columns is None or isinstance(columns, Mapping):
+        return columns
+    first, *others = list(columns) or [None]
+    return first if all(each == first for each in others) else None
 
 
 def read_rows(
@@ -98,6 +107,18 @@ def read_rows(
     documents: bool = False,
 ) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
     """The evaluation rows, and the mapping by which they were read: their own, else the training rows' if it fits."""
+    try:
+        return _read_rows(source, columns, own, skip_broken, documents)
+    except InputError as error:
+        if "--columns" not in (error.remedy or ""):
+            raise
+        remedy = str(error.remedy).replace("--columns", "--eval-columns")
+        raise InputError(error.problem, file=error.file, line=error.line, field=error.field, remedy=remedy) from error
+
+
+def _read_rows(
+    source: Any, columns: Columns | None, own: Columns | None, skip_broken: bool, documents: bool
+) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
     from nearfar.evaluation.rows import load_for_evaluation
 
     how: dict[str, Any] = {"skip_broken": skip_broken, "documents": documents}

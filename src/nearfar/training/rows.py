@@ -37,7 +37,8 @@ def rows_for(
     Args:
         recipe: Its roles and their schemas.
         data: A source, several, or several by name: by role, where the recipe has several roles.
-        columns: Canonical column name -> name in the file; of several sources one for each, in their order.
+        columns: Canonical column name -> name in the file; of several sources one for each, in their order, or one
+            for all tasks of a stream.
         skip_broken: Leave out broken files and empty turns, see `nearfar.data.load`.
 
     Returns:
@@ -78,7 +79,10 @@ def _of_stream(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -
 
     sources = named(data)
     if sources is not None:
-        return _read_all(recipe, dict.fromkeys(sources, STREAM), sources, columns, skip_broken)
+        mappings = _mappings(columns)
+        # Tasks of a stream mostly come from one place, so that one mapping is for all.
+        each = mappings * len(sources) if len(mappings) == 1 else columns
+        return _read_all(recipe, dict.fromkeys(sources, STREAM), sources, each, skip_broken)
     source, mappings = cast("Source", data), _mappings(columns)
     rows = _read(recipe, STREAM, source, mappings[0] if mappings else None, skip_broken)
     if "task" not in rows.column_names:
@@ -114,7 +118,7 @@ def _read_all(
     mappings = _mappings(columns)
     if mappings and len(mappings) != len(sources):
         raise InputError(
-            f"{len(mappings)} mappings for {len(sources)} datasets",
+            f"expected a mapping for each of {len(sources)} datasets, got {len(mappings)}",
             field="--columns",
             remedy="give one for each --data, in their order; '' where the names fit",
         )

@@ -57,7 +57,8 @@ def train(
         out: The run folder, see `nearfar.training.folder`; `runs/<recipe>` when None.
         seed: Decides order, dropout and new parameters: the same seed gives the same figures.
         resume: Continue the run in `out` after its last checkpoint. The result is that of a run never interrupted.
-        columns: Canonical column name -> name in the file. Of several datasets a list, with one for each.
+        columns: Canonical column name -> name in the file. Of several datasets a list, with one for each; of a
+            stream of tasks also one for all.
         evaluation_columns: The same for the evaluation rows. When None, `columns` holds for them too if they have
             its columns, and else they are taken by their own names.
         skip_broken: Leave out rows whose image or audio file is missing or damaged, and turns of dialogues without a
@@ -203,6 +204,7 @@ def _configuration(
         recorded["evaluation_columns"] = None if held_out.columns is None else dict(held_out.columns)
     return {
         "recipe": request.recipe.name,
+        **request.recipe.recorded(),
         "data": described(request.data, rows),
         "columns": recorded.pop("columns"),
         "model": {"name": source_of(request.start), "weights": _weights(request, start)},
