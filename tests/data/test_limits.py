@@ -119,6 +119,10 @@ NUL = {
     "quoted.csv": ('anchor,positive\n"a\nb",c\n' + "a,b\n" * 3000 + '"c\n\0",d\n', 3005),
     "x.jsonl": ('{"text": "a"}\n' * 3000 + '{"text": "a\0"}\n', 3001),
     "x.txt": ("text\n" * 3000 + "a\0\n", 3001),
+    "x.json": ('[\n{"text": "a"},\n' + '{"text": "a"},\n' * 3000 + '{"text": "a\0"}]', 3003),
+    "early.csv": ("anchor,positive\n" + "a,b\n" * 10 + "c\0,d\n", 12),
+    "early.tsv": ("anchor\tpositive\n" + "a\tb\n" * 10 + "c\0\td\n", 12),
+    "early.jsonl": ('{"text": "a"}\n' * 10 + '{"text": "a\0"}\n', 11),
 }
 
 

@@ -113,15 +113,18 @@ def test_a_folder_that_is_missing_or_a_file_or_lacks_the_split(tmp_path: Path) -
     assert "test" in str(caught.value.remedy)
 
 
-def test_a_dataset_in_beir_format_is_pairs_to_train_on(tmp_path: Path) -> None:
+def test_a_dataset_in_beir_format_is_pairs_to_train_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_jsonl([row for row in CORPUS if row["text"]], tmp_path / "corpus.jsonl")
     write_jsonl(QUERIES, tmp_path / "queries.jsonl")
     (tmp_path / "qrels").mkdir()
     (tmp_path / "qrels" / "test.tsv").write_text("q3\td2\t1\n")
-    assert load(tmp_path).to_list() == [{"anchor": "unjudged", "positive": "two"}]  # the only split
+    assert load(tmp_path).to_list() == [{"anchor": "unjudged", "positive": "two"}]
+    assert "the pairs are those of the split 'test', the only one" in caplog.text
+    caplog.clear()
     (tmp_path / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\t4\t2\nq2\td1\t0\n")
     wanted = [{"anchor": "first", "positive": "T one"}, {"anchor": "first", "positive": "four"}]
     assert load(tmp_path).to_list() == wanted
+    assert caplog.text == ""
     assert load(tmp_path, limit=1).to_list() == wanted[:1]
     assert load(tmp_path, split="test")["anchor"][:] == ["unjudged"]
     with pytest.raises(InputError, match="no qrels for the split 'dev'; the splits are test, train"):

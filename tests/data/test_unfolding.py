@@ -83,3 +83,11 @@ def test_mistakes_in_lists(mistake: Callable[..., InputError], second: dict[str,
 def test_a_list_in_a_numbered_column_names_the_columns_for_several(mistake: Callable[..., InputError]) -> None:
     error = mistake("x.jsonl", '{"anchor": "a", "positive": "b", "negative_1": ["n", "m"]}\n')
     assert "negative_1, negative_2" in str(error)
+
+
+@pytest.mark.parametrize("written_list", ["['n', 'm']", '["n"]'])
+def test_a_list_written_as_text_is_refused_in_csv(mistake: Callable[..., InputError], written_list: str) -> None:
+    cell = '"' + written_list.replace('"', '""') + '"'
+    error = mistake("x.csv", f"anchor,positive,negative\na,b,{cell}\n")
+    assert (error.line, error.field) == (2, "negative")
+    assert ".jsonl" in str(error.remedy)

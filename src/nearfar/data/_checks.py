@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -75,6 +76,8 @@ class Column:
             array = self._labels(values, fail)
         elif self.name == "turns":
             array = turn_lists(values, fail, source.file)
+        elif self.name in FOLDED and not source.typed and _is_written_list(values[0]):
+            fail(0, ("contains a list written as text", "write the rows as .jsonl, or one text per column"))
         elif self.name in FOLDED and self._of_lists(values):
             array = text_lists(self.name, values, fail, self.type)
         elif self.name in ("turn_id", "time"):
@@ -177,6 +180,18 @@ def _texts(values: Any, fail: Fail) -> pa.Array:
         index = pc.index(pc.greater(lengths, max_text()), True).as_py()
         fail(index, too_long(lengths[index].as_py()))
     return array
+
+
+def _is_written_list(value: Any) -> bool:
+    """Whether a text is a list of texts as Python or JSON write it, such as "['a', 'b']"."""
+    text = str(value).strip()
+    if not (text.startswith(("['", '["')) and text.endswith(("']", '"]'))):
+        return False
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return isinstance(found, list) and all(isinstance(item, str) for item in found)
 
 
 def _states_of_order(values: Any) -> pa.Array:

@@ -185,6 +185,8 @@ def _list_items(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 row, end = decode(window.held, window.at)
             except json.JSONDecodeError as error:
                 line = window.line + window.held.count("\n", window.at, error.pos)
+                if window.held[error.pos : error.pos + 1] == "\0":
+                    raise nul_byte(path, line) from None
                 if len(window.held) - window.at > limit:
                     raise long_line(path, window.line) from None
                 if window.grow():  # the object may continue beyond the window

@@ -21,6 +21,8 @@ from nearfar.writing import draft_of
 #: Lines of the first chunk of a file, and bytes of the others.
 HEAD, CHUNK = 8192, 4 << 20
 _PIECE = 1 << 16
+# Of the bytes of UTF-16, every second or so is NUL; one of many is a mistake in a text.
+_FEW = 8
 
 _FOREIGN = (  # first bytes -> (what the file is, what to do); longer marks first
     (b"\xff\xfe\0\0", "is UTF-32, not UTF-8", "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW"),
@@ -62,7 +64,9 @@ def open_lines(path: Path) -> Iterator[BinaryIO]:
         for mark, problem, remedy in _FOREIGN:
             if head.startswith(mark):
                 raise InputError(problem, file=path, remedy=remedy)
-        if b"\0" in head:
+        if (at := head.find(b"\0")) >= 0 and head.count(b"\0") * _FEW < len(head):
+            raise nul_byte(path, 1 + head.count(b"\n", 0, at))
+        if at >= 0:
             raise InputError(
                 "contains NUL bytes, so it is not UTF-8 text",
                 file=path,

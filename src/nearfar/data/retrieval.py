@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -102,7 +103,10 @@ def pairs_of(folder: str | Path, split: str = "train") -> Dataset:
 
     folder = Path(folder).expanduser()
     known = _splits(folder, list_folder(folder))
-    found = load_retrieval(folder, split if split in known or len(known) != 1 else known[0])
+    if split not in known and len(known) == 1:
+        logging.getLogger(__name__).warning("%s: the pairs are those of the split %r, the only one", folder, known[0])
+        split = known[0]
+    found = load_retrieval(folder, split)
     rows = [(query, document) for query, of in found.relevant.items() for document in of]
     for query, document in rows:
         if not found.corpus[document].strip():

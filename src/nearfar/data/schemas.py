@@ -227,10 +227,10 @@ def _is_canonical(name: str) -> bool:
 
 def _check_canonical(name: str, column: str) -> None:
     if not _is_canonical(name):
-        if column and _is_canonical(column):
-            raise _reversed(name, column)
         known = _known()
         near = close_name(name, known)
+        if column and near != column and _is_canonical(column):
+            raise _reversed(name, column)
         raise InputError(
             f"{name!r} is not a column of any schema",
             field="columns",
