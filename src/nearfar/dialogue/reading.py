@@ -74,7 +74,8 @@ def read(
         )
     elif path is not None and path.is_file() and format_of(path) not in TABLES:
         problem = f"is of no known format: {known_formats()}, or a table ({', '.join(TABLES)})"
-        raise InputError(problem, file=path, remedy="export the log in one of these formats")
+        packed = path.suffix.lower() in (".zip", ".rar", ".7z", ".tar", ".tgz")
+        raise InputError(problem, file=path, remedy="unpack it" if packed else "export the log in one of these formats")
     else:
         found = _of_table(source, columns, split, skip_broken)
     spoken, most, empty = Counter[str](), Counter[str](), Counter[str]()

@@ -125,12 +125,23 @@ def test_a_speaker_heard_once_is_noted(tmp_path: Path, caplog: pytest.LogCapture
 
 
 def test_lines_with_a_time_and_without_a_speaker_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    text = "[00:01] Agent: hi\n[00:02] (music)\nand noise\n[00:03] User: hello\nthere\n[00:04] call ended\n"
+    text = "[00:01] Agent: hi\n[00:02] music\nand noise\n[00:03] User: hello\nthere\n[00:04] call ended\n"
     assert one(tmp_path, text) == [("Agent", "hi"), ("User", "hello there")]
     assert f"left out 2 lines with a time and without a speaker ({tmp_path / 'a.txt'}:2, {tmp_path / 'a.txt'}:6)" in (
         caplog.text
     )
     assert "left out 1 lines after one without a speaker" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "line", ["[Ben has joined the chat]", "(laughs)", "*** call ended ***", "--- part 2 ---", "=== Part 2 ==="]
+)
+def test_lines_in_brackets_or_between_marks_are_left_out(tmp_path: Path, line: str, caplog: pytest.LogCaptureFixture):
+    assert one(tmp_path, f"{line}\nAgent: hi\n{line}\nthere\nUser: hello [sic]\n") == [
+        ("Agent", "hi there"),
+        ("User", "hello [sic]"),
+    ]
+    assert "left out 2 lines in brackets or between marks" in caplog.text
 
 
 def test_where_turns_have_times_a_line_without_one_is_no_turn(tmp_path: Path):

@@ -94,6 +94,20 @@ def test_what_the_app_writes_is_left_out_and_counted(tmp_path: Path, caplog: pyt
     assert "left out 1 deleted messages" in caplog.text
 
 
+def test_the_mark_of_edited_messages_is_no_speech(tmp_path: Path):
+    text = (
+        "[12/05/2024, 10:31:00] Anna: hi MARK<This message was edited>\n"
+        "[12/05/2024, 10:31:01] Ben: hallo MARK<Diese Nachricht wurde bearbeitet.>\n"
+        "[12/05/2024, 10:31:02] Anna: MARK<attached: 1.jpg>\n[12/05/2024, 10:31:03] Ben: see <b>\n"
+    )
+    assert [said for _, said in dialogues(read(written(tmp_path / "chat.txt", text)))["chat"]] == [
+        "hi",
+        "hallo",
+        "<attached: 1.jpg>",
+        "see <b>",
+    ]
+
+
 def test_android_media_and_the_notice_on_the_first_line(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     text = (
         "12/05/24, 10:30 - Messages and calls are end-to-end encrypted. Tap to learn more.\n"

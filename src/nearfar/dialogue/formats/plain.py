@@ -26,6 +26,8 @@ _MARKUP = re.compile(r"(?:[-+\u2022] |>{1,3} |\* |#{1,6} |\d{1,4}[.)] )*[*_]{0,3
 _TIME_BEHIND = re.compile(rf" ?(?:{_DASH} ?)?(?:{_IN_BRACKETS}|{_TIME})$")
 # "<anna> hi" of IRC, and "<v Anna>hi" of WebVTT.
 _NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? )?([^\W\d][^<>:]{0,59})>(?! ?:)")
+# "[Anna has left]", "(laughs)", "*** call ended ***", "--- part 2 ---".
+_NOT_SAID = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|\*{3}.*\*{3}|-{2,} .* -{2,}|={2,}.*={2,}|~{2,}.*~{2,}")
 _COLON = re.compile("[:\uff1a]")
 _CLOCK, _DATE = re.compile(CLOCK), re.compile(rf"(?<!\d){DATE}")
 #: Only so much of a line may contain its time and its speaker, so that hostile lines cost little.
@@ -61,7 +63,7 @@ def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
     """Yield one dialogue per file.
 
     A line without a speaker continues the turn before it. A line with a time and without a speaker is no turn, and is
-    left out.
+    left out; so is one in brackets or between marks: "[Anna has left]".
 
     Raises:
         InputError: a file cannot be read, contains no turn, or begins with a line without a speaker.
@@ -154,6 +156,8 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
         if speaks and (not timed or line.time or line.name.casefold() in sure or is_role(line.name)):
             turns.append((line, [line.text]))
             open_ = True
+        elif not line.name and _NOT_SAID.fullmatch(line.whole):
+            notes.left_out("lines in brackets or between marks, which nobody says", line.place)
         elif line.time and (timed or line.bracketed):
             notes.left_out("lines with a time and without a speaker", line.place)
             open_ = False

@@ -40,6 +40,8 @@ _DELETED = re.compile(
     r"verwijderd)\.?",
     re.IGNORECASE,
 )
+# What the app writes behind the text of a message that was edited.
+_EDITED = re.compile(r"(?<=\S)\s*(?:\u200e<[^<>]*>|<This message was edited>)\s*$")
 _LONGEST_NAME, _START = 80, 300
 NO_SPEAKER = "lines with a time and without a speaker"
 
@@ -72,7 +74,7 @@ def _turns(file: Path, notes: Notes) -> list[Spoken]:
     _take_names_from_notices(messages)
     turns, kept = [], []
     for message in messages:
-        text = " ".join(filter(None, (cleaned(part) for part in message.text)))
+        text = " ".join(filter(None, (cleaned(_EDITED.sub("", part)) for part in message.text)))
         if not message.name:
             notes.left_out(NO_SPEAKER, message.place)
         elif _DELETED.fullmatch(text):
