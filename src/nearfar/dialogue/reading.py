@@ -9,8 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.data.files import list_folder
 from nearfar.data.formats import FORMATS as TABLES
 from nearfar.data.formats import format_of
+from nearfar.data.saved import is_saved
 from nearfar.data.times import order_of
 from nearfar.dialogue.formats.parts import Context, in_one_line_each
 from nearfar.dialogue.log import Log, Turn
@@ -72,6 +74,9 @@ def read(
             (dialogue.name, [(turn.speaker, turn.text) for turn in dialogue.turns])
             for dialogue in read_transcripts(path, context)
         )
+    elif path is not None and path.is_dir() and not _may_be_table(path):
+        problem = f"contains no dialogue log: {known_formats()}, or a table ({', '.join(TABLES)})"
+        raise InputError(problem, file=path, remedy="name the folder with the logs")
     elif path is not None and path.is_file() and format_of(path) not in TABLES:
         problem = f"is of no known format: {known_formats()}, or a table ({', '.join(TABLES)})"
         packed = path.suffix.lower() in (".zip", ".rar", ".7z", ".tar", ".tgz")
@@ -81,14 +86,21 @@ def read(
     spoken, most, empty = Counter[str](), Counter[str](), Counter[str]()
     log = Log.of(_kept(found, casting, spoken, most, empty))
     name = None if path is None else path
+    for note in in_one_line_each(context.notes):
+        _LOG.warning(note)
     casting.check(log.speakers, [speaker for speaker, _ in spoken.most_common()], name)
     if not len(log):
         raise InputError("contains no turn with a text", file=name, remedy="add dialogues of at least one turn")
-    for note in [*in_one_line_each(context.notes), *heard_once(most, casting)]:
+    for note in heard_once(most, casting):
         _LOG.warning(note)
     if empty.total():
         _LOG.warning("skipped %d turns without a text", empty.total())
     return log if sample is None else log.sampled(sample, seed)
+
+
+def _may_be_table(folder: Path) -> bool:
+    """Whether a folder contains tables, or is one that `datasets.save_to_disk` wrote."""
+    return is_saved(folder) or any(format_of(file) in TABLES for file in list_folder(folder) if file.is_file())
 
 
 def _kept(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nearfar.dialogue import read
+from nearfar.errors import InputError
 
 from ..helpers import dialogues, refused
 
@@ -58,3 +59,9 @@ def test_training_and_test_stories_with_the_texts_of_the_domain(tmp_path: Path, 
 def test_broken_stories_are_refused(tmp_path: Path, text: str, line: int | None):
     (tmp_path / "stories.yml").write_text(text)
     assert refused(lambda: read(tmp_path))[:2] == ("stories.yml", line)
+
+
+def test_a_folder_without_stories_or_other_logs_is_refused_with_the_known_formats(tmp_path: Path):
+    (tmp_path / "rules.yml").write_text("rules:\n- rule: x\n  steps:\n  - intent: a\n")
+    with pytest.raises(InputError, match=r"contains no dialogue log: .*Rasa stories"):
+        read(tmp_path)

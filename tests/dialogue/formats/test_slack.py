@@ -74,6 +74,12 @@ def test_tables_in_json_are_no_exports(tmp_path: Path):
     assert dialogues(read(tmp_path)) == {"1": [("a", "hello"), ("b", "hi")]}
 
 
+def test_what_was_left_out_is_noted_where_nothing_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "2024-05-12.json").write_text(json.dumps([message("U1", "joined", "1.5", subtype="channel_join")]))
+    assert refused(lambda: read(tmp_path)) == (tmp_path.name, None, None)
+    assert "left out 1 messages about the channel" in caplog.text
+
+
 def test_a_broken_day_is_named(tmp_path: Path):
     export(tmp_path, "general")
     file = tmp_path / "general" / "2024-05-13.json"
