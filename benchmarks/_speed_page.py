@@ -1,4 +1,4 @@
-"""docs/speed.md, from the result files of the speed benchmarks. `benchmarks/collect.py` writes it."""
+"""Generates docs/speed.md from the result files of the speed benchmarks; called by `benchmarks/collect.py`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ def speed_page(results: dict[str, Result]) -> str:
     """The page.
 
     Args:
-        results: Of each speed benchmark, by the name of its file without the ending.
+        results: Results of all speed benchmarks, by file name without suffix.
 
     Raises:
-        KeyError: There is one that the page does not know; give it a section.
+        KeyError: A benchmark has no section on the page yet.
     """
     parts = [
         "# Speed",
-        "Medians over interleaved rounds. All rounds, and how busy the machine was before, stand in the result files; "
-        "the command below each section takes its figures again. This page is written by `benchmarks/collect.py` from "
-        "`benchmarks/results/`.",
+        "Medians over interleaved rounds. The result files contain all rounds, and the load of the machine before "
+        "them; the command below each section repeats the measurement. `benchmarks/collect.py` generates this page "
+        "from `benchmarks/results/`.",
     ]
     for name in sorted(results, key=list(SECTIONS).index):
         title, section = SECTIONS[name]
@@ -44,14 +44,14 @@ def _kernel(result: Result) -> list[str]:
     ]
     return [
         f"Loss and all gradients, {result['n']:,} x {result['m']:,}, d = {result['d']}, {result['threads']} threads. A "
-        "loss cannot be faster than the matrix products that it needs; the last column says how many times as long it "
+        "loss cannot be faster than the matrix products that it needs; the last column is its time relative to these "
         "takes.",
-        _table(("near and far", "products", "seconds", "over its products"), products),
-        "Beside sentence-transformers' `CachedMultipleNegativesRankingLoss` on the same vectors, by its chunk size "
-        f"(the dense engine takes {timed['dense_over_streaming']:.2f} times as long as the streaming one):",
-        _table(("", "seconds", "times as long"), beside),
-        "Peak memory of a process, and what of it is above the inputs and their gradients:",
-        _table(("engine", "n = m", "d", "peak MB", "above the inputs MB"), kept),
+        _table(("near and far", "products", "seconds", "relative to products"), products),
+        "Compared with `CachedMultipleNegativesRankingLoss` of sentence-transformers on the same vectors, by chunk "
+        f"size (the dense engine takes {timed['dense_over_streaming']:.2f} times as long as the streaming engine):",
+        _table(("", "seconds", "relative time"), beside),
+        "Peak memory of a process, and the part of it beyond the inputs and their gradients:",
+        _table(("engine", "n = m", "d", "peak MB", "beyond the inputs, MB"), kept),
     ]
 
 
@@ -85,8 +85,8 @@ def _milliseconds(value: float | None) -> str:
 
 def _training(result: Result) -> list[str]:
     parts = [
-        f"{_sentence(result)}; texts cut at {result['max_length']} tokens, {_ran_on(result)}. "
-        "What is gained is padding that is not computed: it depends on how much the lengths of your texts differ."
+        f"{_sentence(result)}; texts truncated to {result['max_length']} tokens, {_ran_on(result)}. "
+        "nearfar saves the computation of padding: the gain depends on how much the lengths of your texts differ."
         + (f" {result['note']}" if "note" in result else "")
     ]
     for kind, name in (("plain", "Plain"), ("cached", "With the gradient cache")):
@@ -94,7 +94,7 @@ def _training(result: Result) -> list[str]:
         rounds = of["ratios_to_best_peer"]
         parts += [
             _table((f"batches of {of['batch_size']}", "pairs/s"), [(w, f"{r:.1f}") for w, r in of["median"].items()]),
-            f"{name}, round by round over the best of the others: {of['ratio_to_best_peer']:.2f} times (median; "
+            f"{name}: {of['ratio_to_best_peer']:.2f} times the speed of the best of the others (median over rounds; "
             f"{min(rounds):.2f} to {max(rounds):.2f}).",
         ]
     return parts
@@ -111,7 +111,7 @@ def _recipes(result: Result) -> list[str]:
     ]
     return [
         f"{_sentence(result)}: {result['model']}, {result['batch_size']} rows of {result['tokens']} tokens.",
-        _table(("recipe", "seconds a step", "over `infonce`", "over its forward passes"), rows),
+        _table(("recipe", "seconds per step", "relative to `infonce`", "relative to its forward passes"), rows),
     ]
 
 
@@ -121,8 +121,8 @@ def _depth(result: Result) -> list[str]:
         for name, of in result["depths"].items()
     ]
     return [
-        f"{_sentence(result)}; `nearfar.load(path, layers=3)` cuts a model.",
-        _table(("depth", "texts/s", "times the whole model"), rows),
+        f"{_sentence(result)}; `nearfar.load(path, layers=3)` truncates a model.",
+        _table(("depth", "texts/s", "relative to the whole model"), rows),
     ]
 
 
@@ -132,13 +132,13 @@ def _dse(result: Result) -> list[str]:
         for name, rate in result["pairs_per_second"].items()
     ]
     size = f"{result['queries']} queries against {result['candidates']} candidates"
-    return [f"{_sentence(result)}; {size}.", _table(("", "pairs/s", "times the cross-encoder"), rows)]
+    return [f"{_sentence(result)}; {size}.", _table(("", "pairs/s", "relative to the cross-encoder"), rows)]
 
 
 def _decoding(result: Result) -> list[str]:
     rows = [(name, f"{of['ms_a_token']:.1f}", f"{of['times_greedy']:.2f}") for name, of in result["decodings"].items()]
-    lengths = f"k = {result['top_k']}, {result['new_tokens']} tokens after {result['prompt_tokens']}"
-    return [f"{_sentence(result)}; {lengths}.", _table(("decoding", "ms a token", "times greedy"), rows)]
+    lengths = f"k = {result['top_k']}, {result['new_tokens']} new tokens after {result['prompt_tokens']}"
+    return [f"{_sentence(result)}; {lengths}.", _table(("decoding", "ms per token", "relative to greedy"), rows)]
 
 
 def _reading(result: Result) -> list[str]:
@@ -148,9 +148,9 @@ def _reading(result: Result) -> list[str]:
         for name, timed in of["readers"].items()
     ]
     return [
-        f"{_sentence(result)}; {result['rows']:,} rows. nearfar checks every value and names file, line and field of a "
-        "mistake. It parses JSON lines with Arrow, and value by value where a line is not accepted.",
-        _table(("format", "reader", "seconds", "times pyarrow"), rows),
+        f"{_sentence(result)}; {result['rows']:,} rows. nearfar checks every value, and reports errors with file, line "
+        "and field. It parses JSON lines with Arrow, and value by value if Arrow does not accept a line.",
+        _table(("format", "reader", "seconds", "relative to pyarrow"), rows),
     ]
 
 
@@ -161,7 +161,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-training": ("Training", _training),
     "speed-training-gpu": ("Training on a GPU", _training),
     "speed-recipes": ("Recipes", _recipes),
-    "speed-depth": ("Models cut short", _depth),
+    "speed-depth": ("Truncated models", _depth),
     "speed-dse": ("Scoring pairs", _dse),
     "speed-decoding": ("Contrastive search", _decoding),
     "speed-reading": ("Reading rows", _reading),

@@ -103,8 +103,8 @@ def test_the_command_line_names_its_option_and_python_does_not(
         ]
         arguments += ["--eval", str(tmp_path / "y.csv")] if command == "compare" else []
         assert run(arguments) == 2
-        assert "there is no option 'lr'" in (printed := capsys.readouterr().err)
+        assert "unknown option 'lr'" in (printed := capsys.readouterr().err)
         assert "--set" in printed
-    with pytest.raises(InputError, match=r"^settings: there is no option 'lr'; did you mean learning_rate\?"):
+    with pytest.raises(InputError, match=r"^settings: unknown option 'lr'; did you mean learning_rate\?"):
         train("infonce", tmp_path / "x.csv", out=tmp_path / "o", lr=1)
     assert not (tmp_path / "o").exists()

@@ -1,10 +1,10 @@
-"""Pairs a second in training, against sentence-transformers' own losses in the same trainer.
+"""Pairs per second in training, compared with losses of sentence-transformers in the same trainer.
 
     python benchmarks/speed/training.py [--rounds 5] [--out FILE]
 
-Same model (MiniLM), rows (docstrings of the standard library, as `nearfar demo` reads them), order, batch size,
-optimiser and precision; the contestants take turns in one process, so that a change of the machine's speed meets all of
-them. A turn is a few optimiser steps; what is compared is their median over the rounds.
+All contestants have the same model (MiniLM), rows (docstrings of the standard library, as in `nearfar demo`), order,
+batch size, optimiser and precision, and take turns in one process, so that changes of the machine's speed affect all of
+them. A turn is a few optimiser steps; the result is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def main() -> None:
     write(
         args.out,
         {
-            "what": "pairs a second in training: MiniLM, float32, docstring pairs of the standard library",
+            "what": "pairs per second in training: MiniLM, float32, docstring pairs of the standard library",
             **about,
             "threads": args.threads,
             "rows": len(rows),

@@ -271,7 +271,7 @@ def test_untrained_tower_cannot_be_the_reference(tiny_model_folder: Path, tmp_pa
     with pytest.raises(InputError, match="begins untrained") as caught:
         first_stage(cwcl.prepare)(load(tiny_model_folder), rows, cwcl.Options(frozen="image"))
     assert caught.value.field == "frozen"
-    with pytest.raises(InputError, match="no 'audio' tower to freeze"):
+    with pytest.raises(InputError, match="the model has no 'audio' tower"):
         first_stage(cwcl.prepare)(load(tiny_model_folder), rows, cwcl.Options(frozen="audio"))
     for wrong in ({"power": 0}, {"weighted_temperature": -1}, {"pretrained_rate": 0}, {"weigh": "full"}):
         assert nearfar("train", "cwcl", "--data", "x.csv", *(f"--set={k}={v}" for k, v in wrong.items())) == 2

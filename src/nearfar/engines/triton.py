@@ -14,7 +14,7 @@ try:
     from nearfar.engines import triton_softmax
     from nearfar.engines.triton_softmax import FusedSoftmax
 except ModuleNotFoundError as error:
-    raise ImportError('engine="triton" needs the package triton; pip install "nearfar[triton]"') from error
+    raise ImportError('engine="triton" requires the package triton; pip install "nearfar[triton]"') from error
 
 
 class Triton(Streaming):

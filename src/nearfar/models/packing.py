@@ -1,7 +1,7 @@
-"""Embedding the columns of a batch without spending time on padding.
+"""Encodes the columns of a batch with little padding.
 
-A batch of texts is as wide as its longest one. Sorted by length over all columns and cut into chunks of about equal
-numbers of tokens, hardly any padding is left; the vectors go back into their places afterwards.
+A batch of texts is padded to its longest text. If the texts of all columns are sorted by length and divided into chunks
+of about equal numbers of tokens, hardly any padding remains; afterwards the vectors are put back in order.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Features = dict[str, Any]
 
-#: Tokens in a chunk: on a CPU what stays in cache, on a GPU what keeps it busy.
+#: Tokens per chunk: on a CPU to fit into the cache, on a GPU to keep it busy.
 CHUNK_TOKENS = {"cpu": 2048, "cuda": 32768}
 
 _TEXT = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
@@ -30,12 +30,12 @@ _TEXT = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
 
 @dataclass(frozen=True)
 class Packed:
-    """The columns of a batch, merged and sorted where their kind allows it.
+    """The columns of a batch, merged and sorted if their type allows it.
 
     Args:
-        features: Batches to embed: one if the columns could be merged, else one a column.
+        features: Batches to encode: one if the columns could be merged, otherwise one per column.
         order: For each of them, row k of the sorted batch is row `order[k]` of the original; None: not sorted.
-        columns: Number of columns of the batch.
+        columns: Number of columns.
     """
 
     features: list[Features]
@@ -55,7 +55,7 @@ class Packed:
         return cls(features, orders, len(columns))
 
     def unpack(self, vectors: Sequence[Float[Tensor, "rows d"]]) -> list[Float[Tensor, "batch d"]]:
-        """From the vectors of each batch in `features` to those of each original column."""
+        """The vectors of each original column, from those of each batch in `features`."""
         restored = [
             v if order is None else v[torch.argsort(order)] for v, order in zip(vectors, self.order, strict=True)
         ]
@@ -67,8 +67,8 @@ def embed(model: nn.Module, columns: Sequence[Features], tokens: int | None = No
 
     Args:
         model: A SentenceTransformer, or one wrapped for distributed training.
-        columns: What the collator made of each column.
-        tokens: Most tokens in one forward pass; None chooses by device.
+        columns: The features of each column, from the collator.
+        tokens: Maximum number of tokens in one forward pass; by default chosen by device.
     """
     packed = Packed.of(columns)
     vectors = []
@@ -83,7 +83,7 @@ def embed(model: nn.Module, columns: Sequence[Features], tokens: int | None = No
 
 
 def chunk_tokens(features: Features) -> int:
-    """How many tokens one forward pass takes on the device of these features."""
+    """The number of tokens in one forward pass on the device of these features."""
     return CHUNK_TOKENS.get(features["input_ids"].device.type, CHUNK_TOKENS["cuda"])
 
 
@@ -117,7 +117,7 @@ def _chunks(features: Features, tokens: int) -> Iterator[Features]:
 
 
 def _is_text(features: Features) -> bool:
-    """Padded token ids and nothing else that has rows, so that rows can be reordered and cut."""
+    """Whether only padded token ids have rows, so that rows can be reordered and divided."""
     mask = features.get("attention_mask")
     tensors = {key for key, value in features.items() if isinstance(value, Tensor) and key != "prompt_length"}
     return isinstance(mask, Tensor) and mask.ndim == 2 and tensors <= _TEXT
