@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
 from nearfar.models.aliases import ALIASES, alias_folder
+from nearfar.models.completeness import check_complete, watched
 from nearfar.models.kind_files import require_kind
+from nearfar.models.model_files import check_files, check_settings
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 # What a hub repository holds beside safetensors: weights that can carry code, and other runtimes' formats.
 _NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack", "*.ot", "*.onnx*", "*.gguf"]
 _NOT_FETCHED += ["*.tflite", "*.mlmodel", "*.mlpackage/*", "onnx/*", "openvino/*", "coreml/*", "original/*"]
-_PICKLED_WEIGHTS = ("pytorch_model*.bin", "adapter_model*.bin", "model*.pt", "model*.pth", "model*.pkl", "*.ckpt")
 
 
 def load(
@@ -69,21 +69,16 @@ def load(
     _check_kind(folder, part_of)
     # An adapter's base model may lie on the hub; everything else is in the folder by now.
     complete = not (folder / "adapter_config.json").is_file()
-    try:
-        with without_progress_bar():
-            model = SentenceTransformer(
-                str(folder),
-                device=device,
-                trust_remote_code=False,
-                local_files_only=complete,
-                model_kwargs={"use_safetensors": True},
-            )
-    except Exception as error:
-        raise InputError(
-            f"this folder does not load as a text encoder ({type(error).__name__}: {_first_line(error)})",
-            file=folder,
-            remedy="pass a sentence-transformers model or a transformers encoder with its tokenizer",
-        ) from error
+    remedy = "pass a sentence-transformers model or a transformers encoder with its tokenizer"
+    with failures_named(folder, "a text encoder", remedy), without_progress_bar(), watched() as found:
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=complete,
+            model_kwargs={"use_safetensors": True},
+        )
+    check_complete(found, model, folder)
     check_weights(model, folder)
     if max_length is not None:
         check_max_length(model, max_length)
@@ -157,64 +152,27 @@ def _check_device(device: str | None) -> None:
         ) from error
 
 
-def check_files(folder: Path) -> None:
-    """A model's files must be there, and every file of weights must be whole safetensors."""
-    from safetensors import SafetensorError, safe_open
+@contextmanager
+def failures_named(folder: Path, what: str, remedy: str, field: str | None = None) -> Iterator[None]:
+    """Turn whatever a library raises while it loads a folder into one line.
 
-    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
-        raise InputError(
-            "this folder is no model: it has neither modules.json nor config.json",
-            file=folder,
-            remedy="pass the folder that SentenceTransformer.save_pretrained wrote, such as RUN/model",
-        )
-    seen = 0
-    for part in _parts(folder):
-        weights = sorted(part.glob("*.safetensors"))
-        pickled = sorted(file for pattern in _PICKLED_WEIGHTS for file in part.glob(pattern))
-        if pickled and not weights:
-            raise InputError(
-                "these weights are pickled, which can run code, so they are not read",
-                file=pickled[0],
-                remedy="save the model again with safe_serialization=True, or use a hub revision with safetensors",
-            )
-        for file in weights:
-            try:
-                with safe_open(file, framework="pt"):
-                    seen += 1
-            except (SafetensorError, OSError) as error:
-                raise InputError(
-                    f"the weights are damaged or cut short ({_first_line(error)})",
-                    file=file,
-                    remedy="copy or download the file again",
-                ) from error
-    if not seen:
-        raise InputError(
-            "this folder holds no safetensors weights", file=folder, remedy="copy model.safetensors into it"
-        )
+    Args:
+        folder: Named in the message.
+        what: What it was to load as, with its article.
+        remedy: What to do about it.
+        field: The option that named the model.
 
-
-def _parts(folder: Path) -> list[Path]:
-    """The folders a model's modules lie in: its root, and what modules.json names."""
-    listing = folder / "modules.json"
-    if not listing.is_file():
-        return [folder]
+    Raises:
+        InputError: the block failed; it names the file where one of the folder's JSON files cannot be read.
+    """
     try:
-        names = [module["path"] for module in json.loads(listing.read_text("utf-8"))]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError("this is not a list of modules with a path each", file=listing) from error
-    parts = [folder, *(folder / name for name in dict.fromkeys(names) if name and (folder / name).is_dir())]
-    return [*parts, *(route for part in parts for route in _routes(part))]
-
-
-def _routes(part: Path) -> list[Path]:
-    """The folders of the encoders that a `Router` chooses from."""
-    listing = part / "router_config.json"
-    if not listing.is_file():
-        return []
-    try:
-        return [part / name for name in json.loads(listing.read_text("utf-8"))["types"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError("this is not a router's list of routes", file=listing) from error
+        yield
+    except (InputError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of tokenizers is no Exception
+        check_settings(folder, vocabularies=True)
+        problem = f"does not load as {what} ({type(error).__name__}: {_first_line(error)[:300]})"
+        raise InputError(problem, file=folder, field=field, remedy=remedy) from error
 
 
 def check_weights(model: nn.Module, folder: Path) -> None:
