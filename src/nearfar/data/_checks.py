@@ -14,6 +14,7 @@ from nearfar.data._json import kind_of
 from nearfar.data._list_checks import of_turn, score_lists, text_lists, turn_lists
 from nearfar.data._values import (
     GIVE_ALL,
+    INVISIBLE,
     TEXT,
     Fail,
     Problem,
@@ -136,7 +137,7 @@ def _texts(values: Any, fail: Fail) -> pa.Array:
         first_bad(values, text_problem, fail)
         raise
     _no_nulls(array, fail)
-    empty = pc.or_(pc.equal(pc.binary_length(array), 0), pc.utf8_is_space(array))
+    empty = pc.match_substring_regex(array, INVISIBLE)
     if (index := pc.index(empty, True).as_py()) >= 0:
         fail(index, blank(array[index].as_py()))
     return array

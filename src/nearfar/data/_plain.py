@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nearfar.data._blocks import Block, Source
+from nearfar.data.blanks import is_blank
 from nearfar.data.files import open_text
 from nearfar.errors import InputError
 
@@ -69,7 +70,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             whole = piece.endswith("\n")
             line = piece.rstrip("\r\n") if whole else piece
             # The rest of a split line may be empty, which does not make a blank line.
-            if line.strip() or not begun:
-                yield number, line if line.strip() else ""
+            seen = not is_blank(line)
+            if seen or not begun:
+                yield number, line if seen else ""
             begun = not whole
             number += whole

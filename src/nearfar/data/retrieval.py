@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 from nearfar.data._delimited import tsv_cells
 from nearfar.data._hints import close_name
 from nearfar.data._json import kind_of, objects
+from nearfar.data.blanks import blank, is_blank
 from nearfar.data.files import check_file, list_folder, write_jsonl
 from nearfar.errors import InputError
 from nearfar.writing import write_text
@@ -181,8 +182,8 @@ def _texts(path: Path, with_title: bool) -> dict[str, str]:
         if with_title:
             title = _string(path, line, row, "title") if row.get("title") is not None else ""
             text = f"{title} {text}" if title else text
-        elif not text.strip():
-            raise InputError("is empty", file=path, line=line, field="text", remedy="fill it, or remove the query")
+        elif is_blank(text):
+            raise InputError(blank(text)[0], file=path, line=line, field="text", remedy="fill it, or remove the query")
         texts[key] = text
     if not texts:
         raise InputError("is empty", file=path, remedy='write one {"_id": "...", "text": "..."} per line')

@@ -15,7 +15,7 @@ from nearfar.kinds.encoder import Encoder
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.models.abilities import Scores
 from nearfar.models.encoding import check_texts
-from nearfar.models.loading import find, load
+from nearfar.models.loading import check_max_length, find, load
 from nearfar.models.packing import embed
 from nearfar.models.pairs.head import PairHead
 from nearfar.models.pairs.top_layers import TopLayers, width
@@ -89,9 +89,11 @@ class PairScorer(Kind, Scores):
             max_length: Tokens after which a text is cut; the model's own setting when None.
 
         Raises:
-            InputError: there is no text, or a row is not text.
+            InputError: there is no text, a row is not text, or the length is too short.
         """
         check_texts(texts)
+        if max_length is not None:
+            check_max_length(self.encoder, max_length)
         reader = TopLayers(self.encoder, self.head.config.layers)
         vectors = []
         for start in range(0, len(texts), WINDOW):

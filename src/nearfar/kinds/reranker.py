@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.models.abilities import Scores
+from nearfar.models.lengths import check_length
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,11 +92,9 @@ class Reranker(Kind, Scores):
 
     def configure(self, options: TrainingOptions) -> None:
         """Truncate pairs in measuring as in training; the length is saved with the model."""
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        if options.max_length and isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
-            raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
         if options.max_length:
+            limit = getattr(self.model.config, "max_position_embeddings", None)
+            check_length(options.max_length, self.model.tokenizer, [limit], texts=2)
             self.model.max_seq_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
 from nearfar.models.abilities import Generates, Predicts
+from nearfar.models.lengths import check_length
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,10 +134,9 @@ class Seq2SeqLM(Kind, Predicts, Generates):
 
     def configure(self, options: TrainingOptions) -> None:
         """Truncate in measuring as in training."""
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        if isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
-            raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
+        if options.max_length:
+            limit = getattr(self.model.config, "max_position_embeddings", None)
+            check_length(options.max_length, self.tokenizer, [limit])
         self.max_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:

@@ -39,12 +39,16 @@ def encode(
         kind: Whether the texts are queries or documents, for models that prefix these differently.
 
     Raises:
-        InputError: There is no text, a row is not text, or the model answers with NaN or infinity.
+        InputError: There is no text, a row is not text, too short a length, or the model answers with NaN or infinity.
     """
     import numpy as np
 
     check_batch_size(batch_size)
     check_texts(texts)
+    if max_length is not None:
+        from nearfar.models.loading import check_max_length
+
+        check_max_length(model, max_length)
     method = {"query": model.encode_query, "document": model.encode_document, None: model.encode}[kind]
     # Passed only when asked for: a model that reads words, not tokens, takes no such setting.
     cut: dict[str, Any] = {} if max_length is None else {"processing_kwargs": {"text": {"max_length": max_length}}}

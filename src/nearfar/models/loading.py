@@ -12,6 +12,7 @@ from nearfar.errors import InputError
 from nearfar.models.aliases import ALIASES, alias_folder
 from nearfar.models.completeness import check_complete, watched
 from nearfar.models.kind_files import require_kind
+from nearfar.models.lengths import check_length, least_length
 from nearfar.models.model_files import check_files, check_settings
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def load(
         )
     check_complete(found, model, folder)
     check_weights(model, folder)
+    own, least = getattr(model, "max_seq_length", None), least_length(getattr(model, "tokenizer", None))
+    if isinstance(own, int) and own < least:
+        problem = f"the model truncates texts to {own} tokens, of which none remains beside its special tokens"
+        raise InputError(problem, file=folder, field="max_seq_length", remedy=f"set it to at least {least}")
     if max_length is not None:
         check_max_length(model, max_length)
         model.max_seq_length = max_length
@@ -189,20 +194,18 @@ def check_weights(model: nn.Module, folder: Path) -> None:
 
 
 def check_max_length(model: SentenceTransformer, max_length: int) -> None:
-    """Check that a model can read texts of so many tokens.
+    """Check that a model can read texts of so many tokens, and something of them beside its special tokens.
 
     Raises:
-        InputError: it has no positions for them, or there are none.
+        InputError: it has no positions for them, or there are too few.
     """
     # Both limits count: RoBERTa keeps two positions for itself, which only its tokenizer knows.
+    tokenizer = getattr(model, "tokenizer", None)
     limits = [
-        getattr(model.config, "max_position_embeddings", None),
-        getattr(model.tokenizer, "model_max_length", None),
+        getattr(getattr(model, "config", None), "max_position_embeddings", None),
+        getattr(tokenizer, "model_max_length", None),
     ]
-    limit = min((value for value in limits if isinstance(value, int) and value > 0), default=None)
-    if max_length < 1 or (limit is not None and max_length > limit):
-        upper = "" if limit is None else f" and at most {limit}, the model's last position"
-        raise InputError(f"{max_length} tokens cannot be read", field="max_length", remedy=f"give at least 1{upper}")
+    check_length(max_length, tokenizer, limits)
 
 
 @contextmanager
