@@ -10,6 +10,8 @@ from typing import Any
 from nearfar.errors import InputError
 from nearfar.kinds.options import TrainingOptions
 
+#: How the note begins that says so.
+UNEQUAL = "Budgets are not equal"
 #: Steps of a trial: enough that the first, which warms up, can be left out, and few, as they count.
 TRIAL_STEPS = 4
 #: Checkpoints over a run. Each is several times the size of the model, so a short run must not write many.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nearfar.comparison.budget import UNEQUAL
 from nearfar.reports.charts.bars import bar_chart
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.page import Page, Tone
@@ -27,7 +28,7 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     said, rows = found.metrics, found.metrics["rows"]
     page = Page(
         "Which objective on this data?",
-        f"{len(found.ranking) - 1} recipes from one model on one budget, measured on the same "
+        f"{len(found.ranking) - 1} recipes from one model{_on_one_budget(found.notes)}, measured on the same "
         f"{rows['evaluation']:,} items",
         [
             ("model", _source(facts["model"])),
@@ -55,6 +56,11 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     page.code(f'import nearfar\n\nmodel = nearfar.load("{found.model}")')
     page.data("comparison", said)
     return page
+
+
+def _on_one_budget(notes: Sequence[str]) -> str:
+    """Not where recipes were given different numbers of steps or epochs, which a note says."""
+    return "" if any(note.startswith(UNEQUAL) for note in notes) else " on one budget"
 
 
 def _ranking(page: Page, found: Comparison) -> None:
