@@ -78,7 +78,8 @@ def test_labels_give_tolerance_and_negatives_of_other_labels() -> None:
     found = measure(sample, (unit([directions[label] for label in labels]),))
     assert found.measures["tolerance"] == pytest.approx(1)
     assert found.measures["separation"] == 1
-    assert found.measures["false_negative_share"] == 0
+    assert found.measures["confused_share"] == 0
+    assert found.measures["false_negative_share"] is None
     assert found.measures["alignment"] is None
     assert set(found.similarities) == {"same label", "different labels"}
 
