@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nearfar.comparison.page import _on_one_budget
+from nearfar.comparison.page import _shared
 from nearfar.comparison.ranking import against_baseline, choose_baseline, rank, recommendation, recommended
 
 ITEMS = np.random.default_rng(0).random(300) * 0.5
@@ -37,12 +37,12 @@ def runs(gain: float, seconds: float | None, noise: float = 0.02, seeds: int = 2
 
 
 def models(**gains: tuple[float, float]) -> Mapping[str, list[dict[str, Any]]]:
-    return {name: runs(*of) for name, of in gains.items()} | {"untrained": runs(0.0, None, seeds=1)}
+    return {name: runs(*of) for name, of in gains.items()} | {"base": runs(0.0, None, seeds=1)}
 
 
 def test_a_clear_winner():
     ranking = rank(models(infonce=(0.1, 10), simcse=(0.2, 5), cless=(-0.1, 5)), "infonce")
-    assert [row.name for row in ranking] == ["simcse", "infonce", "untrained", "cless"]
+    assert [row.name for row in ranking] == ["simcse", "infonce", "base", "cless"]
     assert [row.verdict for row in ranking] == ["better", "baseline", "worse", "worse"]
     simcse = ranking[0]
     assert simcse.baseline is not None
@@ -52,9 +52,9 @@ def test_a_clear_winner():
     assert (simcse.cost.seconds, simcse.cost.memory, simcse.cost.steps) == (5.5, 2 * 2**20, 10)
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith("Use simcse: nDCG@10 ")
-    assert "better than every other recipe; next is infonce, -0.1" in said
+    assert "better than every other recipe (next: infonce, -0.1" in said
     assert against_baseline(ranking) == (
-        "Significantly better than infonce: simcse; significantly worse: untrained and cless."
+        "Significantly better than infonce: simcse; significantly worse: the base model and cless."
     )
 
 
@@ -63,21 +63,23 @@ def test_ties_are_said_and_the_cheapest_is_taken():
     assert recommended(ranking).name == "simcse"
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith("Use simcse")
-    assert "no significant difference to infonce, and of these it costs least (6 s)" in said
+    assert "no significant difference to infonce, and it is the cheapest of these (6 s)" in said
     assert "no significant difference: simcse" in against_baseline(ranking)
 
 
 def test_no_gain_is_no_gain():
     ranking = rank(models(infonce=(0.0003, 10), simcse=(-0.2, 5)), "infonce")
-    assert recommended(ranking).name == "untrained"
+    assert recommended(ranking).name == "base"
     said = recommendation(ranking, "nDCG@10")
-    assert said.startswith("Keep the base model: no recipe is significantly better; the first of them, infonce")
+    assert said.startswith(
+        "Keep the base model: no recipe is significantly better; the difference of the first one, infonce"
+    )
 
 
 def test_equal_models():
-    same = {"infonce": runs(0.0, 1.0, noise=0.0), "untrained": runs(0.0, None, noise=0.0, seeds=1)}
-    ranking = rank(same, "untrained")
-    assert [row.name for row in ranking] == ["untrained", "infonce"]
+    same = {"infonce": runs(0.0, 1.0, noise=0.0), "base": runs(0.0, None, noise=0.0, seeds=1)}
+    ranking = rank(same, "base")
+    assert [row.name for row in ranking] == ["base", "infonce"]
     assert ranking[1].verdict == "no significant difference"
     assert ranking[1].baseline is not None
     assert ranking[1].baseline.corrected == 1.0
@@ -95,10 +97,10 @@ def test_one_lucky_recipe_of_many_is_not_believed():
 
     lucky = as_runs(noise[0] + 2.2 / np.sqrt(300))
     zero = as_runs(np.zeros(300))
-    alone = rank({"lucky": lucky, "untrained": zero}, "untrained")
+    alone = rank({"lucky": lucky, "base": zero}, "base")
     assert (alone[0].name, alone[0].verdict) == ("lucky", "better")
     many = {f"r{i}": as_runs(noise[i]) for i in range(1, 20)}
-    crowd = {row.name: row for row in rank({"lucky": lucky, **many, "untrained": zero}, "untrained")}
+    crowd = {row.name: row for row in rank({"lucky": lucky, **many, "base": zero}, "base")}
     assert crowd["lucky"].verdict == "no significant difference"
 
 
@@ -106,20 +108,20 @@ def test_the_baseline():
     assert choose_baseline(["simcse", "infonce", "dse"]) == "infonce"
     assert choose_baseline(["dse", "simcse"]) == "simcse"
     assert choose_baseline(["dse", "codiemb"]) == "dse"
-    assert choose_baseline([]) == "untrained"
+    assert choose_baseline([]) == "base"
 
 
 def test_where_all_are_at_the_ceiling_nothing_is_told():
-    perfect = {"infonce": runs(0.0, 1.0, noise=0.0), "untrained": runs(0.0, None, noise=0.0, seeds=1)}
+    perfect = {"infonce": runs(0.0, 1.0, noise=0.0), "base": runs(0.0, None, noise=0.0, seeds=1)}
     for several in perfect.values():
         for run in several:
             run["per_item"]["ndcg@10"] = [1.0] * 300
     ranking = rank(perfect, "infonce")
     said, verdicts = recommendation(ranking, "nDCG@10"), against_baseline(ranking)
-    assert recommended(ranking).name == "untrained"
-    assert "cannot be above 1, so this evaluation tells no difference" in said
+    assert recommended(ranking).name == "base"
+    assert "cannot be above 1, so this evaluation shows no difference" in said
     assert "+0.000" not in said + verdicts
-    assert "all models have the highest score" in verdicts
+    assert "all models have the highest possible score" in verdicts
     perfect["infonce"][0]["per_item"]["ndcg@10"] = [0.0] * 300
     assert "cannot be above 1" not in recommendation(rank(perfect, "infonce"), "nDCG@10")
 
@@ -127,12 +129,10 @@ def test_where_all_are_at_the_ceiling_nothing_is_told():
 def test_where_all_are_at_chance_nothing_is_recommended():
     ranking = rank(models(infonce=(0.1, 10)), "infonce")
     assert recommended(ranking).name == recommended(ranking, 0.1).name == "infonce"
-    assert recommended(ranking, 0.99).name == "untrained"
-    assert "no model is significantly better than guessing, whose accuracy is 0.990" in recommendation(
-        ranking, "accuracy", 0.99
-    )
+    assert recommended(ranking, 0.99).name == "base"
+    assert "no model is significantly better than chance (accuracy 0.990)" in recommendation(ranking, "accuracy", 0.99)
 
 
 def test_one_budget_is_claimed_where_there_was_one():
-    assert _on_one_budget(["Equal budgets: each training sees 10 rows"]) == " on one budget"
-    assert _on_one_budget(["One seed.", "Budgets are not equal: recipes were given different epochs."]) == ""
+    assert _shared(["Equal budgets: each run sees 10 rows"]) == "base model and budget"
+    assert _shared(["One seed.", "Budgets are not equal: recipes were given different epochs."]) == "base model"

@@ -80,7 +80,7 @@ def test_an_unknown_type_of_module(type_: str, model_copy: Path):
     modules = json.loads((model_copy / "modules.json").read_text())
     modules[0]["type"] = type_
     (model_copy / "modules.json").write_text(json.dumps(modules))
-    assert "does not load as a text encoder" in refused(model_copy)
+    assert "cannot be loaded as a text encoder" in refused(model_copy)
 
 
 @pytest.mark.parametrize("name", ["modules.json", "config.json", "sentence_bert_config.json"])
@@ -120,7 +120,7 @@ def test_pickled_weights_behind_other_safetensors(model_copy: Path):
     weights = model_copy / "model.safetensors"
     weights.rename(model_copy / "decoy.safetensors")
     torch.save({}, model_copy / "pytorch_model.bin")
-    assert "pytorch_model.bin: these weights are pickled" in refused(model_copy)
+    assert "pytorch_model.bin: the weights are pickled" in refused(model_copy)
 
 
 @pytest.mark.parametrize("place", ["2_Dense", "2_Router/inner", "2_Router/inner/innermost"])
@@ -137,7 +137,7 @@ def test_pickled_weights_of_a_part_behind_other_safetensors(place: str, model_co
     modules = json.loads((model_copy / "modules.json").read_text())
     modules.append({"idx": 2, "name": "2", "path": first, "type": DENSE})
     (model_copy / "modules.json").write_text(json.dumps(modules))
-    assert f"{place}/pytorch_model.bin: these weights are pickled" in refused(model_copy)
+    assert f"{place}/pytorch_model.bin: the weights are pickled" in refused(model_copy)
 
 
 def test_a_route_outside_the_folder(model_copy: Path):

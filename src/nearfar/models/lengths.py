@@ -40,4 +40,4 @@ def check_length(length: int, tokenizer: Any, limits: list[Any], *, texts: int =
     upper = "" if limit is None else f" and at most {limit}, the model's last position"
     special = least - texts
     why = f": {special} of them are special tokens" if texts <= length < least and special else ""
-    raise InputError(f"{length} tokens cannot be read{why}", field=field, remedy=f"give at least {least}{upper}")
+    raise InputError(f"invalid value {length}{why}", field=field, remedy=f"use at least {least}{upper}")

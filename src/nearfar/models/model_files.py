@@ -101,9 +101,9 @@ def check_files(folder: Path) -> None:
 
     if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         raise InputError(
-            "this folder is no model: it has neither modules.json nor config.json",
+            "is not a model: contains neither modules.json nor config.json",
             file=folder,
-            remedy="pass the folder that SentenceTransformer.save_pretrained wrote, such as RUN/model",
+            remedy="pass a folder written by SentenceTransformer.save_pretrained, such as RUN/model",
         )
     check_settings(folder)
     seen = 0
@@ -116,12 +116,10 @@ def check_files(folder: Path) -> None:
             except (SafetensorError, OSError) as error:
                 reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
                 raise InputError(
-                    f"the weights are damaged or cut short ({reason})", file=file, remedy="copy or download it again"
+                    f"the weights are corrupted or incomplete ({reason})", file=file, remedy="copy or download it again"
                 ) from error
     if not seen:
-        raise InputError(
-            "this folder holds no safetensors weights", file=folder, remedy="copy model.safetensors into it"
-        )
+        raise InputError("contains no safetensors weights", file=folder, remedy="copy model.safetensors into it")
 
 
 def _check_pickled(part: Path) -> None:
@@ -130,9 +128,9 @@ def _check_pickled(part: Path) -> None:
         pickled = sorted(part.glob(pattern))
         if pickled and not any((part / name).is_file() for name in read_instead):
             raise InputError(
-                "these weights are pickled, which can run code, so they are not read",
+                "the weights are pickled, which can run code, so they are not loaded",
                 file=pickled[0],
-                remedy="save the model again with safe_serialization=True, or use a hub revision with safetensors",
+                remedy="save the model again with safe_serialization=True, or use a Hub revision with safetensors",
             )
 
 

@@ -1,4 +1,4 @@
-"""Loading a sequence-to-sequence language model by name: safetensors weights alone, no code of the model's own."""
+"""Loads a sequence-to-sequence language model by name, only from safetensors and without remote code."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def load_seq2seq_model(name: str | Path, device: str | None = None) -> tuple[Any
     """A model of the T5 or BART family in evaluation mode, and its tokenizer.
 
     Args:
-        name: A folder or a hub id.
-        device: Where it runs; the GPU where there is one.
+        name: A folder or a Hub ID.
+        device: Device of the model; by default a GPU if there is one.
 
     Raises:
-        InputError: there is no such model, it is of another kind, weights are missing, or it does not load.
+        InputError: The model does not exist, is of another kind, lacks weights, or cannot be loaded.
     """
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -31,7 +31,7 @@ def load_seq2seq_model(name: str | Path, device: str | None = None) -> tuple[Any
     require_kind(folder, "seq2seq LM")
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     loader: Any = AutoModelForSeq2SeqLM
-    remedy = "pass a model of transformers such as T5, with its tokenizer"
+    remedy = "pass a transformers model such as T5, with its tokenizer"
     with failures_named(folder, "a sequence-to-sequence language model", remedy), without_progress_bar():
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
         model, found = loader.from_pretrained(str(folder), use_safetensors=True, output_loading_info=True, **options)

@@ -15,7 +15,7 @@ from nearfar.models.abilities import Scores
 
 __all__ = ["measure"]
 
-#: Ranks that count.
+#: Number of ranks that count.
 TOP = 10
 
 
@@ -29,10 +29,10 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     Args:
         model: Scores pairs (query, candidate).
         data: Columns `query`, `candidates` (texts) and `scores` (as many numbers).
-        asked: How to measure.
+        asked: How to evaluate.
 
     Raises:
-        InputError: no query has a relevant candidate and another one.
+        InputError: No query has both a relevant candidate and another one.
     """
     rows = [
         (row, query, list(candidates), np.maximum(np.asarray(gains, dtype=np.float64), 0))
@@ -42,10 +42,10 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     ]
     for row, _, candidates, gains in rows:
         if len(candidates) != len(gains):
-            raise InputError(f"row {row} has {len(candidates)} candidates and {len(gains)} scores", field="scores")
+            raise InputError(f"row {row}: expected {len(candidates)} scores, got {len(gains)}", field="scores")
     kept = [(query, candidates, gains) for _, query, candidates, gains in rows if gains.any() and len(gains) > 1]
     if not kept:
-        raise InputError("no query has a relevant candidate among several", field="scores", remedy="add such rows")
+        raise InputError("no query has both a relevant and another candidate", field="scores", remedy="add such rows")
     first = [query for query, candidates, _ in kept for _ in candidates]
     second = [candidate for _, candidates, _ in kept for candidate in candidates]
     scores = model.score_pairs(first, second, batch_size=asked.batch_size)
@@ -59,10 +59,10 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
         tied += bool(((ranks.tied > ranks.relevant_tied) & (ranks.above < TOP)).any())
     per_item = {"ndcg@10": np.array(ndcg), "mrr@10": np.array(reciprocal)}
     dropped = len(rows) - len(kept)
-    notes = (f"{dropped} queries without a relevant candidate among several are not measured",) if dropped else ()
+    notes = (f"{dropped} queries without both a relevant and another candidate are skipped",) if dropped else ()
     if tied:
         what = f"in {tied} of {len(kept)} queries a relevant candidate has the same score as others"
-        notes += (f"{what}: metrics are means over the orders of equal scores",)
+        notes += (f"{what}: metrics are averaged over all orders of ties",)
     return Result(
         "ranking",
         "ndcg@10",

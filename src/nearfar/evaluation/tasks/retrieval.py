@@ -1,4 +1,4 @@
-"""Retrieval: does the model rank a query's relevant documents first?"""
+"""Retrieval: does the model rank the relevant documents of a query first?"""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Relevant = Mapping[str, Mapping[str, int]]
 
 RECALL_AT = (1, 5, 10, 100)
 _TOP, _DEEP = 10, 100
-# Similarities of queries and documents that are held at once: 256 MiB of them.
+# Similarities of queries and documents in memory at a time: 256 MiB of them.
 _SCORES_AT_ONCE = 2**26
 #: Minimum and maximum number of documents that are encoded at a time.
 WINDOW = (1_000, 50_000)
 
 
 def measure(model: Any, data: Dataset | Retrieval, asked: Asked) -> Result:
-    """See `measure_retrieval`; of pairs, each different positive is a document."""
+    """See `measure_retrieval`; for pairs, each distinct positive is a document."""
     if isinstance(data, Retrieval):
         return measure_retrieval(model.host, data.corpus, data.queries, data.relevant, batch_size=asked.batch_size)
     corpus, queries, relevant = from_pairs(data["anchor"], data["positive"])
@@ -49,24 +49,25 @@ def measure_retrieval(
     own: Mapping[str, str] | None = None,
     batch_size: int = 64,
 ) -> Result:
-    """nDCG@10 (primary), MRR@10, MAP@100 and recall@1, 5, 10 and 100, each the mean over queries with a relevant text.
+    """nDCG@10 (primary), MRR@10, MAP@100 and recall@1, 5, 10, 100, averaged over queries with a relevant document.
 
     nDCG@10 has the grades themselves as gains, as trec_eval does. A query that is a document itself is no candidate for
     itself, as in BEIR and mteb, unless it is judged relevant to itself. Documents with the same score have no order: a
     metric is the mean over all of them, see `nearfar.evaluation.ties`. Without ties and such queries the metrics are
-    those of sentence-transformers' InformationRetrievalEvaluator. Recall@k is left out where the corpus has no more
-    than k documents: it would be 1 whatever the model does. `per_item` holds one value a query for all but MAP@100.
+    those of sentence-transformers' InformationRetrievalEvaluator. recall@k is omitted if the corpus has only
+    k documents or fewer, because it would always be 1. `per_item` has one value per query for all metrics except
+    MAP@100.
 
     Args:
-        model: The encoder; prompts for queries and documents are used where it has them.
-        corpus: Document id to text.
-        queries: Query id to text.
-        relevant: Query id to document id to grade; a grade of 0 or less is not relevant.
+        model: The encoder; its prompts for queries and documents are used, if it has any.
+        corpus: Texts by document id.
+        queries: Texts by query id.
+        relevant: Grades by query id and document id; a grade of 0 or less is not relevant.
         own: Query id to the id of the document that it is; those with the same id when None.
-        batch_size: Texts a forward pass.
+        batch_size: Batch size.
 
     Raises:
-        InputError: Fewer than two documents, or no query with a relevant document in the corpus.
+        InputError: There are fewer than two documents, or no query has a relevant document in the corpus.
     """
     check_texts(list(corpus.values()), field="corpus")
     check_texts(list(queries.values()), field="queries")
@@ -80,7 +81,7 @@ def measure_retrieval(
         notes += (f"{len(own)} of {len(wanted)} {verb} too, and no candidate for itself, as in BEIR and mteb",)
     depths = [k for k in RECALL_AT if k < len(corpus)]
     if len(depths) < len(RECALL_AT):
-        notes += (f"recall@k is left out for every k of {len(corpus)} or more, the size of the corpus",)
+        notes += (f"recall@k is omitted for k of {len(corpus)} or more, the size of the corpus",)
     found = _Found(model, corpus, queries, wanted, own, batch_size)
     per_query = {"ndcg@10": found.ndcg(), "mrr@10": found.best(reciprocal_rank(found.ranks, _TOP))}
     per_query |= {f"recall@{k}": found.sums(found_at(found.ranks, k)) / found.judged for k in depths}
@@ -112,21 +113,19 @@ def from_pairs(
 
 def _check(corpus: Mapping[str, str], queries: Mapping[str, str], wanted: Relevant) -> tuple[str, ...]:
     if len(corpus) < 2:
-        raise InputError(f"a ranking needs at least 2 different documents, and there are {len(corpus)}")
+        raise InputError(f"expected at least 2 different documents to rank, got {len(corpus)}")
     if not wanted:
-        raise InputError(
-            "no query has a relevant document", remedy="check that the relevance file uses the queries' ids"
-        )
+        raise InputError("no query has a relevant document", remedy="check that the relevance file uses the query ids")
     absent = sum(doc not in corpus for grades in wanted.values() for doc in grades)
     if absent == sum(map(len, wanted.values())):
         raise InputError(
-            "no relevant document is in the corpus", remedy="check that the relevance file uses the corpus's ids"
+            "no relevant document is in the corpus", remedy="check that the relevance file uses the document ids"
         )
     notes = ()
     if absent:
-        notes += (f"{absent} relevant documents are not in the corpus and count as missed",)
+        notes += (f"{absent} relevant documents are not in the corpus and count as not found",)
     if len(wanted) < len(queries):
-        notes += (f"{len(queries) - len(wanted)} queries without a relevant document are left out",)
+        notes += (f"{len(queries) - len(wanted)} queries without a relevant document are skipped",)
     return notes
 
 
@@ -248,4 +247,4 @@ class _Found:
         if not number:
             return None
         what = f"in {number} of {len(self.judged)} queries a relevant document has the same score as others"
-        return f"{what}: metrics are means over the orders of equal scores"
+        return f"{what}: metrics are averaged over all orders of ties"
