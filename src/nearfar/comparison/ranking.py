@@ -213,7 +213,7 @@ def recommendation(ranking: Sequence[Ranked], metric: str, chance: float | None 
         )
     if chance is not None and all(row.score.low <= chance for row in ranking):
         return (
-            f"Keep the base model: no model is significantly better than chance ({metric} {chance:.3f}), so their order "
+            f"Keep the base model: no model is significantly better than chance ({metric} {chance:.3f}), so the order "
             "means nothing; compare on more data, or on another task."
         )
     chosen, first = recommended(ranking, chance), next((row for row in ranking if row.name != BASE), None)
