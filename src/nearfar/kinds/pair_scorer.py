@@ -50,6 +50,13 @@ class PairScorer(Kind, Scores):
 
     name: ClassVar[str] = "pair scorer"
     words: ClassVar[str] = "a pair scorer"
+    library: ClassVar[str] = "sentence-transformers"
+    pipeline: ClassVar[str | None] = "sentence-similarity"
+    usage: ClassVar[str] = (
+        "# Its encoder alone; nearfar, below, also loads the head that scores pairs.\n"
+        "from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(MODEL)\n"
+        'vectors = model.encode(["a text", "another text"])'
+    )
 
     def __init__(self, encoder: SentenceTransformer, head: PairHead) -> None:
         expected = width(encoder, head.config.layers)
@@ -149,7 +156,7 @@ class PairScorer(Kind, Scores):
 
     def write(self, folder: Path) -> None:
         """The encoder in the format that `SentenceTransformer(folder)` loads, and the head next to it."""
-        self.encoder.save_pretrained(str(folder))
+        self.encoder.save_pretrained(str(folder), create_model_card=False)
         self.head.save(folder)
 
     def configure(self, options: TrainingOptions) -> None:

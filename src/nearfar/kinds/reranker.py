@@ -35,6 +35,12 @@ class Reranker(Kind, Scores):
 
     name: ClassVar[str] = "reranker"
     words: ClassVar[str] = "a reranker (cross-encoder)"
+    library: ClassVar[str] = "sentence-transformers"
+    pipeline: ClassVar[str | None] = "text-ranking"
+    usage: ClassVar[str] = (
+        "from sentence_transformers import CrossEncoder\n\nmodel = CrossEncoder(MODEL)\n"
+        'print(model.predict([("a query", "a document")]))'
+    )
 
     def __init__(self, model: CrossEncoder) -> None:
         self.model = model
@@ -88,7 +94,7 @@ class Reranker(Kind, Scores):
 
     def write(self, folder: Path) -> None:
         """In the format that `CrossEncoder(folder)` loads."""
-        self.model.save_pretrained(str(folder))
+        self.model.save_pretrained(str(folder), create_model_card=False)
 
     def configure(self, options: TrainingOptions) -> None:
         """Truncate pairs in evaluation as in training; the length is saved with the model."""

@@ -36,6 +36,11 @@ class Seq2SeqLM(Kind, Predicts, Generates):
 
     name: ClassVar[str] = "seq2seq LM"
     words: ClassVar[str] = "a sequence-to-sequence language model"
+    pipeline: ClassVar[str | None] = "text-generation"
+    usage: ClassVar[str] = (
+        "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer\n\n"
+        "model = AutoModelForSeq2SeqLM.from_pretrained(MODEL)\ntokenizer = AutoTokenizer.from_pretrained(MODEL)"
+    )
     predicts: ClassVar[tuple[str, ...]] = ("anchor", "positive")
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 0) -> None:
