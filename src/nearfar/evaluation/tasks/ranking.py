@@ -13,7 +13,7 @@ from nearfar.evaluation.tasks.task import Asked
 from nearfar.evaluation.ties import discounted_gain, ranks_of, reciprocal_rank
 from nearfar.models.abilities import Scores
 
-__all__ = ["measure"]
+__all__ = ["dcg", "measure"]
 
 #: Number of ranks that count.
 TOP = 10
@@ -54,7 +54,7 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
         own = scores[start : start + len(candidates)]
         start += len(candidates)
         ranks = ranks_of(own, gains > 0)
-        ndcg.append(float(gains[gains > 0] @ discounted_gain(ranks, TOP)) / _ideal(gains))
+        ndcg.append(dcg(own, gains) / dcg(gains, gains))
         reciprocal.append(float(reciprocal_rank(ranks, TOP).max()))
         tied += bool(((ranks.tied > ranks.relevant_tied) & (ranks.above < TOP)).any())
     per_item = {"ndcg@10": np.array(ndcg), "mrr@10": np.array(reciprocal)}
@@ -74,7 +74,7 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     )
 
 
-def _ideal(gains: Float[np.ndarray, " m"]) -> float:
-    """The highest discounted cumulative gain at 10 that any order has."""
-    best = np.sort(gains)[::-1][:TOP]
-    return float(best @ (1 / np.log2(np.arange(2, len(best) + 2))))
+def dcg(scores: Float[np.ndarray, " m"], gains: Float[np.ndarray, " m"]) -> float:
+    """Discounted cumulative gain at 10, averaged over all orders of candidates with equal scores."""
+    relevant = gains > 0
+    return float(gains[relevant] @ discounted_gain(ranks_of(scores, relevant), TOP)) if relevant.any() else 0.0
