@@ -178,10 +178,10 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
         "evaluate tiny --data beir",
         ["corpus.jsonl:2: _id: ", "its own id"],
     ),
-    "qrels with an unknown document": (
-        replaced("beir/qrels/test.tsv", "qcat\tcat\t1\nqcat\tcow\t1\n"),
+    "qrels of another corpus": (
+        replaced("beir/qrels/test.tsv", "qcat\tox\t1\nqcat\tcow\t1\n"),
         "evaluate tiny --data beir",
-        ["test.tsv:2: corpus-id: 'cow' is not in corpus.jsonl", "remove the line"],
+        ["test.tsv: no line names a known query and document", "is not in corpus.jsonl", "belong to these"],
     ),
     "evaluation folder without qrels": (
         lambda workspace: shutil.rmtree(workspace / "beir" / "qrels"),

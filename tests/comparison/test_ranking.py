@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nearfar.comparison.page import _shared
 from nearfar.comparison.ranking import (
     Against,
     Cost,
@@ -119,6 +120,33 @@ def test_the_baseline():
     assert choose_baseline(["dse", "simcse"]) == "simcse"
     assert choose_baseline(["dse", "codiemb"]) == "dse"
     assert choose_baseline([]) == "base"
+
+
+def test_where_all_are_at_the_ceiling_nothing_is_told():
+    perfect = {"infonce": runs(0.0, 1.0, noise=0.0), "base": runs(0.0, None, noise=0.0, seeds=1)}
+    for several in perfect.values():
+        for run in several:
+            run["per_item"]["ndcg@10"] = [1.0] * 300
+    ranking = rank(perfect, "infonce")
+    said, verdicts = recommendation(ranking, "nDCG@10"), against_baseline(ranking)
+    assert recommended(ranking).name == "base"
+    assert "cannot be above 1, so this evaluation shows no difference" in said
+    assert "+0.000" not in said + verdicts
+    assert "all models have the highest possible score" in verdicts
+    perfect["infonce"][0]["per_item"]["ndcg@10"] = [0.0] * 300
+    assert "cannot be above 1" not in recommendation(rank(perfect, "infonce"), "nDCG@10")
+
+
+def test_where_all_are_at_chance_nothing_is_recommended():
+    ranking = rank(models(infonce=(0.1, 10)), "infonce")
+    assert recommended(ranking).name == recommended(ranking, 0.1).name == "infonce"
+    assert recommended(ranking, 0.99).name == "base"
+    assert "no model is significantly better than chance (accuracy 0.990)" in recommendation(ranking, "accuracy", 0.99)
+
+
+def test_one_budget_is_claimed_where_there_was_one():
+    assert _shared(["Equal budgets: each run sees 10 rows"]) == "base model and budget"
+    assert _shared(["One seed.", "Budgets are not equal: recipes were given different epochs."]) == "base model"
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,13 @@ MISTAKES = {
     "query empty": ({"queries.jsonl": '{"_id": "q1", "text": " "}\n'}, 1, "text"),
     "corpus empty": ({"corpus.jsonl": ""}, None, None),
     "corpus not json": ({"corpus.jsonl": CORPUS_LINE + "oops\n"}, 2, None),
-    "unknown query": ({"qrels/test.tsv": QREL + "q7\td1\t1\n"}, 2, "query-id"),
-    "unknown document": ({"qrels/test.tsv": "q1\td7\t1\n"}, 1, "corpus-id"),
+    "unknown query": ({"qrels/test.tsv": "q7\td1\t1\nq8\td1\t1\n"}, None, None),
+    "unknown document": ({"qrels/test.tsv": "q1\td7\t1\n"}, None, None),
+    "half a grade": ({"qrels/test.tsv": "q1\td1\t0.5\n"}, 1, "score"),
     "nothing relevant": ({"qrels/test.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t0\n"}, None, None),
     "grade is a word": ({"qrels/test.tsv": "q1\td1\thigh\n"}, 1, "score"),
-    "four columns": ({"qrels/test.tsv": "q1\t0\td1\t1\n"}, 1, None),
+    "five columns": ({"qrels/test.tsv": "q1\t0\td1\t1\tx\n"}, 1, None),
+    "two columns": ({"qrels/test.tsv": "q1 d1\n"}, 1, None),
     "two grades": ({"qrels/test.tsv": QREL + "q1\td1\t2\n"}, 2, "score"),
     "no corpus": ({"corpus.jsonl": None}, None, None),
     "no queries": ({"queries.jsonl": None, "querys.jsonl": QUERY_LINE}, None, None),
@@ -97,6 +99,27 @@ def test_a_mistake_is_named_with_file_line_and_field(tmp_path: Path, case: str) 
     changed = [str(tmp_path / name) for name in changes]
     assert str(error.file) in (changed if line else [*changed, str(tmp_path)])
     assert error.remedy
+
+
+@pytest.mark.parametrize("between", ["\t", " ", "   "])
+@pytest.mark.parametrize("columns", [3, 4])
+@pytest.mark.parametrize("grade", ["", ".0", ".", ".000"])
+def test_qrels_of_trec_eval_and_grades_with_a_point(tmp_path: Path, between: str, columns: int, grade: str) -> None:
+    write_jsonl(CORPUS, tmp_path / "corpus.jsonl")
+    write_jsonl(QUERIES, tmp_path / "queries.jsonl")
+    rows = [row.split("\t") for row in ROWS.splitlines()]
+    lines = [between.join([row[0], *["0"] * (columns - 3), row[1], row[2] + grade]) for row in rows]
+    (tmp_path / "qrels-test.tsv").write_text("\n".join(lines) + "\n")
+    assert load_retrieval(tmp_path) == EXPECTED
+
+
+def test_unknown_ids_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_jsonl(CORPUS, tmp_path / "corpus.jsonl")
+    write_jsonl(QUERIES, tmp_path / "queries.jsonl")
+    (tmp_path / "qrels-test.tsv").write_text(ROWS + "q9\td1\t1\nq1\td9\t1\n")
+    with caplog.at_level("WARNING", "nearfar"):
+        assert load_retrieval(tmp_path) == EXPECTED
+    assert "2 of 7 lines are skipped; line 6: 'q9' is not in queries.jsonl" in caplog.text
 
 
 def test_a_folder_that_is_missing_or_a_file_or_lacks_the_split(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from nearfar.data._blocks import MISSING
 from nearfar.data._values import score_problem, text_problem
 
 
-@pytest.mark.parametrize("value", ["a", " a ", "\U0001f642", "\0"])
+@pytest.mark.parametrize("value", ["a", " a ", "\U0001f642", "\0a"])
 def test_texts(value: str) -> None:
     assert text_problem(value) is None
 

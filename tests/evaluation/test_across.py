@@ -20,11 +20,12 @@ def test_ranks_by_hand() -> None:
     b = np.array([[1.0, 0], [0.8, 0.6], [0, 1]])
     # Similarities: 1 .8 0 / 0 .6 1 / .6 .96 .8
     one_each = np.arange(3)
-    assert _ranks(a, b, one_each, one_each).tolist() == [1, 2, 2]
+    assert np.array(_ranks(a, b, one_each, one_each)).tolist() == [[0, 1, 1], [1, 1, 1]]
     # The first of several right ones counts, and they do not stand in each other's way.
-    assert _ranks(a, b, np.array([0, 1, 2, 2]), np.array([1, 2, 0, 1])).tolist() == [2, 1, 1]
-    # As close is not close enough.
-    assert _ranks(a[:1], np.array([[1.0, 0], [1, 0]]), np.array([0]), np.array([1])).tolist() == [2]
+    assert _ranks(a, b, np.array([0, 1, 2, 2]), np.array([1, 2, 0, 1]))[0].tolist() == [1, 0, 0]
+    # Two are as close: either may be first.
+    above, tied = _ranks(a[:1], np.array([[1.0, 0], [1, 0]]), np.array([0]), np.array([1]))
+    assert (above.tolist(), tied.tolist()) == ([0], [2])
 
 
 @pytest.fixture(scope="module")

@@ -64,12 +64,12 @@ def test_ndcg_is_scikit_learns_with_ties_and_beyond_the_tenth_rank() -> None:
 
 
 def test_a_draw_is_drawn_in_no_favour() -> None:
-    # All scores are equal: the discounts of the four ranks are shared, and what is tied stands before.
+    # All scores are equal: every order counts alike.
     flat = dcg(np.zeros(4), np.array([1.0, 0, 0, 0]))
     assert flat == pytest.approx(np.mean(1 / np.log2(np.arange(2, 6))))
     found = measure(Told(), rows(([1, 1, 1, 1], [1, 0, 0, 0]), ([1, 1, 1, 1], [0, 0, 0, 1])), Asked())  # type: ignore[arg-type]
     assert found.per_item is not None
-    assert found.per_item["mrr@10"].tolist() == [1 / 4, 1 / 4]
+    assert found.per_item["mrr@10"].tolist() == pytest.approx([np.mean([1, 1 / 2, 1 / 3, 1 / 4])] * 2)
     assert found.per_item["ndcg@10"].tolist() == pytest.approx([flat, flat])
 
 

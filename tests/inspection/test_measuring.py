@@ -78,7 +78,8 @@ def test_labels_give_tolerance_and_negatives_of_other_labels() -> None:
     found = measure(sample, (unit([directions[label] for label in labels]),))
     assert found.measures["tolerance"] == pytest.approx(1)
     assert found.measures["separation"] == 1
-    assert found.measures["false_negative_share"] == 0
+    assert found.measures["confused_share"] == 0
+    assert found.measures["false_negative_share"] is None
     assert found.measures["alignment"] is None
     assert set(found.similarities) == {"same label", "different labels"}
 
@@ -149,8 +150,8 @@ def test_items_without_a_positive_are_no_part_of_the_share() -> None:
     rows = Dataset.from_dict({"text": ["a", "b", "c"], "label": ["x", "x", "alone"]})
     found = measure(draw_sample(rows, 100), (unit([[1, 0], [-1, 0.1], [1, 0.1]]),))
     # c is closer to a and to b than these are to each other.
-    assert found.per_item["false_negative_share"].tolist() == [1, 1]
-    assert found.measures["false_negative_share"] == 1
+    assert found.per_item["confused_share"].tolist() == [1, 1]
+    assert found.measures["confused_share"] == 1
 
 
 def test_labels_of_one_item_each_have_no_tolerance() -> None:

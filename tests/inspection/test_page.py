@@ -37,6 +37,7 @@ def test_lists_are_cut_and_say_how_many_there_are(look: Inspection) -> None:
         look,
         against=None,
         differences={},
+        confusions=[],
         false_negatives=candidates,
         false_negative_rows=41,
         near_duplicates=[NearDuplicate(item(1), item(2), 0.96875)],
@@ -60,8 +61,11 @@ def test_lists_are_cut_and_say_how_many_there_are(look: Inspection) -> None:
 
 def test_empty_lists_are_stated(look: Inspection) -> None:
     empty = {"false_negatives": [], "false_negative_rows": 0, "near_duplicates": [], "near_duplicate_count": 0}
-    found = replace(look, against=None, differences={}, **empty)
+    empty |= {"confusions": [], "confused_rows": 0}
+    measures = {**look.measures, "false_negative_share": 0.0}
+    found = replace(look, against=None, differences={}, measures=measures, **empty)
     text = inspection_page(found).html()
+    assert "No row is closer to a row of another label" in text
     assert "No false-negative candidates" in text
     assert f"cosine of {found.threshold:g}" in text
     unlabelled = replace(found, measures={**found.measures, "false_negative_share": None})

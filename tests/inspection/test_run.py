@@ -14,6 +14,7 @@ from sentence_transformers import SentenceTransformer
 import nearfar
 from nearfar.errors import InputError
 from nearfar.inspection import MEASURES, Inspection
+from nearfar.inspection.page import inspection_page
 from nearfar.models import load
 from nearfar.models.encoding_files import encode, encode_file
 
@@ -104,8 +105,20 @@ def test_labels_colour_the_map_and_are_named(tiny_model: SentenceTransformer) ->
     vectors = encode(tiny_model, rows["text"][:])
     assert found.measures["tolerance"] == pytest.approx(nearfar.geometry.tolerance(vectors, rows["label"][:]), abs=1e-5)
     assert {point.group for point in found.points} == set(NOUNS)
-    each = found.false_negatives[0]
-    assert each.item.label == each.positive.label != each.negative.label
+    # Rows of different labels are negatives, however similar.
+    assert (found.false_negatives, found.false_negative_rows) == ([], 0)
+    assert sum(pair.rows for pair in found.confusions) == found.confused_rows > 0
+    assert found.measures["confused_share"] == pytest.approx(found.confused_rows / len(rows))
+    similarity = vectors @ vectors.T - 2 * np.eye(len(vectors))
+    labels, nearest = np.array(rows["label"][:]), similarity.argmax(1)
+    for pair in found.confusions:
+        first, second = (labels == label for label in pair.labels)
+        either = (first & second[nearest]) | (second & first[nearest])
+        assert (pair.rows, pair.of) == (int(either.sum()), int((first | second).sum()))
+        for each in pair.examples:
+            assert {each.item.label, each.other.label} == set(pair.labels)
+            assert each.cosine > each.own_cosine
+    assert "false negative" not in inspection_page(found).html()
     numbered = rows.map(lambda row: {"label": NOUNS.index(row["label"])})
     assert look(tiny_model, numbered).measures == found.measures
 

@@ -8,6 +8,7 @@ import pytest
 
 from nearfar.evaluation.intervals import Interval
 from nearfar.inspection import Inspection
+from nearfar.inspection.records import Confusion
 from nearfar.inspection.summary import counted, figure, measure_rows, verdict
 
 from .helpers import labelled_inspection
@@ -19,7 +20,7 @@ def look() -> Inspection:
 
 
 def test_the_verdict_has_every_count(look: Inspection) -> None:
-    measures = {**look.measures, "false_negative_share": 0.25, "effective_rank": 7.4}
+    measures = {**look.measures, "false_negative_share": 0.25, "effective_rank": 7.4, "confused_share": None}
     many = replace(
         look,
         measures=measures,
@@ -41,9 +42,19 @@ def test_the_verdict_has_every_count(look: Inspection) -> None:
 
 
 def test_without_positives_there_is_no_count_of_false_negatives(look: Inspection) -> None:
-    measures = {**look.measures, "false_negative_share": None}
+    measures = {**look.measures, "false_negative_share": None, "confused_share": None}
     line = verdict(replace(look, measures=measures, false_negative_rows=0))
     assert line.split()[1] == "near-duplicate"
+
+
+def test_labels_that_are_confused_are_named(look: Inspection) -> None:
+    pair = Confusion(("up", "down"), 7, 40, ())
+    found = replace(look, confusions=[pair], confused_rows=1234, measures={**look.measures, "confused_share": 0.25})
+    assert verdict(found).startswith(
+        "1,234 rows (25.0%) are closer to a row of another label than to any of their own, most often up and down (7 "
+        "of 40 rows); "
+    )
+    assert "negative" not in verdict(found)
 
 
 def test_measures_side_by_side(look: Inspection) -> None:

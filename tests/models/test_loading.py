@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
 from nearfar.models import aliases, fingerprint, load
+from nearfar.models.encoding import encode
 from nearfar.models.loading import find
 
 
@@ -34,10 +36,44 @@ def test_max_length_cuts_texts(tiny_model_folder: Path):
     np.testing.assert_allclose(short.encode(["the cat sits on the mat"]), short.encode(["the cat"]), atol=1e-6)
 
 
-@pytest.mark.parametrize("length", [0, -1, 65])
+@pytest.mark.parametrize("length", [0, -1, 1, 2, 65])
 def test_max_length_must_fit_the_model(tiny_model_folder: Path, length: int):
-    with pytest.raises(InputError, match=r"max_length: .*at most 64"):
+    with pytest.raises(InputError, match=r"max_length: .*use at least 3 and at most 64"):
         load(tiny_model_folder, device="cpu", max_length=length)
+
+
+def test_the_least_length_holds_one_token_of_the_text(tiny_model: SentenceTransformer, tiny_model_folder: Path):
+    # [CLS] and [SEP] take two: the texts differ by their first words alone.
+    assert not np.allclose(*encode(tiny_model, ["cat sits", "dog sits"], max_length=3))
+    np.testing.assert_allclose(*encode(tiny_model, ["cat sits", "cat runs"], max_length=3), atol=1e-6)
+    for length in (1, 2):
+        with pytest.raises(InputError, match=r"max_length: .*use at least 3"):
+            encode(tiny_model, ["a cat"], max_length=length)
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_model_of_its_own_that_reads_no_text(model_copy: Path, length: int):
+    settings = json.loads((model_copy / "sentence_bert_config.json").read_text())
+    (model_copy / "sentence_bert_config.json").write_text(json.dumps(settings | {"max_seq_length": length}))
+    config = json.loads((model_copy / "tokenizer_config.json").read_text())
+    (model_copy / "tokenizer_config.json").write_text(json.dumps(config | {"model_max_length": length}))
+    with pytest.raises(InputError, match=f"max_seq_length: the model truncates texts to {length} tokens.*at least 3"):
+        load(model_copy, device="cpu")
+
+
+@pytest.mark.parametrize("kind", ["encoder", "reranker"])
+@pytest.mark.parametrize("length", [1, 2, 4, 65])
+def test_a_length_of_training_must_hold_every_text(tiny_model_folder: Path, kind: str, length: int):
+    from nearfar.kinds.loading import kind_named
+    from nearfar.kinds.options import TrainingOptions
+
+    model, options = kind_named(kind).load(tiny_model_folder, device="cpu"), TrainingOptions(max_length=length)
+    least = {"encoder": 3, "reranker": 5}[kind]
+    if least <= length <= 64:
+        model.configure(options)
+        return
+    with pytest.raises(InputError, match=f"max_length: .*use at least {least} and at most 64"):
+        model.configure(options)
 
 
 def test_unusable_device(tiny_model_folder: Path):

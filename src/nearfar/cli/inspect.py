@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nearfar.cli.output import print_json, print_table, progress, say
+from nearfar.cli.output import print_json, print_table, printable, progress, say
 from nearfar.cli.parameters import BatchSize, Columns, Json, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
@@ -85,9 +85,15 @@ def command(
     print_table(heads, [["-" if cell is None else str(cell) for cell in row[:-1]] for row in measure_rows(found)])
     print(f"\n{verdict(found)}")
     for each in found.false_negatives[:SHOWN]:
-        print(f"{each.item.name}: {_short(each.item.text)}")
-        print(f"  {each.positive_cosine:.3f}  {_short(each.positive.text)}")
-        print(f"  {each.negative_cosine:.3f}  {_short(each.negative.text)}  ({each.negative.name})")
+        print(printable(f"{each.item.name}: {_short(each.item.text)}"))
+        print(printable(f"  {each.positive_cosine:.3f}  {_short(each.positive.text)}"))
+        print(printable(f"  {each.negative_cosine:.3f}  {_short(each.negative.text)}  ({each.negative.name})"))
+    for pair in found.confusions[:SHOWN]:
+        first, second = pair.labels
+        print(printable(f"{first} / {second}: {pair.rows:,} of {pair.of:,} rows"))
+        example = pair.examples[0]
+        print(printable(f"  {_short(example.item.text)}  [{example.item.label}]  ({example.item.name})"))
+        print(printable(f"  {example.cosine:.3f}  {_short(example.other.text)}  [{example.other.label}]"))
     for note in found.notes:
         say(note)
     print(f"\nreport  {report}\nnumbers {numbers}")

@@ -58,13 +58,24 @@ NOTES = Notes()
 
 def error_line(text: str) -> None:
     """One line on stderr."""
-    print(f"nearfar: {text}", file=sys.stderr)
+    print(f"nearfar: {printable(text)}", file=sys.stderr)
+
+
+def printable(text: str) -> str:
+    """A text with its control characters as escapes: texts of files and servers must not steer the terminal."""
+    if text.isprintable():
+        return text
+    # Letters of some scripts and joined emoji need the two joiners.
+    kept = "\n\t\u200c\u200d"
+    return "".join(
+        each if each.isprintable() or each in kept else each.encode("unicode_escape").decode("ascii") for each in text
+    )
 
 
 def say(text: str) -> None:
     """One line about what is going on, on stderr."""
     NOTES.show()
-    Console(stderr=True, highlight=False).print(text, markup=False, soft_wrap=True)
+    Console(stderr=True, highlight=False).print(printable(text), markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -79,7 +90,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         numeric = all(_is_number(row[index]) for row in rows)
         table.add_column(escape(column), justify="right" if numeric else "left", header_style="bold")
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*(escape(printable(cell)) for cell in row))
     # Into a file or a pipe there is no edge to wrap at, but a table needs one.
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(table)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nearfar.cli.output import print_json, progress, say
+from nearfar.cli.output import print_json, printable, progress, say
 from nearfar.cli.parameters import BatchSize, Columns, Json, Model, parsed
 
 
@@ -48,4 +48,4 @@ def command(
         print_json({"query": query, "index": str(folder), "hits": [hit._asdict() for hit in hits]})
         return
     for hit in hits:
-        print(f"{hit.rank:>3}  {hit.score:.3f}  {hit.id}  {' '.join(hit.text.split())[:200]}")
+        print(printable(f"{hit.rank:>3}  {hit.score:.3f}  {hit.id}  {' '.join(hit.text.split())[:200]}"))

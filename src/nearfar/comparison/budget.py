@@ -11,6 +11,8 @@ from nearfar.errors import InputError
 from nearfar.kinds.options import TrainingOptions
 from nearfar.settings import FIELD
 
+#: How the note begins that says so.
+UNEQUAL = "Budgets are not equal"
 #: Steps of a trial: enough to ignore the slow first step, but few, because they count towards the budget.
 TRIAL_STEPS = 4
 #: Number of checkpoints of a run. Each is several times the size of the model, so short runs must not write many.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nearfar.comparison.budget import UNEQUAL
 from nearfar.comparison.ranking import BASE, in_words, label
 from nearfar.reports.charts.bars import bar_chart
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
@@ -28,7 +29,7 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     said, rows = found.metrics, found.metrics["rows"]
     page = Page(
         "Which recipe is best on this data?",
-        f"{len(found.ranking) - 1} recipes with the same base model and budget, evaluated on the same "
+        f"{len(found.ranking) - 1} recipes with the same {_shared(found.notes)}, evaluated on the same "
         f"{rows['evaluation']:,} items",
         [
             ("model", _source(facts["model"])),
@@ -56,6 +57,11 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     page.code(f'import nearfar\n\nmodel = nearfar.load("{found.model}")')
     page.data("comparison", said)
     return page
+
+
+def _shared(notes: Sequence[str]) -> str:
+    """What all runs have in common: not the budget where recipes had different numbers of steps or epochs."""
+    return "base model" if any(note.startswith(UNEQUAL) for note in notes) else "base model and budget"
 
 
 def _ranking(page: Page, found: Comparison) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.comparison.significance import Resampled, holm, resample
 from nearfar.evaluation.intervals import Interval
+from nearfar.evaluation.result import CEILING, at_ceiling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,9 +183,11 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
     return Cost(costs[0]["steps"], seconds, mean("seconds_a_step"), most("memory"), most("gpu_memory"))
 
 
-def recommended(ranking: Sequence[Ranked]) -> Ranked:
+def recommended(ranking: Sequence[Ranked], chance: float | None = None) -> Ranked:
     """The cheapest of the leading models that are significantly better than the base model, or the base model."""
-    leaders = [row for row in tied(ranking) if row.base is not None and row.base.verdict == "better"]
+    guessing = chance is not None and all(row.score.low <= chance for row in ranking)
+    leaders = [] if guessing or _all_at_ceiling(ranking) else tied(ranking)
+    leaders = [row for row in leaders if row.base is not None and row.base.verdict == "better"]
     if not leaders:
         return next(row for row in ranking if row.name == BASE)
     return min(leaders, key=lambda row: row.cost.seconds)
@@ -195,9 +198,25 @@ def tied(ranking: Sequence[Ranked]) -> list[Ranked]:
     return [row for row in ranking if row.best is None or row.best.verdict == "no significant difference"]
 
 
-def recommendation(ranking: Sequence[Ranked], metric: str) -> str:
-    """The recommendation in one sentence."""
-    chosen, first = recommended(ranking), next((row for row in ranking if row.name != BASE), None)
+def recommendation(ranking: Sequence[Ranked], metric: str, chance: float | None = None) -> str:
+    """The recommendation in one sentence.
+
+    Args:
+        ranking: All models.
+        metric: The name of the primary metric.
+        chance: The score of guessing, if it is known.
+    """
+    if _all_at_ceiling(ranking):
+        return (
+            f"Keep the base model: {metric} is {CEILING:.3f} or more for all {len(ranking)} models and cannot be above "
+            "1, so this evaluation shows no difference; compare on harder data."
+        )
+    if chance is not None and all(row.score.low <= chance for row in ranking):
+        return (
+            f"Keep the base model: no model is significantly better than chance ({metric} {chance:.3f}), so the order "
+            "means nothing; compare on more data, or on another task."
+        )
+    chosen, first = recommended(ranking, chance), next((row for row in ranking if row.name != BASE), None)
     if chosen.name == BASE:
         closest = (
             ""
@@ -220,6 +239,8 @@ def recommendation(ranking: Sequence[Ranked], metric: str) -> str:
 
 def against_baseline(ranking: Sequence[Ranked]) -> str:
     """Which models are significantly better than the baseline, and which are not."""
+    if _all_at_ceiling(ranking):
+        return "No difference can be measured: all models have the highest possible score."
     baseline = next(row.name for row in ranking if row.baseline is None)
     words: dict[Verdict, str] = {
         "better": f"Significantly better than {in_words(baseline)}",
@@ -232,6 +253,10 @@ def against_baseline(ranking: Sequence[Ranked]) -> str:
         if names or verdict == "better":
             parts.append(f"{words_of}: {_listed(names) if names else 'none'}")
     return "; ".join(parts) + "."
+
+
+def _all_at_ceiling(ranking: Sequence[Ranked]) -> bool:
+    return at_ceiling(*(row.score.mean for row in ranking))
 
 
 def _gap(against: Against | None) -> str:

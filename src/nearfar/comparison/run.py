@@ -181,7 +181,7 @@ def _finish(
     notes: list[str],
 ) -> Comparison:
     from nearfar.comparison.page import comparison_page
-    from nearfar.evaluation.result import metric_name
+    from nearfar.evaluation.result import known_chance, metric_name
 
     found = ran.results
     ranked = [name for name in found if name != BASE]
@@ -189,11 +189,12 @@ def _finish(
     first = found[BASE][0]
     metric = metric_name(first["primary"])
     ranking = rank(found, baseline)
-    chosen = recommended(ranking)
+    chance = known_chance(first["task"], first["metrics"])
+    chosen = recommended(ranking, chance)
     model = request.start if chosen.name == BASE else str(folder.run(f"{chosen.name}-0") / "model")
     notes = [*notes, *_notes(request, prepared, fitting, found, ranking, baseline)]
     metrics = {
-        "recommendation": recommendation(ranking, metric),
+        "recommendation": recommendation(ranking, metric, chance),
         "verdicts": against_baseline(ranking),
         "recommended": chosen.name,
         "model": model,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nearfar.comparison.budget import TRIAL_STEPS, Trial, by_minutes, by_rows, checkpoints, trial_of
+from nearfar.comparison.budget import TRIAL_STEPS, UNEQUAL, Trial, by_minutes, by_rows, checkpoints, trial_of
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.prepared import TEXTS, TRAINING, Prepared, evaluation_in
@@ -86,12 +86,12 @@ class Runner:
             self.steps[name] = own.max_steps or by_rows({name: own}, rows, epochs, scored=scored)[name]
         self.folder.write_budget({"steps": self.steps})
         if len({own.max_steps for own in full.values()}) > 1:
-            return ["Budgets are not equal: recipes were given different max_steps."]
+            return [f"{UNEQUAL}: recipes were given different max_steps."]
         if any(own.max_steps for own in full.values()):
             return ["Equal number of steps (max_steps); each recipe uses its own batch size unless batch_size is set."]
         passes = {float(self.settings[name].get("epochs", 1.0)) for name in full}
         if len(passes) > 1:
-            return ["Budgets are not equal: recipes were given different epochs."]
+            return [f"{UNEQUAL}: recipes were given different epochs."]
         seen = f"each run sees {round(rows * passes.pop()):,} rows, with the recipe's own batch size unless it is set"
         return [f"Equal budgets: {seen}. Work before the first step is not counted, but included in the cost."]
 

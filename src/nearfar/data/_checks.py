@@ -16,6 +16,7 @@ from nearfar.data._list_checks import of_turn, score_lists, text_lists, turn_lis
 from nearfar.data._unfolding import FOLDED
 from nearfar.data._values import (
     GIVE_ALL,
+    INVISIBLE,
     ONE_PER_ROW,
     TEXT,
     Fail,
@@ -173,7 +174,7 @@ def _texts(values: Any, fail: Fail) -> pa.Array:
         raise
     _no_nulls(array, fail)
     lengths = pc.binary_length(array)
-    empty = pc.or_(pc.equal(lengths, 0), pc.utf8_is_space(array))
+    empty = pc.match_substring_regex(array, INVISIBLE)
     if (index := pc.index(empty, True).as_py()) >= 0:
         fail(index, blank(array[index].as_py()))
     if len(array) and (pc.max(lengths).as_py() or 0) > max_text():

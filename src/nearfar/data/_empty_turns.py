@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from nearfar.data._blocks import Block, Source
+from nearfar.data.blanks import is_blank
 
 #: Number of turns that the warning names.
 _NAMED = 3
@@ -73,7 +74,7 @@ class EmptyTurns:
         return kept if kept or not turns else _NONE_LEFT
 
     def _empty(self, text: object, place: int) -> bool:
-        empty = text is None or (isinstance(text, str) and not text.strip())
+        empty = text is None or (isinstance(text, str) and is_blank(text))
         if empty:
             self.count += 1
             if len(self.places) <= _NAMED:

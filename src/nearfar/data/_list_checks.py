@@ -11,7 +11,18 @@ import pyarrow.compute
 from nearfar.data._blocks import Missing
 from nearfar.data._empty_turns import REMEDY
 from nearfar.data._json import kind_of
-from nearfar.data._values import FILL, GIVE_ALL, TEXT, Fail, Problem, absent, listed, score_problem, text_problem
+from nearfar.data._values import (
+    FILL,
+    GIVE_ALL,
+    INVISIBLE,
+    TEXT,
+    Fail,
+    Problem,
+    absent,
+    listed,
+    score_problem,
+    text_problem,
+)
 from nearfar.data.limits import max_text
 from nearfar.data.times import order_of
 
@@ -115,7 +126,7 @@ def _accepted(values: Any, optional: bool) -> pa.Array | None:
         return None
     if len(texts) and (pc.max(pc.binary_length(texts)).as_py() or 0) > max_text():
         return None
-    if texts.null_count or pc.any(pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))).as_py():
+    if texts.null_count or pc.any(pc.match_substring_regex(texts, INVISIBLE)).as_py():
         return None
     return values.cast(TEXTS)
 

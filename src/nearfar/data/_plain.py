@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from nearfar.data._blocks import Block, Source, batched
+from nearfar.data.blanks import is_blank
 from nearfar.data.files import nul_byte, open_text, text_lines
 from nearfar.errors import InputError
 
@@ -87,7 +88,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             whole = piece.endswith("\n")
             line = piece.rstrip("\r\n") if whole else piece
             # The rest of a split line may be empty, which does not make a blank line.
-            if line.strip() or not begun:
-                yield number, line if line.strip() else ""
+            seen = not is_blank(line)
+            if seen or not begun:
+                yield number, line if seen else ""
             begun = not whole
             number += whole

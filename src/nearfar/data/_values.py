@@ -11,14 +11,29 @@ import pyarrow as pa
 
 from nearfar.data._blocks import Missing
 from nearfar.data._json import kind_of
+from nearfar.data.blanks import FILL, INVISIBLE, Problem, blank, is_blank
 from nearfar.data.limits import max_text, too_long
+
+__all__ = [
+    "FILL",
+    "GIVE_ALL",
+    "INVISIBLE",
+    "ONE_PER_ROW",
+    "TEXT",
+    "Fail",
+    "Problem",
+    "absent",
+    "blank",
+    "first_bad",
+    "is_blank",
+    "listed",
+    "score_problem",
+    "text_problem",
+]
 
 TEXT = pa.string()
 ONE_PER_ROW = "give one text per row"
-GIVE_ALL, FILL = "every row requires it", "fill it, or remove the row"
-
-#: What is wrong, and the remedy.
-Problem = tuple[str, str]
+GIVE_ALL = "every row requires it"
 
 
 class Fail(Protocol):
@@ -70,11 +85,6 @@ def absent(value: object) -> Problem | None:
     return ("is null", GIVE_ALL) if value is None else None
 
 
-def blank(text: str) -> Problem:
-    """The problem of a text that is empty or white space."""
-    return ("contains only white space" if text else "is empty"), FILL
-
-
 def text_problem(value: object) -> Problem | None:
     """The problem of a value that must be a text with visible characters."""
     if problem := absent(value):
@@ -82,7 +92,7 @@ def text_problem(value: object) -> Problem | None:
     if not isinstance(value, str):
         remedy = "write it in quotes" if isinstance(value, int | float) else ONE_PER_ROW
         return f"expected a string, got {kind_of(value)}", remedy
-    if not value or value.isspace():
+    if is_blank(value):
         return blank(value)
     try:
         if len(value) > max_text() // 4 and (size := len(value.encode())) > max_text():

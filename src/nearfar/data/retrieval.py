@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from nearfar.data._delimited import tsv_cells
 from nearfar.data._hints import close_name
 from nearfar.data._json import kind_of, objects
+from nearfar.data.blanks import blank, is_blank
 from nearfar.data.files import check_file, list_folder, write_jsonl
 from nearfar.data.limits import max_text, too_long
 from nearfar.errors import InputError
@@ -19,6 +20,8 @@ from nearfar.writing import write_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,17 @@ def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
     """Read a BEIR-format dataset: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each also with `.gz`.
 
     The flat layout is also supported: `qrels-SPLIT.tsv` beside the corpus, and `queries-SPLIT.jsonl` if each split has
-    its own queries. Pairs with a grade of 0 or less are irrelevant and dropped, as are queries without a relevant
-    document.
+    its own queries. Qrels have BEIR's three columns or trec_eval's four (query, 0, document, grade). Pairs with a grade
+    of 0 or less are irrelevant and dropped, as are queries without a relevant document; lines that name an unknown
+    query or document are skipped, with a note of how many.
 
     Args:
         folder: The folder.
         split: Which qrels to read; by default `test` if it exists, else the only split.
 
     Raises:
-        InputError: A file is missing, an id is duplicate or unknown, a query is empty, or no pair is relevant.
+        InputError: A file is missing, an id is duplicate, no line of the qrels has known ids, a query is empty, or no
+            pair is relevant.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
@@ -70,9 +75,14 @@ def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
     corpus = _texts(corpus_file, with_title=True)
     queries = _texts(queries_file, with_title=False)
     relevant: dict[str, dict[str, int]] = {}
+    unknown: list[tuple[int, str, Path]] = []
+    lines = 0
     for line, query, document, grade in _judgements(qrels_file):
-        _check_known(query, queries, queries_file, qrels_file, line, "query-id")
-        _check_known(document, corpus, corpus_file, qrels_file, line, "corpus-id")
+        lines += 1
+        absent = (query, queries_file) if query not in queries else (document, corpus_file)
+        if query not in queries or document not in corpus:
+            unknown.append((line, *absent))
+            continue
         if grade > 0 and relevant.setdefault(query, {}).setdefault(document, grade) != grade:
             raise InputError(
                 f"query {query!r} and document {document!r} already have the grade {relevant[query][document]}",
@@ -81,6 +91,13 @@ def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
                 field="score",
                 remedy="keep one of the lines",
             )
+    if unknown:
+        line, key, place = unknown[0]
+        what = f"{key!r} is not in {place.name}"
+        if len(unknown) == lines:
+            remedy = "check that the qrels belong to these queries and documents"
+            raise InputError(f"no line names a known query and document: {what}", file=qrels_file, remedy=remedy)
+        logger.warning("%s: %d of %d lines are skipped; line %d: %s", qrels_file, len(unknown), lines, line, what)
     if not relevant:
         raise InputError("no pair is relevant", file=qrels_file, remedy="grade at least one pair 1 or more")
     return Retrieval(corpus, {query: text for query, text in queries.items() if query in relevant}, relevant)
@@ -211,8 +228,8 @@ def _texts(path: Path, with_title: bool) -> dict[str, str]:
         if with_title:
             title = _string(path, line, row, "title") if row.get("title") is not None else ""
             text = f"{title} {text}" if title else text
-        elif not text.strip():
-            raise InputError("is empty", file=path, line=line, field="text", remedy="fill it, or remove the query")
+        elif is_blank(text):
+            raise InputError(blank(text)[0], file=path, line=line, field="text", remedy="fill it, or remove the query")
         texts[key] = text
     if not texts:
         raise InputError("is empty", file=path, remedy='write one {"_id": "...", "text": "..."} per line')
@@ -249,21 +266,23 @@ def _string(path: Path, line: int, row: dict[str, Any], field: str) -> str:
 
 
 def _judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
-    """Yield line, query id, document id and grade; the first line may be a header."""
+    """Yield line, query id, document id and grade of BEIR's 3 columns or trec_eval's 4; a header may be first."""
     for line, cells in tsv_cells(path):
         if cells == [""]:
             continue
-        if len(cells) != 3:
+        if len(cells) == 1:
+            cells = cells[0].split()  # trec_eval's files often have spaces
+        if len(cells) not in (3, 4):
             raise InputError(
-                f"expected 3 columns (query-id, corpus-id, score), got {len(cells)}",
+                f"expected 3 columns (query-id, corpus-id, score), or 4 as trec_eval has them, got {len(cells)}",
                 file=path,
                 line=line,
                 remedy="separate the columns with tabs",
             )
-        query, document, grade = (cell.strip() for cell in cells)
+        query, *_, document, grade = (cell.strip() for cell in cells)
         if line == 1 and query.lower().replace("_", "-") in ("query-id", "qid", "query"):
             continue
-        if not re.fullmatch(r"-?[0-9]{1,9}", grade):
+        if not re.fullmatch(r"[-+]?[0-9]{1,9}(\.0*)?", grade):
             raise InputError(
                 f"expected an integer, got {grade!r:.40}",
                 file=path,
@@ -271,10 +290,4 @@ def _judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
                 field="score",
                 remedy="use grades 0, 1, 2, ...",
             )
-        yield line, query, document, int(grade)
-
-
-def _check_known(key: str, known: dict[str, str], where: Path, path: Path, line: int, field: str) -> None:
-    if key not in known:
-        problem = f"{key!r} is not in {where.name}"
-        raise InputError(problem, file=path, line=line, field=field, remedy="remove the line, or add the entry")
+        yield line, query, document, int(grade.partition(".")[0])

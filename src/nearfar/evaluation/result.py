@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,11 @@ class Result:
         """The primary metric's value."""
         return self.metrics[self.primary]
 
+    @property
+    def chance(self) -> float | None:
+        """What guessing scores in the primary metric, where the task knows it."""
+        return known_chance(self.task, self.metrics)
+
     def as_dict(self) -> dict[str, Any]:
         """All fields except the per-item values, for JSON; an undefined metric (NaN) becomes None."""
         return {
@@ -56,6 +62,20 @@ class Result:
             "notes": list(self.notes),
             **({} if self.interval is None else {"interval_95": [self.interval.low, self.interval.high]}),
         }
+
+
+#: From here on a score that cannot be above 1 is written 1.000.
+CEILING = 0.9995
+
+
+def at_ceiling(*scores: float) -> bool:
+    """Whether nothing can be better than any of the scores; log-probabilities are never above 0."""
+    return all(score >= CEILING for score in scores)
+
+
+def known_chance(task: str, metrics: Mapping[str, float | None]) -> float | None:
+    """The score of guessing, where a task knows it: always the commonest label, or no correlation."""
+    return 0.0 if task == "sts" else metrics.get("chance")
 
 
 NAMES = {

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nearfar.errors import InputError
-from nearfar.generation.interface import Decoding, Generator, Prompt
+from nearfar.generation.interface import Decoding, Generator, Prompt, first_line
 
 #: The beginning of every line of a log.
 _BEGINNING = b'{"prompt": '
@@ -44,14 +44,14 @@ class CallLog:
                 self._ends_whole = line.endswith(b"\n")
                 try:
                     call = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     if _BEGINNING.startswith(line.rstrip()[: len(_BEGINNING)]):
                         continue  # truncated when the run was killed: this call is repeated
                     call = None
                 if not isinstance(call, dict) or not all(isinstance(call.get(part), str) for part in ("key", "answer")):
                     remedy = "name another file"
                     raise InputError("is not a log of calls", file=self.path, line=number, remedy=remedy)
-                self._answers[call["key"]] = call["answer"]
+                self._answers[call["key"]] = first_line(call["answer"])
 
     def __len__(self) -> int:
         return len(self._answers)

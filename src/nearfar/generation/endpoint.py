@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from nearfar.errors import InputError
 from nearfar.generation._pace import Pace
+from nearfar.generation._secrets import check_key, one_line, without_key
+from nearfar.generation._transport import MOST_BYTES, Response, TooLargeError, post
 from nearfar.generation.interface import Decoding, Prompt, first_line
 
 #: Status codes of temporary failures.
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
 #: Maximum wait between two attempts in seconds: by default, and if the server asks for it (Retry-After).
 _LONGEST_WAIT, _LONGEST_ASKED = 60.0, 600.0
-#: Maximum size of a response.
-_MOST_BYTES = 1 << 20
+#: Characters of an error message that are looked at; far fewer are shown.
+_LONGEST_MESSAGE = 10_000
+#: A key of so many characters is removed from answers, too.
+_SECRET = 12
+_ADDRESS_REMEDY = "use the part before /chat/completions, such as http://localhost:8000/v1"
 #: Calls submitted at a time, per worker.
 _WAVE = 8
 
@@ -38,7 +43,7 @@ class Endpoint:
         url: The URL without `/chat/completions`, such as `http://localhost:8000/v1`.
         model: Name of the model at the endpoint.
         key_variable: Environment variable with the key; if it is not set, no key is sent.
-        timeout: Seconds without data after which an attempt fails.
+        timeout: Seconds after which an attempt fails, from the connection to the last byte of the answer.
         tries: Maximum number of attempts per call, with increasing pauses.
         per_minute: Rate limit in calls per minute, including repeated attempts; 0: no limit.
         workers: Number of concurrent calls.
@@ -73,6 +78,7 @@ class Endpoint:
         if decoding.omega:
             remedy = "use 0, or a local model"
             raise InputError("an endpoint returns no logits, which omega requires", field="--omega", remedy=remedy)
+        self._key()  # refused before anything is sent
         pace, wave = Pace(self.per_minute), _WAVE * self.workers
         with ThreadPoolExecutor(self.workers) as pool:
             for start in range(0, len(prompts), wave):
@@ -99,8 +105,13 @@ class Endpoint:
                         future.cancel()
                     raise
 
-    def _ask(self, text: str, decoding: Decoding, pace: Pace) -> str:
+    def _key(self) -> str:
         key = os.environ.get(self.key_variable, "").strip()
+        check_key(key, self.key_variable)
+        return key
+
+    def _ask(self, text: str, decoding: Decoding, pace: Pace) -> str:
+        key = self._key()
         body = {
             "model": self.model,
             "messages": [{"role": "user", "content": text}],
@@ -109,23 +120,30 @@ class Endpoint:
             "stop": ["\n"],
         }
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        address = self.url.rstrip("/") + "/chat/completions"
+        address, sent = self.url.rstrip("/") + "/chat/completions", json.dumps(body).encode()
         problem = ""
         for attempt in range(1, self.tries + 1):
             pace.take()
             asked_to_wait = None
             try:
-                with _OPENER.open(Request(address, json.dumps(body).encode(), headers), timeout=self.timeout) as reply:
-                    return first_line(self._content(reply.read(_MOST_BYTES)))
-            except HTTPError as error:
-                with error:
-                    problem = f"HTTP status {error.code}: {_without(key, _message(error))}"
-                if error.code not in _PASSING:
-                    raise InputError(problem, file=self.url, remedy=self._remedy(error.code)) from None
-                asked_to_wait = _seconds(error.headers.get("Retry-After"))
+                reply = post(address, sent, headers, self.timeout)
+            except TooLargeError:
+                problem = f"the response is larger than {MOST_BYTES:,} bytes"
+                raise InputError(problem, file=self.url, remedy=_ADDRESS_REMEDY) from None
             except (OSError, HTTPException) as error:
                 reason = str(getattr(error, "reason", error)) or type(error).__name__
-                problem = f"cannot be reached: {_without(key, reason)}"
+                problem = f"cannot be reached: {one_line(without_key(key, reason))}"
+            except ValueError:  # a name that no host has
+                raise InputError("cannot be reached: invalid URL", file=self.url, remedy=_ADDRESS_REMEDY) from None
+            else:
+                if 200 <= reply.code < 300:
+                    answer = self._content(reply.body)
+                    # A short word such as EMPTY, which servers without keys ask for, may be part of an answer.
+                    return first_line(without_key(key, answer) if len(key) >= _SECRET else answer)
+                problem = f"HTTP status {reply.code}: {one_line(without_key(key, _message(reply)))}"
+                if reply.code not in _PASSING:
+                    raise InputError(problem, file=self.url, remedy=self._remedy(reply.code))
+                asked_to_wait = _seconds(reply.headers.get("Retry-After"))
             if attempt < self.tries:
                 usual = min(self.first_wait * 2 ** (attempt - 1), _LONGEST_WAIT) * random.uniform(0.5, 1)
                 pace.pause(usual if asked_to_wait is None else asked_to_wait)
@@ -135,11 +153,10 @@ class Endpoint:
     def _content(self, reply: bytes) -> str:
         try:
             content: Any = json.loads(reply)["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             content = 0
         if not isinstance(content, str | None):
-            remedy = "use the part before /chat/completions, such as http://localhost:8000/v1"
-            raise InputError("the response is not a chat completion", file=self.url, remedy=remedy)
+            raise InputError("the response is not a chat completion", file=self.url, remedy=_ADDRESS_REMEDY)
         return content or ""
 
     def _remedy(self, code: int) -> str:
@@ -150,51 +167,39 @@ class Endpoint:
         return "check the URL and the name of the model"
 
 
-class _NoRedirect(HTTPRedirectHandler):
-    """A redirect would send the key to another host."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> None:
-        """Follow no redirect: it is an error."""
-
-
-_OPENER = build_opener(_NoRedirect)
-
-
 def _check_address(url: str, key_variable: str) -> None:
-    remedy = "use the part before /chat/completions, such as http://localhost:8000/v1"
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key_variable):
+        # Not repeated: who misreads the option gives the key.
+        remedy = "give the name of the variable, such as OPENAI_API_KEY, not the key"
+        raise InputError("is not the name of an environment variable", field="--key-env", remedy=remedy)
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        raise InputError("is not a valid URL", field="--endpoint", remedy=remedy) from None
-    if parts.username or parts.password:
+        raise InputError("is not a valid URL", field="--endpoint", remedy=_ADDRESS_REMEDY) from None
+    if parts.username or parts.password or "@" in url:
         remedy = f"put the key into the environment as {key_variable}"
         raise InputError("the URL contains a password", field="--endpoint", remedy=remedy)
     if not good or parts.query or parts.fragment or not url.isprintable() or " " in url:
-        raise InputError(f"invalid URL {url.partition('?')[0]!r}", field="--endpoint", remedy=remedy)
+        shown = one_line(re.split(r"[?#]", url)[0])
+        raise InputError(f"invalid URL {shown!r}", field="--endpoint", remedy=_ADDRESS_REMEDY)
 
 
-def _message(error: HTTPError) -> str:
-    """The error message of the server, in one line."""
-    try:
-        text = error.read(_MOST_BYTES).decode(errors="replace")
-    except (OSError, HTTPException):
-        text = ""
+def _message(reply: Response) -> str:
+    """The error message of the server; it may contain the key."""
+    text = reply.body.decode(errors="replace")
     try:
         found: Any = json.loads(text)
         found = found.get("error", found)
         text = str(found.get("message", found) if isinstance(found, dict) else found)
-    except (ValueError, AttributeError):
-        text = "" if "<" in text else text  # an HTML page has no one-line message
-    return " ".join(text.split())[:200] or str(error.reason)
-
-
-def _without(key: str, text: str) -> str:
-    return text.replace(key, "***") if key else text
+    except (ValueError, AttributeError, RecursionError):
+        text = "" if "<" in text or "[[[[" in text else text  # an HTML page has no one-line message
+    return text[:_LONGEST_MESSAGE] if text.strip() else reply.reason
 
 
 def _seconds(header: str | None) -> float | None:
     try:
-        return min(max(float(header or ""), 0.0), _LONGEST_ASKED)
+        seconds = float(header or "")
     except ValueError:
         return None
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), _LONGEST_ASKED)

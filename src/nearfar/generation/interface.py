@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from unicodedata import category
 
 from nearfar.errors import InputError
 
@@ -67,5 +68,7 @@ class Generator(Protocol):
 
 
 def first_line(text: str) -> str:
-    """The first line of an answer, stripped."""
-    return text.strip("\r\n ").partition("\n")[0].strip()
+    """The first line of an answer, stripped. Half a surrogate pair, which no file can contain, becomes U+FFFD."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    line = next(iter(whole.strip("\r\n ").splitlines()), "")
+    return "".join(each if category(each) != "Cc" else " " for each in line).strip()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
-from nearfar.inspection.findings import false_negatives, hubs, near_duplicate_items
+from nearfar.inspection.findings import confusions, false_negatives, hubs, near_duplicate_items
 from nearfar.inspection.flat import flat_map
 from nearfar.inspection.measuring import measure, union
 from nearfar.inspection.records import Point, shown
@@ -57,7 +57,7 @@ def examine(
     dims = by_dims(few, few_vectors, options.dims, options.seed) if measure_dims else []
     duplicates, duplicate_count = near_duplicate_items(sample, vectors, options.near_duplicate)
     several_positives = len(np.unique(sample.positives[:, 0])) < len(sample.positives)
-    width = vectors[0].shape[1]
+    above, width = int((found.neighbours.above > 0).sum()), vectors[0].shape[1]
     if len(sample) <= width:
         notes.append(
             f"fewer items than the {width} dimensions: effective rank, spectrum and IsoScore are limited by the number "
@@ -77,8 +77,10 @@ def examine(
         similarities=found.similarities,
         scored=None if found.scored is None or sample.scored is None else (found.scored, sample.scored[1]),
         spectrum=[float(share) for share in found.spectrum],
-        false_negatives=false_negatives(sample, found.neighbours),
-        false_negative_rows=int((found.neighbours.above > 0).sum()),
+        false_negatives=[] if sample.by_label else false_negatives(sample, found.neighbours),
+        false_negative_rows=0 if sample.by_label else above,
+        confusions=confusions(sample, found.neighbours) if sample.by_label else [],
+        confused_rows=above if sample.by_label else 0,
         near_duplicates=duplicates,
         near_duplicate_count=duplicate_count,
         threshold=options.near_duplicate,

@@ -1,11 +1,11 @@
-"""Items of a sample that are worth reading: false-negative candidates, near-duplicates, hubs."""
+"""Items of a sample that are worth reading: false-negative candidates, confused labels, near-duplicates, hubs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nearfar.inspection.duplicates import near_duplicates
-from nearfar.inspection.records import FalseNegative, Hub, Item, NearDuplicate, shown
+from nearfar.inspection.records import Confused, Confusion, FalseNegative, Hub, Item, NearDuplicate, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LISTED = 100
 #: Number of hubs that are named.
 HUBS = 10
+#: Examples of a pair of labels.
+EXAMPLES = 3
 
 
 def false_negatives(sample: Sample, found: Neighbours) -> list[FalseNegative]:
@@ -43,6 +45,47 @@ def false_negatives(sample: Sample, found: Neighbours) -> list[FalseNegative]:
         )
         for row in row_of.values()
     ]
+
+
+def confusions(sample: Sample, found: Neighbours) -> list[Confusion]:
+    """Pairs of labels whose rows are closest to each other, those with most such rows first. Of labelled rows alone.
+
+    Rows of different labels are negatives, however similar: nothing here says that a label is wrong.
+    """
+    import numpy as np
+
+    assert sample.labels is not None
+    labels, other = sample.labels, sample.labels[found.negative.numpy()]
+    rows = (found.above > 0).nonzero().flatten().numpy()
+    by_pair: dict[tuple[int, int], list[int]] = {}
+    for row in rows[np.argsort(-found.negative_cosine.numpy()[rows], kind="stable")].tolist():
+        first, second = sorted((int(labels[row]), int(other[row])))
+        by_pair.setdefault((first, second), []).append(row)
+    counts = np.bincount(labels)
+    listed = sorted(by_pair.items(), key=lambda each: (-len(each[1]), each[0]))[:LISTED]
+    return [
+        Confusion(
+            (_label(sample, labels, first), _label(sample, labels, second)),
+            len(members),
+            int(counts[first] + counts[second]),
+            tuple(_confused(sample, found, row) for row in members[:EXAMPLES]),
+        )
+        for (first, second), members in listed
+    ]
+
+
+def _confused(sample: Sample, found: Neighbours, row: int) -> Confused:
+    return Confused(
+        _item(sample, 0, row),
+        float(found.positive_cosine[row]),
+        _item(sample, 0, int(found.negative[row])),
+        float(found.negative_cosine[row]),
+    )
+
+
+def _label(sample: Sample, labels: Int[np.ndarray, " n"], number: int) -> str:
+    assert sample.groups is not None
+    return shown(sample.groups[0][int((labels == number).argmax())])
 
 
 def near_duplicate_items(

@@ -34,6 +34,9 @@ MEASURES: dict[str, Measure] = {
     "false_negative_share": Measure(
         "false-negative candidates", -1, "share of rows with a non-matching item ranked above their positive"
     ),
+    "confused_share": Measure(
+        "closest to another label", -1, "share of rows with a row of another label closer than any of their own"
+    ),
     "spearman": Measure("Spearman's correlation", 1, "of cosines with human scores"),
     "mean_cosine": Measure("mean cosine", 0, "mean over all pairs of items; 0: directions are evenly spread"),
     "isotropy": Measure("isotropy", 0, "1: no preferred direction, 0: a narrow cone"),

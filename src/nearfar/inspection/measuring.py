@@ -72,8 +72,9 @@ def measure(sample: Sample, vectors: tuple[Float[np.ndarray, "n d"], ...], seed:
     space["hubness"] = geometry.hubness(occurrence)
     judged = ~neighbours.positive_cosine.isnan()
     if bool(judged.any()):
-        per_item["false_negative_share"] = (neighbours.above[judged] > 0).double().numpy()
-        means["false_negative_share"] = float(per_item["false_negative_share"].mean())
+        name = "confused_share" if sample.by_label else "false_negative_share"
+        per_item[name] = (neighbours.above[judged] > 0).double().numpy()
+        means[name] = float(per_item[name].mean())
     scored = None
     if sample.scored is not None:
         pairs, scores = sample.scored

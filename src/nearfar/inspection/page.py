@@ -24,6 +24,17 @@ ROWS = 15
 #: Characters of a text in a table.
 CUT = 110
 
+_PAIRED = (
+    "A false-negative candidate is a non-matching item that is more similar to a row than its positive. If it does "
+    "match, training on it as a negative teaches an error. The most similar come first. The model may be wrong: read "
+    "them."
+)
+_LABELLED = (
+    "Labels are confused where a row is closer to a row of another label than to any row of its own. The labels say "
+    "that the two differ, so they are negatives: a model that is to tell them apart must learn them. Only rows with "
+    "the same text and different labels contradict each other."
+)
+
 #: Inspections by a short, unique name of their model.
 ByModel = dict[str, "Inspection"]
 
@@ -41,15 +52,11 @@ def inspection_page(found: Inspection, facts: Sequence[tuple[str, object]] = ())
     _notes(page, models)
     _measures(page, found, models)
     _similarities(page, models)
-    page.section(
-        "Rows to read",
-        "A false-negative candidate is a non-matching item that is more similar to a row than its positive. If it does "
-        "match, training on it as a negative teaches an error. The most similar come first. The model may be wrong: "
-        "read them.",
-    )
+    page.section("Rows to read", _LABELLED if found.measures["confused_share"] is not None else _PAIRED)
     for name, each in models.items():
         by = "" if len(models) == 1 else f", by {name}"
         _false_negatives(page, each, by)
+        _confusions(page, each, by)
         _near_duplicates(page, each, by)
     _repeats(page, found)
     for name, each in models.items():
@@ -158,6 +165,28 @@ def _false_negatives(page: Page, found: Inspection, by: str) -> None:
         )
     elif found.measures["false_negative_share"] is not None:
         page.text(f"No false-negative candidates{by}.")
+
+
+def _confusions(page: Page, found: Inspection, by: str) -> None:
+    pairs = found.confusions[:ROWS]
+    if pairs:
+        page.table(
+            ["labels", "rows", "row, and its closest of its own label", "closer row of the other label"],
+            [
+                [
+                    " / ".join(cut(label, TIP) for label in each.labels).replace("_", "_\u200b") if first else "",
+                    f"{each.rows:,} of {each.of:,}" if first else "",
+                    f"{example.own_cosine:.3f}  {_described(example.item)}",
+                    f"{example.cosine:.3f}  {_described(example.other)}",
+                ]
+                for each in pairs
+                for first, example in zip((True, False, False), each.examples, strict=False)
+            ],
+            caption=f"Confused labels{by}, with cosines: {_of(len(pairs), len(found.confusions))} pairs of labels, "
+            f"{found.confused_rows:,} rows.",
+        )
+    elif found.measures["confused_share"] is not None:
+        page.text(f"No row is closer to a row of another label than to all of its own{by}.")
 
 
 def _near_duplicates(page: Page, found: Inspection, by: str) -> None:

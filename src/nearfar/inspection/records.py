@@ -73,6 +73,52 @@ class FalseNegative(NamedTuple):
         }
 
 
+class Confused(NamedTuple):
+    """A row that is closer to a row of another label than to any of its own.
+
+    Args:
+        item: The row.
+        own_cosine: Its cosine with the most similar row of its own label.
+        other: The most similar row of another label.
+        cosine: The cosine of the two.
+    """
+
+    item: Item
+    own_cosine: float
+    other: Item
+    cosine: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "row": self.item.as_dict(),
+            "own_cosine": self.own_cosine,
+            "other": self.other.as_dict(),
+            "cosine": self.cosine,
+        }
+
+
+class Confusion(NamedTuple):
+    """Two labels of which rows of one are closest to rows of the other, in either direction.
+
+    Args:
+        labels: The two.
+        rows: How many rows of both.
+        of: How many rows the two labels have together.
+        examples: Some of them, the most similar first.
+    """
+
+    labels: tuple[str, str]
+    rows: int
+    of: int
+    examples: tuple[Confused, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        examples = [each.as_dict() for each in self.examples]
+        return {"labels": list(self.labels), "rows": self.rows, "of": self.of, "examples": examples}
+
+
 class NearDuplicate(NamedTuple):
     """Two different items whose vectors are nearly equal."""
 

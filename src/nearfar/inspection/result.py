@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
     from nearfar.evaluation.intervals import Interval
-    from nearfar.inspection.records import FalseNegative, Hub, NearDuplicate, PlaceOf, Point, Repeat
+    from nearfar.inspection.records import Confusion, FalseNegative, Hub, NearDuplicate, PlaceOf, Point, Repeat
     from nearfar.inspection.sizes import AtSize
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -37,7 +37,10 @@ class Inspection:
         scored: (cosines, human scores), where there are scores.
         spectrum: The share of variance of each principal component.
         false_negatives: Candidates for false negatives; those with the most similar negative first.
+            None of labelled rows: rows of different labels are negatives.
         false_negative_rows: Number of rows with a non-matching item ranked above their positive.
+        confusions: Of labelled rows: pairs of labels whose rows are closest to each other, the most frequent first.
+        confused_rows: Number of rows that are closer to a row of another label than to any of their own.
         near_duplicates: Different items with nearly equal vectors, the most similar first.
         near_duplicate_count: Number of such pairs.
         threshold: The minimum cosine of near-duplicates.
@@ -72,6 +75,8 @@ class Inspection:
     spectrum: list[float]
     false_negatives: list[FalseNegative]
     false_negative_rows: int
+    confusions: list[Confusion]
+    confused_rows: int
     near_duplicates: list[NearDuplicate]
     near_duplicate_count: int
     threshold: float
@@ -100,6 +105,10 @@ class Inspection:
         return replace(
             self,
             false_negatives=[with_places(each, place_of) for each in self.false_negatives],
+            confusions=[
+                each._replace(examples=tuple(with_places(example, place_of) for example in each.examples))
+                for each in self.confusions
+            ],
             near_duplicates=[with_places(each, place_of) for each in self.near_duplicates],
             hubs=[with_places(each, place_of) for each in self.hubs],
         )
@@ -119,6 +128,10 @@ class Inspection:
             "false_negatives": {
                 "rows": self.false_negative_rows,
                 "named": [each.as_dict() for each in self.false_negatives],
+            },
+            "confused_labels": {
+                "rows": self.confused_rows,
+                "pairs": [each.as_dict() for each in self.confusions],
             },
             "near_duplicates": {
                 "threshold": self.threshold,

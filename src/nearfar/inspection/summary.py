@@ -8,6 +8,7 @@ from nearfar.inspection.measures import MEASURES
 from nearfar.reports.numbers import fixed
 
 if TYPE_CHECKING:
+    from nearfar.inspection.records import Confusion
     from nearfar.inspection.result import Inspection
     from nearfar.reports.tables import Cell
 
@@ -23,11 +24,24 @@ def verdict(found: Inspection) -> str:
             f"{counted(found.false_negative_rows, asking)} ({share:.1%}) {has} a non-matching item ranked above {its} "
             "positive (possible false negatives)"
         )
+    confused = found.measures["confused_share"]
+    if confused is not None:
+        is_, its = ("is", "its") if found.confused_rows == 1 else ("are", "their")
+        most = f", most often {_named(found.confusions[0])}" if found.confusions else ""
+        parts.append(
+            f"{counted(found.confused_rows, asking)} ({confused:.1%}) {is_} closer to a row of another label than to "
+            f"any of {its} own{most}"
+        )
     parts.append(f"{counted(found.near_duplicate_count, 'near-duplicate pair')} (cosine >= {found.threshold:g})")
     repeat = "repeats" if found.repeated == 1 else "repeat"
     parts.append(f"{counted(found.repeated, repeating)} {repeat} an earlier {repeating}")
     parts.append(f"effective rank {found.measures['effective_rank']:.0f} of {found.dims} dimensions")
     return f"{'; '.join(parts)}."
+
+
+def _named(pair: Confusion) -> str:
+    first, second = pair.labels
+    return f"{first} and {second} ({pair.rows:,} of {pair.of:,} rows)"
 
 
 def measure_rows(found: Inspection) -> list[list[Cell]]:

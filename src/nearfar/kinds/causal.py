@@ -39,6 +39,11 @@ class CausalLM(Kind, Predicts, Generates):
 
     name: ClassVar[str] = "causal LM"
     words: ClassVar[str] = "a causal language model"
+    pipeline: ClassVar[str | None] = "text-generation"
+    usage: ClassVar[str] = (
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        "model = AutoModelForCausalLM.from_pretrained(MODEL)\ntokenizer = AutoTokenizer.from_pretrained(MODEL)"
+    )
     predicts: ClassVar[tuple[str, ...]] = ("text",)
 
     def __init__(

@@ -33,6 +33,12 @@ class Encoder(Kind, Encodes, Scores):
 
     name: ClassVar[str] = "encoder"
     words: ClassVar[str] = "a text encoder"
+    library: ClassVar[str] = "sentence-transformers"
+    pipeline: ClassVar[str | None] = "sentence-similarity"
+    usage: ClassVar[str] = (
+        "from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(MODEL)\n"
+        'vectors = model.encode(["a text", "another text"])\nprint(model.similarity(vectors, vectors))'
+    )
 
     def __init__(
         self, model: SentenceTransformer, write: Callable[[SentenceTransformer, Path], None] | None = None
@@ -87,7 +93,7 @@ class Encoder(Kind, Encodes, Scores):
     def write(self, folder: Path) -> None:
         """In the format that `SentenceTransformer(folder)` loads."""
         if self._write is None:
-            self.model.save_pretrained(str(folder))
+            self.model.save_pretrained(str(folder), create_model_card=False)
         else:
             self._write(self.model, folder)
 

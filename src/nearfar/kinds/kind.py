@@ -47,6 +47,10 @@ class Kind(ABC):
     name: ClassVar[str]
     #: The name used in messages, with its article.
     words: ClassVar[str]
+    #: For the model card: the library that loads its folder, the name of its task on the Hub, and code that uses MODEL.
+    library: ClassVar[str] = "transformers"
+    pipeline: ClassVar[str | None] = None
+    usage: ClassVar[str] = ""
 
     @classmethod
     @abstractmethod

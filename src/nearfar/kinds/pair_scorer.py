@@ -15,7 +15,7 @@ from nearfar.kinds.encoder import Encoder
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.models.abilities import Scores
 from nearfar.models.encoding import check_texts
-from nearfar.models.loading import find, load
+from nearfar.models.loading import check_max_length, find, load
 from nearfar.models.packing import embed
 from nearfar.models.pairs.head import PairHead
 from nearfar.models.pairs.top_layers import TopLayers, width
@@ -50,6 +50,13 @@ class PairScorer(Kind, Scores):
 
     name: ClassVar[str] = "pair scorer"
     words: ClassVar[str] = "a pair scorer"
+    library: ClassVar[str] = "sentence-transformers"
+    pipeline: ClassVar[str | None] = "sentence-similarity"
+    usage: ClassVar[str] = (
+        "# Its encoder alone; nearfar, below, also loads the head that scores pairs.\n"
+        "from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(MODEL)\n"
+        'vectors = model.encode(["a text", "another text"])'
+    )
 
     def __init__(self, encoder: SentenceTransformer, head: PairHead) -> None:
         expected = width(encoder, head.config.layers)
@@ -89,9 +96,11 @@ class PairScorer(Kind, Scores):
             max_length: Maximum sequence length in tokens; by default the model's own.
 
         Raises:
-            InputError: There are no texts, or an item is not a string.
+            InputError: There are no texts, an item is not a string, or the length is invalid.
         """
         check_texts(texts)
+        if max_length is not None:
+            check_max_length(self.encoder, max_length)
         reader = TopLayers(self.encoder, self.head.config.layers)
         vectors = []
         for start in range(0, len(texts), WINDOW):
@@ -147,7 +156,7 @@ class PairScorer(Kind, Scores):
 
     def write(self, folder: Path) -> None:
         """The encoder in the format that `SentenceTransformer(folder)` loads, and the head next to it."""
-        self.encoder.save_pretrained(str(folder))
+        self.encoder.save_pretrained(str(folder), create_model_card=False)
         self.head.save(folder)
 
     def configure(self, options: TrainingOptions) -> None:

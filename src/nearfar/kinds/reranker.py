@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.models.abilities import Scores
+from nearfar.models.lengths import check_length
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,12 @@ class Reranker(Kind, Scores):
 
     name: ClassVar[str] = "reranker"
     words: ClassVar[str] = "a reranker (cross-encoder)"
+    library: ClassVar[str] = "sentence-transformers"
+    pipeline: ClassVar[str | None] = "text-ranking"
+    usage: ClassVar[str] = (
+        "from sentence_transformers import CrossEncoder\n\nmodel = CrossEncoder(MODEL)\n"
+        'print(model.predict([("a query", "a document")]))'
+    )
 
     def __init__(self, model: CrossEncoder) -> None:
         self.model = model
@@ -88,15 +94,13 @@ class Reranker(Kind, Scores):
 
     def write(self, folder: Path) -> None:
         """In the format that `CrossEncoder(folder)` loads."""
-        self.model.save_pretrained(str(folder))
+        self.model.save_pretrained(str(folder), create_model_card=False)
 
     def configure(self, options: TrainingOptions) -> None:
         """Truncate pairs in evaluation as in training; the length is saved with the model."""
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        if options.max_length and isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid value {options.max_length}: the model has {limit} positions"
-            raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
         if options.max_length:
+            limit = getattr(self.model.config, "max_position_embeddings", None)
+            check_length(options.max_length, self.model.tokenizer, [limit], texts=2)
             self.model.max_seq_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
 from nearfar.models.abilities import Generates, Predicts
+from nearfar.models.lengths import check_length
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +36,11 @@ class Seq2SeqLM(Kind, Predicts, Generates):
 
     name: ClassVar[str] = "seq2seq LM"
     words: ClassVar[str] = "a sequence-to-sequence language model"
+    pipeline: ClassVar[str | None] = "text-generation"
+    usage: ClassVar[str] = (
+        "from transformers import AutoModelForSeq2SeqLM, AutoTokenizer\n\n"
+        "model = AutoModelForSeq2SeqLM.from_pretrained(MODEL)\ntokenizer = AutoTokenizer.from_pretrained(MODEL)"
+    )
     predicts: ClassVar[tuple[str, ...]] = ("anchor", "positive")
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 0) -> None:
@@ -133,11 +138,10 @@ class Seq2SeqLM(Kind, Predicts, Generates):
         self.tokenizer.save_pretrained(str(folder))
 
     def configure(self, options: TrainingOptions) -> None:
-        """Truncate in evaluation as in training."""
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        if isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid value {options.max_length}: the model has {limit} positions"
-            raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
+        """Truncate in measuring as in training."""
+        if options.max_length:
+            limit = getattr(self.model.config, "max_position_embeddings", None)
+            check_length(options.max_length, self.tokenizer, [limit])
         self.max_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:

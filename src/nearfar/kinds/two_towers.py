@@ -22,6 +22,11 @@ class TwoTowers(Encoder, EncodesMedia):
 
     name: ClassVar[str] = "two towers"
     words: ClassVar[str] = "a model with two towers"
+    pipeline: ClassVar[str | None] = None
+    usage: ClassVar[str] = (
+        "from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(MODEL)\n"
+        'vectors = model.encode(["a text"], task="text")'
+    )
 
     @property
     def medium(self) -> Medium:

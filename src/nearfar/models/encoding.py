@@ -39,12 +39,17 @@ def encode(
         kind: Whether the texts are queries or documents, for models with different prompts for these.
 
     Raises:
-        InputError: There are no texts, a row is not a string, or the model returns NaN or infinity.
+        InputError: There are no texts, a row is not a string, the length is invalid, or the model returns NaN or
+            infinity.
     """
     import numpy as np
 
     check_batch_size(batch_size)
     check_texts(texts)
+    if max_length is not None:
+        from nearfar.models.loading import check_max_length
+
+        check_max_length(model, max_length)
     method = {"query": model.encode_query, "document": model.encode_document, None: model.encode}[kind]
     # Passed only if given: a model of words, not tokens, does not accept this setting.
     cut: dict[str, Any] = {} if max_length is None else {"processing_kwargs": {"text": {"max_length": max_length}}}

@@ -184,7 +184,8 @@ def _blocks(values: list[torch.Tensor]) -> Iterator[tuple[Float[torch.Tensor, " 
 
 
 def _folder(name: str | Path) -> Path:
-    from nearfar.models.loading import check_files, find
+    from nearfar.models.loading import find
+    from nearfar.models.model_files import check_files
 
     of_run = Path(name, "model")
     folder = of_run if Path(name, "run.yaml").is_file() and of_run.is_dir() else find(name)

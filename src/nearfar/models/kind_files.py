@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from nearfar.errors import InputError
+from nearfar.models.model_files import json_object
 from nearfar.writing import write_text
 
 __all__ = ["FILE", "kind_of_folder", "require_kind", "write_kind"]
@@ -36,8 +36,8 @@ def kind_of_folder(folder: Path) -> str:
         InputError: Its files contradict each other, or are not valid JSON.
     """
     if (folder / FILE).is_file():
-        kind = _json(folder / FILE).get("kind")
-        if kind not in WORDS:
+        kind = json_object(folder / FILE).get("kind")
+        if not isinstance(kind, str) or kind not in WORDS:
             problem = f"unknown kind of model {kind!r}"
             raise InputError(problem, file=folder / FILE, field="kind", remedy=f"expected one of {', '.join(WORDS)}")
         return kind
@@ -45,7 +45,7 @@ def kind_of_folder(folder: Path) -> str:
         return "pair scorer"
     if (folder / "modules.json").is_file():
         own = folder / "config_sentence_transformers.json"
-        if own.is_file() and _json(own).get("model_type") == "CrossEncoder":
+        if own.is_file() and json_object(own).get("model_type") == "CrossEncoder":
             return "reranker"
         return "two towers" if _has_media_route(folder) else "encoder"
     return _by_architecture(folder)
@@ -73,10 +73,12 @@ _REMEDIES = {
 
 def _by_architecture(folder: Path) -> str:
     """The kind of a plain transformers folder."""
-    config = _json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    config = json_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     if config.get("model_type") == "low_rank_sparse":
         return "causal LM"
-    names = [str(name) for name in config.get("architectures") or ()]
+    names = config.get("architectures") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError("expected a list of names", file=folder / "config.json", field="architectures")
     if any(name.endswith("ForSequenceClassification") for name in names):
         return "reranker"
     if any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names):
@@ -92,16 +94,6 @@ def _has_media_route(folder: Path) -> bool:
 
     for listing in (folder / "router_config.json", *folder.glob("*/router_config.json")):
         if listing.is_file():
-            routes = _json(listing).get("structure")
+            routes = json_object(listing).get("structure")
             return isinstance(routes, dict) and "text" in routes and any(medium in routes for medium in MEDIA)
     return False
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError("is not valid JSON", file=file, remedy="copy the model's folder again") from error
-    if not isinstance(value, dict):
-        raise InputError("expected a JSON object", file=file, remedy="copy the model's folder again")
-    return value

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nearfar.errors import InputError
 from nearfar.models.aliases import GENERATORS, alias_folder, sha256
+from nearfar.models.completeness import incomplete, missing_of
+from nearfar.models.model_files import check_files
 
 
 class LanguageFiles(NamedTuple):
@@ -75,7 +77,7 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from nearfar.models.loading import without_progress_bar
+    from nearfar.models.loading import failures_named, without_progress_bar
     from nearfar.models.low_rank.files import is_low_rank_sparse, load_low_rank_sparse
 
     files = find_language_model(name)
@@ -85,26 +87,19 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     if files.gguf:
         options["gguf_file"] = files.gguf
     weights = _unpacked() if files.gguf else {"use_safetensors": True}
-    try:
-        with without_progress_bar():
-            tokenizer = AutoTokenizer.from_pretrained(str(files.folder), **options)
-            model: Any
-            if is_low_rank_sparse(files.folder):
-                model = load_low_rank_sparse(files.folder)
-            else:
-                loader: Any = AutoModelForCausalLM
-                asked = {**options, **weights, "output_loading_info": True}
-                model, found = loader.from_pretrained(str(files.folder), **asked)
-                _check_head(model, found["missing_keys"], files)
-    except InputError:
-        raise
-    except Exception as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
-        raise InputError(
-            f"cannot be loaded as a language model ({type(error).__name__}: {reason})",
-            file=files.folder / (files.gguf or ""),
-            remedy="pass a causal language model of transformers, with its tokenizer",
-        ) from error
+    if not files.gguf:
+        check_files(files.folder)
+    remedy = "pass a causal language model of transformers, with its tokenizer"
+    with failures_named(files.folder / (files.gguf or ""), "a language model", remedy), without_progress_bar():
+        tokenizer = AutoTokenizer.from_pretrained(str(files.folder), **options)
+        model: Any
+        if is_low_rank_sparse(files.folder):
+            model = load_low_rank_sparse(files.folder)
+        else:
+            loader: Any = AutoModelForCausalLM
+            asked = {**options, **weights, "output_loading_info": True}
+            model, found = loader.from_pretrained(str(files.folder), **asked)
+            _check_head(model, missing_of(model, found), files)
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
 
 
@@ -120,15 +115,16 @@ def _unpacked() -> dict[str, Any]:
     return {} if found is None else {"quantization_config": found(dequantize=True)}
 
 
-def _check_head(model: Any, missing: Collection[str], files: LanguageFiles) -> None:
+def _check_head(model: Any, missing: Sequence[str], files: LanguageFiles) -> None:
     """Raise an InputError for an encoder: transformers would load it with a random head and only a warning."""
-    lacking = sorted(set(missing) - set(model.all_tied_weights_keys or ()))
-    if lacking:
-        raise InputError(
-            f"expected a language model, but the weights do not contain {lacking[0]!r}",
-            file=files.folder / (files.gguf or ""),
-            remedy="pass a causal language model, such as smollm2",
-        )
+    if not missing:
+        return
+    place = files.folder / (files.gguf or "")
+    head = next((name for name in missing if not name.startswith(f"{model.base_model_prefix}.")), None)
+    if head == missing[0] or files.gguf:
+        problem = f"expected a language model, but the weights do not contain {missing[0]!r}"
+        raise InputError(problem, file=place, remedy="pass a causal language model, such as smollm2")
+    raise incomplete(missing[0], place)
 
 
 def padding_token(tokenizer: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
 from nearfar.models.aliases import ALIASES, alias_folder
+from nearfar.models.completeness import check_complete, watched
 from nearfar.models.kind_files import require_kind
+from nearfar.models.lengths import check_length, least_length
+from nearfar.models.model_files import check_files, check_settings
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -22,7 +24,6 @@ logger = logging.getLogger(__name__)
 # Files of a Hub repository that are not needed: weights that can contain code, and formats of other runtimes.
 _NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack", "*.ot", "*.onnx*", "*.gguf"]
 _NOT_FETCHED += ["*.tflite", "*.mlmodel", "*.mlpackage/*", "onnx/*", "openvino/*", "coreml/*", "original/*"]
-_PICKLED_WEIGHTS = ("pytorch_model*.bin", "adapter_model*.bin", "model*.pt", "model*.pth", "model*.pkl", "*.ckpt")
 
 
 def load(
@@ -69,22 +70,21 @@ def load(
     _check_kind(folder, part_of)
     # The base model of an adapter may be on the Hub; everything else is already in the folder.
     complete = not (folder / "adapter_config.json").is_file()
-    try:
-        with without_progress_bar():
-            model = SentenceTransformer(
-                str(folder),
-                device=device,
-                trust_remote_code=False,
-                local_files_only=complete,
-                model_kwargs={"use_safetensors": True},
-            )
-    except Exception as error:
-        raise InputError(
-            f"cannot be loaded as a text encoder ({type(error).__name__}: {_first_line(error)})",
-            file=folder,
-            remedy="pass a sentence-transformers model, or a transformers encoder with its tokenizer",
-        ) from error
+    remedy = "pass a sentence-transformers model, or a transformers encoder with its tokenizer"
+    with failures_named(folder, "a text encoder", remedy), without_progress_bar(), watched() as found:
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            trust_remote_code=False,
+            local_files_only=complete,
+            model_kwargs={"use_safetensors": True},
+        )
+    check_complete(found, model, folder)
     check_weights(model, folder)
+    own, least = getattr(model, "max_seq_length", None), least_length(getattr(model, "tokenizer", None))
+    if isinstance(own, int) and own < least:
+        problem = f"the model truncates texts to {own} tokens, of which none remains beside its special tokens"
+        raise InputError(problem, file=folder, field="max_seq_length", remedy=f"set it to at least {least}")
     if max_length is not None:
         check_max_length(model, max_length)
         model.max_seq_length = max_length
@@ -162,62 +162,27 @@ def _check_device(device: str | None) -> None:
         ) from error
 
 
-def check_files(folder: Path) -> None:
-    """Check that a model's files exist, and that every weight file is a complete safetensors file."""
-    from safetensors import SafetensorError, safe_open
+@contextmanager
+def failures_named(folder: Path, what: str, remedy: str, field: str | None = None) -> Iterator[None]:
+    """Turn whatever a library raises while it loads a folder into one line.
 
-    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
-        raise InputError(
-            "is not a model: contains neither modules.json nor config.json",
-            file=folder,
-            remedy="pass a folder written by SentenceTransformer.save_pretrained, such as RUN/model",
-        )
-    seen = 0
-    for part in _parts(folder):
-        weights = sorted(part.glob("*.safetensors"))
-        pickled = sorted(file for pattern in _PICKLED_WEIGHTS for file in part.glob(pattern))
-        if pickled and not weights:
-            raise InputError(
-                "the weights are pickled, which can run code, so they are not loaded",
-                file=pickled[0],
-                remedy="save the model again with safe_serialization=True, or use a Hub revision with safetensors",
-            )
-        for file in weights:
-            try:
-                with safe_open(file, framework="pt"):
-                    seen += 1
-            except (SafetensorError, OSError) as error:
-                raise InputError(
-                    f"the weights are corrupted or incomplete ({_first_line(error)})",
-                    file=file,
-                    remedy="copy or download the file again",
-                ) from error
-    if not seen:
-        raise InputError("contains no safetensors weights", file=folder, remedy="copy model.safetensors into it")
+    Args:
+        folder: Named in the message.
+        what: What it was to load as, with its article.
+        remedy: What to do about it.
+        field: The option that named the model.
 
-
-def _parts(folder: Path) -> list[Path]:
-    """The folders of a model's modules: its root, and those listed in modules.json."""
-    listing = folder / "modules.json"
-    if not listing.is_file():
-        return [folder]
+    Raises:
+        InputError: the block failed; it names the file where one of the folder's JSON files cannot be read.
+    """
     try:
-        names = [module["path"] for module in json.loads(listing.read_text("utf-8"))]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError("expected a list of modules with a path each", file=listing) from error
-    parts = [folder, *(folder / name for name in dict.fromkeys(names) if name and (folder / name).is_dir())]
-    return [*parts, *(route for part in parts for route in _routes(part))]
-
-
-def _routes(part: Path) -> list[Path]:
-    """The folders of the encoders of a `Router`."""
-    listing = part / "router_config.json"
-    if not listing.is_file():
-        return []
-    try:
-        return [part / name for name in json.loads(listing.read_text("utf-8"))["types"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError("expected a list of routes of a router", file=listing) from error
+        yield
+    except (InputError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of tokenizers is no Exception
+        check_settings(folder, vocabularies=True)
+        problem = f"cannot be loaded as {what} ({type(error).__name__}: {_first_line(error)[:300]})"
+        raise InputError(problem, file=folder, field=field, remedy=remedy) from error
 
 
 def check_weights(model: nn.Module, folder: Path) -> None:
@@ -237,17 +202,15 @@ def check_max_length(model: SentenceTransformer, max_length: int) -> None:
     """Check that a model supports this sequence length.
 
     Raises:
-        InputError: The length is less than 1, or more than the model's positions.
+        InputError: The length leaves no token beside the special ones, or is more than the model's positions.
     """
     # Both limits matter: RoBERTa reserves two positions, which only its tokenizer knows.
+    tokenizer = getattr(model, "tokenizer", None)
     limits = [
-        getattr(model.config, "max_position_embeddings", None),
-        getattr(model.tokenizer, "model_max_length", None),
+        getattr(getattr(model, "config", None), "max_position_embeddings", None),
+        getattr(tokenizer, "model_max_length", None),
     ]
-    limit = min((value for value in limits if isinstance(value, int) and value > 0), default=None)
-    if max_length < 1 or (limit is not None and max_length > limit):
-        upper = "" if limit is None else f" and at most {limit}, the model's last position"
-        raise InputError(f"invalid value {max_length}", field="max_length", remedy=f"use at least 1{upper}")
+    check_length(max_length, tokenizer, limits)
 
 
 @contextmanager

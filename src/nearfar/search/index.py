@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from nearfar.data.blanks import is_blank
 from nearfar.errors import InputError
 from nearfar.models.encoding import encode
 from nearfar.search.metadata import METADATA, IndexMetadata, corpus_fingerprint, named, read_metadata, stale
@@ -74,7 +75,7 @@ class SearchIndex:
 
 def check_query(query: str, k: int) -> None:
     """Raise an InputError for an empty query, or k below 1."""
-    if not query.strip():
+    if is_blank(query):
         raise InputError("is empty", field="query", remedy="write a few words")
     if k < 1:
         raise InputError(f"invalid number of results {k}: must be 1 or more", field="k")

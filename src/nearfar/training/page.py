@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nearfar.evaluation.result import metric_name
+from nearfar.evaluation.result import at_ceiling, metric_name
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
@@ -26,6 +26,12 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
         items = "blocks of held-out text"
         first, last = before.metrics["perplexity"], after.metrics["perplexity"]
         figures = f"perplexity went from {first:,.1f} to {last:,.1f} ({metric} {delta:+.3f}"
+    if at_ceiling(before.score, after.score):
+        reached = f"{metric} is {before.score:.3f} before training and {after.score:.3f} after, and cannot be above 1"
+        return f"Nothing can be told: {reached}. Measure on harder evaluation data.", "neutral"
+    if not _above_chance(before) and not _above_chance(after):
+        scores = f"{metric} {before.score:.3f} before training and {after.score:.3f} after, and guessing has"
+        return f"At chance: {scores} {before.chance:.3f}. More data, or another task, may tell more.", "neutral"
     if change is None:
         return f"{figures}; this task has no interval, so the difference may be due to chance).", "neutral"
     if not change.degenerate:
@@ -40,6 +46,15 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
     if change.high < 0:
         return f"Worse: {figures} on {before.n:,} {items}.", "bad"
     return f"No significant improvement: {figures} on {before.n:,} {items}; the 95% interval includes 0.", "neutral"
+
+
+def _above_chance(result: Result) -> bool:
+    """Whether a score is beyond what guessing gives among so many items, as far as that is known."""
+    if result.chance is None or math.isnan(result.score):
+        return True
+    # Two standard errors of a correlation of nothing, or of a share of right guesses.
+    spread = 1.0 if result.task == "sts" else math.sqrt(result.chance * (1 - result.chance))
+    return result.score > result.chance + 2 * spread / math.sqrt(max(1, result.n - 1))
 
 
 def add_outcome(page: Page, before: Result, after: Result, change: Interval | None, seed: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError, about
 from nearfar.kinds._processes import is_main_process
+from nearfar.training.card import model_card, write_card
 from nearfar.training.folder import RunFolder
 from nearfar.training.held_out import HeldOut, read_held_out, split_documents
 from nearfar.training.request import Request
@@ -149,7 +150,14 @@ def _run(
     )
     check_weights(model.module, folder.path)
     if is_main_process():
-        folder.replace_model(model.save)
+        # The host libraries' own cards quote training rows, so this one takes their place at once.
+        card = model_card(model, request.recipe, configuration, steps=trained.steps)
+
+        def save(part: str) -> None:
+            model.save(part)
+            write_card(Path(part), card)
+
+        folder.replace_model(save)
     after = None if held_out is None else held_out.measure(model, seed)
     similarities.append(_similarities(model, held_out, seed))
 
@@ -170,6 +178,8 @@ def _run(
         from nearfar.training.page import training_page
 
         training_page(finished, configuration).write(folder.report)
+        found: dict[str, Any] = {"steps": trained.steps, "before": before, "after": after, "change": change}
+        write_card(folder.model, model_card(model, request.recipe, configuration, **found))
         folder.write_json(folder.metrics, metrics)
     return finished
 

@@ -14,6 +14,7 @@ from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
+from nearfar.evaluation.ties import TOLERANCE
 from nearfar.models.encoding import encode
 
 __all__ = ["measure_across"]
@@ -31,9 +32,9 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
 def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
     """recall@1 (primary), @5 and @10: how many texts have one of their files among the first k, and vice versa.
 
-    Equal texts count as one text, and equal paths as one file. A tie counts as wrong: items as close as the best
-    correct item are ranked before it. Metrics from files to texts end in `_to_text`. recall@k is omitted if there are
-    only k items or fewer. `per_item` has one value per text.
+    Equal texts count as one text, and equal paths as one file. For ties with the best correct item, recall is averaged
+    over all orders. Metrics from files to texts end in `_to_text`. recall@k is omitted if there are only k items or
+    fewer. `per_item` has one value per text.
 
     Args:
         model: A model with towers for texts and for the files.
@@ -61,19 +62,24 @@ def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int
     b = encode_media(model, distinct_files, medium, batch_size=batch_size)
     metrics: dict[str, float] = {}
     per_item: dict[str, np.ndarray] = {}
-    for suffix, ranks, among in (
+    tied = 0
+    for suffix, (above, level), among in (
         ("", _ranks(a, b, of_text, of_file), b),
         ("_to_text", _ranks(b, a, of_file, of_text), a),
     ):
+        tied += int((level > 1).sum())
         for k in RECALL_AT:
             if k < len(among):
-                found = (ranks <= k).astype(np.float64)
+                found = np.clip(k - above, 0, level) / level
                 metrics[f"recall@{k}{suffix}"] = float(found.mean())
                 if not suffix:
                     per_item[f"recall@{k}"] = found
     first = per_item["recall@1"]
     interval = bootstrap_mean(first, seed=seed)
     notes = (f"{len(a)} different texts, {len(b)} different {WORDS[medium]}",)
+    if tied:
+        what = f"for {tied} of {len(a) + len(b)} texts and {WORDS[medium]} the best correct item ties with others"
+        notes += (f"{what}: recall is averaged over all orders of ties",)
     return Result("retrieval", "recall@1", metrics, n=len(first), per_item=per_item, notes=notes, interval=interval)
 
 
@@ -88,17 +94,18 @@ def _ranks(
     b: Float[np.ndarray, "m d"],
     of_a: Int[np.ndarray, " rows"],
     of_b: Int[np.ndarray, " rows"],
-) -> Int[np.ndarray, " n"]:
-    """The rank of the first matching b for each a, by similarity."""
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """For each a: the number of b closer than its best matching b, and the number as close, including that b."""
     own: list[list[int]] = [[] for _ in a]
     for i, j in set(zip(of_a.tolist(), of_b.tolist(), strict=True)):
         own[i].append(j)
-    ranks = np.zeros(len(a), dtype=int)
+    above, tied = np.zeros((2, len(a)), dtype=int)
     step = max(1, _AT_ONCE // len(b))
     for start in range(0, len(a), step):
         scores = a[start : start + step] @ b.T
         for row, similar in enumerate(scores, start):
-            best = similar[own[row]].max()
+            best, margin = similar[own[row]].max(), TOLERANCE * np.abs(similar).max()
             similar[own[row]] = -np.inf
-            ranks[row] = 1 + int((similar >= best).sum())
-    return ranks
+            above[row] = (similar > best + margin).sum()
+            tied[row] = 1 + (similar >= best - margin).sum() - above[row]
+    return above, tied

@@ -17,6 +17,7 @@ from nearfar.evaluation.items import item_names, item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names, split_by_text
 from nearfar.evaluation.tasks.task import Asked
+from nearfar.evaluation.ties import TOLERANCE
 
 NEIGHBOURS = 5
 
@@ -74,4 +75,6 @@ def measure_classes(
     copies = len({*item_names(train)} & {*item_names(test)})
     what = "files" if medium_in(test.column_names) else "texts"
     notes = (f"{copies} {what} are among the training rows and the test rows",) if copies else ()
+    if np.ptp(np.concatenate([seen, asked]), axis=0).max() < TOLERANCE:
+        notes += (f"the model gives all {what} the same vector, so no metric tells anything",)
     return Result("classify", "accuracy_logistic", metrics, n=len(gold), per_item=per_item, notes=notes)

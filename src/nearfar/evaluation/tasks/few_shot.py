@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import accuracy_score, f1_score
 
 from nearfar.errors import InputError
 from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
 from nearfar.evaluation.tasks.task import Asked
+from nearfar.evaluation.ties import closest, discounted_gain, macro_f1, ranks_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -101,8 +101,8 @@ def few_shot(
     found, known = [], 0
     for prototypes, kept, asked in _drawn(unit, gold, shots, draws, seed):
         known = len(kept)
-        told = kept[(unit[asked] @ prototypes.T).argmax(1)]
-        found.append((f1_score(gold[asked], told, average="macro"), accuracy_score(gold[asked], told)))
+        told, right = closest(unit[asked] @ prototypes.T), np.searchsorted(kept, gold[asked])
+        found.append((macro_f1(told, right), told[np.arange(len(right)), right].mean()))
     f1, accuracy = np.mean(found, 0)
     return FewShot(float(f1), float(accuracy), known, tuple(float(draw[0]) for draw in found))
 
@@ -149,11 +149,15 @@ def ranking_of_prototypes(
     discount = 1 / np.log2(np.arange(2, k + 2))
     standard, theirs = [], []
     for prototypes, kept, asked in _drawn(unit, gold, 1, draws, seed):
-        order = np.argsort(-(prototypes @ unit[asked].T), axis=1, kind="stable")
-        relevant = gold[asked][order] == kept[:, None]
+        # Drawn by label; in that order, vectors of equal similarity would favour some labels.
+        asked = np.random.default_rng(seed).permutation(asked)
+        similarity = prototypes @ unit[asked].T
+        relevant = gold[asked] == kept[:, None]
         totals = relevant.sum(1)
         ideal = np.cumsum(discount)[np.minimum(totals, k) - 1]
-        standard += list(relevant[:, :k] @ discount[: relevant.shape[1]] / ideal)
+        gains = [discounted_gain(ranks_of(*row), k).sum() for row in zip(similarity, relevant, strict=True)]
+        standard += list(np.array(gains) / ideal)
+        relevant = np.take_along_axis(relevant, np.argsort(-similarity, axis=1, kind="stable"), axis=1)
         theirs += [r_precision_ndcg(row, int(count) + 1, k) for row, count in zip(relevant, totals, strict=True)]
     return float(np.mean(standard)), float(np.mean(theirs))
 

@@ -10,6 +10,7 @@ from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
+from nearfar.evaluation.ties import discounted_gain, ranks_of, reciprocal_rank
 from nearfar.models.abilities import Scores
 
 __all__ = ["dcg", "measure"]
@@ -21,9 +22,9 @@ TOP = 10
 def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     """nDCG@10 (primary) and MRR@10 of each query's own candidates, ranked by the model's scores.
 
-    Gains are the scores of the rows; scores below 0 count as 0. A candidate is relevant if its score is above 0.
-    Candidates with equal model scores share the mean discount of their ranks, so their order in the file does not
-    matter. Queries without a relevant candidate are skipped, and counted in a note.
+    Gains are the scores of the rows, those below 0 count as 0; a candidate is relevant where its score is above 0.
+    Both are means over all orders of candidates of equal score, so that their order in the file decides nothing; a note
+    counts such queries. Queries without a relevant candidate are not measured, and counted in a note.
 
     Args:
         model: Scores pairs (query, candidate).
@@ -48,15 +49,20 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     first = [query for query, candidates, _ in kept for _ in candidates]
     second = [candidate for _, candidates, _ in kept for candidate in candidates]
     scores = model.score_pairs(first, second, batch_size=asked.batch_size)
-    ndcg, reciprocal, start = [], [], 0
+    ndcg, reciprocal, start, tied = [], [], 0, 0
     for _, candidates, gains in kept:
         own = scores[start : start + len(candidates)]
         start += len(candidates)
+        ranks = ranks_of(own, gains > 0)
         ndcg.append(dcg(own, gains) / dcg(gains, gains))
-        reciprocal.append(_reciprocal_rank(own, gains > 0))
+        reciprocal.append(float(reciprocal_rank(ranks, TOP).max()))
+        tied += bool(((ranks.tied > ranks.relevant_tied) & (ranks.above < TOP)).any())
     per_item = {"ndcg@10": np.array(ndcg), "mrr@10": np.array(reciprocal)}
     dropped = len(rows) - len(kept)
     notes = (f"{dropped} queries without both a relevant and another candidate are skipped",) if dropped else ()
+    if tied:
+        what = f"in {tied} of {len(kept)} queries a relevant candidate has the same score as others"
+        notes += (f"{what}: metrics are averaged over all orders of ties",)
     return Result(
         "ranking",
         "ndcg@10",
@@ -70,18 +76,5 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
 
 def dcg(scores: Float[np.ndarray, " m"], gains: Float[np.ndarray, " m"]) -> float:
     """Discounted cumulative gain at 10, averaged over all orders of candidates with equal scores."""
-    discount = np.zeros(len(scores))
-    discount[:TOP] = 1 / np.log2(np.arange(2, min(TOP, len(scores)) + 2))
-    total, rank = 0.0, 0
-    for value in np.unique(scores)[::-1]:
-        tied = scores == value
-        total += float(gains[tied].sum() * discount[rank : rank + int(tied.sum())].mean())
-        rank += int(tied.sum())
-    return total
-
-
-def _reciprocal_rank(scores: Float[np.ndarray, " m"], relevant: np.ndarray) -> float:
-    """1 / rank of the first relevant candidate, ranked after all ties; 0 beyond the tenth."""
-    best = scores[relevant].max()
-    rank = 1 + int((scores[~relevant] >= best).sum())
-    return 1 / rank if rank <= TOP else 0.0
+    relevant = gains > 0
+    return float(gains[relevant] @ discounted_gain(ranks_of(scores, relevant), TOP)) if relevant.any() else 0.0

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
 from torch import Tensor
 
 from nearfar.data.retrieval import Retrieval
 from nearfar.errors import InputError
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
+from nearfar.evaluation.ties import TOLERANCE, Ranks, average_precision, discounted_gain, found_at, reciprocal_rank
 from nearfar.models.encoding import check_texts, require_finite
 
 Relevant = Mapping[str, Mapping[str, int]]
 
 RECALL_AT = (1, 5, 10, 100)
-_TOP = 10
-# The evaluator needs a matrix of queries x documents; this limits it to 256 MiB.
+_TOP, _DEEP = 10, 100
+# Similarities of queries and documents in memory at a time: 256 MiB of them.
 _SCORES_AT_ONCE = 2**26
+#: Minimum and maximum number of documents that are encoded at a time.
+WINDOW = (1_000, 50_000)
 
 
 def measure(model: Any, data: Dataset | Retrieval, asked: Asked) -> Result:
     """See `measure_retrieval`; for pairs, each distinct positive is a document."""
     if isinstance(data, Retrieval):
-        corpus, queries, relevant = data.corpus, data.queries, data.relevant
-    else:
-        corpus, queries, relevant = from_pairs(data["anchor"], data["positive"])
-    return measure_retrieval(model.host, corpus, queries, relevant, batch_size=asked.batch_size)
+        return measure_retrieval(model.host, data.corpus, data.queries, data.relevant, batch_size=asked.batch_size)
+    corpus, queries, relevant = from_pairs(data["anchor"], data["positive"])
+    documents = {text: document for document, text in corpus.items()}
+    own = {query: documents[text] for query, text in queries.items() if text in documents}
+    return measure_retrieval(model.host, corpus, queries, relevant, own=own, batch_size=asked.batch_size)
 
 
 def measure_retrieval(
@@ -41,20 +46,24 @@ def measure_retrieval(
     queries: Mapping[str, str],
     relevant: Relevant,
     *,
+    own: Mapping[str, str] | None = None,
     batch_size: int = 64,
 ) -> Result:
     """nDCG@10 (primary), MRR@10, MAP@100 and recall@1, 5, 10, 100, averaged over queries with a relevant document.
 
-    The exact ranking comes from the evaluator of sentence-transformers, where a document is relevant if its grade is
-    above 0. nDCG@10 is computed from that ranking with the grades as gains, as in trec_eval; for grades of 0 and 1 it
-    equals the evaluator's. recall@k is omitted if the corpus has only k documents or fewer, because it would always be
-    1. `per_item` has one value per query for all metrics except MAP@100.
+    nDCG@10 has the grades themselves as gains, as trec_eval does. A query that is a document itself is no candidate for
+    itself, as in BEIR and mteb, unless it is judged relevant to itself. Documents with the same score have no order: a
+    metric is the mean over all of them, see `nearfar.evaluation.ties`. Without ties and such queries the metrics are
+    those of sentence-transformers' InformationRetrievalEvaluator. recall@k is omitted if the corpus has only
+    k documents or fewer, because it would always be 1. `per_item` has one value per query for all metrics except
+    MAP@100.
 
     Args:
         model: The encoder; its prompts for queries and documents are used, if it has any.
         corpus: Texts by document id.
         queries: Texts by query id.
         relevant: Grades by query id and document id; a grade of 0 or less is not relevant.
+        own: Query id to the id of the document that it is; those with the same id when None.
         batch_size: Batch size.
 
     Raises:
@@ -65,29 +74,23 @@ def measure_retrieval(
     wanted = {query: {doc: grade for doc, grade in relevant.get(query, {}).items() if grade > 0} for query in queries}
     wanted = {query: grades for query, grades in wanted.items() if grades}
     notes = _check(corpus, queries, wanted)
+    own = {query: query for query in wanted if query in corpus} if own is None else own
+    own = {query: own[query] for query in wanted if query in own and own[query] not in wanted[query]}
+    if own:
+        verb = "query is a document" if len(own) == 1 else "queries are documents"
+        notes += (f"{len(own)} of {len(wanted)} {verb} too, and no candidate for itself, as in BEIR and mteb",)
     depths = [k for k in RECALL_AT if k < len(corpus)]
     if len(depths) < len(RECALL_AT):
         notes += (f"recall@k is omitted for k of {len(corpus)} or more, the size of the corpus",)
-    evaluator = _Recording(
-        dict(queries),
-        dict(corpus),
-        {query: set(grades) for query, grades in wanted.items()},
-        corpus_chunk_size=min(50_000, max(1_000, _SCORES_AT_ONCE // len(wanted))),
-        mrr_at_k=[_TOP],
-        ndcg_at_k=[_TOP],
-        accuracy_at_k=[1],
-        precision_recall_at_k=depths,
-        map_at_k=[100],
-        batch_size=batch_size,
-        write_csv=False,
-    )
-    found = evaluator(model)
-    grades = [wanted[query] for query in evaluator.queries_ids]
-    per_query = {"ndcg@10": _ndcg(evaluator.ranking, grades), "mrr@10": _reciprocal_rank(evaluator.ranking, grades)}
-    per_query |= {f"recall@{k}": _recall(evaluator.ranking, grades, k) for k in depths}
+    found = _Found(model, corpus, queries, wanted, own, batch_size)
+    per_query = {"ndcg@10": found.ndcg(), "mrr@10": found.best(reciprocal_rank(found.ranks, _TOP))}
+    per_query |= {f"recall@{k}": found.sums(found_at(found.ranks, k)) / found.judged for k in depths}
     metrics = {name: float(values.mean()) for name, values in per_query.items()}
-    metrics["map@100"] = float(found[f"{model.similarity_fn_name}_map@100"])
-    return Result(task="retrieval", primary="ndcg@10", metrics=metrics, n=len(grades), per_item=per_query, notes=notes)
+    precision = found.sums(average_precision(found.ranks, _DEEP)) / np.minimum(found.judged, _DEEP)
+    metrics["map@100"] = float(precision.mean())
+    if note := found.note_of_ties():
+        notes += (note,)
+    return Result(task="retrieval", primary="ndcg@10", metrics=metrics, n=len(wanted), per_item=per_query, notes=notes)
 
 
 def from_pairs(
@@ -126,39 +129,122 @@ def _check(corpus: Mapping[str, str], queries: Mapping[str, str], wanted: Releva
     return notes
 
 
-def _ndcg(ranking: list[list[str]], grades: Sequence[Mapping[str, int]]) -> Float[np.ndarray, " q"]:
-    discount = 1 / np.log2(np.arange(2, _TOP + 2))
-    gains, ideal = np.zeros((len(grades), _TOP)), np.zeros((len(grades), _TOP))
-    for row, (documents, grade) in enumerate(zip(ranking, grades, strict=True)):
-        found = [grade.get(document, 0) for document in documents[:_TOP]]
-        best = sorted(grade.values(), reverse=True)[:_TOP]
-        gains[row, : len(found)], ideal[row, : len(best)] = found, best
-    return (gains @ discount) / (ideal @ discount)
+class _Found:
+    """Where each query's relevant documents are; one after the other, all of one query together.
 
+    Documents are encoded a window at a time, those that are relevant to some query first: their scores are what all
+    others are compared with.
+    """
 
-def _reciprocal_rank(ranking: list[list[str]], grades: Sequence[Mapping[str, int]]) -> Float[np.ndarray, " q"]:
-    def value(documents: list[str], grade: Mapping[str, int]) -> float:
-        return next((1 / rank for rank, document in enumerate(documents[:_TOP], start=1) if document in grade), 0.0)
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        corpus: Mapping[str, str],
+        queries: Mapping[str, str],
+        wanted: Relevant,
+        own: Mapping[str, str],
+        batch_size: int,
+    ) -> None:
+        self._model, self._batch_size = model, batch_size
+        self.judged = np.array([len(grades) for grades in wanted.values()])
+        self._grades = [list(grades.values()) for grades in wanted.values()]
+        relevant = dict.fromkeys(document for grades in wanted.values() for document in grades if document in corpus)
+        place = {document: row for row, document in enumerate([*relevant, *(d for d in corpus if d not in relevant)])}
+        pairs = [
+            (row, place[document], grade)
+            for row, grades in enumerate(wanted.values())
+            for document, grade in grades.items()
+            if document in place
+        ]
+        self._query, self._document, self._gain = np.array(pairs).T
+        self._own = np.array([(row, place[own[query]]) for row, query in enumerate(wanted) if query in own], int)
+        self._vectors = self._encoded([queries[query] for query in wanted], "query")
+        width = min(WINDOW[1], max(WINDOW[0], _SCORES_AT_ONCE // len(wanted)))
+        texts = [corpus[document] for document in place]
+        windows = [range(at, min(at + width, len(relevant))) for at in range(0, len(relevant), width)]
+        first = [self._encoded([texts[row] for row in window], "document") for window in windows]
+        rest = (self._encoded(texts[at : at + width], "document") for at in range(len(relevant), len(texts), width))
+        self.ranks = self._count(first, rest)
 
-    return np.array([value(documents, grade) for documents, grade in zip(ranking, grades, strict=True)])
-
-
-def _recall(ranking: list[list[str]], grades: Sequence[Mapping[str, int]], k: int) -> Float[np.ndarray, " q"]:
-    pairs = zip(ranking, grades, strict=True)
-    return np.array([sum(document in grade for document in documents[:k]) / len(grade) for documents, grade in pairs])
-
-
-class _Recording(InformationRetrievalEvaluator):
-    """Keeps the ranking for per-query metrics, because the evaluator returns only means."""
-
-    ranking: list[list[str]]
-
-    def compute_metrics(self, queries_result_list: list[Any]) -> dict[str, Any]:
-        self.ranking = [[hit["corpus_id"] for hit in hits] for hits in queries_result_list]
-        return super().compute_metrics(queries_result_list)
-
-    def embed_inputs(self, model: SentenceTransformer, sentences: Any, *args: Any, **kwargs: Any) -> Any:
-        vectors = super().embed_inputs(model, sentences, *args, **kwargs)
-        assert isinstance(vectors, Tensor)
-        require_finite(vectors.float().cpu().numpy())
+    def _encoded(self, texts: list[str], kind: str) -> Tensor:
+        method: Any = self._model.encode_query if kind == "query" else self._model.encode_document
+        vectors = method(texts, batch_size=self._batch_size, show_progress_bar=False, convert_to_tensor=True)
+        vectors = vectors.float()
+        require_finite(vectors.cpu().numpy())
         return vectors
+
+    def _count(self, first: list[Tensor], rest: Iterator[Tensor]) -> Ranks:
+        mine = np.empty(len(self._query), np.float32)
+        largest = np.zeros(len(self._vectors), np.float32)
+        start = 0
+        for vectors in first:
+            scores = self._scores(vectors)
+            inside = (self._document >= start) & (self._document < start + len(vectors))
+            rows, columns = self._query[inside], self._document[inside] - start
+            mine[inside] = scores[torch.from_numpy(rows), torch.from_numpy(columns)].cpu().numpy()
+            largest = np.maximum(largest, scores.abs().amax(1).cpu().numpy())
+            start += len(vectors)
+        margin = TOLERANCE * largest[self._query]
+        above, tied = np.zeros((2, len(self._query)), int)
+        start = 0
+        for vectors in chain(first, rest):
+            # Nothing is asked of what is known to be beyond the deepest rank.
+            more, same = self._others(self._scores(vectors), start, mine + margin, mine - margin, above < _DEEP)
+            above, tied, start = above + more, tied + same, start + len(vectors)
+        relevant_above, relevant_tied = np.zeros((2, len(self._query)), int)
+        ends = np.flatnonzero(np.diff(self._query, append=-1)) + 1
+        for begin, end in zip([0, *ends[:-1]], ends, strict=True):
+            own, width = mine[begin:end], margin[begin]
+            ascending = np.sort(own)
+            upper = np.searchsorted(ascending, own + width, "right")
+            relevant_above[begin:end] = len(own) - upper
+            relevant_tied[begin:end] = upper - np.searchsorted(ascending, own - width, "left")
+        return Ranks(above + relevant_above, tied + relevant_tied, relevant_above, relevant_tied)
+
+    def _scores(self, vectors: Tensor) -> Tensor:
+        return self._model.similarity(self._vectors, vectors)
+
+    def _others(
+        self, scores: Tensor, start: int, upper: np.ndarray, lower: np.ndarray, wanted: np.ndarray
+    ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
+        """How many documents of a window, that are not relevant themselves, are above each relevant one or tied."""
+        for rows, columns in ((self._query, self._document), self._own.reshape(-1, 2).T):
+            inside = (columns >= start) & (columns < start + scores.shape[1])
+            rows, columns = torch.from_numpy(rows[inside]), torch.from_numpy(columns[inside] - start)
+            scores[rows.to(scores.device), columns.to(scores.device)] = -torch.inf
+        above, tied = np.zeros((2, len(upper)), int)
+        rows = scores.cpu().numpy()
+        # Row by row: a count of truth values along an axis of a matrix takes ten times as long.
+        for pair in np.flatnonzero(wanted):
+            own = rows[self._query[pair]]
+            above[pair] = np.count_nonzero(own > upper[pair])
+            tied[pair] = np.count_nonzero(own >= lower[pair]) - above[pair]
+        return above, tied
+
+    def sums(self, values: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " queries"]:
+        """The sum over the relevant documents of each query."""
+        return np.bincount(self._query, values, len(self.judged))
+
+    def best(self, values: Float[np.ndarray, " pairs"]) -> Float[np.ndarray, " queries"]:
+        """The largest of each query; 0 where none of its relevant documents is in the corpus."""
+        found = np.zeros(len(self.judged))
+        np.maximum.at(found, self._query, values)
+        return found
+
+    def ndcg(self) -> Float[np.ndarray, " queries"]:
+        """nDCG@10 of each query."""
+        discount = 1 / np.log2(np.arange(2, _TOP + 2))
+        ideal = np.zeros((len(self._grades), _TOP))
+        for row, grades in enumerate(self._grades):
+            best = sorted(grades, reverse=True)[:_TOP]
+            ideal[row, : len(best)] = best
+        return self.sums(self._gain * discounted_gain(self.ranks, _TOP)) / (ideal @ discount)
+
+    def note_of_ties(self) -> str | None:
+        """What to say where the order of equal scores would decide."""
+        mixed = (self.ranks.tied > self.ranks.relevant_tied) & (self.ranks.above < _DEEP)
+        number = len(np.unique(self._query[mixed]))
+        if not number:
+            return None
+        what = f"in {number} of {len(self.judged)} queries a relevant document has the same score as others"
+        return f"{what}: metrics are averaged over all orders of ties"

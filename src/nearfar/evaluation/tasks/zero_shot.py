@@ -10,7 +10,6 @@ import numpy as np
 from datasets import ClassLabel, Dataset
 from jaxtyping import Float
 from sentence_transformers import SentenceTransformer
-from sklearn.metrics import f1_score
 
 from nearfar.data.labels import in_words
 from nearfar.data.media import Medium, medium_in
@@ -20,6 +19,7 @@ from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
 from nearfar.evaluation.tasks.task import Asked
+from nearfar.evaluation.ties import among_closest, closest, macro_f1
 from nearfar.models.encoding import encode
 
 __all__ = ["TEMPLATES", "check_templates", "label_vectors", "measure_zero_shot"]
@@ -70,20 +70,24 @@ def measure_zero_shot(
     names = list(dict.fromkeys(gold))
     prompts = label_vectors(model, names, used, batch_size=batch_size)
     items = item_vectors(model, rows, batch_size=batch_size)
-    ranked = np.argsort(-(items @ prompts.T), axis=1, kind="stable")
-    wanted = np.array([names.index(label) for label in gold])
-    right = (ranked[:, 0] == wanted).astype(np.float64)
+    similarity = items @ prompts.T
+    place = {name: number for number, name in enumerate(names)}
+    wanted = np.array([place[label] for label in gold])
+    told = closest(similarity)
+    right = told[np.arange(len(gold)), wanted]
     metrics = {
         "accuracy": float(right.mean()),
-        "f1": float(f1_score(wanted, ranked[:, 0], average="macro")),
+        "f1": macro_f1(told, wanted),
         "chance": float(np.bincount(wanted).max() / len(wanted)),
     }
     if len(names) > _TOP:
-        metrics[f"accuracy@{_TOP}"] = float((ranked[:, :_TOP] == wanted[:, None]).any(1).mean())
+        metrics[f"accuracy@{_TOP}"] = float(among_closest(similarity, wanted, _TOP).mean())
     interval = bootstrap_mean(right, seed=seed) if len(right) > 1 else None
     notes = (
         f"{len(names)} labels, {len(used)} template{'s' * (len(used) > 1)}; chance: always the most frequent label",
     )
+    if tied := int((told.max(1) < 1).sum()):
+        notes += (f"for {tied} of {len(gold)} rows several labels are equally close; each counts in part",)
     return Result(
         "zero-shot", "accuracy", metrics, n=len(gold), per_item={"accuracy": right}, notes=notes, interval=interval
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.models.low_rank.layers import LowRankSparse, convert_shapes
+from nearfar.models.model_files import json_object
 from nearfar.writing import write_text
 
 if TYPE_CHECKING:
@@ -32,10 +33,8 @@ def save_low_rank_sparse(model: PreTrainedModel, folder: str | Path) -> None:
 
 def is_low_rank_sparse(folder: Path) -> bool:
     """Whether the model in a folder must be loaded with `load_low_rank_sparse`."""
-    try:
-        return json.loads((folder / "config.json").read_text("utf-8")).get("model_type") == MODEL_TYPE
-    except (OSError, ValueError, AttributeError):
-        return False
+    path = folder / "config.json"
+    return path.is_file() and json_object(path).get("model_type") == MODEL_TYPE
 
 
 def load_low_rank_sparse(folder: Path) -> PreTrainedModel:
@@ -48,7 +47,7 @@ def load_low_rank_sparse(folder: Path) -> PreTrainedModel:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     path = folder / "config.json"
-    written = json.loads(path.read_text("utf-8"))
+    written = json_object(path)
     try:
         how, base = LowRankSparse(**written[MODEL_TYPE]), dict(written["base"])
         config = AutoConfig.for_model(base.pop("model_type"), **base)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from nearfar.errors import InputError
+from nearfar.models.model_files import json_object
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -112,8 +113,10 @@ class PairHead(nn.Module):
         if not place.is_dir():
             raise InputError("contains no pair head", file=folder, remedy="train one with `nearfar train dse`")
         try:
-            head = cls(PairHeadConfig(**json.loads((place / "config.json").read_text("utf-8"))))
+            head = cls(PairHeadConfig(**json_object(place / "config.json")))
             head.load_state_dict(load_file(place / "model.safetensors"))
+        except InputError:
+            raise
         except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             raise InputError(
                 f"the pair head cannot be loaded ({type(error).__name__})", file=place, remedy="copy the folder again"
