@@ -13,20 +13,18 @@ LOGGED = 50
 SAVED = 10
 
 
-def common_arguments(options: TrainingOptions, setting: Setting, *, per_epoch: int, gpu: bool) -> dict[str, Any]:
+def common_arguments(options: TrainingOptions, setting: Setting, *, steps: int, gpu: bool) -> dict[str, Any]:
     """Arguments that transformers' and sentence-transformers' trainers share.
 
     Args:
         options: How long, how large, how fast.
         setting: Where checkpoints go, the seed, and whether there is something to measure on in between.
-        per_epoch: Optimiser steps in one pass over the data.
+        steps: Optimiser steps of the run.
         gpu: Batches go to a GPU.
     """
-    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
     return {
         "output_dir": str(setting.checkpoints),
-        "num_train_epochs": options.epochs,
-        "max_steps": options.max_steps or -1,
+        "max_steps": steps,
         "per_device_train_batch_size": options.batch_size,
         "gradient_accumulation_steps": options.gradient_accumulation,
         "learning_rate": options.learning_rate,

@@ -29,12 +29,14 @@ class Setting:
         seed: Decides order, dropout and new parameters.
         measure: Called in the middle of training, every `eval_steps`: metric and value. None: nothing to measure on.
         progress: Called as the stage proceeds.
+        rows: About how many rows to draw in all, whatever the options say; 0: as they say.
     """
 
     checkpoints: Path
     seed: int
     measure: Callable[[], Mapping[str, float]] | None = None
     progress: Progress | None = None
+    rows: int = 0
 
 
 class Kind(ABC):

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nearfar.evaluation.result import metric_name
+from nearfar.kinds.drawn import left_out_note
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
@@ -139,6 +140,7 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
         page.verdict("Trained, and not measured: no evaluation data was given (--eval).", "neutral")
     if "stages" in metrics:
         add_stages(page, metrics)
+    add_drawn(page, metrics)
     if "parameters" in metrics:
         page.section("Model and cost")
         page.table(["", "figure"], [list(row) for row in _cost(metrics)])
@@ -156,6 +158,25 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
             f"model = AutoModelForCausalLM.from_pretrained({str(run.folder / 'dense')!r})"
         )
     return page
+
+
+def add_drawn(page: Page, metrics: Mapping[str, Any]) -> None:
+    """How many rows an epoch draws, and which it leaves out, and why."""
+    page.section("Rows drawn", "No row is drawn twice in an epoch.")
+    drawn = metrics["drawn"]
+    named = [key for key in ("stage", "dataset") if len({each[key] for each in drawn}) > 1]
+    page.table(
+        [*named, "rows", "drawn in an epoch", "batches in an epoch", "smaller ones among them", "drawn in all"],
+        [
+            [*(str(each[key] or "") for key in named), *(f"{each[key]:,}" for key in _DRAWN)]
+            for each in metrics["drawn"]
+        ],
+    )
+    for line in dict.fromkeys(filter(None, map(left_out_note, drawn))):
+        page.text(f"{line}.")
+
+
+_DRAWN = ("rows", "rows_per_epoch", "batches_per_epoch", "smaller_batches_per_epoch", "rows_in_all")
 
 
 def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:

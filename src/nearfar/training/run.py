@@ -154,6 +154,7 @@ def _run(
 
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
     metrics = metrics_of(request.recipe.name, trained.steps, trained.log, before, after, change)
+    metrics["drawn"] = trained.drawn
     if len(trained.stages) > 1:
         metrics |= stage_metrics([*trained.stages[:-1], (*trained.stages[-1][:2], after)], before)
     if said is not None:

@@ -64,12 +64,14 @@ class Trained:
         log: What the trainer logged; `step` counts through all stages.
         stages: Name, steps and, where there is held-out data, the result after each stage.
         facts: What `metrics.json` records of the model and its training.
+        drawn: The rows that were drawn and those that were left out, of each stage and dataset.
     """
 
     steps: int
     log: list[dict[str, float]]
     stages: list[tuple[str, int, Result | None]]
     facts: dict[str, Any]
+    drawn: list[dict[str, Any]]
 
 
 def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
@@ -118,7 +120,7 @@ def train_stages(
     from transformers import set_seed
 
     model, options = prepared.model, prepared.options
-    steps, log, stages, trainers = 0, [], [], []
+    steps, log, stages, trainers, drawn = 0, [], [], [], []
     stage: Stage | None = prepared.first
     number = 0
     while stage is not None:
@@ -143,12 +145,14 @@ def train_stages(
         trainers.append(trainer)
         last = number == len(options)
         found = None if measure is None or last else measure()
-        stages.append((stage.name or f"stage {number}", trainer.state.global_step, found))
+        name = stage.name or f"stage {number}"
+        drawn += [{"stage": name, **each} for each in trainer.drawn]
+        stages.append((name, trainer.state.global_step, found))
         set_seed(seed)
         stage = next(prepared.rest, None)
     if number < len(options):
         raise ValueError(f"the plan has {len(options)} stages, and its generator yields {number}")
-    return Trained(steps, log, stages, model.facts(trainers))
+    return Trained(steps, log, stages, model.facts(trainers), drawn)
 
 
 #: Options that say how long the whole plan trains.
