@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -125,7 +126,7 @@ def _converted(key: str, value: Any, kind: Any) -> Any:
             return str(value).lower() in ("true", "yes", "1")
         raise InputError(f"{value!r} is neither true nor false", field=key, remedy="write true or false")
     if kind is str:
-        return str(value)
+        return json.dumps(dict(value), ensure_ascii=False) if isinstance(value, Mapping) else str(value)
     try:
         number = float(value)
         if kind is int and number != int(number):

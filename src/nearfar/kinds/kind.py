@@ -49,6 +49,8 @@ class Kind(ABC):
     name: ClassVar[str]
     #: For messages, with its article.
     words: ClassVar[str]
+    #: Whether the option `prompts` is for it.
+    prompted: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

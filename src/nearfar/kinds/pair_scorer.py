@@ -159,6 +159,6 @@ class PairScorer(Kind, Scores):
         Encoder(self.encoder).check_stage(stage, options)
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """That of an encoder, with a loss which holds the head."""
+        """That of an encoder, with a loss which holds the head. Pairs are scored without prompts."""
         self.head.train()  # the trainer does so for the encoder alone
-        return Encoder(self.encoder).trainer(stage, options, setting)
+        return Encoder(self.encoder).trainer(stage, options, setting, prompted=False)

@@ -100,7 +100,7 @@ class Reranker(Kind, Scores):
             self.model.max_seq_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
+        """Rows of which no batch can be drawn."""
         from nearfar.kinds._sampling import check_parts, parts_of
 
         check_parts(parts_of(stage, options), options)
@@ -111,4 +111,13 @@ class Reranker(Kind, Scores):
 
         from nearfar.kinds._trainer import sentence_trainer
 
-        return sentence_trainer(CrossEncoderTrainer, CrossEncoderTrainingArguments, self.model, stage, options, setting)
+        return sentence_trainer(
+            CrossEncoderTrainer,
+            CrossEncoderTrainingArguments,
+            self.model,
+            stage,
+            options,
+            setting,
+            # As `predict` reads a pair.
+            prompts=(self.model.prompts or {}).get(self.model.default_prompt_name or "") or None,
+        )

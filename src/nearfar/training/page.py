@@ -147,6 +147,8 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
     add_loss(page, run.log, None if run.before is None else run.before.primary)
     if run.similarities is not None:
         add_similarities(page, *run.similarities)
+    if "prompts" in metrics:
+        add_prompts(page, metrics["prompts"])
     page.section("Settings")
     page.table(["option", "value"], [[name, str(value)] for name, value in configuration["options"].items()])
     page.section("Use it")
@@ -177,6 +179,17 @@ def add_drawn(page: Page, metrics: Mapping[str, Any]) -> None:
 
 
 _DRAWN = ("rows", "rows_per_epoch", "batches_per_epoch", "smaller_batches_per_epoch", "rows_in_all")
+
+
+def add_prompts(page: Page, prompts: Mapping[str, Any]) -> None:
+    """What stood before the texts of each column."""
+    page.section("Prompts", "What stood before texts in training. The model keeps them: it puts the same before texts.")
+    flat = {
+        name if isinstance(each, str) else f"{name}: {column}": text
+        for name, each in prompts.items()
+        for column, text in ({"": each} if isinstance(each, str) else each).items()
+    }
+    page.table(["column", "prompt"], [[name, repr(text)] for name, text in flat.items()])
 
 
 def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:

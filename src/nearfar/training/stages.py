@@ -11,6 +11,7 @@ from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Progress, Setting
 from nearfar.kinds.options import TrainingOptions, with_settings
 from nearfar.kinds.plan import Plan, Stage, staged_options
+from nearfar.models.prompts import MODEL
 from nearfar.training.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -88,6 +89,9 @@ def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
     from nearfar.kinds.loading import of
 
     model = of(plan.model)
+    if options.prompts != MODEL and not model.prompted:
+        problem = f"the recipe trains {model.words}, which reads no prompts"
+        raise InputError(problem, field="prompts", remedy="remove it")
     model.configure(options)
     each = [replace(options, max_steps=trial)] * (plan.count or 1) if trial else staged_options(options, plan)
     stages = iter(plan)
