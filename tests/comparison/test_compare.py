@@ -301,15 +301,39 @@ def test_equal_minutes():
     trials = {"fast": Trial(0.5, 10.0, 5.0, 1.0), "slow": Trial(2.0, 10.0, 5.0, 1.0), "two": Trial(0.5, 10.0, 5.0, 2.0)}
     # 10 minutes are 600 s, less 45 s of trials and 2 x 15 s around the runs: 525 s for 6 trainings, 10 s of each fixed.
     share = (600 - 45 - 30) / 6
-    assert by_minutes(10, trials, 2, 45.0) == {
-        "fast": int((share - 10) / 0.5),
-        "slow": int((share - 10) / 2.0),
-        "two": int((share - 10) / 0.5),
-    }
-    with pytest.raises(InputError, match=r"one step of slow for each seed needs 2\.5") as error:
-        by_minutes(2, trials, 2, 45.0)
+    steps = {"fast": int((share - 10) / 0.5), "slow": int((share - 10) / 2.0), "two": int((share - 10) / 0.5)}
+    assert by_minutes(10, trials, 2, 45.0) == (steps, 2)
+    # 45 s, and for each seed 15 s around the runs and three trainings of 12 s: 96 s for one, 147 s for two.
+    assert by_minutes(2.5, trials, 2, 45.0)[1] == 2
+    few, seeds = by_minutes(2, trials, 2, 45.0)
+    assert seeds == 1
+    assert few["slow"] == int(((120 - 45 - 15) / 3 - 10) / 2)
+    assert by_minutes(2, trials, 9, 45.0) == (few, 1)
+    with pytest.raises(InputError, match=r"trials took 45 s, and each training takes up to 15 s beside") as error:
+        by_minutes(1.5, trials, 2, 45.0)
     assert error.value.field == "--budget"
-    assert set(by_minutes(2.5, trials, 2, 45.0).values()) >= {1}
+    assert "one step of each recipe with one seed needs 1.6 minutes" in str(error.value)
+    assert "give at least 1.6 minutes (2.5 for 2 seeds)" in str(error.value)
+
+
+def test_equal_budgets_count_the_rows_that_are_drawn(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    same = [{**row, "positive": "the cat" if i % 2 else row["positive"]} for i, row in enumerate(pairs(0, 32))]
+    write_jsonl(same, files / "train.jsonl")
+    found = nearfar.compare(
+        ["infonce", "simcse"],
+        data="train.jsonl",
+        evaluate_on="held.jsonl",
+        seeds=1,
+        model=tiny_model_folder,
+        out="out",
+        **SMALL,
+    )
+    cost = {job.recipe: json.loads(Path(job.result).read_text())["cost"] for job in jobs if job.recipe}
+    # Pairs: 8 and 8 rows with one "the cat" each, then 2 in a batch: 18 an epoch; each text by itself: full batches.
+    assert cost["simcse"]["steps"] == 4
+    assert cost["infonce"]["steps"] > 4
+    assert abs(cost["infonce"]["rows"] - cost["simcse"]["rows"]) <= 4
+    assert any(note.startswith("infonce: ") and "16 rows have the text 'the cat'" in note for note in found.notes)
 
 
 def test_settings_for_all_and_for_one():

@@ -154,6 +154,6 @@ def test_prompts_that_do_not_fit(tiny_model_folder: Path, tmp_path: Path) -> Non
     fails("prompts: 'queri' is no column of the rows; choose from anchor", {"queri": "a"})
     fails("positive, negative_1 have different prompts", {"positive": "a", "negative_1": "b"})
     scored = Dataset.from_dict({"sentence1": ["a"] * 8, "sentence2": list("abcdefgh"), "score": [0.0, 1.0] * 4})
-    fails("'query' is no column", {"query": "a"}, scored)
+    fails("'query' is no column", {"query": "a"}, scored, "codiemb")
     fails("trains a pair scorer, which reads no prompts", {"query": "a"}, scored, "dse")
     assert not (tmp_path / "no").exists()

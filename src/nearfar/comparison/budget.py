@@ -44,40 +44,56 @@ def by_rows(
         epochs: Passes over them.
         scored: They are scored pairs, for which a recipe may have a batch size of their own.
     """
-    found = {}
-    for name, own in options.items():
-        size = getattr(own, "similarity_batch_size", own.batch_size) if scored else own.batch_size
-        in_step = min(size, rows) * own.gradient_accumulation
-        found[name] = max(1, round(epochs * rows / in_step))
-    return found
+    in_step = {name: rows_in_step(own, rows, scored=scored) for name, own in options.items()}
+    return {name: max(1, round(epochs * rows / each)) for name, each in in_step.items()}
 
 
-def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: float) -> dict[str, int]:
+def rows_in_step(options: TrainingOptions, rows: int, *, scored: bool = False) -> int:
+    """Rows that a step draws where all batches are full; arguments as those of `by_rows`."""
+    size = getattr(options, "similarity_batch_size", options.batch_size) if scored else options.batch_size
+    return min(size, rows) * options.gradient_accumulation
+
+
+def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: float) -> tuple[dict[str, int], int]:
     """Steps with which every training takes as long as any other, and all of them together the minutes given.
+
+    Where there is no time for a step of every recipe with every seed, there are fewer seeds.
 
     Args:
         minutes: For everything: trials, trainings, measuring.
         trials: Of each recipe.
-        seeds: Trainings of each.
+        seeds: Trainings of each that were asked for.
         spent: Seconds that are gone already.
 
+    Returns:
+        The steps of each recipe, and how many seeds there is time for.
+
     Raises:
-        InputError: there is no time for a single step of some recipe; with the minutes that would do.
+        InputError: there is no time for a single step of each recipe with one seed; it says what the time is made of.
     """
-    around = seeds * sum(trial.around for trial in trials.values())
-    runs = seeds * len(trials)
-    share = (60 * minutes - spent - around) / runs
+    around = sum(trial.around for trial in trials.values())
     slowest = max(trials, key=lambda name: _least(trials[name]))
-    if share < _least(trials[slowest]):
-        least = math.ceil((spent + around + runs * _least(trials[slowest])) / 6) / 10
+
+    def needed(count: int) -> float:
+        return spent + count * (around + len(trials) * _least(trials[slowest]))
+
+    fitting = next((count for count in range(seeds, 0, -1) if needed(count) <= 60 * minutes), 0)
+    if not fitting:
+        beside = max(trial.around + trial.fixed for trial in trials.values())
+        enough, all_seeds = (math.ceil(needed(count) / 6) / 10 for count in (1, seeds))
+        more = f" ({all_seeds:g} for {seeds} seeds)" if seeds > 1 else ""
         raise InputError(
-            f"{minutes:g} minutes are too few: one step of {slowest} for each seed needs {least:g}",
+            f"{minutes:g} minutes are too few: the base model's measurement and the trials took {spent:.0f} s, and "
+            f"each training takes up to {beside:.0f} s beside its steps (start-up, loading, saving, measuring); "
+            f"one step of each recipe with one seed needs {enough:g} minutes in all",
             field="--budget",
-            remedy="give more minutes, fewer recipes or fewer seeds",
+            remedy=f"give at least {enough:g} minutes{more}, or fewer recipes",
         )
-    return {
+    share = (60 * minutes - spent - fitting * around) / (fitting * len(trials))
+    steps = {
         name: max(math.ceil(trial.stages), int((share - trial.fixed) / trial.pace)) for name, trial in trials.items()
     }
+    return steps, fitting
 
 
 def _least(trial: Trial) -> float:

@@ -33,6 +33,8 @@ class Job:
         seed: Of the training. What is measured, and how, is the same for all.
         settings: Options of the recipe.
         trial: Steps of each stage of a trial; 0: no trial.
+        rows_in_step: Rows that a step of `max_steps` stands for: training takes the steps that draw as many. 0: no more
+            and no fewer steps than `max_steps`.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Job:
     seed: int
     settings: dict[str, Any]
     trial: int = 0
+    rows_in_step: int = 0
 
 
 def is_done(job: Job) -> bool:

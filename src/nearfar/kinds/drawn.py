@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["LeftOut", "drawn_entry", "left_out_note", "remainder"]
+__all__ = ["LeftOut", "drawn_entry", "left_out_note", "remainder", "unequal_note"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,10 @@ class LeftOut:
 
 def remainder(size: int) -> str:
     """Why rows at the end of an epoch are left out."""
-    return f"they do not fill a batch of {size:,} (others in each epoch)"
+    return f"{_REMAINDER} of {size:,} (others in each epoch)"
+
+
+_REMAINDER = "they do not fill a batch"
 
 
 def drawn_entry(
@@ -70,3 +73,9 @@ def left_out_note(entry: Mapping[str, Any]) -> str | None:
     if len(left) == 1:
         return whole + left[0]["reason"]
     return whole + "; ".join(f"{each['rows']:,} {unit}: {each['reason']}" for each in left)
+
+
+def unequal_note(entry: Mapping[str, Any]) -> str | None:
+    """The same where more is left out than the rows that do not fill a last batch."""
+    usual = all(each["reason"].startswith(_REMAINDER) for each in entry["left_out"])
+    return None if usual else left_out_note(entry)

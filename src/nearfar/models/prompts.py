@@ -91,13 +91,13 @@ def prompts_by_kind(prompts: Mapping[str, str], parts: Sequence[Dataset]) -> dic
     Raises:
         InputError: a name that is no role and no column of the rows, or several prompts for one role.
     """
-    kinds = {name: kind for rows in parts for name, kind in _kinds(rows).items()}
+    kinds: dict[str, Kind | None] = {name: kind for rows in parts for name, kind in _kinds(rows).items()}
     by_kind: dict[Kind | None, dict[str, str]] = {}
     for name, kind in kinds.items():
-        key = name if name in prompts else kind
-        if key in prompts:
+        key: str | None = name if name in prompts else kind
+        if key is not None and key in prompts:
             by_kind.setdefault(kind, {})[name] = prompts[key]
-    known = [*kinds, *(kind for kind in ("query", "document") if kind in kinds.values())]
+    known = [*kinds, *(kind for kind in kinds.values() if kind)]
     for name in prompts:
         if name not in known:
             problem = f"{name!r} is no column of the rows"
@@ -118,7 +118,7 @@ def _kinds(rows: Dataset) -> dict[str, Kind | None]:
     kinds = {name: getattr(feature, "dtype", None) for name, feature in rows.features.items()}
     names = [name for name, kind in kinds.items() if kind in ("string", "large_string") and name not in _NO_TEXT]
     if len(names) < 2 or names[0] not in _QUERIES or _paired_with_themselves(rows, names):
-        return dict.fromkeys(names)
+        return dict.fromkeys(names, None)
     return {name: "document" if number else "query" for number, name in enumerate(names)}
 
 

@@ -28,6 +28,8 @@ class Request:
         recipe: The recipe itself.
         settings: Its options that differ from the defaults.
         trial: Steps of each stage, whatever the options say: what a trial of a comparison takes. 0: no trial.
+        rows_in_step: Rows that a step of `max_steps` stands for: the steps are made that draw as many rows, for a
+            comparison on equal budgets. 0: as many steps as `max_steps` says.
     """
 
     recipe: Recipe
@@ -43,6 +45,7 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
     trial: int = 0
+    rows_in_step: int = 0
 
     @cached_property
     def options(self) -> TrainingOptions:

@@ -145,6 +145,7 @@ def _run(
         seed,
         measure=None if held_out is None else lambda: held_out.measure(model, seed),
         progress=request.progress,
+        rows_in_step=request.rows_in_step,
     )
     check_weights(model.module, folder.path)
     if is_main_process():

@@ -108,6 +108,7 @@ def train_stages(
     *,
     measure: Callable[[], Result] | None = None,
     progress: Progress | None = None,
+    rows_in_step: int = 0,
 ) -> Trained:
     """Train a plan's model in place, each stage from its last checkpoint in `folder`.
 
@@ -117,6 +118,7 @@ def train_stages(
         seed: Decides order, dropout and new parameters, of each stage anew.
         measure: The result on held-out data, called after each stage but the last, and every `eval_steps`.
         progress: Called with step, number of steps of all stages, latest loss.
+        rows_in_step: Rows that a step of `max_steps` stands for; 0: steps are steps.
 
     Raises:
         ValueError: the generator yields another number of stages than the plan said.
@@ -139,6 +141,7 @@ def train_stages(
             seed,
             None if measure is None else _primary(measure),
             None if progress is None else _shifted(progress, steps, len(options) - number),
+            own.max_steps * rows_in_step,
         )
         trainer = model.trainer(stage, own, setting)
         set_seed(seed)
