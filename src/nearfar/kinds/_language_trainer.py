@@ -18,6 +18,7 @@ from nearfar.kinds._trainer import Resumable, callbacks_of, load_loss, quiet, sa
 from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import LanguageOptions
+from nearfar.models.adapters import train_adapters
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -137,6 +138,7 @@ def language_trainer(
     """
     in_epoch = math.ceil(len(rows) // (options.batch_size * processes()) / options.gradient_accumulation)
     steps = options.max_steps or max(1, math.ceil(round(options.epochs * in_epoch, 6)))
+    train_adapters(model)
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
         **common_arguments(options, setting, steps=steps, gpu=gpu),

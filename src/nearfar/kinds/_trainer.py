@@ -24,6 +24,7 @@ from nearfar.kinds.drawn import left_out_note
 from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import Stage
+from nearfar.models.adapters import train_adapters
 
 _LOSS_STATE = "loss.safetensors"
 
@@ -95,6 +96,7 @@ def sentence_trainer(
     batches = RunBatches(epochs, epochs.rounds(options, setting.rows))
     drawn = epochs.described(batches.rounds)
     say_left_out(drawn)
+    train_adapters(model)
     device = model.device.type
     rates = {names: factor * options.learning_rate for names, factor in (stage.learning_rates or {}).items()}
     asked = arguments_class(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
+from nearfar.models.adapters import CONFIGURATION, check_adapter
 from nearfar.models.aliases import ALIASES, alias_folder
 from nearfar.models.kind_files import require_kind
 
@@ -68,7 +69,7 @@ def load(
     check_files(folder)
     _check_kind(folder, part_of)
     # An adapter's base model may lie on the hub; everything else is in the folder by now.
-    complete = not (folder / "adapter_config.json").is_file()
+    complete = not (folder / CONFIGURATION).is_file()
     try:
         with without_progress_bar():
             model = SentenceTransformer(
@@ -161,6 +162,7 @@ def check_files(folder: Path) -> None:
     """A model's files must be there, and every file of weights must be whole safetensors."""
     from safetensors import SafetensorError, safe_open
 
+    check_adapter(folder)
     if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         raise InputError(
             "this folder is no model: it has neither modules.json nor config.json",
