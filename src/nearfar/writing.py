@@ -1,4 +1,4 @@
-"""Writing files that appear as a whole or not at all, and finding out early that nothing can be written."""
+"""Writes files completely or not at all, and checks early whether a path is writable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nearfar.errors import InputError
 
 @contextmanager
 def draft_of(path: str | Path) -> Iterator[Path]:
-    """A name to write under, which becomes `path` once the block ends well and vanishes when it does not."""
+    """A temporary file, which is renamed to `path` when the block succeeds, and removed when it fails."""
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -26,13 +26,13 @@ def draft_of(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write a text as UTF-8, all of it or nothing."""
+    """Write a text as UTF-8, completely or not at all."""
     with draft_of(path) as draft:
         draft.write_text(text, "utf-8")
 
 
 def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
-    """Call `save` on a temporary folder beside `folder`, and put it in its place once it is whole."""
+    """Call `save` on a temporary folder next to `folder`, and replace `folder` with it when it is complete."""
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     save(part)
@@ -41,18 +41,18 @@ def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
 
 
 def check_writable(path: Path, field: str = "--out") -> None:
-    """Find out now, and not after an hour of training, that nothing can be written.
+    """Check that a path is writable, before an hour of training.
 
     Raises:
-        InputError: no right to write there, no space, or a file in the way.
+        InputError: There is no permission or no space, or the path is a file.
     """
     existing = path
     while not existing.exists():
         existing = existing.parent
     if not existing.is_dir():
-        raise InputError("is a file, not a folder", file=existing, field=field, remedy="name another folder")
+        raise InputError("expected a folder, got a file", file=existing, field=field, remedy="choose another folder")
     try:
-        # Without a name where the system has such files: nothing to see, nothing to leave behind.
+        # The file has no name, if the system supports it, so nothing can be left behind.
         with tempfile.TemporaryFile(dir=existing) as probe:
             probe.write(b"\0" * 65536)
             probe.flush()
@@ -62,10 +62,10 @@ def check_writable(path: Path, field: str = "--out") -> None:
 
 @contextmanager
 def full_disk_noticed(path: Path) -> Iterator[None]:
-    """Say that the disk is full where that is why the block failed: torch's own error does not tell.
+    """Raise a clear error if the block failed because the disk is full, which torch does not report.
 
     Raises:
-        InputError: nothing more can be written to `path`.
+        InputError: The disk of `path` is full.
     """
     try:
         yield
@@ -78,5 +78,5 @@ def full_disk_noticed(path: Path) -> Iterator[None]:
 
 def _unwritable(error: OSError, path: Path, field: str) -> InputError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "free some space or name a folder on another disk" if full else "name a folder that you may write to"
+    remedy = "free some space, or choose a folder on another disk" if full else "choose a writable folder"
     return InputError(f"cannot be written: {error.strerror or error}", file=path, field=field, remedy=remedy)

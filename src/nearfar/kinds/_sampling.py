@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """One dataset of a stage, and how it is drawn from.
+    """One dataset of a stage, and how batches are drawn from it.
 
     Args:
-        name: Its key where there are several, else None.
-        rows: The data set.
-        batches: As `Stage.batches` has it.
-        size: Rows in a batch.
+        name: Its key if there are several datasets, otherwise None.
+        rows: The dataset.
+        batches: How rows are drawn, as in `Stage.batches`.
+        size: Batch size.
     """
 
     name: str | None
@@ -64,7 +64,7 @@ def check_parts(parts: Sequence[Part], options: TrainingOptions) -> None:
 
 
 def drop_last(parts: Sequence[Part]) -> bool:
-    """A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it."""
+    """Whether to skip an incomplete last batch: it has few negatives, and only very small datasets need it."""
     return len(parts) > 1 or len(parts[0].rows) >= parts[0].size
 
 
@@ -79,23 +79,23 @@ def _check_part(part: Part, drop_last: bool, in_step: int) -> None:
     by_label, size = part.batches == "group_by_label", part.size
     if part.name is not None and len(part.rows) < size * in_step:
         raise InputError(
-            f"{len(part.rows)} rows do not fill one step of {size * in_step}",
-            remedy="give more rows, or a smaller batch_size",
+            f"expected at least {size * in_step} rows (one step), got {len(part.rows)}",
+            remedy="use more rows, or a smaller batch_size",
         )
     if by_label and (size < 4 or size % 2):
-        problem = f"{size} texts are no pairs of at least two labels"
+        problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
         raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
     found = len(order_of(part.batches, part.rows, size, drop_last, 0).batches(0))
     if not found:
         raise InputError(
             f"no batch of {size} rows can be drawn: "
             + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
-            remedy="give more such rows, or a smaller batch_size",
+            remedy="use more such rows, or a smaller batch_size",
         )
     if found < in_step:
         raise InputError(
             f"{found} batches of {size} rows can be drawn, and one step takes {in_step}",
-            remedy="give more rows, or a smaller batch_size",
+            remedy="use more rows, or a smaller batch_size",
         )
 
 

@@ -1,4 +1,4 @@
-"""The text encoder: one vector for each text, in sentence-transformers' own model and trainer."""
+"""The text encoder: one vector per text, with the model and the trainer of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["Encoder"]
 
 
 class Encoder(Kind, Encodes, Scores):
-    """A SentenceTransformer. It has the abilities `Encodes` and `Scores` (its own similarity, of cosine by default).
+    """A SentenceTransformer. It has the abilities `Encodes` and `Scores` (its similarity function, by default cosine).
 
     Args:
-        model: The model; it is trained in place.
-        write: Writes the model into a folder, where `save_pretrained` would not do.
+        model: The model; trained in place.
+        write: Writes the model into a folder, for models that `save_pretrained` cannot write.
     """
 
     name: ClassVar[str] = "encoder"
@@ -55,7 +55,7 @@ class Encoder(Kind, Encodes, Scores):
 
     @property
     def module(self) -> SentenceTransformer:
-        """The same."""
+        """The SentenceTransformer, too."""
         return self.model
 
     def encode(
@@ -67,7 +67,7 @@ class Encoder(Kind, Encodes, Scores):
     def score_pairs(
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, " n"]:
-        """The model's own similarity of each pair."""
+        """The similarity of each pair, by the model's similarity function."""
         import numpy as np
         import torch
 
@@ -81,27 +81,27 @@ class Encoder(Kind, Encodes, Scores):
         return np.asarray(self.model.similarity_pairwise(*vectors), dtype=np.float32)
 
     def fingerprint(self, name: object) -> str:
-        """Of the weights, the vocabulary and the settings that decide vectors."""
+        """A hash of the weights, the vocabulary and the settings that affect vectors."""
         from nearfar.models.fingerprint import fingerprint
 
         return fingerprint(self.model)
 
     def write(self, folder: Path) -> None:
-        """As `SentenceTransformer(folder)` loads it."""
+        """In the format that `SentenceTransformer(folder)` loads."""
         if self._write is None:
             self.model.save_pretrained(str(folder))
         else:
             self._write(self.model, folder)
 
     def configure(self, options: TrainingOptions) -> None:
-        """Check the length; what the model reads once it is trained, and is measured with, stays its own."""
+        """Check the length; in evaluation and after training, the model keeps its own length."""
         from nearfar.models.loading import check_max_length
 
         if options.max_length:
             check_max_length(self.model, options.max_length)
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """Rows of which no batch can be drawn, and prompts that do not fit them."""
+        """Raise an InputError if no batch can be drawn, or if the prompts do not fit the rows."""
         from nearfar.kinds._sampling import check_parts, parts_of
         from nearfar.models.prompts import parse_prompts, prompts_by_kind
 
@@ -130,7 +130,7 @@ class Encoder(Kind, Encodes, Scores):
         )
         trainer.prompts = prompts
         if options.max_length:
-            # In training alone: what the model can read afterwards, and is measured with, stays its own.
+            # Only in training: in evaluation and after training, the model keeps its own length.
             trainer.data_collator.max_length = options.max_length
         return trainer
 
