@@ -147,13 +147,13 @@ def test_prompts_that_are_none(value: str) -> None:
 
 
 def test_prompts_that_do_not_fit(tiny_model_folder: Path, tmp_path: Path) -> None:
-    def fails(message: str, prompts: Any, data: Dataset = rows(), recipe: str = "infonce") -> None:  # noqa: B008
+    def fails(message: str, prompts: Any, data: Dataset = rows(), recipe: str = "infonce", **more: Any) -> None:  # noqa: B008
         with pytest.raises(InputError, match=message):
-            train(recipe, data, model=tiny_model_folder, out=tmp_path / "no", prompts=prompts, batch_size=4)
+            train(recipe, data, model=tiny_model_folder, out=tmp_path / "no", prompts=prompts, batch_size=4, **more)
 
     fails("prompts: 'queri' is no column of the rows; choose from anchor", {"queri": "a"})
     fails("positive, negative_1 have different prompts", {"positive": "a", "negative_1": "b"})
     scored = Dataset.from_dict({"sentence1": ["a"] * 8, "sentence2": list("abcdefgh"), "score": [0.0, 1.0] * 4})
     fails("'query' is no column", {"query": "a"}, scored, "codiemb")
-    fails("trains a pair scorer, which reads no prompts", {"query": "a"}, scored, "dse")
+    fails("trains a pair scorer, which reads no prompts", {"query": "a"}, scored, "dse", max_length=32)
     assert not (tmp_path / "no").exists()

@@ -140,7 +140,8 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
         page.verdict("Trained, but not evaluated: no evaluation data was given (--eval).", "neutral")
     if "stages" in metrics:
         add_stages(page, metrics)
-    add_drawn(page, metrics)
+    if metrics.get("drawn"):
+        add_drawn(page, metrics["drawn"])
     if "parameters" in metrics:
         page.section("Model and cost")
         page.table(["", "figure"], [list(row) for row in _cost(metrics)])
@@ -162,17 +163,13 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
     return page
 
 
-def add_drawn(page: Page, metrics: Mapping[str, Any]) -> None:
+def add_drawn(page: Page, drawn: Sequence[Mapping[str, Any]]) -> None:
     """How many rows an epoch draws, and which it leaves out, and why."""
     page.section("Rows drawn", "No row is drawn twice in an epoch.")
-    drawn = metrics["drawn"]
     named = [key for key in ("stage", "dataset") if len({each[key] for each in drawn}) > 1]
     page.table(
-        [*named, "rows", "drawn in an epoch", "batches in an epoch", "smaller ones among them", "drawn in all"],
-        [
-            [*(str(each[key] or "") for key in named), *(f"{each[key]:,}" for key in _DRAWN)]
-            for each in metrics["drawn"]
-        ],
+        [*named, "rows", "drawn in an epoch", "batches in an epoch", "smaller batches", "drawn in total"],
+        [[*(str(each[key] or "") for key in named), *(f"{each[key]:,}" for key in _DRAWN)] for each in drawn],
     )
     for line in dict.fromkeys(filter(None, map(left_out_note, drawn))):
         page.text(f"{line}.")
