@@ -155,5 +155,7 @@ def test_prompts_that_do_not_fit(tiny_model_folder: Path, tmp_path: Path) -> Non
     fails("positive, negative_1 have different prompts", {"positive": "a", "negative_1": "b"})
     scored = Dataset.from_dict({"sentence1": ["a"] * 8, "sentence2": list("abcdefgh"), "score": [0.0, 1.0] * 4})
     fails("'query' is no column", {"query": "a"}, scored, "codiemb")
-    fails("trains a pair scorer, which reads no prompts", {"query": "a"}, scored, "dse", max_length=32, layers=2, alpha=0)
+    fails(
+        "trains a pair scorer, which reads no prompts", {"query": "a"}, scored, "dse", max_length=32, layers=2, alpha=0
+    )
     assert not (tmp_path / "no").exists()
