@@ -85,7 +85,10 @@ def _check_part(part: Part, drop_last: bool, in_step: int) -> None:
     if by_label and (size < 4 or size % 2):
         problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
         raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
-    found = len(order_of(part.batches, part.rows, size, drop_last, 0).batches(0))
+    try:
+        found = len(order_of(part.batches, part.rows, size, drop_last, 0).batches(0))
+    except ValueError:  # sentence-transformers', of fewer than two labels with two texts each
+        found = 0
     if not found:
         raise InputError(
             f"no batch of {size} rows can be drawn: "

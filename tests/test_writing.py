@@ -1,0 +1,87 @@
+"""Files that appear as a whole or not at all, and folders that cannot be written to."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nearfar.errors import InputError
+from nearfar.writing import check_writable, draft_of, full_disk_noticed, replace_folder, write_text
+
+
+def test_a_text_replaces_another_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    for text in ("one", "zwei ü\n"):
+        write_text(text, file)
+        assert file.read_text("utf-8") == text
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+    with pytest.raises(KeyboardInterrupt), draft_of(file) as draft:  # noqa: PT012
+        assert draft != file
+        assert draft.parent == tmp_path
+        draft.write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert file.read_text() == "old"
+
+
+def test_a_folder_is_replaced_once_the_new_one_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+
+    def save(fails: bool, name: str) -> Any:
+        def into(part: Path) -> None:
+            part.mkdir()
+            (part / name).touch()
+            if fails:
+                raise OSError("no space")
+
+        return into
+
+    replace_folder(folder, save(False, "first"))
+    with pytest.raises(OSError, match="no space"):
+        replace_folder(folder, save(True, "second"))
+    assert [path.name for path in folder.iterdir()] == ["first"]
+    # What a killed process left is no part of the next.
+    replace_folder(folder, save(False, "third"))
+    assert [path.name for path in folder.iterdir()] == ["third"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_folders_that_will_be_made_are_looked_for_above(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b" / "c")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError) as caught:
+        check_writable(tmp_path / "file" / "b", "--report")
+    assert (caught.value.file, caught.value.field) == (tmp_path / "file", "--report")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_why_nothing_can_be_written(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> Any:
+        raise OSError(number, "refused")
+
+    told = {}
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(InputError) as caught:
+        check_writable(tmp_path)
+    told[number] = caught.value.remedy
+    assert ("space" in str(told[number])) == (number == errno.ENOSPC)
+    # Torch's own error does not tell that the disk is full.
+    with pytest.raises(InputError), full_disk_noticed(tmp_path):
+        raise RuntimeError("unexpected pos 64 vs 0")
+    with pytest.raises(InputError, match="mine"), full_disk_noticed(tmp_path):
+        raise InputError("mine")
+
+
+def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="other"), full_disk_noticed(tmp_path):
+        raise RuntimeError("other")
