@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -179,7 +180,7 @@ def _converted(key: str, value: Any, kind: Any) -> Any:
             return str(value).lower() in ("true", "yes", "1")
         raise InputError(f"expected true or false, got {value!r}", field=key, remedy=f"use e.g. {key}=true")
     if kind is str:
-        return str(value)
+        return json.dumps(dict(value), ensure_ascii=False) if isinstance(value, Mapping) else str(value)
     try:
         number = float(value)
         if kind is int and number != int(number):

@@ -320,8 +320,8 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
         f"{TRAIN} --data x.jsonl --set batch_size=4",
         ["x.jsonl: label: ", "at least two labels"],
     ),
-    "one label for nearly all": (
-        replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": n // 30} for n in range(32)))),
+    "a label of its own for nearly all": (
+        replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": max(n // 2, n - 3)} for n in range(12)))),
         f"{TRAIN} --data x.jsonl --set batch_size=8",
         ["x.jsonl: no batch of 8 rows can be drawn", "too few texts of more than one label"],
     ),

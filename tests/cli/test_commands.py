@@ -162,7 +162,7 @@ def test_train_on_labels_without_evaluation(workspace: Path, nearfar: Nearfar):
     assert ended.out == "model   run/model\nreport  run/report.html\n"
     assert "No --eval was given, so nothing was measured.\n" in ended.err
     metrics = json.loads((workspace / "run" / "metrics.json").read_text())
-    assert set(metrics) == {"recipe", "steps", "last_loss"}
+    assert set(metrics) == {"recipe", "steps", "last_loss", "drawn"}
     assert "no evaluation data was given" in (workspace / "run" / "report.html").read_text()
 
 
@@ -299,8 +299,8 @@ def test_search_in_a_corpus_with_ids(workspace: Path, nearfar: Nearfar):
     assert sorted(path.name for path in (workspace / "beir").iterdir()) == ["corpus.jsonl", "qrels", "queries.jsonl"]
 
 
-@pytest.mark.parametrize(("debug", "shown"), [("", 0), ("1", 2)])
-def test_warnings_of_libraries_stay_away_unless_asked_for(debug: str, shown: int):
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_warnings_of_libraries_are_notes_and_those_of_python_stay_away_unless_asked_for(debug: str):
     program = """
 import logging, sys, warnings
 from nearfar.cli.app import app, main
@@ -314,8 +314,11 @@ main()
     environment = {**os.environ, "NEARFAR_DEBUG": debug}
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
     assert ended.returncode == 0, ended
-    assert sum(f"from a {source}" in ended.stderr for source in ("logger", "warning")) == shown
-    assert bool(ended.stderr) == bool(shown)
+    assert ("from a warning" in ended.stderr) == bool(debug)
+    if debug:
+        assert "from a logger" in ended.stderr
+    else:
+        assert ended.stderr == "nearfar: sentence-transformers: from a logger\n"
 
 
 @pytest.mark.slow
@@ -343,8 +346,9 @@ def test_ctrl_c_is_one_line_and_resume_finishes(workspace: Path, nearfar: Nearfa
     assert out == ""
     lines = err.strip().splitlines()
     assert lines[-1] == "nearfar: interrupted; what was finished is kept; train and compare go on by --resume"
-    # Nothing but progress stands before it: the libraries' warnings stay away.
-    assert all(line.startswith("train infonce: ") for line in lines[:-1]), err
+    # Nothing but our note and progress stands before it: what the libraries say here matters to nobody.
+    assert lines[0].startswith("nearfar: 1 of 56 rows are left out of each epoch")
+    assert all(line.startswith("train infonce: ") for line in lines[1:-1]), err
     assert not (workspace / "run" / "metrics.json").exists()
     whole = (workspace / "run" / "checkpoints").glob("*/complete")
     saved = max(int(mark.parent.name.partition("-")[2]) for mark in whole)

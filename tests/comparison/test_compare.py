@@ -284,6 +284,26 @@ def test_sentences_alone_hold_nothing_to_measure_by(files: Path, jobs: list[Job]
         nearfar.compare(data="texts.jsonl", out="out")
 
 
+def test_equal_budgets_count_the_rows_that_are_drawn(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    same = [{**row, "positive": "the cat" if i % 2 else row["positive"]} for i, row in enumerate(pairs(0, 32))]
+    write_jsonl(same, files / "train.jsonl")
+    found = nearfar.compare(
+        ["infonce", "simcse"],
+        data="train.jsonl",
+        evaluate_on="held.jsonl",
+        seeds=1,
+        model=tiny_model_folder,
+        out="out",
+        **SMALL,
+    )
+    cost = {job.recipe: json.loads(Path(job.result).read_text())["cost"] for job in jobs if job.recipe}
+    # Pairs: 8 and 8 rows with one "the cat" each, then 2 in a batch: 18 an epoch; each text by itself: full batches.
+    assert cost["simcse"]["steps"] == 4
+    assert cost["infonce"]["steps"] > 4
+    assert abs(cost["infonce"]["rows"] - cost["simcse"]["rows"]) <= 4
+    assert any(note.startswith("infonce: ") and "16 rows have the text 'the cat'" in note for note in found.notes)
+
+
 @pytest.mark.slow
 def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Path):
     asked: dict[str, Any] = {"data": "train.jsonl", "evaluate_on": "held.jsonl", "seeds": 1, "out": "out"}

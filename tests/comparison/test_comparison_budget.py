@@ -31,15 +31,19 @@ def test_equal_minutes():
     trials = {"fast": Trial(0.5, 10.0, 5.0, 1.0), "slow": Trial(2.0, 10.0, 5.0, 1.0), "two": Trial(0.5, 10.0, 5.0, 2.0)}
     # 10 minutes are 600 s, less 45 s of trials and 2 x 15 s around the runs: 525 s for 6 trainings, 10 s of each fixed.
     share = (600 - 45 - 30) / 6
-    assert by_minutes(10, trials, 2, 45.0) == {
-        "fast": int((share - 10) / 0.5),
-        "slow": int((share - 10) / 2.0),
-        "two": int((share - 10) / 0.5),
-    }
-    with pytest.raises(InputError, match=r"2\.5 .*slow") as error:
-        by_minutes(2, trials, 2, 45.0)
+    steps = {"fast": int((share - 10) / 0.5), "slow": int((share - 10) / 2.0), "two": int((share - 10) / 0.5)}
+    assert by_minutes(10, trials, 2, 45.0) == (steps, 2)
+    # 45 s, and for each seed 15 s around the runs and three trainings of 12 s: 96 s for one, 147 s for two.
+    assert by_minutes(2.5, trials, 2, 45.0)[1] == 2
+    few, seeds = by_minutes(2, trials, 2, 45.0)
+    assert seeds == 1
+    assert few["slow"] == int(((120 - 45 - 15) / 3 - 10) / 2)
+    assert by_minutes(2, trials, 9, 45.0) == (few, 1)
+    with pytest.raises(InputError, match=r"trials took 45 s, and each run needs up to 15 s besides") as error:
+        by_minutes(1.5, trials, 2, 45.0)
     assert error.value.field == "--budget"
-    assert set(by_minutes(2.5, trials, 2, 45.0).values()) >= {1}
+    assert "must be at least 1.6 minutes for one step of each recipe with one seed" in str(error.value)
+    assert "use at least 1.6 minutes (2.5 for 2 seeds)" in str(error.value)
 
 
 def test_settings_for_all_and_for_one():
@@ -63,21 +67,21 @@ def test_rows_are_rounded_to_whole_steps_and_one_at_least(epochs: float, rows: i
 def test_time_that_is_just_enough_is_enough():
     # 60 s less 10 s spent and 2 x 5 s around the runs: 20 s for each of two trainings, 12 s of them fixed.
     trials = {"one": Trial(pace=8.0, fixed=12.0, around=5.0, stages=1.0)}
-    assert by_minutes(1, trials, 2, 10.0) == {"one": 1}
-    assert by_minutes(1, {"one": Trial(2.0, 12.0, 5.0, 1.0)}, 2, 10.0) == {"one": 4}
-    with pytest.raises(InputError):
-        by_minutes(1, trials, 2, 10.5)
+    assert by_minutes(1, trials, 2, 10.0) == ({"one": 1}, 2)
+    assert by_minutes(1, {"one": Trial(2.0, 12.0, 5.0, 1.0)}, 2, 10.0) == ({"one": 4}, 2)
+    # Half a second less suffices for one seed, which then has nearly twice the time.
+    assert by_minutes(1, trials, 2, 10.5) == ({"one": 4}, 1)
 
 
 def test_each_stage_takes_a_step_at_least():
     # 25 s a training: 5 s fixed and 20 s of steps, where the plan's three stages need 3 x 5 s.
     staged = {"one": Trial(pace=5.0, fixed=5.0, around=0.0, stages=3.0)}
-    assert by_minutes(0.5, staged, 1, 5.0) == {"one": 4}
-    assert by_minutes(0.5, staged, 1, 10.0) == {"one": 3}
+    assert by_minutes(0.5, staged, 1, 5.0) == ({"one": 4}, 1)
+    assert by_minutes(0.5, staged, 1, 10.0) == ({"one": 3}, 1)
     with pytest.raises(InputError):
         by_minutes(0.5, staged, 1, 11.0)
     # A plan that made fewer steps than a trial asks of a stage still makes one.
-    assert by_minutes(0.5, {"one": Trial(30.0, 0.0, 0.0, 0.5)}, 1, 14.0) == {"one": 1}
+    assert by_minutes(0.5, {"one": Trial(30.0, 0.0, 0.0, 0.5)}, 1, 14.0) == ({"one": 1}, 1)
 
 
 def test_the_minutes_that_an_error_names_are_enough():
@@ -85,9 +89,9 @@ def test_the_minutes_that_an_error_names_are_enough():
     with pytest.raises(InputError) as caught:
         by_minutes(0.1, trials, 3, 1.23)
     # Both what was given and what would do are said.
-    given, least = (float(number) for number in re.findall(r"\d+\.?\d*", caught.value.problem))
+    given, least, *_ = (float(number) for number in re.findall(r"\d+\.?\d*", caught.value.problem))
     assert given == 0.1
-    assert set(by_minutes(least, trials, 3, 1.23)) == {"a", "b"}
+    assert set(by_minutes(least, trials, 3, 1.23)[0]) == {"a", "b"}
     with pytest.raises(InputError):
         by_minutes(least - 0.2, trials, 3, 1.23)
 

@@ -235,7 +235,7 @@ def run_text(folder: Path, n: int) -> str:
 
 
 def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path) -> None:
-    from nearfar.kinds._sampling import batches_of, parts_of
+    from nearfar.kinds._sampling import Epochs, parts_of
 
     model = nearfar.load(tiny_model_folder, device="cpu")
     rows = nearfar.data.load(pictures / "rows.jsonl")
@@ -243,8 +243,7 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
     plan = first_stage(contrastive_gap.prepare)(model, rows, options)
     assert plan.learning_rates == {r"sub_modules\.image\.": 50}
     assert first_stage(contrastive_gap.prepare)(model, rows, options).learning_rates is None, "it has the tower already"
-    (part,) = parts_of(plan, options)
-    (first, *_) = batches_of(part, drop_last=False, seed=0)
+    (first, *_) = Epochs(parts_of(plan, options), seed=0).batches(0)
     texts = rows["text"]
     assert len(set(texts)) == len(first) == 11
 

@@ -13,12 +13,11 @@ import yaml
 from accelerate.data_loader import BatchSamplerShard
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from safetensors.torch import load_file
-from torch.utils.data import ConcatDataset
 
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
 from nearfar.kinds import _trainer
-from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of
+from nearfar.kinds._sampling import Epochs, Part, RunBatches
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.loading import of
 from nearfar.kinds.options import TrainingOptions
@@ -34,14 +33,11 @@ LENGTHS, SIZES = (100, 70, 50), (8, 8, 4)
 STARTS = (0, 100, 170, 220)
 
 
-def sampler(seed: int = 3, epoch: int = 0, accumulation: int = 1, processes: int = 2) -> SingleSourceBatchSampler:
+def sampler(seed: int = 3, epochs: int = 1, accumulation: int = 1, processes: int = 2) -> RunBatches:
     sets = [Dataset.from_dict({"text": [f"{which} {i}" for i in range(n)]}) for which, n in enumerate(LENGTHS)]
     parts = [Part(str(i), rows, "shuffled", size) for i, (rows, size) in enumerate(zip(sets, SIZES, strict=True))]
-    each: Any = [batches_of(part, True, seed) for part in parts]
-    rows: Any = ConcatDataset(sets)  # type: ignore[arg-type]
-    found = SingleSourceBatchSampler(rows, each, seed=seed, processes=processes, accumulation=accumulation)
-    found.set_epoch(epoch)
-    return found
+    found = Epochs(parts, seed, processes=processes, accumulation=accumulation)
+    return RunBatches(found, found.rounds(TrainingOptions(epochs=epochs)))
 
 
 def source(batch: list[int]) -> int:
@@ -66,7 +62,8 @@ def test_order_depends_on_seed_and_epoch_alone():
     first = list(sampler())
     again = sampler()
     assert list(again) == list(again) == first  # whatever was drawn before
-    assert list(sampler(epoch=1)) != first
+    assert list(sampler(epochs=2))[:32] == first
+    assert sorted(sampler(epochs=2))[32:] != sorted(first)
     assert list(sampler(seed=4)) != first
     assert [source(batch) for batch in first] != sorted(source(batch) for batch in first)
 

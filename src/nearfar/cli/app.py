@@ -32,6 +32,7 @@ from nearfar.cli import (
     sweep,
     train,
 )
+from nearfar.cli.library_notes import note_libraries
 from nearfar.cli.output import NOTES, error_line, print_json
 from nearfar.errors import InputError
 from nearfar.settings import FIELD as SETTINGS
@@ -169,11 +170,7 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     if not os.environ.get("NEARFAR_DEBUG"):
-        import warnings
-
-        warnings.filterwarnings("ignore")
-        for library in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
-            os.environ.setdefault(f"{library}_VERBOSITY", "critical")
+        note_libraries(NOTES)
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         # A logger without any handler writes its warnings to stderr.
         logging.getLogger().addHandler(logging.NullHandler())

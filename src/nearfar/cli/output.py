@@ -28,13 +28,18 @@ class Notes(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.waiting: list[str] | None = None
+        self.seen: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Called by the logger."""
+        """Called by the logger. What was said before in this command is not said again."""
+        line = record.getMessage()
+        if line in self.seen:
+            return
+        self.seen.add(line)
         if self.waiting is None:
-            error_line(record.getMessage())
+            error_line(line)
         else:
-            self.waiting.append(record.getMessage())
+            self.waiting.append(line)
 
     def show(self) -> None:
         """Print what waits; from now on nothing does."""
@@ -45,7 +50,7 @@ class Notes(logging.Handler):
     @contextmanager
     def of(self, logger: logging.Logger) -> Iterator[None]:
         """Listen to a logger for the length of a command."""
-        self.waiting = []
+        self.waiting, self.seen = [], set()
         logger.addHandler(self)
         try:
             yield

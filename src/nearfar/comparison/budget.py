@@ -47,16 +47,20 @@ def by_rows(
         epochs: Passes over the rows.
         scored: Whether the rows are scored pairs, for which a recipe may have a separate batch size.
     """
-    found = {}
-    for name, own in options.items():
-        size = getattr(own, "similarity_batch_size", own.batch_size) if scored else own.batch_size
-        in_step = min(size, rows) * own.gradient_accumulation
-        found[name] = max(1, round(epochs * rows / in_step))
-    return found
+    in_step = {name: rows_in_step(own, rows, scored=scored) for name, own in options.items()}
+    return {name: max(1, round(epochs * rows / each)) for name, each in in_step.items()}
 
 
-def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: float) -> dict[str, int]:
+def rows_in_step(options: TrainingOptions, rows: int, *, scored: bool = False) -> int:
+    """Rows that a step draws where all batches are full; arguments as those of `by_rows`."""
+    size = getattr(options, "similarity_batch_size", options.batch_size) if scored else options.batch_size
+    return min(size, rows) * options.gradient_accumulation
+
+
+def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: float) -> tuple[dict[str, int], int]:
     """The number of steps with which all runs take the same time, and `minutes` in total.
+
+    Where there is no time for a step of every recipe with every seed, there are fewer seeds.
 
     Args:
         minutes: Total time in minutes, including trials and evaluation.
@@ -64,23 +68,35 @@ def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: f
         seeds: Number of runs per recipe.
         spent: Seconds already spent.
 
+    Returns:
+        The steps of each recipe, and how many seeds there is time for.
+
     Raises:
-        InputError: There is not enough time for a single step of some recipe; the message gives the minimum.
+        InputError: There is not enough time for one step of each recipe with one seed; the message says what takes it.
     """
-    around = seeds * sum(trial.around for trial in trials.values())
-    runs = seeds * len(trials)
-    share = (60 * minutes - spent - around) / runs
+    around = sum(trial.around for trial in trials.values())
     slowest = max(trials, key=lambda name: _least(trials[name]))
-    if share < _least(trials[slowest]):
-        least = math.ceil((spent + around + runs * _least(trials[slowest])) / 6) / 10
+
+    def needed(count: int) -> float:
+        return spent + count * (around + len(trials) * _least(trials[slowest]))
+
+    fitting = next((count for count in range(seeds, 0, -1) if needed(count) <= 60 * minutes), 0)
+    if not fitting:
+        beside = max(trial.around + trial.fixed for trial in trials.values())
+        enough, all_seeds = (math.ceil(needed(count) / 6) / 10 for count in (1, seeds))
+        more = f" ({all_seeds:g} for {seeds} seeds)" if seeds > 1 else ""
         raise InputError(
-            f"invalid budget {minutes:g}: must be at least {least:g} minutes, for one step of {slowest} with each seed",
+            f"invalid budget {minutes:g}: must be at least {enough:g} minutes for one step of each recipe with one "
+            f"seed; evaluating the base model and the trials took {spent:.0f} s, and each run needs up to "
+            f"{beside:.0f} s besides its steps (start-up, loading, saving, evaluation)",
             field="--budget",
-            remedy="use more minutes, fewer recipes or fewer seeds",
+            remedy=f"use at least {enough:g} minutes{more}, or fewer recipes",
         )
-    return {
+    share = (60 * minutes - spent - fitting * around) / (fitting * len(trials))
+    steps = {
         name: max(math.ceil(trial.stages), int((share - trial.fixed) / trial.pace)) for name, trial in trials.items()
     }
+    return steps, fitting
 
 
 def _least(trial: Trial) -> float:

@@ -33,6 +33,8 @@ class Job:
         seed: Random seed of the training. The evaluation is the same for all jobs.
         settings: Options of the recipe.
         trial: Steps of each stage in a trial; 0: no trial.
+        rows_in_step: Number of rows that a step of `max_steps` stands for: the run takes as many steps as are needed
+            to draw these rows. 0: exactly `max_steps` steps.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Job:
     seed: int
     settings: dict[str, Any]
     trial: int = 0
+    rows_in_step: int = 0
 
 
 def is_done(job: Job) -> bool:

@@ -134,6 +134,8 @@ def _compare(request: Request) -> Comparison:
                 if not request.resume:
                     shutil.rmtree(folder.path)  # nothing was trained, and the next call may use the same name
                 raise
+            # A budget of minutes may suffice for fewer seeds.
+            request = replace(request, seeds=runner.seeds)
             return _finish(request, folder, prepared, fitting, runner.run_all(), notes)
 
 

@@ -9,7 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nearfar.comparison.budget import TRIAL_STEPS, UNEQUAL, Trial, by_minutes, by_rows, checkpoints, trial_of
+from nearfar.comparison.budget import (
+    TRIAL_STEPS,
+    UNEQUAL,
+    Trial,
+    by_minutes,
+    by_rows,
+    checkpoints,
+    rows_in_step,
+    trial_of,
+)
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.prepared import TEXTS, TRAINING, Prepared, evaluation_in
@@ -57,7 +66,10 @@ class Runner:
         self.request, self.folder, self.prepared, self.settings = request, folder, prepared, settings
         self.on_texts, self.say, self.progress = on_texts, request.say, request.progress
         self.recipes = {recipe.name: recipe for recipe in request.recipes}
+        self.seeds = request.seeds
         self.steps: dict[str, int] = {}
+        #: Rows that a step of each recipe stands for, where all draw as many rows.
+        self.rows: dict[str, int] = {}
         self.budget: dict[str, Any] = {}
         self.early: list[Failure] = []
 
@@ -71,19 +83,22 @@ class Runner:
             if not self.budget:
                 self.budget = self._tried(minutes, started)
                 self.folder.write_budget(self.budget)
-            self.steps = self.budget["steps"]
+            self.steps, self.seeds = self.budget["steps"], self.budget.get("seeds", self.request.seeds)
             self.early = [
                 Failure(name, 0, reason, self._log(f"trial-{name}")) for name, reason in self.budget["failed"].items()
             ]
+            fewer = self.seeds < self.request.seeds
             return [
                 f"{minutes:g} minutes in total: each run gets the same time, and the number of steps that fit into it "
-                "at the speed of a trial. A recipe with slower steps gets fewer steps."
+                "at the speed of a trial. A recipe with slower steps gets fewer steps.",
+                *([f"There was time for {self.seeds} of {self.request.seeds} seeds."] if fewer else []),
             ]
         full = {name: with_settings(each.options(), self.settings[name]) for name, each in self.recipes.items()}
         rows, scored = len(self.prepared.training), "score" in self.prepared.training.column_names
         for name, own in full.items():
             epochs = own.epochs if "epochs" in self.settings[name] else 1.0
             self.steps[name] = own.max_steps or by_rows({name: own}, rows, epochs, scored=scored)[name]
+            self.rows[name] = 0 if own.max_steps else rows_in_step(own, rows, scored=scored)
         self.folder.write_budget({"steps": self.steps})
         if len({own.max_steps for own in full.values()}) > 1:
             return [f"{UNEQUAL}: recipes were given different max_steps."]
@@ -114,7 +129,7 @@ class Runner:
         """Run every job that is not done yet."""
         failures, lost = list(self.early), {failure.recipe for failure in self.early}
         names = [name for name in self.steps if name not in lost]
-        jobs = [(name, self._job(name, seed)) for seed in range(self.request.seeds) for name in names]
+        jobs = [(name, self._job(name, seed)) for seed in range(self.seeds) for name in names]
         planned = sum(self.steps[name] for name, _ in jobs)
         done = 0
         for name, job in jobs:
@@ -130,11 +145,7 @@ class Runner:
             done += steps
             if self.progress is not None:
                 self.progress(done, planned, None)
-        found = {
-            name: [result_of(self._job(name, s)) for s in range(self.request.seeds)]
-            for name in names
-            if name not in lost
-        }
+        found = {name: [result_of(self._job(name, s)) for s in range(self.seeds)] for name in names if name not in lost}
         if not found:
             lines = "; ".join(f"{failure.recipe}: {failure.reason}" for failure in failures)
             raise RuntimeError(f"every recipe failed ({lines}); see {self.folder.logs}")
@@ -160,6 +171,7 @@ class Runner:
             str(self.folder.result(name).absolute()),
             seed,
             settings,
+            rows_in_step=self.rows.get(recipe or "", 0),
         )
 
     def _tried(self, minutes: float, started: float) -> dict[str, Any]:
@@ -178,15 +190,31 @@ class Runner:
             ended = run_job(job, self.folder.logs)
             if ended is None:
                 trials[name] = trial_of(result_of(job)["cost"], time.monotonic() - begun)
-                self.say(f"trial {number + 1} of {len(self.recipes)}: {name}, {trials[name].pace:.2f} s per step")
+                found = trials[name]
+                self.say(
+                    f"trial {number + 1} of {len(self.recipes)}: {name}, {found.pace:.2f} s per step and "
+                    f"{found.fixed + found.around:.0f} s besides the steps (start-up, loading, saving, evaluation)"
+                )
             else:
                 failed[name] = ended.reason
                 self.say(f"trial {number + 1} of {len(self.recipes)}: {name} failed: {ended.reason}")
             shutil.rmtree(place.parent, ignore_errors=True)
         if not trials:
             raise RuntimeError(f"every recipe failed ({'; '.join(f'{n}: {r}' for n, r in failed.items())})")
-        steps = by_minutes(minutes, trials, self.request.seeds, time.monotonic() - started)
-        return {"minutes": minutes, "steps": steps, "failed": failed, "trials": {n: vars(t) for n, t in trials.items()}}
+        spent = time.monotonic() - started
+        steps, seeds = by_minutes(minutes, trials, self.request.seeds, spent)
+        if seeds < self.request.seeds:
+            self.say(
+                f"{minutes:g} minutes suffice for {seeds} of {self.request.seeds} seeds: the base model's measurement "
+                f"and the trials took {spent:.0f} s of them"
+            )
+        return {
+            "minutes": minutes,
+            "steps": steps,
+            "seeds": seeds,
+            "failed": failed,
+            "trials": {name: vars(trial) for name, trial in trials.items()},
+        }
 
     def _shifted(self, done: int, planned: int, steps: int) -> Callable[[int, int, float | None], None]:
         def update(step: int, of: int, loss: float | None) -> None:

@@ -93,7 +93,9 @@ def do(job: Job) -> None:
         raise InputError(
             f"the task {result.task!r} has no value per item, so models cannot be compared", field="--eval"
         )
+    left_out = found.get("cost", {}).get("left_out", [])
     found |= result.as_dict() | {"per_item": {name: items[name].tolist() for name in kept}}
+    found["notes"] = [*found["notes"], *(f"{job.name.rpartition('-')[0]}: {note}." for note in left_out)]
     found["seconds"] = time.monotonic() - started
     Path(job.result).parent.mkdir(parents=True, exist_ok=True)
     write_text(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n", job.result)
@@ -108,6 +110,7 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
         return json.loads(file.read_text("utf-8"))
     import sentence_transformers  # noqa: F401  # what every process has to load is no recipe's cost
 
+    from nearfar.kinds.drawn import unequal_note
     from nearfar.recipes import get
     from nearfar.training.request import Request
     from nearfar.training.run import run as run_training
@@ -128,10 +131,14 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
             settings=job.settings,
             progress=clock,
             trial=job.trial,
+            rows_in_step=job.rows_in_step,
         )
     )
+    drawn = finished.metrics["drawn"]
     cost = {
         "steps": finished.metrics["steps"],
+        "rows": sum(each["rows_in_all"] for each in drawn),
+        "left_out": [note for note in map(unequal_note, drawn) if note],
         "seconds": clock.seconds,
         "seconds_a_step": clock.pace,
         "resumed": resume,

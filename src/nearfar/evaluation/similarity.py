@@ -33,7 +33,8 @@ def pair_similarity(model: SentenceTransformer, rows: Dataset, *, limit: int = 1
 
     rng = np.random.default_rng(seed)
     chosen = rows.select(sorted(rng.permutation(len(rows))[:limit].tolist()))
-    anchors, positives = encode(model, list(chosen["anchor"])), encode(model, list(chosen["positive"]))
+    anchors = encode(model, list(chosen["anchor"]), kind="query")
+    positives = encode(model, list(chosen["positive"]), kind="document")
     # A shift by at least one row pairs no anchor with its own positive.
     shift = int(rng.integers(1, max(2, len(chosen))))
     return PairSimilarity((anchors * positives).sum(1), (anchors * np.roll(positives, shift, axis=0)).sum(1))

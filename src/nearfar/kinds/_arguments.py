@@ -13,20 +13,18 @@ LOGGED = 50
 SAVED = 10
 
 
-def common_arguments(options: TrainingOptions, setting: Setting, *, per_epoch: int, gpu: bool) -> dict[str, Any]:
+def common_arguments(options: TrainingOptions, setting: Setting, *, steps: int, gpu: bool) -> dict[str, Any]:
     """Arguments shared by the transformers and sentence-transformers trainers.
 
     Args:
         options: The training options.
         setting: Folder of the checkpoints, seed, and whether to evaluate during training.
-        per_epoch: Optimiser steps in one pass over the data.
+        steps: Optimiser steps of the run.
         gpu: Whether batches go to a GPU.
     """
-    steps = options.max_steps or max(1, int(options.epochs * per_epoch))
     return {
         "output_dir": str(setting.checkpoints),
-        "num_train_epochs": options.epochs,
-        "max_steps": options.max_steps or -1,
+        "max_steps": steps,
         "per_device_train_batch_size": options.batch_size,
         "gradient_accumulation_steps": options.gradient_accumulation,
         "learning_rate": options.learning_rate,

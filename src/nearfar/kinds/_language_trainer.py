@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from nearfar.errors import InputError
 from nearfar.kinds._arguments import common_arguments
 from nearfar.kinds._processes import processes
-from nearfar.kinds._trainer import Resumable, callbacks_of, load_loss, quiet, save_loss
+from nearfar.kinds._trainer import Resumable, callbacks_of, load_loss, quiet, save_loss, say_left_out
+from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import LanguageOptions
+from nearfar.models.adapters import train_adapters
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -48,6 +51,7 @@ class LanguageTrainer(Resumable, Trainer):
         setting: Setting,
         callbacks: Sequence[TrainerCallback],
     ) -> None:
+        self.drawn: list[dict[str, Any]] = []
         self.objective, self.measure, self.clock, self.tokens = loss, setting.measure, Clock(), 0
         super().__init__(
             model,
@@ -132,10 +136,12 @@ def language_trainer(
         options: The training options.
         setting: Where and how to train.
     """
-    per_epoch = len(rows) // (options.batch_size * options.gradient_accumulation * processes())
+    in_epoch = math.ceil(len(rows) // (options.batch_size * processes()) / options.gradient_accumulation)
+    steps = options.max_steps or max(1, math.ceil(round(options.epochs * in_epoch, 6)))
+    train_adapters(model)
     gpu = torch.cuda.is_available()
     arguments = TrainingArguments(
-        **common_arguments(options, setting, per_epoch=per_epoch, gpu=gpu),
+        **common_arguments(options, setting, steps=steps, gpu=gpu),
         lr_scheduler_type="cosine_with_min_lr" if options.schedule == "cosine" else "linear",
         lr_scheduler_kwargs={"min_lr_rate": 0.1} if options.schedule == "cosine" else {},
         adam_beta2=options.beta2,
@@ -144,9 +150,21 @@ def language_trainer(
         dataloader_drop_last=True,
     )
     trainer = LanguageTrainer(model, stage.loss, arguments, rows, collate, setting, callbacks_of(setting))
+    trainer.drawn = [_drawn(len(rows), steps, options, "rows" if len(rows) == len(stage.rows) else "blocks")]
+    say_left_out(trainer.drawn)
     quiet(trainer)
     set_seed(setting.seed)
     return trainer
+
+
+def _drawn(rows: int, steps: int, options: LanguageOptions, unit: str) -> dict[str, Any]:
+    """What `metrics.json` says of the rows: as many are drawn as fill batches of all processes."""
+    size, count = options.batch_size, processes()
+    in_epoch = rows // (size * count)  # batches of each process
+    epochs, more = divmod(steps, math.ceil(in_epoch / options.gradient_accumulation))
+    in_all = (epochs * in_epoch + min(more * options.gradient_accumulation, in_epoch)) * size * count
+    left = LeftOut(rows - in_epoch * size * count, remainder(size * count))
+    return drawn_entry(rows, [size] * (in_epoch * count), size, in_all, [left], unit=unit)
 
 
 def check_rows(rows: Dataset, options: LanguageOptions, what: str) -> None:

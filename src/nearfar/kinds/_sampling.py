@@ -1,24 +1,21 @@
-"""How batches are drawn: from one dataset, and from several."""
+"""How rows become batches: the datasets of a stage, the batches of a whole run, and what is said of them."""
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, count, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sentence_transformers.base.sampler import (
-    DefaultBatchSampler,
-    GroupByLabelBatchSampler,
-    MultiDatasetDefaultBatchSampler,
-    NoDuplicatesBatchSampler,
-)
-from torch.utils.data import BatchSampler, ConcatDataset
+from torch.utils.data import BatchSampler
 
-from nearfar.data.stored import as_stored
 from nearfar.errors import InputError, about
+from nearfar.kinds._orders import Order, order_of
 from nearfar.kinds._processes import processes
+from nearfar.kinds.drawn import LeftOut, drawn_entry
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -58,9 +55,12 @@ def parts_of(stage: Stage, options: TrainingOptions) -> list[Part]:
     ]
 
 
-def per_epoch(parts: Sequence[Part], options: TrainingOptions) -> int:
-    """Optimiser steps in one pass over all rows."""
-    return sum(max(1, len(part.rows) // part.size) // options.gradient_accumulation for part in parts)
+def check_parts(parts: Sequence[Part], options: TrainingOptions) -> None:
+    """Raise an InputError where one of the datasets gives no batch."""
+    in_step = processes() * options.gradient_accumulation if len(parts) > 1 else processes()
+    for part in parts:
+        with about(part.name, part.rows.column_names):
+            _check_part(part, drop_last(parts), in_step)
 
 
 def drop_last(parts: Sequence[Part]) -> bool:
@@ -68,116 +68,189 @@ def drop_last(parts: Sequence[Part]) -> bool:
     return len(parts) > 1 or len(parts[0].rows) >= parts[0].size
 
 
-def check_parts(parts: Sequence[Part], options: TrainingOptions) -> None:
-    """Raise an InputError if no batch can be drawn from one of the datasets."""
-    for part in parts:
-        check_part(part, drop_last(parts), processes() * options.gradient_accumulation)
-
-
-def check_part(part: Part, drop_last: bool, in_step: int) -> None:
-    """Raise an InputError if the samplers would fail or return no batch.
+def _check_part(part: Part, drop_last: bool, in_step: int) -> None:
+    """Raise an InputError where no batch can be drawn, or fewer than one step needs.
 
     Args:
         part: The dataset.
-        drop_last: Whether an incomplete last batch is skipped.
-        in_step: Batches of one dataset in an optimiser step; only with several datasets.
-
-    Raises:
-        InputError: No batch can be drawn.
+        drop_last: Whether a last batch of fewer rows is left out.
+        in_step: Batches that are drawn together: one for each process; of one of several datasets, those of a step.
     """
     by_label, size = part.batches == "group_by_label", part.size
-    with about(part.name, part.rows.column_names):
-        if part.name is not None and len(part.rows) < size * in_step:
-            raise InputError(
-                f"expected at least {size * in_step} rows (one step), got {len(part.rows)}",
-                remedy="use more rows, or a smaller batch_size",
-            )
-        if part.batches == "shuffled":
-            return
-        if by_label and (size < 4 or size % 2):
-            problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
-            raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
-        sampler = GroupByLabelBatchSampler if by_label else NoDuplicatesBatchSampler
-        try:
-            drawn = sampler(as_stored(part.rows), size, drop_last, valid_label_columns=["label"])
-        except ValueError:  # sentence-transformers', of fewer than two labels with two texts each
-            drawn = ()
-        if len(next(iter(drawn), ())) < 2:
-            raise InputError(
-                f"no batch of {size} rows can be drawn: "
-                + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
-                remedy="use more such rows, or a smaller batch_size",
-            )
+    if part.name is not None and len(part.rows) < size * in_step:
+        raise InputError(
+            f"expected at least {size * in_step} rows (one step), got {len(part.rows)}",
+            remedy="use more rows, or a smaller batch_size",
+        )
+    if by_label and (size < 4 or size % 2):
+        problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
+        raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
+    try:
+        found = len(order_of(part.batches, part.rows, size, drop_last, 0).batches(0))
+    except ValueError:  # sentence-transformers', of fewer than two labels with two texts each
+        found = 0
+    if not found:
+        raise InputError(
+            f"no batch of {size} rows can be drawn: "
+            + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
+            remedy="use more such rows, or a smaller batch_size",
+        )
+    if found < in_step:
+        raise InputError(
+            f"{found} batches of {size} rows can be drawn, and one step takes {in_step}",
+            remedy="use more rows, or a smaller batch_size",
+        )
 
 
-def batches_of(part: Part, drop_last: bool, seed: int) -> DefaultBatchSampler:
-    """Draw batches of one dataset, with a random generator of its own."""
-    generator = torch.Generator().manual_seed(seed)
-    if part.batches == "shuffled":
-        return ShuffledBatchSampler(part.rows, part.size, drop_last, None, generator, seed)
-    sampler = GroupByLabelBatchSampler if part.batches == "group_by_label" else NoDuplicatesBatchSampler
-    return sampler(as_stored(part.rows), part.size, drop_last, ["label"], generator=generator, seed=seed)
+class Epochs:
+    """The batches of every epoch, known before it starts.
 
-
-class ShuffledBatchSampler(DefaultBatchSampler):
-    """All rows in a random order that depends only on seed and epoch, so a resumed epoch has the same order."""
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = torch.Generator().manual_seed(self.seed + self.epoch)
-        rows: Any = self.sampler
-        shuffled = torch.randperm(len(rows), generator=order)
-        for batch in shuffled.split(self.batch_size):
-            if len(batch) == self.batch_size or not self.drop_last:
-                yield batch.tolist()
-
-
-class SingleSourceBatchSampler(MultiDatasetDefaultBatchSampler):
-    """Batches of several datasets in random order, where all batches of one optimiser step are from one dataset.
-
-    The number of steps of a dataset follows from its number of batches, so its batch size decides its weight. A step
-    consists of `processes * accumulation` consecutive batches: accelerate gives one batch to each process. Batches that
-    do not fill a step are skipped in this epoch.
+    Of one dataset they come in its order. Of several, all batches of one optimiser step are of one dataset: a dataset
+    takes as many steps as it has batches for, so that its batch size says how much it counts, and the steps come in
+    random order. Batches that do not fill a step of all processes are left out of the epoch.
 
     Args:
-        dataset: All rows.
-        batch_samplers: One for each dataset, each with its own batch size and generator.
-        generator: Not used: the order depends only on seed and epoch.
+        parts: The datasets.
         seed: The same in all processes.
-        processes: Number of processes.
+        processes: How many take part: of neighbouring batches, accelerate gives one to each.
         accumulation: Batches of each process in one optimiser step.
 
-    Source: Zhang et al. 2025, CoDiEmb.
+    Source: Zhang et al. 2025, CoDiEmb, for several datasets.
     """
 
-    def __init__(
-        self,
-        dataset: ConcatDataset,
-        batch_samplers: list[BatchSampler],
-        generator: torch.Generator | None = None,
-        seed: int = 0,
-        *,
-        processes: int = 1,
-        accumulation: int = 1,
-    ) -> None:
-        super().__init__(dataset, batch_samplers, generator, seed)
-        self.in_step = processes * accumulation
-        # Batch sizes differ between datasets; for accelerate, None means this.
+    def __init__(self, parts: Sequence[Part], seed: int, *, processes: int = 1, accumulation: int = 1) -> None:
+        self.parts, self.seed = parts, seed
+        self.orders: list[Order] = [
+            order_of(part.batches, part.rows, part.size, drop_last(parts), seed) for part in parts
+        ]
+        #: Batches that are drawn together.
+        self.together = processes * accumulation if len(parts) > 1 else processes
+        self.processes, self.accumulation = processes, accumulation
+        self.offsets = [0, *accumulate(len(part.rows) for part in parts)]
+        self._lengths: dict[int, int] = {}
+
+    def length(self, epoch: int) -> int:
+        """Batches in an epoch."""
+        if epoch not in self._lengths:
+            self._lengths[epoch] = sum(len(batches) for batches in self._drawn(epoch))
+        return self._lengths[epoch]
+
+    def batches(self, epoch: int) -> Iterator[list[int]]:
+        """The batches of an epoch, as numbers of rows, counted through all datasets."""
+        drawn = self._drawn(epoch)
+        if len(drawn) == 1:
+            yield from drawn[0]
+            return
+        steps = torch.tensor([part for part, batches in enumerate(drawn) for _ in batches[:: self.together]])
+        order = torch.randperm(len(steps), generator=torch.Generator().manual_seed(self.seed + epoch))
+        left = [iter(batches) for batches in drawn]
+        for part in steps[order].tolist():
+            for batch in islice(left[part], self.together):
+                yield [row + self.offsets[part] for row in batch]
+
+    def _drawn(self, epoch: int) -> list[list[list[int]]]:
+        """The batches of each dataset, as many as fill steps."""
+        each = (order.batches(epoch) for order in self.orders)
+        return [batches[: len(batches) // self.together * self.together] for batches in each]
+
+    def rounds(self, options: TrainingOptions, rows: int = 0) -> int:
+        """Batches of each process in a run.
+
+        Args:
+            options: `max_steps`, or `epochs`.
+            rows: To draw in all, whatever the options say; 0: as they say.
+        """
+        if rows:
+            return self._steps_of(rows) * self.accumulation
+        if options.max_steps:
+            return options.max_steps * self.accumulation
+        whole = math.floor(options.epochs)
+        found = sum(self.length(epoch) for epoch in range(whole)) // self.processes
+        if options.epochs > whole:
+            # A product such as 0.1 * 30 must not become one batch more.
+            found += math.ceil(round((options.epochs - whole) * self.length(whole) / self.processes, 6))
+        return max(1, found)
+
+    def _steps_of(self, rows: int) -> int:
+        """Optimiser steps after which about so many rows have been drawn, by all processes together."""
+        in_step, drawn = self.processes * self.accumulation, 0
+        batches = self.forever()
+        for step in count(1):
+            now = sum(map(len, islice(batches, in_step)))
+            drawn += now
+            if drawn + now / 2 > rows:
+                return step
+        raise AssertionError
+
+    def forever(self) -> Iterator[list[int]]:
+        """The batches of one epoch after the other."""
+        for epoch in count():
+            if not self.length(epoch):
+                raise InputError(
+                    f"no batch can be drawn in epoch {epoch + 1}", remedy="give more rows, or a smaller batch_size"
+                )
+            yield from self.batches(epoch)
+
+    def described(self, rounds: int) -> list[dict[str, Any]]:
+        """What `metrics.json` says of the rows that are drawn, of each dataset.
+
+        Args:
+            rounds: Batches of each process in the run.
+        """
+        in_all = [0] * len(self.parts)
+        for batch in islice(self.forever(), rounds * self.processes):
+            in_all[bisect_right(self.offsets, batch[0]) - 1] += len(batch)
+        return [
+            drawn_entry(
+                order.rows,
+                list(map(len, batches)),
+                part.size,
+                rows,
+                self._left_out(order, batches),
+                dataset=part.name,
+            )
+            for part, order, batches, rows in zip(self.parts, self.orders, self._drawn(0), in_all, strict=True)
+        ]
+
+    def _left_out(self, order: Order, batches: Sequence[Sequence[int]]) -> list[LeftOut]:
+        unfilled = sum(map(len, order.batches(0)[len(batches) :]))
+        reason = f"their batches do not fill a step of {self.together} (others in each epoch)"
+        return [*order.left_out(), *([LeftOut(unfilled, reason)] if unfilled else [])]
+
+
+class RunBatches(BatchSampler):
+    """The batches of a whole run, one epoch after the other: its length is exactly what is drawn.
+
+    The trainer takes it for a single epoch, so that all that it counts is right, however many batches each epoch has.
+
+    Args:
+        epochs: The batches of every epoch.
+        rounds: Batches of each process in the run.
+    """
+
+    def __init__(self, epochs: Epochs, rounds: int) -> None:
+        super().__init__(range(epochs.offsets[-1]), 1, drop_last=True)
+        self.epochs, self.rounds = epochs, rounds
+        # Batches differ in size; accelerate takes None to mean just that.
         self.batch_size: Any = None
-        self.drop_last = True
+        self._ends: list[int] = []
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = torch.Generator().manual_seed(self.seed + self.epoch)
-        offsets = [0, *accumulate(len(part) for part in self.dataset.datasets)]  # type: ignore[arg-type]
-        steps = torch.tensor([which for which, count in enumerate(self._steps()) for _ in range(count)])
-        drawn = [iter(sampler) for sampler in self.batch_samplers]
-        for which in steps[torch.randperm(len(steps), generator=order)].tolist():
-            step = list(islice(drawn[which], self.in_step))
-            # If some rows must not share a batch, there may be fewer batches than expected.
-            if len(step) == self.in_step:
-                yield from ([index + offsets[which] for index in batch] for batch in step)
-
-    def _steps(self) -> list[int]:
-        return [len(sampler) // self.in_step for sampler in self.batch_samplers]
+        return islice(self.epochs.forever(), len(self))
 
     def __len__(self) -> int:
-        return sum(self._steps()) * self.in_step
+        return self.rounds * self.epochs.processes
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps; the last may have fewer batches than others."""
+        return math.ceil(self.rounds / self.epochs.accumulation)
+
+    def epochs_after(self, step: int) -> float:
+        """Epochs that are done after so many steps."""
+        batches = min(step * self.epochs.accumulation * self.epochs.processes, len(self))
+        while not self._ends or self._ends[-1] < batches:
+            self._ends.append((self._ends[-1] if self._ends else 0) + self.epochs.length(len(self._ends)))
+        epoch = bisect_left(self._ends, batches)
+        start = self._ends[epoch - 1] if epoch else 0
+        return epoch + (batches - start) / (self._ends[epoch] - start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,15 +16,19 @@ from torch.utils.data import BatchSampler
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
-from nearfar.data.stored import as_stored
 from nearfar.kinds._arguments import common_arguments
-from nearfar.kinds._sampling import Part, SingleSourceBatchSampler, batches_of, drop_last, parts_of, per_epoch
+from nearfar.kinds._processes import is_main_process, processes
+from nearfar.kinds._sampling import Epochs, RunBatches, parts_of
 from nearfar.kinds._trainer_files import COMPLETE
+from nearfar.kinds.drawn import left_out_note
 from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import Stage
+from nearfar.models.adapters import train_adapters
 
 _LOSS_STATE = "loss.safetensors"
+
+logger = logging.getLogger(__name__)
 
 
 class Resumable:
@@ -43,42 +48,17 @@ class Resumable:
 class SentenceTrainer(Resumable):
     """For sentence-transformers trainers: saves the loss's parameters in checkpoints, and uses our own samplers."""
 
-    #: The training datasets.
-    parts: Sequence[Part] = ()
+    #: All batches of the run, and what `metrics.json` says of the rows that they draw.
+    batches: RunBatches
+    drawn: Sequence[dict[str, Any]] = ()
 
-    def get_batch_sampler(
-        self: Any,
-        dataset: Any,
-        batch_size: int,
-        drop_last: bool,
-        valid_label_columns: list[str] | None = None,
-        generator: torch.Generator | None = None,
-        seed: int = 0,
-    ) -> BatchSampler | None:
-        """With several datasets, each has its own batch size and generator; some orders need our own samplers."""
-        for part in self.parts:
-            if part.rows is dataset and (part.name is not None or part.batches == "shuffled"):
-                return batches_of(part, drop_last, seed)
-        stored = as_stored(dataset)
-        sampler: Any = super()
-        return sampler.get_batch_sampler(stored, batch_size, drop_last, valid_label_columns, generator, seed)
+    def get_batch_sampler(self: Any, dataset: Any, *_: Any, **__: Any) -> BatchSampler | None:
+        """All batches of the run; of several datasets they are asked for below."""
+        return None if isinstance(self.train_dataset, dict) else self.batches
 
-    def get_multi_dataset_batch_sampler(
-        self: Any,
-        dataset: Any,
-        batch_samplers: list[BatchSampler],
-        generator: torch.Generator | None = None,
-        seed: int | None = 0,
-    ) -> BatchSampler:
-        """Uses one dataset per step."""
-        return SingleSourceBatchSampler(
-            dataset,
-            batch_samplers,
-            generator,
-            seed or 0,
-            processes=self.args.world_size,
-            accumulation=self.args.gradient_accumulation_steps,
-        )
+    def get_multi_dataset_batch_sampler(self: Any, dataset: Any, *_: Any, **__: Any) -> BatchSampler:
+        """All batches of the run, as numbers of rows that are counted through all datasets."""
+        return self.batches
 
     def _save(self: Any, output_dir: str | None = None, state_dict: Any = None) -> None:
         trainer: Any = super()
@@ -110,16 +90,19 @@ def sentence_trainer(
         setting: Where and how to train.
         **arguments: Further arguments of `arguments_class`.
     """
-    parts = parts_of(stage, options)
+    epochs = Epochs(
+        parts_of(stage, options), setting.seed, processes=processes(), accumulation=options.gradient_accumulation
+    )
+    batches = RunBatches(epochs, epochs.rounds(options, setting.rows))
+    drawn = epochs.described(batches.rounds)
+    say_left_out(drawn)
+    train_adapters(model)
     device = model.device.type
     rates = {names: factor * options.learning_rate for names, factor in (stage.learning_rates or {}).items()}
     asked = arguments_class(
-        **common_arguments(options, setting, per_epoch=per_epoch(parts, options), gpu=device == "cuda"),
+        **common_arguments(options, setting, steps=batches.steps, gpu=device == "cuda"),
         learning_rate_mapping=rates,
         use_cpu=device == "cpu",
-        # Names that sentence-transformers does not know select one of our samplers.
-        batch_sampler=stage.batches if stage.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
-        dataloader_drop_last=drop_last(parts),
         **arguments,
     )
     measured = setting.measure if options.eval_steps else None
@@ -130,11 +113,18 @@ def sentence_trainer(
         stage.rows,
         loss=dict(stage.loss) if isinstance(stage.loss, Mapping) else stage.loss,
         evaluator=None if measured is None else Measured(measured),
-        callbacks=callbacks_of(setting),
+        callbacks=[CountEpochs(batches), *callbacks_of(setting)],
     )
-    trainer.parts = parts
+    trainer.batches, trainer.drawn = batches, drawn
     quiet(trainer)
     return trainer
+
+
+def say_left_out(drawn: Sequence[Mapping[str, Any]]) -> None:
+    """A note on rows that are not trained on."""
+    if is_main_process():
+        for note in filter(None, map(left_out_note, drawn)):
+            logger.warning("%s", note)
 
 
 def save_loss(loss: Any, folder: str) -> None:
@@ -184,6 +174,24 @@ def callbacks_of(setting: Setting) -> list[TrainerCallback]:
 def quiet(trainer: Any) -> None:
     """Turn off the trainer's own progress output: nearfar shows progress itself."""
     trainer.remove_callback(PrinterCallback)
+
+
+class CountEpochs(TrainerCallback):
+    """Tells the trainer's log how many epochs are done: the trainer itself takes a run for a single one."""
+
+    def __init__(self, batches: RunBatches) -> None:
+        self.batches = batches
+
+    def on_step_begin(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Called by the trainer before each optimiser step."""
+        done = self.batches.epochs_after(state.global_step) if state.global_step else 0.5
+        if done == int(done):
+            # What a data loader draws when it starts anew, so that dropout is as it was where each epoch had its own.
+            torch.empty((), dtype=torch.int64).random_()
+
+    def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:
+        """Called by the trainer after each optimiser step."""
+        state.epoch = self.batches.epochs_after(state.global_step)
 
 
 class MarkComplete(TrainerCallback):

@@ -10,6 +10,7 @@ from nearfar.kinds.kind import Kind, Setting
 from nearfar.models.abilities import Encodes, Scores
 from nearfar.models.encoding import Kind as Prompt
 from nearfar.models.encoding import check_texts, encode, require_finite
+from nearfar.models.towers.columns import column_routes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,7 @@ class Encoder(Kind, Encodes, Scores):
         "from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(MODEL)\n"
         'vectors = model.encode(["a text", "another text"])\nprint(model.similarity(vectors, vectors))'
     )
+    prompted: ClassVar[bool] = True
 
     def __init__(
         self, model: SentenceTransformer, write: Callable[[SentenceTransformer, Path], None] | None = None
@@ -105,18 +107,23 @@ class Encoder(Kind, Encodes, Scores):
             check_max_length(self.model, options.max_length)
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """Raise an InputError if the sentence-transformers samplers would fail or return no batch."""
+        """Raise an InputError if no batch can be drawn, or if the prompts do not fit the rows."""
         from nearfar.kinds._sampling import check_parts, parts_of
+        from nearfar.models.prompts import parse_prompts, prompts_by_kind
 
-        check_parts(parts_of(stage, options), options)
+        parts = parts_of(stage, options)
+        prompts_by_kind(parse_prompts(options.prompts) or {}, [part.rows for part in parts])
+        check_parts(parts, options)
 
-    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """The sentence-transformers trainer."""
+    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting, *, prompted: bool = True) -> Any:
+        """sentence-transformers' trainer; `prompted`: with the prompts that the option `prompts` says."""
         from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 
         from nearfar.kinds._sampling import parts_of
         from nearfar.kinds._trainer import sentence_trainer
 
+        parts = parts_of(stage, options)
+        prompts = _prompts(self.model, parts, options) if prompted else {}
         trainer = sentence_trainer(
             SentenceTransformerTrainer,
             SentenceTransformerTrainingArguments,
@@ -124,17 +131,32 @@ class Encoder(Kind, Encodes, Scores):
             stage,
             options,
             setting,
-            router_mapping=_routes(self.model, parts_of(stage, options)),
+            router_mapping=_by_part(parts, lambda part: column_routes(self.model, part.rows.column_names)),
+            prompts=prompts or None,
         )
+        trainer.prompts = prompts
         if options.max_length:
             # Only in training: in evaluation and after training, the model keeps its own length.
             trainer.data_collator.max_length = options.max_length
         return trainer
 
+    def facts(self, trainers: list[Any]) -> dict[str, Any]:
+        """The prompts of training by column, of several datasets by their names; nothing where there were none."""
+        found = {key: value for trainer in trainers for key, value in trainer.prompts.items()}
+        return {"prompts": found} if found else {}
 
-def _routes(encoder: SentenceTransformer, parts: Sequence[Part]) -> dict[str, Any]:
-    """Which of the model's towers encodes which column; with several datasets, for each of them."""
-    from nearfar.models.towers.columns import column_routes
 
-    found = {part.name: column_routes(encoder, part.rows.column_names) for part in parts}
-    return found[None] if None in found else {str(name): routes for name, routes in found.items() if routes}
+def _prompts(model: SentenceTransformer, parts: Sequence[Part], options: TrainingOptions) -> dict[str, Any]:
+    """The prompt of each column, after the model was given those that are set; of several datasets for each."""
+    from nearfar.models.prompts import column_prompts, parse_prompts, set_prompts
+
+    chosen = parse_prompts(options.prompts)
+    if chosen is not None:
+        set_prompts(model, chosen, [part.rows for part in parts])
+    return _by_part(parts, lambda part: column_prompts(model, part.rows))
+
+
+def _by_part(parts: Sequence[Part], find: Callable[[Part], dict[str, str]]) -> dict[str, Any]:
+    """What is found for the one dataset; of several for each that has any, by its name."""
+    found = {part.name: find(part) for part in parts}
+    return found[None] if None in found else {str(name): each for name, each in found.items() if each}

@@ -29,12 +29,14 @@ class Setting:
         seed: Random seed for the order of rows, dropout and new parameters.
         measure: Called during training every `eval_steps` steps; returns metrics by name. None: no held-out data.
         progress: Called during training.
+        rows: About how many rows to draw in total, instead of what the options say; 0: as the options say.
     """
 
     checkpoints: Path
     seed: int
     measure: Callable[[], Mapping[str, float]] | None = None
     progress: Progress | None = None
+    rows: int = 0
 
 
 class Kind(ABC):
@@ -51,6 +53,8 @@ class Kind(ABC):
     library: ClassVar[str] = "transformers"
     pipeline: ClassVar[str | None] = None
     usage: ClassVar[str] = ""
+    #: Whether the option `prompts` is for it.
+    prompted: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -58,6 +58,9 @@ class TrainingOptions:
         precision: Precision of the forward and backward pass.
         save_steps: Steps between checkpoints; 0: a tenth of all steps.
         eval_steps: Steps between evaluations on `--eval`; 0: only before and after.
+        prompts: What stands before texts in training, of models that read prompts: `model` for the model's own (a first
+            column `anchor` has that of queries, the others that of documents), `none`, or a JSON object such as
+            `{"query": "query: ", "document": "passage: "}`, also by column. The trained model keeps them.
     """
 
     epochs: Positive = 1.0
@@ -71,9 +74,13 @@ class TrainingOptions:
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     save_steps: Whole = 0
     eval_steps: Whole = 0
+    prompts: str = "model"
 
     def __post_init__(self) -> None:
+        from nearfar.models.prompts import parse_prompts
+
         check_ranges(self)
+        parse_prompts(self.prompts)
 
 
 @dataclass(frozen=True)

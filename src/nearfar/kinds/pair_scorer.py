@@ -168,6 +168,6 @@ class PairScorer(Kind, Scores):
         Encoder(self.encoder).check_stage(stage, options)
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """The trainer of an encoder, with a loss that contains the head."""
+        """The trainer of an encoder, with a loss that contains the head; pairs are scored without prompts."""
         self.head.train()  # the trainer does this only for the encoder
-        return Encoder(self.encoder).trainer(stage, options, setting)
+        return Encoder(self.encoder).trainer(stage, options, setting, prompted=False)

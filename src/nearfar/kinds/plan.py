@@ -33,9 +33,9 @@ class Stage:
         loss: A module. For sentence encoders and rerankers: a loss for the sentence-transformers trainer; with several
             datasets one for all, or one for each. For language models: called with the model and a batch, a mapping
             with a tensor or list for each column.
-        batches: How rows are drawn: `"no_duplicates"` keeps a text from being its own negative (and a score from
-            occurring twice), `"group_by_label"` puts at least two texts of a label into a batch, `"shuffled"` does
-            neither. With several datasets one for all, or one for each.
+        batches: How rows are drawn: `"no_duplicates"` keeps a text from being its own negative, `"group_by_label"` puts
+            at least two texts of each of at least two labels into a batch, `"shuffled"` does neither. With several
+            datasets one for all, or one for each.
         name: Name of the stage in `metrics.json`; `stage N` if empty.
         batch_sizes: Batch size of each of several datasets; the option `batch_size` for datasets not named here.
         learning_rates: Factors of `learning_rate` for some parameters, by regular expressions that are searched in

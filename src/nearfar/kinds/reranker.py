@@ -104,7 +104,7 @@ class Reranker(Kind, Scores):
             self.model.max_seq_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """Raise an InputError if the sentence-transformers samplers would fail or return no batch."""
+        """Raise an InputError if no batch can be drawn."""
         from nearfar.kinds._sampling import check_parts, parts_of
 
         check_parts(parts_of(stage, options), options)
@@ -115,4 +115,13 @@ class Reranker(Kind, Scores):
 
         from nearfar.kinds._trainer import sentence_trainer
 
-        return sentence_trainer(CrossEncoderTrainer, CrossEncoderTrainingArguments, self.model, stage, options, setting)
+        return sentence_trainer(
+            CrossEncoderTrainer,
+            CrossEncoderTrainingArguments,
+            self.model,
+            stage,
+            options,
+            setting,
+            # As `predict` reads a pair.
+            prompts=(self.model.prompts or {}).get(self.model.default_prompt_name or "") or None,
+        )

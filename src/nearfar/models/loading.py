@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
+from nearfar.models.adapters import CONFIGURATION
 from nearfar.models.aliases import ALIASES, alias_folder
 from nearfar.models.completeness import check_complete, watched
 from nearfar.models.kind_files import require_kind
@@ -69,7 +70,7 @@ def load(
     check_files(folder)
     _check_kind(folder, part_of)
     # The base model of an adapter may be on the Hub; everything else is already in the folder.
-    complete = not (folder / "adapter_config.json").is_file()
+    complete = not (folder / CONFIGURATION).is_file()
     remedy = "pass a sentence-transformers model, or a transformers encoder with its tokenizer"
     with failures_named(folder, "a text encoder", remedy), without_progress_bar(), watched() as found:
         model = SentenceTransformer(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nearfar.evaluation.result import at_ceiling, metric_name
+from nearfar.kinds.drawn import left_out_note
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
@@ -154,12 +155,16 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
         page.verdict("Trained, but not evaluated: no evaluation data was given (--eval).", "neutral")
     if "stages" in metrics:
         add_stages(page, metrics)
+    if metrics.get("drawn"):
+        add_drawn(page, metrics["drawn"])
     if "parameters" in metrics:
         page.section("Model and cost")
         page.table(["", "figure"], [list(row) for row in _cost(metrics)])
     add_loss(page, run.log, None if run.before is None else run.before.primary)
     if run.similarities is not None:
         add_similarities(page, *run.similarities)
+    if "prompts" in metrics:
+        add_prompts(page, metrics["prompts"])
     page.section("Settings")
     page.table(["option", "value"], [[name, str(value)] for name, value in configuration["options"].items()])
     page.section("Use it")
@@ -171,6 +176,32 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
             f"model = AutoModelForCausalLM.from_pretrained({str(run.folder / 'dense')!r})"
         )
     return page
+
+
+def add_drawn(page: Page, drawn: Sequence[Mapping[str, Any]]) -> None:
+    """How many rows an epoch draws, and which it leaves out, and why."""
+    page.section("Rows drawn", "No row is drawn twice in an epoch.")
+    named = [key for key in ("stage", "dataset") if len({each[key] for each in drawn}) > 1]
+    page.table(
+        [*named, "rows", "drawn in an epoch", "batches in an epoch", "smaller batches", "drawn in total"],
+        [[*(str(each[key] or "") for key in named), *(f"{each[key]:,}" for key in _DRAWN)] for each in drawn],
+    )
+    for line in dict.fromkeys(filter(None, map(left_out_note, drawn))):
+        page.text(f"{line}.")
+
+
+_DRAWN = ("rows", "rows_per_epoch", "batches_per_epoch", "smaller_batches_per_epoch", "rows_in_all")
+
+
+def add_prompts(page: Page, prompts: Mapping[str, Any]) -> None:
+    """What stood before the texts of each column."""
+    page.section("Prompts", "What stood before texts in training. The model keeps them: it puts the same before texts.")
+    flat = {
+        name if isinstance(each, str) else f"{name}: {column}": text
+        for name, each in prompts.items()
+        for column, text in ({"": each} if isinstance(each, str) else each).items()
+    }
+    page.table(["column", "prompt"], [[name, repr(text)] for name, text in flat.items()])
 
 
 def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:

@@ -28,6 +28,8 @@ class Request:
         recipe: The recipe as an object.
         settings: The options that differ from the defaults.
         trial: Steps of each stage in a trial of a comparison, which override the options; 0: no trial.
+        rows_in_step: Number of rows that a step of `max_steps` stands for, in a comparison with equal budgets: the run
+            takes as many steps as are needed to draw these rows. 0: exactly `max_steps` steps.
     """
 
     recipe: Recipe
@@ -43,6 +45,7 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
     trial: int = 0
+    rows_in_step: int = 0
 
     @cached_property
     def options(self) -> TrainingOptions:

@@ -147,6 +147,7 @@ def _run(
         seed,
         measure=None if held_out is None else lambda: held_out.measure(model, seed),
         progress=request.progress,
+        rows_in_step=request.rows_in_step,
     )
     check_weights(model.module, folder.path)
     if is_main_process():
@@ -163,6 +164,7 @@ def _run(
 
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
     metrics = metrics_of(request.recipe.name, trained.steps, trained.log, before, after, change)
+    metrics["drawn"] = trained.drawn
     if len(trained.stages) > 1:
         metrics |= stage_metrics([*trained.stages[:-1], (*trained.stages[-1][:2], after)], before)
     if said is not None:

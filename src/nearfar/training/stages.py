@@ -11,6 +11,7 @@ from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Progress, Setting
 from nearfar.kinds.options import TrainingOptions, with_settings
 from nearfar.kinds.plan import Plan, Stage, staged_options
+from nearfar.models.prompts import MODEL
 from nearfar.training.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -64,12 +65,14 @@ class Trained:
         log: The trainer's log; `step` counts the steps of all stages.
         stages: Name, number of steps and, with held-out data, the result of each stage.
         facts: Facts about the model and its training for `metrics.json`.
+        drawn: The rows that were drawn and those that were left out, for each stage and dataset.
     """
 
     steps: int
     log: list[dict[str, float]]
     stages: list[tuple[str, int, Result | None]]
     facts: dict[str, Any]
+    drawn: list[dict[str, Any]]
 
 
 def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
@@ -86,6 +89,9 @@ def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
     from nearfar.kinds.loading import of
 
     model = of(plan.model)
+    if options.prompts != MODEL and not model.prompted:
+        problem = f"the recipe trains {model.words}, which reads no prompts"
+        raise InputError(problem, field="prompts", remedy="remove it")
     model.configure(options)
     each = [replace(options, max_steps=trial)] * (plan.count or 1) if trial else staged_options(options, plan)
     stages = iter(plan)
@@ -102,6 +108,7 @@ def train_stages(
     *,
     measure: Callable[[], Result] | None = None,
     progress: Progress | None = None,
+    rows_in_step: int = 0,
 ) -> Trained:
     """Train a plan's model in place, each stage from its last checkpoint in `folder`.
 
@@ -111,6 +118,7 @@ def train_stages(
         seed: Random seed for the order of rows, dropout and new parameters; set again for each stage.
         measure: Evaluates on held-out data; called after each stage except the last, and every `eval_steps` steps.
         progress: Called with step, number of steps of all stages, latest loss.
+        rows_in_step: Rows that a step of `max_steps` stands for; 0: steps are steps.
 
     Raises:
         ValueError: The generator yields another number of stages than `count`.
@@ -118,7 +126,7 @@ def train_stages(
     from transformers import set_seed
 
     model, options = prepared.model, prepared.options
-    steps, log, stages, trainers = 0, [], [], []
+    steps, log, stages, trainers, drawn = 0, [], [], [], []
     stage: Stage | None = prepared.first
     number = 0
     while stage is not None:
@@ -133,6 +141,7 @@ def train_stages(
             seed,
             None if measure is None else _primary(measure),
             None if progress is None else _shifted(progress, steps, len(options) - number),
+            own.max_steps * rows_in_step,
         )
         trainer = model.trainer(stage, own, setting)
         set_seed(seed)
@@ -143,12 +152,14 @@ def train_stages(
         trainers.append(trainer)
         last = number == len(options)
         found = None if measure is None or last else measure()
-        stages.append((stage.name or f"stage {number}", trainer.state.global_step, found))
+        name = stage.name or f"stage {number}"
+        drawn += [{"stage": name, **each} for each in trainer.drawn]
+        stages.append((name, trainer.state.global_step, found))
         set_seed(seed)
         stage = next(prepared.rest, None)
     if number < len(options):
         raise ValueError(f"expected {len(options)} stages, but the plan's generator yields {number}")
-    return Trained(steps, log, stages, model.facts(trainers))
+    return Trained(steps, log, stages, model.facts(trainers), drawn)
 
 
 #: Options for the length of the whole training.
