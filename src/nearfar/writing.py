@@ -4,13 +4,81 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nearfar.errors import InputError
+from nearfar.exchange import exchanged
+from nearfar.locking import locked
+
+_DRAFT = re.compile(r"\.(?P<name>.+)\.\d+\.part")
+
+
+@contextmanager
+def file_claimed(path: str | Path, field: str = "--out", *, wait: float = 0.0) -> Iterator[None]:
+    """Keep other processes from a file for as long as the block runs, or from a folder that appears as a whole.
+
+    What a killed process left half-written beside it is removed.
+
+    Args:
+        path: What will be written. Nothing is made but, while the block runs, a lock beside it.
+        field: The option that names it.
+        wait: Seconds to wait for another process.
+
+    Raises:
+        InputError: another process is at work on it, or nothing can be written there.
+    """
+    path = Path(path).absolute()
+    with _lock(path.with_name(f".{path.name}.lock"), path, field, wait):
+        _remove_drafts(path.parent, path.name)
+        yield
+
+
+@contextmanager
+def folder_claimed(folder: str | Path, field: str = "--out", *, wait: float = 0.0) -> Iterator[None]:
+    """Keep other processes from a folder for as long as the block runs; one in which nothing was written is removed.
+
+    Args:
+        folder: Where files will be written. It is made if it is not there.
+        field: The option that names it.
+        wait: Seconds to wait for another process.
+
+    Raises:
+        InputError: another process is at work there, or nothing can be written there.
+    """
+    folder = Path(folder)
+    with _lock(folder / LOCK, folder, field, wait):
+        _remove_drafts(folder)
+        yield
+
+
+#: The lock of a folder in use; gone when nobody is at work there, unless the last one was killed.
+LOCK = ".lock"
+
+
+@contextmanager
+def _lock(lock: Path, path: Path, field: str, wait: float) -> Iterator[None]:
+    entering = True
+    try:
+        with locked(lock, path, field, wait=wait):
+            entering = False
+            yield
+    except OSError as error:
+        if not entering:
+            raise
+        raise _unwritable(error, path, field) from error
+
+
+def _remove_drafts(folder: Path, name: str | None = None) -> None:
+    """Remove what writers of a file, or of any file of a folder, left when they were killed."""
+    for path in folder.iterdir():
+        draft = _DRAFT.fullmatch(path.name)
+        if draft is not None and name in (None, draft["name"]):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -32,12 +100,59 @@ def write_text(text: str, path: str | Path) -> None:
 
 
 def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
-    """Call `save` on a temporary folder beside `folder`, and put it in its place once it is whole."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    """Call `save` on a temporary folder beside `folder`, and put it in its place once it is whole.
+
+    A reader, also after a kill, finds the old folder or the new one. Where the system cannot exchange two folders in
+    one step, `settled` brings back the old one after a kill between two steps.
+    """
+    folder = settled(Path(os.path.realpath(folder)))
+    part, old = _beside(folder, "part"), _beside(folder, "old")
+    for left in (part, old):
+        shutil.rmtree(left, ignore_errors=True)
     save(part)
-    shutil.rmtree(folder, ignore_errors=True)
+    while folder.exists():
+        if exchanged(part, folder):
+            shutil.rmtree(part)
+            return
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(folder, old)
+        try:
+            os.rename(part, folder)
+        except OSError as error:
+            settled(folder)
+            # A reader may have brought the old one back in between.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or not part.exists():
+                raise
+        else:
+            shutil.rmtree(old)
+            return
     os.replace(part, folder)
+
+
+def settled(folder: str | Path) -> Path:
+    """The same folder, brought back if a process was killed in the middle of replacing it."""
+    folder = Path(folder)
+    old = _beside(folder, "old")
+    if folder.name and not folder.exists() and old.is_dir():
+        with suppress(OSError):  # another process was faster, or this one may only read: then the folder is not there
+            os.rename(old, folder)
+    return folder
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a process that was killed while it replaced a folder left beside it. Claim the folder before."""
+    settled(folder)
+    for left in (_beside(folder, "part"), _beside(folder, "old")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def is_untidy(folder: Path) -> bool:
+    """Whether `tidy` would find something."""
+    return _beside(folder, "part").exists() or _beside(folder, "old").exists()
+
+
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{what}")
 
 
 def check_writable(path: Path, field: str = "--out") -> None:

@@ -16,10 +16,12 @@ from typing import Any
 
 from nearfar.comparison.jobs import Job
 from nearfar.errors import InputError
-from nearfar.writing import write_text
+from nearfar.writing import folder_claimed, write_text
 
 #: Seconds between notes on the time spent.
 _NOTED = 2.0
+#: Seconds in which a worker has left whose comparison was killed.
+_LEAVES = 30.0
 
 
 class Clock:
@@ -111,6 +113,8 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
 
     assert job.recipe is not None
     run.parent.mkdir(parents=True, exist_ok=True)
+    with folder_claimed(run, wait=_LEAVES):
+        pass  # the worker of a comparison that was just killed has left
     seconds = run.with_name(f"{run.name}.seconds")
     resume = (run / "run.yaml").exists()
     clock = Clock(seconds)

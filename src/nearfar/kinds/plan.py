@@ -67,6 +67,7 @@ class Plan:
             Called with the model and the held-out data, None without any, in evaluation mode and without gradients.
         finish: Called with the run's folder and the held-out data once the model is trained and saved; what it returns
             is added to the metrics.
+        grows: The option that says how many stages there are, if those before stay the same when it grows.
     """
 
     model: Any
@@ -74,6 +75,7 @@ class Plan:
     count: int | None = None
     measure: Callable[[Any, Any], Mapping[str, Any]] | None = None
     finish: Callable[[Path, Any], Mapping[str, Any]] | None = None
+    grows: str | None = None
 
     def __post_init__(self) -> None:
         stages = (self.stages,) if isinstance(self.stages, Stage) else self.stages

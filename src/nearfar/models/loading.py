@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nearfar.errors import InputError
 from nearfar.models.aliases import ALIASES, alias_folder
 from nearfar.models.kind_files import require_kind
+from nearfar.writing import settled
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -113,7 +114,7 @@ def find(name: str | Path) -> Path:
     text = str(name)
     if text in ALIASES:
         return alias_folder(text)
-    path = Path(text).expanduser()
+    path = settled(Path(text).expanduser())
     if text.strip() and path.is_dir():
         return path
     if path.is_file():

@@ -19,7 +19,7 @@ Scored pairs, s the cosines of a batch, y their scores between 0 and 1, r the re
 A step is of one data set, on all processes, and a data set takes as many steps as it fills batches: `batch_size` and
 `similarity_batch_size` are what balances the tasks. Candidates of retrieval are shared between processes, pairs with
 scores are not. Give each data set with a `--data` of its own; either kind alone works too. Fuse checkpoints afterwards
-with `nearfar fuse BASE CHECKPOINT CHECKPOINT ...`.
+with `nearfar fuse BASE CHECKPOINT CHECKPOINT ...` (`nearfar train --keep-checkpoints` keeps the last two).
 
 Here: losses, weights and sampler follow the authors' released code, fusion does not: it is not in it, and only the
 abstract's idea was at hand (`nearfar.models.fusion`). The division of KL by n is the code's. Rows with equal anchors

@@ -106,7 +106,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
             yield Stage(drawn, loss, name=f"round {number}")
             teacher = model
 
-    return Plan(model, rounds(), options.rounds)
+    return Plan(model, rounds(), options.rounds, grows="rounds")
 
 
 def mined(texts: list[str], teacher: SentenceTransformer, options: Options, seed: int) -> tuple[Candidates, Candidates]:

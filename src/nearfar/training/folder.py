@@ -4,7 +4,8 @@ model/         loads with SentenceTransformer(path)
 run.yaml       everything needed to run it again
 metrics.json   before, after, and the difference
 report.html    the same to look at
-checkpoints/   to resume from; a checkpoint counts once its `complete` file is there. Later stages have folders in it
+checkpoints/   to resume from; a checkpoint counts once its `complete` file is there. Later stages have folders in it.
+               Of a finished run what it takes to train on, see `nearfar.training.kept`
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import yaml
 from nearfar.errors import InputError
 from nearfar.kinds._processes import is_main_process
 from nearfar.kinds._trainer_files import COMPLETE
-from nearfar.writing import replace_folder, write_text
+from nearfar.training.kept import restored
+from nearfar.writing import LOCK, replace_folder, write_text
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,17 @@ class RunFolder:
         """What was asked for."""
         return self.path / "run.yaml"
 
-    def check(self, configuration: Mapping[str, Any], resume: bool) -> None:
+    def check(self, configuration: Mapping[str, Any], resume: bool) -> dict[str, tuple[Any, Any]]:
         """Check that the folder is free for a run, or that the run in it is the one to go on with.
+
+        Returns:
+            The options in which a finished run differs from this one: whether it can be trained on, its plan says.
 
         Raises:
             InputError: the folder holds something else, or a run with another configuration.
         """
         self.check_free(resume)
-        if self.configuration.exists() and is_main_process():
-            self._check_same(configuration)
+        return self._changed(configuration) if self.configuration.exists() and is_main_process() else {}
 
     def check_free(self, resume: bool) -> None:
         """The part of `check` that needs no configuration: it takes no time."""
@@ -82,16 +86,27 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
-    def _check_same(self, configuration: Mapping[str, Any]) -> None:
+    def lengthen(self, configuration: Mapping[str, Any], changed: Mapping[str, tuple[Any, Any]]) -> None:
+        """Make a finished run one that goes on with other options; what it had before stays on record."""
         there = read_configuration(self.configuration)
+        before = {"steps": sum(self.finished_steps()), "options": {name: was for name, (was, _) in changed.items()}}
+        now = {**configuration, "lengthened": [*(there.get("lengthened") or ()), before]}
+        write_text(yaml.safe_dump(now, sort_keys=False, allow_unicode=True), self.configuration)
+        self.metrics.unlink()
+
+    def finished_steps(self) -> list[int]:
+        """Steps of each stage of a finished run."""
+        metrics = json.loads(self.metrics.read_text("utf-8"))
+        return [stage["steps"] for stage in metrics.get("stages", ())] or [metrics["steps"]]
+
+    def _changed(self, configuration: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        there, changed = read_configuration(self.configuration), {}
         for key in _DECIDING:
             for field, was, now in _differences(key, there.get(key), configuration.get(key)):
-                raise InputError(
-                    f"the run there has {was!r}, this call {now!r}",
-                    file=self.configuration,
-                    field=field,
-                    remedy="resume with the same arguments and data, or start in another folder",
-                )
+                if key != "options" or not self.metrics.exists():
+                    raise otherwise(self.configuration, field, was, now)
+                changed[field.removeprefix("options.")] = (was, now)
+        return changed
 
     def last_checkpoint(self, stage: int = 1) -> Path | None:
         """The newest checkpoint of a stage that was written to its end. Half-written ones are removed."""
@@ -104,7 +119,7 @@ class RunFolder:
                 whole[int(step)] = folder
             elif is_main_process():
                 shutil.rmtree(folder)
-        return whole[max(whole)] if whole else None
+        return restored(whole[max(whole)], self.model) if whole else None
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON that appears as a whole or not at all."""
@@ -113,6 +128,14 @@ class RunFolder:
     def replace_model(self, save: Any) -> None:
         """Call `save(folder)` on a temporary folder and put it in the place of `model/`."""
         replace_folder(self.model, lambda part: save(str(part)))
+
+
+OTHERWISE = "resume with the same arguments and data, or start in another folder"
+
+
+def otherwise(file: Path, field: str, was: Any, now: Any) -> InputError:
+    """What to raise where a run was asked for otherwise."""
+    return InputError(f"the run there has {was!r}, this call {now!r}", file=file, field=field, remedy=OTHERWISE)
 
 
 def check_free(configuration: Path, what: str, resume: bool) -> None:
@@ -135,7 +158,7 @@ def check_free(configuration: Path, what: str, resume: bool) -> None:
     if resume:
         problem = f"there is no {what} here to go on with"
         raise InputError(problem, file=folder, field="--resume", remedy="leave --resume out")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
         raise InputError(f"is there already and is no {what}", file=folder, field="--out", remedy="name a new folder")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from nearfar.errors import InputError, about
 from nearfar.kinds._processes import is_main_process
 from nearfar.training.folder import RunFolder
 from nearfar.training.held_out import HeldOut, read_held_out, split_documents
+from nearfar.training.kept import thin
+from nearfar.training.longer import Changed, check_longer
 from nearfar.training.request import Request
 from nearfar.training.result import Run, made_by, metrics_of, stage_metrics
 from nearfar.training.rows import described, rows_for, source_of, together
 from nearfar.training.stages import Prepared, prepared, train_stages
-from nearfar.writing import check_writable, full_disk_noticed
+from nearfar.writing import check_writable, folder_claimed, full_disk_noticed
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -41,6 +44,7 @@ def train(
     columns: Columns | Sequence[Columns | None] | None = None,
     evaluation_columns: Mapping[str, str] | None = None,
     skip_broken: bool = False,
+    keep_checkpoints: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -56,12 +60,15 @@ def train(
             None, some of `data` are held out. Rows with a column `task` are measured task by task.
         out: The run folder, see `nearfar.training.folder`; `runs/<recipe>` when None.
         seed: Decides order, dropout and new parameters: the same seed gives the same figures.
-        resume: Continue the run in `out` after its last checkpoint. The result is that of a run never interrupted.
+        resume: Continue the run in `out` after its last checkpoint. The result is that of a run never interrupted. A
+            finished run continues with more `epochs`, `max_steps` or stages, on the longer schedule.
         columns: Canonical column name -> name in the file. Of several datasets a list, with one for each.
         evaluation_columns: The same for the evaluation rows. When None, `columns` holds for them too if they have
             its columns, and else they are taken by their own names.
         skip_broken: Leave out rows whose image or audio file is missing or damaged, and turns of dialogues without a
             text, with a note that names them.
+        keep_checkpoints: Keep the checkpoints of a finished run as they are. Otherwise the last state of the optimiser
+            is kept, for a run that is to go on, and no second copy of the weights.
         progress: Called with step, number of steps, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 
@@ -82,6 +89,7 @@ def train(
             columns=columns,
             evaluation_columns=evaluation_columns,
             skip_broken=skip_broken,
+            keep_checkpoints=keep_checkpoints,
             settings=options,
             progress=progress,
         )
@@ -94,24 +102,32 @@ def run(request: Request) -> Run:
     Raises:
         InputError: what was asked for does not fit; nothing is written then.
     """
-    from transformers import set_seed
-
     request.check()
     folder = RunFolder(request.folder)
-    folder.check_free(request.resume)
+    if not folder.path.is_dir():
+        folder.check_free(request.resume)
     check_writable(folder.path)
+    # Before anything is read, which may take minutes. The other processes of torchrun work for the one that claims it.
+    with folder_claimed(folder.path) if is_main_process() else nullcontext():
+        folder.check_free(request.resume)
+        return _claimed(request, folder)
+
+
+def _claimed(request: Request, folder: RunFolder) -> Run:
+    from transformers import set_seed
+
     recipe = request.recipe
     rows = rows_for(recipe, request.data, request.columns, skip_broken=request.skip_broken)
     held_out = read_held_out(request, _kind(recipe))
     set_seed(request.seed)  # loading may draw a new head
     start = _start(request)
     configuration = _configuration(request, rows, held_out, start)
-    folder.check(configuration, request.resume)
+    changed = folder.check(configuration, request.resume)
     if request.splits_documents:
         rows, documents = split_documents(rows, request.options.held_out, request.seed)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
         held_out = None if documents is None else HeldOut(documents, {})
     with full_disk_noticed(folder.path):
-        return _run(request, rows, held_out, start, folder, configuration)
+        return _run(request, rows, held_out, start, folder, configuration, changed)
 
 
 def _run(
@@ -121,6 +137,7 @@ def _run(
     start: Any,
     folder: RunFolder,
     configuration: dict[str, Any],
+    changed: Changed,
 ) -> Run:
     from transformers import set_seed
 
@@ -134,11 +151,15 @@ def _run(
     with about(None if "sets" in data else data["source"], rows.column_names):  # of several, messages name theirs
         plan = request.recipe.prepare(start, rows, request.options)
         ready = prepared(plan, request.options, request.trial)
+    if changed:
+        check_longer(changed, ready, folder)
     model = ready.model
     before = None if held_out is None else held_out.measure(model, seed)
     said = _measured(ready, held_out)
     similarities = [_similarities(model, held_out, seed)]
     folder.start(configuration)
+    if changed:
+        folder.lengthen(configuration, changed)
     trained = train_stages(
         ready,
         folder,
@@ -170,6 +191,8 @@ def _run(
 
         training_page(finished, configuration).write(folder.report)
         folder.write_json(folder.metrics, metrics)
+        if not request.keep_checkpoints:
+            thin([folder.checkpoints_of(number) for number in range(1, len(trained.stages) + 1)], folder.model)
     return finished
 
 

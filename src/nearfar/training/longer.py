@@ -1,0 +1,49 @@
+"""A finished run that is asked for more epochs, steps or stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+from nearfar.training.folder import OTHERWISE, RunFolder, otherwise
+
+if TYPE_CHECKING:
+    from nearfar.training.stages import Prepared
+
+#: Option -> what it was and what it is.
+Changed = Mapping[str, tuple[Any, Any]]
+
+
+def check_longer(changed: Changed, ready: Prepared, folder: RunFolder) -> None:
+    """Check that a finished run with these options begins as the one that is there.
+
+    The last stage may be longer than it was, and more stages may follow. Nothing else can be trained on.
+
+    Args:
+        changed: Options that differ.
+        ready: The plan with the new options.
+        folder: With the finished run.
+
+    Raises:
+        InputError: it is another run.
+    """
+    for name, (was, now) in changed.items():
+        if name not in ("epochs", "max_steps", ready.plan.grows):
+            raise otherwise(folder.configuration, f"options.{name}", was, now)
+    done = folder.finished_steps()
+    for number, steps in enumerate(done, 1):
+        last = number == len(done)
+        own = None if number > len(ready.options) else ready.options[number - 1]
+        if own is None:
+            field, problem = str(ready.plan.grows), f"the run there has {len(done)} stages, this call asks for fewer"
+        elif own.max_steps:
+            if own.max_steps == steps or (last and own.max_steps > steps):
+                continue
+            field, problem = "max_steps", f"stage {number} of the run there has {steps} steps, here {own.max_steps}"
+        else:
+            was, now = changed.get("epochs", (own.epochs, own.epochs))
+            if "max_steps" not in changed and (now == was or (last and now > was)):
+                continue
+            field, problem = "epochs", f"this would change stage {number} of the run there, which is finished"
+        raise InputError(problem, file=folder.configuration, field=f"options.{field}", remedy=OTHERWISE)
