@@ -118,28 +118,33 @@ class Trials:
         self.failures: list[dict[str, Any]] = []
 
     def run(self, names: list[str], minutes: float) -> dict[str, Any]:
-        """Try faults for so many minutes; every command and fault in turn. The result, as JSON types."""
+        """Try faults for so many minutes, and each command once at least. The result, as JSON types."""
         started = time.monotonic()
         write_inputs(self.work / "inputs")
         faults = [fault for fault in FAULTS if self.mounts or fault != "read-only folder"]
-        cases = {name: self.reference(name) for name in names}
-        turn = 0
-        while time.monotonic() - started < 60 * minutes or turn == 0:
-            pairs = [(name, fault) for name in names for fault in faults]
-            self.random.shuffle(pairs)
-            for name, fault in pairs:
-                if turn and time.monotonic() - started > 60 * minutes:
-                    break
-                problem, how = self.attempt(cases[name], fault)
-                of = self.counts.setdefault(name, {}).setdefault(fault, [0, 0])
-                of[0] += 1
-                of[1] += problem is None
-                if problem is not None:
-                    self.failures.append({"command": name, "fault": fault, "how": how, "problem": problem})
-                    print(f"FAILED {name}, {fault} ({how}): {problem}", flush=True)
-            turn += 1
+        spent, cases, queue = dict.fromkeys(names, 0.0), {}, {name: list[str]() for name in names}
+        told = 0
+        while time.monotonic() - started < 60 * minutes or any(name not in self.counts for name in names):
+            # Each command gets the same time: one that takes long meets fewer faults.
+            name = min(spent, key=lambda each: (each in self.counts, spent[each]))
+            begun = time.monotonic()
+            if name not in cases:
+                cases[name] = self.reference(name)
+            if not queue[name]:
+                queue[name] = self.random.sample(faults, len(faults))
+            fault = queue[name].pop()
+            problem, how = self.attempt(cases[name], fault)
+            of = self.counts.setdefault(name, {}).setdefault(fault, [0, 0])
+            of[0] += 1
+            of[1] += problem is None
+            spent[name] += time.monotonic() - begun
+            if problem is not None:
+                self.failures.append({"command": name, "fault": fault, "how": how, "problem": problem})
+                print(f"FAILED {name}, {fault} ({how}): {problem}", flush=True)
             tried, survived = self.totals()
-            print(f"{time.monotonic() - started:,.0f} s: {survived:,} of {tried:,} survived", flush=True)
+            if tried >= told + 10:
+                told = tried
+                print(f"{time.monotonic() - started:,.0f} s: {survived:,} of {tried:,} survived", flush=True)
         tried, survived = self.totals()
         return {
             "what": "commands that meet a fault and are run again",
@@ -174,19 +179,21 @@ class Trials:
         if command.change is not None:
             command.change(place)
         place.rename(start)
-        looks, ended = [], None
-        for arguments in (command.new, command.new, command.other or command.new):
-            with self.copy(start) as folder:
-                ended = _whole(nearfar(arguments, folder), arguments)
-                looks.append(command.look(folder))
-        if looks[0] != looks[1]:
-            sys.exit(f"{name} does not write the same twice: {_difference(looks[0], looks[1])}")
+        looks, more = [], 0
         with self.copy(start) as folder:
             before = _bytes(folder)
             ended = _whole(nearfar(command.new, folder), command.new)
+            looks.append(command.look(folder))
             more = max(_bytes(folder) - before, 1 << 16)
+        for arguments in (command.new, command.other):
+            if arguments is not None:
+                with self.copy(start) as folder:
+                    _whole(nearfar(arguments, folder), arguments)
+                    looks.append(command.look(folder))
+        if looks[0] != looks[1]:
+            sys.exit(f"{name} does not write the same twice: {_difference(looks[0], looks[1])}")
         print(f"{name}: {ended.seconds:.1f} s, {ended.changes} changes of files", flush=True)
-        return Case(command, start, command.look(start), looks[0], looks[2], ended.seconds, ended.changes, more)
+        return Case(command, start, command.look(start), looks[0], looks[-1], ended.seconds, ended.changes, more)
 
     def attempt(self, case: Case, fault: str) -> tuple[str | None, str]:
         """One fault: what is wrong afterwards (None: nothing), and when it came."""
