@@ -1,4 +1,4 @@
-"""docs/speed.md, from the result files of the speed benchmarks. `benchmarks/collect.py` writes it."""
+"""Generates docs/speed.md from the result files of the speed benchmarks; called by `benchmarks/collect.py`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ def speed_page(results: dict[str, Result]) -> str:
     """The page.
 
     Args:
-        results: Of each speed benchmark, by the name of its file without the ending.
+        results: Results of all speed benchmarks, by file name without suffix.
 
     Raises:
-        KeyError: There is one that the page does not know; give it a section.
+        KeyError: A benchmark has no section on the page yet.
     """
     parts = [
         "# Speed",
-        "Medians over interleaved rounds. All rounds, and how busy the machine was before, stand in the result files; "
-        "the command below each section takes its figures again. This page is written by `benchmarks/collect.py` from "
-        "`benchmarks/results/`.",
+        "Medians over interleaved rounds. The result files contain all rounds, and the load of the machine before "
+        "them; the command below each section repeats the measurement. `benchmarks/collect.py` generates this page "
+        "from `benchmarks/results/`.",
     ]
     for name in sorted(results, key=list(SECTIONS).index):
         title, section = SECTIONS[name]
@@ -44,50 +44,64 @@ def _kernel(result: Result) -> list[str]:
     ]
     return [
         f"Loss and all gradients, {result['n']:,} x {result['m']:,}, d = {result['d']}, {result['threads']} threads. A "
-        "loss cannot be faster than the matrix products that it needs; the last column says how many times as long it "
+        "loss cannot be faster than the matrix products that it needs; the last column is its time relative to these "
         "takes.",
-        _table(("near and far", "products", "seconds", "over its products"), products),
-        "Beside sentence-transformers' `CachedMultipleNegativesRankingLoss` on the same vectors, by its chunk size "
-        f"(the dense engine takes {timed['dense_over_streaming']:.2f} times as long as the streaming one):",
-        _table(("", "seconds", "times as long"), beside),
-        "Peak memory of a process, and what of it is above the inputs and their gradients:",
-        _table(("engine", "n = m", "d", "peak MB", "above the inputs MB"), kept),
+        _table(("near and far", "products", "seconds", "relative to products"), products),
+        "Compared with `CachedMultipleNegativesRankingLoss` of sentence-transformers on the same vectors, by chunk "
+        f"size (the dense engine takes {timed['dense_over_streaming']:.2f} times as long as the streaming engine):",
+        _table(("", "seconds", "relative time"), beside),
+        "Peak memory of a process, and the part of it beyond the inputs and their gradients:",
+        _table(("engine", "n = m", "d", "peak MB", "beyond the inputs, MB"), kept),
     ]
 
 
 def _kernel_gpu(result: Result) -> list[str]:
-    shown = [row for row in result["rows"] if row.get("ms") is not None]
-    rows = [
-        (
-            row["case"],
-            f"{row['n']:,}",
-            row["d"],
-            row["inputs"],
-            row["name"],
-            f"{row['ms']:.2f}",
-            f"{row['peak_mib']:.0f}",
-        )
-        for row in shown
+    largest = max(row["n"] for row in result["rows"])
+    rows = [row for row in result["rows"] if row["n"] == largest]
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    parts = [
+        f"{result['gpu']}, {largest:,} x {largest:,}, loss and gradients in milliseconds, normalisation included. "
+        "`triton`, `streaming` and `dense` are nearfar's engines, `inf_cl` and `memeff` other packages. A dash: not "
+        "offered, out of memory, or off by more than the products' precision allows; the file says which. Below some "
+        "4,096 rows every contender takes 2 to 4 ms, which is the time to start its kernels."
     ]
-    faults = len(result["rows"]) - len(shown)
-    missed = [f"{faults} runs ended in an error or in other figures; the file says why."] if faults else []
-    return [f"{result['gpu']}.", _table(("case", "n = m", "d", "inputs", "engine", "ms", "peak MiB"), rows), *missed]
+    for inputs, precision in dict.fromkeys((row["inputs"], row["float32_precision"]) for row in rows):
+        of = [row for row in rows if (row["inputs"], row["float32_precision"]) == (inputs, precision)]
+        cases = dict.fromkeys((row["case"], row["d"]) for row in of)
+        ms = {(row["case"], row["d"], row["name"]): row.get("ms") for row in of}
+        parts += [
+            f"Inputs in {inputs}, float32 products {precision!r}:",
+            _table(
+                ("case", "d", *names),
+                [(case, d, *(_milliseconds(ms.get((case, d, name))) for name in names)) for case, d in cases],
+            ),
+        ]
+    return parts
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def _training(result: Result) -> list[str]:
     parts = [
-        f"{_sentence(result)}; texts cut at {result['max_length']} tokens, {result['threads']} threads. "
-        "What is gained is padding that is not computed: it depends on how much the lengths of your texts differ."
+        f"{_sentence(result)}; texts truncated to {result['max_length']} tokens, {_ran_on(result)}. "
+        "nearfar saves the computation of padding: the gain depends on how much the lengths of your texts differ."
+        + (f" {result['note']}" if "note" in result else "")
     ]
     for kind, name in (("plain", "Plain"), ("cached", "With the gradient cache")):
         of = result[kind]
         rounds = of["ratios_to_best_peer"]
         parts += [
             _table((f"batches of {of['batch_size']}", "pairs/s"), [(w, f"{r:.1f}") for w, r in of["median"].items()]),
-            f"{name}, round by round over the best of the others: {of['ratio_to_best_peer']:.2f} times (median; "
+            f"{name}: {of['ratio_to_best_peer']:.2f} times the speed of the best of the others (median over rounds; "
             f"{min(rounds):.2f} to {max(rounds):.2f}).",
         ]
     return parts
+
+
+def _ran_on(result: Result) -> str:
+    return result["gpu"] if "gpu" in result else f"{result['threads']} threads"
 
 
 def _recipes(result: Result) -> list[str]:
@@ -97,7 +111,7 @@ def _recipes(result: Result) -> list[str]:
     ]
     return [
         f"{_sentence(result)}: {result['model']}, {result['batch_size']} rows of {result['tokens']} tokens.",
-        _table(("recipe", "seconds a step", "over `infonce`", "over its forward passes"), rows),
+        _table(("recipe", "seconds per step", "relative to `infonce`", "relative to its forward passes"), rows),
     ]
 
 
@@ -107,8 +121,8 @@ def _depth(result: Result) -> list[str]:
         for name, of in result["depths"].items()
     ]
     return [
-        f"{_sentence(result)}; `nearfar.load(path, layers=3)` cuts a model.",
-        _table(("depth", "texts/s", "times the whole model"), rows),
+        f"{_sentence(result)}; `nearfar.load(path, layers=3)` truncates a model.",
+        _table(("depth", "texts/s", "relative to the whole model"), rows),
     ]
 
 
@@ -118,13 +132,13 @@ def _dse(result: Result) -> list[str]:
         for name, rate in result["pairs_per_second"].items()
     ]
     size = f"{result['queries']} queries against {result['candidates']} candidates"
-    return [f"{_sentence(result)}; {size}.", _table(("", "pairs/s", "times the cross-encoder"), rows)]
+    return [f"{_sentence(result)}; {size}.", _table(("", "pairs/s", "relative to the cross-encoder"), rows)]
 
 
 def _decoding(result: Result) -> list[str]:
     rows = [(name, f"{of['ms_a_token']:.1f}", f"{of['times_greedy']:.2f}") for name, of in result["decodings"].items()]
-    lengths = f"k = {result['top_k']}, {result['new_tokens']} tokens after {result['prompt_tokens']}"
-    return [f"{_sentence(result)}; {lengths}.", _table(("decoding", "ms a token", "times greedy"), rows)]
+    lengths = f"k = {result['top_k']}, {result['new_tokens']} new tokens after {result['prompt_tokens']}"
+    return [f"{_sentence(result)}; {lengths}.", _table(("decoding", "ms per token", "relative to greedy"), rows)]
 
 
 def _reading(result: Result) -> list[str]:
@@ -134,9 +148,9 @@ def _reading(result: Result) -> list[str]:
         for name, timed in of["readers"].items()
     ]
     return [
-        f"{_sentence(result)}; {result['rows']:,} rows. nearfar checks every value and names file, line and field of a "
-        "mistake. It parses JSON lines with Arrow, and value by value where a line is not accepted.",
-        _table(("format", "reader", "seconds", "times pyarrow"), rows),
+        f"{_sentence(result)}; {result['rows']:,} rows. nearfar checks every value, and reports errors with file, line "
+        "and field. It parses JSON lines with Arrow, and value by value if Arrow does not accept a line.",
+        _table(("format", "reader", "seconds", "relative to pyarrow"), rows),
     ]
 
 
@@ -145,8 +159,9 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-kernel": ("The kernel", _kernel),
     "speed-kernel-gpu": ("The kernel on a GPU", _kernel_gpu),
     "speed-training": ("Training", _training),
+    "speed-training-gpu": ("Training on a GPU", _training),
     "speed-recipes": ("Recipes", _recipes),
-    "speed-depth": ("Models cut short", _depth),
+    "speed-depth": ("Truncated models", _depth),
     "speed-dse": ("Scoring pairs", _dse),
     "speed-decoding": ("Contrastive search", _decoding),
     "speed-reading": ("Reading rows", _reading),

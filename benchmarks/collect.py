@@ -1,9 +1,9 @@
-"""Write what follows from the result files: docs/evidence.md, docs/speed.md, the tables of docs/promises.md and of the
-README, and the verdicts that `nearfar recipes` shows.
+"""Generate everything that follows from the result files: docs/evidence.md, docs/speed.md, the tables of
+docs/promises.md and of the README, and the verdicts that `nearfar recipes` shows.
 
     python benchmarks/collect.py [--check]
 
-With --check nothing is written; the exit code is 1 if something would change.
+With --check nothing is written, and the exit code is 1 if something would change.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ BEGIN, END = "<!-- {0}, written by benchmarks/collect.py -->", "<!-- end of {0} 
 
 
 def claims() -> list[dict[str, Any]]:
-    """The result of every claim, by recipe."""
+    """The results of all claims, by recipe."""
     found = (json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json")))
     return [result for result in found if "verdict" in result]
 
 
 def speeds() -> dict[str, dict[str, Any]]:
-    """The result of every speed benchmark, by its file's name."""
+    """The results of all speed benchmarks, by file name."""
     return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("speed-*.json"))}
 
 
@@ -45,21 +45,22 @@ def read(name: str) -> dict[str, Any]:
 
 
 def line(result: dict[str, Any]) -> str:
-    """Verdict, difference and interval."""
+    """The verdict, the difference and its interval."""
     low, high = result["interval_95"]
     ours, baseline = result["compared"]
-    # What is measured beside the claim's own metric has a difference, and no verdict.
+    # Additional metrics have a difference, but no verdict.
     verdict = f"{result['verdict']}: " if "verdict" in result else ""
     return f"{verdict}{ours} minus {baseline} {result['difference']:+.3f} [{low:+.3f}, {high:+.3f}] {result['metric']}"
 
 
 def evidence(results: list[dict[str, Any]], flow: dict[str, Any]) -> str:
-    """The page: every claim, and what was measured of `nearfar flow`."""
+    """The page: all claims, and the measurements of `nearfar flow`."""
     parts = [
         "# Evidence",
-        "Each recipe's claim against the paper's own baseline: same data, backbone and budget, paired over seeds. "
-        "*Reproduced*: the 95% interval of the difference lies above zero. *Same direction*: it holds zero. This page "
-        "is written by `benchmarks/collect.py` from `benchmarks/results/`.",
+        "The claim of each recipe's paper, tested against the paper's own baseline with the same data, backbone and "
+        "budget; differences are paired by seed. *Reproduced*: the 95% interval of the difference is above 0. *Same "
+        "direction*: the difference is positive, but its interval includes 0. `benchmarks/collect.py` generates this "
+        "page from `benchmarks/results/`.",
     ]
     for result in results:
         parts += [
@@ -75,7 +76,7 @@ def evidence(results: list[dict[str, Any]], flow: dict[str, Any]) -> str:
 
 
 def flow_measured(flow: dict[str, Any]) -> list[str]:
-    """How near the graphs of `nearfar flow` come to annotated ones; no claim of a paper, so no verdict."""
+    """How similar the graphs of `nearfar flow` are to annotated ones; not a claim of a paper, so without verdict."""
     measures = ("actions", "nmi", "ari", "majority_f1", "one_to_one_f1")
     lines = [f"| model | clusters | {' | '.join(measures)} |", f"| --- | --- |{' --- |' * len(measures)}"]
     for model, of in flow["models"].items():
@@ -86,7 +87,7 @@ def flow_measured(flow: dict[str, Any]) -> list[str]:
 
 
 def compared(result: dict[str, Any]) -> list[str]:
-    """One metric: what came out, and each arm's figures."""
+    """One metric: the result, and the scores of each arm."""
     rows = [
         f"| {name} | {sum(of.values()) / len(of):.4f} | {', '.join(f'{of[s]:.4f}' for s in sorted(of, key=int))} |"
         for name, of in result["figures"].items()
@@ -96,7 +97,7 @@ def compared(result: dict[str, Any]) -> list[str]:
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """The README's list of recipes."""
+    """The table of recipes for the README."""
     verdicts = {result["recipe"]: line(result) for result in results}
     rows = ["| recipe | what it does | needs | paper | evidence |", "| --- | --- | --- | --- | --- |"]
     for name in recipes.names():

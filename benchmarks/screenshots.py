@@ -1,9 +1,9 @@
-"""Pictures of real pages for the README: runs the commands where their pages are missing, and takes the pictures.
+"""Screenshots of real pages for the README; runs the commands whose pages are missing.
 
     python benchmarks/screenshots.py --work /tmp/pages --out docs/images
 
-Needs Chromium and Pillow. The rows are Python's own documentation and the calls in examples/, so nothing is fetched.
-The runs take some ten minutes on two cores. With --again everything is run anew.
+Requires Chromium and Pillow. The rows are Python's own documentation and the calls in examples/, so nothing is
+downloaded. The runs take about ten minutes on two cores. --again repeats all runs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ COMMANDS = {
 
 
 class Shot(NamedTuple):
-    """A picture: of which page, how wide and high the window is, for whom, and what stands at its top."""
+    """A screenshot: its page, the size of the window, and the heading at its top."""
 
     page: str
     width: int
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
-    parser.add_argument("--again", action="store_true", help="run even what is there")
+    parser.add_argument("--again", action="store_true", help="repeat all runs")
     args = parser.parse_args()
 
     args.work.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def rows(folder: Path) -> None:
-    """Pairs of what a function does and its documentation, whole modules held out; summaries with their module."""
+    """Pairs of a function's summary and its documentation, with held-out modules; and summaries with their module."""
     entries = harvest()
     draw = random.Random(0)
     draw.shuffle(entries)
@@ -107,7 +107,7 @@ def rows(folder: Path) -> None:
 
 
 def take(browser: Chromium, work: Path, shot: Shot, target: Path) -> int:
-    """Take a picture, in as many colours as its size allows; its bytes."""
+    """Take a screenshot, with as many colours as the maximum size allows; returns its size in bytes."""
     browser.call("Emulation.setScrollbarsHidden", hidden=True)
     browser.open((work / shot.page).resolve(), width=shot.width, height=shot.height, scheme=shot.scheme)
     if shot.top is not None:
@@ -126,7 +126,7 @@ def take(browser: Chromium, work: Path, shot: Shot, target: Path) -> int:
         picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size < MOST_BYTES:
             return target.stat().st_size
-    raise SystemExit(f"{target} stays larger than {MOST_BYTES:,} bytes; make the window smaller")
+    raise SystemExit(f"{target} is larger than {MOST_BYTES:,} bytes; make the window smaller")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A support desk's search: from a file of questions and answers to a search over the answers, measured on the way.
+"""A support desk's search: from a file of questions and answers to a search for answers, with an evaluation.
 
     python examples/support_search.py
     python examples/support_search.py --data faq.csv --question title --answer body --out runs/faq
 
-Trains on some phrasings of each question, measures on others, writes an index, and answers three questions. The file
-that is used by default (data/support.csv) was written for this example: 24 answers with 4 questions each.
+Trains on some wordings of each question, evaluates on others, writes an index, and answers three questions. The default
+file (data/support.csv) was written for this example: 24 answers with 4 questions each.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ ASKED = ["why was my invoice higher this time", "nothing loads since this mornin
 def main(arguments: list[str] | None = None) -> None:
     """Run the example."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=str(HERE / "data" / "support.csv"), help="csv, tsv, jsonl or parquet")
-    parser.add_argument("--question", default="question", help="its column of questions")
-    parser.add_argument("--answer", default="answer", help="its column of answers")
+    parser.add_argument("--data", default=str(HERE / "data" / "support.csv"), help="csv, tsv, jsonl or parquet file")
+    parser.add_argument("--question", default="question", help="column of questions")
+    parser.add_argument("--answer", default="answer", help="column of answers")
     parser.add_argument("--out", type=Path, default=Path("runs/support"))
     parser.add_argument("--epochs", type=float, default=6)
     parser.add_argument("--ask", nargs="*", default=ASKED)
     args = parser.parse_args(arguments)
 
-    # 1. Rows. Whatever your columns are called, the library calls them anchor (what is asked) and positive (what should
-    # be found). A broken line ends the program here, with its number.
+    # 1. Rows. Your columns are mapped to the names anchor (the question) and positive (what should be found). A
+    # malformed line ends the program here, with its number.
     rows = load(args.data, columns={"anchor": args.question, "positive": args.answer})
 
-    # 2. A split. The last question of each answer is held out, so this measures new phrasings of what the desk knows
-    # already, which is what a support desk sees all day. To measure answers that the model has never seen, hold out
-    # whole answers instead: the figures will be lower.
+    # 2. A split. The last question of each answer is held out, so the evaluation is about new wordings of known
+    # questions, which is what a support desk gets all day. To evaluate on answers that the model has never seen, hold
+    # out whole answers instead: the scores will be lower.
     of_answer: dict[str, list[int]] = defaultdict(list)
     for number, answer in enumerate(rows["positive"]):
         of_answer[answer].append(number)
     held_out = [numbers[-1] for numbers in of_answer.values() if len(numbers) > 1]
     if len(held_out) < 10:
-        parser.error("fewer than 10 answers have two questions or more: too little to measure on")
+        parser.error("expected at least 10 answers with two or more questions for the evaluation")
     training = rows.select([number for number in range(len(rows)) if number not in set(held_out)])
 
-    # The held-out questions search among all answers, as they will in service. Pairs alone would let each search only
-    # among the answers of the others.
+    # The held-out questions search all answers, as in production. With pairs, each would only search the answers of the
+    # other held-out questions.
     ids = {answer: f"answer-{number}" for number, answer in enumerate(of_answer, 1)}
     test = Retrieval(
         corpus={name: answer for answer, name in ids.items()},
@@ -56,9 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
         relevant={str(number): {ids[rows[number]["positive"]]: 1} for number in held_out},
     )
 
-    # 3. Train, and measure before and after on the same questions. With few rows keep the steps small: the model is
-    # good already, and the more often it sees 72 rows the more it learns them by heart. `symmetric` halves the loss
-    # with answers that look for their question, which helps where questions are short and answers long.
+    # 3. Train, and evaluate before and after on the same questions. With few rows use few steps: the model is already
+    # good, and it memorizes 72 rows if it sees them often. With `symmetric`, half of the loss is for answers that look
+    # for their questions, which helps if questions are short and answers long.
     run = nearfar.train(
         "infonce",
         training,
@@ -75,22 +75,22 @@ def main(arguments: list[str] | None = None) -> None:
     assert run.after is not None
     print(f"\nnDCG@10 on {test_size(test)}: {run.before.score:.3f} before, {run.after.score:.3f} after training")
     if run.change is not None:
-        # The interval decides, not the two figures: with few questions a gain is easily luck.
-        sure = "a gain" if run.change.low > 0 else "a loss" if run.change.high < 0 else "no gain shown"
+        # The interval decides, not the two scores: with few questions, a gain is easily due to chance.
+        sure = "better" if run.change.low > 0 else "worse" if run.change.high < 0 else "no significant difference"
         low, high = run.change.low, run.change.high
         print(f"difference {run.change.mean:+.3f}, 95% interval {low:+.3f} to {high:+.3f}: {sure}")
 
-    # 4. Keep the better one. A model that was not shown to be better is not worth a file of its own.
+    # 4. Keep the better model. Without a significant improvement, keep the base model.
     model = str(run.folder / "model") if run.change is not None and run.change.low > 0 else "minilm"
     index = build_index(model, list(of_answer), args.out / "index", ids=list(ids.values()))
     print(f"searching with {model}")
 
-    # 5. Search. In a server, open it once with nearfar.search.open_index(folder) and keep it.
+    # 5. Search. In a server, open the index once with nearfar.search.open_index(folder) and keep it open.
     for question in args.ask:
         print(f"\n{question}")
         for hit in index.search(question, 2):
             print(f"  {hit.score:.3f}  {hit.text}")
-    print(f"\nWhat happened in training: {run.folder / 'report.html'}")
+    print(f"\nTraining report: {run.folder / 'report.html'}")
 
 
 def test_size(test: Retrieval) -> str:

@@ -19,7 +19,8 @@ from nearfar.settings import Fraction, Range, check_ranges, with_settings
         (Range(above=0), [1e-9], [0, -1, float("nan"), float("inf")], "above 0"),
         (Range(least=0, most=1), [0, 1], [-0.1, 1.1, float("nan")], "0 to 1"),
         (Range(least=0, below=1), [0, 0.99], [1, -1], "0 to below 1"),
-        (Range(above=0, most=1), [1, 0.1], [0, 2], "above 0 to 1"),
+        (Range(above=0, most=1), [1, 0.1], [0, 2], "above 0 and at most 1"),
+        (Range(above=-1, below=1), [0, -0.9], [-1, 1], "above -1 and below 1"),
         (Range(most=3), [-5, 3], [4, float("-inf")], "at most 3"),
     ],
 )

@@ -1,8 +1,8 @@
-"""What every claim shares: run each arm over seeds, compare in pairs, write one result file.
+"""Runs the arms of a claim over seeds, compares them in pairs, and writes one result file.
 
-A claim is a paper's statement against the paper's own baseline: same data, backbone and budget, five seeds or more. An
-arm is a function from a seed to the figure of its metric. Figures are saved after each, so that an interrupted claim
-goes on where it was.
+A claim is a paper's statement, tested against the paper's own baseline with the same data, backbone and budget, and at
+least five seeds. An arm is a function that returns the score for a seed. Scores are saved after each run, so that an
+interrupted claim can be resumed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Arm = Callable[[int], float]
 
 @dataclass(frozen=True)
 class Also:
-    """A further figure of the same arms, where one alone would mislead.
+    """An additional metric of the same arms, if one metric alone would be misleading.
 
     Args:
-        metric, ours, baseline, arms: As of a claim.
+        metric, ours, baseline, arms: As for a claim.
     """
 
     metric: str
@@ -42,17 +42,17 @@ class Also:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement to put to the test.
+    """A statement to test.
 
     Args:
         recipe: The recipe's name; the result is `results/<recipe>.json`.
         claim: The statement, in one sentence.
-        data, backbone, budget, metric: What it was tested on and with, in words.
-        ours: Name of the arm that the paper says is better.
+        data, backbone, budget, metric: Descriptions of the test.
+        ours: Name of the arm that is better according to the paper.
         baseline: Name of the arm that it is compared with.
-        arms: Each arm's function; further ones (the untrained model, controls) are reported beside the two.
-        caveat: What a reader must know.
-        also: Further metrics; the verdict is by the first alone.
+        arms: The function of each arm; additional arms (the base model, controls) are reported, too.
+        caveat: What readers must know.
+        also: Additional metrics; only the first metric has a verdict.
     """
 
     recipe: str
@@ -69,14 +69,14 @@ class Claim:
 
 
 def paired_interval(differences: list[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Mean of the differences over seeds, and Student's interval."""
+    """The mean of the differences over seeds, with Student's interval."""
     x = np.asarray(differences)
     half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
     return float(x.mean()), float(x.mean() - half), float(x.mean() + half)
 
 
 def verdict(low: float, mean: float, high: float) -> str:
-    """`reproduced` (the interval lies above zero), `same direction` (it holds zero), `not reproduced`."""
+    """`reproduced` (the interval is above 0), `same direction` (it includes 0), or `not reproduced`."""
     if low > 0:
         return "reproduced"
     return "same direction" if mean > 0 and high > 0 else "not reproduced"
@@ -88,7 +88,7 @@ def run(claim: Claim) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     seeds = parser.parse_args().seeds
     if seeds < 2:
-        sys.exit("an interval needs at least two seeds")
+        sys.exit("expected at least two seeds for an interval")
 
     path = RESULTS / f"{claim.recipe}.json"
     part = path.with_name(f".{claim.recipe}.part.json")

@@ -1,4 +1,4 @@
-"""Benchmark data sets, read from the folder named by NEARFAR_DATA."""
+"""Reads benchmark datasets from the folder in the environment variable NEARFAR_DATA."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def located(folder: str, file: str) -> Path:
-    """Where a file of a data set is."""
+    """The path of a file of a dataset."""
     path = Path(os.environ.get("NEARFAR_DATA", "../shared/data"), folder, file)
     if not path.exists():
-        sys.exit(f"{path} is missing: set NEARFAR_DATA to the folder that holds {folder}/")
+        sys.exit(f"{path} does not exist: set NEARFAR_DATA to the folder that contains {folder}/")
     return path
 
 

@@ -1,4 +1,4 @@
-"""CoDiEmb: does a loss for each task make a better encoder for both than one loss for all?
+"""CoDiEmb: does a separate loss for each task give a better encoder for both tasks than one loss?
 
 NEARFAR_DATA=FOLDER python benchmarks/claims/codiemb.py [--seeds 5]
 """
@@ -53,7 +53,7 @@ def sts(part: str) -> Dataset:
 
 
 def questions(seed: int, part: str) -> Retrieval:
-    """Summaries of held-out modules, over the entries of those modules."""
+    """Summaries of held-out modules as queries, and the entries of these modules as documents."""
     held_out = [entry for entry in entries() if part_of(entry.module, seed) == part]
     relevant: dict[str, dict[str, int]] = {}
     for entry in held_out:
@@ -62,7 +62,7 @@ def questions(seed: int, part: str) -> Retrieval:
 
 
 def training_rows(seed: int) -> DatasetDict:
-    """As many steps of each: summary -> entry, with an entry of the same module as negative; and STS-B."""
+    """An equal number of steps of each: summary -> entry, with an entry of the same module as negative; and STS-B."""
     draw = random.Random(seed)
     known = [entry for entry in entries() if part_of(entry.module, seed) == "train"]
     modules: dict[str, list[Any]] = {}
@@ -84,7 +84,7 @@ def training_rows(seed: int) -> DatasetDict:
 
 
 class JointInfoNCE(nn.Module):
-    """InfoNCE for scored pairs: those that CoDiEmb's own InfoNCE takes as positives, but on the last layer."""
+    """InfoNCE for scored pairs, with the same positives as in CoDiEmb's InfoNCE, but on the last layer."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class JointInfoNCE(nn.Module):
 
 
 class JointCoSENT(nn.Module):
-    """CoSENT for pairs: the positive is labelled 1, the negatives 0."""
+    """CoSENT for pairs: positives have the score 1, negatives 0."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ def losses_of(arm: str, model: Any) -> dict[str, nn.Module]:
 def measured(arm: str, seed: int, part: str = "test") -> tuple[float, float]:
     """nDCG@10 of retrieval and Spearman's correlation on STS-B, after training by one of the arms."""
     model = nearfar.load("minilm", max_length=MAX_LENGTH)
-    if arm != "untrained":
+    if arm != "base model":
         plan = codiemb.prepare(model, training_rows(seed), OPTIONS)
         if arm != "CoDiEmb":
             plan = replace(plan, loss=losses_of(arm, model))
@@ -130,22 +130,22 @@ def measured(arm: str, seed: int, part: str = "test") -> tuple[float, float]:
     return retrieval, evaluate(model, sts("dev" if part == "validation" else part)).metrics["spearman"]
 
 
-ARMS = ("CoDiEmb", "joint InfoNCE", "joint CoSENT", "untrained")
+ARMS = ("CoDiEmb", "joint InfoNCE", "joint CoSENT", "base model")
 
 if __name__ == "__main__":
     run(
         Claim(
             recipe="codiemb",
-            claim="A loss for each task, on batches of one data set, makes a better encoder for retrieval and "
-            "similarity together than InfoNCE for both.",
-            data="docstrings of the Python standard library (summary -> API entry, one entry of the same module as "
-            "negative; whole modules held out, a new split for each seed) and STS-B train; measured on the held-out "
-            "modules and on STS-B test",
+            claim="A separate loss for each task, with batches from one dataset, gives a better encoder for retrieval "
+            "and similarity than InfoNCE for both.",
+            data="docstrings of the Python standard library (summary -> API entry, with one entry of the same module "
+            "as negative; whole modules held out, a new split for each seed) and STS-B train; evaluated on the "
+            "held-out modules and on STS-B test",
             backbone="all-MiniLM-L6-v2",
-            budget=f"{STEPS} steps of {SIZE} rows of each data set, the same batches for all arms; learning rate 5e-5, "
+            budget=f"{STEPS} steps of {SIZE} rows of each dataset, the same batches for all arms; learning rate 5e-5, "
             f"{MAX_LENGTH} tokens",
             metric="mean of nDCG@10 (retrieval) and Spearman's correlation (similarity); arms that end in one of "
-            "the two give it alone",
+            "the two names report only this metric",
             ours="CoDiEmb",
             baseline="joint InfoNCE",
             arms={

@@ -1,4 +1,4 @@
-"""Contrastive gap: does the loss part two sides that are one modality, and do uniformity and alignment join them?
+"""Contrastive gap: does the loss separate two sides of one modality, and do uniformity and alignment close the gap?
 
 NEARFAR_DATA=FOLDER python benchmarks/claims/contrastive_gap.py [--seeds 5]
 """
@@ -27,12 +27,12 @@ from nearfar.models.encoding import encode
 from nearfar.recipes import contrastive_gap
 from nearfar.training.stages import train_plan
 
-Sides = Literal["one modality", "pictures and captions"]
+Sides = Literal["one modality", "images and captions"]
 Loss = Literal["untrained", "clip", "cua", "cuaxu"]
 
 DIMS, BATCH, LEARNING_RATE = 128, 64, 1e-3
-TRAINED_ON: dict[Sides, int] = {"one modality": 2_048, "pictures and captions": 4_000}
-STEPS: dict[Sides, int] = {"one modality": 1_000, "pictures and captions": 1_500}
+TRAINED_ON: dict[Sides, int] = {"one modality": 2_048, "images and captions": 4_000}
+STEPS: dict[Sides, int] = {"one modality": 1_000, "images and captions": 1_500}
 HELD_OUT = 1_000
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -43,10 +43,10 @@ PROMPTS = ("a {}", "the digit {}", "a handwritten {}")
 
 @cache
 def digits() -> tuple[torch.Tensor, np.ndarray]:
-    """The test part of MNIST: (10000, 784) numbers about 0, and labels."""
+    """The test split of MNIST: centred pixels, (10000, 784), and labels."""
     path = Path(os.environ.get("NEARFAR_DATA", "../shared/data"), "mnist_t10k", "mnist-t10k.npz")
     if not path.exists():
-        sys.exit(f"{path} is missing: set NEARFAR_DATA to the folder that holds mnist_t10k/")
+        sys.exit(f"{path} does not exist: set NEARFAR_DATA to the folder that contains mnist_t10k/")
     with np.load(path) as file:
         pixels, labels = torch.from_numpy(file["image"]).float().flatten(1) / 255, file["label"].astype(int)
     return (pixels - pixels.mean()) / pixels.std(), labels
@@ -54,7 +54,7 @@ def digits() -> tuple[torch.Tensor, np.ndarray]:
 
 @cache
 def looks() -> np.ndarray:
-    """(10000, 3) from 0 to 2: thirds of how much ink there is, how it slants, and how wide it spreads."""
+    """The amount of ink, the slant and the width of each digit in thirds, (10000, 3) from 0 to 2."""
     with np.load(Path(os.environ.get("NEARFAR_DATA", "../shared/data"), "mnist_t10k", "mnist-t10k.npz")) as file:
         ink = file["image"].astype(float) / 255
     total = ink.sum((1, 2))
@@ -68,7 +68,7 @@ def looks() -> np.ndarray:
 
 @cache
 def captions() -> list[str]:
-    """One for each picture, in one of three wordings."""
+    """One caption for each image, in one of three wordings."""
     wording = np.random.default_rng(0).integers(len(TEMPLATES), size=len(looks()))
     return [
         TEMPLATES[w].format(STROKE[a], SLANT[b], WIDTH[c], DIGITS[label])
@@ -76,8 +76,8 @@ def captions() -> list[str]:
     ]
 
 
-class Pictures(InputModule):
-    """Takes the number of a picture for the picture: there is nothing to decode at each step."""
+class Images(InputModule):
+    """Looks up images by their number, so that nothing must be decoded in each step."""
 
     def preprocess(self, inputs: Any, prompt: str | None = None, **_: Any) -> dict[str, Any]:
         return {"pixel_values": digits()[0][torch.tensor([int(number) for number in inputs])]}
@@ -107,12 +107,12 @@ def two_layers(inputs: int, hidden: int) -> list[Dense]:
 
 
 def towers(sides: Sides, seed: int) -> SentenceTransformer:
-    """Nothing is pre-trained; no two towers start alike."""
+    """Two towers without pre-training, with different initial weights."""
     torch.manual_seed(seed)
-    first: list[Any] = [Pictures(), *two_layers(784, 256)]
+    first: list[Any] = [Images(), *two_layers(784, 256)]
     other: list[Any] = [StaticEmbedding(words(), embedding_dim=64), *two_layers(64, 128)]
     if sides == "one modality":
-        other = [Pictures(), *two_layers(784, 256)]
+        other = [Images(), *two_layers(784, 256)]
     return SentenceTransformer(modules=[Router.for_query_document(first, other)], device="cpu")
 
 
@@ -125,7 +125,7 @@ def pairs(sides: Sides, numbers: np.ndarray) -> Dataset:
 
 @dataclass(frozen=True)
 class Trained:
-    """A model, and what it was trained and is to be measured on."""
+    """A model, its training data and its evaluation data."""
 
     model: SentenceTransformer
     sides: Sides
@@ -155,7 +155,7 @@ def trained(sides: Sides, loss: Loss, seed: int) -> Trained:
 
 @cache
 def figures(sides: Sides, loss: Loss, seed: int, centred: bool = False) -> dict[str, float]:
-    """What is measured on held-out pictures; `centred`: each side's mean over the training pairs is subtracted."""
+    """The metrics on held-out images; `centred`: each side's mean over the training pairs is subtracted."""
     found = trained(sides, loss, seed)
 
     def of(kind: Literal["query", "document"], inputs: list[str]) -> np.ndarray:
@@ -183,10 +183,10 @@ def figures(sides: Sides, loss: Loss, seed: int, centred: bool = False) -> dict[
     labels, attributes = digits()[1][found.held_out], looks()[found.held_out]
     classes = unit(np.stack([texts([prompt.format(name) for prompt in PROMPTS]).mean(0) for name in DIGITS]))
     said["zero-shot accuracy"] = float(((a @ classes.T).argmax(1) == labels).mean())
-    # A caption is right that says the same of the digit, in whatever words.
+    # A caption is correct if it says the same about the digit, in any wording.
     meaning = np.column_stack([labels, attributes])
     said["retrieval"] = float((meaning[(a @ b.T).argmax(1)] == meaning).all(1).mean())
-    # Thin made bold: the nearest other picture is to show the same digit in bold.
+    # Thin to bold: the nearest other image should show the same digit in bold.
     change = texts([prompt.format("bold") for prompt in PROMPTS]).mean(0)
     change = change - texts([prompt.format("thin") for prompt in PROMPTS]).mean(0)
     asked = np.flatnonzero(attributes[:, 0] == 0)
@@ -203,9 +203,9 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 def arms() -> dict[str, Arm]:
     found: dict[str, Arm] = {}
-    for sides in ("one modality", "pictures and captions"):
+    for sides in ("one modality", "images and captions"):
         kinds = ("error", "centroid distance", "retrieval")
-        if sides == "pictures and captions":
+        if sides == "images and captions":
             kinds = (*kinds, "zero-shot accuracy", "arithmetic")
         for kind in kinds:
             for name, loss, centred in (
@@ -227,28 +227,27 @@ if __name__ == "__main__":
     run(
         Claim(
             recipe="contrastive_gap",
-            claim="Two towers that read the same pictures and start aligned are parted by the contrastive loss, and "
-            "uniformity and alignment beside it (CUA) close that gap.",
-            data="MNIST's 10,000 test digits, a new split for each seed. One modality: the same picture on both sides, "
-            "2,048 to train on. Pictures and captions: the digit's name, stroke, slant and width (thirds, computed "
-            "from the pixels) in one of three wordings, 4,000 to train on. 1,000 held out to measure on",
-            backbone="pictures: two layers over pixels; captions: mean of 64-d word vectors and two layers; 128-d, "
-            "from scratch. One modality: the second tower ends in a fixed rotation that aligns the untrained towers",
+            claim="The contrastive loss separates two towers that encode the same images and are aligned at the start; "
+            "additional uniformity and alignment terms (CUA) close this gap.",
+            data="MNIST's 10,000 test digits, a new split for each seed. One modality: the same image on both sides, "
+            "2,048 for training. Images and captions: the digit's name, stroke, slant and width (thirds, computed "
+            "from the pixels) in one of three wordings, 4,000 for training. 1,000 held out for evaluation",
+            backbone="images: two layers over pixels; captions: mean of 64-d word vectors and two layers; 128-d, "
+            "from scratch. One modality: the second tower ends with a fixed rotation that aligns the untrained towers",
             budget=f"{STEPS['one modality']:,} steps of {BATCH} for one modality, "
-            f"{STEPS['pictures and captions']:,} for two; tau 0.01, AdamW, learning rate {LEARNING_RATE:g} for every "
+            f"{STEPS['images and captions']:,} for two; tau 0.01, AdamW, learning rate {LEARNING_RATE:g} for every "
             "arm, weight decay 0.1; nothing was tuned",
-            metric="error of a linear classifier that tells the sides apart (0.5: no gap); arms that name something "
-            "else give that",
+            metric="error of a linear classifier of the side (0.5: no gap); arms with the name of another metric "
+            "report that metric",
             ours="one modality, error: CUA",
             baseline="one modality, error: CLIP",
             arms=arms(),
-            caveat="The paper fine-tunes CLIP ViT-B/32 on COCO; here are small towers from scratch on digits. The "
-            "verdict is on one modality and the classifier's error alone. Subtracting each side's mean from "
-            "CLIP's vectors after training costs nothing and takes the centres together by construction: read "
-            "CUA's figures beside that control, not beside CLIP's alone. Here it closes the gap as CUA does, and "
-            "CUA's gain in zero-shot accuracy and arithmetic cannot be told from its own; CUA loses less in "
-            "retrieval. Retrieval: of one modality, the picture's own vector comes first; of two, a caption that "
-            "says the same. Arithmetic: bold minus thin, added to a picture of a thin digit, finds the same digit "
-            "in bold.",
+            caveat="The paper fine-tunes CLIP ViT-B/32 on COCO; here small towers are trained from scratch on digits. "
+            "The verdict is only about one modality and the error of the classifier. Subtracting each side's mean from "
+            "CLIP's vectors after training costs nothing and makes the centres equal by construction, so compare CUA's "
+            "scores with this control, and not only with CLIP's. Here the control closes the gap as CUA does; the two "
+            "do not differ significantly in zero-shot accuracy and arithmetic, but CUA loses less in retrieval. "
+            "Retrieval: with one modality, the image's own vector must be first; with two, a caption that says the "
+            "same. Arithmetic: bold minus thin, added to the image of a thin digit, must find the same digit in bold.",
         )
     )

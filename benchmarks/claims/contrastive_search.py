@@ -1,8 +1,8 @@
-"""Contrastive search: is its text as diverse as people's, and more coherent than what nucleus sampling writes?
+"""Contrastive search: is its text as diverse as human text, and more coherent than that of nucleus sampling?
 
     NEARFAR_DATA=FOLDER python benchmarks/claims/contrastive_search.py [--seeds 5]
 
-Decoding needs no seed but nucleus sampling's. A seed here is a set of prompts that no other seed has.
+Only nucleus sampling is random. Here, each seed has its own set of prompts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nearfar.decoding.texts import Writer
 from nearfar.models.language import load_language_model
 
 PROMPTS, PROMPT, NEW = 16, 32, 64
-#: Each arm's decoding and settings: the authors' for English text.
+#: Decoding method and settings of each arm: those of the authors for English text.
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "contrastive search, k 5, a 0.6": ("contrastive-search", {"top_k": 5, "penalty_alpha": 0.6}),
     "nucleus, p 0.95": ("nucleus", {"top_p": 0.95}),
@@ -39,7 +39,7 @@ def loaded() -> tuple[Any, Any]:
 
 @cache
 def articles() -> list[tuple[str, str]]:
-    """Beginnings of articles and how they go on, in an order by chance."""
+    """The beginnings of articles and their continuations, in random order."""
     _, tokenizer = loaded()
     found = []
     with gzip.open(located("wiki_lm", "wiki-lm-valid.jsonl.gz"), "rt", encoding="utf-8") as lines:
@@ -70,7 +70,7 @@ def written(arm: str, seed: int) -> list[str]:
     found: dict[int, str] = {}
     for numbers, continuations in writer.batches([text for text, _ in prompts(seed)]):
         found.update((n, each.text) for n, each in zip(numbers, continuations, strict=True))
-    print(f"{sum(len(text.split()) for text in found.values()) / PROMPTS:.1f} words a text: {arm}", flush=True)
+    print(f"{sum(len(text.split()) for text in found.values()) / PROMPTS:.1f} words per text: {arm}", flush=True)
     return [found[number] for number in range(PROMPTS)]
 
 
@@ -92,21 +92,22 @@ def main() -> None:
     run(
         Claim(
             recipe="contrastive_search",
-            claim="Contrastive search writes text that is more coherent than nucleus sampling's, and about as diverse "
-            "as people's, where greedy decoding and beam search repeat themselves; the model is not trained for it.",
-            data=f"Wikipedia (wiki_lm, validation part): the first {PROMPT} tokens of {PROMPTS} articles a seed; "
-            "a seed is a set of articles of its own, and the seed of nucleus sampling",
+            claim="Contrastive search generates text that is more coherent than that of nucleus sampling and about as "
+            "diverse as human text, while greedy decoding and beam search repeat themselves; no training is needed.",
+            data=f"Wikipedia (wiki_lm, validation split): the first {PROMPT} tokens of {PROMPTS} articles per seed; "
+            "each seed has its own articles, and is the seed of nucleus sampling",
             backbone="SmolLM2-135M-Instruct (4-bit weights, computed in float32), as a plain language model",
-            budget=f"at most {NEW} new tokens; settings as the authors publish for English, none tuned",
-            metric="coherence (nats a token)",
+            budget=f"at most {NEW} new tokens; the authors' settings for English, without tuning",
+            metric="coherence (nats per token)",
             ours=ours,
             baseline=nucleus,
             arms={arm: partial(coherent, arm=arm) for arm in (*ARMS, PEOPLE)},
-            caveat="Coherence is the log-probability that the same small model gives, for want of another one here: it "
-            "favours what that model finds likely, repetition most of all, so that greedy decoding and beam search "
-            "lead it. The authors score with OPT-2.7B, continue texts of the web by 200 tokens with GPT-2 large, and "
-            "find -1.52 against nucleus sampling's -2.88 at a diversity of 92.5 against 93.6. Diversity is 100 times "
-            "the product of the parts of 2-, 3- and 4-grams that are new in their text; short texts have more of it.",
+            caveat="Coherence is the log-probability under the same small model, because no other model was available. "
+            "This metric prefers text that the model finds likely, especially repetition, so greedy decoding and beam "
+            "search have the highest scores. The authors score with OPT-2.7B, continue web texts by 200 tokens with "
+            "GPT-2 large, and report -1.52 against -2.88 of nucleus sampling, at a diversity of 92.5 against 93.6. "
+            "Diversity is 100 times the product of the fractions of unique 2-, 3- and 4-grams in a text; it is higher "
+            "for short texts.",
             also=(
                 Also(
                     metric="diversity (percent)",

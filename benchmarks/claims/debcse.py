@@ -1,9 +1,9 @@
-"""DebCSE-style sampling: do pairs drawn by inverse propensity beat dropout alone?
+"""DebCSE-style sampling: are pairs sampled by inverse propensity better than only dropout?
 
 NEARFAR_DATA=FOLDER python benchmarks/claims/debcse.py [--seeds 5]
 
-Besides the claim's figures, results/debcse-surface.json says how far each arm's similarities follow shared words, and
-what was drawn.
+In addition to the claim's scores, results/debcse-surface.json contains how much each arm's similarities depend on
+shared words, and statistics of the sampled pairs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nearfar.recipes import Plan, Stage, debcse, simcse
 from nearfar.training.stages import train_plan
 
 LAYERS = 3
-# Checkpoints cost more than the steps between them: none but the last.
+# Checkpoints take longer than the steps between them, so only the last one is written.
 BUDGET = {"max_steps": 30, "save_steps": 30, "learning_rate": 3e-5, "max_length": 32}
 TEST = "stsb-test.tsv.gz"
 SURFACE = RESULTS / "debcse-surface.json"
@@ -37,7 +37,7 @@ TEACHER_SEED = 1000
 
 
 def loaded() -> SentenceTransformer:
-    """The first layers of MiniLM: an encoder that has something left to learn."""
+    """The first layers of MiniLM: an encoder with room for improvement."""
     model = nearfar.load("minilm", max_length=BUDGET["max_length"])
     encoder = model[0].auto_model.encoder
     encoder.layer = encoder.layer[:LAYERS]
@@ -54,7 +54,7 @@ def sts() -> Dataset:
 
 @cache
 def sentences() -> list[str]:
-    """Sentences of SNLI's development and test parts, each once, without those that the test holds."""
+    """Distinct sentences of SNLI's development and test splits, without those of the test data."""
     held_out = {letters(text) for name in ("sentence1", "sentence2") for text in sts()[name]}
     rows = [row for part in ("dev", "test") for row in table("snli_esnli", f"snli-{part}-triplets.tsv.gz")]
     found = dict.fromkeys(row[column] for row in rows for column in ("anchor", "positive", "hard_negative"))
@@ -62,19 +62,19 @@ def sentences() -> list[str]:
 
 
 def letters(text: str) -> str:
-    """SNLI's texts stand with spaces around their punctuation, those of the test without."""
+    """Only the letters of a text: SNLI has spaces around punctuation, the test data has not."""
     return "".join(filter(str.isalnum, text.lower()))
 
 
 @cache
 def candidates() -> tuple[Candidates, Candidates]:
-    """Mined once, so that the arms differ in what they draw from the same lists."""
+    """Candidates, mined once, so that all arms sample from the same lists."""
     teacher, _ = dropout_alone(TEACHER_SEED)
     return debcse.mined(sentences(), teacher, debcse.Options(), TEACHER_SEED)
 
 
 def drawn(seed: int, **options: float) -> tuple[SentenceTransformer, Dataset]:
-    """A model trained on drawn pairs, and the pairs."""
+    """A model trained on sampled pairs, and the pairs."""
     settings = debcse.Options(**BUDGET, **options)
     pairs = debcse.pairs(sentences(), candidates(), settings, seed)
     set_seed(seed)
@@ -87,7 +87,7 @@ def drawn(seed: int, **options: float) -> tuple[SentenceTransformer, Dataset]:
 
 
 def dropout_alone(seed: int) -> tuple[SentenceTransformer, Dataset]:
-    """The same by SimCSE's training."""
+    """The same, trained with SimCSE."""
     options = simcse.Options(**BUDGET)
     set_seed(seed)
     model = loaded()
@@ -98,13 +98,13 @@ def dropout_alone(seed: int) -> tuple[SentenceTransformer, Dataset]:
 
 
 @cache
-def untrained() -> dict[str, float]:
-    """No seed changes its figures."""
+def base_model() -> dict[str, float]:
+    """The scores of the base model, which do not depend on the seed."""
     return figures(loaded())
 
 
 def figures(model: SentenceTransformer, pairs: Dataset | None = None) -> dict[str, float]:
-    """What a model reaches, how far its similarities follow shared words, and how many the pairs it saw share."""
+    """A model's score, how much its similarities depend on shared words, and the word overlap of its training pairs."""
     found = evaluate(model, sts())
     similarity, score = found.per_item["similarity"], found.per_item["score"]
     reached = {
@@ -118,8 +118,8 @@ def figures(model: SentenceTransformer, pairs: Dataset | None = None) -> dict[st
 
 
 def recorded(arm: str, seed: int) -> float:
-    """Spearman's correlation; what the claim does not compare goes into a file of its own."""
-    reached = untrained() if arm == UNTRAINED else figures(*TRAINED[arm](seed))
+    """Spearman's correlation; the other numbers are written to a separate file."""
+    reached = base_model() if arm == BASE else figures(*TRAINED[arm](seed))
     known = json.loads(SURFACE.read_text()) if SURFACE.exists() else {}
     known.setdefault(arm, {})[str(seed)] = reached
     SURFACE.write_text(json.dumps(known, indent=1) + "\n")
@@ -127,46 +127,46 @@ def recorded(arm: str, seed: int) -> float:
 
 
 def shared_words(rows: Dataset, first: str = "sentence1", second: str = "sentence2") -> np.ndarray:
-    """Jaccard's overlap of the two texts of each row."""
+    """The Jaccard overlap of the words of the two texts of each row."""
     n = len(rows)
     return jaccard([*rows[first], *rows[second]])(np.arange(n), n + np.arange(n)[:, None])[:, 0]
 
 
 def correlation_given(x: np.ndarray, y: np.ndarray, third: np.ndarray) -> float:
-    """Spearman's correlation of x and y once a third variable is accounted for."""
+    """Spearman's partial correlation of x and y, given a third variable."""
     xy, xg, yg = (float(spearmanr(*pair).statistic) for pair in ((x, y), (x, third), (y, third)))
     return (xy - xg * yg) / ((1 - xg**2) * (1 - yg**2)) ** 0.5
 
 
-OURS, BASELINE, UNTRAINED = "inverse propensity", "SimCSE (dropout alone)", "untrained"
+OURS, BASELINE, BASE = "inverse propensity", "SimCSE (only dropout)", "base model"
 TRAINED = {
     OURS: drawn,
     BASELINE: dropout_alone,
-    "meaning alone (b = b' = 0)": partial(drawn, b=0.0, b_negative=0.0),
+    "only meaning (b = b' = 0)": partial(drawn, b=0.0, b_negative=0.0),
 }
 
 if __name__ == "__main__":
     run(
         Claim(
             recipe="debcse",
-            claim="Pairs drawn by inverse propensity make better sentence embeddings than dropout alone.",
-            data="SNLI's development and test sentences without labels for training, less those of the test; STS-B "
-            "test for measuring",
-            backbone=f"all-MiniLM-L6-v2 cut to its first {LAYERS} layers; the teacher is the same after SimCSE's "
-            "training, by a seed of its own",
+            claim="Pairs sampled by inverse propensity give better sentence embeddings than only dropout.",
+            data="SNLI's development and test sentences without labels for training, without those of the test data; "
+            "STS-B test for evaluation",
+            backbone=f"the first {LAYERS} layers of all-MiniLM-L6-v2; the teacher is the same model trained with "
+            "SimCSE, with another seed",
             budget=f"{BUDGET['max_steps']} steps of 64 anchors, learning rate {BUDGET['learning_rate']:g}, tau 0.05, "
-            f"{BUDGET['max_length']} tokens; drawn arms also encode one hard negative an anchor",
+            f"{BUDGET['max_length']} tokens; arms with sampled pairs also encode one hard negative per anchor",
             metric="Spearman's correlation",
             ours=OURS,
             baseline=BASELINE,
-            arms={arm: partial(recorded, arm) for arm in (*TRAINED, UNTRAINED)},
-            caveat="The teacher knows nothing that the baseline does not learn; a better one would lift the drawn arms "
-            "without any debiasing. All seeds share it. What inverse propensity itself does is the difference "
-            "from the arm that draws by meaning alone, from the same lists. A small encoder, a short run and one "
-            "test set; nothing here compares with the paper's figures for BERT-base. Reliance on shared words "
-            "(Spearman's correlation of similarity and word overlap, given the score) and the overlap of the "
-            "drawn pairs stand in debcse-surface.json. An untrained teacher was looked at before, on one seed of "
-            "the development part, and dropped: inverse propensity .733, SimCSE .747. The sampler's numbers are "
-            "the recipe's defaults, none was tuned.",
+            arms={arm: partial(recorded, arm) for arm in (*TRAINED, BASE)},
+            caveat="The teacher knows nothing that the baseline does not learn; a better teacher would improve the "
+            "arms with sampled pairs without any debiasing. All seeds share the teacher. The effect of inverse "
+            "propensity itself is the difference to the arm that samples only by meaning, from the same lists. This is "
+            "a small encoder, a short run and one test set; the scores cannot be compared with those of the paper for "
+            "BERT-base. debcse-surface.json contains the reliance on shared words (Spearman's correlation of "
+            "similarity and word overlap, given the score) and the word overlap of the sampled pairs. The base model "
+            "as teacher was tried before with one seed on the development split and rejected: inverse propensity .733, "
+            "SimCSE .747. The sampler uses the recipe's defaults, without tuning.",
         )
     )

@@ -1,4 +1,4 @@
-"""Dialog2Flow: do soft targets tell actions apart better than hard ones, and action labels better than none?
+"""Dialog2Flow: are soft targets better than hard ones for separating actions, and are action labels better than none?
 
 NEARFAR_DATA=FOLDER python benchmarks/claims/dialog2flow.py [--seeds 5]
 """
@@ -33,16 +33,16 @@ from nearfar.training.stages import train_plan
 
 STEPS, MIN_COUNT, EACH, DRAWS = 300, 100, 15, 10
 TURN = ("text", "acts", "slots")
-#: Utterances that a run draws: one pass is a little longer than the run.
+#: Utterances sampled for a run: one pass over them is slightly longer than the run.
 DRAWN = 24_000
 LEARNING_RATES, LABEL_TEMPERATURES = (1e-3, 3e-3), (0.1, 0.2, 0.35)
-#: A seed that is not among the reported ones.
+#: A seed that is not reported.
 TUNED_ON = 1_000
 
 
 @cache
 def utterances(split: str) -> tuple[list[str], list[str]]:
-    """Cleaned turns of SGD with two words or more, and their labels. One turn of the test part has no text."""
+    """Cleaned turns of SGD with at least two words, and their labels. One turn of the test split has no text."""
     with gzip.open(located("sgd", f"sgd-{split}.jsonl.gz"), "rt", encoding="utf-8") as lines:
         turns = [turn for line in lines for turn in json.loads(line)["turns"] if turn["text"].strip()]
     return labelled_utterances(Dataset.from_dict({key: [turn[key] for turn in turns] for key in TURN}))
@@ -50,7 +50,7 @@ def utterances(split: str) -> tuple[list[str], list[str]]:
 
 @cache
 def training_rows() -> list[tuple[str, str]]:
-    """Utterances and common labels, without what stands in the authors' evaluation set."""
+    """Utterances with frequent labels, without those of the authors' evaluation set."""
     held_out = {clean_text(row["text"]) for row in table("d2f_unified_eval", "d2f-unified-eval.tsv.gz")}
     rows = [row for row in zip(*utterances("train"), strict=True) if row[0] not in held_out]
     counts = Counter(label for _, label in rows)
@@ -59,7 +59,7 @@ def training_rows() -> list[tuple[str, str]]:
 
 @cache
 def questions(split: str) -> tuple[list[str], list[str]]:
-    """15 utterances of every label that has so many, all different and none of them in the training part."""
+    """15 different utterances of every label that has at least 15, none of them in the training split."""
     seen, found = set(utterances("train")[0]), {}
     for text, label in sorted(set(zip(*utterances(split), strict=True))):
         if text not in seen:
@@ -73,7 +73,7 @@ def questions(split: str) -> tuple[list[str], list[str]]:
 
 @cache
 def words() -> tuple[Tokenizer, np.ndarray]:
-    """MiniLM's word pieces, those that occur here, and their embeddings. Texts are cut as the whole table cuts them."""
+    """The word pieces of MiniLM that occur here, with their embeddings. Texts are tokenized as with all word pieces."""
     model: Any = nearfar.load("minilm")
     whole = model.tokenizer.backend_tokenizer
     texts = {text for split in ("train", "dev", "test") for text in utterances(split)[0]}
@@ -87,7 +87,7 @@ def words() -> tuple[Tokenizer, np.ndarray]:
 
 
 def bag() -> SentenceTransformer:
-    """The mean of MiniLM's token embeddings, and a layer that starts as the identity; both learn."""
+    """The mean of MiniLM's token embeddings and a layer that starts as the identity; both are trained."""
     tokenizer, weights = words()
     layer = Dense(384, 384, bias=False, activation_function=torch.nn.Identity())
     torch.nn.init.eye_(layer.linear.weight)
@@ -95,7 +95,7 @@ def bag() -> SentenceTransformer:
 
 
 def measured(model: SentenceTransformer, seed: int, split: str, name: str) -> float:
-    """Macro F1 with one example of each label; more is printed."""
+    """Macro F1 with one example per label; other metrics are printed."""
     return figures(encode(model, questions(split)[0], normalize=False), seed, split, name)
 
 
@@ -146,7 +146,7 @@ def trained(
 
 @cache
 def chosen(targets: str, head: int) -> dict[str, Any]:
-    """The best settings on the development part, for each arm its own."""
+    """The best settings of each arm on the development split."""
     temperatures = LABEL_TEMPERATURES if targets == "soft" else (0.1,)
     grid = [{"rate": rate, "label_temperature": tau} for rate in LEARNING_RATES for tau in temperatures]
 
@@ -165,7 +165,7 @@ def arm(seed: int, targets: str, head: int = 128, **others: Any) -> float:
 
 
 @cache
-def untrained(name: str) -> np.ndarray:
+def base_model(name: str) -> np.ndarray:
     return encode(bag() if name == "bag" else nearfar.load(name), questions("test")[0], normalize=False)
 
 
@@ -173,15 +173,16 @@ if __name__ == "__main__":
     run(
         Claim(
             recipe="dialog2flow",
-            claim="Targets softened by the similarity of action labels' names make a better encoder of actions than "
-            "targets that only know equal labels.",
-            data="SGD: turns of the training part with labels of acts and slots that have more than 100 utterances, "
-            f"without the texts of the authors' evaluation set, {DRAWN:,} drawn for each seed; "
-            "scored on 15 unseen utterances of each label of the test part, whose services are mostly others",
+            claim="Soft targets by the similarity of the names of action labels give a better encoder of actions than "
+            "hard targets, for which labels are only equal or different.",
+            data="SGD: turns of the training split whose labels of acts and slots have more than 100 utterances, "
+            f"without the texts of the authors' evaluation set, {DRAWN:,} sampled for each seed; "
+            "scored on 15 unseen utterances of each label of the test split, whose services are mostly different",
             backbone="mean of all-MiniLM-L6-v2's token embeddings and a linear layer, both trained",
-            budget=f"{STEPS} steps of 64 pairs; learning rate out of {LEARNING_RATES} and tau' out of "
-            f"{LABEL_TEMPERATURES} by the development part, for soft and hard, with head and without, each its own",
-            metric="macro F1, one example a label",
+            budget=f"{STEPS} steps of 64 pairs; learning rate from {LEARNING_RATES} and tau' from "
+            f"{LABEL_TEMPERATURES}, chosen on the development split separately for soft and hard, with and without "
+            "head",
+            metric="macro F1, one example per label",
             ours="soft",
             baseline="hard",
             arms={
@@ -190,15 +191,15 @@ if __name__ == "__main__":
                 "soft, no head": partial(arm, targets="soft", head=0),
                 "hard, no head": partial(arm, targets="hard", head=0),
                 "soft, tau' 0.35 of the paper": partial(arm, targets="soft", label_temperature=0.35),
-                "each pair a label of its own": partial(arm, targets="hard", one_hot=True),
+                "a separate label for each pair": partial(arm, targets="hard", one_hot=True),
                 "hard, labels shuffled": partial(arm, targets="hard", shuffled=True),
-                "untrained": lambda seed: figures(untrained("bag"), seed, "test", "untrained"),
-                "all-MiniLM-L6-v2 as it comes": lambda seed: figures(untrained("minilm"), seed, "test", "minilm"),
+                "base model": lambda seed: figures(base_model("bag"), seed, "test", "base model"),
+                "all-MiniLM-L6-v2": lambda seed: figures(base_model("minilm"), seed, "test", "minilm"),
             },
-            caveat="A bag of words, trained for a few hundred steps on one data set, whose labels all come from one "
-            "vocabulary: the paper trains BERT for days on twenty, which name the same action differently, and there "
-            "soft targets have most to mend. What action labels are worth against none show the untrained arms. The "
-            "paper's tau' belongs to another label encoder and to far longer training. Both arms chose the higher "
-            "learning rate of the grid.",
+            caveat="A bag of words, trained for a few hundred steps on one dataset, whose labels all come from one "
+            "vocabulary: the paper trains BERT for days on twenty datasets, which have different names for the same "
+            "action, so soft targets can help most there. The base model arms show the value of action labels. The "
+            "paper's tau' is for another label encoder and for much longer training. For both arms, the higher "
+            "learning rate of the grid was the best.",
         )
     )

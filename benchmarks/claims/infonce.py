@@ -1,4 +1,4 @@
-"""InfoNCE: do all the negatives of a batch make a better encoder than one negative each?
+"""InfoNCE: do all negatives of a batch give a better encoder than one negative per anchor?
 
 python benchmarks/claims/infonce.py [--seeds 5]
 """
@@ -26,7 +26,7 @@ ENTRIES = harvest()
 
 
 def test_questions(seed: int) -> Retrieval:
-    """Summaries of the test modules, over the entries of those modules."""
+    """Summaries of the test modules as queries, and the entries of these modules as documents."""
     test = [entry for entry in ENTRIES if part_of(entry.module, seed) == "test"]
     relevant: dict[str, dict[str, int]] = {}
     for entry in test:
@@ -35,7 +35,7 @@ def test_questions(seed: int) -> Retrieval:
 
 
 def one_negative(batch: Batch) -> far.Far:
-    """Leave each anchor its positive and one other candidate, another one in every batch."""
+    """Keep only the positive and one other candidate for each anchor, a different one in every batch."""
     n = len(batch.anchors)
     shift = int(torch.randint(1, n, ()))
     keep = torch.eye(n, dtype=torch.bool)
@@ -61,7 +61,7 @@ def trained(seed: int, negatives: object = None, shuffled: bool = False) -> floa
     return evaluate(model, test_questions(seed)).metrics["ndcg@10"]
 
 
-def untrained(seed: int) -> float:
+def base_model(seed: int) -> float:
     return evaluate(nearfar.load("minilm", max_length=MAX_LENGTH), test_questions(seed)).metrics["ndcg@10"]
 
 
@@ -69,18 +69,18 @@ if __name__ == "__main__":
     run(
         Claim(
             recipe="infonce",
-            claim="All 63 other positives of a batch as negatives make a better encoder than one negative each.",
+            claim="All 63 other positives of a batch as negatives give a better encoder than one negative per anchor.",
             data="docstrings of the Python standard library: summary -> API entry; whole modules held out, a new split "
             "for each seed",
             backbone="all-MiniLM-L6-v2",
             budget=f"{STEPS} steps of 64 pairs, learning rate 5e-5, {MAX_LENGTH} tokens",
             metric="nDCG@10",
             ours="all in-batch negatives",
-            baseline="one negative each",
+            baseline="one negative per anchor",
             arms={
                 "all in-batch negatives": trained,
-                "one negative each": lambda seed: trained(seed, one_negative),
-                "untrained": untrained,
+                "one negative per anchor": lambda seed: trained(seed, one_negative),
+                "base model": base_model,
                 "all in-batch negatives, positives shuffled": lambda seed: trained(seed, shuffled=True),
             },
         )

@@ -1,4 +1,4 @@
-"""LOST: do low-rank weights pre-train better with a few dense channels beside them?
+"""LOST: is pre-training with low-rank weights better with a few additional dense channels?
 
 NEARFAR_DATA=FOLDER python benchmarks/claims/lost.py [--seeds 5]
 """
@@ -27,11 +27,11 @@ from nearfar.recipes import lost
 
 STEPS, BATCH, LENGTH, VOCABULARY = 400, 4, 64, 1024
 WIDTH, LAYERS, RANK = 96, 2, 24
-#: Documents to train on, and those after them to choose learning rates by.
+#: Number of documents for training, and of the following ones for choosing learning rates.
 TRAINED_ON, CHOSEN_BY = 500, 60
 MEASURED = 300
 LEARNING_RATES = (6.25e-4, 1.25e-3, 2.5e-3, 5e-3, 1e-2, 2e-2)
-#: A seed that is not among the reported ones.
+#: A seed that is not reported.
 TUNED_ON = 1_000
 CHOSEN = RESULTS / ".lost.rates.part.json"
 
@@ -53,7 +53,7 @@ def documents(file: str) -> Dataset:
 
 @cache
 def shape() -> str:
-    """A folder with the tokenizer and the configuration that all arms share."""
+    """A folder with the common tokenizer and configuration of all arms."""
     folder = tempfile.mkdtemp()
     tokenizer = new_tokenizer(documents("train").select(range(TRAINED_ON)), VOCABULARY)
     model = new_llama(len(tokenizer), hidden_size=WIDTH, layers=LAYERS, heads=4, positions=LENGTH)
@@ -73,7 +73,7 @@ def blocks(part: str) -> Dataset:
 
 
 def trained(seed: int, method: str, learning_rate: float, part: str) -> float:
-    """The log-probability of a token, in nats."""
+    """The log-probability per token, in nats."""
     options = lost.Options(
         **{"rank": RANK, **METHODS[method]},
         learning_rate=learning_rate,
@@ -82,7 +82,7 @@ def trained(seed: int, method: str, learning_rate: float, part: str) -> float:
         max_length=LENGTH,
         save_steps=STEPS + 1,
     )
-    rows, folder = blocks("train"), shape()  # before the seed: the first to ask makes them
+    rows, folder = blocks("train"), shape()  # before the seed is set: the first call creates them
     transformers.set_seed(seed)
     plan = lost.prepare(folder, documents("train"), options)
     (stage,) = plan
@@ -100,9 +100,9 @@ def trained(seed: int, method: str, learning_rate: float, part: str) -> float:
 
 
 def learning_rate(method: str) -> float:
-    """The best of the grid on documents that are not reported. Variants of LOST take LOST's.
+    """The best learning rate of the grid on documents that are not reported. Variants of LOST use that of LOST.
 
-    From the middle outwards, for as long as the outermost is the best: no choice lies at an end that was not passed.
+    The search goes from the middle outwards as long as the outermost value is the best.
     """
     method = "LOST" if method.startswith("LOST") else method
     found: dict[str, dict[str, float]] = json.loads(CHOSEN.read_text()) if CHOSEN.exists() else {}
@@ -130,23 +130,24 @@ if __name__ == "__main__":
     run(
         Claim(
             recipe="lost",
-            claim="On as many tokens, low-rank weights with a few dense channels (LOST) pre-train a language model "
-            "better than low-rank weights alone (CoLA), and as well as full weights.",
-            data=f"wiki_lm: {TRAINED_ON} articles to train on, {CHOSEN_BY} others to choose learning rates by, "
-            f"{MEASURED * LENGTH:,} tokens of its validation part to report; byte-level BPE of {VOCABULARY} tokens",
+            claim="With the same number of tokens, pre-training with low-rank weights and a few dense channels (LOST) "
+            "is better than with only low-rank weights (CoLA), and as good as with full weights.",
+            data=f"wiki_lm: {TRAINED_ON} articles for training, {CHOSEN_BY} others for choosing learning rates, "
+            f"{MEASURED * LENGTH:,} tokens of the validation split for the result; byte-level BPE, {VOCABULARY} tokens",
             backbone=f"LLaMA, {LAYERS} layers, {WIDTH} wide, from scratch; rank {RANK}, 5% of the channels, gamma 0.7",
-            budget=f"{STEPS} steps of {BATCH} x {LENGTH} tokens; learning rate of each method out of {LEARNING_RATES}",
-            metric="log-probability of a token in nats (minus the logarithm of perplexity)",
+            budget=f"{STEPS} steps of {BATCH} x {LENGTH} tokens; learning rate of each method from {LEARNING_RATES}",
+            metric="log-probability per token in nats (minus the logarithm of perplexity)",
             ours="LOST",
             baseline="CoLA",
             arms={method: partial(arm, method=method) for method in METHODS},
-            caveat="What helps is the SVD start with SiLU between the factors: without any dense channel (`low rank, "
-            "SiLU`) it does as well on fewer weights, and so do channels at random. The paper's channels show no use "
-            "at this size. Two layers and 102,400 tokens are a beginning of training (the paper's smallest run has "
-            "1.1 billion), where full weights may only be slower. Learning rates were chosen by one run each on the "
-            "documents for choosing; the size of a run after two pilots, one of them too slow, in the other of which "
-            "full weights learned little more than word frequencies in 200 steps; three reported figures of seed 0 "
-            "(full, low rank, CoLA) were seen in these.",
+            caveat="The gain comes from the SVD initialisation with SiLU between the factors: without any dense "
+            "channel (`low rank, SiLU`) the result is as good with fewer weights, and random channels are as good, "
+            "too. At this size, there is no benefit of the paper's channels. Two layers and 102,400 tokens are only "
+            "the beginning of training (the paper's smallest run has 1.1 billion tokens), and full weights may just be "
+            "slower at first. Learning rates were chosen with one run each on the documents for this purpose. The size "
+            "of a run was chosen after two pilot runs: one was too slow, and in the other, full weights learned little "
+            "more than word frequencies in 200 steps. Three reported scores of seed 0 (full, low rank, CoLA) were seen "
+            "in these pilot runs.",
         )
     )
     CHOSEN.unlink(missing_ok=True)

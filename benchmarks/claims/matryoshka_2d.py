@@ -1,4 +1,4 @@
-"""2D Matryoshka: are the middle layers better than Matryoshka training at full depth leaves them?
+"""2D Matryoshka: are the middle layers better than after Matryoshka training at full depth?
 
 NEARFAR_DATA=FOLDER python benchmarks/claims/matryoshka_2d.py [--seeds 5]
 """
@@ -25,7 +25,7 @@ from nearfar.training.stages import train_plan
 
 STEPS = 200
 LAYERS, DIMS = [1, 2, 3, 4, 5, 6], [16, 64, 384]
-#: Each arm is the recipe with another choice of what it sums over.
+#: Each arm is the recipe with other sizes to sum over.
 CHOICES: dict[str, dict[str, Any]] = {"2dmse": {}, "matryoshka": {"lambda_student": 0.0, "kl_weight": 0.0}}
 #: (layers, dims) -> Spearman's correlation.
 Grid = dict[tuple[int, int], float]
@@ -46,7 +46,7 @@ def sts(part: str) -> Dataset:
 
 @torch.inference_mode()
 def measured(model: SentenceTransformer) -> Grid:
-    """All sizes on STS-B test, from one pass: what `nearfar evaluate --layers --dims` finds with cut models."""
+    """All sizes on STS-B test from one pass: the same scores as `nearfar evaluate --layers --dims`."""
     rows, views = sts("test"), LayerViews(model.eval())
     at = cast("torch.nn.Module", views.at(model, LAYERS))
     batches = [
@@ -81,16 +81,16 @@ def trained(seed: int, arm: str) -> Grid:
 
 
 @cache
-def untrained() -> Grid:
+def base_model() -> Grid:
     return measured(nearfar.load("minilm", max_length=32))
 
 
 def arms() -> dict[str, Callable[[int], float]]:
-    """The metric, then the same at other sizes."""
+    """The arms of the metric, followed by the same at other sizes."""
     grids = {
         "2dmse": lambda seed: trained(seed, "2dmse"),
         "matryoshka": lambda seed: trained(seed, "matryoshka"),
-        "untrained": lambda seed: untrained(),
+        "base model": lambda seed: base_model(),
     }
     sizes = {
         "": ([3, 4, 5], 384),
@@ -111,15 +111,15 @@ if __name__ == "__main__":
         Claim(
             recipe="matryoshka_2d",
             claim="Layers 3 to 5 of 6 give better vectors than after Matryoshka training at full depth.",
-            data="STS-B train for training, STS-B test for measuring",
+            data="STS-B train for training, STS-B test for evaluation",
             backbone="all-MiniLM-L6-v2",
             budget=f"{STEPS} steps of 16 scored pairs, ranked cosines, tau 0.05, learning rate 5e-5, 32 tokens",
-            metric="Spearman's correlation (mean of layers 3, 4, 5 at 384 dimensions where no size is named)",
+            metric="Spearman's correlation (mean of layers 3, 4, 5 at 384 dimensions if no size is given)",
             ours="2dmse",
             baseline="matryoshka",
             arms=arms(),
-            caveat="The paper trains BERT-base on NLI with all of AnglE and reports seven test sets; here a trained "
-            "sentence encoder learns from scored pairs with AnglE's ranked cosines alone, and one test set is read. "
-            "Hyper-parameters were fixed beforehand; none was tuned.",
+            caveat="The paper trains BERT-base on NLI with all terms of AnglE and reports seven test sets; here a "
+            "trained sentence encoder is trained on scored pairs with only AnglE's ranked cosines, and there is one "
+            "test set. Hyper-parameters were fixed in advance, without tuning.",
         )
     )

@@ -1,4 +1,4 @@
-"""Domain experts: does one encoder with an expert a domain do better than one dense encoder for all domains?
+"""Domain experts: is an encoder with one expert per domain better than a dense encoder for all domains?
 
 NEARFAR_DATA=FOLDER python benchmarks/claims/moe_embed.py [--seeds 5]
 """
@@ -60,7 +60,7 @@ def rows(split: str) -> Dataset:
 
 @cache
 def test_pairs(domain: str) -> list[tuple[str, str, int]]:
-    """300 pairs of one intent and 300 of two intents of the same domain. The same for every seed and arm."""
+    """300 pairs with one intent and 300 with two intents of the same domain, the same for every seed and arm."""
     rng = np.random.default_rng(0)
     texts: dict[str, list[str]] = {intent: [] for intent in DOMAINS[domain].split()}
     for row in rows("test"):
@@ -75,7 +75,7 @@ def test_pairs(domain: str) -> list[tuple[str, str, int]]:
 
 
 def separation(model: SentenceTransformer, domain: str, task: str | None) -> float:
-    """Area under the ROC curve of the cosines of a domain's test pairs."""
+    """The area under the ROC curve of the cosines of a domain's test pairs."""
     first, second, together = zip(*test_pairs(domain), strict=True)
     return area(model, first, second, together, task)
 
@@ -87,7 +87,7 @@ def area(
     together: Sequence[int],
     task: str | None = None,
 ) -> float:
-    """Area under the ROC curve of the cosines of pairs."""
+    """The area under the ROC curve of the cosines of pairs."""
     texts = sorted({*first, *second})
     vectors = dict(zip(texts, model.encode(texts, task=task, normalize_embeddings=True), strict=True))
     return float(roc_auc_score(together, [vectors[a] @ vectors[b] for a, b in zip(first, second, strict=True)]))
@@ -100,7 +100,7 @@ def trained(
     domains: tuple[str, ...] = tuple(DOMAINS),
     steps: int = STEPS,
 ) -> Mapping[str, Mapping[str, float]]:
-    """Train on the domains given, and measure on every domain: by the text's domain, and without saying it."""
+    """Train on the given domains, and evaluate on every domain, with and without passing the domain."""
     options = moe_embed.Options(
         max_steps=steps,
         batch_size=TEXTS,
@@ -128,18 +128,18 @@ def mean(seed: int, layers: Literal["all", "none"] = "all", said: str = "own") -
 
 
 def specialists(seed: int, steps: int, at_home: bool = True) -> float:
-    """One dense encoder a domain, each measured on its own domain, or on those of the others."""
+    """One dense encoder per domain, each evaluated on its own domain, or on the other domains."""
     found = {d: trained(seed, "none", (d,), steps)["own"] for d in DOMAINS}
     return float(np.mean([found[mine][d] for mine in DOMAINS for d in DOMAINS if (mine == d) == at_home]))
 
 
-def untrained(seed: int) -> float:
+def base_model(seed: int) -> float:
     model = nearfar.load("minilm", max_length=MAX_LENGTH)
     return float(np.mean([separation(model, domain, None) for domain in DOMAINS]))
 
 
 def cited_together(seed: int, steps: int) -> float:
-    """Tune on abstracts that are cited together; measure on abstracts held out, a new third for each seed."""
+    """Train on abstracts that are cited together, and evaluate on held-out abstracts, a new third for each seed."""
     path = Path(os.environ.get("NEARFAR_DATA", "../shared/data"), "cisi", "corpus.jsonl.gz")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         texts = {row["_id"]: f"{row['title']}. {row['text']}" for row in map(json.loads, lines)}
@@ -171,30 +171,30 @@ if __name__ == "__main__":
     run(
         Claim(
             recipe="moe_embed",
-            claim="One encoder with five experts, chosen by the domain, separates close texts of each domain better "
-            "than one dense encoder for all five.",
-            data="CLINC150, train and test of five domains with 15 intents each. Near: one intent; far: two intents of "
-            f"one domain. {PAIRS} test pairs of either kind a domain, the same for every seed",
+            claim="An encoder with five experts, selected by domain, separates similar texts of each domain better "
+            "than a dense encoder for all five domains.",
+            data="CLINC150, train and test splits of five domains with 15 intents each. Near: the same intent; far: "
+            f"two intents of the same domain. {PAIRS} test pairs of either kind per domain, the same for every seed",
             backbone="all-MiniLM-L6-v2",
             budget=f"{STEPS} steps of {TEXTS} texts (16 intents, two texts each), learning rate 5e-5, tau 0.05, domain "
-            "tokens in every arm; a specialist gets a fifth of the steps, so that it sees as many texts of its domain",
+            "tokens in every arm; a specialist has a fifth of the steps, so it sees as many texts of its domain",
             metric="area under the ROC curve, mean of five domains",
             ours="five experts",
             baseline="dense, all domains",
             arms={
                 "five experts": mean,
                 "dense, all domains": lambda seed: mean(seed, "none"),
-                "five specialists, each at home": lambda seed: specialists(seed, STEPS // 5),
+                "five specialists, each on its own domain": lambda seed: specialists(seed, STEPS // 5),
                 "five specialists, each on the other domains": lambda seed: specialists(seed, STEPS // 5, False),
                 "five experts, domain not given": lambda seed: mean(seed, said="unsaid"),
-                "untrained": untrained,
-                "other data: CISI abstracts, tuned on co-citations": lambda seed: cited_together(seed, CISI_STEPS),
-                "other data: CISI abstracts, untrained": lambda seed: cited_together(seed, 0),
+                "base model": base_model,
+                "other data: CISI abstracts, trained on co-citations": lambda seed: cited_together(seed, CISI_STEPS),
+                "other data: CISI abstracts, base model": lambda seed: cited_together(seed, 0),
             },
-            caveat="CLINC150 stands in for the paper's co-citation data, which cannot be had here: one intent stands "
-            "for papers cited together. Whether co-citation is a signal at all is tried on CISI, one domain "
-            f"({CISI_STEPS} steps of 16 pairs, {CISI_LENGTH} tokens; a third of the abstracts held out, another for "
-            "each seed). Five experts have 2.2 times the parameters of the dense encoder, though a text runs through "
-            "as many.",
+            caveat="CLINC150 replaces the paper's co-citation data, which was not available: texts with the same "
+            "intent replace papers that are cited together. Whether co-citations are a useful signal was tested on "
+            f"CISI, one domain ({CISI_STEPS} steps of 16 pairs, {CISI_LENGTH} tokens; a third of the abstracts held "
+            "out, a different one for each seed). Five experts have 2.2 times the parameters of the dense encoder, but "
+            "each text uses the same number of parameters.",
         )
     )

@@ -35,13 +35,13 @@ def sts() -> Dataset:
 
 @cache
 def sentences() -> Dataset:
-    """Wikipedia sentences of five words or more, each once."""
+    """Distinct Wikipedia sentences with at least five words."""
     found = dict.fromkeys(row["sentence"] for row in table("wiki_sentences", "wiki-sentences-train.tsv.gz"))
     return Dataset.from_dict({"text": [text for text in found if len(text.split()) >= 5]})
 
 
 def trained(seed: int, dropout: float) -> float:
-    """Spearman's correlation on STS-B test after training on plain sentences."""
+    """Spearman's correlation on STS-B test after training on sentences."""
     options = simcse.Options(max_steps=STEPS, save_steps=STEPS, dropout=dropout)
     model = nearfar.load("minilm", max_length=options.max_length)
     rows = sentences().shuffle(seed=seed).select(range(STEPS * options.batch_size))
@@ -50,7 +50,7 @@ def trained(seed: int, dropout: float) -> float:
     return evaluate(model, sts()).metrics["spearman"]
 
 
-def untrained(seed: int) -> float:
+def base_model(seed: int) -> float:
     return evaluate(nearfar.load("minilm", max_length=32), sts()).metrics["spearman"]
 
 
@@ -59,7 +59,7 @@ if __name__ == "__main__":
         Claim(
             recipe="simcse",
             claim="Two dropout masks give better views of a sentence than two identical passes.",
-            data="wiki_sentences for training (no labels), STS-B test for measuring",
+            data="wiki_sentences for training (no labels), STS-B test for evaluation",
             backbone="all-MiniLM-L6-v2",
             budget=f"{STEPS} steps of 64 sentences, learning rate 3e-5, tau 0.05, 32 tokens",
             metric="Spearman's correlation",
@@ -68,9 +68,9 @@ if __name__ == "__main__":
             arms={
                 "dropout 0.1": lambda seed: trained(seed, 0.1),
                 "dropout 0": lambda seed: trained(seed, 0.0),
-                "untrained": untrained,
+                "base model": base_model,
             },
-            caveat="The paper starts from a BERT that was never trained on sentences, and gains over it; this backbone "
-            "is a trained sentence encoder, so only the comparison of views is tested, not the gain.",
+            caveat="The paper starts from a BERT that was not trained on sentences, and improves on it; this backbone "
+            "is a trained sentence encoder, so only the comparison of views is tested, not the improvement.",
         )
     )

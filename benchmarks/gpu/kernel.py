@@ -1,19 +1,20 @@
-"""How fast the kernel is on a GPU, beside two packages that do one of its cases.
+"""Speed of the kernel on a GPU, compared with two packages that implement some of its cases.
 
-    python benchmarks/gpu/kernel.py [--sizes 4096 16384 65536] [--widths 128 384 768 1024] [--rounds 9] [--out FILE]
+    python benchmarks/gpu/kernel.py [--sizes 4096 16384 65536] [--widths 128 384 1024] [--rounds 9] [--out FILE]
 
-Times forward and backward together, normalisation included, with CUDA events: the median of rounds in which the
-contenders take turns, each on the next of several input sets, so that no input is left in the cache. Every contender's
-loss and gradient are first compared with float32 arithmetic without tensor cores; one that differs is not timed.
+Measures forward and backward pass together, including normalisation, with CUDA events: the median of rounds in which
+the contenders take turns, each with the next of several input sets, so that no input is in the cache. First, the loss
+and the gradient of every contender are compared with float32 arithmetic without tensor cores; one that differs is not
+timed.
 
     one way      candidates of one batch as negatives, gradients for both sides
     both ways    the symmetric loss of CLIP
     frozen       one way, no gradient for the candidates
 
 `inf_cl` (cal_flash_loss, one way; both ways is two calls) always multiplies in Triton's default, tf32. `memeff`
-(MemoryEfficientCLIPLoss, both ways; MemoryEfficientLiTLoss, frozen) multiplies inputs of half precision as they are,
-where nearfar raises them to float32, and others in tf32 unless MEMEFF_INPUT_PRECISION says otherwise. Both therefore
-"differ" where float32 products are to be exact. For the comparison: pip install inf_cl==1.2.1 memeff==0.3.1
+(MemoryEfficientCLIPLoss, both ways; MemoryEfficientLiTLoss, frozen) multiplies half-precision inputs as they are, while
+nearfar converts them to float32, and others in tf32 unless MEMEFF_INPUT_PRECISION is set. Both therefore "differ" if
+float32 products must be exact. For the comparison: pip install inf_cl==1.2.1 memeff==0.3.1
 """
 
 from __future__ import annotations
@@ -34,14 +35,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nearfar import contrast
-from nearfar.engines import Engine, Streaming
+from nearfar.engines import Streaming
 
 TAU = 0.05
 CASES = ("one way", "both ways", "frozen")
-#: Dtype of the inputs, precision of float32 products, and how far a loss and a gradient may be off.
+#: Dtype of the inputs, precision of float32 products, and tolerance of the loss and the gradient.
 SETTINGS = (("bfloat16", "high", 2e-2), ("float32", "high", 2e-2), ("float32", "highest", 1e-4))
-#: Tiles recompute S for every 128 columns of a gradient; wider than this they only cost time.
-WIDEST_TILES = 256
 INPUT_SETS = 4
 RESULT = Path(__file__).parents[1] / "results" / "speed-kernel-gpu.json"
 
@@ -50,7 +49,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass
 class Contender:
-    """A loss of (anchors, candidates), what was measured of it, and why it was not measured."""
+    """A loss of (anchors, candidates), with its measurements, or the reason why it was not measured."""
 
     name: str
     loss: Loss
@@ -62,19 +61,14 @@ class Contender:
 
 
 def contenders(case: str, d: int) -> list[Contender]:
-    from nearfar.engines.triton import Triton
-
-    def ours(engine: str | Engine) -> Loss:
+    def ours(engine: str) -> Loss:
         return lambda a, c: contrast(a, c, temperature=TAU, symmetric=case == "both ways", engine=engine)  # type: ignore[arg-type]
 
     found = [
         Contender("triton", ours("triton")),
-        Contender("triton panels", ours(Triton("panels"))),
         Contender("streaming", ours("streaming")),
         Contender("dense", ours("dense")),
     ]
-    if d <= WIDEST_TILES:
-        found.append(Contender("triton tiles", ours(Triton("tiles"))))
     if installed("inf_cl"):
         found.append(Contender("inf_cl", inf_cl(case, d)))
     if installed("memeff") and case != "one way":
@@ -93,7 +87,7 @@ def installed(package: str) -> bool:
 def inf_cl(case: str, d: int) -> Loss:
     from inf_cl import cal_flash_loss
 
-    # Its kernels cut the width into heads, which must divide it.
+    # Its kernels split the width into heads, which must divide it.
     head = next(h for h in (256, 128, 64, 32, 16) if d % h == 0)
 
     def loss(a: Tensor, c: Tensor) -> Tensor:
@@ -107,12 +101,12 @@ def inf_cl(case: str, d: int) -> Loss:
 def memeff(case: str) -> Loss:
     from memeff import MemoryEfficientCLIPLoss, MemoryEfficientLiTLoss
 
-    # stable=False: gradients as they are, not rescaled by the batch size.
+    # stable=False: gradients are not rescaled by the batch size.
     return (MemoryEfficientCLIPLoss if case == "both ways" else MemoryEfficientLiTLoss)(temperature=TAU, stable=False)
 
 
 def inputs(n: int, d: int, dtype: torch.dtype, case: str, seed: int) -> tuple[Tensor, Tensor]:
-    """Anchors with candidates that resemble them a little: the loss is of order 1, not of rounding."""
+    """Anchors with slightly similar candidates, so that the loss is of order 1 and not a rounding error."""
     g = torch.Generator("cuda").manual_seed(seed)
     a = torch.randn(n, d, device="cuda", generator=g)
     c = a + 3 * torch.randn(n, d, device="cuda", generator=g)
@@ -139,12 +133,12 @@ def check(found: list[Contender], case: str, a: Tensor, c: Tensor, precision: st
                 float((x.float() - y.float()).norm() / y.float().norm())
                 for x, y in zip(got_gradients, gradients, strict=True)
             )
-            # "not <=" rather than ">": a NaN is a difference too. Gradients come back in the dtype of the inputs.
+            # "not <=" rather than ">": NaN is a difference, too. Gradients have the dtype of the inputs.
             if not (one.loss_error <= tolerance and one.gradient_error <= 2 * tolerance):
                 one.fault = f"differs: loss by {one.loss_error:.1e}, gradient by {one.gradient_error:.1e}"
         except torch.cuda.OutOfMemoryError:
             one.fault = "out of memory"
-        except Exception as error:  # a foreign package may not take this shape; its failure is a result, and printed
+        except Exception as error:  # another package may not support this shape; its failure is a result, and printed
             if one.name.startswith(("triton", "streaming", "dense")):
                 raise
             one.fault = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
@@ -220,16 +214,16 @@ def save(path: Path, rounds: int, rows: list[dict[str, object]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[4096, 16384, 65536])
-    parser.add_argument("--widths", type=int, nargs="+", default=[128, 384, 768, 1024])
+    parser.add_argument("--widths", type=int, nargs="+", default=[128, 384, 1024])
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        sys.exit("benchmarks/gpu/kernel.py: no CUDA device here; run it on a machine with an NVIDIA GPU")
+        sys.exit("benchmarks/gpu/kernel.py: no CUDA device found; run it on a machine with an NVIDIA GPU")
     for package in ("inf_cl", "memeff"):
         if not installed(package):
-            print(f"{package} is not installed and will be missing from the comparison")
+            print(f"{package} is not installed and is not compared")
     rows: list[dict[str, object]] = []
     for dtype, precision, tolerance in SETTINGS:
         for n in options.sizes:

@@ -17,9 +17,9 @@ from typing import Any
 
 
 def interleaved(contestants: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contestant in each round: A B C, A B C, ... so that a slow minute hits all alike.
+    """Seconds of each contestant in each round: A B C, A B C, ..., so that a slow minute affects all of them equally.
 
-    A round that is not counted goes first.
+    A first round for warm-up is not counted.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for round_ in range(-1, rounds):
@@ -33,19 +33,19 @@ def interleaved(contestants: dict[str, Callable[[], Any]], rounds: int) -> dict[
 
 
 def summary(seconds: list[float]) -> dict[str, Any]:
-    """The median and all that it was taken from, in seconds."""
+    """The median and all rounds, in seconds."""
     return {"median_s": round(statistics.median(seconds), 4), "rounds_s": [round(s, 4) for s in seconds]}
 
 
 def fresh_process(script: str | Path, *arguments: str) -> dict[str, Any]:
-    """What a script prints as one JSON object, run by itself: peak memory is a property of a process."""
+    """The JSON object that a script prints in a new process: peak memory is a property of a process."""
     done = subprocess.run([sys.executable, str(script), *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
 def peak_mb() -> float:
-    """The most memory this process has had so far, in MB (10^6 bytes)."""
-    # On Linux ru_maxrss starts from the size of the process that started this one; VmHWM does not.
+    """The peak memory of this process so far, in MB (10^6 bytes)."""
+    # On Linux, ru_maxrss starts at the size of the parent process; VmHWM does not.
     status = Path("/proc/self/status")
     if status.exists():
         return int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024 / 1e6
@@ -70,7 +70,7 @@ def surroundings(*packages: str) -> dict[str, Any]:
 
 
 def write(path: Path, result: dict[str, Any]) -> None:
-    """Write a result whole or not at all."""
+    """Write a result, completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(result, indent=1) + "\n")

@@ -1,10 +1,10 @@
-"""Time of a token: contrastive search against transformers' greedy decoding.
+"""Time per token of contrastive search and of greedy decoding in transformers.
 
     python benchmarks/speed/decoding.py [--rounds 5] [--threads 2] [--out FILE]
 
-SmolLM2-135M continues one prompt. `candidates share the prefix` is what `contrastive_search` does with this model;
-`a copy of the cache for each` is what it does with models whose attention takes no mask of four dimensions, and what
-other implementations do. Contestants take turns in one process; the median over the rounds counts.
+SmolLM2-135M continues one prompt. `contrastive_search` uses `candidates share the prefix` with this model, and `a copy
+of the cache for each` with models whose attention does not accept a four-dimensional mask, like other implementations.
+The contestants take turns in one process; the result is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -66,11 +66,11 @@ def main() -> None:
     for name, of in found.items():
         of["ms_a_token"] = round(1000 * of["median_s"] / args.tokens, 2)
         of["times_greedy"] = round(of["median_s"] / found["greedy"]["median_s"], 3)
-        print(f"{of['ms_a_token']:8.1f} ms a token  {of['times_greedy']:5.2f} times greedy  {name}")
+        print(f"{of['ms_a_token']:8.1f} ms per token  {of['times_greedy']:5.2f} times greedy  {name}")
     write(
         args.out,
         {
-            "what": "time of a token of contrastive search against greedy decoding: SmolLM2-135M, float32, one prompt",
+            "what": "time per token of contrastive search and of greedy decoding: SmolLM2-135M, float32, one prompt",
             **about,
             "threads": args.threads,
             "prompt_tokens": inputs["input_ids"].shape[1],

@@ -1,10 +1,11 @@
-"""Texts a second against depth: what leaving out layers saves, and what cutting hidden states afterwards does not.
+"""Texts per second by depth: removing layers saves time, but selecting hidden states afterwards does not.
 
     python benchmarks/speed/depth.py [--rounds 5] [--out FILE]
 
-MiniLM cut to each number of layers encodes the same texts (docstrings of the standard library, as `nearfar demo` reads
-them). `all layers run` reads the vectors after the first layer off a full pass: the saving that is none. Contestants
-take turns in one process; the median over the rounds counts. Width is no part of it: a prefix costs nothing to take.
+MiniLM truncated to each number of layers encodes the same texts (docstrings of the standard library, as in `nearfar
+demo`). `all layers run` takes the vectors after the first layer from a full pass, which saves nothing. The contestants
+take turns in one process; the result is the median over the rounds. Dimensions are not measured: taking a prefix is
+free.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def main() -> None:
     write(
         args.out,
         {
-            "what": "texts a second against depth: MiniLM, float32, docstrings of the standard library",
+            "what": "texts per second by depth: MiniLM, float32, docstrings of the standard library",
             **about,
             "threads": args.threads,
             "texts": len(texts),

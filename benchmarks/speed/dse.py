@@ -1,11 +1,11 @@
-"""Pairs a second of a DSE scorer whose candidates' vectors are known, against a cross-encoder of the same size.
+"""Pairs per second of a DSE scorer with precomputed vectors of the candidates, and of a cross-encoder of the same size.
 
     python benchmarks/speed/dse.py [--rounds 5] [--out FILE]
 
-MiniLM for both; queries are summaries of the standard library's docstrings, candidates its entries. Speed does not
-depend on what the weights say, so neither is trained. The contestants take turns in one process. A cross-encoder reads
-every pair, so that a part of the pairs tells its rate; the scorer is timed on all of them, the queries' own encoding
-included.
+MiniLM for both; queries are summaries of the standard library's docstrings, candidates its entries. The speed does not
+depend on the values of the weights, so neither model is trained. The contestants take turns in one process. A
+cross-encoder reads every pair, so its speed is measured on a part of the pairs; the scorer is timed on all of them,
+including the encoding of the queries.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def main() -> None:
     write(
         args.out,
         {
-            "what": "pairs scored a second: MiniLM as cross-encoder, and as encoder with a pair head",
+            "what": "scored pairs per second: MiniLM as cross-encoder, and as encoder with a pair head",
             **about,
             "threads": args.threads,
             "queries": len(queries),

@@ -1,11 +1,11 @@
-"""How fast `nearfar.contrast` is on a CPU, and how little memory it takes.
+"""Speed and memory of `nearfar.contrast` on a CPU.
 
     python benchmarks/speed/kernel.py [--out FILE]
 
-The unit is the least that any method must do: the three matrix products S = A C^T, S C and S^T A. Every figure is the
-median over rounds in which contestants took turns, with loss and gradients of both sides: first all builders and the
-dense engine, then `paired` and its peer by themselves, so that nobody pays for memory that a third has touched. The
-peer is sentence-transformers' CachedMultipleNegativesRankingLoss, with the block sizes that its users can choose.
+The unit is the minimum that any method needs: the three matrix products S = A C^T, S C and S^T A. Every number is the
+median over rounds in which the contestants take turns, with the loss and the gradients of both sides: first all
+builders and the dense engine, then separately `paired` and its peer, so that others do not affect their memory. The
+peer is CachedMultipleNegativesRankingLoss of sentence-transformers, with the chunk sizes that its users can choose.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nearfar import contrast, far, near
 
 PEER_BLOCKS = (32, 128, 256, 512, 1024)
 RESULT = Path(__file__).resolve().parents[1] / "results" / "speed-kernel.json"
-#: What each builder cannot do without, in matrix products of this size.
+#: The minimum of each builder, in matrix products of this size.
 PRODUCTS = {
     "paired": 3,
     "paired, candidates frozen": 2,
@@ -45,7 +45,7 @@ PRODUCTS = {
 
 
 class Ours:
-    """The calls of `contrast` that are timed. Inputs are made once."""
+    """The timed calls of `contrast`. The inputs are created once."""
 
     def __init__(self, n: int, d: int) -> None:
         g = torch.Generator().manual_seed(0)
@@ -60,7 +60,7 @@ class Ours:
             "paired, symmetric": {"symmetric": True},
             "paired, row losses": {"reduction": "none"},
             "same_label + except_self": {"near": near.same_label(labels), "far": far.except_self()},
-            # The same with one tensor on both sides, which is what makes it a symmetric problem.
+            # The same with one tensor on both sides, which makes it a symmetric problem.
             "supcon": {"candidates": self.a, "near": near.same_label(labels), "far": far.except_self()},
             "weights": {"near": near.weights(torch.rand(n, n, generator=g))},
             "by_similarity": {"near": near.by_similarity(guide_a, guide_c)},
@@ -95,7 +95,7 @@ def three_products(a: torch.Tensor, c: torch.Tensor) -> Callable[[], None]:
 
 
 def peer(a: torch.Tensor, c: torch.Tensor, block: int) -> Callable[[], torch.Tensor]:
-    """The part of the peer's loss that we replace: from embeddings, in the chunks it holds, to their gradients."""
+    """The part of the peer's loss that `contrast` replaces: from embeddings, in its chunks, to their gradients."""
     from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 
     model: Any = torch.nn.Sequential(torch.nn.Identity())  # never called: embeddings are given
@@ -155,7 +155,7 @@ def time_peer(ours: Ours, rounds: int) -> dict[str, Any]:
 
 
 def memory(engine: str, n: int, d: int, threads: int) -> dict[str, Any]:
-    """Peak of this process, which does nothing else. The inputs and their gradients are part of it."""
+    """Peak memory of this process, which does nothing else, including the inputs and their gradients."""
     torch.set_num_threads(threads)
     a, c = torch.randn(n, d, requires_grad=True), torch.randn(n, d, requires_grad=True)
     contrast(a[:64], c[:64], engine=engine).backward()  # type: ignore[arg-type]
@@ -176,7 +176,7 @@ def show(result: dict[str, Any]) -> None:
     timed, against, kept = result["timed"], result["against_peer"], result["memory"]
     unit = timed["seconds"]["three products"]["median_s"]
     print(f"n = m = {result['n']}, d = {result['d']}, {result['threads']} threads; three products take {unit:.2f} s\n")
-    print("streaming, over the matrix products it needs:")
+    print("streaming, relative to the matrix products that it needs:")
     for name, value in timed["over_its_products"].items():
         seconds = timed["seconds"][f"streaming: {name}"]["median_s"]
         print(f"  {name:34} {value:5.2f} x {timed['products'][name]} products {seconds:8.2f} s")
@@ -187,7 +187,7 @@ def show(result: dict[str, Any]) -> None:
     print("\npeak memory of a process, loss and gradients:")
     for name, row in kept.items():
         shape = f"{row['n']} x {row['n']}, d = {row['d']}"
-        print(f"  {name:10} {shape:24} {row['peak_mb']:6} MB, {row['above_inputs_mb']:6} above the inputs")
+        print(f"  {name:10} {shape:24} {row['peak_mb']:6} MB, {row['above_inputs_mb']:6} beyond the inputs")
     print("\ntargets:")
     for name, target in result["targets"].items():
         print(f"  {'met   ' if target['met'] else 'MISSED'} {name}: {target['value']} (target {target['target']})")

@@ -1,10 +1,10 @@
-"""Time to read rows from files: nearfar, which checks every value, against datasets and pyarrow, which do not.
+"""Time to read rows from files: nearfar, which checks every value, and datasets and pyarrow, which do not.
 
     python benchmarks/speed/reading.py [--rows 200000] [--rounds 5] [--out FILE]
 
-Pairs of texts of 5 to 25 common English words, drawn with a fixed seed. `nearfar, value by value` reads JSON lines with
-Python's parser alone, as it does for the lines that Arrow's parser does not accept. The cache of datasets is empty in
-every round. The contestants take turns in one process; the median over the rounds counts.
+Pairs of texts of 5 to 25 common English words, sampled with a fixed seed. `nearfar, value by value` reads JSON lines
+only with Python's parser, as for lines that Arrow's parser does not accept. The cache of datasets is empty in every
+round. The contestants take turns in one process; the result is the median over the rounds.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""What a training step of each recipe costs, against plain InfoNCE and against the forward passes that it makes.
+"""Time of a training step of each recipe, compared with plain InfoNCE and with its own forward passes.
 
     python benchmarks/speed/recipes.py [--rounds 5] [--out FILE]
 
-Same model (MiniLM), batch size and length for all, but a small LLaMA for recipes of language models; the texts are
-docstrings of the standard library. A step is the loss and its backward pass, without the optimiser, which is the same
-for all. The forward passes of one step are recorded and made again, followed by the backward pass of their sum: that is
-what no implementation of the recipe could do without, and a step may take 1.5 times as long.
+All recipes have the same model (MiniLM), batch size and length, except a small LLaMA for recipes of language models;
+the texts are docstrings of the standard library. A step is the loss and its backward pass, without the optimiser, which
+is the same for all. The forward passes of a step are recorded and repeated, followed by the backward pass of their sum:
+this is the minimum for any implementation of the recipe, and a step may take 1.5 times as long.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RESULT = Path(__file__).resolve().parents[1] / "results" / "speed-recipes.json"
 
 ENTRIES = harvest()[:600]
 SUMMARIES, TEXTS = [entry.summary for entry in ENTRIES], [entry.text for entry in ENTRIES]
-#: Not what anyone would learn from, but of the right shape: only time counts here.
+#: Not useful for training, but of the right shape: only the time matters here.
 SCORES = [index % 6 / 5 for index in range(len(ENTRIES))]
 DOMAINS = [f"domain {index % 4}" for index in range(len(ENTRIES))]
 
@@ -54,7 +54,7 @@ SCORED = Dataset.from_dict({"sentence1": SUMMARIES, "sentence2": TEXTS, "score":
 
 
 def pictures() -> Dataset:
-    """Noise, with captions."""
+    """Random images with captions."""
     rng, files = np.random.default_rng(0), []
     for _ in SUMMARIES:
         stream = io.BytesIO()
@@ -64,21 +64,21 @@ def pictures() -> Dataset:
 
 
 class Forward:
-    """One pass through a transformer, to be made again."""
+    """One pass through a transformer, which can be repeated."""
 
     def __init__(self, module: Transformer, features: dict[str, Any], kwargs: dict[str, Any]) -> None:
         self.module, self.features, self.kwargs = module, dict(features), kwargs
         self.trained = torch.is_grad_enabled()
 
     def again(self) -> torch.Tensor:
-        """The sum of what it puts out."""
+        """The sum of its outputs."""
         with torch.set_grad_enabled(self.trained):
             return self.module.forward(dict(self.features), **self.kwargs)["token_embeddings"].float().sum()
 
 
 @contextlib.contextmanager
 def recorded() -> Iterator[list[Forward]]:
-    """Collects the passes through transformers."""
+    """Collects all passes through transformers."""
     calls: list[Forward] = []
     original = Transformer.forward
 
@@ -94,7 +94,7 @@ def recorded() -> Iterator[list[Forward]]:
 
 
 class Step:
-    """Training steps of one recipe, over the same few batches again and again."""
+    """Training steps of one recipe, repeated with the same few batches."""
 
     def __init__(self, name: str, rows: Dataset | DatasetDict, **settings: Any) -> None:
         torch.manual_seed(0)
@@ -124,7 +124,7 @@ class Step:
             self.trainer.model.zero_grad()
 
     def run_forwards(self) -> None:
-        """Their forward passes alone, and one backward pass each step."""
+        """Only their forward passes, and one backward pass per step."""
         for calls in self.forwards:
             sums = [call.again() for call in calls]
             torch.stack([s for s in sums if s.requires_grad]).sum().backward()
@@ -132,7 +132,7 @@ class Step:
 
 
 class PassOfLanguageModel:
-    """One pass through a language model, to be made again."""
+    """One pass through a language model, which can be repeated."""
 
     def __init__(self, model: Any, arguments: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.model, self.arguments, self.kwargs = model, arguments, kwargs
@@ -171,7 +171,7 @@ class LanguageStep(Step):
 
 
 def small_llama(folder: str) -> str:
-    """A folder with a language model as `lost` makes them with full weights."""
+    """A folder with a language model as in `lost` with full weights."""
     tokenizer = new_tokenizer(SENTENCES, VOCABULARY)
     new_llama(len(tokenizer), hidden_size=256, layers=4, heads=4, positions=LENGTH).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -179,7 +179,7 @@ def small_llama(folder: str) -> str:
 
 
 def all_steps() -> dict[str, Step]:
-    """Each recipe on rows of its own kind."""
+    """The steps of each recipe, on suitable rows."""
     with tempfile.TemporaryDirectory() as folder:
         contrastive_search = LanguageStep("contrastive_search", small_llama(folder))
     return {
@@ -233,7 +233,7 @@ def main() -> None:
             f"{figures['over_its_forwards']:5.2f} x its forwards  {kept}"
         )
     result = {
-        "what": "a training step (loss and backward) against plain InfoNCE, and against its own forward passes",
+        "what": "a training step (loss and backward pass) compared with plain InfoNCE and with its own forward passes",
         "model": "all-MiniLM-L6-v2",
         "batch_size": BATCH,
         "tokens": LENGTH,

@@ -1,8 +1,8 @@
-"""mkdocs' hook: pages that follow from the code, and pictures in pages that are written by hand.
+"""Hook for mkdocs: pages generated from the code, and figures in the pages that are written by hand.
 
 `recipes/` gets a page for each recipe, from its own metadata. In any page
 
-    {{ near: EXPRESSION }}, {{ far: EXPRESSION }}   become a picture of P and of F, which the builder there makes itself
+    {{ near: EXPRESSION }}, {{ far: EXPRESSION }}   become a figure of P or F, computed by the builder itself
     {{ api: MODULE }}                               becomes the documentation of the module's public names
 """
 
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# mkdocs loads this file alone; the others lie beside it.
+# mkdocs loads only this file; the others are next to it.
 sys.path.insert(0, str(Path(__file__).parent))
 
 import matrices
@@ -44,7 +44,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put in what is wished for."""
+    """Replace each placeholder."""
     seen: set[str] = set()
 
     def made(found: re.Match[str]) -> str:

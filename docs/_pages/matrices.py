@@ -1,4 +1,4 @@
-"""Pictures of P and F as small grids, by the very objects that the engines ask."""
+"""Figures of P and F as small grids, made with the same objects that the engines use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ N = 6
 CELL, GAP = 15, 1
 TEMPERATURE = 0.5
 
-# What the expressions on the pages may name: six anchors in three classes, and reference vectors that fit them.
+# Names for the expressions on the pages: six anchors in three classes, and reference vectors that match them.
 LABELS = [0, 0, 0, 1, 1, 2]
 _ANGLES = torch.tensor([0.0, 0.35, 0.8, 1.9, 2.3, 3.6])
 VECTORS = torch.stack([_ANGLES.cos(), _ANGLES.sin()], 1)
@@ -42,7 +42,7 @@ def _near(made: near.Near) -> torch.Tensor:
 
 
 def _far(made: far.Far) -> torch.Tensor:
-    # `harder` and `hardest` read the similarities; the anchors are the candidates' neighbours, a little turned.
+    # `harder` and `hardest` need similarities: the anchors are the candidates' vectors, slightly rotated.
     turned = torch.stack([(_ANGLES + 0.2).cos(), (_ANGLES + 0.2).sin()], 1)
     block = turned @ VECTORS.T / TEMPERATURE
     after = block.clone()

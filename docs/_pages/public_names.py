@@ -9,7 +9,7 @@ from typing import Any
 
 
 def entries(module: str, seen: set[str]) -> str:
-    """One line a name, as mkdocstrings reads it. What `seen` names has its place on the page already."""
+    """One line per name, in mkdocstrings' format. Skips names in `seen`, which are on the page already."""
     lines = []
     for value in _public(importlib.import_module(module)):
         path = f"{value.__module__}.{value.__qualname__}"

@@ -1,4 +1,4 @@
-"""A page for each recipe and one that lists them, from what the recipes say of themselves."""
+"""A page for each recipe and one that lists them, generated from the recipes' own metadata."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def pages() -> dict[str, str]:
 def _list(found: list[Recipe]) -> str:
     parts = [
         "# Recipes",
-        "One paper each, on one kernel and behind one command: `nearfar train NAME --data rows.jsonl`. "
-        "Choose by what your rows are; what each is said to be good for has been [put to the test](../evidence.md).",
+        "Each recipe implements one paper. All share a kernel and a command: `nearfar train NAME --data rows.jsonl`. "
+        "Choose a recipe by the data you have; the claims of the papers have been [tested](../evidence.md).",
         "| recipe | what it does | data it needs | evidence |\n| --- | --- | --- | --- |",
     ]
     parts[-1] += "".join(
@@ -73,10 +73,10 @@ def _page(recipe: Recipe) -> str:
         _command(recipe),
         *_evidence(recipe),
         "## Options",
-        "Give them with `--set NAME=VALUE`, or to `nearfar.train` by name.",
+        "Set them with `--set NAME=VALUE`, or as keyword arguments of `nearfar.train`.",
         _options(recipe, own=True),
-        '??? note "Options that it shares with other recipes"\n\n' + _indented(_options(recipe, own=False)),
-        "## The paper, and what differs here",
+        '??? note "Options shared with other recipes"\n\n' + _indented(_options(recipe, own=False)),
+        "## The paper, and what differs in nearfar",
         _docstring(recipe),
         "## Citation",
         f"```bibtex\n{bibtex(recipe.paper)}\n```",
@@ -90,12 +90,12 @@ def _needs(recipe: Recipe) -> str:
         schema = SCHEMAS[name]
         columns = ", ".join(f"`{column}`" for column in schema.required)
         optional = ", ".join(f"`{column}`" for column in schema.optional)
-        more = f" (and, if there, {optional})" if optional else ""
+        more = f" (optional: {optional})" if optional else ""
         lines.append(f"- **{name}**: {schema.description}. Columns {columns}{more}.")
     rows = "\n".join(json.dumps(ROWS[name]) for name in recipe.schemas)
-    other = "Other column names are mapped: `--columns anchor=question,positive=answer`."
-    several = " Several datasets go in at once, each by a `--data` of its own." if recipe.multi_dataset else ""
-    return "\n".join(lines) + f"\n\nA row of each, as jsonl:\n\n```json\n{rows}\n```\n\n{other}{several}"
+    other = "To use other column names, map them: `--columns anchor=question,positive=answer`."
+    several = " To use several datasets, give each its own `--data`." if recipe.multi_dataset else ""
+    return "\n".join(lines) + f"\n\nAn example row of each, as jsonl:\n\n```json\n{rows}\n```\n\n{other}{several}"
 
 
 def _command(recipe: Recipe) -> str:
@@ -112,8 +112,8 @@ def _evidence(recipe: Recipe) -> list[str]:
     caveat = f"\n\nCaveat: {result['caveat']}" if result["caveat"] else ""
     return [
         "## Evidence",
-        f"Put to the test: {result['claim']}\n\n**{line}**{caveat}\n\n"
-        f"Data, backbone, budget and the figures of every seed: [evidence](../evidence.md#{recipe.name}).",
+        f"Claim: {result['claim']}\n\n**{line}**{caveat}\n\n"
+        f"Data, backbone, budget and the scores of every seed: [evidence](../evidence.md#{recipe.name}).",
     ]
 
 
@@ -124,19 +124,19 @@ def _verdict_alone(recipe: Recipe) -> str:
 
 def _options(recipe: Recipe, own: bool) -> str:
     base = LanguageOptions if issubclass(recipe.options, LanguageOptions) else TrainingOptions
-    # Of what several classes describe, the nearest has the word.
+    # If several classes describe an option, the most derived class decides.
     described = {name: text for of in reversed(recipe.options.__mro__) for name, text in _described(of).items()}
     shared = {field.name for field in fields(base)}
-    rows = ["| option | default | what it is |", "| --- | --- | --- |"]
+    rows = ["| option | default | description |", "| --- | --- | --- |"]
     for field in fields(recipe.options):
         if (field.name in shared) != own:
             default = "" if field.default is MISSING else json.dumps(field.default)
             rows.append(f"| `{field.name}` | `{default}` | {described.get(field.name, '').replace('|', '&#124;')} |")
-    return "\n".join(rows) if len(rows) > 2 else "It has none of its own."
+    return "\n".join(rows) if len(rows) > 2 else "This recipe has no options of its own."
 
 
 def _described(options: type) -> dict[str, str]:
-    """What the docstring's section of arguments says of each; `a, b: text` speaks of both."""
+    """The descriptions of arguments in the docstring; `a, b: text` describes both."""
     found = {}
     for section in Docstring(options.__doc__ or "", parser="google").parse(warnings=False):
         if section.kind is DocstringSectionKind.parameters:
@@ -150,12 +150,12 @@ def _docstring(recipe: Recipe) -> str:
     import inspect
 
     text = inspect.cleandoc(inspect.getmodule(recipe.prepare).__doc__ or "")  # type: ignore[union-attr]
-    # Its first line says what the page's head says. What is set in is a formula or a table.
+    # The page's head already says what the first line says.
     return text.partition("\n\n")[2]
 
 
 def bibtex(paper: Paper) -> str:
-    """An entry for a bibliography. Authors are surnames, as the recipe has them."""
+    """A BibTeX entry. Authors are surnames, as in the recipe's metadata."""
     surnames = [name.strip() for name in paper.authors.split(",")]
     word = next(w for w in re.findall(r"[a-z]+", paper.title.lower()) if len(w) > 3)
     key = re.sub(r"[^a-z]", "", surnames[0].split()[-1].lower()) + str(paper.year) + word

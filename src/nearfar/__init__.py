@@ -1,4 +1,4 @@
-"""Contrastive learning on language: one kernel, many papers as recipes, measured on your own data."""
+"""Contrastive learning on language: one kernel, many papers as recipes, evaluated on your own data."""
 
 from __future__ import annotations
 

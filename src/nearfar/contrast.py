@@ -37,13 +37,13 @@ def contrast(
         loss_i = sum_j P_ij ( logZ_i - S_ij / tau )
 
     with similarity S (n, m), nearness P >= 0 and farness F in [-inf, inf). F changes the denominator only. The sum of a
-    row of P is that anchor's weight; an anchor whose row is all zero takes no part in the mean.
+    row of P is that anchor's weight; an anchor whose row is all zeros is excluded from the mean.
 
     Args:
         anchors: float64, float32, bfloat16 or float16; half precision is raised to float32 for all sums.
-        candidates: In the same space.
+        candidates: Vectors in the same space.
         near: Builder of P, see `nearfar.near`; None: `near.paired()`.
-        far: Builder of F, see `nearfar.far`; builders add up with `+`.
+        far: Builder of F, see `nearfar.far`; combine builders with `+`.
         positives: Replace the candidates in the numerator only (pull towards one set, push away from another).
         temperature: tau > 0; a 0-d tensor that requires grad gets its exact gradient.
         similarity: `"cosine"` normalises both sides, `"dot"` uses them unchanged.

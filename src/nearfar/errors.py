@@ -1,4 +1,4 @@
-"""The one exception for a mistake in what the user passed in."""
+"""The exception for invalid user input."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 
 class InputError(ValueError):
-    """What the user passed in is wrong. Its text is one line: where, what, and the remedy.
+    """Invalid user input. The message is one line: where, what, and how to fix it.
 
-    The command line prints that line and exits with code 2.
+    The command line prints this line and exits with code 2.
 
     Args:
-        problem: What is wrong, with the value as it was given.
-        file: The file that holds the mistake.
-        line: Its line, counted from 1.
-        field: The column or option that holds it.
-        remedy: What to do about it.
+        problem: What is wrong, with the given value.
+        file: The file with the error.
+        line: The line of the error, from 1.
+        field: The column or option with the error.
+        remedy: How to fix it.
 
     Example:
-        >>> str(InputError("'high' is not a number", file="sts.csv", line=7, field="score", remedy="write 0.8"))
-        "sts.csv:7: score: 'high' is not a number; write 0.8"
+        >>> str(InputError("expected a number, got 'high'", file="sts.csv", line=7, field="score", remedy="use e.g.
+        0.8")) "sts.csv:7: score: expected a number, got 'high'; use e.g. 0.8"
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class InputError(ValueError):
 
 @contextmanager
 def about(file: str | Path | None, columns: Collection[str]) -> Iterator[None]:
-    """Name the file in an InputError of code that sees its rows alone, where it speaks of them or of one column."""
+    """Add the file to an InputError about rows or a column, raised by code that does not know the file."""
     try:
         yield
     except InputError as error:

@@ -1,7 +1,7 @@
-"""Who counts as far, and how much: builders of the additive log-weights F.
+"""Which candidates count as far, and how much: builders of the additive log-weights F.
 
-F is (n, m) with entries in [-inf, inf) and changes the denominator alone: 0 keeps a candidate, -inf removes it, log w
-counts it w times. Builders add up with `+`. No gradient flows through F, except through that of `by_distance`.
+F is (n, m) with entries in [-inf, inf) and changes only the denominator: 0 keeps a candidate, -inf removes it, log w
+counts it w times. Combine builders with `+`. No gradient flows through F, except with `by_distance`.
 
     except_self()                              an anchor is not its own negative
     masked(mask)                               candidates that do not count
@@ -9,7 +9,7 @@ counts it w times. Builders add up with `+`. No gradient flows through F, except
     by_distance(a, b, temperature)             a Gaussian kernel of a second pair of vectors, with gradient
     except_likely_positives(a, b, threshold)   false negatives, found by reference vectors
     harder(beta)                               negatives count more the more similar they are
-    hardest(alpha)                             the most similar negatives alone
+    hardest(alpha)                             only the most similar negatives
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def except_self() -> Far:
-    """Candidate i is anchor i itself and takes no part in its denominator.
+    """Candidate i is anchor i itself and is removed from its denominator.
 
     For anchors contrasted with themselves: `contrast(z, z, near.same_label(y), far.except_self())` is SupCon.
     """
@@ -48,7 +48,7 @@ def except_self() -> Far:
 
 
 def masked(mask: Bool[Tensor, "n m"]) -> Far:
-    """Candidates where `mask` is true take no part in the denominator.
+    """Candidates for which `mask` is true are removed from the denominator.
 
     With `group`, pass the rows of this process against the candidates of the whole batch.
     """
@@ -344,7 +344,7 @@ class _Harder(Far):
         return self
 
     def following(self, terms: tuple[Far, ...]) -> tuple[Far, ...]:
-        # x is S / temperature once alone: several are one with the sum of their betas.
+        # x is S / temperature only once: several terms become one, with the sum of their betas.
         beta = self.beta + sum(term.beta for term in terms if isinstance(term, _Harder))
         others = tuple(term for term in terms if not isinstance(term, _Harder))
         return (*others, _Harder(beta)) if beta else others

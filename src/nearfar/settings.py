@@ -20,11 +20,11 @@ Options = TypeVar("Options", bound="DataclassInstance")
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that an option may have; NaN and infinity are in no range.
+    """The valid numbers of an option; NaN and infinity are never valid.
 
     Args:
-        least, most: Bounds that a number may have.
-        above, below: Bounds that it may not have.
+        least, most: Inclusive bounds.
+        above, below: Exclusive bounds.
 
     Example:
         >>> @dataclass(frozen=True)
@@ -43,9 +43,13 @@ class Range:
         return low and high and abs(value) < float("inf")
 
     def __str__(self) -> str:
-        """`0 to 1`, `at least 1`, `above 0`, `0 to below 1`."""
+        """`0 to 1`, `at least 1`, `above 0`, `0 to below 1`, `above 0 and at most 1`."""
         upper = f"{self.most:g}" if self.most is not None else "" if self.below is None else f"below {self.below:g}"
         lower = f"{self.least:g}" if self.least is not None else "" if self.above is None else f"above {self.above:g}"
+        if self.above is not None and self.most is not None:
+            return f"{lower} and at most {upper}"
+        if self.above is not None and upper:
+            return f"{lower} and {upper}"
         if upper:
             return f"{lower} to {upper}" if lower else f"at most {upper}"
         return lower if lower.startswith("above") else f"at least {lower}"
@@ -61,10 +65,10 @@ Count = Annotated[int, Range(least=1)]
 
 
 def check_ranges(options: DataclassInstance) -> None:
-    """Check every field whose type says a `Range`; None is in any.
+    """Check every field whose type has a `Range`; None is always valid.
 
     Raises:
-        InputError: at the first number out of its range.
+        InputError: A number is out of range.
     """
     for name, limits in _ranges(type(options)).items():
         value = getattr(options, name)
@@ -76,16 +80,16 @@ def parse_settings(settings: Iterable[str]) -> dict[str, str]:
     """`["epochs=3", ...]` as a dictionary; the values stay text.
 
     Raises:
-        InputError: not `key=value`, or a key twice.
+        InputError: A setting is not `key=value`, or a key is duplicate.
     """
     parsed: dict[str, str] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or not key:
-            raise InputError(f"{setting!r} is not KEY=VALUE", field="--set", remedy="write e.g. --set epochs=3")
+            raise InputError(f"expected KEY=VALUE, got {setting!r}", field="--set", remedy="use e.g. --set epochs=3")
         if key in parsed:
-            raise InputError(f"{key} is given twice", field="--set", remedy="give it once")
+            raise InputError(f"duplicate option {key!r}", field="--set", remedy="set it once")
         parsed[key] = value.strip()
     return parsed
 
@@ -94,7 +98,7 @@ def with_settings(options: Options, settings: Mapping[str, Any]) -> Options:
     """A copy of `options` with some of its fields replaced; text is converted to the field's type.
 
     Raises:
-        InputError: no such option, or a value that does not fit its type or range.
+        InputError: An option does not exist, or a value has the wrong type or is out of range.
     """
     types_ = get_type_hints(type(options))
     known = [field.name for field in fields(options)]
@@ -103,7 +107,7 @@ def with_settings(options: Options, settings: Mapping[str, Any]) -> Options:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
-            raise InputError(f"there is no option {key!r}", field="--set", remedy=remedy)
+            raise InputError(f"unknown option {key!r}", field="--set", remedy=remedy)
         values[key] = _converted(key, value, types_[key])
     return replace(options, **values)
 
@@ -116,14 +120,14 @@ def _converted(key: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             choices = ", ".join(map(str, get_args(kind)))
-            raise InputError(f"{value!r} is not known", field=key, remedy=f"choose from {choices}")
+            raise InputError(f"invalid value {value!r}", field=key, remedy=f"choose from {choices}")
         return value
     if kind is bool:
         if isinstance(value, bool):
             return value
         if str(value).lower() in ("true", "yes", "1", "false", "no", "0"):
             return str(value).lower() in ("true", "yes", "1")
-        raise InputError(f"{value!r} is neither true nor false", field=key, remedy="write true or false")
+        raise InputError(f"expected true or false, got {value!r}", field=key, remedy=f"use e.g. {key}=true")
     if kind is str:
         return str(value)
     try:
@@ -132,13 +136,13 @@ def _converted(key: str, value: Any, kind: Any) -> Any:
             raise ValueError
     except (TypeError, ValueError, OverflowError):
         name = "a whole number" if kind is int else "a number"
-        raise InputError(f"{value!r} is not {name}", field=key, remedy=f"write e.g. {key}={kind(8)}") from None
+        raise InputError(f"expected {name}, got {value!r}", field=key, remedy=f"use e.g. {key}={kind(8)}") from None
     return kind(number)
 
 
 @cache
 def _ranges(options: type) -> dict[str, Range]:
-    """Fields and their ranges. A subclass that gives a field another default, typed plainly, keeps its range."""
+    """Fields and their ranges. If a subclass redefines a field without a range, the range is kept."""
     found = {}
     for base in reversed(options.__mro__):
         own = inspect.get_annotations(base)

@@ -1,4 +1,4 @@
-"""Writing files that appear as a whole or not at all, and finding out early that nothing can be written."""
+"""Writes files completely or not at all, and checks early whether a path is writable."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _remove_drafts(folder: Path, name: str | None = None) -> None:
 
 @contextmanager
 def draft_of(path: str | Path) -> Iterator[Path]:
-    """A name to write under, which becomes `path` once the block ends well and vanishes when it does not."""
+    """A temporary file, which is renamed to `path` when the block succeeds, and removed when it fails."""
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -94,7 +94,7 @@ def draft_of(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: str | Path) -> None:
-    """Write a text as UTF-8, all of it or nothing."""
+    """Write a text as UTF-8, completely or not at all."""
     with draft_of(path) as draft:
         draft.write_text(text, "utf-8")
 
@@ -156,18 +156,18 @@ def _beside(folder: Path, what: str) -> Path:
 
 
 def check_writable(path: Path, field: str = "--out") -> None:
-    """Find out now, and not after an hour of training, that nothing can be written.
+    """Check that a path is writable, before an hour of training.
 
     Raises:
-        InputError: no right to write there, no space, or a file in the way.
+        InputError: There is no permission or no space, or the path is a file.
     """
     existing = path
     while not existing.exists():
         existing = existing.parent
     if not existing.is_dir():
-        raise InputError("is a file, not a folder", file=existing, field=field, remedy="name another folder")
+        raise InputError("expected a folder, got a file", file=existing, field=field, remedy="choose another folder")
     try:
-        # Without a name where the system has such files: nothing to see, nothing to leave behind.
+        # The file has no name, if the system supports it, so nothing can be left behind.
         with tempfile.TemporaryFile(dir=existing) as probe:
             probe.write(b"\0" * 65536)
             probe.flush()
@@ -177,10 +177,10 @@ def check_writable(path: Path, field: str = "--out") -> None:
 
 @contextmanager
 def full_disk_noticed(path: Path) -> Iterator[None]:
-    """Say that the disk is full where that is why the block failed: torch's own error does not tell.
+    """Raise a clear error if the block failed because the disk is full, which torch does not report.
 
     Raises:
-        InputError: nothing more can be written to `path`.
+        InputError: The disk of `path` is full.
     """
     try:
         yield
@@ -193,5 +193,5 @@ def full_disk_noticed(path: Path) -> Iterator[None]:
 
 def _unwritable(error: OSError, path: Path, field: str) -> InputError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    remedy = "free some space or name a folder on another disk" if full else "name a folder that you may write to"
+    remedy = "free some space, or choose a folder on another disk" if full else "choose a writable folder"
     return InputError(f"cannot be written: {error.strerror or error}", file=path, field=field, remedy=remedy)

@@ -155,7 +155,11 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
         f"{TRAIN} --data x.jsonl",
         ["x.jsonl:2: anchor: is empty", "remove the row"],
     ),
-    "one row": (replaced("x.jsonl", PAIR), f"{TRAIN} --data x.jsonl", ["x.jsonl: contains one row", "give more rows"]),
+    "one row": (
+        replaced("x.jsonl", PAIR),
+        f"{TRAIN} --data x.jsonl",
+        ["x.jsonl: expected at least 2 rows, got 1", "use more rows"],
+    ),
     "the same row many times": (
         replaced("x.jsonl", PAIR * 40),
         f"{TRAIN} --data x.jsonl --set batch_size=8",
@@ -190,27 +194,27 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "unknown setting": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set temprature=1",
-        ["--set: there is no option 'temprature'", "did you mean temperature?"],
+        ["--set: unknown option 'temprature'", "did you mean temperature?"],
     ),
     "setting without =": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set epochs",
-        ["--set: 'epochs' is not KEY=VALUE", "--set epochs=3"],
+        ["--set: expected KEY=VALUE, got 'epochs'", "--set epochs=3"],
     ),
     "setting twice": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set epochs=1 --set epochs=2",
-        ["--set: epochs is given twice", "give it once"],
+        ["--set: duplicate option 'epochs'", "set it once"],
     ),
     "text for a number": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set epochs=many",
-        ["epochs: 'many' is not a number", "write e.g. epochs="],
+        ["epochs: expected a number, got 'many'", "use e.g. epochs="],
     ),
     "fraction for a whole number": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set batch_size=8.5",
-        ["batch_size: '8.5' is not a whole number", "batch_size=8"],
+        ["batch_size: expected a whole number, got '8.5'", "batch_size=8"],
     ),
     "a loss that labelled texts do not have": (
         nothing,
@@ -225,12 +229,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "text for yes or no": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set symmetric=maybe",
-        ["symmetric: 'maybe' is neither true nor false", "write true or false"],
+        ["symmetric: expected true or false, got 'maybe'", "use e.g. symmetric=true"],
     ),
     "unknown precision": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set precision=int4",
-        ["precision: 'int4' is not known", "choose from float32, bfloat16"],
+        ["precision: invalid value 'int4'", "choose from float32, bfloat16"],
     ),
     "batch_size 0": (
         nothing,
@@ -271,12 +275,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "max_length beyond the model's": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set max_length=65",
-        ["max_length: 65 tokens cannot be read", "at most 64"],
+        ["max_length: invalid value 65", "at most 64"],
     ),
     "max_length beyond the model's, encoding": (
         nothing,
         "encode tiny sentences.jsonl --out v.npy --max-length 65",
-        ["max_length: 65 tokens cannot be read", "at most 64"],
+        ["max_length: invalid value 65", "at most 64"],
     ),
     "dropout 1": (
         nothing,
@@ -286,22 +290,22 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "eval_steps without anything to evaluate on": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --set eval_steps=1",
-        ["eval_steps: nothing to evaluate on", "give --eval"],
+        ["eval_steps: requires evaluation data", "pass --eval"],
     ),
     "recipe that does not fit the rows": (
         nothing,
         "train simcse --model tiny --out run --data pairs.jsonl",
-        ["pairs.jsonl: simcse needs sentences (text); these rows are pairs", "choose another recipe"],
+        ["pairs.jsonl: expected sentences (text) for simcse, got pairs", "choose another recipe"],
     ),
     "odd batch_size for labels": (
         nothing,
         f"{TRAIN} --data labelled.jsonl --set batch_size=7",
-        ["batch_size: 7 texts are no pairs", "even number, 4 or more"],
+        ["batch_size: invalid value 7: must allow pairs", "even number, 4 or more"],
     ),
     "batch_size 2 for labels": (
         nothing,
         f"{TRAIN} --data labelled.jsonl --set batch_size=2",
-        ["batch_size: 2 texts are no pairs", "even number, 4 or more"],
+        ["batch_size: invalid value 2: must allow pairs", "even number, 4 or more"],
     ),
     "labels with one text each": (
         replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": n} for n in range(8)))),
@@ -316,99 +320,99 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "evaluation rows that nothing measures": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --eval sentences.jsonl",
-        ["sentences.jsonl: the columns text fit no task", "give sentence1, sentence2, score"],
+        ["sentences.jsonl: the columns text fit no task", "use sentence1, sentence2, score"],
     ),
     "evaluation labels that cannot be split": (
         replaced("x.jsonl", lines({"text": "a", "label": 0}, {"text": "the", "label": 1}, {"text": "on", "label": 1})),
         f"{TRAIN} --data pairs.jsonl --eval x.jsonl",
-        ["x.jsonl: label: the label '0' has fewer than 2 different texts", "add texts"],
+        ["x.jsonl: label: expected at least 2 different texts with the label '0'", "add texts"],
     ),
     # models
     "model folder that is none": (
         nothing,
         "evaluate beir --data sts.jsonl",
-        ["beir: this folder is no model", "save_pretrained"],
+        ["beir: is not a model", "save_pretrained"],
     ),
     "model that is a file": (
         nothing,
         "evaluate tiny/config.json --data sts.jsonl",
-        ["config.json: this is a file", "pass tiny"],
+        ["config.json: expected the folder of a model, got a file", "pass tiny"],
     ),
     "no such model folder": (
         nothing,
         "encode ./big sentences.jsonl --out v.npy",
-        ["no model folder './big'", "check the path"],
+        ["the model folder './big' does not exist", "check the path"],
     ),
     "pickled weights": (
         pickled,
         f"{TRAIN} --data pairs.jsonl",
-        ["pytorch_model.bin: these weights are pickled", "safe_serialization=True"],
+        ["pytorch_model.bin: the weights are pickled", "safe_serialization=True"],
     ),
     "NaN in the weights": (
         with_nan,
         "search tiny sentences.jsonl cat",
-        ["tiny: the weights", "hold NaN or infinity", "use an earlier checkpoint"],
+        ["tiny: the weights", "contain NaN or infinity", "use an earlier checkpoint"],
     ),
     "weights cut short": (
         cut_short,
         "encode tiny sentences.jsonl --out v.npy",
-        ["model.safetensors: the weights are damaged", "copy or download"],
+        ["model.safetensors: the weights are corrupted", "copy or download"],
     ),
     "unknown alias": (
         nothing,
         "evaluate minilmm --data sts.jsonl",
-        ["'minilmm' is no folder, no alias", "pass a folder, a hub id such as", "minilm"],
+        ["'minilmm' is not a folder, an alias", "pass a folder, a Hub ID such as", "minilm"],
     ),
     "unknown hub id": (
         nothing,
         "train infonce --data pairs.jsonl --out run --model nearfar-tests/no-such",
-        ["'nearfar-tests/no-such' is no folder, no alias", "pass a folder"],
+        ["'nearfar-tests/no-such' is not a folder, an alias", "pass a folder"],
     ),
     # where to write
     "--out is a file": (
         nothing,
         "train infonce --model tiny --data pairs.jsonl --out sts.jsonl",
-        ["sts.jsonl: --out: is ", "; name a"],
+        ["sts.jsonl: --out: already exists", "; choose a"],
     ),
     "--out under a file": (
         nothing,
         "train infonce --model tiny --data pairs.jsonl --out sts.jsonl/run",
-        ["sts.jsonl: --out: is a file, not a folder"],
+        ["sts.jsonl: --out: expected a folder, got a file"],
     ),
     "--out holds something else": (
         nothing,
         "train infonce --model tiny --data pairs.jsonl --out beir",
-        ["beir: --out: is there already and is no run", "name a new folder"],
+        ["beir: --out: already exists and is not the folder of a run", "choose a new folder"],
     ),
     "--resume of nothing": (
         nothing,
         f"{TRAIN} --data pairs.jsonl --resume",
-        ["run: --resume: there is no run here", "leave --resume out"],
+        ["run: --resume: contains no run to resume", "remove --resume"],
     ),
     "--resume of a damaged run": (
         replaced("run/run.yaml", "recipe: [infonce"),
         f"{TRAIN} --data pairs.jsonl --resume",
-        ["run.yaml: is damaged", "start over in another folder"],
+        ["run.yaml: is corrupted", "choose another folder"],
     ),
     "--resume of what is no run": (
         replaced("run/run.yaml", "infonce"),
         f"{TRAIN} --data pairs.jsonl --resume",
-        ["run.yaml: is damaged", "start over in another folder"],
+        ["run.yaml: is corrupted", "choose another folder"],
     ),
     "--out that cannot be written": (
         nothing,
         "train infonce --model tiny --data pairs.jsonl --out /proc/run",
-        ["/proc: --out: cannot be written", "name a folder that you may write to"],
+        ["/proc: --out: cannot be written", "choose a writable folder"],
     ),
     "vectors that cannot be written": (
         nothing,
         "encode tiny sentences.jsonl --out /proc/v.npy",
-        ["/proc: --out: cannot be written", "name a folder that you may write to"],
+        ["/proc: --out: cannot be written", "choose a writable folder"],
     ),
     "index that cannot be written": (
         nothing,
         "search tiny sentences.jsonl cat --index /proc/index",
-        ["/proc: --index: cannot be written", "name a folder that you may write to"],
+        ["/proc: --index: cannot be written", "choose a writable folder"],
     ),
     "demo into a folder of others": (
         nothing,
@@ -423,7 +427,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "demo with an unknown setting": (
         nothing,
         "demo --model tiny --out demo --set epoch=1",
-        ["--set: there is no option 'epoch'", "did you mean epochs?"],
+        ["--set: unknown option 'epoch'", "did you mean epochs?"],
     ),
     "demo of a package that is not there": (
         nothing,
@@ -434,12 +438,12 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "unknown suffix": (
         nothing,
         "encode tiny sentences.jsonl --out v.txt",
-        ["v.txt: cannot tell the format from '.txt'", "end it with .npy or .parquet"],
+        ["v.txt: unknown suffix '.txt'", "use .npy or .parquet"],
     ),
     "vectors into a folder": (
         empty_folder("v.npy"),
         "encode tiny sentences.jsonl --out v.npy",
-        ["v.npy: this is a folder", "pass the name of a file"],
+        ["v.npy: expected a file name, got a folder", "pass the name of a file"],
     ),
     "rows without text to encode": (
         nothing,
@@ -478,37 +482,37 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "unknown task": (
         nothing,
         "evaluate tiny --data sts.jsonl --task sentiment",
-        ["task: there is no task 'sentiment'", "choose from sts"],
+        ["task: unknown task 'sentiment'", "choose from sts"],
     ),
     "task that does not fit": (
         nothing,
         "evaluate tiny --data sts.jsonl --task classify",
-        ["sts.jsonl: the task 'classify' needs the column 'text'", "map with --columns"],
+        ["sts.jsonl: the task 'classify' requires the column 'text'", "map the columns with --columns"],
     ),
     "training rows for a task that does not learn": (
         nothing,
         "evaluate tiny --data sts.jsonl --train labelled.jsonl",
-        ["train: the task 'sts' does not take it"],
+        ["train: the task 'sts' does not accept this option"],
     ),
     "one class to tell": (
         replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": "cat"} for n in range(8)))),
         "evaluate tiny --data x.jsonl",
-        ["x.jsonl: label: there are 1 labels, and telling apart needs 2"],
+        ["x.jsonl: label: expected at least 2 labels, got 1"],
     ),
     "one class to cluster": (
         replaced("x.jsonl", lines(*({"text": f"the cat {n}", "label": "cat"} for n in range(8)))),
         "evaluate tiny --data x.jsonl --task cluster",
-        ["x.jsonl: label: there are 1 labels, and clusters need 2"],
+        ["x.jsonl: label: expected at least 2 labels, got 1"],
     ),
     "two rows for a correlation": (
         replaced("x.csv", "sentence1,sentence2,score\na,b,0\na,the,1\n"),
         "evaluate tiny --data x.csv",
-        ["x.csv: a correlation needs at least 3 pairs, and there are 2", "add rows"],
+        ["x.csv: expected at least 3 pairs for a correlation, got 2", "add rows"],
     ),
     "scores that are all equal": (
         replaced("x.csv", "sentence1,sentence2,score\n" + "a,the,1\n" * 4),
         "evaluate tiny --data x.csv",
-        ["x.csv: score: every score is 1, so nothing can be ranked"],
+        ["x.csv: score: expected different scores to rank, got only 1"],
     ),
     # arguments
     "no arguments": (nothing, "train", ["missing argument 'recipe'", "see nearfar train --help"]),
@@ -568,7 +572,7 @@ def test_mteb_that_is_not_installed(workspace: Path, nearfar: Nearfar, monkeypat
     before = listing(workspace)
     # Before the rows are looked at: measuring on them may take long.
     ended = nearfar("evaluate", "tiny", "--mteb", "STSBenchmark", "--data", "nowhere.jsonl")
-    assert_refused(ended, ["benchmarks need the package mteb", 'pip install "nearfar[mteb]"'])
+    assert_refused(ended, ["benchmarks require the package mteb", 'pip install "nearfar[mteb]"'])
     assert listing(workspace) == before
 
 
@@ -576,7 +580,7 @@ def test_notes_on_the_data_do_not_join_the_line_of_a_mistake(workspace: Path, ne
     rows = [{"anchor": f"the cat {n}", "positive": "a cat", "hard_negative": "a dog"} for n in range(8)]
     (workspace / "x.jsonl").write_text(jsonl(rows))
     ended = nearfar("train", "infonce", "--model", "tiny", "--data", "x.jsonl", "--set", "max_length=65")
-    assert_refused(ended, ["max_length: 65 tokens cannot be read"])
+    assert_refused(ended, ["max_length: invalid value 65"])
 
 
 @pytest.fixture(scope="module")
@@ -593,15 +597,31 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) 
 @pytest.mark.parametrize(
     ("recipe", "changed", "pieces"),
     [
-        ("infonce", "", ["run: --out: this folder holds a run already", "pass --resume to go on with it, or another"]),
-        ("infonce", "--resume --set batch_size=8", ["run.yaml: options.batch_size: the run there has 64, this call 8"]),
-        ("infonce", "--resume --set temperature=1", ["run.yaml: options.temperature: the run there has 0.05, this"]),
-        ("infonce", "--resume --seed 2", ["run.yaml: seed: the run there has 1, this call 2", "start in another"]),
+        ("infonce", "", ["run: --out: already contains a run", "add --resume to continue it, or choose another"]),
+        (
+            "infonce",
+            "--resume --set batch_size=8",
+            ["run.yaml: options.batch_size: expected 64, as in the run to resume, got 8"],
+        ),
+        (
+            "infonce",
+            "--resume --set temperature=1",
+            ["run.yaml: options.temperature: expected 0.05, as in the run to resume, got"],
+        ),
+        (
+            "infonce",
+            "--resume --seed 2",
+            ["run.yaml: seed: expected 1, as in the run to resume, got 2", "choose another"],
+        ),
         ("infonce", "--resume --data heldout.jsonl", ["run.yaml: data.source: ", "pairs.jsonl", "heldout.jsonl"]),
-        ("infonce", "--resume --eval sts.jsonl", ["run.yaml: evaluation: the run there has None", "sts.jsonl"]),
-        ("infonce", "--resume --columns anchor=anchor", ["run.yaml: columns: the run there has None"]),
-        ("infonce", "--resume --model PLAIN", ["run.yaml: model.name: the run there has", "/transformers"]),
-        ("simcse", "--resume --data sentences.jsonl", ["run.yaml: recipe: the run there has 'infonce', this call"]),
+        ("infonce", "--resume --eval sts.jsonl", ["run.yaml: evaluation: expected None, as in the run", "sts.jsonl"]),
+        ("infonce", "--resume --columns anchor=anchor", ["run.yaml: columns: expected None, as in the run"]),
+        ("infonce", "--resume --model PLAIN", ["run.yaml: model.name: expected", "/transformers"]),
+        (
+            "simcse",
+            "--resume --data sentences.jsonl",
+            ["run.yaml: recipe: expected 'infonce', as in the run to resume, got"],
+        ),
     ],
 )
 def test_a_run_is_gone_on_with_as_it_was(
@@ -635,7 +655,7 @@ def test_a_run_whose_rows_changed_is_not_gone_on_with(
         ended = nearfar(*shlex.split(command), "--resume")
     finally:
         (finished / "pairs.jsonl").write_text(rows)
-    assert_refused(ended, ["run.yaml: data.sha256: the run there has", "start in another folder"])
+    assert_refused(ended, ["run.yaml: data.sha256: expected", "choose another folder"])
 
 
 @pytest.fixture

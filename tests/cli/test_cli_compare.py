@@ -49,7 +49,7 @@ def test_text_and_json(rows: Path, nearfar: Nearfar):
     *_, recommendation, verdicts, model, report = shown.out.splitlines()
     assert report == f"report  {Path('runs/compare/report.html')}"
     assert "Holm" in shown.out
-    assert all(name in shown.out for name in ("infonce", "simcse", "untrained"))
+    assert all(name in shown.out for name in ("infonce", "simcse", "base"))
     assert "dse: not compared, needs scores (sentence1, sentence2, score)" in shown.err
     assert "matryoshka_2d: failed with seed 0: " in shown.err
     found = nearfar(*shlex.split(f"{asked} --resume --json")).json

@@ -42,9 +42,9 @@ def test_fuse(workspace: Path, nearfar: Nearfar):
 
 def test_fuse_bad_input(workspace: Path, nearfar: Nearfar):
     for arguments, words in (
-        ("fuse tiny tiny --out fused", ("one checkpoint", "two or more")),
+        ("fuse tiny tiny --out fused", ("expected at least 2 checkpoints", "two or more")),
         ("fuse tiny tiny nowhere --out fused", ("nowhere",)),
-        ("fuse tiny tiny tiny --out tiny", ("is there already",)),
+        ("fuse tiny tiny tiny --out tiny", ("already exists",)),
         ("fuse tiny tiny tiny --out fused --beta inf", ("beta", "inf")),
         ("fuse tiny tiny tiny --out fused --granularity row", ("granularity", "row")),
         ("fuse tiny tiny tiny", ("--out",)),
@@ -78,8 +78,11 @@ def test_columns_of_each_data_set(workspace: Path, nearfar: Nearfar):
     ended = nearfar(*shlex.split(f"train codiemb {data} --columns anchor=question --columns '' --out a {options}"))
     assert ended.code == 0, ended
     for arguments, words in (
-        (f"train codiemb {data} --columns anchor=question --out b {options}", ("1 mappings for 2", "--columns")),
-        (f"train infonce {data} --out b --model tiny", ("infonce trains on one dataset", "--data")),
+        (
+            f"train codiemb {data} --columns anchor=question --out b {options}",
+            ("expected a mapping for each of 2", "--columns"),
+        ),
+        (f"train infonce {data} --out b --model tiny", ("expected one dataset for infonce", "--data")),
         (f"train codiemb {data} --out b {options}", ("asked.jsonl", "anchor=question")),
     ):
         ended = nearfar(*shlex.split(arguments))

@@ -61,7 +61,7 @@ def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> N
     (towers / "pictures" / "red" / "broken.png").write_text("no picture")
     for arguments, said in (
         (("towers", "pictures"), "broken.png: image: is not an image"),
-        (("tiny", "pictures", "--skip-broken"), "the model has one tower, for texts"),
+        (("tiny", "pictures", "--skip-broken"), "the model has only a tower for texts"),
         (("towers", "sentences.jsonl", "--kind", "smell"), "--kind: invalid kind 'smell'"),
         (("towers", "sentences.jsonl", "--kind", "image"), "requires 'image'"),
     ):
@@ -89,7 +89,7 @@ def test_few_shot_of_texts(workspace: Path, nearfar: Nearfar) -> None:
     assert "1-shot: 8 of 8 labels, means over 10 draws" in found["notes"]
     # Seven rows a label are too few for five examples of each.
     assert "f1_5_shot" not in found["metrics"]
-    assert any("5-shot classification takes two" in note for note in found["notes"])
+    assert any("2 labels with 10 or more vectors" in note for note in found["notes"])
 
 
 def test_perplexity_of_a_language_model(workspace: Path, nearfar: Nearfar, tiny_lm_folder: Path) -> None:
@@ -102,9 +102,9 @@ def test_perplexity_of_a_language_model(workspace: Path, nearfar: Nearfar, tiny_
     assert "items are blocks of 256 tokens" in shown.err
     assert "perplexity on 5 items" in shown.out
     for arguments, said in (
-        ([*base, "--train", "labelled.jsonl"], "train: the task 'perplexity' does not take it"),
-        ([base[0], "tiny", *base[2:]], "gives no probabilities of texts"),
-        ([*base[:4], "--task", "few-shot"], "gives no vectors of texts"),
+        ([*base, "--train", "labelled.jsonl"], "train: the task 'perplexity' does not accept this option"),
+        ([base[0], "tiny", *base[2:]], "returns no probabilities of texts"),
+        ([*base[:4], "--task", "few-shot"], "returns no vectors of texts"),
     ):
         ended = nearfar(*arguments)
         assert (ended.code, ended.out) == (2, "")

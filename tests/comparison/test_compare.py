@@ -15,10 +15,11 @@ import nearfar
 from nearfar.comparison import runner, worker
 from nearfar.comparison.budget import Trial, by_minutes, by_rows, settings_for
 from nearfar.comparison.jobs import Failed, Job
+from nearfar.comparison.request import chosen_recipes
 from nearfar.data import Retrieval, write_jsonl
 from nearfar.errors import InputError
 from nearfar.kinds.options import with_settings
-from nearfar.recipes import get
+from nearfar.recipes import get, infonce
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "sky", "sea")
 SMALL = {"batch_size": 8, "learning_rate": 1e-3}
@@ -70,9 +71,9 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
         **SMALL,
     )
     # All recipes with a seed before any with the next.
-    assert [job.name for job in jobs] == ["untrained", "infonce-0", "simcse-0", "infonce-1", "simcse-1"]
+    assert [job.name for job in jobs] == ["base", "infonce-0", "simcse-0", "infonce-1", "simcse-1"]
     assert [job.settings["max_steps"] for job in jobs[1:]] == [4] * 4
-    assert sorted(row.name for row in found.ranking) == ["infonce", "simcse", "untrained"]
+    assert sorted(row.name for row in found.ranking) == ["base", "infonce", "simcse"]
     assert found.baseline == "infonce"
     assert {fit.recipe: fit.reason for fit in found.fits}["dse"] == "needs scores (sentence1, sentence2, score)"
     assert steps[-1] == (16, 16)
@@ -80,7 +81,7 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
     scores = {row.name: row for row in found.ranking}
     for job in jobs:
         result = json.loads(Path(job.result).read_text("utf-8"))
-        assert result["metrics"]["ndcg@10"] == scores[job.recipe or "untrained"].by_seed[job.seed]
+        assert result["metrics"]["ndcg@10"] == scores[job.recipe or "base"].by_seed[job.seed]
         assert len(result["per_item"]["ndcg@10"]) == result["n"] == 20
     infonce = scores["infonce"]
     assert infonce.cost.steps == 4
@@ -96,7 +97,7 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
     assert not list(files.glob("out/runs/*/checkpoints"))
     # Texts one by one for the recipe that wants them, pairs for the other.
     assert {Path(job.training).name for job in jobs if job.recipe == "simcse"} == {"texts.parquet"}
-    assert any("one by one" in note and "simcse" in note for note in found.notes)
+    assert any("single texts" in note and "simcse" in note for note in found.notes)
 
     again = nearfar.compare(
         ["infonce", "simcse", "dse"],
@@ -114,18 +115,20 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
 
 def test_resume_adds_and_refuses(files: Path, jobs: list[Job], tiny_model_folder: Path):
     asked: dict[str, Any] = {"evaluate_on": "held.jsonl", "model": tiny_model_folder, "out": "out", **SMALL}
-    with pytest.raises(InputError, match="no comparison here"):
+    with pytest.raises(InputError, match="contains no comparison"):
         nearfar.compare(["infonce"], data="train.jsonl", resume=True, **asked)
     nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
-    with pytest.raises(InputError, match="holds a comparison already"):
+    with pytest.raises(InputError, match="already contains a comparison"):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
-    with pytest.raises(InputError, match="options: the comparison there has"):
+    with pytest.raises(InputError, match=r"options: expected .* as in the comparison to resume"):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, resume=True, **{**asked, "batch_size": 4})
     write_jsonl(pairs(0, 31), files / "train.jsonl")
     with pytest.raises(InputError, match="sha256"):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, resume=True, **asked)
     assert len(jobs) == 2
     write_jsonl(pairs(0, 32), files / "train.jsonl")
+    # Folders of version 0.1.0 have another name for the base model, which is not evaluated again.
+    (files / "out/results/base.json").rename(files / "out/results/untrained.json")
     more = nearfar.compare(["infonce", "behaviour"], data="train.jsonl", seeds=2, resume=True, **asked)
     assert [job.name for job in jobs[2:]] == ["behaviour-0", "infonce-1", "behaviour-1"]
     assert yaml.safe_load((files / "out/compare.yaml").read_text("utf-8"))["seeds"] == 2
@@ -144,10 +147,10 @@ def test_a_failure_loses_nothing_else(files: Path, jobs: list[Job], tiny_model_f
         out="out",
         **SMALL,
     )
-    assert [job.name for job in jobs] == ["untrained", "matryoshka_2d-0", "infonce-0", "infonce-1"]
+    assert [job.name for job in jobs] == ["base", "matryoshka_2d-0", "infonce-0", "infonce-1"]
     assert [(each.recipe, each.seed) for each in found.failures] == [("matryoshka_2d", 0)]
-    assert "128 tokens cannot be read" in found.failures[0].reason
-    assert "128 tokens cannot be read" in (files / "out/report.html").read_text("utf-8")
+    assert "invalid value 128" in found.failures[0].reason
+    assert "invalid value 128" in (files / "out/report.html").read_text("utf-8")
     assert found.baseline == "infonce"
     assert any("matryoshka_2d failed" in note for note in found.notes)
     with pytest.raises(RuntimeError, match="every recipe failed"):
@@ -224,7 +227,7 @@ def test_leaks_are_refused(files: Path, jobs: list[Job], tiny_model_folder: Path
 def test_pictures_are_found_from_anywhere(files: Path):
     from PIL import Image
 
-    from nearfar.comparison.prepared import TRAINING, lay_down, prepare
+    from nearfar.comparison.prepared import TRAINING, prepare, write_rows
     from nearfar.comparison.request import Request
     from nearfar.data import load
 
@@ -233,7 +236,7 @@ def test_pictures_are_found_from_anywhere(files: Path):
         Image.new("RGB", (4, 4), (i, 0, 0)).save(files / f"pictures/{i}.png")
     write_jsonl([{"image": f"{i}.png", "text": f"picture {i}"} for i in range(40)], files / "pictures/rows.jsonl")
     prepared = prepare(Request([], "pictures/rows.jsonl"))
-    lay_down(prepared, files / "elsewhere")
+    write_rows(prepared, files / "elsewhere")
     there = load(files / "elsewhere" / TRAINING)
     assert len(there) == len(prepared.training) == 30
     assert Path(there[0]["image"]).parent == files / "pictures"
@@ -244,13 +247,13 @@ def test_pictures_are_found_from_anywhere(files: Path):
     ("change", "words"),
     [
         ({"recipes": ["infonse"]}, "did you mean infonce?"),
-        ({"recipes": ["dse", "cwcl"]}, "no recipe fits these rows: dse needs scores"),
+        ({"recipes": ["dse", "cwcl"]}, "no recipe is compatible with these rows: dse needs scores"),
         ({"seeds": 0}, "--seeds"),
         ({"budget": -1.0}, "--budget"),
-        ({"budget": 5.0, "epochs": 2}, "both the budget"),
-        ({"baseline": "dse"}, "'dse' is not compared"),
+        ({"budget": 5.0, "epochs": 2}, "cannot be combined with a budget"),
+        ({"baseline": "dse"}, "'dse' is not part of the comparison"),
         ({"temprature": 1}, "did you mean temperature?"),
-        ({"settings": {"dse.alpha": 1}}, "'dse' takes no part"),
+        ({"settings": {"dse.alpha": 1}}, "'dse' is not part of the comparison"),
         ({"held_out": 2.0, "evaluate_on": None}, "--held-out"),
         ({"evaluate_on": "none.jsonl"}, "none.jsonl"),
     ],
@@ -272,14 +275,14 @@ def test_wrong_input(files: Path, jobs: list[Job], tiny_model_folder: Path, chan
 
 def test_rows_that_cannot_be_scored(files: Path, jobs: list[Job], tiny_model_folder: Path):
     same = Dataset.from_list([{"sentence1": f"a {i}", "sentence2": "b", "score": 1.0} for i in range(20)])
-    with pytest.raises(InputError, match="cannot be measured on this data: score: "):
+    with pytest.raises(InputError, match="cannot be evaluated on this data: score: "):
         nearfar.compare(["infonce"], data="train.jsonl", evaluate_on=same, model=tiny_model_folder, out="out")
     assert not (files / "out").exists()
 
 
 def test_sentences_alone_hold_nothing_to_measure_by(files: Path, jobs: list[Job]):
     write_jsonl([{"text": f"text {i}"} for i in range(50)], files / "texts.jsonl")
-    with pytest.raises(InputError, match=r"texts\.jsonl: nothing in it can be measured; give --eval"):
+    with pytest.raises(InputError, match=r"texts\.jsonl: no evaluation task fits these rows; pass --eval"):
         nearfar.compare(data="texts.jsonl", out="out")
 
 
@@ -306,7 +309,7 @@ def test_equal_minutes():
         "slow": int((share - 10) / 2.0),
         "two": int((share - 10) / 0.5),
     }
-    with pytest.raises(InputError, match=r"one step of slow for each seed needs 2\.5") as error:
+    with pytest.raises(InputError, match=r"at least 2\.5 minutes, for one step of slow") as error:
         by_minutes(2, trials, 2, 45.0)
     assert error.value.field == "--budget"
     assert set(by_minutes(2.5, trials, 2, 45.0).values()) >= {1}
@@ -324,9 +327,9 @@ def test_settings_for_all_and_for_one():
 @pytest.mark.slow
 def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Path):
     asked: dict[str, Any] = {"data": "train.jsonl", "evaluate_on": "held.jsonl", "seeds": 1, "out": "out"}
-    with pytest.raises(InputError, match="minutes are too few"):
+    with pytest.raises(InputError, match="invalid budget"):
         nearfar.compare(["infonce"], budget=0.001, model=tiny_model_folder, **asked)
-    assert [job.name for job in jobs] == ["untrained", "trial-infonce"]
+    assert [job.name for job in jobs] == ["base", "trial-infonce"]
     assert not (files / "out").exists()
     found = nearfar.compare(["infonce"], budget=0.3, model=tiny_model_folder, **asked, **SMALL)
     settled = json.loads((files / "out/budget.json").read_text("utf-8"))
@@ -335,3 +338,10 @@ def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Pat
     assert 0 < trial["fixed"] + steps * trial["pace"] < 18
     assert {row.name: row.cost.steps for row in found.ranking}["infonce"] == steps
     assert not list(files.glob("out/trials/*"))
+
+
+def test_the_name_of_the_base_model_is_reserved(tmp_path: Path):
+    source = Path(infonce.__file__).read_text("utf-8").replace('"infonce"', '"base"')
+    (tmp_path / "base.py").write_text(source)
+    with pytest.raises(InputError, match=r"base\.py: RECIPE: the name 'base' is reserved for the base model"):
+        chosen_recipes(str(tmp_path / "base.py"))

@@ -46,11 +46,11 @@ def test_killed_and_resumed(tmp_path: Path, tiny_model_folder: Path):
     # The run that it had started ends by itself, and is not finished.
     wait_for(lambda: not alive(folder), None)
     assert not (run / "metrics.json").exists()
-    untrained = (folder / "results/untrained.json").stat().st_mtime_ns
+    base = (folder / "results/base.json").stat().st_mtime_ns
 
     found = nearfar.compare(["infonce"], resume=True, **asked)  # pyright: ignore[reportArgumentType]
-    assert (folder / "results/untrained.json").stat().st_mtime_ns == untrained
-    assert {row.name: row.cost.steps for row in found.ranking} == {"infonce": 200, "untrained": 0}
+    assert (folder / "results/base.json").stat().st_mtime_ns == base
+    assert {row.name: row.cost.steps for row in found.ranking} == {"infonce": 200, "base": 0}
     assert json.loads((folder / "results/infonce-0.json").read_text("utf-8"))["cost"]["resumed"]
     nearfar.train(
         "infonce", folder / "data/training.parquet", model=tiny_model_folder, out=tmp_path / "whole", **SETTINGS

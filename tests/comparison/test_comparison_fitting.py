@@ -22,8 +22,8 @@ def test_pairs():
     )
     assert found["moe_embed"][0] is not None
     assert found["moe_embed"][0].startswith("needs domains (domain")
-    assert found["cwcl"][0] == "needs pictures (image, text) or recordings (audio, text)"
-    assert found["lost"][0] == "trains a language model on documents, and what is compared is trained on rows"
+    assert found["cwcl"][0] == "needs images (image, text) or audio (audio, text)"
+    assert found["lost"][0] == "trains a language model on documents; a comparison trains on rows"
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_columns_decide(columns: tuple[str, ...], taking: set[str], absent: set[
 
 def test_a_recipe_of_texts_beside_pictures():
     reason, _ = by_name("image", "text")["simcse"]
-    assert reason == "trains on texts alone, and these rows have the column 'image'"
+    assert reason == "trains only on texts; these rows have the column 'image'"

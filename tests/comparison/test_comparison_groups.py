@@ -46,7 +46,7 @@ def test_negatives_from_one_pool():
     rows = questions(240, 3).add_column("negative", [f"negative {i % 2}" for i in range(240)])  # pyright: ignore[reportCallIssue]
     split = split_by_groups(rows)
     assert not split.by_negatives
-    assert "hard negatives left aside" in str(split)
+    assert "hard negatives are ignored" in str(split)
 
 
 def test_labels_are_on_both_sides():
@@ -67,9 +67,9 @@ def test_a_label_with_one_text_is_trained_on():
 
 def test_what_cannot_be_split():
     together = Dataset.from_dict({"anchor": ["same"] * 100, "positive": [str(i) for i in range(100)]})
-    with pytest.raises(InputError, match="100 of them hang together"):
+    with pytest.raises(InputError, match="100 of them are connected"):
         split_by_groups(together)
     with pytest.raises(InputError, match="too few to hold"):
         split_by_groups(questions(12, 1))
-    with pytest.raises(InputError, match="no part of the rows"):
+    with pytest.raises(InputError, match="must be between 0 and 1"):
         split_by_groups(questions(60, 1), share=1.0)

@@ -29,7 +29,7 @@ def test_counts_and_rows():
 def test_nothing_shared():
     found = find_leaks(TRAINING, pairs(("u", "v"), ("w", "x")))
     assert (found.same, found.seen, found.shared) == ([], [], [])
-    assert str(found) == "No text of the evaluation rows stands in the training rows."
+    assert str(found) == "No text of the evaluation rows is in the training rows."
 
 
 def test_negatives_are_seen_too():
@@ -64,5 +64,5 @@ def test_refused_by_row_and_mended():
 def test_all_rows():
     with pytest.raises(InputError, match="all evaluation rows are training rows"):
         refuse_same(find_leaks(TRAINING, TRAINING), None)
-    with pytest.raises(InputError, match="0 would be left"):
+    with pytest.raises(InputError, match="only 0 of 3"):
         without_same(TRAINING, TRAINING)

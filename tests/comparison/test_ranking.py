@@ -36,12 +36,12 @@ def runs(gain: float, seconds: float | None, noise: float = 0.02, seeds: int = 2
 
 
 def models(**gains: tuple[float, float]) -> Mapping[str, list[dict[str, Any]]]:
-    return {name: runs(*of) for name, of in gains.items()} | {"untrained": runs(0.0, None, seeds=1)}
+    return {name: runs(*of) for name, of in gains.items()} | {"base": runs(0.0, None, seeds=1)}
 
 
 def test_a_clear_winner():
     ranking = rank(models(infonce=(0.1, 10), simcse=(0.2, 5), cless=(-0.1, 5)), "infonce")
-    assert [row.name for row in ranking] == ["simcse", "infonce", "untrained", "cless"]
+    assert [row.name for row in ranking] == ["simcse", "infonce", "base", "cless"]
     assert [row.verdict for row in ranking] == ["better", "baseline", "worse", "worse"]
     simcse = ranking[0]
     assert simcse.baseline is not None
@@ -51,9 +51,9 @@ def test_a_clear_winner():
     assert (simcse.cost.seconds, simcse.cost.memory, simcse.cost.steps) == (5.5, 2 * 2**20, 10)
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith("Use simcse: nDCG@10 ")
-    assert "better than every other recipe; next is infonce, -0.1" in said
+    assert "better than every other recipe (next: infonce, -0.1" in said
     assert against_baseline(ranking) == (
-        "Significantly better than infonce: simcse; significantly worse: untrained and cless."
+        "Significantly better than infonce: simcse; significantly worse: the base model and cless."
     )
 
 
@@ -62,21 +62,23 @@ def test_ties_are_said_and_the_cheapest_is_taken():
     assert recommended(ranking).name == "simcse"
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith("Use simcse")
-    assert "no significant difference to infonce, and of these it costs least (6 s)" in said
+    assert "no significant difference to infonce, and it is the cheapest of these (6 s)" in said
     assert "no significant difference: simcse" in against_baseline(ranking)
 
 
 def test_no_gain_is_no_gain():
     ranking = rank(models(infonce=(0.0003, 10), simcse=(-0.2, 5)), "infonce")
-    assert recommended(ranking).name == "untrained"
+    assert recommended(ranking).name == "base"
     said = recommendation(ranking, "nDCG@10")
-    assert said.startswith("Keep the base model: no recipe is significantly better; the first of them, infonce")
+    assert said.startswith(
+        "Keep the base model: no recipe is significantly better; the difference of the first one, infonce"
+    )
 
 
 def test_equal_models():
-    same = {"infonce": runs(0.0, 1.0, noise=0.0), "untrained": runs(0.0, None, noise=0.0, seeds=1)}
-    ranking = rank(same, "untrained")
-    assert [row.name for row in ranking] == ["untrained", "infonce"]
+    same = {"infonce": runs(0.0, 1.0, noise=0.0), "base": runs(0.0, None, noise=0.0, seeds=1)}
+    ranking = rank(same, "base")
+    assert [row.name for row in ranking] == ["base", "infonce"]
     assert ranking[1].verdict == "no significant difference"
     assert ranking[1].baseline is not None
     assert ranking[1].baseline.corrected == 1.0
@@ -94,10 +96,10 @@ def test_one_lucky_recipe_of_many_is_not_believed():
 
     lucky = as_runs(noise[0] + 2.2 / np.sqrt(300))
     zero = as_runs(np.zeros(300))
-    alone = rank({"lucky": lucky, "untrained": zero}, "untrained")
+    alone = rank({"lucky": lucky, "base": zero}, "base")
     assert (alone[0].name, alone[0].verdict) == ("lucky", "better")
     many = {f"r{i}": as_runs(noise[i]) for i in range(1, 20)}
-    crowd = {row.name: row for row in rank({"lucky": lucky, **many, "untrained": zero}, "untrained")}
+    crowd = {row.name: row for row in rank({"lucky": lucky, **many, "base": zero}, "base")}
     assert crowd["lucky"].verdict == "no significant difference"
 
 
@@ -105,4 +107,4 @@ def test_the_baseline():
     assert choose_baseline(["simcse", "infonce", "dse"]) == "infonce"
     assert choose_baseline(["dse", "simcse"]) == "simcse"
     assert choose_baseline(["dse", "codiemb"]) == "dse"
-    assert choose_baseline([]) == "untrained"
+    assert choose_baseline([]) == "base"

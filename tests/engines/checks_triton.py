@@ -3,58 +3,58 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
 
 import pytest
 import torch
 from cases import FARS, NEARS, gap, value_and_gradients
-from triton_cases import DEVICE, OBLONG, OPTIONS, SQUARE, TOLERANCE, on_device, panels, tiles
+from triton_cases import DEVICE, OBLONG, OPTIONS, SQUARE, TOLERANCE, on_device, small_blocks
 
 from nearfar import contrast, far, near
-from nearfar.engines import symmetric, triton_tiles
+from nearfar.engines import symmetric
 from nearfar.engines.triton import Triton
-from nearfar.errors import InputError
 
 __all__ = ["on_device"]
 
 
 @pytest.mark.parametrize("far_", FARS)
 @pytest.mark.parametrize("near_", NEARS)
-def test_panels_equal_dense(near_: str, far_: str) -> None:
+def test_equals_dense(near_: str, far_: str) -> None:
     # Options and dtypes take turns, so that every builder meets all of them: the interpreter is slow.
     turn = NEARS.index(near_) + FARS.index(far_)
     for options in OPTIONS[turn % 2 :: 2]:
         dtype = (torch.float32, torch.float64)[turn // 2 % 2]
         expected = value_and_gradients(OBLONG, near_, far_, "dense", dtype, **options)
-        difference, where = gap(value_and_gradients(OBLONG, near_, far_, panels(), dtype, **options), expected)
+        difference, where = gap(value_and_gradients(OBLONG, near_, far_, small_blocks(), dtype, **options), expected)
         assert difference < TOLERANCE[dtype], (options, dtype, where)
 
 
 @pytest.mark.parametrize("block_rows", [1, 9, None])
-def test_panels_of_other_heights(block_rows: int | None) -> None:
+def test_blocks_of_other_heights(block_rows: int | None) -> None:
     for options in ({}, {"symmetric": True}):
         expected = value_and_gradients(OBLONG, "half", "weighted", "dense", **options)
-        engine = Triton("panels", block_rows)
+        engine = Triton(block_rows)
         difference, where = gap(value_and_gradients(OBLONG, "half", "weighted", engine, **options), expected)
         assert difference < 1e-10, (options, where)
 
 
-def test_panels_with_anchors_as_candidates() -> None:
+def test_anchors_as_candidates() -> None:
     for options in OPTIONS:
         expected = value_and_gradients(SQUARE, "same_label_self", "self", "dense", **options)
-        difference, where = gap(value_and_gradients(SQUARE, "same_label_self", "self", panels(), **options), expected)
+        difference, where = gap(
+            value_and_gradients(SQUARE, "same_label_self", "self", small_blocks(), **options), expected
+        )
         assert difference < 1e-10, (options, where)
 
 
 @pytest.mark.parametrize("far_", ["none", "self", "harder", "distance"])
-def test_panels_walk_over_half_of_a_symmetric_problem(far_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_walks_over_half_of_a_symmetric_problem(far_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     walk = symmetric.walk
     monkeypatch.setattr(symmetric, "walk", lambda *arguments: (calls.append(1), walk(*arguments))[1])
     labels = torch.arange(18) // 3
     for options in ({}, {"reduction": "sum", "similarity": "dot"}, {"symmetric": True}):
         found = []
-        for engine in (panels(), "dense"):
+        for engine in (small_blocks(), "dense"):
             z, u = SQUARE.anchors.clone().requires_grad_(), SQUARE.second_a.to(DEVICE, copy=True).requires_grad_()
             t = torch.tensor(0.3, dtype=z.dtype, requires_grad=True)
             builder = far.by_distance(u, u, 0.7) if far_ == "distance" else SQUARE.far(far_)
@@ -66,8 +66,8 @@ def test_panels_walk_over_half_of_a_symmetric_problem(far_: str, monkeypatch: py
     assert len(calls) == 3
 
 
-@pytest.mark.parametrize("engine", [panels(), tiles()], ids=["panels", "tiles"])
-def test_large_similarities_over_a_small_temperature(engine: Triton) -> None:
+def test_large_similarities_over_a_small_temperature() -> None:
+    engine = small_blocks()
     a, c = SQUARE.anchors.float().requires_grad_(), SQUARE.candidates.float().requires_grad_()
     _finite_and_right(a, c, engine)
     # Everything is opposite: exp(0 - logZ), which a place outside a ragged tile would have, overflows.
@@ -82,8 +82,8 @@ def _finite_and_right(a: torch.Tensor, c: torch.Tensor, engine: Triton) -> None:
 
 
 @pytest.mark.parametrize("positives", [False, True])
-@pytest.mark.parametrize("engine", [panels(), tiles()], ids=["panels", "tiles"])
-def test_frozen_sides(engine: Triton, positives: bool) -> None:
+def test_frozen_sides(positives: bool) -> None:
+    engine = small_blocks()
     names = ("anchors", "candidates", "temperature", *(("positives",) if positives else ()))
     for keep in product((False, True), repeat=len(names)):
         frozen = tuple(name for name, kept in zip(names, keep, strict=True) if not kept)
@@ -95,57 +95,16 @@ def test_frozen_sides(engine: Triton, positives: bool) -> None:
         assert difference < 1e-10, (frozen, where)
 
 
-@pytest.mark.parametrize(
-    ("precision", "d", "far_", "symmetric", "expected"),
-    [
-        ("high", 128, None, False, True),
-        ("high", 128, far.except_self(), False, True),
-        ("high", 129, None, False, False),
-        ("highest", 128, None, False, False),
-        ("high", 8, far.harder(0.5), False, False),
-        ("high", 8, None, True, False),
-    ],
-)
-def test_auto_takes_tiles_for_narrow_index_work(
-    precision: str, d: int, far_: Any, symmetric: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[int] = []
-    run = triton_tiles.logsumexps
-    monkeypatch.setattr(triton_tiles, "logsumexps", lambda a, *rest: (calls.append(len(a)), run(a, *rest))[1])
-    a, c = torch.randn(5, d), torch.randn(9, d)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        loss = contrast(a, c, far=far_, symmetric=symmetric, engine="triton")
-    finally:
-        torch.set_float32_matmul_precision(before)
-    assert bool(calls) is expected
-    tolerance = 1e-5 if DEVICE == "cpu" or precision == "highest" else 2e-2  # the interpreter knows no tf32
-    expected_loss = contrast(a, c, far=far_, symmetric=symmetric, engine="dense")
-    assert float(loss) == pytest.approx(float(expected_loss), rel=tolerance)
-
-
 def test_same_input_same_bits() -> None:
-    for engine in (panels(), tiles()):
-        one, other = (value_and_gradients(OBLONG, "paired", "self", engine, torch.float32) for _ in range(2))
-        assert all(torch.equal(one[name], other[name]) for name in one)
+    engine = small_blocks()
+    one, other = (value_and_gradients(OBLONG, "paired", "self", engine, torch.float32) for _ in range(2))
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("engine", [panels(), tiles()], ids=["panels", "tiles"])
-def test_a_second_derivative_is_an_error(engine: Triton) -> None:
+def test_a_second_derivative_is_an_error() -> None:
+    engine = small_blocks()
     a = SQUARE.anchors.clone().requires_grad_()
     loss = contrast(a, SQUARE.candidates, engine=engine)
     (gradient,) = torch.autograd.grad(loss, a, create_graph=True)
     with pytest.raises(RuntimeError, match='no second derivative; pass engine="dense"'):
         gradient.square().sum().backward()
-
-
-def test_what_tiles_do_not_support_is_an_error() -> None:
-    for near_, far_ in (("weights", "none"), ("paired", "masked")):
-        with pytest.raises(InputError, match='path="tiles" supports near'):
-            value_and_gradients(OBLONG, near_, far_, tiles())
-    with pytest.raises(InputError, match="path: 'tile'"):
-        Triton("tile")  # type: ignore[arg-type]
-    for tile in (0, 8, 24):
-        with pytest.raises(InputError, match="power of two from 16"):
-            Triton(tile=tile)

@@ -37,13 +37,9 @@ OBLONG = world(9, 37, 5, seed=2)
 SQUARE = world(18, 18, 7, seed=1)
 
 
-def panels(block_rows: int | None = 4) -> Triton:
+def small_blocks(block_rows: int | None = 4) -> Triton:
     """Several blocks, several chunks in a row, several tiles in a block; none of them divides."""
-    return Triton("panels", block_rows, softmax=FusedSoftmax(row_chunk=32, tile=(4, 32)))
-
-
-def tiles(tile: int | None = 16) -> Triton:
-    return Triton("tiles", tile=tile)
+    return Triton(block_rows, FusedSoftmax(row_chunk=32, tile=(4, 32)))
 
 
 @pytest.fixture(autouse=True)

@@ -40,7 +40,7 @@ def test_labels_with_too_few_vectors_are_left_out() -> None:
     vectors, labels = clusters(0.01, labels=3, each=8)
     labels[:3] = ["rare"] * 3
     assert few_shot(vectors, labels, 1).labels == 2  # five of label 0 are fewer than 1 + 5
-    with pytest.raises(InputError, match="0 labels have 10 vectors or more, and 5-shot"):
+    with pytest.raises(InputError, match="at least 2 labels with 10 or more vectors, got 0"):
         few_shot(vectors, labels, 5)
 
 
@@ -85,10 +85,10 @@ def ndcg_by_hand(vectors: np.ndarray, labels: list[str], seed: int) -> float:
 
 @pytest.mark.parametrize(("shots", "draws"), [(0, 1), (1, 0)])
 def test_nothing_to_measure(shots: int, draws: int) -> None:
-    with pytest.raises(InputError, match="measure nothing"):
+    with pytest.raises(InputError, match="invalid shots"):
         few_shot(*clusters(0.1), shots, draws)
 
 
 def test_closeness_needs_labels() -> None:
-    with pytest.raises(InputError, match="two labels, and three vectors of one"):
+    with pytest.raises(InputError, match="at least 2 labels, one of them with 3 vectors"):
         intra_inter(np.eye(4), ["a", "a", "b", "b"])

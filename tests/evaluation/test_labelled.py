@@ -83,15 +83,15 @@ def test_rare_labels_can_always_be_learnt(seed: int):
 
 
 def test_what_cannot_be_told_apart(tiny_model):
-    with pytest.raises(InputError, match="label: the label 'one' has fewer than 2 different texts"):
+    with pytest.raises(InputError, match="label: expected at least 2 different texts with the label 'one'"):
         evaluate(tiny_model, rows(["a", "b", "c", "c"], ["two", "two", "one", "one"]))
-    with pytest.raises(InputError, match="there are 1 labels"):
+    with pytest.raises(InputError, match="at least 2 labels, got 1"):
         evaluate(tiny_model, rows(["a", "b"], ["same", "same"]))
-    with pytest.raises(InputError, match="there are 1 labels"):
+    with pytest.raises(InputError, match="at least 2 labels, got 1"):
         evaluate(tiny_model, rows(["a", "b"], ["same", "same"]), task="cluster")
-    with pytest.raises(InputError, match="label of its own"):
+    with pytest.raises(InputError, match="every row has a different label"):
         evaluate(tiny_model, rows(["a", "b"], ["p", "q"]), task="cluster")
-    with pytest.raises(InputError, match="fewer than 2"):
+    with pytest.raises(InputError, match="at least 2 different texts"):
         evaluate(tiny_model, rows(["a"], ["p"]))
     with pytest.raises(InputError, match="label: row 2 has no label"):
         evaluate(tiny_model, rows(["a", "b"], ["p", None]))

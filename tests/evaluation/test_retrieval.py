@@ -68,7 +68,7 @@ def test_graded_ndcg_equals_scikit_learns(tiny_model):
     scores = encode(tiny_model, list(QUERIES.values())) @ encode(tiny_model, list(CORPUS.values())).T
     grades = np.array([[relevant[query].get(doc, 0) for doc in CORPUS] for query in QUERIES])
     kept = grades.any(axis=1)
-    assert result.notes == ("1 queries without a relevant document are left out",)
+    assert result.notes == ("1 queries without a relevant document are skipped",)
     assert result.metrics["ndcg@10"] == pytest.approx(ndcg_score(grades[kept], scores[kept], k=10), abs=1e-9)
 
 
@@ -98,17 +98,17 @@ def test_relevant_documents_outside_the_corpus_count_as_missed(tiny_model):
     relevant = {"q0": {"d0": 1, "gone": 1}}
     result = measure_retrieval(tiny_model, CORPUS, QUERIES, relevant)
     assert result.metrics["recall@100"] <= 0.5
-    assert result.notes[0] == "1 relevant documents are not in the corpus and count as missed"
+    assert result.notes[0] == "1 relevant documents are not in the corpus and count as not found"
 
 
 def test_what_cannot_be_ranked(tiny_model):
-    with pytest.raises(InputError, match="at least 2 different documents, and there are 1"):
+    with pytest.raises(InputError, match="at least 2 different documents to rank, got 1"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": ["a", "b"], "positive": ["x", "x"]}))
     with pytest.raises(InputError, match="no query has a relevant document"):
         measure_retrieval(tiny_model, CORPUS, QUERIES, {"other": {"d0": 1}})
     with pytest.raises(InputError, match="no relevant document is in the corpus"):
         measure_retrieval(tiny_model, CORPUS, QUERIES, {"q0": {"other": 1}})
-    with pytest.raises(InputError, match="queries: row 1 holds None"):
+    with pytest.raises(InputError, match="queries: row 1: expected a string, got None"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [None, "b"], "positive": ["x", "y"]}))
     with pytest.raises(InputError, match="no text"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [], "positive": []}))

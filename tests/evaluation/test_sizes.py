@@ -67,9 +67,9 @@ def test_each_text_is_encoded_once_a_depth_by_its_own_layers_alone(model) -> Non
 
 
 def test_sizes_that_the_model_does_not_have(model) -> None:
-    with pytest.raises(InputError, match="layers: the model has 4, not 5"):
+    with pytest.raises(InputError, match="layers: invalid value 5: the model has 4"):
         evaluate_sizes(model, Dataset.from_list(ROWS["sts"]), [2, 5])
-    with pytest.raises(InputError, match="dims: the model has 32, not 64"):
+    with pytest.raises(InputError, match="dims: invalid value 64: the model has 32"):
         evaluate_sizes(model, Dataset.from_list(ROWS["sts"]), dims=[8, 64])
 
 
@@ -102,7 +102,7 @@ def test_command_prints_a_table_and_writes_a_page(workspace, capsys, model) -> N
 def test_page_of_undefined_scores() -> None:
     nothing = Result("sts", "spearman", {"spearman": float("nan")}, 3, notes=("every pair is alike",))
     page = sizes_page(Sizes((1,), (8,), {(1, 8): nothing}, {1: 0.1})).html()
-    assert "No size gives a score" in page
+    assert "No size has a defined score" in page
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_page_of_undefined_scores() -> None:
     [
         ("--data sts.jsonl --layers 2,x", "--layers: '2,x' is no list of numbers; write e.g. 2,4,6"),
         ("--data sts.jsonl --dims 0", "--dims: '0' is no list of numbers"),
-        ("--data sts.jsonl --layers 9", "layers: the model has 4, not 9; give 1 to 4"),
+        ("--data sts.jsonl --layers 9", "layers: invalid value 9: the model has 4; use 1 to 4"),
         ("--data sts.jsonl --report x.html", "--report: shows sizes, and none is asked for; give --layers or --dims"),
         ("--data sts.jsonl --layers 2 --report .", "--report: this is a folder"),
         ("--mteb STSBenchmark --layers 2", "--layers: requires rows"),

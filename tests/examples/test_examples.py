@@ -41,18 +41,18 @@ def test_support_search_takes_other_columns_and_says_what_is_missing(example: Ca
     Path("few.csv").write_text("title,body\nhow,so\nwhy,so\n")
     with pytest.raises(SystemExit):
         example("support_search", "--data", "few.csv", "--question", "title", "--answer", "body")
-    assert "fewer than 10 answers" in capsys.readouterr().err
+    assert "at least 10 answers" in capsys.readouterr().err
 
 
 def test_dialogue_workflow(example: Callable[..., str], tmp_path: Path) -> None:
     said = example("dialogue_workflow", "--out", "out")
     assert "80 dialogues" in said
-    way = said.partition("The usual way\n")[2].partition("\n\n")[0].split("\n")
+    way = said.partition("The usual path\n")[2].partition("\n\n")[0].split("\n")
     assert way[0].strip() == "start"
     assert way[-1].strip() == "end"
     # Speakers take turns, and a price that is asked for makes a call longer.
     assert {line.split(":")[0].strip() for line in way[1:-1]} == {"agent", "customer"}
-    longer = said.partition("turns longer")[2]
+    longer = said.partition("Additional turns")[2]
     assert "euros" in longer or "pay" in longer
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"flow.html", "flow.json", "flow.mmd"}
 
@@ -75,13 +75,13 @@ def test_smaller_model(example: Callable[..., str], tmp_path: Path) -> None:
         "32",
     )
     assert "on 20 held-out pairs" in said
-    for name in ("big, as it came", "cut, as it came", "big, trained", "cut, trained"):
+    for name in ("large, base model", "truncated, base model", "large, trained", "truncated, trained"):
         assert name in said
     assert said.count("95% interval") == 3
     figures = {line[:22].strip(): line[22:].split() for line in said.splitlines() if line.endswith("x")}
-    assert figures["bytes of a vector"] == ["1,536", "128", "12.00x"]
+    assert figures["bytes per vector"] == ["1,536", "128", "12.00x"]
     # One layer of six is faster, whatever the machine is busy with.
-    assert float(figures["texts a second"][2].rstrip("x")) > 1.5
+    assert float(figures["texts per second"][2].rstrip("x")) > 1.5
     assert float(figures["parameters"][2].rstrip("x")) > 1.5
     assert (tmp_path / "runs/smaller/model/model.safetensors").exists()
 

@@ -144,7 +144,7 @@ def test_a_folder_without_safetensors_is_refused(tmp_path) -> None:
 
 def test_a_folder_that_is_no_language_model_is_one_line(tmp_path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="does not load as a language model") as caught:
+    with pytest.raises(InputError, match="cannot be loaded as a language model") as caught:
         list(LocalModel(tmp_path).answers([Prompt("a")], Decoding()))
     assert "\n" not in str(caught.value)
 

@@ -155,7 +155,7 @@ MISTAKES = {
         "generate sentences.jsonl --out t.jsonl --endpoint 127.0.0.1",
         "--endpoint: invalid URL '127.0.0.1'",
     ),
-    "no model": ("generate sentences.jsonl --out t.jsonl --model ./none", "no model folder"),
+    "no model": ("generate sentences.jsonl --out t.jsonl --model ./none", "the model folder './none' does not exist"),
     "log is another file": (
         "generate sentences.jsonl --out t.jsonl --endpoint http://127.0.0.1:9/v1 --calls sentences.jsonl",
         "sentences.jsonl:1: ",

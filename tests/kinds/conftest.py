@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from recipes_for_tests import RERANKER, SEQ2SEQ, STAGED
+from recipes_for_tests import NOISE, RERANKER, SEQ2SEQ, STAGED, STREAM
 
 from nearfar.data import write_jsonl
 
@@ -110,6 +110,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     for name, rows in (("", range(48)), ("held-", range(60, 80))):
         write_jsonl([{"anchor": text(i, 0), "positive": text(i, 1)} for i in rows], folder / f"{name}pairs.jsonl")
+        tasks = [{"task": f"task {3 * i // 80}", "anchor": text(i, 0), "positive": text(i, 1)} for i in range(80)]
+        write_jsonl([row for i, row in enumerate(tasks) if (i % 4 == 0) == bool(name)], folder / f"{name}tasks.jsonl")
         scored = [{"sentence1": text(i, 0), "sentence2": text(i, 1), "score": (i % 5) / 4} for i in rows]
         write_jsonl(scored, folder / f"{name}scored.jsonl")
         write_jsonl([{"text": " ".join(text(i, k) for k in range(9))} for i in rows], folder / f"{name}texts.jsonl")
@@ -122,7 +124,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for i in range(60, 80)
     ]
     write_jsonl(ranked, folder / "ranked.jsonl")
-    for name, code in (("reranker", RERANKER), ("seq2seq", SEQ2SEQ), ("stages", STAGED)):
+    for name, code in (
+        ("reranker", RERANKER),
+        ("seq2seq", SEQ2SEQ),
+        ("stages", STAGED),
+        ("noise", NOISE),
+        ("stream", STREAM),
+    ):
         (folder / f"{name}.py").write_text(code)
     return folder
 
@@ -160,6 +168,14 @@ def case(files: Path, tiny_model_folder, tiny_lm_folder, seq2seq_folder, yes_no_
         ),
         "stages": (
             "encoder", str(files / "stages.py"), *rows("pairs"), tiny_model_folder, (), "retrieval",
+            ("perplexity", texts),
+        ),
+        "noise": (
+            "encoder", str(files / "noise.py"), files / "texts.jsonl", pairs, tiny_model_folder, (), "retrieval",
+            ("perplexity", texts),
+        ),
+        "stream": (
+            "encoder", str(files / "stream.py"), *rows("tasks"), tiny_model_folder, (), "retrieval",
             ("perplexity", texts),
         ),
     }  # fmt: skip

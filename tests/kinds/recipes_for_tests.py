@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 #: Of the cases.
-NAMES = ("encoder", "two towers", "pair scorer", "reranker", "yes or no", "causal LM", "seq2seq LM", "stages")
+NAMES = (
+    "encoder",
+    "two towers",
+    "pair scorer",
+    "reranker",
+    "yes or no",
+    "causal LM",
+    "seq2seq LM",
+    "stages",
+    "noise",
+    "stream",
+)
 
 RERANKER = '''
 """Scores of pairs, learned by a cross-encoder."""
@@ -75,4 +86,69 @@ def prepare(model, rows, options):
 
 
 RECIPE = Recipe("tiny_stages", {"rows": ("pairs",)}, Options, prepare)
+'''
+
+NOISE = '''
+"""Two passes over a sentence, noise as extra negatives, and a frozen guide that removes what it finds similar."""
+
+import copy
+
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes import Plan, Recipe, Stage
+
+
+def prepare(model, rows, options):
+    import torch
+
+    from nearfar import far
+    from nearfar.losses import ContrastLoss
+
+    def noise(batch):
+        return torch.randn(5, batch.anchors.shape[1], device=batch.anchors.device)
+
+    def true_negatives(batch):
+        return far.except_likely_positives(batch.guide_anchors, batch.guide_candidates, 0.8, unjudged=batch.extra)
+
+    rows = rows.rename_column("text", "anchor")
+    rows = rows.add_column("positive", rows["anchor"])
+    guide = copy.deepcopy(model)
+    return Plan(model, Stage(rows, ContrastLoss(model, far=true_negatives, guide=guide, extra=noise)))
+
+
+RECIPE = Recipe("tiny_noise", {"rows": ("sentences",)}, TrainingOptions, prepare)
+'''
+
+STREAM = '''
+"""A task after the other: the similarities of the model before are kept, and two rows of each earlier task."""
+
+import copy
+
+from nearfar.kinds.options import TrainingOptions
+from nearfar.recipes import Plan, Recipe, Stage
+
+
+def prepare(model, tasks, options):
+    from datasets import concatenate_datasets
+
+    from nearfar import contrast, near
+    from nearfar.losses import ContrastLoss
+
+    class Kept(ContrastLoss):
+        def loss_of_vectors(self, columns, labels, guided, temperature):
+            loss = contrast(*columns, temperature=temperature)
+            if guided is None:
+                return loss
+            return loss + contrast(*columns, near.by_softmax(*guided, 0.1), temperature=temperature)
+
+    def stages():
+        teacher, earlier = None, []
+        for name, rows in tasks.items():
+            yield Stage(concatenate_datasets([rows, *earlier]), Kept(model, guide=teacher), name=name)
+            teacher = copy.deepcopy(model)
+            earlier.append(rows.shuffle().select(range(2)))
+
+    return Plan(model, stages(), count=len(tasks))
+
+
+RECIPE = Recipe("tiny_stream", {"stream": ("pairs",)}, TrainingOptions, prepare)
 '''

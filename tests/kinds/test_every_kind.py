@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from recipes_for_tests import NAMES
 
 import nearfar
 from nearfar.cli.app import run
+from nearfar.data import write_jsonl
 
 TEXTS = ["the cat and so dog 1", "the sea and so sky 2", "money bank 3"]
 #: Prints what a model answers, in a process of its own.
@@ -41,6 +43,7 @@ print("ANSWERS" + json.dumps(found))
 KILLED = """
 import os, signal, sys
 from nearfar.cli.app import run
+from nearfar.data import write_jsonl
 from nearfar.kinds import _trainer
 
 folder, step, *arguments = sys.argv[1:]
@@ -90,7 +93,8 @@ def test_a_fresh_process_loads_what_was_saved_heads_and_all(name, case, trained,
     metrics = json.loads((trained(name) / "metrics.json").read_text())["after"]
     model, data = str(trained(name) / "model"), str(case(name).evaluation)
     primary = metrics["primary"]
-    if name != "causal LM":  # a run measures it on blocks of the length that it trains on
+    # A run measures a language model on blocks of the length that it trains on, and a stream task by task.
+    if name not in ("causal LM", "stream"):
         result = nearfar.evaluate(model, data)
         assert result.metrics[primary] == pytest.approx(metrics["metrics"][primary], abs=1e-5)
     assert answers(trained(name) / "model") == found
@@ -116,8 +120,9 @@ def test_the_host_libraries_load_the_folders(trained) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder", "step"),
-    [(name, "checkpoints", 5) for name in NAMES if name != "stages"]
-    + [("stages", "checkpoints", 1), ("stages", "stage-2", 2), ("stages", "stage-3", 1)],
+    [(name, "checkpoints", 5) for name in NAMES if name not in ("stages", "stream")]
+    + [("stages", "checkpoints", 1), ("stages", "stage-2", 2), ("stages", "stage-3", 1)]
+    + [("stream", "stage-2", 1), ("stream", "stage-3", 1)],
 )
 def test_killed_and_resumed_ends_with_the_same_bits(name, folder, step, case, trained, tmp_path) -> None:
     arguments = case(name).arguments(tmp_path / "out")
@@ -162,6 +167,65 @@ def test_max_steps_holds_for_the_whole_plan(trained, case, tmp_path, capsys) -> 
     assert not (tmp_path / "two").exists()
 
 
+def test_a_stream_is_measured_task_by_task(trained) -> None:
+    metrics = json.loads((trained("stream") / "metrics.json").read_text())
+    tasks = ["task 0", "task 1", "task 2"]
+    assert [(stage["name"], stage["steps"]) for stage in metrics["stages"]] == [(task, 2) for task in tasks]
+    assert all(f"ndcg@10 of {task}" in stage["metrics"] for task in tasks for stage in metrics["stages"])
+    assert set(metrics["stream"]) == {"average", "forgetting"}
+
+
+def test_a_recipe_of_a_file_is_resumed_with_the_same_code_only(case, trained, files, tmp_path, capsys) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(trained("noise"), out)
+    changed = tmp_path / "noise.py"
+    changed.write_text((files / "noise.py").read_text().replace("0.8", "0.7"))
+    arguments = [str(changed) if each == case("noise").recipe else each for each in case("noise").arguments(out)]
+    assert run([*arguments, "--resume"]) == 2
+    assert "the recipe file has changed since the run began" in capsys.readouterr().err
+    changed.write_text((files / "noise.py").read_text())
+    assert run([*arguments, "--resume"]) == 0  # the same code at another place
+
+
+def test_one_mapping_is_for_all_tasks_of_a_stream_and_for_the_held_out_rows(files, tiny_model_folder, tmp_path) -> None:
+    for name in ("first", "second", "held-out"):
+        write_jsonl([{"q": f"the {name} {i}", "a": f"so {name} {i}"} for i in range(12)], tmp_path / f"{name}.jsonl")
+    data = [part for name in ("first", "second") for part in ("--data", str(tmp_path / f"{name}.jsonl"))]
+    base = [
+        "train",
+        str(files / "stream.py"),
+        *data,
+        "--eval",
+        str(tmp_path / "held-out.jsonl"),
+        "--set",
+        "max_steps=2",
+    ]
+    base += ["--set", "batch_size=4", "--model", str(tiny_model_folder)]
+    columns = ["--columns", "anchor=q,positive=a"]
+    for number, given in enumerate((columns, [*columns, *columns])):
+        assert run([*base, *given, "--out", str(tmp_path / f"run-{number}")]) == 0
+        metrics = json.loads((tmp_path / f"run-{number}" / "metrics.json").read_text())
+        assert [stage["name"] for stage in metrics["stages"]] == ["first", "second"]
+        assert metrics["after"]["task"] == "retrieval"
+
+
+def test_an_exception_of_a_recipe_of_a_file_names_its_line(files, tiny_model_folder, tmp_path, capsys) -> None:
+    code = (files / "noise.py").read_text().replace("torch.randn(5,", "torch.rand_n(5,")
+    broken = tmp_path / "broken.py"
+    broken.write_text(code)
+    line = next(number for number, text in enumerate(code.splitlines(), 1) if "rand_n" in text)
+    arguments = [
+        "--data",
+        str(files / "texts.jsonl"),
+        "--model",
+        str(tiny_model_folder),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert run(["train", str(broken), *arguments, "--set", "max_steps=1", "--set", "batch_size=4"]) == 1
+    assert f"nearfar: {broken}:{line}: AttributeError: " in capsys.readouterr().err
+
+
 def test_progress_counts_through_all_stages(case, tmp_path) -> None:
     steps: list[tuple[int, int]] = []
     chosen = case("stages")
@@ -192,7 +256,7 @@ def test_kinds_are_compared_on_what_they_share(evaluation, metric, files, tiny_m
         settings={"dse.layers": 2, "dse.alpha": 0, "dse.max_length": 32, "batch_size": 8, "max_steps": 3},
     )
     assert not found.failures
-    assert {row.name for row in found.ranking} == {"dse", "tiny_reranker", "simcse", "untrained"}
+    assert {row.name for row in found.ranking} == {"dse", "tiny_reranker", "simcse", "base"}
     assert found.metrics["metric"] == metric
     kinds = {path.parent.parent.name: path for path in (tmp_path / "out").rglob("model/nearfar.json")}
     assert sorted(json.loads(path.read_text())["kind"] for path in kinds.values()) == [

@@ -128,7 +128,7 @@ def test_hidden_states_that_are_no_views_are_refused(folders) -> None:
     backbone = model[0].model
     # A final norm that cannot be told from any other module.
     backbone.final_norm = torch.nn.Sequential(backbone.final_norm)
-    with pytest.raises(InputError, match="not the vectors of its truncated models"):
+    with pytest.raises(InputError, match="differ from those of its truncated models"):
         LayerViews(model)
 
 
@@ -153,10 +153,10 @@ def test_a_dot_product_of_unit_vectors_stays_a_cosine(unit_folder, tmp_path) -> 
 @pytest.mark.parametrize(
     ("size", "message"),
     [
-        ({"layers": 0}, "layers: the model has 4, not 0; give 1 to 4"),
-        ({"layers": 5}, "layers: the model has 4, not 5"),
-        ({"dims": 33}, "dims: the model has 32, not 33; give 1 to 32"),
-        ({"dims": 0}, "dims: the model has 32, not 0"),
+        ({"layers": 0}, "layers: invalid value 0: the model has 4; use 1 to 4"),
+        ({"layers": 5}, "layers: invalid value 5: the model has 4"),
+        ({"dims": 33}, "dims: invalid value 33: the model has 32; use 1 to 32"),
+        ({"dims": 0}, "dims: invalid value 0: the model has 32"),
     ],
 )
 def test_a_size_that_the_model_does_not_have(folders, size, message) -> None:

@@ -76,9 +76,9 @@ def test_queries_and_documents_get_their_prompts(tiny_model_folder: Path):
 
 def test_what_cannot_be_encoded(tiny_model, tmp_path: Path):
     out = tmp_path / "vectors.npy"
-    with pytest.raises(InputError, match=r"cannot tell the format from '\.csv'"):
+    with pytest.raises(InputError, match=r"unknown suffix '\.csv'"):
         encode_file(tiny_model, TEXTS, tmp_path / "vectors.csv")
-    with pytest.raises(InputError, match="no text to encode"):
+    with pytest.raises(InputError, match="at least one text, got none"):
         encode_file(tiny_model, [], out)
     with pytest.raises(InputError, match="text: row 3 holds None"):
         encode_file(tiny_model, Dataset.from_dict({"text": ["a", "b", None]}), out, batch_size=1)

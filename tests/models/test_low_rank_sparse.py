@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Llam
 from nearfar.errors import InputError
 from nearfar.models.language import load_language_model
 from nearfar.models.low_rank.files import load_low_rank_sparse, save_low_rank_sparse
-from nearfar.models.low_rank.layers import LostLinear, LowRankSparse, convert, convert_shapes, is_converted, take_apart
+from nearfar.models.low_rank.layers import LostLinear, LowRankSparse, convert, convert_shapes, decompose, is_converted
 from nearfar.models.new_language import new_llama
 
 TOY = torch.tensor([[3, 1, 0, 0.5], [1, 2, 0, -0.5], [0, 0, 1, 2]], dtype=torch.float64)
@@ -49,7 +49,7 @@ def tiny_llama(**kwargs: Any) -> LlamaForCausalLM:
     [(2, [0.6902947, 1.2082553, 0.9990924, 2.1055253]), (1, [0.1467331, 0.5497981, 0.9178855, 2.0997100])],
 )
 def test_scores_of_the_worked_weight(scored: int, expected: list[float]) -> None:
-    parts = take_apart(TOY, LowRankSparse(rank=1, sparsity=0.25, scored=scored))
+    parts = decompose(TOY, LowRankSparse(rank=1, sparsity=0.25, scored=scored))
     assert parts.scores.tolist() == pytest.approx(expected, abs=5e-7)
     assert parts.channels.tolist() == [3]
     assert parts.values.flatten().tolist() == [0.5, -0.5, 2.0]
@@ -72,7 +72,7 @@ def test_output_of_the_worked_layer() -> None:
 @pytest.mark.parametrize("shape", [(12, 9), (9, 12)])
 def test_factors_are_the_best_approximation_and_balanced(shape: tuple[int, int]) -> None:
     weight, r = random_weight(*shape), 4
-    parts = take_apart(weight, LowRankSparse(rank=r, sparsity=0.3))
+    parts = decompose(weight, LowRankSparse(rank=r, sparsity=0.3))
     s = torch.linalg.svdvals(weight)
     left = (weight - parts.up @ parts.down).square().sum()
     torch.testing.assert_close(left, s[r:].square().sum())
@@ -88,7 +88,7 @@ def test_select_looks_at_the_first_or_the_last_directions() -> None:
     weight = random_weight(12, 9)
     s = torch.linalg.svdvals(weight)
     for select, seen in (("normal", s[4:6]), ("inverse", s[7:9])):
-        parts = take_apart(weight, LowRankSparse(rank=4, scored=2, select=select, values="residual", sparsity=1))
+        parts = decompose(weight, LowRankSparse(rank=4, scored=2, select=select, values="residual", sparsity=1))
         torch.testing.assert_close(parts.scores.square().sum(), seen.square().sum())
         torch.testing.assert_close(parts.values.norm(dim=0), parts.scores)
 
@@ -150,17 +150,19 @@ def test_small_inputs_see_half_of_the_low_rank_part() -> None:
 
 def test_a_weight_of_too_low_a_rank_is_refused() -> None:
     low = random_weight(12, 4) @ random_weight(4, 10, seed=1)
-    with pytest.raises(InputError, match="a weight of 12 x 10 has a rank of 4 or less"):
-        take_apart(low, LowRankSparse(rank=4))
-    assert take_apart(low, LowRankSparse(rank=3)).up.shape == (12, 3)
-    with pytest.raises(InputError, match="rank: 9 does not fit a layer of 9 inputs and 12 outputs; use less than 9"):
-        take_apart(random_weight(12, 9), LowRankSparse(rank=9))
+    with pytest.raises(InputError, match="a weight of shape 12 x 10 has at most rank 4"):
+        decompose(low, LowRankSparse(rank=4))
+    assert decompose(low, LowRankSparse(rank=3)).up.shape == (12, 3)
+    with pytest.raises(
+        InputError, match="rank: invalid value 9: must be below 9 for a layer with 9 inputs and 12 outputs"
+    ):
+        decompose(random_weight(12, 9), LowRankSparse(rank=9))
 
 
 def test_variants_draw_from_their_generator() -> None:
     weight = random_weight(64, 200)
     how = LowRankSparse(16, sparsity=0.1, factors="cola", channels="random")
-    one, same, other = (take_apart(weight, how, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    one, same, other = (decompose(weight, how, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert torch.equal(one.channels, same.channels)
     assert torch.equal(one.up, same.up)
     assert not torch.equal(one.channels, other.channels)
@@ -219,7 +221,7 @@ def test_no_dense_matrix_is_left() -> None:
     assert not replaced & set(after)
     assert {name for name in after if name in before} == set(before) - replaced
     assert all(tuple(after[f"{name[:-7]}.up"].shape) == (before[name][0], 4) for name in replaced)
-    with pytest.raises(InputError, match="low-rank layers already"):
+    with pytest.raises(InputError, match="already has low-rank layers"):
         convert(model, LowRankSparse(4))
 
 
@@ -249,8 +251,8 @@ def test_a_saved_model_loads_again_here_and_is_refused_elsewhere(tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"base": {}}, "is no configuration of low-rank layers"),
-        ({"low_rank_sparse": {"rank": 4, "gama": 0.7}}, "is no configuration of low-rank layers"),
+        ({"base": {}}, "is not a configuration of low-rank layers"),
+        ({"low_rank_sparse": {"rank": 4, "gama": 0.7}}, "is not a configuration of low-rank layers"),
         ({"low_rank_sparse": {"rank": 0}}, "rank: invalid value 0"),
     ],
 )
@@ -266,7 +268,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     for folder, layers in (("a", 2), ("b", 3)):
         save_low_rank_sparse(convert(tiny_llama(layers=layers), LowRankSparse(4, 0.2)), tmp_path / folder)
     (tmp_path / "a" / "model.safetensors").replace(tmp_path / "b" / "model.safetensors")
-    with pytest.raises(InputError, match=r"lacks model\.layers\.2.*do not belong together"):
+    with pytest.raises(InputError, match=r"lacks model\.layers\.2.*do not match"):
         load_low_rank_sparse(tmp_path / "b")
-    with pytest.raises(InputError, match="does not load as a language model"):  # no tokenizer either
+    with pytest.raises(InputError, match="cannot be loaded as a language model"):  # no tokenizer either
         load_language_model(tmp_path / "b")

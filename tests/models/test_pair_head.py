@@ -114,7 +114,7 @@ def test_a_head_that_is_not_there_or_damaged(tiny_model_folder, model_copy, tiny
     PairHead(PairHeadConfig(32)).save(model_copy)
     weights = model_copy / "pair_head" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
-    with pytest.raises(InputError, match="does not load"):
+    with pytest.raises(InputError, match="cannot be loaded"):
         PairScorer.load(model_copy)
     with pytest.raises(ValueError, match="width"):
         PairScorer(tiny_model, PairHead(PairHeadConfig(31)))

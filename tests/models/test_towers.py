@@ -114,7 +114,7 @@ def test_whisper_by_folder(tiny_model_folder: Path, tmp_path: Path) -> None:
     assert not any("decoder" in name for name in model.state_dict())
     reader = reader_for(model, "audio")
     assert (reader.rate, reader.seconds) == (16_000, 2)
-    with pytest.raises(InputError, match="reads texts and audio files"):
+    with pytest.raises(InputError, match="got one for texts and audio files"):
         reader_for(model, "image")
 
 
@@ -139,7 +139,7 @@ def test_mistakes_are_named(options: dict, field: str, tiny_model_folder: Path) 
 
 
 def test_a_text_model_is_no_image_model(tiny_model_folder: Path, tiny_model: SentenceTransformer) -> None:
-    with pytest.raises(InputError, match="reads texts, not pictures"):
+    with pytest.raises(InputError, match="encodes images, got one for texts"):
         two_towers(tiny_model_folder, image=tiny_model_folder, device="cpu")
     with pytest.raises(InputError, match="one tower"):
         router_of(tiny_model)

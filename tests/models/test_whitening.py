@@ -84,7 +84,7 @@ def test_a_direction_without_spread_stays_empty(skewed, method) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flat", "problem"), [(np.eye(8), "8 entries are too few"), (np.ones((20, 2)), "all 20 vectors are the same")]
+    ("flat", "problem"), [(np.eye(8), "8 entries are too few"), (np.ones((20, 2)), "all 20 vectors are equal")]
 )
 @pytest.mark.parametrize("method", ["ica", "pca"])
 def test_what_cannot_be_whitened(flat, problem, method) -> None:

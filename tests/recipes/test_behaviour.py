@@ -150,7 +150,7 @@ def test_sentences_are_seen_twice_through_dropout(tiny_model_folder: Path) -> No
     [
         ({"alpha": "0"}, "alpha: invalid value 0.0"),
         ({"alpha": "1.2"}, "alpha: invalid value 1.2"),
-        ({"loss": "triplet"}, "loss: 'triplet' is not known; choose from contrastive, hard, simple, hard_simple"),
+        ({"loss": "triplet"}, "loss: invalid value 'triplet'; choose from contrastive, hard, simple, hard_simple"),
         ({"temperature": "0"}, "temperature: invalid value 0.0"),
     ],
 )
@@ -211,10 +211,10 @@ def test_a_sweep_measures_every_temperature_and_goes_on(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"temperatures": ()}, "nothing to train at"),
+        ({"temperatures": ()}, "at least one temperature"),
         ({"temperatures": (0.1, -1)}, "temperature: invalid value -1.0"),
-        ({"variants": {"a": {"loss": "hard"}, "b": {"loss": "triplet"}}}, "'triplet' is not known"),
-        ({"evaluation": PAIRS}, "measured on labelled texts"),
+        ({"variants": {"a": {"loss": "hard"}, "b": {"loss": "triplet"}}}, "invalid value 'triplet'"),
+        ({"evaluation": PAIRS}, "expected labelled texts"),
         ({"epoch": 3}, "did you mean epochs"),
     ],
 )

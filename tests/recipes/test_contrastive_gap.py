@@ -253,12 +253,12 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
     ("rows", "settings", "message"),
     [
         (TEXTS, {}, "both sides are the same"),
-        (PAIRS, {"aligned": "true"}, "aligned: there is no second tower"),
+        (PAIRS, {"aligned": "true"}, "aligned: requires a second tower"),
         (PAIRS, {"second_model": "minilm"}, "second_model: a shared tower has no second"),
         (PAIRS, {"t": "0"}, "t: invalid value 0.0"),
         (PAIRS, {"untrained_rate": "-1"}, "untrained_rate: invalid value -1.0"),
         (PAIRS, {"dims": "-1"}, "dims: invalid value -1"),
-        (PAIRS, {"loss": "cu"}, "loss: 'cu' is not known; choose from clip, cua, cuaxu"),
+        (PAIRS, {"loss": "cu"}, "loss: invalid value 'cu'; choose from clip, cua, cuaxu"),
     ],
 )
 def test_what_does_not_fit(

@@ -144,7 +144,7 @@ def test_a_teacher_by_name(tiny_model_folder, tiny_model, tmp_path) -> None:
         ({"layers": 3}, "layers: 3 layers"),
         ({"kind": "binary"}, "got 4.33333"),
         ({"kind": "classes"}, "got 0, 0.333333"),
-        ({"teacher": "/nowhere"}, "there is no model folder '/nowhere'"),
+        ({"teacher": "/nowhere"}, "the model folder '/nowhere' does not exist"),
     ],
 )
 def test_mistakes_are_one_line(tiny_model_folder, tmp_path, settings, message) -> None:

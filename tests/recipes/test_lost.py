@@ -65,10 +65,10 @@ def test_full_and_low_rank_weights_by_the_same_options() -> None:
     ("settings", "message"),
     [
         ({"rank": "-1"}, "rank: invalid value -1"),
-        ({"activation": "relu"}, "activation: 'relu' is not known; choose from silu, identity"),
+        ({"activation": "relu"}, "activation: invalid value 'relu'; choose from silu, identity"),
         ({"gama": "0.5"}, "did you mean gamma"),
         ({"layers": "0"}, "layers: invalid value 0"),
-        ({"vocabulary": "many"}, "vocabulary: 'many' is not a whole number"),
+        ({"vocabulary": "many"}, "vocabulary: expected a whole number, got 'many'"),
     ],
 )
 def test_options_that_do_not_fit(settings: dict[str, str], message: str) -> None:

@@ -29,7 +29,7 @@ def measured(gain: float, seed: int, *, trained: bool) -> dict[str, Any]:
 @pytest.fixture
 def found(tmp_path: Path) -> Comparison:
     runs = {name: [measured(gain, seed, trained=True) for seed in range(3)] for name, gain in GAINS.items()}
-    ranking = rank({**runs, "untrained": [measured(0.0, 9, trained=False)]}, "infonce")
+    ranking = rank({**runs, "base": [measured(0.0, 9, trained=False)]}, "infonce")
     said, verdicts = recommendation(ranking, "nDCG@10"), against_baseline(ranking)
     metrics = {
         "task": "retrieval",
@@ -59,7 +59,7 @@ FACTS = {"data": HOSTILE, "evaluation": None, "model": "minilm", "options": {"ep
 
 def test_it_says_everything(found: Comparison):
     html = comparison_page(found, FACTS).html()
-    for text in (found.recommendation, found.verdicts, "needs scores", "held-out groups", "A note.", "on the GPU, MiB"):
+    for text in (found.recommendation, found.verdicts, "needs scores", "held-out groups", "A note.", "GPU memory, MiB"):
         assert text in html
     assert html.count("<svg") >= 6
     assert "onerror=alert(1)>" not in html

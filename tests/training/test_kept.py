@@ -101,7 +101,7 @@ def test_killed_while_it_goes_on_it_ends_the_same(go, tmp_path: Path, monkeypatc
         with pytest.raises(Killed):
             go("killed", resume=True, epochs=3, progress=lambda *_: None)
     assert not (tmp_path / "killed" / "metrics.json").exists()
-    with pytest.raises(InputError, match=r"options.epochs: the run there has 3.0, this call 4"):
+    with pytest.raises(InputError, match=r"options.epochs: expected 3.0, as in the run to resume, got 4"):
         go("killed", resume=True, epochs=4)
     again = go("killed", resume=True, epochs=3)
     assert again.metrics["steps"] == 15
@@ -135,10 +135,10 @@ def test_killed_while_it_is_thinned_it_ends_the_same(go, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"epochs": 0.5}, "options.epochs: this would change stage 1"),
-        ({"max_steps": 3}, "options.max_steps: stage 1 of the run there has 5 steps, here 3"),
-        ({"learning_rate": 1.0}, "options.learning_rate: the run there has 0.001, this call 1.0"),
-        ({"epochs": 2, "temperature": 1.0}, "options.temperature: the run there has 0.05, this call 1.0"),
+        ({"epochs": 0.5}, "options.epochs: invalid change: stage 1 is finished"),
+        ({"max_steps": 3}, "options.max_steps: stage 1 of the finished run has 5 steps, got 3"),
+        ({"learning_rate": 1.0}, "options.learning_rate: expected 0.001, as in the run to resume, got 1.0"),
+        ({"epochs": 2, "temperature": 1.0}, "options.temperature: expected 0.05, as in the run to resume, got 1.0"),
     ],
 )
 def test_nothing_else_may_differ(go, tmp_path: Path, options, told: str) -> None:
@@ -155,7 +155,7 @@ def test_a_model_that_was_changed_is_not_trained_on(go, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"model.safetensors: is not as this run has trained it"):
+    with pytest.raises(InputError, match=r"model.safetensors: has changed since the run ended"):
         go("run", resume=True, epochs=2)
 
 
@@ -174,9 +174,9 @@ def test_a_stage_is_added_to_a_finished_run(go, tmp_path: Path) -> None:
     at_once = go("three", "debcse", TEXTS, rounds=3, **ROUNDS)
     assert weights(tmp_path / "two") == weights(tmp_path / "three")
     assert longer.metrics["stages"] == at_once.metrics["stages"]
-    with pytest.raises(InputError, match=r"options.rounds: the run there has 3 stages, this call asks for fewer"):
+    with pytest.raises(InputError, match=r"options.rounds: expected at least 3 stages"):
         go("two", "debcse", TEXTS, rounds=2, resume=True, **ROUNDS)
-    with pytest.raises(InputError, match=r"options.epochs: this would change stage 1"):
+    with pytest.raises(InputError, match=r"options.epochs: invalid change: stage 1 is finished"):
         go("copy", "debcse", TEXTS, rounds=2, epochs=2, resume=True, **ROUNDS)
 
 

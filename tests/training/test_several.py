@@ -142,7 +142,7 @@ def trained(plan: Plan, options: TrainingOptions, folder: Path, last: Path | Non
 
 def test_too_few_rows_for_a_step_are_named(tiny_model):
     plan = plan_of(tiny_model, [])
-    with pytest.raises(InputError, match="sts: 18 rows do not fill one step of 20"):
+    with pytest.raises(InputError, match=r"sts: expected at least 20 rows \(one step\), got 18"):
         prepared(plan, TrainingOptions(batch_size=4, gradient_accumulation=5))
     same = DatasetDict(ir=Dataset.from_dict({"anchor": ["a"] * 9, "positive": ["b"] * 9}))
     doubled = Plan(tiny_model, Stage(same, torch.nn.Identity()))
@@ -233,13 +233,13 @@ def test_bad_input(files: list[Path], tiny_model_folder: Path, tmp_path: Path):
             train(recipe, **options)
         assert not (tmp_path / "no").exists()
 
-    fails("infonce trains on one dataset, got 2", recipe="infonce")
-    fails("1 mappings for 2 datasets", columns={"anchor": "q"})
-    fails("2 mappings for one dataset", data=files[1], columns=[None, None])
+    fails("expected one dataset for infonce, got 2", recipe="infonce")
+    fails("expected a mapping for each of 2 datasets, got 1", columns={"anchor": "q"})
+    fails("expected one mapping for one dataset, got 2", data=files[1], columns=[None, None])
     fails("no schema fits")
     texts = tmp_path / "texts.jsonl"
     write_jsonl([{"text": "a cat"}, {"text": "a dog"}], texts)
-    fails(r"texts\.jsonl: codiemb needs pairs .* these rows are sentences", data=[files[1], texts])
+    fails(r"texts\.jsonl: expected pairs .* for codiemb, got sentences", data=[files[1], texts])
     constant = Dataset.from_dict({"sentence1": ["a", "b"], "sentence2": ["c", "d"], "score": [2.0, 2.0]})
     fails("flat: score: ", data={"flat": constant})
 

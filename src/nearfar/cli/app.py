@@ -103,8 +103,7 @@ def run(arguments: list[str]) -> int:
                 return _failed(str(system), arguments, 2)
             if os.environ.get("NEARFAR_DEBUG"):
                 traceback.print_exc()
-            first = next(iter(str(error).splitlines()), "")
-            return _failed(f"{type(error).__name__}: {first}; set NEARFAR_DEBUG=1 for the traceback", arguments, 1)
+            return _failed(_of_code(error), arguments, 1)
         # typer itself turns Ctrl-C into this code, without a word.
         if code == 130:
             return _failed(INTERRUPTED, arguments, 130)
@@ -124,6 +123,16 @@ def _of_usage(error: Any) -> str:
     problem, _, hint = error.format_message().strip().rstrip(".").partition(". Did you mean")
     remedy = f"did you mean{hint}" if hint else f"see {command} --help"
     return str(InputError(f"{problem[:1].lower()}{problem[1:]}", remedy=remedy))
+
+
+def _of_code(error: BaseException) -> str:
+    """The one line for an exception of code, which may be that of the user's own recipe."""
+    from nearfar.recipes import place_in_file
+
+    file, line = place_in_file(error) or (None, None)
+    first = next(iter(str(error).splitlines()), "")
+    problem = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return str(InputError(problem, file=file, line=line, remedy="set NEARFAR_DEBUG=1 for the traceback"))
 
 
 def _of_system(error: BaseException) -> InputError | None:

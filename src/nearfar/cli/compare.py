@@ -45,7 +45,7 @@ def command(
     baseline: Annotated[
         str | None,
         typer.Option(
-            help="Recipe that the others are tested against, or untrained (the base model).",
+            help="Recipe that the others are tested against, or base (the base model).",
             show_default="infonce, or simcse, or the first named",
         ),
     ] = None,
@@ -112,11 +112,13 @@ def command(
 
 
 def _show(found: Comparison) -> None:
+    from nearfar.comparison.ranking import label
+
     columns = [
         "",
         "model",
         found.metric,
-        f"minus {found.baseline}",
+        f"minus {label(found.baseline)}",
         "95% interval",
         "p (Holm)",
         "verdict",
@@ -131,7 +133,7 @@ def _show(found: Comparison) -> None:
             mean, low, high = against.difference
             difference = [f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", _p(against.corrected)]
         cost = [f"{row.cost.steps:,}", f"{row.cost.seconds:,.0f}", "" if memory is None else f"{memory / 2**20:,.0f}"]
-        lines.append([str(row.rank), row.name, f"{row.score.mean:.3f}", *difference, row.verdict, *cost])
+        lines.append([str(row.rank), label(row.name), f"{row.score.mean:.3f}", *difference, row.verdict, *cost])
     print_table(columns, lines)
     for fit in found.fits:
         if fit.reason is not None:

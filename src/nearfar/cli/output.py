@@ -112,9 +112,14 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
 
         def update(done: int, total: int, loss: float | None = None) -> None:
             NOTES.show()
-            bar.update(task, completed=done, total=total, note="" if loss is None else f"loss {loss:.3f}")
+            bar.update(task, completed=done, total=total, note="" if loss is None else _loss(loss))
 
         yield update
+
+
+def _loss(loss: float) -> str:
+    """Three decimals, or two digits of a loss that these would show as almost nothing."""
+    return f"loss {loss:.3f}" if loss == 0 or abs(loss) >= 0.01 else f"loss {loss:.1e}"
 
 
 class _Lines:
@@ -126,7 +131,7 @@ class _Lines:
         tenth = 10 * done // max(total, 1)
         if tenth > self.shown:
             self.shown = tenth
-            note = "" if loss is None else f", loss {loss:.3f}"
+            note = "" if loss is None else f", {_loss(loss)}"
             print(
                 f"{self.label}: {done:,} of {total:,}{note}, {time.monotonic() - self.started:.0f} s", file=sys.stderr
             )

@@ -22,7 +22,7 @@ def command(
     if json_:
         print_json(found[0] if name else {"recipes": found})
     elif name:
-        _print_one(recipes.get(name), found[0])
+        _print_one(recipes.get(name), found[0], name)
     else:
         print_table(
             ["recipe", "what it does", "needs", "paper", "evidence"],
@@ -42,14 +42,14 @@ def _described(recipe: Any) -> dict[str, Any]:
         "use_when": recipe.use_when,
         "task": recipe.task,
         "needs": [str(SCHEMAS[name]) for name in recipe.schemas],
-        "paper": str(recipe.paper),
-        "url": recipe.paper.url,
+        "paper": None if recipe.paper is None else str(recipe.paper),
+        "url": None if recipe.paper is None else recipe.paper.url,
         "evidence": verdict(recipe.name),
         "options": defaults,
     }
 
 
-def _print_one(recipe: Any, described: dict[str, Any]) -> None:
+def _print_one(recipe: Any, described: dict[str, Any], name: str) -> None:
     import inspect
 
     print(inspect.cleandoc(inspect.getmodule(recipe.prepare).__doc__ or ""))
@@ -60,6 +60,7 @@ def _print_one(recipe: Any, described: dict[str, Any]) -> None:
     print()
     print_table(["option", "default"], [[name, str(value)] for name, value in described["options"].items()])
     print()
-    print(f"Paper: {described['paper']}  {described['url']}")
+    if described["paper"] is not None:
+        print(f"Paper: {described['paper']}  {described['url']}")
     print(f"Evidence: {described['evidence'] or 'none yet'}")
-    print(f"\nnearfar train {recipe.name} --data rows.jsonl --out runs/{recipe.name}")
+    print(f"\nnearfar train {name} --data rows.jsonl --out runs/{recipe.name}")

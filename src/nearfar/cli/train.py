@@ -44,7 +44,8 @@ def command(
     columns: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column mapping, e.g. anchor=question,positive=answer (one for each --data; '' for none).",
+            help="Column mapping, e.g. anchor=question,positive=answer (one for each --data, or one for all tasks of a "
+            "stream; '' for none).",
             metavar="NAME=COLUMN,...",
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""Which objective is best on the user's own data: every recipe that fits, on equal budgets and seeds."""
+"""Comparison of recipes on the user's own data, with equal budgets and seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many steps each recipe may take, so that none is given more than another."""
+"""The number of steps of each recipe under an equal budget."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 from nearfar.errors import InputError
 from nearfar.kinds.options import TrainingOptions
 
-#: Steps of a trial: enough that the first, which warms up, can be left out, and few, as they count.
+#: Steps of a trial: enough to ignore the slow first step, but few, because they count towards the budget.
 TRIAL_STEPS = 4
-#: Checkpoints over a run. Each is several times the size of the model, so a short run must not write many.
+#: Number of checkpoints of a run. Each is several times the size of the model, so short runs must not write many.
 SAVED = 5
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a short training told.
+    """The timings of a trial.
 
     Args:
-        pace: Seconds a step.
-        fixed: Seconds of a training beside its steps: loading, what a recipe does before the first, saving.
-        around: Seconds of the process beside the training: starting, measuring.
-        stages: How many stages the plan has; each takes at least one step.
+        pace: Seconds per step.
+        fixed: Seconds of a run besides its steps: loading, preparation before the first step, saving.
+        around: Seconds of the process besides the run: start and evaluation.
+        stages: Number of stages of the plan; each needs at least one step.
     """
 
     pace: float
@@ -36,13 +36,13 @@ class Trial:
 def by_rows(
     options: Mapping[str, TrainingOptions], rows: int, epochs: float, *, scored: bool = False
 ) -> dict[str, int]:
-    """Steps in which each recipe sees as many rows as the others: `epochs` times `rows`, in batches of its own size.
+    """The number of steps in which each recipe sees `epochs` times `rows` rows, in batches of its own size.
 
     Args:
-        options: Of each recipe.
-        rows: Training rows.
-        epochs: Passes over them.
-        scored: They are scored pairs, for which a recipe may have a batch size of their own.
+        options: Options of each recipe.
+        rows: Number of training rows.
+        epochs: Passes over the rows.
+        scored: Whether the rows are scored pairs, for which a recipe may have a separate batch size.
     """
     found = {}
     for name, own in options.items():
@@ -53,16 +53,16 @@ def by_rows(
 
 
 def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: float) -> dict[str, int]:
-    """Steps with which every training takes as long as any other, and all of them together the minutes given.
+    """The number of steps with which all runs take the same time, and `minutes` in total.
 
     Args:
-        minutes: For everything: trials, trainings, measuring.
-        trials: Of each recipe.
-        seeds: Trainings of each.
-        spent: Seconds that are gone already.
+        minutes: Total time in minutes, including trials and evaluation.
+        trials: The trial of each recipe.
+        seeds: Number of runs per recipe.
+        spent: Seconds already spent.
 
     Raises:
-        InputError: there is no time for a single step of some recipe; with the minutes that would do.
+        InputError: There is not enough time for a single step of some recipe; the message gives the minimum.
     """
     around = seeds * sum(trial.around for trial in trials.values())
     runs = seeds * len(trials)
@@ -71,9 +71,9 @@ def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: f
     if share < _least(trials[slowest]):
         least = math.ceil((spent + around + runs * _least(trials[slowest])) / 6) / 10
         raise InputError(
-            f"{minutes:g} minutes are too few: one step of {slowest} for each seed needs {least:g}",
+            f"invalid budget {minutes:g}: must be at least {least:g} minutes, for one step of {slowest} with each seed",
             field="--budget",
-            remedy="give more minutes, fewer recipes or fewer seeds",
+            remedy="use more minutes, fewer recipes or fewer seeds",
         )
     return {
         name: max(math.ceil(trial.stages), int((share - trial.fixed) / trial.pace)) for name, trial in trials.items()
@@ -85,25 +85,25 @@ def _least(trial: Trial) -> float:
 
 
 def trial_of(cost: Mapping[str, Any], whole: float) -> Trial:
-    """What the trial's cost says, and the seconds of the whole process."""
+    """The timings of a trial, from its cost and the seconds of the whole process."""
     steps, seconds = cost["steps"], cost["seconds"]
-    # Without a second step on the clock: no slower than the whole.
+    # If only one step was timed: the whole time is an upper limit.
     pace = cost["seconds_a_step"] or seconds / steps
     return Trial(pace, max(0.0, seconds - steps * pace), max(0.0, whole - seconds), steps / TRIAL_STEPS)
 
 
 def checkpoints(steps: int) -> int:
-    """Steps between them."""
+    """Steps between checkpoints."""
     return max(1, math.ceil(steps / SAVED))
 
 
 def settings_for(
     recipes: Sequence[str], options: Mapping[str, type[TrainingOptions]], settings: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
-    """Settings of each recipe: `temperature` for all that have one, `infonce.temperature` for that one alone.
+    """The settings of each recipe: `temperature` for all that have it, `infonce.temperature` only for infonce.
 
     Raises:
-        InputError: no recipe that takes part has the option, or a value does not fit.
+        InputError: No recipe in the comparison has the option, or a value is invalid.
     """
     from dataclasses import fields
 
@@ -111,17 +111,17 @@ def settings_for(
 
     known = {name: {field.name for field in fields(options[name])} for name in recipes}
     found: dict[str, dict[str, Any]] = {name: {} for name in recipes}
-    for own in (False, True):  # what is said of one recipe stands above what is said of all
+    for own in (False, True):  # settings of one recipe override those of all
         for key, value in settings.items():
             recipe, point, option = key.partition(".")
             if bool(point) is not own:
                 continue
             if point and recipe not in recipes:
-                remedy = f"those that do are {', '.join(recipes)}"
-                raise InputError(f"{recipe!r} takes no part", field="--set", remedy=remedy)
+                remedy = f"choose from {', '.join(recipes)}"
+                raise InputError(f"{recipe!r} is not part of the comparison", field="--set", remedy=remedy)
             option = option if point else key
             takers = [recipe] if point else [name for name in recipes if option in known[name]]
-            for name in takers or recipes[:1]:  # the first says which options there are
+            for name in takers or recipes[:1]:  # the first one raises an error that lists its options
                 with_settings(options[name](), {option: value})
                 found[name][option] = value
     return found

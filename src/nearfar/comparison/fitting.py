@@ -1,4 +1,4 @@
-"""Which recipes train on rows with these columns, and why the others do not."""
+"""Which recipes can train on rows with these columns, and why the others cannot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nearfar.data.schemas import SCHEMAS, matching, text_columns
 if TYPE_CHECKING:
     from nearfar.recipes import Recipe
 
-#: What rows of a schema have that others lack, in a word.
+#: What distinguishes the rows of a schema, in a word or two.
 _HAVE = {
     "pairs": "pairs",
     "domain pairs": "domains",
@@ -22,28 +22,28 @@ _HAVE = {
     "rationales": "rationales",
     "dialogues": "dialogues",
     "turns": "dialogues",
-    "image + text": "pictures",
-    "image + label": "pictures",
-    "audio + text": "recordings",
-    "audio + label": "recordings",
+    "image + text": "images",
+    "image + label": "images",
+    "audio + text": "audio",
+    "audio + label": "audio",
     "labelled": "labels",
     "ranked lists": "ranked lists",
     "label texts": "label texts",
     "sentences": "single texts",
     "documents": "documents",
 }
-#: Schemas whose texts, one by one, are sentences as well.
+#: Schemas whose texts can also be used as single sentences.
 _TEXTS_OF = ("pairs", "domain pairs", "scored pairs", "dictionary")
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Whether a recipe takes part.
+    """Whether a recipe is compatible with the rows.
 
     Args:
         recipe: Its name.
-        reason: Why it does not; None where it does.
-        on_texts: It trains on the texts of the rows one by one, without what joins them.
+        reason: Why it is not compatible; None if it is.
+        on_texts: Whether it trains on the single texts of the rows, without their relations.
     """
 
     recipe: str
@@ -52,31 +52,33 @@ class Fit:
 
 
 def fits(recipes: Sequence[Recipe], columns: Collection[str]) -> list[Fit]:
-    """What each recipe makes of rows with these columns, in the order given."""
+    """Whether each recipe is compatible with rows that have these columns, in the given order."""
     return [_fit(recipe, columns) for recipe in recipes]
 
 
 def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
+    if recipe.roles == ("stream",):
+        return Fit(recipe.name, "trains on a stream of tasks, which a comparison does not have; use nearfar train")
     if recipe.roles != ("rows",):
-        return Fit(recipe.name, f"needs several datasets ({', '.join(recipe.roles)}), and one is compared on")
+        return Fit(recipe.name, f"requires several datasets ({', '.join(recipe.roles)}); a comparison uses one")
     if "documents" in recipe.schemas:
-        return Fit(recipe.name, "trains a language model on documents, and what is compared is trained on rows")
+        return Fit(recipe.name, "trains a language model on documents; a comparison trains on rows")
     medium = medium_in(columns)
     schemas = [SCHEMAS[name] for name in recipe.schemas]
     if medium is not None:
-        # A model without a tower for the files cannot be measured on them.
+        # A model without a tower for the files cannot be evaluated on them.
         schemas = [schema for schema in schemas if medium in schema.required]
     if any(schema.fits(columns) for schema in schemas):
         return Fit(recipe.name)
     if medium is None and "sentences" in recipe.schemas and _has_texts(columns):
         return Fit(recipe.name, on_texts=True)
     if medium is not None and not schemas:
-        return Fit(recipe.name, f"trains on texts alone, and these rows have the column {medium!r}")
+        return Fit(recipe.name, f"trains only on texts; these rows have the column {medium!r}")
     return Fit(recipe.name, needs(recipe.schemas, columns))
 
 
 def needs(schemas: Sequence[str], columns: Collection[str]) -> str:
-    """What rows with these columns lack for all of the schemas: "needs scores (sentence1, sentence2, score)"."""
+    """What rows with these columns lack for the schemas, such as "needs scores (sentence1, sentence2, score)"."""
     found: dict[str, list[str]] = {}
     for name in schemas:
         wanted = SCHEMAS[name].required

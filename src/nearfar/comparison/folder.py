@@ -1,13 +1,13 @@
-"""The folder of a comparison, and what makes it safe to kill.
+"""The folder of a comparison, written so that an interrupted comparison can be resumed.
 
-compare.yaml    what was asked for
-data/           the rows, as every run reads them
-budget.json     steps of each recipe, once they are settled
-runs/           one run folder a recipe and seed
-results/        what each was measured at; a run counts once its file is here
-logs/           what each process was asked to do, and what it said
+compare.yaml    the settings
+data/           the rows that every run reads
+budget.json     number of steps of each recipe
+runs/           one run folder per recipe and seed
+results/        evaluation results; a run is finished when its file is here
+logs/           the description and the output of each process
 metrics.json    ranking, costs, recommendation
-report.html     the same to look at
+report.html     the report
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from typing import Any
 
 import yaml
 
+from nearfar.comparison.ranking import BASE
 from nearfar.errors import InputError
 from nearfar.training.folder import check_free, read_configuration
 from nearfar.writing import LOCK, write_text
 
-#: What must be equal for finished runs to be of use.
+#: Settings that must be equal to reuse finished runs.
 _DECIDING = (
     "data",
     "columns",
@@ -38,13 +39,13 @@ _DECIDING = (
     "sha256",
     "recipe_files",
 )
-#: With a budget in minutes also these: each run's share depends on how many there are.
+#: With a budget in minutes also these, because the time per run depends on the number of runs.
 _SHARING = ("recipes", "seeds")
 
 
 @dataclass(frozen=True)
 class ComparisonFolder:
-    """Paths in it, and whether it is free."""
+    """Paths in the folder, and reading and writing of its files."""
 
     path: Path
 
@@ -55,27 +56,27 @@ class ComparisonFolder:
 
     @property
     def configuration(self) -> Path:
-        """What was asked for."""
+        """The settings."""
         return self.path / "compare.yaml"
 
     @property
     def budget(self) -> Path:
-        """Steps of each recipe."""
+        """The number of steps of each recipe."""
         return self.path / "budget.json"
 
     @property
     def logs(self) -> Path:
-        """Of the processes."""
+        """Logs of the processes."""
         return self.path / "logs"
 
     @property
     def metrics(self) -> Path:
-        """The figures; there once the comparison is finished."""
+        """The results; the file exists when the comparison is finished."""
         return self.path / "metrics.json"
 
     @property
     def report(self) -> Path:
-        """The page to look at."""
+        """The report."""
         return self.path / "report.html"
 
     def run(self, name: str) -> Path:
@@ -83,24 +84,24 @@ class ComparisonFolder:
         return self.path / "runs" / name
 
     def result(self, name: str) -> Path:
-        """What it was measured at."""
+        """The evaluation result of a run."""
         return self.path / "results" / f"{name}.json"
 
     def check_free(self, resume: bool) -> None:
-        """Find out at once that the folder holds something else.
+        """Check early that the folder can be used.
 
         Raises:
-            InputError: it does; or there is nothing to go on with.
+            InputError: The folder contains something else, or there is nothing to resume.
         """
         check_free(self.configuration, "comparison", resume)
 
     def claim(self, configuration: Mapping[str, Any]) -> None:
-        """Write down what was asked for; in a folder to go on with, check that it is the same.
+        """Write the settings; in a folder to resume, first check that they are the same.
 
-        Seeds and recipes may be added: what is finished is kept.
+        Seeds and recipes may be added: finished runs are kept.
 
         Raises:
-            InputError: what is there was asked for otherwise, or is damaged.
+            InputError: The settings in the folder are different, or the file is corrupted.
         """
         if self.configuration.exists():
             there = read_configuration(self.configuration)
@@ -108,11 +109,13 @@ class ComparisonFolder:
             for key in keys:
                 if there.get(key) != configuration.get(key):
                     raise InputError(
-                        f"the comparison there has {there.get(key)!r}, this call {configuration.get(key)!r}",
+                        f"expected {there.get(key)!r}, as in the comparison to resume, got {configuration.get(key)!r}",
                         file=self.configuration,
                         field=key,
-                        remedy="resume with the same arguments and data, or start in another folder",
+                        remedy="resume with the same arguments and data, or choose another folder",
                     )
+            if self.result("untrained").exists():  # the base model's name in version 0.1.0
+                self.result("untrained").replace(self.result(BASE))
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
@@ -123,13 +126,13 @@ class ComparisonFolder:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def read_budget(self) -> dict[str, Any]:
-        """What `write_budget` wrote; empty where nothing was settled yet."""
+        """The contents of `write_budget`'s file; empty if it does not exist yet."""
         return json.loads(self.budget.read_text("utf-8")) if self.budget.exists() else {}
 
     def write_budget(self, found: Mapping[str, Any]) -> None:
-        """Settle it: a run that goes on must not measure anew."""
+        """Save the budget, so that a resumed comparison does not measure it again."""
         write_text(json.dumps(found, indent=2) + "\n", self.budget)
 
     def write_metrics(self, found: Mapping[str, Any]) -> None:
-        """Write the figures, whole or not at all."""
+        """Write the results, completely or not at all."""
         write_text(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n", self.metrics)

@@ -1,4 +1,4 @@
-"""Splitting rows so that no text stands on both sides: rows that share one stay together, and so on through others."""
+"""Splits rows so that no text is on both sides: rows that share a text stay together, also through other rows."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from nearfar.comparison.items import Item
 
-#: Rows that intervals need to say anything.
+#: Minimum number of rows for meaningful intervals.
 LEAST = 10
 
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows to train on and which to measure on.
+    """A split into training and evaluation rows.
 
     Args:
-        training: Row numbers from 0.
-        held_out: The others.
-        groups: How many groups the rows fall into.
-        largest: Rows in the largest of them.
-        by_negatives: Rows that share a negative are in one group too.
+        training: Numbers of the training rows, from 0.
+        held_out: Numbers of the evaluation rows.
+        groups: Number of groups.
+        largest: Number of rows in the largest group.
+        by_negatives: Whether rows that share a negative are in one group, too.
     """
 
     training: list[int]
@@ -38,36 +38,40 @@ class Split:
     by_negatives: bool
 
     def counts(self) -> dict[str, int | bool]:
-        """For JSON: what it says of the groups."""
+        """The numbers of rows and groups, for JSON."""
         return {"groups": self.groups, "largest": self.largest, "by_negatives": self.by_negatives}
 
     def __str__(self) -> str:
-        what = "a text" if self.by_negatives else "an anchor or a positive (hard negatives left aside)"
+        what = "a text" if self.by_negatives else "an anchor or a positive (hard negatives are ignored)"
         rows = len(self.training) + len(self.held_out)
         return (
-            f"Split by groups: rows that share {what} are on one side. {rows:,} rows, {self.groups:,} groups (the "
-            f"largest of {self.largest:,} rows): {len(self.training):,} to train on, {len(self.held_out):,} held out."
+            f"Split by groups: rows that share {what} are in the same split. {rows:,} rows, {self.groups:,} groups "
+            f"(the largest has {self.largest:,} rows): {len(self.training):,} for training, {len(self.held_out):,} "
+            "held out."
         )
 
 
 def split_by_groups(rows: Dataset, *, share: float = 0.2, seed: int = 0) -> Split:
-    """Hold out about `share` of the rows, whole groups of them.
+    """Hold out about a fraction `share` of the rows, in whole groups.
 
-    Two rows are in one group where a chain of shared texts joins them. A group larger than what is to be held out is
-    trained on. Where hard negatives, drawn from one pool, join nearly all rows, they are left aside.
+    Two rows are in one group if a chain of shared texts connects them. A group that is larger than the number of rows
+    to hold out is used for training. Hard negatives are ignored if they connect nearly all rows, for example because
+    they were drawn from one pool.
 
     Args:
-        rows: Of any schema that has texts.
-        share: Of the rows, at most; in (0, 1).
-        seed: Decides which groups.
+        rows: Rows of any schema with texts.
+        share: Maximum fraction of the rows to hold out, in (0, 1).
+        seed: Random seed for the choice of groups.
 
     Raises:
-        InputError: the rows hang together, or are too few.
+        InputError: The rows are too few, or too many of them are in one group.
     """
     if not 0 < share < 1:
-        raise InputError(f"{share} is no part of the rows", field="--held-out", remedy="use e.g. 0.2")
+        raise InputError(
+            f"invalid fraction {share}: must be between 0 and 1", field="--held-out", remedy="use e.g. 0.2"
+        )
     if len(rows) < 3 * LEAST:
-        problem = f"{len(rows):,} rows are too few to hold some of them out"
+        problem = f"{len(rows):,} rows are too few to hold out some of them"
         raise InputError(problem, field="--data", remedy="give rows to measure on with --eval")
     most, largest, labels = max(LEAST, round(share * len(rows))), len(rows), _labels(rows)
     for negatives in (True, False):
@@ -78,14 +82,14 @@ def split_by_groups(rows: Dataset, *, share: float = 0.2, seed: int = 0) -> Spli
             chosen = set(held_out)
             training = [row for row in range(len(rows)) if row not in chosen]
             return Split(training, held_out, int(group.max()) + 1, largest, negatives)
-    problem = f"{len(rows):,} rows cannot be split: {largest:,} of them hang together by shared texts"
+    problem = f"{len(rows):,} rows cannot be split: {largest:,} of them are connected by shared texts"
     if labels is not None and largest < len(rows) / 2:
-        problem = f"{len(rows):,} rows cannot be split so that every label held out is learnt as well"
+        problem = f"{len(rows):,} rows cannot be split so that every held-out label is also in the training rows"
     raise InputError(problem, field="--data", remedy="give rows to measure on with --eval")
 
 
 def groups_of(items: list[Item]) -> Int[np.ndarray, " rows"]:
-    """The group of each row, numbered from 0: rows of which a chain of shared texts joins any two."""
+    """The group of each row, numbered from 0: rows are in one group if a chain of shared texts connects them."""
     import numpy as np
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -94,14 +98,14 @@ def groups_of(items: list[Item]) -> Int[np.ndarray, " rows"]:
     pairs = [(row, numbers.setdefault(text, len(numbers))) for row, item in enumerate(items) for text in item]
     of_row, of_text = (np.array([pair[side] for pair in pairs], dtype=np.int64) for side in (0, 1))
     size = len(items) + len(numbers)
-    # Rows and texts are the nodes; a text is joined to every row that it stands in.
+    # Rows and texts are the nodes; a text is connected to every row that contains it.
     edges = coo_array((np.ones(len(pairs), dtype=np.int8), (of_row, len(items) + of_text)), shape=(size, size))
     _, component = connected_components(edges.tocsr(), directed=False)
     return np.unique(component[: len(items)], return_inverse=True)[1]
 
 
 def _drawn(group: Int[np.ndarray, " rows"], most: int, seed: int) -> list[int]:
-    """Rows of groups drawn at random, at most `most` of them."""
+    """At most `most` rows, from randomly drawn groups."""
     import numpy as np
 
     sizes = np.bincount(group)
@@ -114,7 +118,7 @@ def _drawn(group: Int[np.ndarray, " rows"], most: int, seed: int) -> list[int]:
 
 
 def _stratified(group: Int[np.ndarray, " rows"], labels: list[str], share: float, seed: int) -> list[int]:
-    """Rows of groups, with each label's share; none with a label that the other rows lack."""
+    """Rows of groups, stratified by label; no row has a label that the other rows lack."""
     import warnings
 
     import numpy as np
@@ -126,10 +130,10 @@ def _stratified(group: Int[np.ndarray, " rows"], labels: list[str], share: float
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     names = np.array(labels)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of labels with fewer rows than folds: seen to below
+        warnings.simplefilter("ignore", UserWarning)  # about labels with fewer rows than folds: handled below
         try:
             _, chosen = next(iter(splitter.split(names, names, group)))
-        except ValueError:  # no label has as many rows as there are folds
+        except ValueError:  # every label has fewer rows than there are folds
             return []
     held_out = np.zeros(len(names), dtype=bool)
     held_out[chosen] = True

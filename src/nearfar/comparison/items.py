@@ -1,4 +1,4 @@
-"""What a row says, in a form in which two rows can be told to be the same."""
+"""The texts of rows in a normalised form, to find rows with the same content."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Item = tuple[str, ...]
 
 
 def normal(text: str) -> str:
-    """A text without its case and its spacing: what is left is what a model learns by heart."""
+    """A text in lower case with single spaces: a model can memorize a text in spite of such differences."""
     return " ".join(text.split()).casefold()
 
 
 def texts_of(rows: Dataset, *, negatives: bool) -> list[Item]:
-    """The texts of each row in canonical order, normalised; the file where rows are about pictures or recordings.
+    """The texts of each row in canonical order, normalised; for images and audio, the file.
 
     Args:
         rows: Rows of any schema.
-        negatives: With those that are said not to belong to the anchor.
+        negatives: Whether to include negatives.
     """
     names = item_columns(rows, negatives=negatives)
     if not names:
@@ -38,7 +38,7 @@ def item_columns(rows: Dataset, *, negatives: bool) -> list[str]:
     columns = rows.column_names
     medium = medium_in(columns)
     if medium is not None:
-        # The file is the item; what is said of it may be said of many.
+        # The file identifies the item; the same text may describe several files.
         return [medium] if getattr(rows.features[medium], "dtype", None) == "string" else []
     schemas = matching(columns)
     found = text_columns(schemas[0], columns) if schemas else []

@@ -1,4 +1,4 @@
-"""One training as a process of its own: started, followed, and ended with the one that started it."""
+"""Training runs as separate processes, which end when the parent process ends."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _SHOWN = 400
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is to do: train by a recipe and measure, or measure a model as it is.
+    """The task of a process: train with a recipe and evaluate, or only evaluate a model.
 
     Args:
-        name: Its files are called by it.
-        recipe: A name or a path; None for a model that is measured as it is.
-        model: What training starts from, or what is measured.
-        training: Rows to train on.
-        evaluation: What to measure on.
-        learn: Rows that the evaluation's classifier learns on; it splits the evaluation data when None.
-        run: The run's folder.
-        result: The file that holds what was found; there once the job is done.
-        seed: Of the training. What is measured, and how, is the same for all.
+        name: Name of the job and its files.
+        recipe: Name or path of a recipe; None for a model that is only evaluated.
+        model: The base model of the run, or the model to evaluate.
+        training: Path of the training rows.
+        evaluation: Path of the evaluation data.
+        learn: Path of the rows on which the evaluation's classifier learns; if None, it splits the evaluation data.
+        run: Folder of the run.
+        result: File with the result; it exists when the job is done.
+        seed: Random seed of the training. The evaluation is the same for all jobs.
         settings: Options of the recipe.
-        trial: Steps of each stage of a trial; 0: no trial.
+        trial: Steps of each stage in a trial; 0: no trial.
     """
 
     name: str
@@ -49,21 +49,21 @@ class Job:
 
 
 def is_done(job: Job) -> bool:
-    """Whether its result is there."""
+    """Whether the job has a result."""
     return Path(job.result).exists()
 
 
 def result_of(job: Job) -> dict[str, Any]:
-    """What it found."""
+    """The result of a job."""
     return json.loads(Path(job.result).read_text("utf-8"))
 
 
 class Failed(NamedTuple):
-    """How a job ended that has no result.
+    """A job that ended without a result.
 
     Args:
-        reason: The last line that it said.
-        refused: What it was given is wrong; otherwise the work failed.
+        reason: The last line of its output.
+        refused: Whether its input was invalid; otherwise the job failed.
     """
 
     reason: str
@@ -71,21 +71,21 @@ class Failed(NamedTuple):
 
 
 def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None], None] | None = None) -> Failed | None:
-    """Run a job to its end; what it prints goes into `folder`.
+    """Run a job to its end; its output goes into `folder`.
 
     Args:
-        job: What to do.
-        folder: For the job's own description and its log.
-        progress: Called with step, steps in all, latest loss.
+        job: The job.
+        folder: Folder of the job's description and its log.
+        progress: Called with step, number of steps, latest loss.
 
     Returns:
-        How it failed; None where its result is there.
+        How the job failed; None if it has a result.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description, log = folder / f"{job.name}.json", folder / f"{job.name}.log"
     write_text(json.dumps(asdict(job), indent=2, ensure_ascii=False) + "\n", description)
     with log.open("w", encoding="utf-8") as errors:
-        # A pipe that ends with this process, however it ends: the child then leaves too, see the worker.
+        # This pipe closes when this process ends, in whatever way; the child then exits too, see the worker.
         child = subprocess.Popen(
             [sys.executable, "-m", "nearfar.comparison.worker", str(description)],
             stdin=subprocess.PIPE,
@@ -117,7 +117,7 @@ def _follow(line: str, progress: Callable[[int, int, float | None], None] | None
         said = json.loads(line)
         step = said["step"], said["of"], said["loss"]
     except (ValueError, KeyError, TypeError):
-        return  # a library's own print
+        return  # printed by a library
     if progress is not None:
         progress(*step)
 
@@ -128,11 +128,11 @@ def _reason(code: int, log: str) -> str:
         memory = ": the system may have run out of memory" if name == "SIGKILL" else ""
         return f"ended by {name}{memory}"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1].removeprefix("nearfar: ")[:_SHOWN] if lines else f"exit code {code}, and no word"
+    return lines[-1].removeprefix("nearfar: ")[:_SHOWN] if lines else f"exit code {code} without a message"
 
 
 def _environment() -> dict[str, str]:
-    """The child finds this very package, and nothing by chance in the folder that the user stands in."""
+    """An environment in which the child imports this package, and nothing from the current folder."""
     here = str(Path(__file__).parents[2])
     paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}

@@ -1,4 +1,4 @@
-"""Whether a model would be measured on what it was trained on, and which rows are to blame."""
+"""Finds evaluation rows that are also in the training data."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Rows that a message names, and rows that a file lists.
+#: Maximum number of rows listed in a message, and in a file.
 NAMED, LISTED = 5, 1_000
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """What two splits share. Rows count from 1; texts that differ in case or spacing alone are the same.
+    """The texts that two splits share. Rows count from 1; differences in case and white space are ignored.
 
     Args:
-        items: Evaluation rows, or pairs of a query and a relevant document.
-        same: Evaluation rows that stand in the training rows with all their texts, in either order, each with the
-            first training row that says the same.
-        seen: Evaluation rows of which every text stands somewhere in the training rows, though not together.
-        shared: Evaluation rows of which some text, but not every, does. In a search that may be as it should be: the
-            same document answers many queries.
+        items: Number of evaluation rows, or of pairs of a query and a relevant document.
+        same: Evaluation rows that are also training rows, with all their texts, in any order; each with the first such
+            training row.
+        seen: Evaluation rows whose texts are all in the training rows, but not in the same row.
+        shared: Evaluation rows of which some texts, but not all, are in the training rows. In retrieval this can be
+            correct: one document can answer many queries.
     """
 
     items: int
@@ -36,7 +36,7 @@ class Leaks:
     shared: list[int]
 
     def as_dict(self) -> dict[str, Any]:
-        """Counts, and the rows up to a limit, for JSON."""
+        """Counts, and the row numbers up to a limit, for JSON."""
         return {
             "evaluation_rows": self.items,
             "same_rows": len(self.same),
@@ -46,13 +46,13 @@ class Leaks:
 
     def __str__(self) -> str:
         if not (self.seen or self.shared):
-            return "No text of the evaluation rows stands in the training rows."
+            return "No text of the evaluation rows is in the training rows."
         parts = [
             f"{len(rows):,} of {self.items:,} evaluation rows have {what} in the training rows ({_named(rows)})"
             for rows, what in ((self.seen, "every text"), (self.shared, "some text"))
             if rows
         ]
-        return "; ".join(parts) + ": what was learnt by heart counts there."
+        return "; ".join(parts) + ": scores on these rows may be too high, because the model saw the texts in training."
 
 
 def find_leaks(training: Dataset, held_out: Dataset | Retrieval) -> Leaks:
@@ -79,30 +79,30 @@ def find_leaks(training: Dataset, held_out: Dataset | Retrieval) -> Leaks:
 
 
 def refuse_same(leaks: Leaks, file: str | Path | None) -> None:
-    """Raise an InputError where evaluation rows are training rows."""
+    """Raise an InputError if evaluation rows are training rows."""
     if not leaks.same:
         return
     if len(leaks.same) == leaks.items:
-        problem = "all evaluation rows are training rows, so this would measure what was learnt by heart"
+        problem = "all evaluation rows are training rows, so the scores would only measure memorization"
     else:
         pairs = ", ".join(f"{ours} = training row {theirs}" for ours, theirs in leaks.same[:NAMED])
         more = ", ..." if len(leaks.same) > NAMED else ""
         problem = f"{len(leaks.same):,} of {leaks.items:,} evaluation rows are training rows too (row {pairs}{more})"
-    remedy = "take them out of one of the files, add --drop-leaks to train without them, or leave --eval out to split"
+    remedy = "remove them from one file, add --drop-leaks to train without them, or remove --eval to split --data"
     raise InputError(problem, file=file, field="--eval", remedy=remedy)
 
 
 def without_same(training: Dataset, held_out: Dataset | Retrieval) -> Dataset:
-    """The training rows that are no evaluation rows.
+    """The training rows without those that are evaluation rows.
 
     Raises:
-        InputError: fewer than two are left.
+        InputError: Fewer than two rows remain.
     """
     banned = {_key(item) for item in _items(held_out)} - {()}
     kept = [row for row, item in enumerate(texts_of(training, negatives=False)) if _key(item) not in banned]
     if len(kept) < 2:
-        problem = f"of {len(training):,} training rows {len(kept)} would be left without the evaluation rows"
-        raise InputError(problem, field="--drop-leaks", remedy="give other rows, or leave --eval out to split them")
+        problem = f"only {len(kept)} of {len(training):,} training rows would remain without the evaluation rows"
+        raise InputError(problem, field="--drop-leaks", remedy="use other rows, or remove --eval to split --data")
     return training.select(kept)
 
 

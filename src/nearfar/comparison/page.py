@@ -1,10 +1,11 @@
-"""The page of a comparison: what to use, how sure that is, what it cost, and what was left out."""
+"""The page of a comparison: recommendation, ranking with intervals, cost, and recipes that were not compared."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nearfar.comparison.ranking import BASE, in_words, label
 from nearfar.reports.charts.bars import bar_chart
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.page import Page, Tone
@@ -21,25 +22,25 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     """The report of a comparison.
 
     Args:
-        found: What was measured.
+        found: The finished comparison.
         facts: `data`, `evaluation`, `model` and `options` as they were given.
     """
     said, rows = found.metrics, found.metrics["rows"]
     page = Page(
-        "Which objective on this data?",
-        f"{len(found.ranking) - 1} recipes from one model on one budget, measured on the same "
+        "Which recipe is best on this data?",
+        f"{len(found.ranking) - 1} recipes with the same base model and budget, evaluated on the same "
         f"{rows['evaluation']:,} items",
         [
             ("model", _source(facts["model"])),
             ("data", _source(facts["data"])),
-            ("measured on", "held-out groups" if facts["evaluation"] is None else _source(facts["evaluation"])),
+            ("evaluation data", "held-out groups" if facts["evaluation"] is None else _source(facts["evaluation"])),
             ("training rows", f"{rows['training']:,}"),
             ("task", said["task"]),
             ("seeds", said["seeds"]),
-            ("baseline", found.baseline),
+            ("baseline", label(found.baseline)),
         ],
     )
-    better = said["recommended"] != "untrained"
+    better = said["recommended"] != BASE
     tone: Tone = "good" if better else "neutral"
     page.verdict(found.recommendation, tone)
     page.text(found.verdicts)
@@ -59,51 +60,46 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
 
 def _ranking(page: Page, found: Comparison) -> None:
     page.section("Ranking")
-    names = [row.name for row in found.ranking]
     page.figure(
         dot_interval_chart(
-            names,
+            [label(row.name) for row in found.ranking],
             {found.metric: [Estimate(*row.score) for row in found.ranking]},
-            title=f"{found.metric}, the best first",
+            title=f"{found.metric}, best first",
             x_label=f"{found.metric}, higher is better",
-            caption="Whiskers are 95% intervals of each figure by itself. They may overlap where a paired difference "
-            "is clear: judge differences by the next figure.",
+            caption="Whiskers are 95% intervals of each score. They may overlap although the paired difference is "
+            "significant; see the differences below.",
         )
     )
     compared = [row for row in found.ranking if row.baseline is not None]
     if compared:
         page.figure(
             dot_interval_chart(
-                [row.name for row in compared],
+                [label(row.name) for row in compared],
                 {"difference": [Estimate(*_difference(row.baseline)) for row in compared]},
-                title=f"Difference to {found.baseline}",
+                title=f"Difference to {in_words(found.baseline)}",
                 x_label=f"difference in {found.metric}",
-                caption="Paired by seed and item. An interval beside the line is a difference by itself; the table "
-                "says which remain once it is taken into account that several were asked about.",
+                caption="Paired by seed and item. An interval that excludes 0 is significant on its own; the table "
+                "shows which differences remain significant after the correction for multiple comparisons.",
                 reference=0.0,
             )
         )
-    columns = ["rank", "model", found.metric, f"minus {found.baseline}", "95% interval", "p, corrected", "verdict"]
+    minus = f"minus {label(found.baseline)}"
     page.table(
-        columns,
+        ["rank", "model", found.metric, minus, "95% interval", "p, corrected", "verdict"],
         [
-            [row.rank, row.name, f"{row.score.mean:.3f}", *_cells(row.baseline), _verdict(row, found.baseline)]
+            [row.rank, label(row.name), f"{row.score.mean:.3f}", *_cells(row.baseline), _verdict(row, found.baseline)]
             for row in found.ranking
         ],
-        highlight=[i for i, name in enumerate(names) if name == found.metrics["recommended"]],
+        highlight=[i for i, row in enumerate(found.ranking) if row.name == found.metrics["recommended"]],
     )
-    if found.baseline != "untrained":
+    if found.baseline != BASE:
         page.table(
             ["model", "minus the base model", "95% interval", "p, corrected", "verdict"],
-            [
-                [row.name, *_cells(row.untrained), row.untrained.verdict]
-                for row in found.ranking
-                if row.untrained is not None
-            ],
-            caption="Against the base model, before fine-tuning.",
+            [[row.name, *_cells(row.base), row.base.verdict] for row in found.ranking if row.base is not None],
+            caption="Differences to the base model (before fine-tuning).",
         )
     if found.metrics["seeds"] > 1:
-        trained = [row for row in found.ranking if row.name != "untrained"]
+        trained = [row for row in found.ranking if row.name != "base"]
         page.table(
             ["model", *(f"seed {seed}" for seed in range(found.metrics["seeds"]))],
             [[row.name, *(f"{score:.3f}" for score in row.by_seed)] for row in trained],
@@ -112,20 +108,20 @@ def _ranking(page: Page, found: Comparison) -> None:
 
 
 def _cost(page: Page, found: Comparison) -> None:
-    trained = [row for row in found.ranking if row.name != "untrained"]
-    page.section("Cost", "Of one training, the mean over seeds; memory is the most that any of them held.")
+    trained = [row for row in found.ranking if row.name != "base"]
+    page.section("Cost", "Per run, averaged over seeds; memory is the maximum over all runs.")
     page.figure(
         bar_chart(
             [row.name for row in trained],
             {"seconds": [row.cost.seconds for row in trained]},
-            title="Time of a training",
+            title="Time per run",
             x_label="seconds",
-            caption="Loading, what a recipe does before its first step, the steps, saving.",
+            caption="Includes loading, preparation before the first step, training and saving.",
         )
     )
     gpu = any(row.cost.gpu_memory is not None for row in trained)
     page.table(
-        ["model", "steps", "seconds", "seconds a step", "peak memory, MiB", *(["on the GPU, MiB"] if gpu else [])],
+        ["model", "steps", "seconds", "seconds per step", "peak memory, MiB", *(["GPU memory, MiB"] if gpu else [])],
         [
             [
                 row.name,
@@ -142,9 +138,9 @@ def _cost(page: Page, found: Comparison) -> None:
 
 def _left_out(page: Page, found: Comparison) -> None:
     if found.failures:
-        page.section("Failed", "These could not be ranked. The others are not touched by it.")
+        page.section("Failed", "These recipes could not be ranked. The results of the others are not affected.")
         page.table(
-            ["recipe", "seed", "what it said last", "all of it"],
+            ["recipe", "seed", "last message", "log file"],
             [[each.recipe, each.seed, each.reason, str(each.log)] for each in found.failures],
         )
     absent = [fit for fit in found.fits if fit.reason is not None]
@@ -155,10 +151,10 @@ def _left_out(page: Page, found: Comparison) -> None:
 
 def _how(page: Page, found: Comparison, options: Mapping[str, Any]) -> None:
     page.section(
-        "How this was measured",
-        "Every model is scored on the same items. Intervals hold how much figures vary with other items, by a "
-        "bootstrap, and how much they vary between seeds; differences are paired in both. Whether a difference counts "
-        "is judged at 0.05 after Holm's correction for all models compared with the same one.",
+        "Method",
+        "Every model is scored on the same items. Intervals cover the variation over items, by a bootstrap, and the "
+        "variation over seeds; differences are paired by both. A difference is significant if its p-value is below "
+        "0.05 after Holm's correction for all models compared with the same one.",
     )
     for note in found.notes:
         page.text(note)
@@ -175,7 +171,7 @@ def _cells(against: Against | None) -> Sequence[Cell]:
     if against is None:
         return [None, None, None]
     mean, low, high = against.difference
-    # A minus as on the figures, and no line break within an interval.
+    # The same minus sign as in the figures, and no line break within an interval.
     signed = [f"{value:+.3f}".replace("-", "\u2212") for value in (mean, low, high)]
     return [signed[0], f"{signed[1]}\u00a0to\u00a0{signed[2]}", _p(against.corrected)]
 

@@ -1,4 +1,4 @@
-"""The rows of a comparison, read and checked once and laid down where every run finds the same."""
+"""The rows of a comparison: read and checked once, and written to files that every run reads."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ TRAINING, TEXTS, EVALUATION = "training.parquet", "texts.parquet", "evaluation"
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is trained on and what is measured on.
+    """The training rows and the evaluation rows of a comparison.
 
     Args:
         training: Training rows.
         held_out: Evaluation rows.
-        task: What these allow to measure.
-        leaks: What the two share.
-        split: How the rows were split, where no evaluation data was given.
-        dropped: Training rows that were left out because they are evaluation rows.
-        learn: The task's classifier learns on the training rows, which know every label.
-        sha256: Of training and evaluation rows.
+        task: The evaluation task that the evaluation rows allow.
+        leaks: The texts that both have in common.
+        split: How the rows were split, if no evaluation data was given.
+        dropped: Number of training rows removed because they are evaluation rows.
+        learn: Whether the task's classifier learns on the training rows, because these contain every label.
+        sha256: Hashes of the training rows and the evaluation rows.
     """
 
     training: Dataset
@@ -46,11 +46,11 @@ class Prepared:
 
 
 def prepare(request: Request) -> Prepared:
-    """Read both splits, or make two of one, and refuse what cannot be compared on.
+    """Read training and evaluation rows, or split one dataset, and check that recipes can be compared on them.
 
     Raises:
-        InputError: rows that cannot be read or measured on, evaluation rows that are training rows, or rows that hang
-            together so that they cannot be split.
+        InputError: Rows cannot be read or used for evaluation, evaluation rows are training rows, or the rows cannot be
+            split because too many of them share texts.
     """
     from nearfar.data import Retrieval, load
     from nearfar.evaluation import detect_task
@@ -60,14 +60,14 @@ def prepare(request: Request) -> Prepared:
     rows = _absolute(load(data, columns=request.columns, skip_broken=request.skip_broken))
     file = data if isinstance(data, (str, Path)) else None
     if len(rows) < 2:
-        raise InputError("contains one row, training needs at least two", file=file, remedy="give more rows")
+        raise InputError("expected at least 2 rows, got 1", file=file, remedy="use more rows")
     _check_paths(rows, file)
     if evaluate_on is None:
         try:
             task = detect_task(rows)
         except InputError as error:
-            remedy = "give --eval FILE with pairs, scored pairs, ranked lists or labelled texts"
-            raise InputError("nothing in it can be measured", file=file, remedy=remedy) from error
+            remedy = "pass --eval FILE with pairs, scored pairs, ranked lists or labelled texts"
+            raise InputError("no evaluation task fits these rows", file=file, remedy=remedy) from error
         split = split_by_groups(rows, share=request.held_out)
         training, held_out = rows.select(split.training), rows.select(split.held_out)
         return _prepared(training, held_out, task, find_leaks(training, held_out), split, 0)
@@ -83,8 +83,8 @@ def prepare(request: Request) -> Prepared:
     return _prepared(rows, held_out, task, leaks, None, dropped)
 
 
-def lay_down(prepared: Prepared, folder: Path) -> None:
-    """Write both splits into a folder, so that a run and its continuation see the same rows."""
+def write_rows(prepared: Prepared, folder: Path) -> None:
+    """Write both splits into a folder, so that a resumed run reads the same rows."""
     from nearfar.data import write_retrieval
     from nearfar.data.retrieval import Retrieval
     from nearfar.writing import draft_of
@@ -105,13 +105,13 @@ def lay_down(prepared: Prepared, folder: Path) -> None:
 
 
 def evaluation_in(folder: Path) -> Path:
-    """Where `lay_down` put the evaluation data."""
+    """Path of the evaluation data that `write_rows` wrote."""
     table = folder / f"{EVALUATION}.parquet"
     return table if table.exists() else folder / EVALUATION
 
 
 def single_texts(rows: Dataset) -> list[str]:
-    """Every different text of rows that have several, as they stand, for recipes that train on texts alone."""
+    """Every distinct text of the rows, unchanged, for recipes that train on single texts."""
     from nearfar.comparison.items import item_columns
 
     if "text" in rows.column_names or medium_in(rows.column_names):
@@ -146,7 +146,7 @@ def _hash(rows: Dataset | Retrieval) -> str:
 
 
 def _absolute(rows: Dataset) -> Dataset:
-    """Paths of pictures and recordings that hold wherever a table of them lies."""
+    """The rows with absolute paths of image and audio files, so that the table can be stored anywhere."""
     medium = medium_in(rows.column_names)
     if medium is None or getattr(rows.features[medium], "dtype", None) != "string":
         return rows
@@ -157,7 +157,7 @@ def _absolute(rows: Dataset) -> Dataset:
 def _check_paths(rows: Dataset, file: Any) -> None:
     medium = medium_in(rows.column_names)
     if medium is not None and getattr(rows.features[medium], "dtype", None) != "string":
-        remedy = f"save the files, and give a table with their paths in the column {medium!r}"
+        remedy = f"save the files, and use a table with their paths in the column {medium!r}"
         raise InputError(
-            "holds files inside the data set, which runs of their own cannot share", file=file, remedy=remedy
+            "contains media inside the dataset, which separate processes cannot share", file=file, remedy=remedy
         )

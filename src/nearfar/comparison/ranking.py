@@ -1,4 +1,4 @@
-"""From what was measured to a ranking, and to one sentence on what to use."""
+"""The ranking of the models of a comparison, and the recommendation in one sentence."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from nearfar.evaluation.intervals import Interval
 if TYPE_CHECKING:
     import numpy as np
 
-UNTRAINED = "untrained"
-#: Corrected p-values below this count.
+#: The name of the base model among the recipes.
+BASE = "base"
+#: Differences with a corrected p-value below this are significant.
 LEVEL = 0.05
 
 Verdict = Literal["better", "worse", "no significant difference", "baseline"]
@@ -25,8 +26,8 @@ class Against:
 
     Args:
         difference: The model minus the other, with its 95% interval over seeds and items.
-        p: Two-sided.
-        corrected: The same after Holm's correction for all models compared with that other one.
+        p: Two-sided p-value.
+        corrected: The p-value after Holm's correction for all models compared with the same one.
     """
 
     difference: Interval
@@ -35,7 +36,7 @@ class Against:
 
     @property
     def verdict(self) -> Verdict:
-        """What the corrected p-value allows to say."""
+        """The verdict that follows from the corrected p-value."""
         if self.corrected >= LEVEL:
             return "no significant difference"
         return "better" if self.difference.mean > 0 else "worse"
@@ -47,14 +48,14 @@ class Against:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one training took, the mean over seeds; 0 steps for the base model.
+    """The cost of one run, averaged over seeds; 0 steps for the base model.
 
     Args:
         steps: Optimiser steps.
-        seconds: Of the training: loading, what comes before the first step, the steps, saving.
-        seconds_a_step: None where a run was too short to tell.
-        memory: The most bytes that the process held, None where the system does not count.
-        gpu_memory: The most bytes of tensors on a GPU, None without one.
+        seconds: Time of the run in seconds: loading, preparation before the first step, training and saving.
+        seconds_a_step: Seconds per step; None if the run was too short to measure it.
+        memory: Peak memory of the process in bytes; None if the system does not report it.
+        gpu_memory: Peak memory of tensors on the GPU in bytes; None without a GPU.
     """
 
     steps: int
@@ -69,14 +70,14 @@ class Ranked:
     """One line of the ranking.
 
     Args:
-        rank: From 1.
-        name: The recipe, or `untrained`.
+        rank: Rank, from 1.
+        name: Name of the recipe, or `base` for the base model.
         score: The primary metric with its 95% interval over seeds and items.
-        by_seed: The same of each seed.
-        baseline: Against the baseline; None for itself.
-        untrained: Against the base model; None for itself.
-        best: Against the first of the ranking; None for itself.
-        cost: What it took.
+        by_seed: The primary metric of each seed.
+        baseline: Difference to the baseline; None for the baseline itself.
+        base: Difference to the base model; None for the base model itself.
+        best: Difference to the first model of the ranking; None for that model itself.
+        cost: The cost of a run.
     """
 
     rank: int
@@ -84,18 +85,18 @@ class Ranked:
     score: Interval
     by_seed: tuple[float, ...]
     baseline: Against | None
-    untrained: Against | None
+    base: Against | None
     best: Against | None
     cost: Cost
 
     @property
     def verdict(self) -> Verdict:
-        """Against the baseline."""
+        """The verdict of the comparison with the baseline."""
         return "baseline" if self.baseline is None else self.baseline.verdict
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        against = {"baseline": self.baseline, "untrained": self.untrained, "best": self.best}
+        against = {"baseline": self.baseline, "base": self.base, "best": self.best}
         return {
             "rank": self.rank,
             "name": self.name,
@@ -109,18 +110,23 @@ class Ranked:
         }
 
 
+def label(name: str) -> str:
+    """The name of a model on pages and in tables."""
+    return "base model" if name == BASE else name
+
+
 def choose_baseline(recipes: Sequence[str]) -> str:
-    """infonce, or simcse, or the first that is named; the base model where no recipe is left."""
-    return next((name for name in ("infonce", "simcse", *recipes) if name in recipes), UNTRAINED)
+    """infonce, simcse, or the first of the recipes; the base model if there are no recipes."""
+    return next((name for name in ("infonce", "simcse", *recipes) if name in recipes), BASE)
 
 
 def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: int = 0) -> list[Ranked]:
     """Rank models by their primary metric.
 
     Args:
-        found: For each model what was measured with each seed, as the worker writes it; of `untrained` once.
-        baseline: One of them.
-        seed: Decides the resampling.
+        found: For each model the results of all seeds, as the worker writes them; only one for `base`.
+        baseline: Name of the model that the others are tested against.
+        seed: Random seed of the resampling.
     """
     import numpy as np
 
@@ -132,9 +138,9 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
     }
     gold = np.array(first["per_item"]["score"]) if ranked_by_correlation else None
     drawn = resample(values, gold, seed=seed)
-    # Of equals the one that nobody needs to train stands first.
-    order = sorted(drawn.names, key=lambda name: (-round(drawn.mean(name).mean, 12), name != UNTRAINED))
-    to_baseline, to_untrained, to_best = (_against(drawn, order, other) for other in (baseline, UNTRAINED, order[0]))
+    # If scores are equal, the base model comes first, because it needs no training.
+    order = sorted(drawn.names, key=lambda name: (-round(drawn.mean(name).mean, 12), name != BASE))
+    to_baseline, to_base, to_best = (_against(drawn, order, other) for other in (baseline, BASE, order[0]))
     return [
         Ranked(
             place,
@@ -142,7 +148,7 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
             drawn.mean(name),
             tuple(run["metrics"][first["primary"]] or 0.0 for run in found[name]),
             to_baseline.get(name),
-            to_untrained.get(name),
+            to_base.get(name),
             to_best.get(name),
             _cost(found[name]),
         )
@@ -177,52 +183,52 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
 
 
 def recommended(ranking: Sequence[Ranked]) -> Ranked:
-    """What to use: of the leaders without a significant difference the cheapest that beats the base model, or that."""
-    leaders = [row for row in tied(ranking) if row.untrained is not None and row.untrained.verdict == "better"]
+    """The cheapest of the leading models that are significantly better than the base model, or the base model."""
+    leaders = [row for row in tied(ranking) if row.base is not None and row.base.verdict == "better"]
     if not leaders:
-        return next(row for row in ranking if row.name == UNTRAINED)
+        return next(row for row in ranking if row.name == BASE)
     return min(leaders, key=lambda row: row.cost.seconds)
 
 
 def tied(ranking: Sequence[Ranked]) -> list[Ranked]:
-    """The first of the ranking, and all without a significant difference to it."""
+    """The first model of the ranking, and all models that do not differ from it significantly."""
     return [row for row in ranking if row.best is None or row.best.verdict == "no significant difference"]
 
 
 def recommendation(ranking: Sequence[Ranked], metric: str) -> str:
-    """One sentence."""
-    chosen, first = recommended(ranking), next((row for row in ranking if row.name != UNTRAINED), None)
-    if chosen.name == UNTRAINED:
+    """The recommendation in one sentence."""
+    chosen, first = recommended(ranking), next((row for row in ranking if row.name != BASE), None)
+    if chosen.name == BASE:
         closest = (
             ""
             if first is None
-            else f"; the first of them, {first.name}, differs by {_gap(first.untrained)} in {metric}"
+            else f"; the difference of the first one, {first.name}, is {_gap(first.base)} in {metric}"
         )
         return f"Keep the base model: no recipe is significantly better{closest}."
-    gain = f"Use {chosen.name}: {metric} {chosen.score.mean:.3f}, {_gap(chosen.untrained)} over the base model"
-    leaders = [row for row in tied(ranking) if row.name != UNTRAINED]
+    gain = f"Use {chosen.name}: {metric} {chosen.score.mean:.3f}, {_gap(chosen.base)} over the base model"
+    leaders = [row for row in tied(ranking) if row.name != BASE]
     if len(leaders) == 1:
-        rest = [row for row in ranking if row.name not in (chosen.name, UNTRAINED)]
-        then = f", and better than every other recipe; next is {rest[0].name}, {_gap(rest[0].best)}" if rest else ""
+        rest = [row for row in ranking if row.name not in (chosen.name, BASE)]
+        then = f"; it is better than every other recipe (next: {rest[0].name}, {_gap(rest[0].best)})" if rest else ""
         return f"{gain}{then}."
     others = _listed([row.name for row in leaders if row is not chosen])
-    sure = [row for row in leaders if row.untrained is not None and row.untrained.verdict == "better"]
-    of = "of these" if len(sure) == len(leaders) else "of those that are significantly better than the base model"
-    least = f"and {of} it costs least ({chosen.cost.seconds:,.0f} s)"
-    return f"{gain}; no significant difference to {others}, {least}."
+    sure = [row for row in leaders if row.base is not None and row.base.verdict == "better"]
+    of = "of these" if len(sure) == len(leaders) else "of the recipes that are significantly better than the base model"
+    least = f"and it is the cheapest {of} ({chosen.cost.seconds:,.0f} s)"
+    return f"{gain}. There is no significant difference to {others}, {least}."
 
 
 def against_baseline(ranking: Sequence[Ranked]) -> str:
     """Which models are significantly better than the baseline, and which are not."""
     baseline = next(row.name for row in ranking if row.baseline is None)
     words: dict[Verdict, str] = {
-        "better": f"Significantly better than {baseline}",
+        "better": f"Significantly better than {in_words(baseline)}",
         "no significant difference": "no significant difference",
         "worse": "significantly worse",
     }
     parts = []
     for verdict, words_of in words.items():
-        names = [row.name for row in ranking if row.verdict == verdict]
+        names = [in_words(row.name) for row in ranking if row.verdict == verdict]
         if names or verdict == "better":
             parts.append(f"{words_of}: {_listed(names) if names else 'none'}")
     return "; ".join(parts) + "."
@@ -232,6 +238,11 @@ def _gap(against: Against | None) -> str:
     assert against is not None
     mean, low, high = against.difference
     return f"{mean:+.3f} (95% interval {low:+.3f} to {high:+.3f})"
+
+
+def in_words(name: str) -> str:
+    """The name of a model within a sentence."""
+    return "the base model" if name == BASE else name
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a comparison was asked for, in one object that is passed along."""
+"""The settings of a comparison in one object."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.comparison.ranking import BASE
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ class Request:
 
     @property
     def start(self) -> str:
-        """The base model's name, as processes in any folder find it."""
+        """The base model's name, as an absolute path if it is a folder."""
         return str(Path(self.model).absolute()) if Path(self.model).exists() else str(self.model)
 
     def check(self) -> None:
-        """Find out what can be known to be wrong before anything is read.
+        """Check the settings before anything is read.
 
         Raises:
-            InputError: a number out of its range, or two settings that contradict each other.
+            InputError: A number is out of range, or two settings contradict each other.
         """
         if self.seeds < 1:
             problem = f"invalid number of seeds {self.seeds}: at least one is required"
@@ -61,13 +62,14 @@ class Request:
         if self.budget is None:
             return
         if not 0 < self.budget < float("inf"):
-            raise InputError(f"invalid budget {self.budget}", field="--budget", remedy="give minutes, e.g. 60")
+            problem = f"invalid budget {self.budget}: must be a positive number of minutes"
+            raise InputError(problem, field="--budget", remedy="use e.g. 60")
         if {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in self.settings}:
-            problem = "both the budget and these options say how long to train"
+            problem = "epochs and max_steps cannot be combined with a budget"
             raise InputError(problem, field="--set", remedy="remove epochs and max_steps, or --budget")
 
     def recorded(self) -> dict[str, Any]:
-        """What `compare.yaml` says of the settings."""
+        """The settings that `compare.yaml` records."""
         from nearfar.training.rows import source_of
 
         columns, mapped = self.columns, self.evaluation_columns
@@ -87,10 +89,10 @@ class Request:
 
 
 def chosen_recipes(named: str | Sequence[str] | None) -> list[Recipe]:
-    """The recipes of these names and paths, each once; all there are when None.
+    """The recipes with these names and paths, each once; all recipes if None.
 
     Raises:
-        InputError: there is no such recipe, or two have one name.
+        InputError: A recipe does not exist, two have the same name, or one has the name of the base model.
     """
     from nearfar.recipes import get, names
 
@@ -98,8 +100,11 @@ def chosen_recipes(named: str | Sequence[str] | None) -> list[Recipe]:
     found = [get(str(name)) for name in dict.fromkeys(listed or names())]
     seen: dict[str, Recipe] = {}
     for recipe in found:
+        if recipe.name == BASE:
+            problem = f"the name {BASE!r} is reserved for the base model"
+            raise InputError(problem, file=recipe.file, field="RECIPE", remedy="give your recipe another name")
         if recipe.name in seen:
-            problem = f"two recipes are called {recipe.name!r}"
-            raise InputError(problem, file=recipe.file, field="RECIPE", remedy="give yours another name")
+            problem = f"two recipes have the name {recipe.name!r}"
+            raise InputError(problem, file=recipe.file, field="RECIPE", remedy="give your recipe another name")
         seen[recipe.name] = recipe
     return found

@@ -1,4 +1,4 @@
-"""What a comparison found."""
+"""The result of a comparison."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Failure:
 
     Args:
         recipe: Its name.
-        seed: Of the run that failed.
-        reason: The last line that it printed.
-        log: All that it printed.
+        seed: Seed of the run that failed.
+        reason: The last line of its output.
+        log: File with its output.
     """
 
     recipe: str
@@ -35,18 +35,18 @@ class Comparison:
     """A finished comparison.
 
     Args:
-        folder: Where everything is.
-        metric: What was ranked by; higher is better.
-        ranking: The best first; the base model is among them as `untrained`.
-        baseline: What the others are tested against.
-        recommendation: One sentence on what to use.
-        verdicts: One sentence on what is significantly better than the baseline and what is not.
-        model: What it recommends: a folder (of the first seed: to pick the luckiest would flatter), or the model's
-            name where none is better.
-        fits: Which recipes take part, and why others do not.
-        failures: Recipes that failed, and how.
-        notes: What a reader of the figures must know.
-        metrics: What `metrics.json` contains.
+        folder: Folder of the comparison.
+        metric: Metric of the ranking; higher is better.
+        ranking: The models, best first; the base model is named `base`.
+        baseline: Name of the model that the others are tested against.
+        recommendation: Which model to use, in one sentence.
+        verdicts: Which models are significantly better than the baseline and which are not, in one sentence.
+        model: The recommended model: a folder (always of the first seed, because choosing the best seed would bias the
+            score), or the base model's name if no recipe is better.
+        fits: Which recipes are compatible with the rows, and why others are not.
+        failures: Recipes that failed, and why.
+        notes: Notes for readers of the results.
+        metrics: Contents of `metrics.json`.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""`compare`: train every recipe that fits, measure each on the same items, rank them."""
+"""`compare`: train every compatible recipe, evaluate each on the same items, and rank them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from nearfar.comparison.budget import settings_for
 from nearfar.comparison.fitting import Fit, fits
 from nearfar.comparison.folder import ComparisonFolder
-from nearfar.comparison.prepared import Prepared, lay_down, prepare
+from nearfar.comparison.prepared import Prepared, prepare, write_rows
 from nearfar.comparison.ranking import (
-    UNTRAINED,
+    BASE,
     Ranked,
     against_baseline,
     choose_baseline,
@@ -57,37 +57,36 @@ def compare(
     say: Callable[[str], object] | None = None,
     **options: Any,
 ) -> Comparison:
-    """Train every recipe that fits the data, each by itself, and rank them on the same evaluation items.
+    """Train every recipe that is compatible with the data, and rank the trained models on the same evaluation items.
 
-    Every recipe is trained as often, with the same seeds and on the same budget, in a process of its own. One that
-    fails does not stop the others. If interrupted and called again with `resume`, finished runs are kept and the one
-    that was interrupted continues.
+    All recipes have the same seeds and the same budget, and every run is a separate process. If a run fails, the others
+    continue. If the comparison is interrupted, call it again with `resume`: finished runs are kept, and the interrupted
+    one continues.
 
     Args:
-        recipes: Names, or paths such as `./my_recipe.py`; all recipes that fit when None.
-        data: Rows to train on.
-        evaluate_on: Rows or a BEIR-format dataset to measure on; when None, groups of `data` are held out.
-        seeds: Number of runs of each recipe, with the seeds 0, 1, ...
-        budget: Minutes for everything: each training gets the same share, and takes the steps that fit into it. When
-            None, each sees as many rows as the others: `epochs` (1 by default) times those there are, or takes
-            `max_steps` steps.
-        model: What every recipe starts from, by name.
-        baseline: What the others are tested against: a recipe or `untrained` (the base model); infonce when None, or
-            simcse, or the first named.
-        out: The folder of the runs and of the report, see `nearfar.comparison.folder`.
-        resume: Continue the comparison in `out`.
+        recipes: Names, or paths such as `./my_recipe.py`; by default all compatible recipes.
+        data: Rows for training.
+        evaluate_on: Rows or a BEIR-format dataset for evaluation; by default, groups of `data` are held out.
+        seeds: Number of runs per recipe, with the seeds 0, 1, ...
+        budget: Total time in minutes: each run gets the same time, and the number of steps that fit into it. By default
+            each run sees the same number of rows (`epochs` times all rows, by default once), or has `max_steps` steps.
+        model: Base model, by name.
+        baseline: Model that the others are tested against: a recipe, or `base` for the base model; by default infonce,
+            simcse, or the first recipe.
+        out: Folder of the runs and the report, see `nearfar.comparison.folder`.
+        resume: Whether to continue the comparison in `out`.
         columns, evaluation_columns: Canonical column name -> name in the file, as for `nearfar.train`.
-        held_out: Maximum fraction of the rows that is held out, where `evaluate_on` is None.
-        drop_leaks: Train without the rows that are evaluation rows too, instead of refusing.
-        skip_broken: Skip rows whose image or audio file is missing or damaged.
+        held_out: Maximum fraction of rows to hold out if `evaluate_on` is None.
+        drop_leaks: Remove training rows that are also evaluation rows; by default they are an error.
+        skip_broken: Skip rows whose image or audio file is missing or corrupted.
         settings: Options of the recipes: `temperature` for all that have it, `infonce.temperature` for one.
         progress: Called with step, number of steps, latest loss, over all runs.
-        say: Called with a line whenever a run is done.
-        **options: The same as `settings`, for names without a point.
+        say: Called with a line of text when a run is done.
+        **options: The same as `settings`, for names without a dot.
 
     Raises:
-        InputError: what was passed in does not fit, or evaluation rows are training rows; nothing is trained then.
-        RuntimeError: every recipe failed.
+        InputError: An argument or the data is invalid, or evaluation rows are training rows; nothing has been trained.
+        RuntimeError: Every recipe failed.
     """
     request = Request(
         chosen_recipes(recipes),
@@ -125,43 +124,43 @@ def _compare(request: Request) -> Comparison:
 def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
     prepared = prepare(request)
     fitting = fits(request.recipes, prepared.training.column_names)
-    taking = _taking(request, fitting)
+    taking = _compatible(request, fitting)
     request = replace(request, recipes=[recipe for recipe in request.recipes if recipe.name in taking])
     own = settings_for(taking, {recipe.name: recipe.options for recipe in request.recipes}, request.settings)
     started = time.monotonic()
     folder.claim(_configuration(request, prepared))
     with full_disk_noticed(folder.path):
-        lay_down(prepared, folder.data)
+        write_rows(prepared, folder.data)
         runner = Runner(request, folder, prepared, {fit.recipe: fit.on_texts for fit in fitting}, own)
         try:
-            runner.measure_untrained()
+            runner.measure_base()
             notes = runner.settle(started)
         except InputError:
             if not request.resume:
-                folder.clear()  # nothing was trained, and the next call may want the name
+                folder.clear()  # nothing was trained, and the next call may use the same name
             raise
         return _finish(request, folder, prepared, fitting, runner.run_all(), notes)
 
 
-def _taking(request: Request, fitting: Sequence[Fit]) -> list[str]:
-    """The names of the recipes that take part.
+def _compatible(request: Request, fitting: Sequence[Fit]) -> list[str]:
+    """The names of the compatible recipes.
 
     Raises:
-        InputError: none does, or the baseline does not.
+        InputError: No recipe is compatible, or the baseline is not.
     """
     taking = [fit.recipe for fit in fitting if fit.reason is None]
     if not taking:
         reasons = "; ".join(f"{fit.recipe} {fit.reason}" for fit in fitting)
-        remedy = "remove the names to compare all that fit, or map the columns with --columns"
-        raise InputError(f"no recipe fits these rows: {reasons}", field="RECIPE", remedy=remedy)
-    if request.baseline is not None and request.baseline not in (*taking, UNTRAINED):
-        remedy = f"choose from {', '.join((*taking, UNTRAINED))}"
-        raise InputError(f"{request.baseline!r} is not compared", field="--baseline", remedy=remedy)
+        remedy = "remove the names to compare all compatible recipes, or map the columns with --columns"
+        raise InputError(f"no recipe is compatible with these rows: {reasons}", field="RECIPE", remedy=remedy)
+    if request.baseline is not None and request.baseline not in (*taking, BASE):
+        remedy = f"choose from {', '.join((*taking, BASE))}"
+        raise InputError(f"{request.baseline!r} is not part of the comparison", field="--baseline", remedy=remedy)
     return taking
 
 
 def _configuration(request: Request, prepared: Prepared) -> dict[str, Any]:
-    """What `compare.yaml` records."""
+    """Contents of `compare.yaml`."""
     from nearfar.kinds.loading import load_kind
     from nearfar.training.result import made_by
     from nearfar.training.rows import source_of
@@ -190,13 +189,13 @@ def _finish(
     from nearfar.evaluation.result import metric_name
 
     found = ran.results
-    ranked = [name for name in found if name != UNTRAINED]
+    ranked = [name for name in found if name != BASE]
     baseline = request.baseline if request.baseline in found else choose_baseline(ranked)
-    first = found[UNTRAINED][0]
+    first = found[BASE][0]
     metric = metric_name(first["primary"])
     ranking = rank(found, baseline)
     chosen = recommended(ranking)
-    model = request.start if chosen.name == UNTRAINED else str(folder.run(f"{chosen.name}-0") / "model")
+    model = request.start if chosen.name == BASE else str(folder.run(f"{chosen.name}-0") / "model")
     notes = [*notes, *_notes(request, prepared, fitting, found, ranking, baseline)]
     metrics = {
         "recommendation": recommendation(ranking, metric),
@@ -249,7 +248,7 @@ def _notes(
     ranking: Sequence[Ranked],
     baseline: str,
 ) -> list[str]:
-    """What a reader of the figures must know."""
+    """Notes for readers of the results."""
     texts = [fit.recipe for fit in fitting if fit.on_texts and fit.recipe in found]
     runs = [run for several in found.values() for run in several]
     notes = [
@@ -264,19 +263,19 @@ def _notes(
 
 def _on_seeds(seeds: int) -> Iterator[str]:
     if seeds == 1:
-        yield "One seed: the intervals are over evaluation items alone, and another seed may rank otherwise."
+        yield "One seed: the intervals cover only the evaluation items, and another seed may change the ranking."
     else:
-        few = " Few seeds say little on how much training varies; 5 say more." if seeds < 5 else ""
-        yield f"Intervals are over {seeds} seeds and over evaluation items.{few}"
+        few = " With few seeds, the variation between runs is only roughly known; 5 are better." if seeds < 5 else ""
+        yield f"Intervals cover {seeds} seeds and the evaluation items.{few}"
 
 
 def _on_rows(texts: Sequence[str], prepared: Prepared) -> Iterator[str]:
     if texts:
-        yield f"Trained on the rows' texts one by one, without what joins them: {', '.join(texts)}."
+        yield f"Trained on the single texts of the rows, without their relations: {', '.join(texts)}."
     if prepared.dropped:
         yield f"{prepared.dropped:,} training rows were removed, because they are evaluation rows."
     if prepared.learn:
-        yield "The classifier learns on the training rows' vectors, and is scored on the evaluation rows."
+        yield "The classifier is trained on the vectors of the training rows, and scored on the evaluation rows."
 
 
 def _on_baseline(asked: str | None, baseline: str) -> Iterator[str]:
@@ -286,9 +285,9 @@ def _on_baseline(asked: str | None, baseline: str) -> Iterator[str]:
 
 def _on_scores(runs: Sequence[Mapping[str, Any]], ranked: int) -> Iterator[str]:
     if any(run["metrics"][run["primary"]] is None for run in runs):
-        yield "A model gave all pairs the same similarity: its correlation does not exist and counts as 0."
+        yield "A model gave all pairs the same similarity: its correlation is undefined and counts as 0."
     if ranked > 2:
         yield (
-            "The first of several is chosen by these very items, which flatters it a little: before a decision that "
-            "matters, measure it once on others (nearfar evaluate)."
+            "The best model was chosen on these evaluation items, so its score is slightly too high: before an "
+            "important decision, evaluate it once on other items (nearfar evaluate)."
         )

@@ -1,4 +1,4 @@
-"""The jobs of a comparison, one after another: the steps of each settled first, what is done left alone."""
+"""Runs the jobs of a comparison one after another; jobs that are already done are skipped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nearfar.comparison.budget import TRIAL_STEPS, Trial, by_minutes, by_rows, c
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.prepared import TEXTS, TRAINING, Prepared, evaluation_in
-from nearfar.comparison.ranking import UNTRAINED
+from nearfar.comparison.ranking import BASE, label
 from nearfar.comparison.result import Failure
 from nearfar.errors import InputError
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """What all jobs together found.
+    """The results of all jobs.
 
     Args:
-        results: What was measured with each seed of each recipe that failed in none, and of the base model.
+        results: The results of all seeds by recipe, without recipes that failed, and the result of the base model.
         failures: The recipes that failed.
-        budget: How the steps were decided.
+        budget: The number of steps of each recipe, and how it was decided.
     """
 
     results: dict[str, list[dict[str, Any]]]
@@ -39,10 +39,10 @@ class Runner:
     """Runs the jobs of a comparison one after another.
 
     Args:
-        request: What was asked for; its recipes are those that take part.
-        folder: Of the comparison.
+        request: The request, with only the compatible recipes.
+        folder: Folder of the comparison.
         prepared: The rows.
-        on_texts: Which recipes train on the rows' texts one by one.
+        on_texts: Which recipes train on the single texts of the rows.
         settings: Options of each recipe.
     """
 
@@ -62,7 +62,7 @@ class Runner:
         self.early: list[Failure] = []
 
     def settle(self, started: float) -> list[str]:
-        """Decide each recipe's steps, unless that was done before. Returns what a reader must know of it."""
+        """Decide the number of steps of each recipe, unless that was done before. Returns notes for the reader."""
         from nearfar.kinds.options import with_settings
 
         minutes = self.request.budget
@@ -76,8 +76,8 @@ class Runner:
                 Failure(name, 0, reason, self._log(f"trial-{name}")) for name, reason in self.budget["failed"].items()
             ]
             return [
-                f"{minutes:g} minutes for everything: each training gets the same seconds, and takes the steps that "
-                "fit into them at the pace of a trial. A recipe whose steps cost more takes fewer."
+                f"{minutes:g} minutes in total: each run gets the same time, and the number of steps that fit into it "
+                "at the speed of a trial. A recipe with slower steps gets fewer steps."
             ]
         full = {name: with_settings(each.options(), self.settings[name]) for name, each in self.recipes.items()}
         rows, scored = len(self.prepared.training), "score" in self.prepared.training.column_names
@@ -88,26 +88,26 @@ class Runner:
         if len({own.max_steps for own in full.values()}) > 1:
             return ["Budgets are not equal: recipes were given different max_steps."]
         if any(own.max_steps for own in full.values()):
-            return ["Equal numbers of steps, as max_steps says; batch sizes are each recipe's own unless set."]
+            return ["Equal number of steps (max_steps); each recipe uses its own batch size unless batch_size is set."]
         passes = {float(self.settings[name].get("epochs", 1.0)) for name in full}
         if len(passes) > 1:
             return ["Budgets are not equal: recipes were given different epochs."]
-        seen = f"each training sees {round(rows * passes.pop()):,} rows, in batches of its recipe's own size unless set"
-        return [f"Equal budgets: {seen}. What a recipe does before its first step is not counted; the cost shows it."]
+        seen = f"each run sees {round(rows * passes.pop()):,} rows, with the recipe's own batch size unless it is set"
+        return [f"Equal budgets: {seen}. Work before the first step is not counted, but included in the cost."]
 
-    def measure_untrained(self) -> None:
-        """The base model: the simplest baseline, and what shows whether the evaluation data can be used.
+    def measure_base(self) -> None:
+        """Evaluate the base model: the simplest baseline, and a check that the evaluation data can be used.
 
         Raises:
-            InputError: it cannot.
-            RuntimeError: measuring failed otherwise.
+            InputError: The evaluation data cannot be used.
+            RuntimeError: The evaluation failed for another reason.
         """
         job = self._job(None, 0)
         failed = None if is_done(job) else run_job(job, self.folder.logs)
         if failed is not None and failed.refused:
-            raise InputError(f"the model cannot be measured on this data: {failed.reason}", field="--eval")
+            raise InputError(f"the model cannot be evaluated on this data: {failed.reason}", field="--eval")
         if failed is not None:
-            raise RuntimeError(f"the model cannot be measured: {failed.reason}")
+            raise RuntimeError(f"the evaluation of the base model failed: {failed.reason}")
         self._announce(job)
 
     def run_all(self) -> Found:
@@ -138,11 +138,11 @@ class Runner:
         if not found:
             lines = "; ".join(f"{failure.recipe}: {failure.reason}" for failure in failures)
             raise RuntimeError(f"every recipe failed ({lines}); see {self.folder.logs}")
-        results = {**found, UNTRAINED: [result_of(self._job(None, 0))]}
+        results = {**found, BASE: [result_of(self._job(None, 0))]}
         return Found(results, failures, self.budget or {"steps": self.steps})
 
     def _job(self, recipe: str | None, seed: int) -> Job:
-        name = UNTRAINED if recipe is None else f"{recipe}-{seed}"
+        name = BASE if recipe is None else f"{recipe}-{seed}"
         training = self.folder.data / TRAINING
         settings: dict[str, Any] = {}
         if recipe is not None:
@@ -163,7 +163,7 @@ class Runner:
         )
 
     def _tried(self, minutes: float, started: float) -> dict[str, Any]:
-        """A short training of each recipe, timed; the steps that follow, and which recipes failed already."""
+        """Time a short trial of each recipe. Returns the number of steps of each recipe, and which trials failed."""
         trials: dict[str, Trial] = {}
         failed: dict[str, str] = {}
         for number, name in enumerate(self.recipes):
@@ -178,7 +178,7 @@ class Runner:
             ended = run_job(job, self.folder.logs)
             if ended is None:
                 trials[name] = trial_of(result_of(job)["cost"], time.monotonic() - begun)
-                self.say(f"trial {number + 1} of {len(self.recipes)}: {name}, {trials[name].pace:.2f} s a step")
+                self.say(f"trial {number + 1} of {len(self.recipes)}: {name}, {trials[name].pace:.2f} s per step")
             else:
                 failed[name] = ended.reason
                 self.say(f"trial {number + 1} of {len(self.recipes)}: {name} failed: {ended.reason}")
@@ -197,7 +197,7 @@ class Runner:
 
     def _announce(self, job: Job) -> None:
         found = result_of(job)
-        who = UNTRAINED if job.recipe is None else f"{job.name.rpartition('-')[0]}, seed {job.seed}"
+        who = label(BASE) if job.recipe is None else f"{job.name.rpartition('-')[0]}, seed {job.seed}"
         score = found["metrics"][found["primary"]]
         value = "undefined" if score is None else f"{score:.3f}"
         cost = "" if "cost" not in found else f" ({found['cost']['steps']:,} steps, {found['cost']['seconds']:,.0f} s)"

@@ -1,9 +1,10 @@
-"""Means over seeds and items with their intervals, all models resampled together, and corrected for several questions.
+"""Means over seeds and items with intervals, differences between models, and a correction for multiple comparisons.
 
-A result varies because other items might have been asked, and because training is random. The first part is a bootstrap
-of items, the same draws for all models; the second is the variance between seeds. Differences between models are paired
-in both: by item and by seed. The two variances add up, and their sum has the degrees of freedom of Welch and
-Satterthwaite: few seeds widen an interval where seeds differ, and hardly where it is the items that decide.
+A result varies because the items are a sample, and because training is random. The first variance comes from a
+bootstrap over items, with the same draws for all models; the second is the variance between seeds. Differences between
+models are paired by item and by seed. The two variances are added, and the sum has the degrees of freedom of Welch and
+Satterthwaite: with few seeds, an interval is wide if seeds differ, and hardly wider if most variance is due to the
+items.
 
 Welch 1947, The generalization of Student's problem when several different population variances are involved;
 Satterthwaite 1946, An approximate distribution of estimates of variance components;
@@ -25,19 +26,19 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 RESAMPLES, RESAMPLES_RANKED = 4_000, 2_000
-#: Numbers held at once in a resampling.
+#: Maximum number of values in memory during resampling.
 _AT_ONCE = 2**23
 
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Every model's mean, with each seed and with other items.
+    """The means of all models, for each seed and for resampled items.
 
     Args:
-        names: The models.
-        by_seed: The mean over items of each model with each seed.
-        draws: The mean over seeds in each draw of items, the same items for all models.
-        items: How many there are.
+        names: Names of the models.
+        by_seed: Mean over items, for each model and seed.
+        draws: Mean over seeds in each draw of items; all models have the same draws.
+        items: Number of items.
     """
 
     names: tuple[str, ...]
@@ -54,7 +55,7 @@ class Resampled:
         return self._estimate(name, other)[0]
 
     def p_value(self, name: str, other: str) -> float:
-        """Two-sided, of no difference; 1 where all items and seeds agree, which says nothing on how others would."""
+        """The two-sided p-value of no difference; 1 if all items and seeds agree, so that there is no variance."""
         return self._estimate(name, other)[1]
 
     def _estimate(self, name: str, other: str | None) -> tuple[Interval, float]:
@@ -83,17 +84,17 @@ def resample(
     resamples: int | None = None,
     seed: int = 0,
 ) -> Resampled:
-    """Draw items anew, the same for all models.
+    """Resample items, the same for all models.
 
     Args:
-        values: For each model a value an item and seed, in the same order for all. A model that no seed changes may
-            have one row.
-        gold: Where given, the figure is Spearman's correlation of an item's values with it, and else their mean.
-        resamples: How often to draw; fewer by default where each draw ranks anew.
-        seed: Decides the draws.
+        values: For each model one value per seed and item, in the same order. A model that does not depend on the seed
+            may have one row.
+        gold: Gold scores: if given, the metric is Spearman's correlation of the values with them, otherwise the mean.
+        resamples: Number of draws; by default fewer with `gold`, because each draw is ranked again.
+        seed: Random seed of the draws.
 
     Raises:
-        InputError: no model, fewer than two items, or unequal numbers of seeds or items.
+        InputError: There is no model, there are fewer than two items, or the numbers of seeds or items differ.
     """
     import numpy as np
 
@@ -119,7 +120,7 @@ def resample(
 def _correlations(
     stacked: Float[np.ndarray, "m s items"], gold: Float[np.ndarray, " items"], drawn: np.ndarray
 ) -> Float[np.ndarray, "r m s"]:
-    """Spearman's correlation in each draw; 0 where a draw ranks nothing."""
+    """Spearman's correlation in each draw; 0 if all values of a draw are equal."""
     import numpy as np
 
     ranks, wanted = _centred_ranks(np.moveaxis(stacked[:, :, drawn], 2, 0)), _centred_ranks(gold[drawn])
@@ -136,7 +137,7 @@ def _centred_ranks(values: np.ndarray) -> np.ndarray:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected so that the chance of any false claim among them stays below the level used (Holm 1979)."""
+    """P-values corrected for multiple comparisons, to control the family-wise error rate (Holm 1979)."""
     order = sorted(range(len(p_values)), key=lambda row: p_values[row])
     corrected, least = [0.0] * len(p_values), 0.0
     for rank, row in enumerate(order):
@@ -148,7 +149,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _sizes(values: Mapping[str, Float[np.ndarray, "seeds items"]]) -> tuple[int, int]:
     seeds, items = max((len(of) for of in values.values()), default=0), {of.shape[1] for of in values.values()}
     if len(items) != 1 or any(len(of) not in (1, seeds) for of in values.values()):
-        raise InputError("models were measured on different items or seeds, so nothing can be paired")
+        raise InputError("expected the same items and seeds for all models, got different numbers")
     if min(items) < 2:
-        raise InputError("one item says nothing on how others would differ", field="--eval", remedy="give more rows")
+        raise InputError("expected at least 2 evaluation items, got 1", field="--eval", remedy="use more rows")
     return seeds, min(items)

@@ -1,4 +1,4 @@
-"""The same training at several temperatures: what the temperature does to the space, on the user's own texts."""
+"""Runs with several temperatures: how the temperature changes the vectors of the user's own texts."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def temperature_sweep(
     progress: Progress | None = None,
     **options: Any,
 ) -> list[Measured]:
-    """Train `model` anew for every variant and temperature, and write `out/report.html`.
+    """Train the base model `model` with every variant and temperature, and write `out/report.html`.
 
     Args:
-        recipe: A recipe that has a temperature, by name or as it is.
-        data: Rows to train on.
-        evaluation: Labelled texts (text, label), for measuring alone.
-        variants: Name of a line in the figures -> options that are its own; one line when None.
-        temperatures: Each is a run in a folder of its own, `out/VARIANT-TEMPERATURE`.
-        model: Loaded afresh for each run.
+        recipe: A recipe with a temperature, by name or as an object.
+        data: Rows for training.
+        evaluation: Labelled texts (text, label), used only for evaluation.
+        variants: Name of a line in the figures -> its options; by default there is one line.
+        temperatures: Temperatures, each for a run in its own folder `out/VARIANT-TEMPERATURE`.
+        model: Base model, loaded again for each run.
         out: Folder of the runs and the report.
         seed, columns, evaluation_columns, **options: As for `nearfar.train`.
-        resume: Go on with a sweep that was interrupted.
-        progress: Called with step, steps in all, latest loss, of the run that is under way.
+        resume: Whether to continue an interrupted sweep.
+        progress: Called with step, number of steps, latest loss of the current run.
 
     Returns:
         Accuracy of a linear classifier, uniformity and tolerance of each run, in the order of variants, temperatures.
 
     Raises:
-        InputError: as `nearfar.train`; no temperature; or evaluation rows without labels.
+        InputError: As for `nearfar.train`; there are no temperatures; or evaluation rows have no labels.
     """
     from nearfar.comparison.sweep_page import temperature_page
     from nearfar.evaluation import detect_task
@@ -68,18 +68,20 @@ def temperature_sweep(
         for tau in dict.fromkeys(temperatures)
     ]
     if not runs:
-        raise InputError("there is nothing to train at", field="temperatures", remedy="give e.g. 0.05, 0.2, 1")
-    for _, _, settings in runs:  # before the first of them has taken its time
+        raise InputError(
+            "expected at least one temperature, got none", field="temperatures", remedy="use e.g. 0.05, 0.2, 1"
+        )
+    for _, _, settings in runs:  # check all before the first one is trained
         with_settings(chosen.options(), settings)
     mapped = columns if evaluation_columns is None else evaluation_columns
     rows = load_for_evaluation(evaluation, mapped)
     if detect_task(rows) != "classify":
         file = evaluation if isinstance(evaluation, (str, Path)) else None
-        raise InputError("a sweep is measured on labelled texts (text, label)", file=file, field="evaluation")
+        raise InputError("expected labelled texts (text, label)", file=file, field="evaluation")
     with folder_claimed(out):
         found = []
         for name, tau, settings in runs:
-            # A line may be called by a path, which is no name of a folder.
+            # A line may be named by a path, which cannot be a folder name.
             folder = Path(out, f"{name.replace('/', '-')}-{tau:g}")
             run = train(
                 chosen,

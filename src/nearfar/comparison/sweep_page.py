@@ -1,4 +1,4 @@
-"""The page of a temperature sweep: how evenly vectors fill the sphere, how close equal labels are, what it is worth."""
+"""The page of a temperature sweep: uniformity, tolerance and accuracy at each temperature."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from nearfar.reports.page import Page
 
 
 class Measured(NamedTuple):
-    """What one run of a sweep came to.
+    """The result of one run of a sweep.
 
     Args:
-        name: The line that it belongs to.
-        temperature: Its tau.
-        accuracy: Of a linear classifier on held-out texts.
+        name: The line in the figures that the run belongs to.
+        temperature: Temperature of the run.
+        accuracy: Accuracy of a linear classifier on held-out texts.
         uniformity, tolerance: See `nearfar.geometry`.
     """
 
@@ -28,8 +28,8 @@ class Measured(NamedTuple):
 
 _FIGURES = (
     ("accuracy", "Accuracy of a linear classifier", "Higher is better."),
-    ("uniformity", "Uniformity", "How evenly the vectors fill the sphere."),
-    ("tolerance", "Tolerance", "Mean cosine of texts that share a label."),
+    ("uniformity", "Uniformity", "How evenly the vectors are spread over the sphere."),
+    ("tolerance", "Tolerance", "Mean cosine similarity of texts with the same label."),
 )
 
 
@@ -37,26 +37,26 @@ def temperature_page(found: Sequence[Measured], facts: Sequence[tuple[str, objec
     """The report of a sweep.
 
     Raises:
-        ValueError: there is no run.
+        ValueError: There are no runs.
     """
     if not found:
-        raise ValueError("a sweep without runs has no report")
-    page = Page("Temperature sweep", f"{len(found)} runs, each measured on the same labelled texts", facts)
+        raise ValueError("expected at least one run, got none")
+    page = Page("Temperature sweep", f"{len(found)} runs, all evaluated on the same labelled texts", facts)
     best = max(found, key=lambda run: run.accuracy)
     page.verdict(
-        f"Most accurate: temperature {best.temperature:g} ({best.name}), accuracy {best.accuracy:.3f}. One seed, and "
-        "chosen on these texts: measure it on others before you rely on it."
+        f"Most accurate: temperature {best.temperature:g} ({best.name}), accuracy {best.accuracy:.3f}. This is one "
+        "seed, and the best temperature was chosen on these texts: evaluate it on other texts before you rely on it."
     )
     page.section(
-        "What the temperature does",
-        "A small temperature pushes the hardest negatives alone: vectors spread, and texts that mean the same are "
-        "pushed apart too. A large one pushes all negatives alike. Uniformity and tolerance are each easy to raise at "
-        "the other's cost, so read them together, and beside the accuracy.",
+        "Effect of the temperature",
+        "With a small temperature, only the hardest negatives are pushed away: vectors are spread evenly, but texts "
+        "with the same meaning are pushed apart too. With a large one, all negatives are pushed equally. It is easy to "
+        "improve uniformity at the cost of tolerance and vice versa, so read both together with the accuracy.",
     )
     names = list(dict.fromkeys(run.name for run in found))
     for field, title, caption in _FIGURES:
         lines = {name: [(run.temperature, getattr(run, field)) for run in found if run.name == name] for name in names}
         page.figure(line_chart(lines, title=title, x_label="temperature", y_label=field, caption=caption))
-    page.section("All figures")
+    page.section("All values")
     page.table(["loss", "temperature", "accuracy", "uniformity", "tolerance"], [list(run) for run in found])
     return page

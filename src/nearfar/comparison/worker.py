@@ -1,6 +1,7 @@
 """The process of one job: `python -m nearfar.comparison.worker JOB.json`.
 
-It says on stdout how far it is, one JSON object a line, and on stderr why it failed. Exit codes as of the command line.
+It writes its progress to stdout, one JSON object per line, and errors to stderr. Exit codes are those of the command
+line.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from nearfar.comparison.jobs import Job
 from nearfar.errors import InputError
 from nearfar.writing import folder_claimed, write_text
 
-#: Seconds between notes on the time spent.
+#: Seconds between two records of the time spent.
 _NOTED = 2.0
 #: Seconds in which a worker has left whose comparison was killed.
 _LEAVES = 30.0
 
 
 class Clock:
-    """Seconds spent on a training, over all the processes that worked on it; steps as they come."""
+    """Measures the time spent on a run, over all processes that worked on it, and reports its steps."""
 
     def __init__(self, file: Path) -> None:
         self.file, self.started, self.noted = file, time.monotonic(), 0.0
@@ -33,7 +34,7 @@ class Clock:
         self.steps: list[tuple[int, float]] = []
 
     def __call__(self, step: int, of: int, loss: float | None) -> None:
-        """Take note of a step, and tell the process that waits."""
+        """Record a step, and report it to the parent process."""
         now = time.monotonic()
         self.steps.append((step, now))
         if now - self.noted > _NOTED:
@@ -43,15 +44,15 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """Of all processes together; what an interrupted one did in vain counts."""
+        """Seconds of all processes together, including the lost time of interrupted ones."""
         return self.before + time.monotonic() - self.started
 
     @property
     def pace(self) -> float | None:
-        """Seconds a step after the first that was seen; None where there was no second one."""
+        """Seconds per step, without the first step; None if there was only one."""
         spent = steps = 0.0
         for (a, then), (b, now) in zip(self.steps, self.steps[1:], strict=False):
-            if b > a:  # a further stage begins again at 1
+            if b > a:  # every stage begins again at 1
                 spent, steps = spent + now - then, steps + b - a
         return spent / steps if steps else None
 
@@ -73,7 +74,7 @@ def main(description: str) -> int:
 
 
 def do(job: Job) -> None:
-    """Train unless that is done, measure, and write what was found."""
+    """Train if that has not been done yet, evaluate, and write the result."""
     import shutil
 
     from nearfar.evaluation import evaluate
@@ -91,17 +92,19 @@ def do(job: Job) -> None:
     items = result.per_item or {}
     kept = ("similarity", "score") if result.task == "sts" else (result.primary,)
     if any(name not in items for name in kept):
-        raise InputError(f"the task {result.task!r} gives no value an item, so nothing can be compared", field="--eval")
+        raise InputError(
+            f"the task {result.task!r} has no value per item, so models cannot be compared", field="--eval"
+        )
     found |= result.as_dict() | {"per_item": {name: items[name].tolist() for name in kept}}
     found["seconds"] = time.monotonic() - started
     Path(job.result).parent.mkdir(parents=True, exist_ok=True)
     write_text(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n", job.result)
-    # Several times the size of the model, and of no use any more.
+    # Checkpoints are several times the size of the model and are no longer needed.
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 
 def _trained(job: Job, run: Path) -> dict[str, Any]:
-    """Train, or go on with it, or leave it where it is finished; what it cost."""
+    """Train, or resume, unless the run is finished; returns its cost."""
     file = run.with_name(f"{run.name}.cost.json")
     if file.exists() and (run / "metrics.json").exists():
         return json.loads(file.read_text("utf-8"))
@@ -144,7 +147,7 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
 
 
 def _memory() -> dict[str, int | None]:
-    """The most that this process has held so far, in bytes, and the most tensors on a GPU."""
+    """Peak memory of this process, and of tensors on a GPU, in bytes."""
     import torch
 
     held = None
@@ -153,14 +156,14 @@ def _memory() -> dict[str, int | None]:
 
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         held = most if sys.platform == "darwin" else most * 1024
-    except ImportError:  # no such count on this system
+    except ImportError:  # this system does not report it
         pass
     return {"memory": held, "gpu_memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None}
 
 
 def _leave_with_parent() -> None:
-    """A run whose comparison was killed must not go on beside the one that resumes it."""
-    while os.read(0, 1):  # not by sys.stdin, whose lock Python wants when it leaves
+    """Exit with the parent process: otherwise a resumed comparison could run beside this run."""
+    while os.read(0, 1):  # not sys.stdin: Python needs its lock at exit
         pass
     os._exit(1)
 

@@ -73,7 +73,7 @@ class Answer:
 
 
 def sample_questions(held_out: Retrieval, seed: int, count: int = COUNT) -> list[Question]:
-    """A random sample of the held-out questions: the same seed gives the same ones, whatever a model makes of them.
+    """A random sample of the held-out questions: it depends only on the seed, not on any model.
 
     They are drawn uniformly from the questions that the demo measures, so that they are neither easier nor harder.
 

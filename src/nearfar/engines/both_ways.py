@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ def walk(
     Both logsumexps must be complete before the first gradient, hence the second pass.
     """
     (n, m), like = problem.shape, problem.anchors
-    temperature = float(problem.temperature.detach())
+    temperature, reach = float(problem.temperature.detach()), problem.bound_of_x
     opposite = problem.near.over_columns()
     assert opposite is not None
 
@@ -45,7 +47,7 @@ def walk(
         if problem.far is not None:
             problem.far.add_to(x, rows, p, temperature)
         # x: s + F, of no use afterwards
-        row_logz[rows], columns = softmax.logsumexps(x)
+        row_logz[rows], columns = softmax.logsumexps(x, reach)
         torch.logaddexp(column_logz, columns, out=column_logz)
 
     by_row, by_column = (
@@ -67,7 +69,7 @@ def walk(
         if problem.far is not None:
             problem.far.add_to(x, rows, p, temperature)
         # x: s + F
-        softmax.exponentiate_both(x, row_shift[rows], column_shift)
+        softmax.exponentiate_both(x, row_shift[rows], column_shift, reach + math.log(2 * n * m))
         # x: dloss/dF
         if problem.far is not None and gradients.any_far:
             problem.far.backward(x, x.new_ones(len(x)), rows, gradients.far)

@@ -1,4 +1,4 @@
-"""Checks of the arguments and of the value of `contrast`, and what its errors say."""
+"""Checks of the arguments and of the value of `contrast`, with their error messages."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def check(
     similarity: str,
     reduction: str,
 ) -> None:
-    """Everything that can be said before a builder or an engine is asked.
+    """Check the arguments before a builder or an engine is called.
 
     Raises:
-        ValueError: it is wrong.
+        ValueError: An argument is invalid.
     """
     if similarity not in ("cosine", "dot"):
         raise ValueError(f'invalid similarity: must be "cosine" or "dot", got {similarity!r}')
@@ -82,5 +82,5 @@ def explain(
     near = problem.bound().near
     blocks = (slice(start, min(start + 256, len(anchors))) for start in range(0, len(anchors), 256))
     if not any(bool((near.at(rows).row_sums() > 0).any()) for rows in blocks):
-        return "no anchor has a positive: every row of P is zero; the batch must contain a pair that belongs together"
+        return "no anchor has a positive: every row of P is zero; the batch must contain a positive pair"
     return "the loss is not finite: far removes every candidate of an anchor, or similarity / temperature overflows"

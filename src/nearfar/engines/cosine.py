@@ -33,7 +33,7 @@ class _UnitRows(Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
         x, y, length = ctx.saved_tensors
         if torch.is_grad_enabled():
-            # Somebody will differentiate this gradient: leave it to autograd.
+            # This gradient will be differentiated: use autograd.
             return torch.autograd.grad(F.normalize(x, dim=1, eps=EPS), x, gradient, create_graph=True)[0]
         # A backward pass inside an autocast region would lower the product here.
         with torch.autocast(x.device.type, enabled=False):

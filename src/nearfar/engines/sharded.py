@@ -23,7 +23,7 @@ class Sharded(Engine):
         self.engine, self.group = engine, group
 
     def ready(self, problem: Problem) -> Problem:
-        """The rows of this process against the candidates of all. Bound only then: a shard alone has other shapes."""
+        """The rows of this process against the candidates of all; bound afterwards, because shard shapes differ."""
         shard = Shard.of(*problem.shape, problem.anchors.device, self.group)
         return replace(
             problem,
@@ -41,7 +41,7 @@ class Sharded(Engine):
     def total(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """See `Engine.total`; the sum over all processes, and the weights of all."""
         total, weights = self.engine.total(problem)
-        # The caller needs the number of positive weights alone.
+        # The caller only needs the number of positive weights.
         active = torch.ones(int(sum_over((weights > 0).sum(), self.group)), device=weights.device, dtype=weights.dtype)
         return _SumOverProcesses.apply(total, self.group), active  # type: ignore[return-value]
 

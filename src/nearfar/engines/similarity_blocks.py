@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 #: Bytes of one block of S, and of what builders make of its size: enough for matrix products to run at full speed.
-BLOCK_BYTES = {"cpu": 64 << 20, "cuda": 256 << 20}
+BLOCK_BYTES = {"cpu": 64 << 20, "cuda": 1 << 30}
+#: At most this part of a GPU's memory goes to a block.
+GPU_SHARE = 1 / 32
+#: More rows make the products of a GPU no faster.
+MOST_GPU_ROWS = 4096
 #: Fewer rows would starve the matrix products; a block this low is never larger than the gradient of 128-d candidates.
 LEAST_ROWS = 128
 #: Most rows of a block of the upper triangle. Higher ones waste more: of the square on the diagonal, half is needed.
@@ -28,12 +32,14 @@ def row_blocks(
     """(rows, their anchors / temperature, x of these rows). The next block overwrites x."""
     n, m = problem.shape
     if block_rows is None:
-        bytes_ = BLOCK_BYTES.get(problem.anchors.device.type, BLOCK_BYTES["cuda"])
+        bytes_ = _block_bytes(problem.anchors.device)
         if not problem.lean:
             # Builders need memory of a block's size too, and below 32 MB malloc keeps the pages of what is freed, so
             # that the next block does not fault them in again.
             bytes_ = bytes_ * 3 // 8
         block_rows = max(LEAST_ROWS, bytes_ // (m * problem.anchors.element_size()))
+        if problem.anchors.is_cuda:
+            block_rows = min(block_rows, MOST_GPU_ROWS)
     block_rows = min(block_rows, n)
     x = _scratch(block_rows * m, problem.anchors).view(block_rows, m)
     for start in range(0, n, block_rows):
@@ -54,6 +60,12 @@ def corner_blocks(
         a, rest = problem.anchors[rows] / problem.temperature, problem.candidates[start:]
         x = memory[: len(a) * len(rest)].view(len(a), len(rest))
         yield rows, a, torch.mm(a, rest.T, out=x)
+
+
+def _block_bytes(device: torch.device) -> int:
+    if device.type != "cuda":
+        return BLOCK_BYTES.get(device.type, BLOCK_BYTES["cpu"])
+    return min(BLOCK_BYTES["cuda"], int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE))
 
 
 _kept = threading.local()

@@ -32,7 +32,7 @@ class Softmax:
         A row that is -inf throughout gives z = 0. With `keep` false, x need not be written.
         """
         z, top = x.new_empty(len(x)), x.new_zeros(len(x))
-        bounded = _bounded(x, reach)
+        bounded = never_overflows(x, reach)
         for rows in _slices(x):
             part = x[rows]
             if not bounded:
@@ -45,7 +45,7 @@ class Softmax:
         self, x: Float[Tensor, "b m"], reach: float = math.inf
     ) -> tuple[Float[Tensor, " b"], Float[Tensor, " m"]]:
         """The logsumexp of every row and of every column. x is overwritten."""
-        if _bounded(x, reach):
+        if never_overflows(x, reach):
             rows_z, columns_z = x.new_empty(len(x)), x.new_zeros(x.shape[1])
             for rows in _slices(x):
                 part = x[rows].exp_()
@@ -67,7 +67,7 @@ class Softmax:
         reach: float = math.inf,
     ) -> None:
         """x becomes exp(x + row_shift) + exp(x + column_shift) in place. Shifts may be -inf."""
-        if _bounded(x, reach):
+        if never_overflows(x, reach):
             by_row, by_column = row_shift.exp(), column_shift.exp()
             for rows in _slices(x):
                 x[rows].exp_().mul_(by_row[rows][:, None] + by_column)
@@ -78,10 +78,10 @@ class Softmax:
             part.add_(row_shift[rows][:, None]).exp_().add_(by_columns)
 
 
-def _bounded(x: Tensor, reach: float) -> bool:
-    """exp(x), and sums of it over a row, neither overflow nor vanish."""
+def never_overflows(x: Float[Tensor, "b m"], reach: float) -> bool:
+    """exp(x) and its sums over rows neither overflow nor vanish, where |x_ij| <= reach or x_ij = -inf."""
     limits = torch.finfo(x.dtype)
-    return reach + math.log(x.shape[1]) < math.log(limits.max) - 1 and reach < -math.log(limits.tiny)
+    return reach + math.log(max(x.shape)) < math.log(limits.max) - 1 and reach < -math.log(limits.tiny)
 
 
 def _slices(x: Float[Tensor, "b m"]) -> Iterator[slice]:

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from nearfar.engines.softmax import Softmax
+from nearfar.engines.softmax import Softmax, never_overflows
 
 #: Entries of a row that a program holds at a time: enough loads in flight to keep the memory busy from a single program
 #: on a multiprocessor, which is how few there are when a million candidates leave 128 rows to a block.
@@ -33,9 +33,13 @@ class FusedSoftmax(Softmax):
     def exponentiate(self, x: Tensor, keep: bool = True, reach: float = math.inf) -> tuple[Tensor, Tensor]:
         """See `Softmax.exponentiate`."""
         (b, m), lowest = x.shape, torch.finfo(x.dtype).min
-        z, top = x.new_empty(b), x.new_empty(b)
         chunk = min(self.row_chunk, triton.next_power_of_2(m))
-        launch(_exponentiate, (b,), 8, x, z, top, m, x.stride(0), lowest, keep, chunk)
+        if never_overflows(x, reach):
+            z, top = x.new_empty(b), x.new_zeros(b)
+            launch(_exponentiate_bounded, (b,), 8, x, z, m, x.stride(0), keep, chunk)
+        else:
+            z, top = x.new_empty(b), x.new_empty(b)
+            launch(_exponentiate, (b,), 8, x, z, top, m, x.stride(0), lowest, keep, chunk)
         return z, top
 
     def logsumexps(self, x: Tensor, reach: float = math.inf) -> tuple[Tensor, Tensor]:
@@ -84,6 +88,22 @@ def _exponentiate(
             j = start + lanes
             block = tl.load(x + j, mask=j < m, other=float("-inf"))
             tl.store(x + j, tl.exp(block - top), mask=j < m)
+
+
+@triton.jit
+def _exponentiate_bounded(x, z_out, m, stride, keep: tl.constexpr, chunk: tl.constexpr):
+    """The same where the maximum is not needed: every entry is read once."""
+    row = tl.program_id(0)
+    x += row.to(tl.int64) * stride
+    lanes = tl.arange(0, chunk)
+    z = tl.zeros((chunk,), x.dtype.element_ty)
+    for start in range(0, m, chunk):
+        j = start + lanes
+        e = tl.exp(tl.load(x + j, mask=j < m, other=float("-inf")))
+        z += e
+        if keep:
+            tl.store(x + j, e, mask=j < m)
+    tl.store(z_out + row, tl.sum(z, 0))
 
 
 @triton.jit

@@ -1,4 +1,4 @@
-"""Measuring a model on a user's own data, by the evaluators of sentence-transformers and scikit-learn."""
+"""Evaluation of a model on a user's own data, with the evaluators of sentence-transformers and scikit-learn."""
 
 from nearfar.evaluation.dispatch import TASKS, check_options, check_task, detect_task, evaluate
 from nearfar.evaluation.intervals import Interval, bootstrap_mean, paired_correlation_difference, paired_difference

@@ -1,4 +1,4 @@
-"""From a model and data to the task that measures it."""
+"""Chooses the evaluation task for a model and data."""
 
 from __future__ import annotations
 
@@ -35,42 +35,42 @@ def evaluate(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
-    """Measure a model on data, by the task that the data's columns allow and the model is able to.
+    """Evaluate a model on data, with the task that fits the data's columns and the model's abilities.
 
     | task | data | primary metric |
     | --- | --- | --- |
-    | `sts` | `sentence1`, `sentence2`, `score` | Spearman's correlation of the model's scores with those given |
+    | `sts` | `sentence1`, `sentence2`, `score` | Spearman's correlation of the model's scores with the given ones |
     | `ranking` | `query`, `candidates`, `scores` | nDCG@10 of each query's own candidates |
     | `retrieval` | a `Retrieval`, or `anchor`, `positive` | nDCG@10 |
-    | `retrieval` | `image` or `audio`, `text`, without `label` unless asked for | recall@1 of texts' files |
+    | `retrieval` | `image` or `audio`, `text` (with `label` only on request) | recall@1 of the files of texts |
     | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
-    | `cluster` | `text`, `label`, only when asked for | v-measure of k-means |
-    | `few-shot` | `text`, `label`, only when asked for | macro F1 of the closest of one example a label |
-    | `zero-shot` | `image` or `audio`, `label`; `text`, `label` when asked for | accuracy of the closest prompt |
-    | `perplexity` | documents, or `anchor`, `positive`, for a language model | mean log-probability of a token |
+    | `cluster` | `text`, `label`, only on request | v-measure of k-means |
+    | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |
+    | `zero-shot` | `image` or `audio`, `label`; `text`, `label` on request | accuracy of the closest prompt |
+    | `perplexity` | documents, or `anchor`, `positive`, for a language model | mean log-probability per token |
 
-    Where rows with labels have `image` or `audio`, it is these that are classified and clustered.
+    If rows with labels have `image` or `audio`, the files are classified and clustered.
 
     Args:
         model: A model of the host library (SentenceTransformer, CrossEncoder), one of `nearfar.kinds`, or a name that
-            `nearfar.load` takes.
-        data: What to measure on: rows, a BEIR-format dataset, or where to read them.
-        task: One of `TASKS`; read off the columns when None.
-        train: The labelled rows that `classify` may learn from; a part of `data` is split off when None.
-        templates: Texts with {} for the label, of `zero-shot`; see `nearfar.evaluation.tasks.zero_shot.TEMPLATES`.
-        batch_size: Texts in a forward pass.
-        seed: Decides the split, the classifier and the starting centres.
-        progress: Called with (items done, number of items), by tasks that take long.
+            for `nearfar.load`.
+        data: Evaluation data: rows, a BEIR-format dataset, or the source of one.
+        task: One of `TASKS`; by default chosen by the columns.
+        train: Labelled rows to train the classifier of `classify`; by default, a part of `data` is split off.
+        templates: Texts with {} for the label, for `zero-shot`; see `nearfar.evaluation.tasks.zero_shot.TEMPLATES`.
+        batch_size: Batch size.
+        seed: Random seed of the split, the classifier and the initial centres.
+        progress: Called with (items done, number of items), by slow tasks.
 
     Raises:
-        InputError: The columns fit no task or another one, the model lacks the ability, or the rows cannot be scored
-            (one row, one class, constant scores, a label with a single text).
+        InputError: The columns do not fit the task or any task, the model lacks the ability, or the rows cannot be
+            scored (a single row or class, constant scores, a label with a single text).
     """
     from nearfar.kinds.loading import class_of, load_kind, of
 
     if task is not None:
         check_task(task)
-    # What can be known to be wrong is found before weights are read.
+    # Check everything that can be checked before weights are loaded.
     kind = class_of(model) if isinstance(model, (str, Path)) else of(model)
     if isinstance(data, (str, Path)):
         from nearfar.evaluation.rows import load_for_evaluation
@@ -90,22 +90,22 @@ def check_task(task: str) -> None:
 
 
 def check_options(task: str, **options: object) -> None:
-    """Raise an InputError where an option was given that no task of this name takes.
+    """Raise an InputError if an option was given that no task of this name accepts.
 
     Args:
-        task: Its name.
-        **options: `train`, `templates`, `sizes`: the value, None where it was not given.
+        task: Name of the task.
+        **options: Values of `train`, `templates`, `sizes`; None if not given.
     """
     taken = frozenset[str]().union(*(each.options for each in tasks_named(task)))
     for name, value in options.items():
         if value is not None and name not in taken:
-            raise InputError(f"the task {task!r} does not take it", field=name, remedy=f"remove {name}")
+            raise InputError(f"the task {task!r} does not accept this option", field=name, remedy=f"remove {name}")
 
 
 def detect_task(data: Dataset | Retrieval, model: Any = None) -> str:
-    """The name of the task that data allows, for a model or for any that encodes.
+    """The name of the task that fits the data, for a given model or for any encoder.
 
     Raises:
-        InputError: The columns fit none.
+        InputError: The columns fit no task.
     """
     return task_of(data, model).name

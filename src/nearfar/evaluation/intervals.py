@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a figure would move with other items of the same kind."""
+"""Bootstrap intervals: how much a value would vary with other items of the same kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-# Numbers drawn at once: bounds a resampling to some 32 MiB an array.
+# Numbers drawn at a time: limits an array of a resampling to about 32 MiB.
 _AT_ONCE = 2**22
 
 
@@ -24,12 +24,12 @@ class Interval(NamedTuple):
 
     @property
     def degenerate(self) -> bool:
-        """Whether the interval has no width: all items agree, so they say nothing on how much others would vary."""
+        """Whether the interval has no width because all items are equal, so that the variation is unknown."""
         return self.high - self.low <= 1e-12 * max(1.0, abs(self.mean))
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies outside."""
+        """Whether zero is outside the interval."""
         return self.low > 0 or self.high < 0
 
 
@@ -41,21 +41,21 @@ def bootstrap_mean(
     seed: int = 0,
     groups: Sequence[Any] | np.ndarray | None = None,
 ) -> Interval:
-    """The mean of values with its percentile bootstrap interval.
+    """The mean of values, with its percentile bootstrap interval.
 
     Args:
-        values: One value an item.
-        level: The interval's coverage, in (0, 1).
-        resamples: How often to draw.
-        seed: Decides the draws.
-        groups: The group of each item, where items of a group are alike (queries on one module, turns of one dialogue).
-            Whole groups are then drawn, which widens the interval to what the data supports.
+        values: One value per item.
+        level: Confidence level, in (0, 1).
+        resamples: Number of resamples.
+        seed: Random seed of the resampling.
+        groups: The group of each item, if items of a group are similar (queries on one module, turns of one dialogue).
+            Then whole groups are drawn, which gives a wider and more honest interval.
 
     Returns:
-        Mean, lower and upper bound. Where all values are equal, an interval without width: see `Interval.degenerate`.
+        Mean, lower and upper bound. If all values are equal, the interval has no width: see `Interval.degenerate`.
 
     Raises:
-        InputError: Fewer than two values or groups, a value that is NaN or infinite, or unequal lengths.
+        InputError: There are fewer than two values or groups, a value is NaN or infinite, or lengths differ.
     """
     import numpy as np
 
@@ -63,14 +63,14 @@ def bootstrap_mean(
     if groups is None:
         return _bootstrap((values,), lambda x, axis: np.mean(x, axis=axis), level, resamples, seed)
     if len(groups) != len(values):
-        raise InputError(f"there are {len(groups)} groups for {len(values)} values", field="groups")
+        raise InputError(f"expected {len(values)} groups, one per value, got {len(groups)}", field="groups")
     _, index = np.unique(np.asarray(groups), return_inverse=True)
     sums, sizes = np.bincount(index, weights=values), np.bincount(index).astype(np.float64)
     if len(sums) < 2:
         raise InputError(
-            "all values belong to one group, so nothing shows how groups differ",
+            "expected at least 2 groups, got 1",
             field="groups",
-            remedy="measure on at least 2 groups, or give none to draw single items",
+            remedy="use at least 2 groups, or no groups to draw single items",
         )
     return _bootstrap((sums, sizes), _ratio_of_sums, level, resamples, seed)
 
@@ -83,15 +83,15 @@ def paired_difference(
     seed: int = 0,
     groups: Sequence[Any] | np.ndarray | None = None,
 ) -> Interval:
-    """The mean of after - before over the same items, with its interval; options as for `bootstrap_mean`.
+    """The mean of after - before over the same items, with its interval; for the options see `bootstrap_mean`.
 
     Raises:
-        InputError: Unequal lengths, and whatever `bootstrap_mean` refuses.
+        InputError: Lengths differ, or the values are invalid for `bootstrap_mean`.
     """
     first, second = _vector(before, "before"), _vector(after, "after")
     if len(first) != len(second):
         raise InputError(
-            f"{len(first)} values before and {len(second)} after are no pairs", remedy="score the same items twice"
+            f"expected {len(first)} values after, as before, got {len(second)}", remedy="score the same items twice"
         )
     return bootstrap_mean(second - first, level=level, resamples=resamples, seed=seed, groups=groups)
 
@@ -104,29 +104,30 @@ def paired_correlation_difference(
     resamples: int = 2_000,
     seed: int = 0,
 ) -> Interval:
-    """Spearman(after, gold) - Spearman(before, gold) with its interval, all three drawn together.
+    """Spearman(after, gold) - Spearman(before, gold) with its interval; all three are resampled together.
 
     Args:
-        before: One model's similarity of each pair.
-        after: The other model's similarity of the same pairs.
-        gold: The pairs' scores.
-        level: The interval's coverage, in (0, 1).
-        resamples: How often to draw; each draw ranks anew, hence fewer than elsewhere.
-        seed: Decides the draws.
+        before: Similarity of each pair by one model.
+        after: Similarity of the same pairs by the other model.
+        gold: Gold score of each pair.
+        level: Confidence level, in (0, 1).
+        resamples: Number of resamples; the default is smaller than elsewhere, because each of them must be ranked.
+        seed: Random seed of the resampling.
 
     Raises:
-        InputError: Unequal lengths, fewer than three pairs, or an argument that is constant and so ranks nothing.
+        InputError: Lengths differ, there are fewer than three pairs, or an argument is constant.
     """
     import numpy as np
 
     data = tuple(_vector(x, name) for x, name in ((before, "before"), (after, "after"), (gold, "gold")))
     if len({len(x) for x in data}) > 1:
-        raise InputError(f"lengths {', '.join(str(len(x)) for x in data)} are no pairs", remedy="score the same pairs")
+        lengths = ", ".join(str(len(x)) for x in data)
+        raise InputError(f"expected equal lengths, got {lengths}", remedy="score the same pairs")
     if len(data[0]) < 3:
-        raise InputError(f"a correlation needs at least 3 pairs, and there are {len(data[0])}")
+        raise InputError(f"expected at least 3 pairs for a correlation, got {len(data[0])}")
     for x, name in zip(data, ("before", "after", "gold"), strict=True):
         if not np.ptp(x):
-            raise InputError("every value is the same, so nothing is ranked and no correlation exists", field=name)
+            raise InputError("all values are equal, so the correlation is undefined", field=name)
 
     def statistic(first: np.ndarray, second: np.ndarray, scores: np.ndarray, axis: int) -> np.ndarray:
         return _spearman(second, scores, axis) - _spearman(first, scores, axis)
@@ -141,10 +142,12 @@ def _bootstrap(
     from scipy.stats import bootstrap
 
     if not 0 < level < 1:
-        raise InputError(f"{level} is no coverage", field="level", remedy="give a number between 0 and 1, such as 0.95")
+        raise InputError(f"invalid value {level}: must be between 0 and 1", field="level", remedy="use e.g. 0.95")
     if resamples < 100:
         raise InputError(
-            f"{resamples} resamples are too few for a bound", field="resamples", remedy="give at least 100"
+            f"invalid number of resamples {resamples}: must be at least 100",
+            field="resamples",
+            remedy="use at least 100",
         )
     estimate = float(statistic(*data, axis=-1))
     found = bootstrap(
@@ -166,7 +169,7 @@ def _ratio_of_sums(sums: np.ndarray, sizes: np.ndarray, axis: int) -> np.ndarray
 
 
 def _spearman(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-    """Pearson's correlation of the ranks; NaN never: a draw of equal items ranks nothing and counts as 0."""
+    """Pearson's correlation of the ranks; 0, not NaN, for a draw of equal items."""
     import numpy as np
     from scipy.stats import rankdata
 
@@ -181,7 +184,7 @@ def _vector(values: Any, name: str) -> np.ndarray:
 
     vector = np.asarray(values, dtype=np.float64)
     if vector.ndim != 1 or len(vector) < 2:
-        raise InputError(f"an interval needs a list of at least 2 values, got shape {vector.shape}", field=name)
+        raise InputError(f"expected a list of at least 2 values, got shape {vector.shape}", field=name)
     if not np.isfinite(vector).all():
-        raise InputError("a value is NaN or infinite", field=name)
+        raise InputError("expected finite values, got NaN or infinity", field=name)
     return vector

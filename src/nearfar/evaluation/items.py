@@ -1,4 +1,4 @@
-"""What labelled rows hold beside their label: a text, a picture or a recording."""
+"""The items of labelled rows: texts, images or audio."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["item_names", "item_vectors"]
 
 
 def item_vectors(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64) -> Float[np.ndarray, "n d"]:
-    """The unit vectors of the rows' files where they have a column `image` or `audio`, else of their texts.
+    """The unit vectors of the rows' files if there is a column `image` or `audio`, otherwise of their texts.
 
     Raises:
-        InputError: a file that cannot be decoded, or a model without a tower for such files.
+        InputError: A file cannot be decoded, or the model has no tower for such files.
     """
     from nearfar.models.towers.reading import encode_media
 
@@ -31,7 +31,7 @@ def item_vectors(model: SentenceTransformer, rows: Dataset, *, batch_size: int =
 
 
 def item_names(rows: Dataset) -> list[str]:
-    """The rows' paths where they have a column `image` or `audio`, else their texts; without a path, `row 3`."""
+    """The paths of the rows' files if there is a column `image` or `audio` (`row 3` without a path), or the texts."""
     medium = medium_in(rows.column_names)
     if medium is None:
         return rows["text"][:]

@@ -13,29 +13,28 @@ if TYPE_CHECKING:
 
 
 def run_mteb(model: SentenceTransformer, tasks: Sequence[str], *, batch_size: int = 64) -> dict[str, float]:
-    """Each task's main score, by the task's name. mteb downloads the tasks' data.
+    """The main score of each task, by name. mteb downloads the data of the tasks.
 
-    mteb's own cache of results stays unused: it knows models by name, and a local model's name says nothing of its
-    weights.
+    The result cache of mteb is not used: it identifies models by name, but a local model's weights can change.
 
     Args:
         model: The encoder.
-        tasks: Names of mteb, such as `STSBenchmark`.
-        batch_size: Texts a forward pass.
+        tasks: Names of mteb tasks, such as `STSBenchmark`.
+        batch_size: Batch size.
 
     Raises:
-        InputError: mteb is missing or too old, or has no task of that name.
+        InputError: mteb is missing or too old, or has no such task.
     """
     mteb = find_mteb()
     if isinstance(tasks, str) or not tasks:
-        raise InputError("no task is named", field="mteb", remedy="give a list of names, such as STSBenchmark")
+        raise InputError("expected at least one task, got none", field="mteb", remedy="use e.g. STSBenchmark")
     chosen = []
     for name in tasks:
         try:
             chosen.append(mteb.get_task(name))
         except KeyError as error:
             raise InputError(
-                f"mteb has no task {name!r}", field="mteb", remedy="see mteb.get_tasks() for the names"
+                f"mteb has no task {name!r}", field="mteb", remedy="list the names with mteb.get_tasks()"
             ) from error
     found = mteb.evaluate(model, chosen, cache=None, encode_kwargs={"batch_size": batch_size}, show_progress_bar=False)
     return {result.task_name: float(result.get_score()) for result in found.task_results}
@@ -52,7 +51,7 @@ def find_mteb() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "mteb":
             raise
-        raise InputError("benchmarks need the package mteb", remedy='pip install "nearfar[mteb]"') from error
+        raise InputError("benchmarks require the package mteb", remedy='pip install "nearfar[mteb]"') from error
     if not hasattr(mteb, "evaluate"):
-        raise InputError("this mteb is too old: it has no mteb.evaluate", remedy='pip install -U "nearfar[mteb]"')
+        raise InputError("mteb is too old: it has no mteb.evaluate", remedy='pip install -U "nearfar[mteb]"')
     return mteb

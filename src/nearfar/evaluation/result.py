@@ -1,4 +1,4 @@
-"""What one evaluation found."""
+"""The result of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What one evaluation found.
+    """The result of an evaluation.
 
     Args:
         task: One of `nearfar.evaluation.TASKS`.
         primary: The metric to choose models by; a key of `metrics`.
-        metrics: Every metric by name. Correlations and cosines lie in [-1, 1], most others in [0, 1];
-            log-probabilities are in nats. Higher is better but for `perplexity`, and for few-shot's `between`.
-        n: The queries, pairs, rows or blocks of tokens that were scored.
-        seconds: What it took, encoding included.
-        per_item: Values an item, in the data's order, for paired intervals. Under a metric's name: their mean is that
-            metric. For `sts`, whose correlation is no mean: `similarity` and `score` of each pair. None for `cluster`
-            and `few-shot`.
-        notes: What a reader of the numbers must know, such as a metric that was left out.
-        interval: The primary metric with its 95% interval over items, where the task gives one.
+        metrics: All metrics by name. Correlations and cosines are in [-1, 1], most others in [0, 1];
+            log-probabilities are in nats. Higher is better, except for `perplexity` and the `between` of few-shot.
+        n: Number of queries, pairs, rows or blocks of tokens that were scored.
+        seconds: Time in seconds, including encoding.
+        per_item: Values per item, in the order of the data, for paired intervals. The mean of the values under a
+            metric's name is that metric. For `sts`, a correlation and not a mean: `similarity` and `score` of each
+            pair. None for `cluster` and `few-shot`.
+        notes: Notes for readers of the results, such as a metric that was omitted.
+        interval: The primary metric with its 95% interval over items, if the task has one.
     """
 
     task: str
@@ -46,7 +46,7 @@ class Result:
         return self.metrics[self.primary]
 
     def as_dict(self) -> dict[str, Any]:
-        """All but the per-item values, for JSON; a metric that is undefined (NaN) becomes None."""
+        """All fields except the per-item values, for JSON; an undefined metric (NaN) becomes None."""
         return {
             "task": self.task,
             "primary": self.primary,
@@ -65,10 +65,10 @@ NAMES = {
     "spearman": "Spearman's correlation",
     "pearson": "Pearson's correlation",
     "v_measure": "v-measure",
-    "log_probability": "log-probability of a token",
+    "log_probability": "log-probability per token",
 }
 
 
 def metric_name(metric: str) -> str:
-    """A metric as people write it."""
+    """The usual name of a metric."""
     return NAMES.get(metric, metric.replace("_", " "))

@@ -1,4 +1,4 @@
-"""Reading what a model is measured on: rows, or a retrieval folder."""
+"""Reads evaluation data: rows, or a BEIR-format dataset."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def load_for_evaluation(
     skip_broken: bool = False,
     documents: bool = False,
 ) -> Dataset | Retrieval:
-    """A retrieval set where `source` is a folder with a `corpus.jsonl`, else rows.
+    """A BEIR-format dataset if `source` is a folder with a `corpus.jsonl`, otherwise rows.
 
     Args:
-        source: A file, a folder of files, a hub id, a retrieval folder; or one of these read already.
-        columns: Canonical column name -> name in the file; a retrieval folder has names of its own.
-        split: Which split of a hub data set, of a folder whose file names carry splits, or of a retrieval folder.
-        skip_broken: Leave out broken files and empty turns, see `nearfar.data.load`.
-        documents: Read documents for a language model: plain text too.
+        source: A file, a folder of files, a Hub ID, a BEIR-format dataset; or the data itself.
+        columns: Canonical column name -> name in the file; not for BEIR-format datasets.
+        split: Split of a Hub dataset, of a folder with splits in its file names, or of a BEIR-format dataset.
+        skip_broken: Skip broken files and empty turns, see `nearfar.data.load`.
+        documents: Whether to read documents for a language model, including plain text.
 
     Raises:
-        InputError: It cannot be read, or its rows are not what their schema asks for.
+        InputError: The data cannot be read, or its rows do not match their schema.
     """
     from nearfar.data import Retrieval, load, load_retrieval
     from nearfar.data.retrieval import is_retrieval_folder
@@ -42,6 +42,6 @@ def load_for_evaluation(
 
         return load_documents(source, columns=columns, split=split)
     if is_retrieval_folder(source):
-        # `test` is what `load_retrieval` looks for first, but a folder may have another one alone.
+        # `load_retrieval` looks for `test` first, but a folder may have only another split.
         return load_retrieval(source, None if split == "test" else split)
     return load(source, columns=columns, split=split, skip_broken=skip_broken)

@@ -1,4 +1,4 @@
-"""How similar pairs that belong together are, and pairs that do not."""
+"""Similarities of positive and random pairs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class PairSimilarity:
     """Cosines of pairs.
 
     Args:
-        positive: Of anchors with their positives.
-        random: Of the same anchors with the positives of others.
+        positive: Cosines of anchors with their positives.
+        random: Cosines of the same anchors with the positives of other rows.
     """
 
     positive: Float[np.ndarray, " n"]
@@ -34,6 +34,6 @@ def pair_similarity(model: SentenceTransformer, rows: Dataset, *, limit: int = 1
     rng = np.random.default_rng(seed)
     chosen = rows.select(sorted(rng.permutation(len(rows))[:limit].tolist()))
     anchors, positives = encode(model, list(chosen["anchor"])), encode(model, list(chosen["positive"]))
-    # A shift by one or more places pairs nobody with their own.
+    # A shift by at least one row pairs no anchor with its own positive.
     shift = int(rng.integers(1, max(2, len(chosen))))
     return PairSimilarity((anchors * positives).sum(1), (anchors * np.roll(positives, shift, axis=0)).sum(1))

@@ -1,4 +1,4 @@
-"""Measuring the smaller encoders inside an encoder: each number of layers with each number of dimensions."""
+"""Evaluation of an encoder truncated to fewer layers and dimensions, for each combination of both."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What was found at each size.
+    """The results at each size.
 
     Args:
-        layers: The depths, shallowest first; None stands for all layers.
-        dims: The widths, narrowest first.
-        results: By (layers, dims).
-        seconds: By depth: encoding every text once, with the layers above gone.
+        layers: Numbers of layers, smallest first; None means all layers.
+        dims: Numbers of dimensions, smallest first.
+        results: Results by (layers, dims).
+        seconds: Seconds to encode every text once, by number of layers, without the layers above.
     """
 
     layers: tuple[int | None, ...]
@@ -46,12 +46,12 @@ class Sizes:
 
     @property
     def scores(self) -> list[list[float]]:
-        """The primary metric: a row for each depth, a column for each width."""
+        """The primary metric: a row for each number of layers, a column for each number of dimensions."""
         return [[self.results[n, d].score for d in self.dims] for n in self.layers]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers must know, each note once."""
+        """Notes for readers of the results, each of them once."""
         return tuple(dict.fromkeys(note for result in self.results.values() for note in result.notes))
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,20 +80,20 @@ def evaluate_sizes(
     batch_size: int = 64,
     seed: int = 0,
 ) -> Sizes:
-    """Measure a model cut to each of some numbers of layers and dimensions, as `evaluate` measures it whole.
+    """Evaluate a model truncated to several numbers of layers and dimensions, with the same tasks as `evaluate`.
 
-    Each depth runs its own layers alone and encodes every text once: the narrower vectors are prefixes of the wide
-    ones. The vectors of all texts are in memory at full width for that.
+    For each number of layers, every text is encoded once, without the layers above; vectors with fewer dimensions are
+    prefixes of the full vectors. The full vectors of all texts are kept in memory.
 
     Args:
-        model: The encoder; it stays as it is.
+        model: The encoder; it is not changed.
         data: As for `evaluate`.
-        layers: Depths; all layers when None, which suits any model.
-        dims: Widths; the full one alone when None.
+        layers: Numbers of layers; by default all layers, which works for any model.
+        dims: Numbers of dimensions; by default only the full number.
         task, train, batch_size, seed: As for `evaluate`.
 
     Raises:
-        InputError: A size that the model does not have, and whatever `evaluate` refuses.
+        InputError: The model does not have such a size, or `evaluate` raises it.
     """
     if isinstance(data, (str, Path)):
         from nearfar.evaluation.rows import load_for_evaluation
@@ -103,7 +103,7 @@ def evaluate_sizes(
     widths = sorted(set(dims or (widest,)))
     encoders = {n: truncated(model, n, widest) for n in (sorted(set(layers)) if layers else (None,))}
     for d in widths:
-        truncated(model, None, d)  # refuses a width out of range before anything is encoded
+        truncated(model, None, d)  # raises an error for an invalid number of dimensions before anything is encoded
     results, seconds = {}, {}
     for n, encoder in encoders.items():
         once = _Once(encoder)
@@ -115,23 +115,23 @@ def evaluate_sizes(
 
 
 class _Once:
-    """Takes the place of a model's `encode`: each list of texts is embedded once, and each width is a prefix of that.
+    """Replaces a model's `encode`: each list of texts is encoded once, and prefixes of the vectors are returned.
 
     Args:
-        model: A model that nobody else uses.
+        model: A model that is not used elsewhere.
     """
 
     def __init__(self, model: SentenceTransformer) -> None:
         self.model, self.encode = model, model.encode
         self.found: dict[Any, Any] = {}
         self.seconds = 0.0
-        # Hides the method from whoever encodes with this model.
+        # Replaces the method for all callers that encode with this model.
         vars(model)["encode"] = self
 
     def __call__(
         self, inputs: Sequence[str], *, truncate_dim: int | None = None, normalize_embeddings: bool = False, **how: Any
     ) -> Any:
-        """As sentence-transformers' `encode`."""
+        """Like `encode` of sentence-transformers."""
         key = (tuple(inputs), repr(sorted(how.items())))
         if key not in self.found:
             started = time.perf_counter()

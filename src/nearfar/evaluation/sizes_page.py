@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 def layer_names(sizes: Sizes) -> list[str]:
-    """How the depths are called in tables and figures."""
+    """Names of the depths in tables and figures."""
     return ["all layers" if n is None else f"{n} layers" if n > 1 else "1 layer" for n in sizes.layers]
 
 
 def sizes_page(sizes: Sizes, facts: Sequence[tuple[str, object]] = ()) -> Page:
-    """Quality over (layers x dimensions) as a heatmap, as lines over the depth, and what each depth costs.
+    """The metric by layers and dimensions as a heatmap, as lines over the depth, and the cost of each depth.
 
     Args:
-        sizes: What `evaluate_sizes` found.
-        facts: Names and values of what was measured: model, data, seed.
+        sizes: The result of `evaluate_sizes`.
+        facts: Names and values: model, data, seed.
     """
     metric, scores, names = metric_name(sizes.primary), sizes.scores, layer_names(sizes)
-    page = Page("Quality by size", f"{metric} of the encoder cut to fewer layers and dimensions", facts)
+    page = Page("Quality by size", f"{metric} of the encoder with fewer layers and dimensions", facts)
     finite = {(i, j): s for i, row in enumerate(scores) for j, s in enumerate(row) if isfinite(s)}
     if not finite:
-        page.verdict("No size gives a score.", "bad")
+        page.verdict("No size has a defined score.", "bad")
         return page
     (i, j), best = max(finite.items(), key=lambda item: item[1])
     (k, m), smallest = min(finite.items())
@@ -46,7 +46,7 @@ def sizes_page(sizes: Sizes, facts: Sequence[tuple[str, object]] = ()) -> Page:
                 [str(d) for d in sizes.dims],
                 scores,
                 title=f"{metric} at each size",
-                caption="Rows: layers that run. Columns: numbers kept of each vector.",
+                caption="Rows: number of layers. Columns: number of dimensions that are kept.",
             )
         )
     depths = [n for n in sizes.layers if n is not None]
@@ -61,7 +61,7 @@ def sizes_page(sizes: Sizes, facts: Sequence[tuple[str, object]] = ()) -> Page:
                 y_label=metric,
             )
         )
-    page.section("What a depth costs", "Seconds to encode every text once, with the layers above left out.")
+    page.section("Cost by depth", "Seconds to encode every text once, without the layers above.")
     page.table(["depth", "seconds"], [[name, sizes.seconds[n]] for name, n in zip(names, sizes.layers, strict=True)])
     for note in sizes.notes:
         page.text(note)

@@ -1,4 +1,4 @@
-"""Splitting labelled rows without letting a text sit on both sides."""
+"""Splits labelled rows so that no text is on both sides."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from nearfar.models.encoding import check_texts
 def split_by_text(
     texts: Sequence[str], labels: Sequence[Any], *, test_share: float = 0.25, seed: int = 0
 ) -> tuple[list[int], list[int]]:
-    """Row numbers to learn from and to test on, stratified by label, all copies of a text on one side.
+    """Numbers of training rows and test rows, stratified by label, with all copies of a text on one side.
 
-    The share counts different texts; the test side gets at least as many as there are labels. A text that occurs under
-    several labels is stratified by its first.
+    The share is a fraction of the distinct texts; there are at least as many test texts as labels. A text with several
+    labels is stratified by its first label.
 
     Raises:
-        InputError: Fewer than two labels, or a label with fewer than two different texts.
+        InputError: There are fewer than two labels, or a label has fewer than two different texts.
     """
     label_of: dict[str, str] = {}
     check_texts(texts)
@@ -32,12 +32,12 @@ def split_by_text(
     for label in dict.fromkeys(label_names(labels)):
         if counts[label] < 2:
             raise InputError(
-                f"the label {label!r} has fewer than 2 different texts, so it cannot be both learnt and tested",
+                f"expected at least 2 different texts with the label {label!r}, for training and for testing, got 1",
                 field="label",
-                remedy="add texts with it, drop it, or pass training rows of their own",
+                remedy="add texts with this label, remove it, or pass separate training rows",
             )
     if len(counts) < 2:
-        raise InputError(f"there are {len(counts)} labels, and telling apart needs 2", field="label")
+        raise InputError(f"expected at least 2 labels, got {len(counts)}", field="label")
     names = list(label_of)
     size = max(len(counts), round(test_share * len(names)))
     learn, _ = train_test_split(
@@ -51,8 +51,8 @@ def split_by_text(
 
 
 def label_names(labels: Sequence[Any]) -> list[str]:
-    """Labels as text; an InputError where a row has none."""
+    """Labels as text. Raises an InputError if a row has none."""
     for row, label in enumerate(labels, start=1):
         if label is None:
-            raise InputError(f"row {row} has no label", field="label", remedy="fill it or drop the row")
+            raise InputError(f"row {row} has no label", field="label", remedy="add it, or remove the row")
     return [str(label) for label in labels]

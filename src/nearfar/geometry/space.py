@@ -1,4 +1,4 @@
-"""One set of vectors, or two of which row i belongs to row i."""
+"""Measures of one set of vectors, or of two paired sets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nearfar.geometry._rows import Vectors
 
-#: Unit vectors whose mean square distance from their mean is less than this differ by rounding alone.
+#: Unit vectors whose mean square distance from their mean is below this differ only by rounding.
 SAME = 1e-12
 
 
@@ -49,7 +49,7 @@ def uniformity(x: Float[Vectors, "n d"], t: float = 2.0, max_pairs: int | None =
 
 @torch.no_grad()
 def alignment(a: Float[Vectors, "n d"], b: Float[Vectors, "n d"], alpha: float = 2.0) -> float:
-    """Mean of |a_i - b_i|^alpha over pairs that belong together: lower is better, 0 where they coincide.
+    """Mean of |a_i - b_i|^alpha over positive pairs: lower is better, 0 if they are equal.
 
     Source: Wang & Isola 2020, as `uniformity`.
     """

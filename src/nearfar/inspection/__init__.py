@@ -1,4 +1,4 @@
-"""What a model makes of data, and what the data looks like through the model.
+"""Inspection of the vectors that a model gives for data, and of the data as the model sees it.
 
     inspect(model, data)    everything below, as an `Inspection`
     MEASURES                the definition of each measure

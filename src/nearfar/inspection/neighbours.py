@@ -55,7 +55,7 @@ def find_neighbours(
         a: Unit vectors.
         b: Unit vectors; the same object as `a` compares a set with itself, and no item with itself.
         positives: Pairs that match, as `pair_keys` returns them.
-        excluded: Pairs that are not negatives either, likewise.
+        excluded: Pairs that are not negatives either, in the same form.
         labels: With one set: items that share a label match.
         k: Number of neighbours.
 

@@ -1,6 +1,6 @@
 """Which items match, which are excluded, and which are sampled as negatives: arrays of pairs (first, last).
 
-`mining` draws negatives to train on; those here only measure, so they are drawn anew and few.
+`mining` draws negatives for training; those here are only for measuring, so a few random ones are enough.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def positive_pairs_of_labels(labels: Int[np.ndarray, " n"], rng: np.random.Gener
 
 
 def excluded_pairs(first: Side, second: Side, scored: Int[np.ndarray, "n 2"] | None = None) -> Int[np.ndarray, "q 2"]:
-    """Pairs that are no evidence of a negative: items with the same text, and pairs with a score, whatever it is."""
+    """Pairs that must not count as negatives: items with the same text, and pairs with any score."""
     import numpy as np
 
     found: list[tuple[int, int]] = []

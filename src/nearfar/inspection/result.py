@@ -20,13 +20,13 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What a space looks like, and what was found in the data.
+    """The measures of an embedding space, and the findings in the data.
 
     Args:
         model: The name of the model, as it was given.
         schema: The schema of the data.
         total: Number of rows, or queries, in the data.
-        looked_at: How many of them were used; all figures but those of repeated rows are of these.
+        looked_at: Number of rows that were used for all results, except those about repeated rows.
         items: Number of different items of each side.
         dims: The width of the vectors.
         seed: The random seed of all samples.
@@ -51,7 +51,7 @@ class Inspection:
         repeats: Rows with the same texts as an earlier row, among all rows; contradictions first.
         repeated: Number of such rows.
         contradictions: How many of them have another label or score.
-        notes: What to know when reading the figures.
+        notes: Notes for readers of the results.
         seconds: Time that the inspection took.
         against: The inspection of another model on the same sample.
         differences: The other model's measures minus this one's, with paired intervals over items.

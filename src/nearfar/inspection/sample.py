@@ -61,7 +61,7 @@ class Sample:
         groups: A name for each item of each side, to colour it by; None where there is only the side's name.
         named_pairs: Further pairs to show similarities of, by their name: hard negatives, pairs with low scores.
         scored: Pairs, and the score that people gave to each.
-        notes: What to know when reading the figures.
+        notes: Notes for readers of the results.
     """
 
     schema: str

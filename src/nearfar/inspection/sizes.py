@@ -81,7 +81,7 @@ def by_dims(
 
 
 def depths_of(model: SentenceTransformer, layers: Sequence[int] | None) -> list[int]:
-    """The depths to measure at: those given; all when None, or about twelve of a deeper model, the last among them.
+    """The depths to measure at: the given ones; by default all, or about twelve of a deep model, including the last.
 
     Raises:
         InputError: the model has no single stack of layers, or fewer layers.
@@ -124,7 +124,7 @@ def by_layers(
 
 
 def default_layers(depth: int) -> list[int]:
-    """All depths up to `depth`; of more than `MOST_LAYERS` about so many, at equal distances down from the last."""
+    """All depths up to `depth`; if there are more than `MOST_LAYERS`, about that many, evenly spaced from the last."""
     step = -(-depth // MOST_LAYERS)
     return list(range(depth, 0, -step))[::-1]
 

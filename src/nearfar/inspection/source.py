@@ -1,4 +1,4 @@
-"""What is inspected: an encoder, or vectors that were made before."""
+"""The source of vectors for an inspection: an encoder, or existing vectors."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def open_source(model: SentenceTransformer | str | Path | np.ndarray) -> VectorS
     """A model by its name or in memory; or vectors as a matrix, or a file with an ending of `VECTOR_FILES`.
 
     Raises:
-        InputError: there is no such model.
+        InputError: The model does not exist.
     """
     named = isinstance(model, (str, Path))
     if is_vectors(model):

@@ -1,4 +1,4 @@
-"""Vectors that were made before: a matrix, or a file that `nearfar encode` wrote."""
+"""Existing vectors: a matrix, or a file written by `nearfar encode`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is trained: one file a kind of model, and what a run of any of them shares."""
+"""The kinds of model that can be trained, one file each, and what their runs share."""

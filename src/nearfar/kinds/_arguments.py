@@ -1,4 +1,4 @@
-"""What Hugging Face's trainers are told alike, whatever they train."""
+"""Training arguments that all Hugging Face trainers share."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import TrainingOptions
 
-#: Losses logged over a run, for the curve.
+#: Number of losses logged during a run, for the curve.
 LOGGED = 50
-#: Checkpoints over a run, where `save_steps` does not say.
+#: Number of checkpoints of a run if `save_steps` is 0.
 SAVED = 10
 
 
 def common_arguments(options: TrainingOptions, setting: Setting, *, per_epoch: int, gpu: bool) -> dict[str, Any]:
-    """Arguments that transformers' and sentence-transformers' trainers share.
+    """Arguments shared by the transformers and sentence-transformers trainers.
 
     Args:
-        options: How long, how large, how fast.
-        setting: Where checkpoints go, the seed, and whether there is something to measure on in between.
+        options: The training options.
+        setting: Folder of the checkpoints, seed, and whether to evaluate during training.
         per_epoch: Optimiser steps in one pass over the data.
-        gpu: Batches go to a GPU.
+        gpu: Whether batches go to a GPU.
     """
     steps = options.max_steps or max(1, int(options.epochs * per_epoch))
     return {
@@ -30,7 +30,7 @@ def common_arguments(options: TrainingOptions, setting: Setting, *, per_epoch: i
         "per_device_train_batch_size": options.batch_size,
         "gradient_accumulation_steps": options.gradient_accumulation,
         "learning_rate": options.learning_rate,
-        # A number below 1 is a part of all steps.
+        # A number below 1 is a fraction of all steps.
         "warmup_steps": options.warmup_ratio if options.warmup_ratio < 1 else steps,
         "weight_decay": options.weight_decay,
         "bf16": options.precision == "bfloat16",
@@ -41,7 +41,7 @@ def common_arguments(options: TrainingOptions, setting: Setting, *, per_epoch: i
         "eval_steps": options.eval_steps or None,
         "save_strategy": "steps",
         "save_steps": options.save_steps or max(1, steps // SAVED),
-        # The newest may be half-written when the machine dies, so the one before it stays.
+        # The newest may be incomplete after a crash, so the previous one is kept.
         "save_total_limit": 2,
         "dataloader_pin_memory": gpu,
         "report_to": [],

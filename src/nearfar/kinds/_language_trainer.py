@@ -1,4 +1,4 @@
-"""transformers' trainer for language models: a loss of our own, batches as mappings of all columns, and a clock."""
+"""The transformers trainer for language models, with the stage's own loss, batches with all columns, and a clock."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ Collator = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]
 
 
 class LanguageTrainer(Resumable, Trainer):
-    """Trains a language model by a loss that is called with the model and a batch.
+    """Trains a language model with a loss that is called with the model and a batch.
 
     Args:
-        model: Of transformers.
+        model: A transformers model.
         loss: Called with the model and a batch, a mapping with a tensor or a list for each column.
-        arguments: As transformers takes them.
-        rows: What is drawn from.
-        collate: From rows to a batch.
-        setting: Whether and how to measure in between.
-        callbacks: Further ones.
+        arguments: The training arguments of transformers.
+        rows: The training rows.
+        collate: Makes a batch of rows.
+        setting: Whether and how to evaluate during training.
+        callbacks: Additional callbacks.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class LanguageTrainer(Resumable, Trainer):
             arguments,
             data_collator=collate,  # pyright: ignore[reportArgumentType]
             train_dataset=rows,  # pyright: ignore[reportArgumentType]
-            # transformers wants rows wherever it is to evaluate; `evaluate` below looks at none of them.
+            # transformers requires rows for evaluation; `evaluate` below does not use them.
             eval_dataset=rows if setting.measure is not None else None,  # pyright: ignore[reportArgumentType]
             callbacks=[*callbacks, self.clock],
         )
-        # Means of batches are averaged over one step.
+        # The means of the batches of one step are averaged.
         self.loss_is_scaled_for_ga = False
         self.model_accepts_loss_kwargs = False
 
     def _set_signature_columns_if_needed(self) -> None:
-        """Keep every column: a recipe's own are the loss's to read."""
+        """Keep every column: the loss may use a recipe's own columns."""
         self._signature_columns = list(self.train_dataset.column_names)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
 
     def compute_loss(
@@ -76,7 +76,7 @@ class LanguageTrainer(Resumable, Trainer):
         return self.objective(model, inputs)
 
     def create_optimizer(self, *arguments: Any, **keywords: Any) -> Any:
-        """AdamW over the model's parameters, and over those that the loss has of its own."""
+        """AdamW over the model's parameters and the loss's own parameters."""
         optimizer = super().create_optimizer(*arguments, **keywords)
         known = {id(each) for group in optimizer.param_groups for each in group["params"]}
         own = [each for each in self.objective.parameters() if each.requires_grad and id(each) not in known]
@@ -85,7 +85,7 @@ class LanguageTrainer(Resumable, Trainer):
         return optimizer
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """The held-out data's primary metric, for the curve in the report."""
+        """The primary metric on the held-out data, for the curve in the report."""
         metrics = {f"eval_{name}": value for name, value in (self.measure() if self.measure else {}).items()}
         self.log(metrics)
         return metrics
@@ -104,7 +104,7 @@ IGNORED = -100
 
 
 class Clock(TrainerCallback):
-    """Adds up the time between the beginning and the end of steps; checkpoints and evaluations lie outside."""
+    """Adds up the time from the start to the end of each step, without checkpoints and evaluations."""
 
     def __init__(self) -> None:
         self.seconds, self.steps, self.started = 0.0, 0, 0.0
@@ -125,12 +125,12 @@ def language_trainer(
     """The trainer before its first step, with the model on its device.
 
     Args:
-        model: Of transformers; trained in place.
-        stage: Whose loss is taken.
-        rows: The stage's rows, tokenised where the kind does that.
-        collate: From rows to a batch.
-        options: How long, how large, how fast.
-        setting: Where and how, beside these.
+        model: A transformers model; trained in place.
+        stage: The stage with the loss.
+        rows: The stage's rows, tokenised if the kind of model does that.
+        collate: Makes a batch of rows.
+        options: The training options.
+        setting: Where and how to train.
     """
     per_epoch = len(rows) // (options.batch_size * options.gradient_accumulation * processes())
     gpu = torch.cuda.is_available()
@@ -150,25 +150,25 @@ def language_trainer(
 
 
 def check_rows(rows: Dataset, options: LanguageOptions, what: str) -> None:
-    """Raise an InputError where rows are too few for one step; `what` names them for the message."""
+    """Raise an InputError if there are too few rows for one step; `what` names them in the message."""
     needed = options.batch_size * options.gradient_accumulation * processes()
     if len(rows) < needed:
         raise InputError(
-            f"{len(rows)} {what} are fewer than the {needed} of one step",
+            f"expected at least {needed} {what} (one step), got {len(rows)}",
             field="batch_size",
-            remedy="give more text, or set a smaller batch_size or max_length",
+            remedy="use more text, or a smaller batch_size or max_length",
         )
 
 
 def speed(trainers: Sequence[LanguageTrainer], per_step: int | None = None) -> dict[str, float | None]:
-    """Tokens per second in the steps that this process made, and their seconds: measured, so not reproducible."""
+    """Tokens per second in the steps of this process, and their time in seconds; not reproducible."""
     seconds, steps = (sum(getattr(each.clock, name) for each in trainers) for name in ("seconds", "steps"))
     tokens = per_step * steps if per_step is not None else sum(each.tokens for each in trainers)
     return {"tokens_per_second": round(tokens / seconds, 1) if seconds else None, "seconds": round(seconds, 3)}
 
 
 def as_batch(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """All columns of rows: tensors of one shape stacked, numbers as a tensor, anything else as a list."""
+    """All columns of the rows: tensors of one shape are stacked, numbers become a tensor, anything else a list."""
     batch: dict[str, Any] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]

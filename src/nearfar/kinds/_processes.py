@@ -1,4 +1,4 @@
-"""Which of several processes this is, as torchrun says."""
+"""The rank and the number of processes, as set by torchrun."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ __all__ = ["is_main_process", "processes"]
 
 
 def is_main_process() -> bool:
-    """Whether this process writes: the only one, or torchrun's first."""
+    """Whether this process writes files: the only one, or rank 0 of torchrun."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def processes() -> int:
-    """How many processes train together."""
+    """Number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))

@@ -1,4 +1,4 @@
-"""How rows become batches: within one data set, and over several."""
+"""How batches are drawn: from one dataset, and from several."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """One dataset of a stage, and how it is drawn from.
+    """One dataset of a stage, and how batches are drawn from it.
 
     Args:
-        name: Its key where there are several, else None.
-        rows: The data set.
-        batches: As `Stage.batches` has it.
-        size: Rows in a batch.
+        name: Its key if there are several datasets, otherwise None.
+        rows: The dataset.
+        batches: How rows are drawn, as in `Stage.batches`.
+        size: Batch size.
     """
 
     name: str | None
@@ -64,38 +64,38 @@ def per_epoch(parts: Sequence[Part], options: TrainingOptions) -> int:
 
 
 def drop_last(parts: Sequence[Part]) -> bool:
-    """A last batch of a few rows has few negatives and a loss of its own scale; only tiny data needs it."""
+    """Whether to skip an incomplete last batch: it has few negatives, and only very small datasets need it."""
     return len(parts) > 1 or len(parts[0].rows) >= parts[0].size
 
 
 def check_parts(parts: Sequence[Part], options: TrainingOptions) -> None:
-    """Raise an InputError where one of the datasets gives no batch."""
+    """Raise an InputError if no batch can be drawn from one of the datasets."""
     for part in parts:
         check_part(part, drop_last(parts), processes() * options.gradient_accumulation)
 
 
 def check_part(part: Part, drop_last: bool, in_step: int) -> None:
-    """What the samplers would refuse, or answer with no batch at all.
+    """Raise an InputError if the samplers would fail or return no batch.
 
     Args:
-        part: The data set.
-        drop_last: Whether a last batch of fewer rows is left out.
-        in_step: Batches of one data set that an optimiser step takes; several data sets only.
+        part: The dataset.
+        drop_last: Whether an incomplete last batch is skipped.
+        in_step: Batches of one dataset in an optimiser step; only with several datasets.
 
     Raises:
-        InputError: no batch can be drawn.
+        InputError: No batch can be drawn.
     """
     by_label, size = part.batches == "group_by_label", part.size
     with about(part.name, part.rows.column_names):
         if part.name is not None and len(part.rows) < size * in_step:
             raise InputError(
-                f"{len(part.rows)} rows do not fill one step of {size * in_step}",
-                remedy="give more rows, or a smaller batch_size",
+                f"expected at least {size * in_step} rows (one step), got {len(part.rows)}",
+                remedy="use more rows, or a smaller batch_size",
             )
         if part.batches == "shuffled":
             return
         if by_label and (size < 4 or size % 2):
-            problem = f"{size} texts are no pairs of at least two labels"
+            problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
             raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
         sampler = GroupByLabelBatchSampler if by_label else NoDuplicatesBatchSampler
         drawn = sampler(as_stored(part.rows), size, drop_last, valid_label_columns=["label"])
@@ -103,12 +103,12 @@ def check_part(part: Part, drop_last: bool, in_step: int) -> None:
             raise InputError(
                 f"no batch of {size} rows can be drawn: "
                 + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
-                remedy="give more such rows, or a smaller batch_size",
+                remedy="use more such rows, or a smaller batch_size",
             )
 
 
 def batches_of(part: Part, drop_last: bool, seed: int) -> DefaultBatchSampler:
-    """Draw batches of one data set, with a generator that nothing else draws from."""
+    """Draw batches of one dataset, with a random generator of its own."""
     generator = torch.Generator().manual_seed(seed)
     if part.batches == "shuffled":
         return ShuffledBatchSampler(part.rows, part.size, drop_last, None, generator, seed)
@@ -117,7 +117,7 @@ def batches_of(part: Part, drop_last: bool, seed: int) -> DefaultBatchSampler:
 
 
 class ShuffledBatchSampler(DefaultBatchSampler):
-    """All rows in a random order that seed and epoch decide: an epoch that is resumed has the same."""
+    """All rows in a random order that depends only on seed and epoch, so a resumed epoch has the same order."""
 
     def __iter__(self) -> Iterator[list[int]]:
         order = torch.Generator().manual_seed(self.seed + self.epoch)
@@ -129,18 +129,18 @@ class ShuffledBatchSampler(DefaultBatchSampler):
 
 
 class SingleSourceBatchSampler(MultiDatasetDefaultBatchSampler):
-    """Batches of several data sets in random order, where all batches of one optimiser step are of one data set.
+    """Batches of several datasets in random order, where all batches of one optimiser step are from one dataset.
 
-    A data set takes as many steps as it has batches for, so that its batch size says how much it counts. A step is a
-    run of `processes * accumulation` batches: of neighbouring batches, accelerate gives one to each process. What does
-    not fill a step is left out of the epoch.
+    The number of steps of a dataset follows from its number of batches, so its batch size decides its weight. A step
+    consists of `processes * accumulation` consecutive batches: accelerate gives one batch to each process. Batches that
+    do not fill a step are skipped in this epoch.
 
     Args:
         dataset: All rows.
-        batch_samplers: One for each data set, with a batch size and a generator of its own.
-        generator: Not used: the order is drawn anew from seed and epoch.
+        batch_samplers: One for each dataset, each with its own batch size and generator.
+        generator: Not used: the order depends only on seed and epoch.
         seed: The same in all processes.
-        processes: How many take part.
+        processes: Number of processes.
         accumulation: Batches of each process in one optimiser step.
 
     Source: Zhang et al. 2025, CoDiEmb.
@@ -158,7 +158,7 @@ class SingleSourceBatchSampler(MultiDatasetDefaultBatchSampler):
     ) -> None:
         super().__init__(dataset, batch_samplers, generator, seed)
         self.in_step = processes * accumulation
-        # Sizes differ between data sets; accelerate takes None to mean just that.
+        # Batch sizes differ between datasets; for accelerate, None means this.
         self.batch_size: Any = None
         self.drop_last = True
 
@@ -169,7 +169,7 @@ class SingleSourceBatchSampler(MultiDatasetDefaultBatchSampler):
         drawn = [iter(sampler) for sampler in self.batch_samplers]
         for which in steps[torch.randperm(len(steps), generator=order)].tolist():
             step = list(islice(drawn[which], self.in_step))
-            # Rows that must not share a batch may leave fewer batches than their number promised.
+            # If some rows must not share a batch, there may be fewer batches than expected.
             if len(step) == self.in_step:
                 yield from ([index + offsets[which] for index in batch] for batch in step)
 

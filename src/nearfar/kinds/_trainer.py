@@ -1,4 +1,4 @@
-"""What the trainers of Hugging Face's family need here: runs that may be killed, progress, the loss's own state."""
+"""Additions to the Hugging Face trainers: resumable runs, progress, and the state of the loss."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LOSS_STATE = "loss.safetensors"
 
 
 class Resumable:
-    """Lets a trainer of transformers continue from a checkpoint, also from one at the last step."""
+    """Lets a transformers trainer resume from a checkpoint, also from one at the last step."""
 
     def train_or_resume(self: Any, checkpoint: Path | None) -> None:
-        """Train, from a checkpoint if there is one. From one at the last step nothing is left but to load it."""
+        """Train, from a checkpoint if there is one. A checkpoint of the last step is only loaded."""
         if checkpoint is not None:
             state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
             # A finished run may have been asked for more steps since.
@@ -57,9 +57,9 @@ class Resumable:
 
 
 class SentenceTrainer(Resumable):
-    """For sentence-transformers' trainers: the loss's parameters in the checkpoints, and samplers of our own."""
+    """For sentence-transformers trainers: saves the loss's parameters in checkpoints, and uses our own samplers."""
 
-    #: The datasets that are trained on.
+    #: The training datasets.
     parts: Sequence[Part] = ()
 
     def get_batch_sampler(
@@ -71,7 +71,7 @@ class SentenceTrainer(Resumable):
         generator: torch.Generator | None = None,
         seed: int = 0,
     ) -> BatchSampler | None:
-        """Of several datasets each has a batch size and a generator of its own; some orders are only ours."""
+        """With several datasets, each has its own batch size and generator; some orders need our own samplers."""
         for part in self.parts:
             if part.rows is dataset and (part.name is not None or part.batches == "shuffled"):
                 return batches_of(part, drop_last, seed)
@@ -86,7 +86,7 @@ class SentenceTrainer(Resumable):
         generator: torch.Generator | None = None,
         seed: int | None = 0,
     ) -> BatchSampler:
-        """One dataset a step."""
+        """Uses one dataset per step."""
         return SingleSourceBatchSampler(
             dataset,
             batch_samplers,
@@ -116,15 +116,15 @@ def sentence_trainer(
     setting: Setting,
     **arguments: Any,
 ) -> Any:
-    """A trainer of sentence-transformers before its first step, with what `SentenceTrainer` adds.
+    """A sentence-transformers trainer before its first step, with what `SentenceTrainer` adds.
 
     Args:
-        trainer_class, arguments_class: Those of the host library for this model.
-        model: Of the host library; trained in place.
-        stage: What it is trained on.
-        options: How long, how large, how fast.
-        setting: Where and how, beside these.
-        **arguments: Further ones of `arguments_class`.
+        trainer_class, arguments_class: The host library's classes for this model.
+        model: A model of the host library; trained in place.
+        stage: The stage to train.
+        options: The training options.
+        setting: Where and how to train.
+        **arguments: Further arguments of `arguments_class`.
     """
     parts = parts_of(stage, options)
     device = model.device.type
@@ -133,7 +133,7 @@ def sentence_trainer(
         **common_arguments(options, setting, per_epoch=per_epoch(parts, options), gpu=device == "cuda"),
         learning_rate_mapping=rates,
         use_cpu=device == "cpu",
-        # What sentence-transformers does not know by name, the trainer gives to a sampler of ours.
+        # Names that sentence-transformers does not know select one of our samplers.
         batch_sampler=stage.batches if stage.batches in ("no_duplicates", "group_by_label") else "batch_sampler",
         dataloader_drop_last=drop_last(parts),
         **arguments,
@@ -154,7 +154,7 @@ def sentence_trainer(
 
 
 def save_loss(loss: Any, folder: str) -> None:
-    """Write a loss's own parameters and buffers (a learned temperature, a head) beside a checkpoint's weights."""
+    """Save a loss's own parameters and buffers (a learned temperature, a head) in a checkpoint, next to the weights."""
     state = {
         prefix + key: value.detach().cpu().contiguous()
         for prefix, each in _by_prefix(loss)
@@ -166,7 +166,7 @@ def save_loss(loss: Any, folder: str) -> None:
 
 
 def load_loss(loss: Any, folder: str) -> None:
-    """Read what `save_loss` wrote, if it wrote anything."""
+    """Load what `save_loss` saved, if there is anything."""
     path = Path(folder) / _LOSS_STATE
     if path.exists():
         state = load_file(path)
@@ -176,12 +176,12 @@ def load_loss(loss: Any, folder: str) -> None:
 
 
 def _by_prefix(loss: Any) -> list[tuple[str, torch.nn.Module]]:
-    """Each loss, and what its parameters' names begin with in a checkpoint."""
+    """Each loss, with the prefix of its parameters' names in a checkpoint."""
     return [(f"{name}/", each) for name, each in loss.items()] if isinstance(loss, dict) else [("", loss)]
 
 
 class Measured(BaseEvaluator):
-    """Measures on held-out data in the middle of training, for the curve in the report."""
+    """Evaluates on held-out data during training, for the curve in the report."""
 
     def __init__(self, measure: Callable[[], Mapping[str, float]]) -> None:
         super().__init__()
@@ -193,26 +193,26 @@ class Measured(BaseEvaluator):
 
 
 def callbacks_of(setting: Setting) -> list[TrainerCallback]:
-    """What every trainer calls."""
+    """The callbacks of every trainer."""
     return [MarkComplete(), *([] if setting.progress is None else [ProgressCallback(setting.progress)])]
 
 
 def quiet(trainer: Any) -> None:
-    """Progress is ours to show."""
+    """Turn off the trainer's own progress output: nearfar shows progress itself."""
     trainer.remove_callback(PrinterCallback)
 
 
 class MarkComplete(TrainerCallback):
-    """Writes the last file of a checkpoint."""
+    """Marks a checkpoint as complete."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Called by the trainer when all else is written."""
+        """Called by the trainer after everything else has been written."""
         if state.is_world_process_zero:
             Path(str(args.output_dir), f"checkpoint-{state.global_step}", COMPLETE).touch()
 
 
 class ProgressCallback(TrainerCallback):
-    """Reports how far training is: step, number of steps, latest loss."""
+    """Reports the progress of training: step, number of steps, latest loss."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress, self.loss, self.last = progress, None, 0.0
@@ -220,7 +220,7 @@ class ProgressCallback(TrainerCallback):
     def on_log(
         self, args: Any, state: TrainerState, control: Any, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Called by the trainer with new figures."""
+        """Called by the trainer with new values."""
         self.loss = (logs or {}).get("loss", self.loss)
 
     def on_step_end(self, args: Any, state: TrainerState, control: Any, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""Names of files in checkpoints, for code that must not import trainers."""
+"""File names in checkpoints, for code that must not import trainers."""
 
-#: The last file of a checkpoint: one without it was interrupted and does not count.
+#: Written last in a checkpoint: a checkpoint without it is incomplete and is ignored.
 COMPLETE = "complete"

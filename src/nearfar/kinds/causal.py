@@ -1,4 +1,4 @@
-"""The causal language model: transformers' own model and trainer, on documents packed into blocks of tokens."""
+"""The causal language model: a transformers model and trainer, on documents packed into blocks of tokens."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK", "CausalLM"]
 
-#: Tokens of a block in measuring, unless the model reads fewer or was trained on others.
+#: Tokens per block in evaluation, unless the model has fewer positions or was trained with another length.
 BLOCK = 256
 
 
 class CausalLM(Kind, Predicts, Generates):
     """A causal language model with its tokenizer. It has the abilities `Predicts` and `Generates`.
 
-    A stage's rows with the one column `text` are documents, which are packed into blocks of `max_length` tokens; any
-    other rows reach the loss as they are, with all columns.
+    If a stage's rows have only the column `text`, they are documents and are packed into blocks of `max_length` tokens;
+    any other rows reach the loss unchanged, with all columns.
 
     Args:
-        model: Of transformers; it is trained in place.
-        tokenizer: Saved with it.
-        write: Writes the model into a folder, where `save_pretrained` would not do.
+        model: A transformers model; trained in place.
+        tokenizer: The tokenizer, saved with the model.
+        write: Writes the model into a folder, for models that `save_pretrained` cannot write.
     """
 
     name: ClassVar[str] = "causal LM"
@@ -61,7 +61,7 @@ class CausalLM(Kind, Predicts, Generates):
 
     @property
     def host(self) -> CausalLM:
-        """Itself: model and tokenizer belong together."""
+        """This object itself: model and tokenizer belong together."""
         return self
 
     @property
@@ -70,7 +70,7 @@ class CausalLM(Kind, Predicts, Generates):
         return self.model
 
     def blocks(self, documents: Dataset) -> Dataset:
-        """Documents as blocks of `block` tokens, in a column `input_ids`; the last documents asked for are kept."""
+        """Documents as blocks of `block` tokens, in a column `input_ids`; the latest result is cached."""
         from nearfar.data.packing import packed
 
         key = (documents._fingerprint, self.block)
@@ -81,10 +81,10 @@ class CausalLM(Kind, Predicts, Generates):
     def log_probability(
         self, rows: Dataset, *, batch_size: int = 8, progress: Callable[[int, int], None] | None = None
     ) -> Float[np.ndarray, " blocks"]:
-        """The mean log-probability of a token in each block but its first, in nats.
+        """The mean log-probability per token of each block, without its first token, in nats.
 
         Args:
-            rows: Documents, a column `text`; or blocks, a column `input_ids`.
+            rows: Documents (column `text`) or blocks (column `input_ids`).
             batch_size: Blocks in one forward pass.
             progress: Called with (blocks done, number of blocks).
         """
@@ -111,7 +111,7 @@ class CausalLM(Kind, Predicts, Generates):
         from nearfar.models.language import end_tokens, padding_token
 
         texts = []
-        for prompt in prompts:  # one at a time: padding on the left would change the positions of some models
+        for prompt in prompts:  # one at a time: left padding would change the positions in some models
             ids = torch.tensor([self.tokenizer(prompt)["input_ids"]], device=self.model.device)
             with torch.no_grad():
                 found = self.model.eval().generate(  # pyright: ignore[reportCallIssue]
@@ -126,14 +126,14 @@ class CausalLM(Kind, Predicts, Generates):
         return texts
 
     def fingerprint(self, name: object) -> str | None:
-        """Of the files of weights; a model in memory is known by its tensors."""
+        """A hash of the weight files, or of the tensors of a model in memory."""
         from nearfar.models.fingerprint import weights_fingerprint
         from nearfar.models.language import weights_hash
 
         return weights_hash(name) if isinstance(name, (str, Path)) else weights_fingerprint(self.model)
 
     def write(self, folder: Path) -> None:
-        """As `AutoModelForCausalLM` and `AutoTokenizer` load it."""
+        """In the format that `AutoModelForCausalLM` and `AutoTokenizer` load."""
         if self._write is None:
             self.model.save_pretrained(str(folder))
         else:
@@ -141,34 +141,34 @@ class CausalLM(Kind, Predicts, Generates):
         self.tokenizer.save_pretrained(str(folder))
 
     def configure(self, options: TrainingOptions) -> None:
-        """Measure with blocks of the length that is trained on."""
+        """Evaluate with blocks of the length used in training."""
         limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         if isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
+            problem = f"invalid value {options.max_length}: the model has {limit} positions"
             raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
         self.block = options.max_length or self.block
 
     def rows_of(self, stage: Stage) -> Dataset:
-        """What the trainer draws from: blocks of documents, or the stage's rows."""
+        """The rows for the trainer: blocks of documents, or the stage's rows."""
         rows: Any = stage.rows
         return self.blocks(rows) if rows.column_names == ["text"] else rows
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """Whether the documents fill the blocks of one step."""
+        """Raise an InputError if the documents do not fill the blocks of one step."""
         from nearfar.kinds._language_trainer import check_rows
 
         assert isinstance(options, LanguageOptions)
         check_rows(self.rows_of(stage), options, f"blocks of {self.block} tokens")
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """transformers' trainer."""
+        """The transformers trainer."""
         from nearfar.kinds._language_trainer import as_batch, language_trainer
 
         assert isinstance(options, LanguageOptions)
         return language_trainer(self.model, stage, self.rows_of(stage), as_batch, options, setting)
 
     def facts(self, trainers: list[Any]) -> dict[str, Any]:
-        """Tokens seen, parameters and memory, and speed."""
+        """Number of training tokens, parameters, memory and speed."""
         from nearfar.kinds._language_trainer import speed
         from nearfar.models.size import sizes
 

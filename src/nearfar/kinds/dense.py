@@ -1,4 +1,4 @@
-"""What a run with low-rank and sparse layers leaves for plain transformers: `dense/` in its folder."""
+"""The export of low-rank and sparse layers for plain transformers: `dense/` in a run's folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import nn
 
-#: Peak of the schedule by which a fitted model is brought closer.
+#: Peak learning rate when a dense model is fitted to the trained one.
 LEARNING_RATE = 1e-3
 
 
@@ -33,19 +33,20 @@ def export_dense(
     folder: Path,
     held_out: Dataset | None,
 ) -> dict[str, Any]:
-    """Write `folder/dense`, which `AutoModelForCausalLM.from_pretrained` loads, and say how good it is.
+    """Write `folder/dense`, which `AutoModelForCausalLM.from_pretrained` loads, and report how good it is.
 
     Args:
-        trained: With the layers of `nearfar.models.low_rank.layers.convert`, trained since.
-        documents: Text to fit to.
-        options: Of the run; they say how large a step is.
-        steps: In which a fitted model learns the distributions of the trained one; an exact one has nothing to learn.
-        towards: Makes the loss of these steps of the trained model, such as `nearfar.losses.language.TeacherLoss`.
-        folder: The run's.
-        held_out: Documents to measure on.
+        trained: The trained model, with the layers of `nearfar.models.low_rank.layers.convert`.
+        documents: Documents used for fitting.
+        options: Options of the run; they give the batch size of a step.
+        steps: Number of steps in which a fitted model learns the distributions of the trained one; an exact export
+            needs none.
+        towards: Makes the loss of these steps from the trained model, such as `nearfar.losses.language.TeacherLoss`.
+        folder: Folder of the run.
+        held_out: Documents for evaluation.
 
     Returns:
-        Under `dense`: whether it is `exact`, its `perplexity` on `held_out`, and a `note` in words.
+        Under `dense`: whether the export is `exact`, its `perplexity` on `held_out`, and a `note` in words.
     """
     import math
 
@@ -55,11 +56,11 @@ def export_dense(
     model, exact = to_dense(trained.model, trained.blocks(documents))
     dense = CausalLM(model, trained.tokenizer)
     dense.block = trained.block
-    note = "it is the same function, folded into one matrix a layer."
+    note = "the same function, with one matrix per layer."
     if not exact:
         note = (
-            "it is another function, fitted to the trained one, since an activation between the factors folds into no "
-            "matrix. Compare the perplexities."
+            "a different function, fitted to the trained one, because factors with an activation between them cannot "
+            "be merged into one matrix. Compare the perplexities."
         )
         if steps:
             few = replace(options, max_steps=steps, save_steps=steps, eval_steps=0, learning_rate=LEARNING_RATE)

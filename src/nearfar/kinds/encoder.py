@@ -1,4 +1,4 @@
-"""The text encoder: one vector for each text, in sentence-transformers' own model and trainer."""
+"""The text encoder: one vector per text, with the model and the trainer of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["Encoder"]
 
 
 class Encoder(Kind, Encodes, Scores):
-    """A SentenceTransformer. It has the abilities `Encodes` and `Scores` (its own similarity, of cosine by default).
+    """A SentenceTransformer. It has the abilities `Encodes` and `Scores` (its similarity function, by default cosine).
 
     Args:
-        model: The model; it is trained in place.
-        write: Writes the model into a folder, where `save_pretrained` would not do.
+        model: The model; trained in place.
+        write: Writes the model into a folder, for models that `save_pretrained` cannot write.
     """
 
     name: ClassVar[str] = "encoder"
@@ -53,7 +53,7 @@ class Encoder(Kind, Encodes, Scores):
 
     @property
     def module(self) -> SentenceTransformer:
-        """The same."""
+        """The SentenceTransformer, too."""
         return self.model
 
     def encode(
@@ -65,7 +65,7 @@ class Encoder(Kind, Encodes, Scores):
     def score_pairs(
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, " n"]:
-        """The model's own similarity of each pair."""
+        """The similarity of each pair, by the model's similarity function."""
         import numpy as np
         import torch
 
@@ -79,33 +79,33 @@ class Encoder(Kind, Encodes, Scores):
         return np.asarray(self.model.similarity_pairwise(*vectors), dtype=np.float32)
 
     def fingerprint(self, name: object) -> str:
-        """Of the weights, the vocabulary and the settings that decide vectors."""
+        """A hash of the weights, the vocabulary and the settings that affect vectors."""
         from nearfar.models.fingerprint import fingerprint
 
         return fingerprint(self.model)
 
     def write(self, folder: Path) -> None:
-        """As `SentenceTransformer(folder)` loads it."""
+        """In the format that `SentenceTransformer(folder)` loads."""
         if self._write is None:
             self.model.save_pretrained(str(folder))
         else:
             self._write(self.model, folder)
 
     def configure(self, options: TrainingOptions) -> None:
-        """Check the length; what the model reads once it is trained, and is measured with, stays its own."""
+        """Check the length; in evaluation and after training, the model keeps its own length."""
         from nearfar.models.loading import check_max_length
 
         if options.max_length:
             check_max_length(self.model, options.max_length)
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
+        """Raise an InputError if the sentence-transformers samplers would fail or return no batch."""
         from nearfar.kinds._sampling import check_parts, parts_of
 
         check_parts(parts_of(stage, options), options)
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """sentence-transformers' trainer."""
+        """The sentence-transformers trainer."""
         from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 
         from nearfar.kinds._sampling import parts_of
@@ -121,13 +121,13 @@ class Encoder(Kind, Encodes, Scores):
             router_mapping=_routes(self.model, parts_of(stage, options)),
         )
         if options.max_length:
-            # In training alone: what the model can read afterwards, and is measured with, stays its own.
+            # Only in training: in evaluation and after training, the model keeps its own length.
             trainer.data_collator.max_length = options.max_length
         return trainer
 
 
 def _routes(encoder: SentenceTransformer, parts: Sequence[Part]) -> dict[str, Any]:
-    """Which of the model's towers reads which column; of several datasets for each."""
+    """Which of the model's towers encodes which column; with several datasets, for each of them."""
     from nearfar.models.towers.columns import column_routes
 
     found = {part.name: column_routes(encoder, part.rows.column_names) for part in parts}

@@ -1,4 +1,4 @@
-"""What every kind of model answers for itself: how it is saved, checked and trained."""
+"""The base class of the kinds of model: how each is saved, checked and trained."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Progress = Callable[[int, int, "float | None"], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how a stage is trained, beside its options.
+    """Where and how a stage is trained, in addition to its options.
 
     Args:
         checkpoints: Folder of the stage's checkpoints.
-        seed: Decides order, dropout and new parameters.
-        measure: Called in the middle of training, every `eval_steps`: metric and value. None: nothing to measure on.
-        progress: Called as the stage proceeds.
+        seed: Random seed for the order of rows, dropout and new parameters.
+        measure: Called during training every `eval_steps` steps; returns metrics by name. None: no held-out data.
+        progress: Called during training.
     """
 
     checkpoints: Path
@@ -38,29 +38,29 @@ class Setting:
 
 
 class Kind(ABC):
-    """A model of one kind, around the host library's own object.
+    """A model of one kind, a wrapper around the host library's object.
 
-    Which of `nearfar.models.abilities` it has, its methods say.
+    Its methods decide which of the `nearfar.models.abilities` it has.
     """
 
-    #: As a recipe's `trains` and a saved model's `nearfar.json` have it.
+    #: The name used in a recipe's `trains` and in a saved model's `nearfar.json`.
     name: ClassVar[str]
-    #: For messages, with its article.
+    #: The name used in messages, with its article.
     words: ClassVar[str]
 
     @classmethod
     @abstractmethod
     def load(cls, name: str | Path, *, device: str | None = None) -> Self:
-        """A model of this kind from a folder, a hub id or an alias, in evaluation mode.
+        """Load a model of this kind from a folder, a Hub ID or an alias, in evaluation mode.
 
         Raises:
-            InputError: there is no such model, or it is of another kind.
+            InputError: The model does not exist or is of another kind.
         """
 
     @property
     @abstractmethod
     def host(self) -> Any:
-        """What `nearfar.load` returns and a recipe's `prepare` gets."""
+        """The object that `nearfar.load` returns and a recipe's `prepare` receives."""
 
     @property
     @abstractmethod
@@ -69,37 +69,37 @@ class Kind(ABC):
 
     @abstractmethod
     def write(self, folder: Path) -> None:
-        """Write weights and configuration, so that the host library loads the folder wherever that can be."""
+        """Write weights and configuration, so that the host library can load the folder where possible."""
 
     @abstractmethod
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """A trainer of Hugging Face's family before its first step, with `train_or_resume(checkpoint)`."""
+        """A Hugging Face trainer before its first step, with a method `train_or_resume(checkpoint)`."""
 
     @abstractmethod
     def fingerprint(self, name: object) -> str | None:
-        """A hash of all that decides its answers; `name` is what it was loaded by."""
+        """A hash of everything that affects the model's output; `name` is the name it was loaded by."""
 
     def save(self, folder: str | Path) -> None:
-        """Write the model, and its kind, into a folder; see `nearfar.load`."""
+        """Write the model and its kind into a folder; see `nearfar.load`."""
         from nearfar.models.kind_files import write_kind
 
         self.write(Path(folder))
         write_kind(Path(folder), self.name)
 
     def configure(self, options: TrainingOptions) -> None:  # noqa: B027 - most kinds have nothing to add
-        """Take from a run's options what holds in measuring too.
+        """Apply those options of a run that matter in evaluation too.
 
         Raises:
-            InputError: the model cannot be trained so, for example at such a length.
+            InputError: The model does not support an option, for example the length.
         """
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:  # noqa: B027
-        """Find out before training that no batch can be drawn.
+        """Check before training that batches can be drawn.
 
         Raises:
-            InputError: which rows or option are at fault.
+            InputError: No batch can be drawn; the message names the rows or the option.
         """
 
     def facts(self, trainers: list[Any]) -> dict[str, Any]:
-        """What `metrics.json` records of the model and its training beside the evaluation."""
+        """Facts about the model and its training for `metrics.json`, in addition to the evaluation."""
         return {}

@@ -1,4 +1,4 @@
-"""From a name, or a model in memory, to its kind."""
+"""Finds and loads the kind of a model, by its name or from a model in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def kind_named(name: str) -> type[Kind]:
     """The class of a kind.
 
     Raises:
-        ValueError: there is no such kind.
+        ValueError: The kind does not exist.
     """
     if name not in KINDS:
         raise ValueError(f"unknown kind of model {name!r}: expected one of {', '.join(KINDS)}")
@@ -50,10 +50,10 @@ def class_of(name: str | Path) -> type[Kind]:
 
 
 def load_kind(name: str | Path, *, device: str | None = None) -> Kind:
-    """The model called `name`, as the kind that it was saved as.
+    """Load the model called `name` as the kind that it was saved as.
 
     Raises:
-        InputError: there is no such model, or its files are damaged.
+        InputError: The model does not exist, or its files are corrupted.
     """
     return class_of(name).load(name, device=device)
 
@@ -66,14 +66,15 @@ def load(
     layers: int | None = None,
     dims: int | None = None,
 ) -> Any:
-    """Load a model of any kind, as it was saved: heads and all.
+    """Load a model of any kind, as it was saved, including its heads.
 
     Args:
-        name: A folder, a hub id, or an alias such as `minilm`.
-        device: Where it runs, such as `cpu` or `cuda:0`; the host library chooses when None.
-        max_length: Tokens after which a text encoder truncates a text; the model's own setting when None.
-        layers: Of a text encoder: keep the first so many layers.
-        dims: Of a text encoder: keep the first so many dimensions of a vector.
+        name: A folder, a Hub ID, or an alias such as `minilm`.
+        device: Device of the model, such as `cpu` or `cuda:0`; by default the host library chooses.
+        max_length: Maximum sequence length of a text encoder in tokens; longer texts are truncated. By default the
+            model's own setting.
+        layers: Number of layers to keep, the first ones (text encoders only).
+        dims: Number of dimensions to keep, the first ones (text encoders only).
 
     Returns:
         A SentenceTransformer (text encoders, two towers), a CrossEncoder (rerankers), or a
@@ -81,7 +82,7 @@ def load(
         evaluation mode.
 
     Raises:
-        InputError: there is no such model, its weights are damaged, or an option is for another kind.
+        InputError: The model does not exist, its weights are corrupted, or an option is for another kind.
 
     Example:
         >>> load("minilm").encode(["near", "far"]).shape  # doctest: +SKIP
@@ -99,10 +100,10 @@ def load(
 
 
 def of(model: Any) -> Kind:
-    """The kind of a model in memory; one of `nearfar.kinds` is its own.
+    """The kind of a model in memory; objects of `nearfar.kinds` are returned as they are.
 
     Raises:
-        InputError: no kind has such models.
+        InputError: The model is of no known kind.
     """
     if isinstance(model, Kind):
         return model

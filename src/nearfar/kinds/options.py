@@ -1,4 +1,4 @@
-"""Options that every recipe shares."""
+"""Options shared by all recipes."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How long, how large, how fast. A recipe's own dataclass adds its paper's hyper-parameters.
+    """Training options. A recipe's own dataclass adds the hyper-parameters of its paper.
 
     Args:
         epochs: Passes over the data.
-        max_steps: Optimiser steps, whatever the epochs; 0: as the epochs say.
-        batch_size: Rows in one step of one process.
-        learning_rate: Peak of the linear schedule with warm-up.
-        warmup_ratio: Part of all steps in which the learning rate rises.
-        weight_decay: AdamW's.
-        max_length: Tokens after which a text is cut in training; 0: the model's own limit.
-        gradient_accumulation: Batches that share one optimiser step. In-batch negatives stay within a batch.
-        precision: Arithmetic of the forward and backward pass.
-        save_steps: Steps between checkpoints; 0: a tenth of the run.
+        max_steps: Number of optimiser steps, which overrides `epochs`; 0: use `epochs`.
+        batch_size: Batch size per process.
+        learning_rate: Peak learning rate of the linear schedule with warm-up.
+        warmup_ratio: Fraction of all steps used for warm-up.
+        weight_decay: Weight decay of AdamW.
+        max_length: Maximum sequence length in training, in tokens (longer texts are truncated); 0: the model's limit.
+        gradient_accumulation: Batches per optimiser step. In-batch negatives come from the same batch.
+        precision: Precision of the forward and backward pass.
+        save_steps: Steps between checkpoints; 0: a tenth of all steps.
         eval_steps: Steps between evaluations on `--eval`; 0: only before and after.
     """
 
@@ -73,14 +73,14 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class TowerOptions(TrainingOptions):
-    """Options of recipes that give a text encoder a tower for pictures or recordings.
+    """Options of recipes that add a tower for images or audio to a text encoder.
 
     Args:
-        image_model: The other tower, where rows have pictures: a folder, a hub id, `small-cnn` or `small-vit`. A model
-            that has such a tower keeps it.
-        audio_model: The same for recordings; `small-audio`.
-        image_size: Pixels a side, of the small towers for pictures.
-        seconds: How much of a recording `small-audio` hears.
+        image_model: Image tower for rows with images: a folder, a Hub ID, `small-cnn` or `small-vit`. A model that
+            already has an image tower keeps it.
+        audio_model: Audio tower for rows with audio: a folder, a Hub ID or `small-audio`.
+        image_size: Width and height of images in pixels, for the small image towers.
+        seconds: Seconds of audio that `small-audio` uses, from the beginning of each file.
     """
 
     image_model: str = "small-cnn"
@@ -93,7 +93,7 @@ class TowerOptions(TrainingOptions):
         return self.image_model if medium == "image" else self.audio_model
 
     def begins_untrained(self, medium: Literal["image", "audio"]) -> bool:
-        """Whether the other tower comes without weights."""
+        """Whether the other tower starts from random weights."""
         from nearfar.models.towers import SMALL
 
         return self.tower(medium) in SMALL[medium]
@@ -106,7 +106,7 @@ class TowerOptions(TrainingOptions):
         dims: int | None = None,
         frozen: str | None = None,
     ) -> None:
-        """Give a text encoder the other tower, in place; see `nearfar.models.towers.add_tower`."""
+        """Add the other tower to a text encoder, in place; see `nearfar.models.towers.add_tower`."""
         from nearfar.models.towers import add_tower
 
         sizes = {"image_size": self.image_size, "seconds": self.seconds}
@@ -118,13 +118,13 @@ class LanguageOptions(TrainingOptions):
     """Options of recipes that train a language model.
 
     Args:
-        batch_size: Blocks in one step of one process.
-        learning_rate: Peak of the schedule.
-        max_length: Tokens of a block.
-        schedule: After the warm-up: `cosine` falls to a tenth of the peak, `linear` to 0.
-        beta2: AdamW's, of the second moment.
-        gradient_clip: Norm to which gradients are cut.
-        held_out: Part of the documents (1,000 at most) that is measured on and not trained on, without `--eval`.
+        batch_size: Blocks per batch and process.
+        learning_rate: Peak learning rate.
+        max_length: Tokens per block.
+        schedule: Learning rate after the warm-up: `cosine` decays to a tenth of the peak, `linear` to 0.
+        beta2: AdamW's beta2 (decay of the second moment).
+        gradient_clip: Maximum gradient norm.
+        held_out: Fraction of the documents (at most 1,000) held out for evaluation if there is no `--eval`.
     """
 
     batch_size: Annotated[int, Range(least=2)] = 16

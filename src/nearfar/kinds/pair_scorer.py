@@ -1,4 +1,4 @@
-"""An encoder with a pair head: a text is read once, and a pair of vectors is scored by the head alone."""
+"""An encoder with a pair head: each text is encoded once, and only the head scores a pair of vectors."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["PairScorer"]
 
-#: Texts that are sorted by length together.
+#: Number of texts that are sorted by length together.
 WINDOW = 2048
 
 
 class PairScorer(Kind, Scores):
-    """Scores pairs of texts, or queries against candidates whose vectors were computed before.
+    """Scores pairs of texts, or queries against candidates whose vectors are already computed.
 
-    It has the ability `Scores`. `SentenceTransformer(folder)` loads its folder as the encoder without the head.
+    It has the ability `Scores`. `SentenceTransformer(folder)` loads the encoder without the head.
 
     Args:
         encoder: The encoder that the head was trained with.
@@ -54,27 +54,27 @@ class PairScorer(Kind, Scores):
     def __init__(self, encoder: SentenceTransformer, head: PairHead) -> None:
         expected = width(encoder, head.config.layers)
         if expected != head.config.width:
-            raise ValueError(f"the head takes vectors of width {head.config.width}, the encoder gives {expected}")
+            raise ValueError(f"expected {head.config.width}-dimensional vectors for the head, got {expected}")
         self.encoder, self.head = encoder.eval(), head.to(encoder.device).eval()
 
     @property
     def host(self) -> PairScorer:
-        """Itself: no other library has such a model."""
+        """This object itself: no other library has such a model."""
         return self
 
     @property
     def module(self) -> nn.Module:
-        """Encoder and head."""
+        """The encoder and the head."""
         module: Any = nn.ModuleDict({"encoder": self.encoder, "head": self.head})
         module.device = self.encoder.device
         return module
 
     @classmethod
     def load(cls, name: str | Path, *, device: str | None = None) -> PairScorer:
-        """The scorer in a model's folder or hub repository, such as `runs/dse/model`.
+        """Load the scorer from a model's folder or Hub repository, such as `runs/dse/model`.
 
         Raises:
-            InputError: the model does not load, or has no pair head.
+            InputError: The model cannot be loaded, or has no pair head.
         """
         folder = find(name)
         head = PairHead.load(folder)
@@ -82,20 +82,20 @@ class PairScorer(Kind, Scores):
 
     @torch.no_grad()
     def encode(self, texts: Sequence[str], *, max_length: int | None = None) -> Float[Tensor, "n d"]:
-        """The vectors of texts, in their order, as the head takes them: not those of `nearfar.models.encoding.encode`.
+        """The vectors of texts, as the head expects them, which `nearfar.models.encoding.encode` does not return.
 
         Args:
             texts: At least one.
-            max_length: Tokens after which a text is cut; the model's own setting when None.
+            max_length: Maximum sequence length in tokens; by default the model's own.
 
         Raises:
-            InputError: there is no text, or a row is not text.
+            InputError: There are no texts, or an item is not a string.
         """
         check_texts(texts)
         reader = TopLayers(self.encoder, self.head.config.layers)
         vectors = []
         for start in range(0, len(texts), WINDOW):
-            # Passed only when asked for, as in `nearfar.models.encoding.encode`.
+            # Passed only if given, as in `nearfar.models.encoding.encode`.
             cut: dict[str, Any] = {} if max_length is None else {"max_length": max_length}
             features = self.encoder.preprocess(list(texts[start : start + WINDOW]), **cut)
             vectors += embed(reader, [batch_to_device(features, self.encoder.device)])
@@ -103,9 +103,9 @@ class PairScorer(Kind, Scores):
 
     @torch.no_grad()
     def score(self, pairs: Sequence[tuple[str, str]], *, max_length: int | None = None) -> Float[Tensor, "n outputs"]:
-        """The logits of pairs of texts; each different text is read once."""
+        """The logits of pairs of texts; each distinct text is encoded once."""
         if not pairs:
-            raise ValueError("there is no pair to score")
+            raise ValueError("expected at least one pair, got none")
         texts = list(dict.fromkeys(text for pair in pairs for text in pair))
         place = {text: row for row, text in enumerate(texts)}
         vectors = self.encode(texts, max_length=max_length)
@@ -115,17 +115,17 @@ class PairScorer(Kind, Scores):
     def score_against(
         self, queries: Sequence[str], candidates: Float[Tensor, "c d"], *, max_length: int | None = None
     ) -> Float[Tensor, "q c outputs"]:
-        """The logits of every query with every candidate, from the candidates' vectors of `encode`."""
+        """The logits of every query with every candidate; the candidates are vectors from `encode`."""
         return self.head.score_matrix(self.encode(queries, max_length=max_length), candidates)
 
     def score_pairs(
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, " n"]:
-        """One number for each pair: the score or logit; of several classes the expected class, sum_c c p(c)."""
+        """One number per pair: the score or logit; with several classes, the expected class sum_c c p(c)."""
         import numpy as np
 
         check_texts(first, field="first")
-        training = self.head.training  # measured in the middle of training, the head goes on with its dropout
+        training = self.head.training  # restored below: evaluation can happen during training
         self.module.eval()
         logits = self.score(list(zip(first, second, strict=True)))
         self.head.train(training)
@@ -135,7 +135,7 @@ class PairScorer(Kind, Scores):
         return np.asarray(logits[:, 0].cpu(), dtype=np.float32)
 
     def fingerprint(self, name: object) -> str:
-        """Of encoder and head."""
+        """A hash of encoder and head."""
         import hashlib
 
         from nearfar.models.fingerprint import fingerprint
@@ -146,19 +146,19 @@ class PairScorer(Kind, Scores):
         return digest.hexdigest()
 
     def write(self, folder: Path) -> None:
-        """The encoder as `SentenceTransformer(folder)` loads it, and the head beside it."""
+        """The encoder in the format that `SentenceTransformer(folder)` loads, and the head next to it."""
         self.encoder.save_pretrained(str(folder))
         self.head.save(folder)
 
     def configure(self, options: TrainingOptions) -> None:
-        """As an encoder."""
+        """As for an encoder."""
         Encoder(self.encoder).configure(options)
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """As an encoder."""
+        """As for an encoder."""
         Encoder(self.encoder).check_stage(stage, options)
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """That of an encoder, with a loss which holds the head."""
-        self.head.train()  # the trainer does so for the encoder alone
+        """The trainer of an encoder, with a loss that contains the head."""
+        self.head.train()  # the trainer does this only for the encoder
         return Encoder(self.encoder).trainer(stage, options, setting)

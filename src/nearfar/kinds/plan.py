@@ -1,4 +1,4 @@
-"""A plan: a model, and the stages in which it is trained."""
+"""A plan: a model and its training stages."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ Batches = Literal["no_duplicates", "group_by_label", "shuffled"]
 
 @dataclass(frozen=True)
 class Stage:
-    """Rows and a loss, and how batches are drawn.
+    """The rows and the loss of a training stage, and how batches are drawn.
 
     Args:
-        rows: Columns as the loss takes them, in its order; or several datasets by name. Then all batches of one step
-            are of one dataset, see `nearfar.kinds._sampling`.
-        loss: A module. Sentence encoders and rerankers: as sentence-transformers' trainer takes it; of several datasets
-            one for all, or one for each. Language models: called with the model and a batch, a mapping with a tensor or
-            list for each column.
-        batches: How rows are drawn: `"no_duplicates"` keeps a text from being its own negative (and a score from being
-            there twice), `"group_by_label"` puts at least two texts of a label into a batch, `"shuffled"` does neither.
-            Of several datasets one for all, or one for each.
-        name: Of the stage, for `metrics.json`; `stage N` when empty.
-        batch_sizes: Rows in a batch of each of several datasets; `batch_size` of the options where one is not named.
+        rows: A dataset whose columns are in the order that the loss expects, or several datasets by name. With several,
+            all batches of one step are from one dataset, see `nearfar.kinds._sampling`.
+        loss: A module. For sentence encoders and rerankers: a loss for the sentence-transformers trainer; with several
+            datasets one for all, or one for each. For language models: called with the model and a batch, a mapping
+            with a tensor or list for each column.
+        batches: How rows are drawn: `"no_duplicates"` keeps a text from being its own negative (and a score from
+            occurring twice), `"group_by_label"` puts at least two texts of a label into a batch, `"shuffled"` does
+            neither. With several datasets one for all, or one for each.
+        name: Name of the stage in `metrics.json`; `stage N` if empty.
+        batch_sizes: Batch size of each of several datasets; the option `batch_size` for datasets not named here.
         learning_rates: Factors of `learning_rate` for some parameters, by regular expressions that are searched in
-            their names. Those of the model begin with `model.`; before all of them stands the dataset's name and a
-            point where there are several losses.
-        settings: Options that differ in this stage. How long the plan trains is not among them.
+            their names. Names of the model's parameters begin with `model.`; if there are several losses, all names
+            begin with the dataset's name and a dot.
+        settings: Options that differ in this stage. They cannot change how long the plan trains.
     """
 
     rows: Dataset | DatasetDict
@@ -58,16 +58,16 @@ class Plan:
     """What a recipe's `prepare` returns.
 
     Args:
-        model: What is trained, saved and measured: a model of the host library (SentenceTransformer, CrossEncoder), or
-            one of `nearfar.kinds`.
-        stages: One stage, several, or a generator of them. What follows a `yield` runs once that stage has been
-            trained; it must depend on nothing but the model and the seed, so that a resumed run does the same.
-        count: How many stages a generator yields: `max_steps` is shared among them.
-        measure: What `metrics.json` records beside the evaluation, before and after training: names and numbers.
-            Called with the model and the held-out data, None without any, in evaluation mode and without gradients.
-        finish: Called with the run's folder and the held-out data once the model is trained and saved; what it returns
-            is added to the metrics.
-        grows: The option that says how many stages there are, if those before stay the same when it grows.
+        model: The model to train, save and evaluate: a model of the host library (SentenceTransformer, CrossEncoder),
+            or one of `nearfar.kinds`.
+        stages: One stage, several, or a generator of them. Code after a `yield` runs when that stage has been trained;
+            it must depend only on the model and the seed, so that a resumed run does the same.
+        count: Number of stages that a generator yields: `max_steps` is shared among them.
+        measure: Returns additional numbers by name for `metrics.json`, before and after training. Called with the model
+            and the held-out data (None if there is none), in evaluation mode and without gradients.
+        finish: Called with the run's folder and the held-out data after the model has been trained and saved; the
+            returned values are added to the metrics.
+        grows: The option that sets the number of stages, if the earlier stages stay the same when it grows.
     """
 
     model: Any
@@ -81,27 +81,27 @@ class Plan:
         stages = (self.stages,) if isinstance(self.stages, Stage) else self.stages
         count = len(stages) if isinstance(stages, (list, tuple)) else self.count
         if count is None or count < 1:
-            raise ValueError("a plan needs at least one stage, and `count` where its stages are a generator")
+            raise ValueError("a plan requires at least one stage, and `count` if its stages are a generator")
         object.__setattr__(self, "stages", stages)
         object.__setattr__(self, "count", count)
 
     def __iter__(self) -> Iterator[Stage]:
-        """The stages, once."""
+        """Iterate over the stages; possible only once for a generator."""
         assert not isinstance(self.stages, Stage)
         return iter(self.stages)
 
 
 def staged_options(options: Options, plan: Plan) -> list[Options]:
-    """The options of each stage: `max_steps` is shared among all stages, the first ones take what is left over.
+    """The options of each stage: `max_steps` is shared among all stages, and the first ones take the remainder.
 
     Raises:
-        InputError: fewer steps than stages.
+        InputError: There are fewer steps than stages.
     """
     assert plan.count is not None
     if not options.max_steps:
         return [options] * plan.count
     if options.max_steps < plan.count:
-        problem = f"{options.max_steps} steps cannot be shared among {plan.count} stages"
+        problem = f"invalid value {options.max_steps}: must be at least 1 for each of {plan.count} stages"
         raise InputError(problem, field="max_steps", remedy=f"use at least {plan.count}")
     each, more = divmod(options.max_steps, plan.count)
     return [replace(options, max_steps=each + (number < more)) for number in range(plan.count)]

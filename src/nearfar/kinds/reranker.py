@@ -1,4 +1,4 @@
-"""The reranker: one model reads both texts of a pair and gives a number, in sentence-transformers' CrossEncoder."""
+"""The reranker: a sentence-transformers CrossEncoder, which reads both texts of a pair and returns a number."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ logger = logging.getLogger(__name__)
 class Reranker(Kind, Scores):
     """A CrossEncoder: a classifier over the pair, or a causal language model that answers yes or no.
 
-    It has the ability `Scores`: the logit, or log p(yes) - log p(no); of several classes the expected class.
+    It has the ability `Scores`: the logit, or log p(yes) - log p(no); with several classes, the expected class.
 
     Args:
-        model: The model; it is trained in place.
+        model: The model; trained in place.
     """
 
     name: ClassVar[str] = "reranker"
@@ -41,7 +41,7 @@ class Reranker(Kind, Scores):
 
     @classmethod
     def load(cls, name: str | Path, *, device: str | None = None) -> Reranker:
-        """See `nearfar.models.cross_encoder.load_cross_encoder`: an encoder gets a new classifier, with a note."""
+        """See `nearfar.models.cross_encoder.load_cross_encoder`: an encoder gets a new classifier, with a warning."""
         from nearfar.models.cross_encoder import load_cross_encoder
 
         return cls(load_cross_encoder(name, device=device))
@@ -53,7 +53,7 @@ class Reranker(Kind, Scores):
 
     @property
     def module(self) -> CrossEncoder:
-        """The same."""
+        """The CrossEncoder, too."""
         return self.model
 
     def score_pairs(
@@ -81,32 +81,32 @@ class Reranker(Kind, Scores):
         return ((powers / powers.sum(1, keepdims=True)) @ np.arange(logits.shape[1])).astype(np.float32)
 
     def fingerprint(self, name: object) -> str:
-        """Of the weights, the vocabulary and the settings that decide scores."""
+        """A hash of the weights, the vocabulary and the settings that affect scores."""
         from nearfar.models.fingerprint import fingerprint
 
         return fingerprint(self.model)
 
     def write(self, folder: Path) -> None:
-        """As `CrossEncoder(folder)` loads it."""
+        """In the format that `CrossEncoder(folder)` loads."""
         self.model.save_pretrained(str(folder))
 
     def configure(self, options: TrainingOptions) -> None:
-        """Truncate pairs in measuring as in training; the length is saved with the model."""
+        """Truncate pairs in evaluation as in training; the length is saved with the model."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         if options.max_length and isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
+            problem = f"invalid value {options.max_length}: the model has {limit} positions"
             raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
         if options.max_length:
             self.model.max_seq_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """What the samplers of sentence-transformers would refuse, or answer with no batch at all."""
+        """Raise an InputError if the sentence-transformers samplers would fail or return no batch."""
         from nearfar.kinds._sampling import check_parts, parts_of
 
         check_parts(parts_of(stage, options), options)
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """sentence-transformers' trainer of cross-encoders."""
+        """The sentence-transformers trainer for cross-encoders."""
         from sentence_transformers.cross_encoder import CrossEncoderTrainer, CrossEncoderTrainingArguments
 
         from nearfar.kinds._trainer import sentence_trainer

@@ -1,4 +1,4 @@
-"""The sequence-to-sequence language model: a source text in, a target text out (T5, BART and their kin)."""
+"""The sequence-to-sequence language model: reads a source text, writes a target text (T5, BART and similar)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["Seq2SeqLM"]
 class Seq2SeqLM(Kind, Predicts, Generates):
     """A sequence-to-sequence model with its tokenizer. It has the abilities `Predicts` and `Generates`.
 
-    Of a stage's rows, `anchor` (source) and `positive` (target) reach the loss as `input_ids`, `attention_mask` and
-    `labels`, padded, with -100 where nothing is predicted; all other columns as they are.
+    The columns `anchor` (source) and `positive` (target) of a stage's rows reach the loss as `input_ids`,
+    `attention_mask` and `labels`, padded, with -100 where nothing is predicted; all other columns stay as they are.
 
     Args:
-        model: Of transformers; it is trained in place.
-        tokenizer: Saved with it.
-        max_length: Tokens after which source and target are truncated; the tokenizer's own limit when 0.
+        model: A transformers model; trained in place.
+        tokenizer: The tokenizer, saved with the model.
+        max_length: Maximum length of source and target in tokens; longer texts are truncated. 0: the tokenizer's limit.
     """
 
     name: ClassVar[str] = "seq2seq LM"
@@ -50,7 +50,7 @@ class Seq2SeqLM(Kind, Predicts, Generates):
 
     @property
     def host(self) -> Seq2SeqLM:
-        """Itself: model and tokenizer belong together."""
+        """This object itself: model and tokenizer belong together."""
         return self
 
     @property
@@ -78,7 +78,7 @@ class Seq2SeqLM(Kind, Predicts, Generates):
     def log_probability(
         self, rows: Dataset, *, batch_size: int = 8, progress: Callable[[int, int], None] | None = None
     ) -> Float[np.ndarray, " rows"]:
-        """The mean log-probability of a token in each row's target, given its source, in nats.
+        """The mean log-probability per token of each row's target, given its source, in nats.
 
         Args:
             rows: Columns `anchor` and `positive`.
@@ -105,7 +105,7 @@ class Seq2SeqLM(Kind, Predicts, Generates):
         return np.asarray(items)
 
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 64, batch_size: int = 8) -> list[str]:
-        """The greedy answer to each source text."""
+        """The target text of each source text, decoded greedily."""
         import torch
 
         texts: list[str] = []
@@ -122,26 +122,26 @@ class Seq2SeqLM(Kind, Predicts, Generates):
         return texts
 
     def fingerprint(self, name: object) -> str:
-        """Of all tensors."""
+        """A hash of all tensors."""
         from nearfar.models.fingerprint import weights_fingerprint
 
         return weights_fingerprint(self.model)
 
     def write(self, folder: Path) -> None:
-        """As `AutoModelForSeq2SeqLM` and `AutoTokenizer` load it."""
+        """In the format that `AutoModelForSeq2SeqLM` and `AutoTokenizer` load."""
         self.model.save_pretrained(str(folder))
         self.tokenizer.save_pretrained(str(folder))
 
     def configure(self, options: TrainingOptions) -> None:
-        """Truncate in measuring as in training."""
+        """Truncate in evaluation as in training."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         if isinstance(limit, int) and options.max_length > limit:
-            problem = f"invalid length of {options.max_length} tokens: the model has {limit} positions"
+            problem = f"invalid value {options.max_length}: the model has {limit} positions"
             raise InputError(problem, field="max_length", remedy=f"use at most {limit}")
         self.max_length = options.max_length
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """Whether the rows fill one step."""
+        """Raise an InputError if the rows do not fill one step."""
         from nearfar.kinds._language_trainer import check_rows
 
         rows: Any = stage.rows
@@ -149,7 +149,7 @@ class Seq2SeqLM(Kind, Predicts, Generates):
         check_rows(rows, options, "rows")
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """transformers' trainer."""
+        """The transformers trainer."""
         from nearfar.kinds._language_trainer import language_trainer
 
         rows: Any = stage.rows
@@ -157,7 +157,7 @@ class Seq2SeqLM(Kind, Predicts, Generates):
         return language_trainer(self.model, stage, rows, self.collate, options, setting)
 
     def facts(self, trainers: list[Any]) -> dict[str, Any]:
-        """Parameters and memory, and speed."""
+        """Parameters, memory and speed."""
         from nearfar.kinds._language_trainer import speed
         from nearfar.models.size import sizes
 

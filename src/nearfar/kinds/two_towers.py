@@ -1,4 +1,4 @@
-"""Two towers: texts beside images or audio in one SentenceTransformer, which it is trained and saved as."""
+"""Two towers: one SentenceTransformer that encodes texts, and images or audio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TwoTowers(Encoder, EncodesMedia):
 
     @property
     def medium(self) -> Medium:
-        """What it reads beside texts."""
+        """The medium that the model encodes besides text."""
         from nearfar.models.towers import medium_of
 
         medium = medium_of(self.model)

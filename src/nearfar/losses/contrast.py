@@ -19,7 +19,7 @@ from nearfar.contrast import contrast
 from nearfar.engines import Engine, EngineName
 from nearfar.losses._own import averaged_over_processes
 from nearfar.models.guide import Guide
-from nearfar.models.packing import Packed, chunk_tokens, embed
+from nearfar.models.packing import Packed, attention_of_any_shape, chunk_tokens, embed
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -259,6 +259,11 @@ class _CachedBatch(CachedLossMixin):
     @property
     def model(self) -> Any:  # type: ignore[override]
         return self.loss.model
+
+    def embed_minibatch(self, *args: Any, **kwargs: Any) -> Any:
+        """See `CachedLossMixin`."""
+        with attention_of_any_shape(self.packed.features[0]):
+            return super().embed_minibatch(*args, **kwargs)
 
     def loss_of_batch(self) -> Tensor:
         loss = self.forward_cached(self.packed.features)

@@ -1,4 +1,4 @@
-"""Models by name: a folder, a hub id, or an alias for weights that a package ships."""
+"""Models by name: a folder, a Hub ID, or an alias for weights in a Python package."""
 
 from nearfar.models.aliases import ALIASES
 from nearfar.models.fingerprint import fingerprint

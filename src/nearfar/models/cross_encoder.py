@@ -1,4 +1,4 @@
-"""Loading a cross-encoder by name: safetensors weights alone, no code of the model's own."""
+"""Loads a cross-encoder by name, only from safetensors and without remote code."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ logger = logging.getLogger(__name__)
 def load_cross_encoder(
     name: str | Path, *, device: str | None = None, new_head: bool = True, field: str | None = None
 ) -> CrossEncoder:
-    """A cross-encoder in evaluation mode.
+    """Load a cross-encoder in evaluation mode.
 
-    A folder of sentence-transformers' CrossEncoder, or of a sequence classifier of transformers, is loaded as it is. A
-    causal language model answers yes or no: its score is logit(yes) - logit(no) after the pair. An encoder gets a new
-    classifier with one output, which has to be trained; a note says so.
+    A CrossEncoder of sentence-transformers, or a sequence classifier of transformers, is loaded as it is. A causal
+    language model answers yes or no: its score is logit(yes) - logit(no) after the pair. An encoder gets a new
+    classifier with one output, which must be trained; there is a warning.
 
     Args:
-        name: A folder, a hub id or an alias.
-        device: Where it runs; sentence-transformers chooses when None.
+        name: A folder, a Hub ID or an alias.
+        device: Device of the model; by default sentence-transformers chooses.
         new_head: Whether an encoder may get a new classifier.
-        field: The option that named the model, for messages.
+        field: The option with the model's name, for messages.
 
     Raises:
-        InputError: there is no such model, it is of another kind, or it does not load.
+        InputError: The model does not exist, is of another kind, or cannot be loaded.
     """
     from sentence_transformers import CrossEncoder
 
@@ -44,7 +44,7 @@ def load_cross_encoder(
     check_files(folder)
     kind = kind_of_folder(folder)
     if kind == "encoder" and new_head:
-        logger.warning("%s is a text encoder: a reranker made of it begins with a new, untrained classifier", folder)
+        logger.warning("%s is a text encoder: as a reranker it gets a new classifier, which must be trained", folder)
     else:
         kind = require_kind(folder, "reranker", "causal LM")
     try:
@@ -59,7 +59,7 @@ def load_cross_encoder(
             )
     except Exception as error:
         raise InputError(
-            f"does not load as a cross-encoder ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
+            f"cannot be loaded as a cross-encoder ({type(error).__name__}: {' '.join(str(error).split())[:200]})",
             file=folder,
             field=field,
             remedy="pass a sentence-transformers CrossEncoder, a sequence classifier, or a causal language model",
@@ -77,13 +77,13 @@ def _transformer_of(folder: Path) -> Path:
 
 
 def _check_answers(model: CrossEncoder, folder: Path) -> None:
-    """A byte-level tokenizer gives both words the unknown token, or none: the difference would always be 0."""
+    """Raise an InputError if "yes" and "no" are not different tokens: the score would always be 0."""
     head = model[-1]
     tokens = {getattr(head, "true_token_id", None), getattr(head, "false_token_id", None)}
     unknown = getattr(model.tokenizer, "unk_token_id", None)
     if None in tokens or len(tokens) < 2 or (unknown is not None and unknown in tokens):
         raise InputError(
-            "its vocabulary has no single tokens 'yes' and 'no'",
+            "the model's vocabulary has no single tokens 'yes' and 'no'",
             file=folder,
             remedy="pass a language model whose tokenizer has both",
         )
@@ -91,7 +91,7 @@ def _check_answers(model: CrossEncoder, folder: Path) -> None:
 
 @contextmanager
 def without_library_notes() -> Iterator[None]:
-    """A new classifier is what is wanted here, so transformers need not warn of it."""
+    """Turn off the warning of transformers about a new classifier, which is intended here."""
     from transformers.utils import logging as library
 
     level, bar = library.get_verbosity(), library.is_progress_bar_enabled()

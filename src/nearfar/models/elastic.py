@@ -1,4 +1,4 @@
-"""The smaller encoders inside an encoder: fewer layers, fewer dimensions."""
+"""Truncated encoders: fewer layers, fewer dimensions."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _PROBE = "near and far"
 
 
 def truncated(model: SentenceTransformer, layers: int | None = None, dims: int | None = None) -> SentenceTransformer:
-    """An encoder of the first `layers` layers of another, giving the first `dims` numbers of its vectors.
+    """An encoder with the first `layers` layers of another, which returns the first `dims` dimensions of its vectors.
 
-    The layers above are gone: they cost neither time nor memory, and are not saved. What follows the last layer (a
-    final norm, pooling) follows the new last one. The width is sentence-transformers' own `truncate_dim`. Both survive
-    `save_pretrained`, and `SentenceTransformer(path)` loads the result.
+    The layers above are removed: they cost neither time nor memory, and are not saved. Modules after the last layer (a
+    final norm, pooling) follow the new last layer. Dimensions are truncated with `truncate_dim` of
+    sentence-transformers. Both are kept by `save_pretrained`, and `SentenceTransformer(path)` loads the result.
 
-    A prefix of a unit vector is no unit vector, even where the model ends with `Normalize`: compare by cosine, or
-    encode with `normalize_embeddings=True`, which cuts first and normalises then.
+    A prefix of a unit vector is not a unit vector, even if the model ends with `Normalize`: compare by cosine, or
+    encode with `normalize_embeddings=True`, which first truncates and then normalises.
 
     Args:
-        model: Any encoder with a stack of layers; it stays as it is. The result shares its weights.
-        layers: From 1 to `depth(model)`; all when None.
-        dims: From 1 to the width of the model's vectors; as many as the model gives when None.
+        model: Any encoder with a stack of layers; it is not changed. The result shares its weights.
+        layers: Number of layers, from 1 to `depth(model)`; by default all.
+        dims: Number of dimensions, from 1 to the width of the model's vectors; by default the model's own.
 
     Raises:
-        InputError: Out of range, or the model has no single stack of layers.
+        InputError: A number is out of range, or the model has no single stack of layers.
     """
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     small = copy.deepcopy(model, shared)
@@ -52,38 +52,38 @@ def truncated(model: SentenceTransformer, layers: int | None = None, dims: int |
         _check_range(dims, small.get_embedding_dimension() or dims, "dims")
         small.truncate_dim = dims
         if isinstance(list(small)[-1], Normalize) and small.similarity_fn_name == "dot":
-            small.similarity_fn_name = "cosine"  # what the dot product of its unit vectors was
+            small.similarity_fn_name = "cosine"  # the dot product of its unit vectors was the cosine
     return small
 
 
 def depth(model: SentenceTransformer) -> int:
-    """How many layers a model has.
+    """The number of layers of a model.
 
     Raises:
-        InputError: It has no single stack of layers.
+        InputError: The model has no single stack of layers.
     """
     return len(_Stack.of(model).blocks)
 
 
 def width(model: SentenceTransformer) -> int:
-    """How many numbers a model's vectors have, whatever its `truncate_dim`."""
+    """The number of dimensions of a model's vectors, without its `truncate_dim`."""
     with model.truncate_embeddings(None):
         return model.get_embedding_dimension() or 0
 
 
 class LayerViews:
-    """A text's vector after each of several layers, all from one forward pass.
+    """The vectors of texts after each of several layers, all from one forward pass.
 
-    The view after layer n is what `truncated(model, n)` gives, before a closing `Normalize`. In a model of the kind of
-    BERT that is the pooled hidden state. A model whose layers normalise their input (ModernBERT, LLaMA) applies one
-    more norm after its last layer, which the hidden states in between lack: here it is applied to them too. Which of
-    the two it is, is found out by comparing with a truncated model when this object is made.
+    The vector after layer n is that of `truncated(model, n)`, before a final `Normalize`. In a model like BERT it is
+    the pooled hidden state. A model whose layers normalise their input (ModernBERT, LLaMA) applies one more norm after
+    its last layer; this norm is then applied to the hidden states of the other layers, too. Which of the two is correct
+    is checked with a truncated model when this object is created.
 
     Args:
-        model: The encoder; its weights are looked up at each call, so that it may train.
+        model: The encoder; its weights are looked up at each call, so it may be in training.
 
     Raises:
-        InputError: No single stack of layers, or hidden states that are not what truncated models give.
+        InputError: There is no single stack of layers, or the hidden states differ from those of truncated models.
     """
 
     def __init__(self, model: SentenceTransformer) -> None:
@@ -98,8 +98,8 @@ class LayerViews:
         """A function from features to the vectors after each of k `layers`, as `{"sentence_embedding": vectors}`.
 
         Args:
-            model: The model that this object was made of, or a wrapper around it (for distributed training).
-            layers: From 1 to `depth`.
+            model: The model of this object, or a wrapper around it (for distributed training).
+            layers: Numbers of layers, from 1 to `depth`.
         """
 
         def embedded(features: Features) -> dict[str, Tensor]:
@@ -137,15 +137,15 @@ class LayerViews:
                 if (view - expected).abs().max() <= 1e-3 * expected.abs().max():
                     return norm
         raise InputError(
-            f"the hidden states of {type(self.backbone).__name__} are not the vectors of its truncated models",
+            f"the hidden states of {type(self.backbone).__name__} differ from those of its truncated models",
             field="model",
-            remedy="take an encoder such as BERT, MiniLM, MPNet or ModernBERT",
+            remedy="use an encoder such as BERT, MiniLM, MPNet or ModernBERT",
         )
 
 
 @dataclass(frozen=True)
 class _Stack:
-    """The layers of a model, and where they hang."""
+    """The layers of a model, and their place in it."""
 
     parent: nn.Module
     name: str
@@ -167,15 +167,15 @@ class _Stack:
         if len(found) != 1:
             what = type(first if backbone is None else backbone).__name__
             raise InputError(
-                f"{what} has no single stack of layers of which some could be left out",
+                f"{what} has no single stack of layers that could be truncated",
                 field="layers",
-                remedy="take an encoder such as BERT, MiniLM, MPNet or ModernBERT",
+                remedy="use an encoder such as BERT, MiniLM, MPNet or ModernBERT",
             )
         _, parent, name, blocks = found[0]
         return cls(parent, name, blocks, config)
 
     def cut(self, layers: int) -> None:
-        """Drop the layers above the first `layers`, in the configuration too."""
+        """Remove the layers above the first `layers`, also in the configuration."""
         for key, value in list(vars(self.config).items()):
             if key.endswith("layer_types") and isinstance(value, list) and len(value) == len(self.blocks):
                 setattr(self.config, key, value[:layers])
@@ -185,7 +185,7 @@ class _Stack:
 
 def _check_range(value: int, most: int, field: str) -> None:
     if not 1 <= value <= most:
-        raise InputError(f"the model has {most}, not {value}", field=field, remedy=f"give 1 to {most}")
+        raise InputError(f"invalid value {value}: the model has {most}", field=field, remedy=f"use 1 to {most}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Texts to vectors, in memory."""
+"""Encodes texts as vectors in memory."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def encode(
     normalize: bool = True,
     kind: Kind | None = None,
 ) -> Float[np.ndarray, "n d"]:
-    """The vectors of a list of texts, in its order, as float32.
+    """The vectors of a list of texts, in the same order, as float32.
 
     Args:
         model: The encoder.
         texts: At least one text.
-        batch_size: Texts a forward pass.
-        max_length: Tokens after which a text is cut; the model's own setting when None.
-        normalize: Scale every vector to length 1.
-        kind: Whether the texts are queries or documents, for models that prefix these differently.
+        batch_size: Batch size.
+        max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
+        normalize: Whether to normalise the vectors to length 1.
+        kind: Whether the texts are queries or documents, for models with different prompts for these.
 
     Raises:
-        InputError: There is no text, a row is not text, or the model answers with NaN or infinity.
+        InputError: There are no texts, a row is not a string, or the model returns NaN or infinity.
     """
     import numpy as np
 
     check_batch_size(batch_size)
     check_texts(texts)
     method = {"query": model.encode_query, "document": model.encode_document, None: model.encode}[kind]
-    # Passed only when asked for: a model that reads words, not tokens, takes no such setting.
+    # Passed only if given: a model of words, not tokens, does not accept this setting.
     cut: dict[str, Any] = {} if max_length is None else {"processing_kwargs": {"text": {"max_length": max_length}}}
     if medium_of(model) is not None:
         method, texts, cut = model.encode, as_texts(texts), {**cut, "task": "text"}
@@ -57,8 +57,8 @@ def encode(
 
 
 def as_texts(texts: Iterable[str]) -> list[str]:
-    """Texts that stay texts: one that is the path or address of an image would be opened, or fail, in a model that
-    reads both. A space before it, which tokenizers drop, is all it takes.
+    """Texts that are not taken for files: a model for texts and images would open a text that is the path or URL of an
+    image. Such a text gets a leading space, which tokenizers ignore.
     """
     from sentence_transformers.base.modality import infer_modality
 
@@ -67,30 +67,30 @@ def as_texts(texts: Iterable[str]) -> list[str]:
 
 
 def check_texts(texts: Sequence[str], *, field: str = "text", first_row: int = 1) -> None:
-    """Raise an InputError, naming column and row, where there is no text or a row holds something else."""
+    """Raise an InputError with column and row if there are no texts, or a row is not a string."""
     if not len(texts):
-        raise InputError("there is no text to encode", field=field, remedy="pass at least one row")
+        raise InputError("expected at least one text, got none", field=field, remedy="pass at least one row")
     for row, text in enumerate(texts, start=first_row):
         if not isinstance(text, str):
             raise InputError(
-                f"row {row} holds {text!r}, which is not text", field=field, remedy="fill it or drop the row"
+                f"row {row}: expected a string, got {text!r}", field=field, remedy="add a text, or remove the row"
             )
 
 
 def require_finite(vectors: Float[np.ndarray, "n d"]) -> None:
-    """Raise an InputError where a vector holds NaN or infinity, which every later number would inherit."""
+    """Raise an InputError if a vector contains NaN or infinity, which would spoil all later results."""
     import numpy as np
 
     broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(broken):
         raise InputError(
-            f"the model's vectors hold NaN or infinity for {len(broken)} of {len(vectors)} texts",
+            f"the model's vectors contain NaN or infinity for {len(broken)} of {len(vectors)} texts",
             field="model",
-            remedy="its training diverged, or it overflows in half precision: load it in float32",
+            remedy="the training diverged, or half precision overflows: load the model in float32",
         )
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Raise an InputError unless a batch has at least one text."""
+    """Raise an InputError unless the batch size is at least 1."""
     if batch_size < 1:
-        raise InputError(f"{batch_size} texts a batch is too few", field="batch_size", remedy="give at least 1")
+        raise InputError(f"invalid batch size {batch_size}", field="batch_size", remedy="use at least 1")

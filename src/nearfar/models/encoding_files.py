@@ -1,4 +1,4 @@
-"""Vectors into files that may outgrow memory: texts, images and audio, a window at a time."""
+"""Encodes texts, images and audio into files that may be larger than memory, in windows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-# Texts are sorted by length within a window of so many batches: enough that padding costs little, few enough that
-# memory stays flat and a progress bar moves.
+# Texts are sorted by length within a window of this many batches: enough for little padding, but few enough for little
+# memory and a progress bar that moves.
 _BATCHES_A_WINDOW = 32
 
 
@@ -35,28 +35,28 @@ def encode_file(
     kind: Kind | None = None,
     progress: Progress | None = None,
 ) -> tuple[int, int]:
-    """Write the vectors of many texts or files to a file, in their order, with one window of them in memory at a time.
+    """Write the vectors of many texts or files to a file, in their order, with one window in memory at a time.
 
-    `.npy` holds a float32 matrix, row i for text i. `.parquet` holds a column `text` (or `image`, `audio`: the path)
-    and a column `vector` of fixed-size float32 lists, one row group a window. The file appears under its name only when
-    it is whole.
+    `.npy` files contain a float32 matrix, row i for text i. `.parquet` files contain a column `text` (or `image`,
+    `audio`: the path) and a column `vector` of fixed-size float32 lists, with one row group per window. The file gets
+    its name only when it is complete.
 
     Args:
         model: The encoder.
-        texts: A sequence of texts, or a data set with the column.
-        column: `text`; `image` or `audio`, whose files go through the model's tower for them.
-        out_path: Where to write; the suffix decides the format. An existing file is replaced.
-        batch_size: Texts a forward pass.
-        max_length: Tokens after which a text is cut; the model's own setting when None.
-        normalize: Scale every vector to length 1.
-        kind: Whether the texts are queries or documents, for models that prefix these differently.
-        progress: Called with (texts done, texts in all) after each window.
+        texts: A sequence of texts, or a dataset with the column.
+        column: `text`, or `image` or `audio` for files that the model's other tower encodes.
+        out_path: The file to write; its suffix decides the format. An existing file is replaced.
+        batch_size: Batch size.
+        max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
+        normalize: Whether to normalise the vectors to length 1.
+        kind: Whether the texts are queries or documents, for models with different prompts for these.
+        progress: Called with (texts done, number of texts) after each window.
 
     Returns:
-        The matrix's shape, (texts, dimension).
+        The shape of the matrix, (texts, dimensions).
 
     Raises:
-        InputError: An unknown suffix, no texts, a row that is not text, or a model that answers with NaN or infinity.
+        InputError: The suffix is unknown, there are no texts, a row is not text, or the model returns NaN or infinity.
     """
     path = Path(out_path)
     check_target(path)
@@ -68,18 +68,16 @@ def encode_file(
 
 
 def check_target(path: str | Path) -> None:
-    """Find out before any text is encoded that `encode_file` cannot write to `path`.
+    """Check before encoding that `encode_file` can write to `path`.
 
     Raises:
-        InputError: An unknown suffix, a folder, or no right or space to write there.
+        InputError: The suffix is unknown, the path is a folder, or it is not writable.
     """
     path = Path(path)
     if path.suffix.lower() not in _WRITERS:
-        raise InputError(
-            f"cannot tell the format from {path.suffix!r}", file=path, remedy="end it with .npy or .parquet"
-        )
+        raise InputError(f"unknown suffix {path.suffix!r}", file=path, remedy="use .npy or .parquet")
     if path.is_dir():
-        raise InputError("this is a folder", file=path, remedy="pass the name of a file")
+        raise InputError("expected a file name, got a folder", file=path, remedy="pass the name of a file")
     check_writable(path.absolute().parent)
 
 
@@ -94,13 +92,13 @@ def encode_windows(
     kind: Kind | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
-    """Yield texts and their vectors, one window after another; the options are those of `encode_file`."""
+    """Yield texts and their vectors in windows; the options are those of `encode_file`."""
     check_batch_size(batch_size)
     if len(texts) == 0:
-        raise InputError("there is no text to encode", remedy="pass at least one row")
+        raise InputError("expected at least one text, got none", remedy="pass at least one row")
     names = getattr(texts, "column_names", None)
     if names is not None and column not in names:
-        problem = f"there is no column {column!r}, only {', '.join(names)}"
+        problem = f"expected a column {column!r}, got {', '.join(names)}"
         raise InputError(problem, remedy=f"map one: --columns {column}=NAME")
     if column != "text":
         return _media_windows(model, texts, column, batch_size, normalize, progress)
@@ -118,19 +116,19 @@ def encode_windows(
             if progress is not None:
                 progress(start + len(window), len(texts))
 
-    # An inner generator, so that the checks above speak at the call and not at the first window.
+    # An inner generator, so that the checks above run at the call and not at the first window.
     return walk()
 
 
 def _media_windows(
     model: SentenceTransformer, rows: Any, column: str, batch_size: int, normalize: bool, progress: Progress | None
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
-    """Paths of files and their vectors; a file of the hub's that has none is known by its row."""
+    """Paths of files and their vectors; a Hub file without a path is named by its row."""
     from nearfar.data.media import Medium, undecoded
     from nearfar.models.towers.reading import encode_media, reader_for
 
     medium: Medium = "image" if column == "image" else "audio"
-    reader_for(model, medium)  # a model that reads no such files is refused at the call
+    reader_for(model, medium)  # raises an error at the call if the model does not encode such files
     files = undecoded(rows, medium)[medium]
 
     def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
@@ -155,7 +153,7 @@ def _write_npy(file: Path, windows: Iterator[tuple[list[str], Any]], count: int,
                 dimension = vectors.shape[1]
                 header = {"descr": "<f4", "fortran_order": False, "shape": (count, dimension)}
                 np.lib.format.write_array_header_1_0(stream, header)
-            # Appending, not a writable memory map: mapped pages count as this process's memory until they are flushed.
+            # Append instead of a writable memory map, whose pages use this process's memory until they are flushed.
             stream.write(np.ascontiguousarray(vectors, dtype="<f4").data)
     return count, dimension
 

@@ -1,4 +1,4 @@
-"""A hash of all that decides a model's vectors, to notice that a stored vector came from another model."""
+"""A hash of everything that affects a model's vectors, to detect vectors that came from another model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 def fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
     """A SHA-256 over a model's weights, vocabulary and settings (pooling, prompts, lengths), in hexadecimal.
 
-    Two loads of one folder agree, on any device; a single changed weight, prompt or pooling mode does not.
+    It is the same whenever and on whatever device a folder is loaded, and changes with any weight, prompt or pooling.
     """
     digest = _of_weights(model)
     settings = {
-        # A module without settings of its own, such as Normalize, still changes the vectors.
+        # A module without settings, such as Normalize, still changes the vectors.
         "modules": [[type(module).__name__, _settings(module)] for module in model],
         "prompts": model.prompts,
         "default_prompt_name": model.default_prompt_name,
@@ -27,7 +27,7 @@ def fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
         "max_length": model.max_seq_length,
     }
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    # The vocabulary alone: a tokenizer's own dump also holds the padding of the last batch it saw.
+    # Only the vocabulary: a serialized tokenizer also contains the padding of its last batch.
     get_vocab = getattr(model.tokenizer, "get_vocab", None)
     if get_vocab is not None:
         digest.update(json.dumps(sorted(get_vocab().items())).encode())
@@ -35,7 +35,7 @@ def fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
 
 
 def weights_fingerprint(model: nn.Module) -> str:
-    """A SHA-256 over a model's tensors alone, in hexadecimal."""
+    """A SHA-256 over a model's tensors, in hexadecimal."""
     return _of_weights(model).hexdigest()
 
 
@@ -56,5 +56,5 @@ def _settings(module: object) -> dict[str, object]:
 
 
 def _text_keys(value: Any) -> Any:
-    """JSON knows no other keys, and a `Router` maps pairs of task and modality."""
+    """A value with string keys, as JSON requires: a `Router` maps pairs of task and modality."""
     return {str(key): _text_keys(held) for key, held in value.items()} if isinstance(value, dict) else value

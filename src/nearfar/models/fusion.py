@@ -1,13 +1,13 @@
-"""Fusing checkpoints of one model into one, each weighed by how far it moved from where they all began.
+"""Fuses checkpoints of one model; each is weighted by its distance from the base model.
 
     delta_k = theta_k - theta_0,  m_k = ||delta_k||,  w_k = m_k^beta / sum_j m_j^beta
     theta = theta_0 + sum_k w_k delta_k
 
-for every unit of the parameters by itself: the whole model, a layer, a tensor, or each number. beta = 0 is the uniform
-average (Wortsman et al. 2022, Model Soups); beta > 0 trusts the checkpoint that moved furthest, beta < 0 the one that
-stayed closest.
+separately for each unit of parameters: the whole model, a layer, a tensor, or a single number. beta = 0 is the uniform
+average (Wortsman et al. 2022, Model Soups); beta > 0 prefers the checkpoint with the largest distance, beta < 0 the one
+with the smallest.
 
-Source: Zhang et al. 2025, CoDiEmb, whose abstract names weights by the parameters' deviation; the formula is a
+Source: Zhang et al. 2025, CoDiEmb. The abstract mentions weights by the deviation of parameters; the formula is a
 reconstruction.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
 
-#: Numbers of a tensor that are worked on together.
+#: Numbers of a tensor that are processed at a time.
 BLOCK = 1 << 18
 
 Granularity = Literal["model", "layer", "tensor", "element"]
@@ -37,13 +37,13 @@ Granularity = Literal["model", "layer", "tensor", "element"]
 
 @dataclass(frozen=True)
 class Fused:
-    """What a fusion did.
+    """The result of a fusion.
 
     Args:
         folder: The fused model.
-        checkpoints: What went in.
-        distances: The norm of each checkpoint's difference from the base, over all its parameters.
-        weights: Each checkpoint's mean weight over all parameters.
+        checkpoints: The fused checkpoints.
+        distances: Norm of each checkpoint's difference from the base, over all parameters.
+        weights: Mean weight of each checkpoint over all parameters.
     """
 
     folder: Path
@@ -61,20 +61,21 @@ def fuse(
     beta: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Fused:
-    """Fuse checkpoints that were all trained from `base`, and write a model that loads like them.
+    """Fuse checkpoints that were all trained from `base`, and write a model of the same format.
 
-    Memory holds one tensor of each model at a time. All but the weights is taken from the first checkpoint.
+    Only one tensor of each model is in memory at a time. Everything except the weights is taken from the first
+    checkpoint.
 
     Args:
-        base: Where training began: a folder, a hub id or an alias.
-        checkpoints: Folders, hub ids or aliases; or run folders, whose `model` is meant. Two or more.
-        out: The folder to write; it must not be there. It appears as a whole or not at all.
-        granularity: What is weighed as one: `"model"`, `"layer"`, `"tensor"` or `"element"`.
-        beta: How much a larger difference counts.
-        progress: Called with the tensors that are done, and all there are.
+        base: The base model of the checkpoints: a folder, a Hub ID or an alias.
+        checkpoints: Two or more folders, Hub IDs or aliases; in a run folder, its `model` is used.
+        out: The folder to write, completely or not at all; it must not exist.
+        granularity: Unit with its own weights: `"model"`, `"layer"`, `"tensor"` or `"element"`.
+        beta: Exponent of the distances: how much a larger distance counts.
+        progress: Called with (tensors done, number of tensors).
 
     Raises:
-        InputError: no such model, models that do not fit together, or a folder that cannot be written.
+        InputError: A model does not exist, the models do not match, or the folder cannot be written.
     """
     target = Path(out)
     _check_arguments(checkpoints, target, granularity, beta)
@@ -112,19 +113,19 @@ def fuse(
 
 
 def shares(norms: Float[torch.Tensor, "k ..."], beta: float) -> Float[torch.Tensor, "k ..."]:
-    """w_k = m_k^beta / sum_j m_j^beta; uniform where all m are 0. For beta < 0 those that did not move share all."""
+    """w_k = m_k^beta / sum_j m_j^beta; uniform if all m are 0. For beta < 0, models with m = 0 share all weight."""
     import torch
 
     if beta == 0:
         return torch.full_like(norms, 1 / len(norms))
-    # Relative to the one with the largest power, so that nothing overflows.
+    # Relative to the largest power, to avoid overflow.
     largest = norms.amax(0) if beta > 0 else norms.amin(0)
     powers = torch.where(largest > 0, (norms / largest) ** beta, (norms == largest).to(norms.dtype))
     return powers / powers.sum(0)
 
 
 class _Weighing:
-    """First the norms of every unit, then the weighed tensors, and the sums that are reported."""
+    """Computes the norms of every unit, then the weighted tensors, and the sums for the result."""
 
     def __init__(self, granularity: Granularity, beta: float, checkpoints: int) -> None:
         import torch
@@ -136,14 +137,14 @@ class _Weighing:
         self.parameters = 0
 
     def measure(self, file: str, tensor: str, values: list[torch.Tensor]) -> None:
-        """Add a tensor's differences to the norms of its unit."""
+        """Add the differences of a tensor to the norms of its unit."""
         if values[1].is_floating_point():
             squares = self.squares.setdefault(self._unit(file, tensor), self.moved.new_zeros(len(self.moved)))
             for _, deltas in _blocks(values):
                 squares += deltas.square().sum(1)
 
     def fused(self, file: str, tensor: str, values: list[torch.Tensor]) -> torch.Tensor:
-        """The tensor of the fused model; what is no floating point number is the first checkpoint's."""
+        """The tensor of the fused model; an integer tensor is that of the first checkpoint."""
         like = values[1]
         if not like.is_floating_point():
             return like
@@ -158,7 +159,7 @@ class _Weighing:
             start += len(base)
         self.parameters += len(found)
         if not bool(found.isfinite().all()):
-            raise InputError(f"the weights {tensor!r} hold NaN or infinity", remedy="use earlier checkpoints")
+            raise InputError(f"the weights {tensor!r} contain NaN or infinity", remedy="use earlier checkpoints")
         return found.reshape(like.shape)
 
     def summary(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -170,15 +171,15 @@ class _Weighing:
             return ""
         if self.granularity == "tensor":
             return f"{file} {tensor}"
-        # encoder.layer.3.attention.self.query.weight: encoder.layer.3; without a number: the first name.
+        # encoder.layer.3.attention.self.query.weight becomes encoder.layer.3; without a number, the first name.
         numbered = re.match(r"(?:[^.]+\.)*?\d+(?=\.|$)", tensor)
         return f"{Path(file).parent} {numbered.group() if numbered else tensor.partition('.')[0]}"
 
 
 def _blocks(values: list[torch.Tensor]) -> Iterator[tuple[Float[torch.Tensor, " b"], Float[torch.Tensor, "k b"]]]:
-    """The base's numbers and the checkpoints' differences from them, some at a time.
+    """The numbers of the base and the differences of the checkpoints, in blocks.
 
-    In double precision: checkpoints that agree stay what they are, to the last bit.
+    In double precision, so that equal checkpoints are not changed at all.
     """
     import torch
 
@@ -198,11 +199,13 @@ def _folder(name: str | Path) -> Path:
 
 def _check_arguments(checkpoints: Sequence[object], out: Path, granularity: str, beta: float) -> None:
     if len(checkpoints) < 2:
-        raise InputError("one checkpoint is nothing to fuse", field="CHECKPOINT", remedy="name two or more")
+        raise InputError("expected at least 2 checkpoints, got 1", field="CHECKPOINT", remedy="pass two or more")
     if granularity not in get_args(Granularity):
         known = ", ".join(get_args(Granularity))
-        raise InputError(f"{granularity!r} is not known", field="granularity", remedy=f"choose from {known}")
+        raise InputError(f"unknown granularity {granularity!r}", field="granularity", remedy=f"choose from {known}")
     if not math.isfinite(beta):
-        raise InputError(f"{beta} is no number", field="beta", remedy="use e.g. 1, or 0 for the plain average")
+        raise InputError(
+            f"invalid value {beta}: must be finite", field="beta", remedy="use e.g. 1, or 0 for the average"
+        )
     if out.exists():
-        raise InputError("is there already", file=out, field="--out", remedy="name a new folder")
+        raise InputError("already exists", file=out, field="--out", remedy="choose a new folder")

@@ -1,4 +1,4 @@
-"""The gap between the two sides of pairs, as a model sees them."""
+"""The gap between the vectors of the two sides of pairs."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 __all__ = ["gap_while_training", "measure_gap", "side_vectors"]
 
-#: Pairs that are looked at.
+#: Maximum number of pairs for measuring the gap.
 MOST_PAIRS = 1_000
 
 
 def measure_gap(
     model: SentenceTransformer, rows: Dataset, *, limit: int = MOST_PAIRS, seed: int = 0
 ) -> dict[str, float]:
-    """What `nearfar.geometry.gap` says of the first two columns of pairs, on at most `limit` of them.
+    """The measures of `nearfar.geometry.gap` for the first two columns of pairs, on at most `limit` of them.
 
     Args:
         model: The encoder, with one tower or two.
-        rows: Their first two columns are texts, or the files of pictures or recordings; at least 5 rows.
-        limit: Of more rows than these, so many are drawn: measures depend on the number.
-        seed: Decides which.
+        rows: At least 5 rows, whose first two columns are texts, or image or audio files.
+        limit: Maximum number of rows; larger datasets are sampled, because the measures depend on the number of rows.
+        seed: Random seed of the sample.
 
     Raises:
-        InputError: too few rows, or one that cannot be encoded.
+        InputError: There are too few rows, or one cannot be encoded.
     """
     order = np.random.default_rng(seed).permutation(len(rows))[:limit]
     chosen = rows.select(sorted(order.tolist()))
@@ -43,10 +43,10 @@ def measure_gap(
 
 
 def gap_while_training(rows: Dataset) -> Callable[[SentenceTransformer, Any], dict[str, Any]]:
-    """What a recipe's plan may measure before and after training, see `nearfar.recipes._recipe.Plan.measure`.
+    """A `measure` function for a recipe's plan, see `nearfar.kinds.plan.Plan`.
 
-    It looks at the held-out pairs if they have the columns of the training rows, else at these; at none if there are
-    fewer than `nearfar.geometry.LEAST_PAIRS`.
+    It uses the held-out pairs if they have the columns of the training rows, otherwise the training rows; none if there
+    are fewer than `nearfar.geometry.LEAST_PAIRS`.
     """
 
     def measure(model: SentenceTransformer, held_out: Any) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def gap_while_training(rows: Dataset) -> Callable[[SentenceTransformer, Any], di
 
 
 def side_vectors(model: SentenceTransformer, rows: Dataset, place: int) -> Float[np.ndarray, "n d"]:
-    """The vectors of a column, through the tower that reads it in training."""
+    """The vectors of a column, from the tower that encodes it in training."""
     from nearfar.data.media import MEDIA
     from nearfar.data.stored import as_stored
     from nearfar.models.towers.reading import encode_tower

@@ -1,4 +1,4 @@
-"""A frozen second model that looks at the same texts as the one in training."""
+"""A frozen second model that encodes the same texts as the model in training."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Guide:
-    """Embeds what the collator made for another model, tokenizing again where the vocabularies differ.
+    """Encodes the features that the collator made for another model; tokenizes again if the vocabularies differ.
 
-    Not an `nn.Module`, so that it is neither trained nor saved with the loss that holds it.
+    Not an `nn.Module`, so it is neither trained nor saved with the loss that contains it.
     """
 
     def __init__(self, guide: SentenceTransformer, model: SentenceTransformer) -> None:
         if guide is model:
-            raise ValueError("the guide is the model in training; pass a second, frozen model")
+            raise ValueError("expected a second, frozen model as guide, got the model in training")
         self.model = guide.eval().requires_grad_(False)
         self.tokenizer = model.tokenizer
         self.same_tokens = guide.tokenizer.get_vocab() == model.tokenizer.get_vocab() and (

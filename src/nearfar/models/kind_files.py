@@ -1,4 +1,4 @@
-"""Which kind of model a folder holds: as it was written down, else by the host libraries' own files."""
+"""The kind of model in a folder: as recorded by nearfar, otherwise by the files of the host libraries."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from nearfar.writing import write_text
 
 __all__ = ["FILE", "kind_of_folder", "require_kind", "write_kind"]
 
-#: In a model's folder.
+#: File name in a model's folder.
 FILE = "nearfar.json"
-#: How messages call a kind of model.
+#: Names of the kinds of model in messages.
 WORDS = {
     "encoder": "a text encoder",
     "two towers": "a model with two towers",
@@ -33,7 +33,7 @@ def kind_of_folder(folder: Path) -> str:
     """The kind of the model in a folder.
 
     Raises:
-        InputError: its files contradict themselves or are no JSON.
+        InputError: Its files contradict each other, or are not valid JSON.
     """
     if (folder / FILE).is_file():
         kind = _json(folder / FILE).get("kind")
@@ -55,7 +55,7 @@ def require_kind(folder: Path, *kinds: str) -> str:
     """The kind of the model in a folder, which must be one of `kinds`.
 
     Raises:
-        InputError: it is another.
+        InputError: It is of another kind.
     """
     found = kind_of_folder(folder)
     if found not in kinds:
@@ -72,7 +72,7 @@ _REMEDIES = {
 
 
 def _by_architecture(folder: Path) -> str:
-    """Of a plain folder of transformers."""
+    """The kind of a plain transformers folder."""
     config = _json(folder / "config.json") if (folder / "config.json").is_file() else {}
     if config.get("model_type") == "low_rank_sparse":
         return "causal LM"

@@ -1,4 +1,4 @@
-"""Loading a causal language model by name: a folder, a hub id, a `.gguf` file, or an alias; never remote code."""
+"""Loads a causal language model by name: a folder, a Hub ID, a `.gguf` file, or an alias; without remote code."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nearfar.models.aliases import GENERATORS, alias_folder, sha256
 
 
 class LanguageFiles(NamedTuple):
-    """Where a language model lies.
+    """The files of a language model.
 
     Args:
-        name: As the user calls it.
-        folder: Its folder.
-        gguf: The file of weights in it, where they are GGUF and not safetensors.
+        name: The name that the user gave.
+        folder: Folder of the model.
+        gguf: The weight file, if it is GGUF and not safetensors.
     """
 
     name: str
@@ -29,10 +29,10 @@ def find_language_model(name: str | Path) -> LanguageFiles:
     """The files of a language model, without loading it.
 
     Args:
-        name: A folder or hub id with safetensors weights, a `.gguf` file, or a key of `GENERATORS` such as `smollm2`.
+        name: A folder or Hub ID with safetensors weights, a `.gguf` file, or a key of `GENERATORS` such as `smollm2`.
 
     Raises:
-        InputError: there is no such model, or it has neither safetensors nor GGUF weights.
+        InputError: The model does not exist, or has neither safetensors nor GGUF weights.
     """
     from nearfar.models.loading import find
 
@@ -44,17 +44,15 @@ def find_language_model(name: str | Path) -> LanguageFiles:
         return LanguageFiles(text, path.parent, path.name)
     folder = find(text)
     if not any(folder.glob("*.safetensors")):
-        raise InputError(
-            "this folder holds no safetensors weights", file=folder, remedy="name its .gguf file, or another model"
-        )
+        raise InputError("contains no safetensors weights", file=folder, remedy="pass its .gguf file, or another model")
     return LanguageFiles(text, folder, None)
 
 
 def weights_hash(name: str | Path) -> str:
-    """A hash of the files of weights, in hexadecimal; two models of one name differ in it.
+    """A hash of the weight files, in hexadecimal.
 
     Raises:
-        InputError: there is no such model.
+        InputError: The model does not exist.
     """
     _, folder, gguf = find_language_model(name)
     files = [folder / gguf] if gguf else sorted(folder.glob("*.safetensors"))
@@ -65,11 +63,11 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     """A causal language model in evaluation mode, and its tokenizer.
 
     Args:
-        name: As `find_language_model` takes it.
-        device: Where it runs; the GPU where there is one.
+        name: See `find_language_model`.
+        device: Device of the model; by default a GPU if there is one.
 
     Raises:
-        InputError: there is no such model, or it does not load.
+        InputError: The model does not exist, or cannot be loaded.
 
     Example:
         >>> model, tokenizer = load_language_model("smollm2")  # doctest: +SKIP
@@ -82,7 +80,7 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
 
     files = find_language_model(name)
     if files.gguf and importlib.util.find_spec("gguf") is None:
-        raise InputError("reading GGUF needs the package gguf", file=files.gguf, remedy='pip install "nearfar[llm]"')
+        raise InputError("GGUF files require the package gguf", file=files.gguf, remedy='pip install "nearfar[llm]"')
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     if files.gguf:
         options["gguf_file"] = files.gguf
@@ -103,51 +101,51 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
         raise InputError(
-            f"this does not load as a language model ({type(error).__name__}: {reason})",
+            f"cannot be loaded as a language model ({type(error).__name__}: {reason})",
             file=files.folder / (files.gguf or ""),
-            remedy="pass a causal language model of transformers with its tokenizer",
+            remedy="pass a causal language model of transformers, with its tokenizer",
         ) from error
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
 
 
 def _unpacked() -> dict[str, Any]:
-    """What makes transformers turn GGUF into plain weights, which can be trained and saved.
+    """Arguments with which transformers converts GGUF to plain weights, which can be trained and saved.
 
-    Left in its blocks it would need kernels, which are fetched from the hub and run.
+    Quantized blocks would need kernels, which transformers would download from the Hub and run.
     """
     import transformers
 
-    # Older releases know of no blocks, and always unpack.
+    # Older releases always convert.
     found = getattr(transformers, "GgufConfig", None)
     return {} if found is None else {"quantization_config": found(dequantize=True)}
 
 
 def _check_head(model: Any, missing: Collection[str], files: LanguageFiles) -> None:
-    """An encoder's folder loads, too: with a head of random numbers, and no more than a note of the library."""
+    """Raise an InputError for an encoder: transformers would load it with a random head and only a warning."""
     lacking = sorted(set(missing) - set(model.all_tied_weights_keys or ()))
     if lacking:
         raise InputError(
-            f"the weights hold no {lacking[0]!r}, so this is no language model",
+            f"expected a language model, but the weights do not contain {lacking[0]!r}",
             file=files.folder / (files.gguf or ""),
-            remedy="name a causal language model, such as smollm2",
+            remedy="pass a causal language model, such as smollm2",
         )
 
 
 def padding_token(tokenizer: Any) -> int:
-    """The id to pad with; what is padded is masked, so any will do."""
+    """The id for padding; padding is masked, so any id works."""
     return next((token for token in (tokenizer.pad_token_id, tokenizer.eos_token_id) if token is not None), 0)
 
 
 def end_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """The ids that end a text: the tokenizer's, and those that the model came with (a chat model ends its turns)."""
+    """The ids that end a text: the tokenizer's, and those of the model (for example the end of a chat turn)."""
     own = getattr(model.generation_config, "eos_token_id", None)
     ends = {tokenizer.eos_token_id, *(own if isinstance(own, (list, tuple)) else [own])}
     return sorted(ends - {None})
 
 
 def check_length(model: Any, longest: int, name: str, field: str = "--model") -> None:
-    """Raise an InputError where a prompt and what follows it take more tokens than the model has positions for."""
+    """Raise an InputError if a prompt and its continuation have more tokens than the model has positions."""
     limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if isinstance(limit, int) and longest > limit:
-        problem = f"prompt and answer take {longest} tokens, and {name} reads {limit}"
-        raise InputError(problem, field=field, remedy="shorten the texts, or take another model")
+        problem = f"prompt and answer need {longest} tokens, but {name} has {limit} positions"
+        raise InputError(problem, field=field, remedy="shorten the texts, or use another model")

@@ -1,4 +1,4 @@
-"""Loading a text encoder by name, from safetensors weights alone and without remote code."""
+"""Loads a text encoder by name, only from safetensors and without remote code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What a hub repository holds beside safetensors: weights that can carry code, and other runtimes' formats.
+# Files of a Hub repository that are not needed: weights that can contain code, and formats of other runtimes.
 _NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack", "*.ot", "*.onnx*", "*.gguf"]
 _NOT_FETCHED += ["*.tflite", "*.mlmodel", "*.mlpackage/*", "onnx/*", "openvino/*", "coreml/*", "original/*"]
 _PICKLED_WEIGHTS = ("pytorch_model*.bin", "adapter_model*.bin", "model*.pt", "model*.pth", "model*.pkl", "*.ckpt")
@@ -37,24 +37,24 @@ def load(
 ) -> SentenceTransformer:
     """Load a text encoder.
 
-    An alias wins over a folder of the same name; write `./minilm` for the folder. A plain transformers folder or hub
-    id gets mean pooling over its tokens. Only safetensors weights are read, and a model's own code never runs.
+    An alias has priority over a folder of the same name; write `./minilm` for the folder. A plain transformers folder
+    or Hub ID gets mean pooling over its tokens. Only safetensors weights are read, and a model's own code is never run.
 
     Args:
-        name: A folder, a hub id such as `sentence-transformers/all-MiniLM-L6-v2`, or a key of `ALIASES`.
-        device: Where it runs, such as `cpu` or `cuda:0`; sentence-transformers chooses when None.
-        max_length: Tokens after which a text is cut; the model's own setting when None.
-        layers: Keep the first so many layers and drop the rest; good vectors need a model that was trained for it.
-        dims: Keep the first so many numbers of a vector. Both survive saving; see `nearfar.models.elastic.truncated`.
-        part_of: The kind of model that the encoder is wanted for, such as `pair scorer`; otherwise a note says that the
+        name: A folder, a Hub ID such as `sentence-transformers/all-MiniLM-L6-v2`, or a key of `ALIASES`.
+        device: Device of the model, such as `cpu` or `cuda:0`; by default sentence-transformers chooses.
+        max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
+        layers: Number of layers to keep, the first ones; good vectors need a model that was trained for this.
+        dims: Number of dimensions to keep, the first ones; see `nearfar.models.elastic.truncated`.
+        part_of: The kind of model that needs the encoder, such as `pair scorer`; otherwise there is a warning that the
             rest of such a folder is not used.
 
     Returns:
         The encoder, in evaluation mode.
 
     Raises:
-        InputError: No such model, no safetensors weights, damaged weights (NaN and infinity included), an unusable
-            device, a length beyond what the model can read, or more layers or dimensions than it has.
+        InputError: The model does not exist, has no safetensors weights, or its weights are corrupted (or NaN or
+            infinite); the device cannot be used; or the length, layers or dimensions are more than the model has.
 
     Example:
         >>> load("minilm").encode(["near", "far"]).shape  # doctest: +SKIP
@@ -68,7 +68,7 @@ def load(
     folder = find(name)
     check_files(folder)
     _check_kind(folder, part_of)
-    # An adapter's base model may lie on the hub; everything else is in the folder by now.
+    # The base model of an adapter may be on the Hub; everything else is already in the folder.
     complete = not (folder / "adapter_config.json").is_file()
     try:
         with without_progress_bar():
@@ -81,9 +81,9 @@ def load(
             )
     except Exception as error:
         raise InputError(
-            f"this folder does not load as a text encoder ({type(error).__name__}: {_first_line(error)})",
+            f"cannot be loaded as a text encoder ({type(error).__name__}: {_first_line(error)})",
             file=folder,
-            remedy="pass a sentence-transformers model or a transformers encoder with its tokenizer",
+            remedy="pass a sentence-transformers model, or a transformers encoder with its tokenizer",
         ) from error
     check_weights(model, folder)
     if max_length is not None:
@@ -97,19 +97,21 @@ def load(
 
 
 def _check_kind(folder: Path, part_of: str | None) -> None:
-    """Refuse what is no encoder; say what of the folder is not used where one can be made of it."""
+    """Raise an InputError if the model is not an encoder; warn if only a part of the model is used."""
     kind = require_kind(folder, "encoder", "two towers", "pair scorer", "causal LM")
     if kind == "pair scorer" and part_of != kind:
-        logger.warning("%s has a pair head, which is not used here: its encoder alone is loaded", folder)
+        logger.warning("%s has a pair head, which is not used here: only its encoder is loaded", folder)
     if kind == "causal LM":
-        logger.warning("%s is a causal language model: the mean of its hidden states serves as a text's vector", folder)
+        logger.warning(
+            "%s is a causal language model: the mean of its hidden states is used as a text's vector", folder
+        )
 
 
 def find(name: str | Path) -> Path:
-    """The folder that holds the model called `name`, fetched from the hub (or its cache) where it must be.
+    """The folder of the model called `name`, downloaded from the Hub (or found in its cache) if necessary.
 
     Raises:
-        InputError: There is no such alias, folder or hub id.
+        InputError: There is no such alias, folder or Hub ID.
     """
     text = str(name)
     if text in ALIASES:
@@ -118,9 +120,9 @@ def find(name: str | Path) -> Path:
     if text.strip() and path.is_dir():
         return path
     if path.is_file():
-        raise InputError("this is a file, and a model is a folder", file=path, remedy=f"pass {path.parent}")
+        raise InputError("expected the folder of a model, got a file", file=path, remedy=f"pass {path.parent}")
     if isinstance(name, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1 or "\\" in text or not text:
-        raise InputError(f"there is no model folder {text!r}", remedy="check the path")
+        raise InputError(f"the model folder {text!r} does not exist", field="model", remedy="check the path")
     return _fetch(text)
 
 
@@ -128,19 +130,22 @@ def _fetch(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
-    known = "pass a folder, a hub id such as sentence-transformers/all-MiniLM-L6-v2, or one of: " + ", ".join(ALIASES)
+    known = "pass a folder, a Hub ID such as sentence-transformers/all-MiniLM-L6-v2, or one of: " + ", ".join(ALIASES)
     try:
         return Path(snapshot_download(hub_id, ignore_patterns=_NOT_FETCHED))
     except GatedRepoError as error:
         raise InputError(
-            f"the hub's model {hub_id!r} is gated",
-            remedy=f"ask for access on https://hf.co/{hub_id}, then `hf auth login`",
+            f"the model {hub_id!r} on the Hub is gated",
+            remedy=f"request access on https://hf.co/{hub_id}, then run `hf auth login`",
         ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
-        raise InputError(f"{hub_id!r} is no folder, no alias and no model on the hub", remedy=known) from error
+        raise InputError(
+            f"{hub_id!r} is not a folder, an alias or a model on the Hub", field="model", remedy=known
+        ) from error
     except (HfHubHTTPError, OSError) as error:
         raise InputError(
-            f"{hub_id!r} is no folder, no alias and not in the local hub cache, and the hub cannot be reached",
+            f"{hub_id!r} is not a folder, an alias or in the local Hub cache, and the Hub cannot be reached",
+            field="model",
             remedy=known,
         ) from error
 
@@ -154,19 +159,19 @@ def _check_device(device: str | None) -> None:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(
-            f"{device!r} cannot be used: {_first_line(error)}", field="device", remedy="try cpu"
+            f"the device {device!r} cannot be used: {_first_line(error)}", field="device", remedy="try cpu"
         ) from error
 
 
 def check_files(folder: Path) -> None:
-    """A model's files must be there, and every file of weights must be whole safetensors."""
+    """Check that a model's files exist, and that every weight file is a complete safetensors file."""
     from safetensors import SafetensorError, safe_open
 
     if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         raise InputError(
-            "this folder is no model: it has neither modules.json nor config.json",
+            "is not a model: contains neither modules.json nor config.json",
             file=folder,
-            remedy="pass the folder that SentenceTransformer.save_pretrained wrote, such as RUN/model",
+            remedy="pass a folder written by SentenceTransformer.save_pretrained, such as RUN/model",
         )
     seen = 0
     for part in _parts(folder):
@@ -174,9 +179,9 @@ def check_files(folder: Path) -> None:
         pickled = sorted(file for pattern in _PICKLED_WEIGHTS for file in part.glob(pattern))
         if pickled and not weights:
             raise InputError(
-                "these weights are pickled, which can run code, so they are not read",
+                "the weights are pickled, which can run code, so they are not loaded",
                 file=pickled[0],
-                remedy="save the model again with safe_serialization=True, or use a hub revision with safetensors",
+                remedy="save the model again with safe_serialization=True, or use a Hub revision with safetensors",
             )
         for file in weights:
             try:
@@ -184,60 +189,58 @@ def check_files(folder: Path) -> None:
                     seen += 1
             except (SafetensorError, OSError) as error:
                 raise InputError(
-                    f"the weights are damaged or cut short ({_first_line(error)})",
+                    f"the weights are corrupted or incomplete ({_first_line(error)})",
                     file=file,
                     remedy="copy or download the file again",
                 ) from error
     if not seen:
-        raise InputError(
-            "this folder holds no safetensors weights", file=folder, remedy="copy model.safetensors into it"
-        )
+        raise InputError("contains no safetensors weights", file=folder, remedy="copy model.safetensors into it")
 
 
 def _parts(folder: Path) -> list[Path]:
-    """The folders a model's modules lie in: its root, and what modules.json names."""
+    """The folders of a model's modules: its root, and those listed in modules.json."""
     listing = folder / "modules.json"
     if not listing.is_file():
         return [folder]
     try:
         names = [module["path"] for module in json.loads(listing.read_text("utf-8"))]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError("this is not a list of modules with a path each", file=listing) from error
+        raise InputError("expected a list of modules with a path each", file=listing) from error
     parts = [folder, *(folder / name for name in dict.fromkeys(names) if name and (folder / name).is_dir())]
     return [*parts, *(route for part in parts for route in _routes(part))]
 
 
 def _routes(part: Path) -> list[Path]:
-    """The folders of the encoders that a `Router` chooses from."""
+    """The folders of the encoders of a `Router`."""
     listing = part / "router_config.json"
     if not listing.is_file():
         return []
     try:
         return [part / name for name in json.loads(listing.read_text("utf-8"))["types"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError("this is not a router's list of routes", file=listing) from error
+        raise InputError("expected a list of routes of a router", file=listing) from error
 
 
 def check_weights(model: nn.Module, folder: Path) -> None:
-    """Raise an InputError where a weight is NaN or infinite."""
+    """Raise an InputError if a weight is NaN or infinite."""
     import torch
 
     for name, weights in model.state_dict().items():
         if isinstance(weights, torch.Tensor) and weights.is_floating_point() and not torch.isfinite(weights).all():
             raise InputError(
-                f"the weights {name!r} hold NaN or infinity",
+                f"the weights {name!r} contain NaN or infinity",
                 file=folder,
-                remedy="the training that wrote them diverged: use an earlier checkpoint, or train with a lower rate",
+                remedy="the training diverged: use an earlier checkpoint, or train with a lower learning rate",
             )
 
 
 def check_max_length(model: SentenceTransformer, max_length: int) -> None:
-    """Check that a model can read texts of so many tokens.
+    """Check that a model supports this sequence length.
 
     Raises:
-        InputError: it has no positions for them, or there are none.
+        InputError: The length is less than 1, or more than the model's positions.
     """
-    # Both limits count: RoBERTa keeps two positions for itself, which only its tokenizer knows.
+    # Both limits matter: RoBERTa reserves two positions, which only its tokenizer knows.
     limits = [
         getattr(model.config, "max_position_embeddings", None),
         getattr(model.tokenizer, "model_max_length", None),
@@ -245,12 +248,12 @@ def check_max_length(model: SentenceTransformer, max_length: int) -> None:
     limit = min((value for value in limits if isinstance(value, int) and value > 0), default=None)
     if max_length < 1 or (limit is not None and max_length > limit):
         upper = "" if limit is None else f" and at most {limit}, the model's last position"
-        raise InputError(f"{max_length} tokens cannot be read", field="max_length", remedy=f"give at least 1{upper}")
+        raise InputError(f"invalid value {max_length}", field="max_length", remedy=f"use at least 1{upper}")
 
 
 @contextmanager
 def without_progress_bar() -> Iterator[None]:
-    """Loading a file from disk needs no bar of its own in the middle of a command's output."""
+    """Turn off the progress bar for loading a file from disk, which would disturb a command's output."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""Language models with new weights: in the shape of one there is, or a LLaMA of any size with its own tokenizer."""
+"""Language models with random weights: with an existing configuration, or a LLaMA of any size with a new tokenizer."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 END = "<|endoftext|>"
-#: Bytes, and the end of text: what any vocabulary holds.
+#: Minimum vocabulary: all bytes, and the end of text.
 LEAST_TOKENS = 257
 
 
 def new_language_model(name: str | Path) -> tuple[Any, Any]:
-    """A model of the shape of another, with its tokenizer and new weights, drawn from torch's generator.
+    """A model with the configuration and the tokenizer of another, and random weights from torch's generator.
 
     Args:
-        name: A folder or hub id with `config.json` and a tokenizer, a `.gguf` file, or a key of `GENERATORS`; weights
-            are not read.
+        name: A folder or Hub ID with `config.json` and a tokenizer, a `.gguf` file, or a key of `GENERATORS`; the
+            weights are not read.
 
     Raises:
-        InputError: there is no such model, or it is no causal language model.
+        InputError: The model does not exist, or is not a causal language model.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -41,9 +41,9 @@ def new_language_model(name: str | Path) -> tuple[Any, Any]:
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
         raise InputError(
-            f"this is not the shape of a language model ({type(error).__name__}: {reason})",
+            f"is not the configuration of a language model ({type(error).__name__}: {reason})",
             file=folder,
-            remedy="name a causal language model of transformers with its tokenizer, or none",
+            remedy="pass a causal language model of transformers with its tokenizer, or remove --model",
         ) from error
 
 
@@ -57,7 +57,7 @@ def shape_hash(name: str | Path) -> str:
 
 
 def _place(name: str | Path) -> tuple[Path, str | None]:
-    """The folder of a model, and its file of GGUF where there is one."""
+    """The folder of a model, and its GGUF file if there is one."""
     from nearfar.models.aliases import GENERATORS
     from nearfar.models.language import find_language_model
     from nearfar.models.loading import find
@@ -69,20 +69,20 @@ def _place(name: str | Path) -> tuple[Path, str | None]:
 
 
 def new_tokenizer(documents: Dataset, vocabulary: int) -> PreTrainedTokenizerFast:
-    """Learn a byte-level BPE (as GPT-2 has it) from the column `text`; any text can be written in it.
+    """Train a byte-level BPE tokenizer (as in GPT-2) on the column `text`; it can represent any text.
 
     Args:
-        documents: Read once, a few at a time.
-        vocabulary: Tokens; fewer are learned from little text.
+        documents: Training documents, read once in small batches.
+        vocabulary: Maximum number of tokens; a small text gives fewer.
 
     Raises:
-        InputError: too few tokens for the bytes.
+        InputError: There are fewer tokens than bytes.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     if vocabulary < LEAST_TOKENS:
-        problem = f"{vocabulary} tokens are fewer than there are bytes"
+        problem = f"invalid value {vocabulary}: must be at least {LEAST_TOKENS}, for all bytes"
         raise InputError(problem, field="vocabulary", remedy=f"use at least {LEAST_TOKENS}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -108,20 +108,20 @@ def new_llama(
     """A LLaMA with tied embeddings and weights drawn from N(0, 0.02^2) by torch's generator.
 
     Args:
-        vocabulary: Tokens.
-        hidden_size: Width d, a multiple of twice the heads.
-        layers: Blocks.
-        heads: Attention heads.
-        positions: The longest text it can read.
-        intermediate_size: Width of the MLP; 0: 8/3 of d, rounded up to a multiple of 8.
+        vocabulary: Number of tokens.
+        hidden_size: Hidden size d, a multiple of twice the number of heads.
+        layers: Number of layers.
+        heads: Number of attention heads.
+        positions: Maximum sequence length.
+        intermediate_size: Hidden size of the MLP; 0: 8/3 of d, rounded up to a multiple of 8.
 
     Raises:
-        InputError: sizes that do not go together.
+        InputError: The sizes do not match.
     """
     from transformers import LlamaConfig, LlamaForCausalLM
 
     if hidden_size % (2 * heads):
-        problem = f"{hidden_size} is not a multiple of twice the {heads} heads"
+        problem = f"invalid value {hidden_size}: must be a multiple of {2 * heads}, twice the number of heads"
         raise InputError(problem, field="hidden_size", remedy=f"use e.g. {2 * heads * -(-hidden_size // (2 * heads))}")
     config = LlamaConfig(
         vocab_size=vocabulary,
@@ -131,7 +131,7 @@ def new_llama(
         num_attention_heads=heads,
         max_position_embeddings=positions,
         tie_word_embeddings=True,
-        # One token begins, ends and pads: `new_tokenizer` gives it the number 0.
+        # One token is used for begin, end and padding: `new_tokenizer` gives it the number 0.
         bos_token_id=0,
         eos_token_id=0,
         pad_token_id=None,

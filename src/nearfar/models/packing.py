@@ -1,26 +1,28 @@
-"""Embedding the columns of a batch without spending time on padding.
+"""Encodes the columns of a batch with little padding.
 
-A batch of texts is as wide as its longest one. Sorted by length over all columns and cut into chunks of about equal
-numbers of tokens, hardly any padding is left; the vectors go back into their places afterwards.
+A batch of texts is padded to its longest text. If the texts of all columns are sorted by length and divided into chunks
+of about equal numbers of tokens, hardly any padding remains; afterwards the vectors are put back in order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from sentence_transformers.base.losses.gradcache import _create_minibatch, _minibatch_ranges
 from sentence_transformers.base.losses.merged_forward import merge_feature_batches
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 Features = dict[str, Any]
 
-#: Tokens in a chunk: on a CPU what stays in cache, on a GPU what keeps it busy.
+#: Tokens per chunk: on a CPU to fit into the cache, on a GPU to keep it busy.
 CHUNK_TOKENS = {"cpu": 2048, "cuda": 32768}
 
 _TEXT = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
@@ -28,12 +30,12 @@ _TEXT = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
 
 @dataclass(frozen=True)
 class Packed:
-    """The columns of a batch, merged and sorted where their kind allows it.
+    """The columns of a batch, merged and sorted if their type allows it.
 
     Args:
-        features: Batches to embed: one if the columns could be merged, else one a column.
+        features: Batches to encode: one if the columns could be merged, otherwise one per column.
         order: For each of them, row k of the sorted batch is row `order[k]` of the original; None: not sorted.
-        columns: Number of columns of the batch.
+        columns: Number of columns.
     """
 
     features: list[Features]
@@ -53,7 +55,7 @@ class Packed:
         return cls(features, orders, len(columns))
 
     def unpack(self, vectors: Sequence[Float[Tensor, "rows d"]]) -> list[Float[Tensor, "batch d"]]:
-        """From the vectors of each batch in `features` to those of each original column."""
+        """The vectors of each original column, from those of each batch in `features`."""
         restored = [
             v if order is None else v[torch.argsort(order)] for v, order in zip(vectors, self.order, strict=True)
         ]
@@ -65,8 +67,8 @@ def embed(model: nn.Module, columns: Sequence[Features], tokens: int | None = No
 
     Args:
         model: A SentenceTransformer, or one wrapped for distributed training.
-        columns: What the collator made of each column.
-        tokens: Most tokens in one forward pass; None chooses by device.
+        columns: The features of each column, from the collator.
+        tokens: Maximum number of tokens in one forward pass; by default chosen by device.
     """
     packed = Packed.of(columns)
     vectors = []
@@ -74,19 +76,48 @@ def embed(model: nn.Module, columns: Sequence[Features], tokens: int | None = No
         if order is None:
             vectors.append(model(features)["sentence_embedding"])
             continue
-        ranges = _minibatch_ranges(features, len(order), tokens or chunk_tokens(features))
-        chunks = [model(_create_minibatch(features, *bounds))["sentence_embedding"] for bounds in ranges]
-        vectors.append(torch.cat(chunks))
+        with attention_of_any_shape(features):
+            chunks = _chunks(features, tokens or chunk_tokens(features))
+            vectors.append(torch.cat([model(chunk)["sentence_embedding"] for chunk in chunks]))
     return packed.unpack(vectors)
 
 
 def chunk_tokens(features: Features) -> int:
-    """How many tokens one forward pass takes on the device of these features."""
+    """The number of tokens in one forward pass on the device of these features."""
     return CHUNK_TOKENS.get(features["input_ids"].device.type, CHUNK_TOKENS["cuda"])
 
 
+def attention_of_any_shape(features: Features) -> AbstractContextManager[object]:
+    """Attention kernels that take chunks of any shape at once.
+
+    cuDNN's attention, which torch prefers on recent GPUs, plans for every new shape: some 70 ms each on an H200, more
+    than the chunk itself takes.
+    """
+    if not any(isinstance(x, Tensor) and x.is_cuda for x in features.values()):
+        return nullcontext()
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
+
+
+def _chunks(features: Features, tokens: int) -> Iterator[Features]:
+    """Consecutive rows with at most so many tokens, one row at least, without the padding that they share on the right.
+
+    Padding on the left stays: positions are counted from there.
+    """
+    mask = features["attention_mask"].bool()
+    upto = mask.sum(1).cumsum(0).tolist()
+    last = (mask * torch.arange(1, mask.shape[1] + 1, device=mask.device)).amax(1).tolist()
+    begin = 0
+    while begin < len(upto):
+        before = upto[begin - 1] if begin else 0
+        end = max(begin + 1, bisect_right(upto, before + tokens))
+        width = max(last[begin:end]) or mask.shape[1]
+        cut = {k: v[begin:end, :width] for k, v in features.items() if isinstance(v, Tensor) and k in _TEXT}
+        yield features | cut
+        begin = end
+
+
 def _is_text(features: Features) -> bool:
-    """Padded token ids and nothing else that has rows, so that rows can be reordered and cut."""
+    """Whether only padded token ids have rows, so that rows can be reordered and divided."""
     mask = features.get("attention_mask")
     tensors = {key for key, value in features.items() if isinstance(value, Tensor) and key != "prompt_length"}
     return isinstance(mask, Tensor) and mask.ndim == 2 and tensors <= _TEXT

@@ -1,4 +1,4 @@
-"""How a model makes one vector of its tokens, apart from what follows: vectors before they are scaled to length 1."""
+"""The pooling of a model, without the normalisation that may follow."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PoolingChoice = Literal["own", "cls", "mean", "max"]
 
 
 def pooling_of(model: SentenceTransformer, mode: PoolingChoice = "own") -> Pooling:
-    """The pooling of a model, or one over the same tokens in another mode.
+    """The pooling of a model, or a pooling of the same tokens in another mode.
 
-    The model's backbone and this alone give vectors of the length they have, whether or not the model ends by
-    scaling them to length 1. No pooling reads the `pooler` layer that some backbones have.
+    The backbone and this pooling give vectors that are not normalised, even if the model ends with `Normalize`. No
+    pooling uses the `pooler` layer that some backbones have.
 
     Raises:
-        InputError: the model is not made of a transformer, a pooling and at most a scaling to length 1.
+        InputError: The model does not consist of a transformer, a pooling and optionally `Normalize`.
     """
     modules = list(model)
     if (
@@ -29,19 +29,19 @@ def pooling_of(model: SentenceTransformer, mode: PoolingChoice = "own") -> Pooli
         or not all(isinstance(module, Normalize) for module in modules[2:])
     ):
         raise InputError(
-            f"the model is made of {', '.join(type(module).__name__ for module in modules)}, "
-            "not of a transformer and a pooling",
+            "expected a model with a transformer and a pooling, got "
+            f"{', '.join(type(module).__name__ for module in modules)}",
             field="--model",
-            remedy="take a transformers encoder or a model without layers after its pooling",
+            remedy="use a transformers encoder or a model without layers after its pooling",
         )
     own = modules[1]
     return own if mode == "own" else Pooling(own.embedding_dimension, mode, own.include_prompt)
 
 
 def set_pooling(model: SentenceTransformer, mode: PoolingChoice) -> None:
-    """Change how the model pools, for good: it is saved so.
+    """Change the model's pooling permanently: it is saved with the model.
 
     Raises:
-        InputError: see `pooling_of`.
+        InputError: See `pooling_of`.
     """
     model[1] = pooling_of(model, mode)

@@ -1,4 +1,4 @@
-"""A layer over sentence vectors that is trained with them and dropped afterwards."""
+"""Projection layers over sentence vectors, which are used only in training."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def mlp_head(inputs: int, outputs: int) -> nn.Sequential:
 def pooler_projection(model: SentenceTransformer, inputs: int, outputs: int) -> nn.Sequential:
     """A copy of the backbone's pooler as a projection from `inputs` to `outputs` dimensions: dense layer, activation.
 
-    A backbone without a pooler of this shape (DistilBERT, ModernBERT) gets a dense layer that starts as the identity
-    where it can, and tanh. The model's own pooler is not touched.
+    For a backbone without a pooler of this shape (DistilBERT, ModernBERT), the dense layer starts as the identity if
+    possible, with tanh. The model's own pooler is not changed.
     """
     pooler = getattr(model[0].auto_model, "pooler", None)
     dense, activation = getattr(pooler, "dense", None), getattr(pooler, "activation", None)

@@ -1,4 +1,4 @@
-"""Which towers a model has: the routes of its first module, a `Router` of sentence-transformers."""
+"""The towers of a model: the routes of its first module, a `Router` of sentence-transformers."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["medium_of", "router_of"]
 
 
 def router_of(model: SentenceTransformer) -> Router:
-    """The module that chooses between a model's towers.
+    """The module that selects a model's tower.
 
     Raises:
-        InputError: the model has one tower.
+        InputError: The model has only one tower.
     """
     from sentence_transformers.base.modules import Router
 
     first = next(iter(model), None)
     if isinstance(first, Router) and "text" in first.sub_modules:
         return first
-    raise InputError("the model has one tower, for texts", field="model", remedy="give a model with two towers")
+    raise InputError("the model has only a tower for texts", field="model", remedy="use a model with two towers")
 
 
 def medium_of(model: SentenceTransformer) -> Medium | None:
-    """What a model reads beside texts; None where that is nothing."""
+    """The medium that a model encodes besides texts; None if there is none."""
     from sentence_transformers.base.modules import Router
 
     first = next(iter(model), None)

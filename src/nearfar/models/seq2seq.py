@@ -1,4 +1,4 @@
-"""Loading a sequence-to-sequence language model by name: safetensors weights alone, no code of the model's own."""
+"""Loads a sequence-to-sequence language model by name, only from safetensors and without remote code."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def load_seq2seq_model(name: str | Path, device: str | None = None) -> tuple[Any
     """A model of the T5 or BART family in evaluation mode, and its tokenizer.
 
     Args:
-        name: A folder or a hub id.
-        device: Where it runs; the GPU where there is one.
+        name: A folder or a Hub ID.
+        device: Device of the model; by default a GPU if there is one.
 
     Raises:
-        InputError: there is no such model, it is of another kind, weights are missing, or it does not load.
+        InputError: The model does not exist, is of another kind, lacks weights, or cannot be loaded.
     """
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -39,9 +39,9 @@ def load_seq2seq_model(name: str | Path, device: str | None = None) -> tuple[Any
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
         raise InputError(
-            f"does not load as a sequence-to-sequence language model ({type(error).__name__}: {reason})",
+            f"cannot be loaded as a sequence-to-sequence language model ({type(error).__name__}: {reason})",
             file=folder,
-            remedy="pass a model of transformers such as T5, with its tokenizer",
+            remedy="pass a transformers model such as T5, with its tokenizer",
         ) from error
     missing = sorted(set(found["missing_keys"]) - set(model.all_tied_weights_keys or ()))
     if missing:

@@ -1,4 +1,4 @@
-"""How large a language model is, and what training it keeps in memory."""
+"""The size of a language model, and the memory that training needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def sizes(model: Any) -> dict[str, Any]:
-    """Parameters, and the bytes that training them by AdamW keeps: two moments of each parameter's type."""
+    """Numbers of parameters, and the bytes that AdamW needs: two moments per parameter, with the parameter's dtype."""
     embedded = {id(module.weight) for module in (model.get_input_embeddings(), model.get_output_embeddings()) if module}
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     held = sum(weight.numel() * weight.element_size() for weight in model.parameters())

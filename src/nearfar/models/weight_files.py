@@ -1,4 +1,4 @@
-"""The weights of several models side by side, one tensor at a time; and a folder written in the likeness of one."""
+"""Reads the weights of several models in parallel, one tensor at a time, and writes a model with new values."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-#: From a file's place in its model's folder and a tensor's name to the tensor.
+#: Maps a file's path in its model's folder and a tensor's name to the tensor.
 Reader = Callable[[str, str], "torch.Tensor"]
 
-# What a trainer leaves beside a checkpoint, and weights that are not safetensors.
+# Files of a trainer in a checkpoint, and weights that are not safetensors.
 _NO_MODEL = {"trainer_state.json", "complete", "loss.safetensors"}
 _OTHER_WEIGHTS = {".bin", ".pt", ".pth", ".pkl", ".ckpt", ".h5", ".onnx", ".gguf", ".msgpack", ".safetensors"}
 
 
 class Aligned:
-    """A base and models trained from it, whose tensors have the same names and shapes. Iterating gives (file, tensor).
+    """A base model and models trained from it, with the same tensor names and shapes. Iterates over (file, tensor).
 
     Args:
-        base: Where training began. What it holds beyond the others is left out.
-        models: One or more, all with the same tensors of floating point numbers. Tables of whole numbers (positions,
-            which newer libraries compute and do not save) may be there or not: none of them is ever trained.
+        base: The base model. Its additional tensors are ignored.
+        models: One or more models, all with the same floating-point tensors. Integer tensors may be missing (such as
+            positions, which newer libraries compute and do not save), because they are never trained.
 
     Raises:
-        InputError: one has other files, tensors or shapes than the first of `models`.
+        InputError: The files, tensors or shapes of a model differ from those of the first of `models`.
     """
 
     def __init__(self, base: Path, models: Sequence[Path]) -> None:
@@ -64,7 +64,7 @@ class Aligned:
                 yield name, tensor
 
     def read(self, file: str, tensor: str) -> list[torch.Tensor]:
-        """One tensor of the base and of every model; the first model's where one does not have it."""
+        """A tensor of the base and of every model; if one does not have it, that of the first model."""
         models = self._opened[file]
         return [(model if tensor in set(model.keys()) else models[1]).get_tensor(tensor) for model in models]
 
@@ -76,30 +76,30 @@ class Aligned:
                 shape, mine = (model.get_slice(tensor).get_shape() for model in (first, other))
                 if shape != mine:
                     raise InputError(
-                        f"{tensor!r} has the shape {tuple(mine)}, but {tuple(shape)} in {there}",
+                        f"expected shape {tuple(shape)} for {tensor!r}, as in {there}, got {tuple(mine)}",
                         file=place,
                         remedy="fuse checkpoints of one model",
                     )
 
 
 def _trained(model: Any) -> list[str]:
-    """The names of tensors that hold floating point numbers."""
+    """The names of the floating-point tensors."""
     return [name for name in model.keys() if model.get_slice(name).get_dtype().startswith(("F", "BF"))]  # noqa: SIM118
 
 
 def weight_files(folder: Path) -> dict[str, Path]:
-    """A model's files of weights, by their place in its folder."""
+    """The weight files of a model, by their paths in its folder."""
     files = sorted(file for file in folder.rglob("*.safetensors") if file.name not in _NO_MODEL)
     return {file.relative_to(folder).as_posix(): file for file in files}
 
 
 def write_like(model: Path, out: Path, read: Reader) -> None:
-    """Write a folder that is `model` but for the values of its weights. It appears as a whole or not at all.
+    """Write a copy of the folder `model` with other values of its weights, completely or not at all.
 
     Args:
-        model: The folder to imitate: names, shapes, dtypes and metadata of all tensors, and every other file.
+        model: The folder to copy: names, shapes, dtypes and metadata of all tensors, and all other files.
         out: The folder to write.
-        read: Called for each tensor, in the order of the file; returns it with the same shape and dtype.
+        read: Called for each tensor, in the order of the file; returns the new tensor with the same shape and dtype.
     """
     draft = out.with_name(f".{out.name}.{os.getpid()}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def write_like(model: Path, out: Path, read: Reader) -> None:
 
 
 def _write(source: Path, target: Path, read: Callable[[str], torch.Tensor]) -> None:
-    """Safetensors' own writer takes all tensors at once; here the header is copied, and values follow one by one."""
+    """Copy the header, and write the values one by one, because safetensors' own writer needs all tensors at once."""
     import torch
 
     with source.open("rb") as there, target.open("wb") as out:
@@ -137,4 +137,4 @@ def _check_same(expected: list[str], found: list[str], what: str, there: Path, p
     if missing or (extra and not more):
         name = (missing or extra)[0]
         problem = f"the {what} {name!r} of {there} is missing" if missing else f"the {what} {name!r} is not in {there}"
-        raise InputError(problem, file=place, remedy="fuse checkpoints of one model, with the model they began as")
+        raise InputError(problem, file=place, remedy="fuse checkpoints of one model, together with their base model")

@@ -1,4 +1,4 @@
-"""Whitening: the same vectors in a space whose directions all count alike."""
+"""Whitening: transforms vectors so that all directions have equal variance."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-#: A direction in which vectors spread less than this, against the widest one, is rounding of float32.
+#: A direction with a smaller spread, relative to the largest, is a rounding error of float32.
 _FLAT = 1e-5
 
 
 def whitened(
     vectors: Float[np.ndarray, "n h"], method: Literal["ica", "pca"] = "ica", seed: int = 42
 ) -> Float[np.ndarray, "n h"]:
-    """Turn and stretch vectors so that their mean is 0 and their (biased) covariance the identity, in float64.
+    """Transform vectors so that their mean is 0 and their (biased) covariance the identity, in float64.
 
-    Where they spread over r < h dimensions, the covariance is the identity in the first r and the rest is 0. So it is
-    with the last layer of a BERT: its normalisation takes one dimension away, and stretching would fill that with
-    rounding errors.
+    If the vectors have only r < h dimensions of variance, the covariance is the identity in the first r dimensions, and
+    0 in the rest. This happens with the last layer of BERT: its normalisation removes one dimension, which scaling
+    would fill with rounding errors.
 
     Args:
-        vectors: More rows than columns.
-        method: `"ica"` standardises each dimension, then turns the space to independent directions (FastICA, logcosh);
-            for h in the hundreds it takes minutes and may stop short of convergence, with a warning. `"pca"` keeps the
-            principal directions and is cheap.
-        seed: Where FastICA starts.
+        vectors: A matrix with more rows than columns.
+        method: `"ica"` standardises each dimension, then rotates to independent directions (FastICA, logcosh); for h in
+            the hundreds it takes minutes, and may not converge, with a warning. `"pca"` keeps the principal directions
+            and is fast.
+        seed: Random seed of FastICA.
 
     Raises:
-        InputError: see `check_enough`, or the vectors are all the same.
+        InputError: See `check_enough`, or all vectors are equal.
     """
     import numpy as np
     from sklearn.decomposition import PCA, FastICA
@@ -40,16 +40,16 @@ def whitened(
     n, h = vectors.shape
     check_enough(n, h)
     if not np.ptp(vectors, axis=0).any():
-        raise InputError(f"all {n} vectors are the same", field="isotropy", remedy="leave it out")
+        raise InputError(f"all {n} vectors are equal", field="isotropy", remedy="remove isotropy")
     x = StandardScaler(with_std=method == "ica").fit_transform(np.asarray(vectors, dtype=np.float64))
     pca = PCA(whiten=True, svd_solver="full")
     x = pca.fit_transform(x)
     rank = int((pca.singular_values_ > _FLAT * pca.singular_values_[0]).sum())
-    # scikit-learn divides by n - 1; the identity is meant over these n vectors.
+    # scikit-learn divides by n - 1; here the covariance over the n vectors is the identity.
     x = x[:, :rank] * np.sqrt(n / (n - 1))
     if method == "ica":
-        # The rows are white by now, so all that is left to find is a rotation. FastICA's own matrix is one only where
-        # it converged; the nearest rotation is taken, which keeps the covariance whatever FastICA did.
+        # The rows are already white, so only a rotation is missing. FastICA's matrix is a rotation only if it
+        # converged; the nearest rotation keeps the covariance in any case.
         ica = FastICA(
             whiten=False,  # pyright: ignore[reportArgumentType]
             fun="logcosh",
@@ -63,10 +63,10 @@ def whitened(
 
 
 def check_enough(n: int, h: int) -> None:
-    """Raise an InputError where n vectors of h dimensions are too few to tell how they spread."""
+    """Raise an InputError if n vectors are too few to estimate the covariance of h dimensions."""
     if n <= h:
         raise InputError(
             f"{n} entries are too few to whiten {h} dimensions",
             field="isotropy",
-            remedy=f"give more than {h} different entries, better many times as many, or leave isotropy out",
+            remedy=f"use more than {h} different entries, preferably many times as many, or remove isotropy",
         )

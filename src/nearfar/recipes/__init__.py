@@ -8,10 +8,10 @@ import pkgutil
 
 from nearfar.errors import InputError
 from nearfar.kinds.plan import Plan, Stage
-from nearfar.recipes._files import is_file, recipe_of_file
+from nearfar.recipes._files import is_file, place_in_file, recipe_of_file
 from nearfar.recipes._recipe import About, Paper, Recipe
 
-__all__ = ["About", "Paper", "Plan", "Recipe", "Stage", "get", "names"]
+__all__ = ["About", "Paper", "Plan", "Recipe", "Stage", "get", "names", "place_in_file"]
 
 
 def names() -> list[str]:

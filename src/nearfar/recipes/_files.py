@@ -10,7 +10,10 @@ from pathlib import Path
 from nearfar.errors import InputError
 from nearfar.recipes._recipe import About, Recipe
 
-__all__ = ["is_file", "recipe_of_file"]
+__all__ = ["is_file", "place_in_file", "recipe_of_file"]
+
+#: What the modules of such files are called.
+_MODULE = "nearfar_recipe_"
 
 
 def is_file(name: str) -> bool:
@@ -27,7 +30,7 @@ def recipe_of_file(path: str | Path) -> Recipe:
     file = Path(path).expanduser().absolute()
     if not file.is_file():
         raise InputError("no such file", file=path, field="RECIPE", remedy="check the path")
-    name = f"nearfar_recipe_{file.stem}"
+    name = f"{_MODULE}{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
@@ -39,7 +42,7 @@ def recipe_of_file(path: str | Path) -> Recipe:
     except InputError:
         raise
     except Exception as error:
-        line = error.lineno if isinstance(error, SyntaxError) else _line(error, file)
+        line = error.lineno if isinstance(error, SyntaxError) else (place_in_file(error) or (None, None))[1]
         problem = f"does not run ({type(error).__name__}: {error})"
         raise InputError(problem, file=path, line=line, remedy="fix the file") from error
     recipe = getattr(module, "RECIPE", None)
@@ -51,11 +54,12 @@ def recipe_of_file(path: str | Path) -> Recipe:
     return replace(recipe, file=file, about=said)
 
 
-def _line(error: BaseException, file: Path) -> int | None:
-    """The line of the file in which an exception was raised."""
+def place_in_file(error: BaseException) -> tuple[Path, int] | None:
+    """The file of a user's own recipe, and its line, from which an exception came; None where none took part."""
     found, trace = None, error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file):
-            found = trace.tb_lineno
+        frame = trace.tb_frame
+        if str(frame.f_globals.get("__name__", "")).startswith(_MODULE):
+            found = Path(frame.f_code.co_filename), trace.tb_lineno
         trace = trace.tb_next
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,6 +80,12 @@ class Recipe:
     multi_dataset: bool = False
     about: About | None = None
     file: Path | None = None
+
+    def recorded(self) -> dict[str, str]:
+        """What `run.yaml` says of a user's own file: a run is resumed by the same code only."""
+        if self.file is None:
+            return {}
+        return {"recipe_file": str(self.file), "recipe_sha256": hashlib.sha256(self.file.read_bytes()).hexdigest()}
 
     @cached_property
     def _about(self) -> About:

@@ -121,7 +121,7 @@ def _with_towers(
     from nearfar.data.positives import paired_with_themselves
     from nearfar.models.towers import medium_of
     from nearfar.models.towers.reading import reader_for
-    from nearfar.models.towers.texts import align_second, has_text_towers, part_towers, project
+    from nearfar.models.towers.texts import align_second, has_text_towers, project, split_towers
 
     medium, rates = medium_in(rows.column_names), None
     if medium is not None and medium_of(model) is None:
@@ -130,7 +130,7 @@ def _with_towers(
         rates = {rf"sub_modules\.{medium}\.": options.untrained_rate} if untrained else None
     else:
         if medium is None and options.towers == "two" and not has_text_towers(model):
-            part_towers(model, options.second_model)
+            split_towers(model, options.second_model)
         if options.dims:
             project(model, options.dims)
     if medium is not None:

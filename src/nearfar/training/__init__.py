@@ -1,4 +1,4 @@
-"""One training run: options, Hugging Face's trainer, checkpoints that survive a kill, the run folder."""
+"""One training run: options, the Hugging Face trainer, checkpoints to resume from, and the run folder."""
 
 from nearfar.training.result import Run
 from nearfar.training.run import train

@@ -1,11 +1,11 @@
-"""The folder of one run, and what makes it safe to kill.
+"""The folder of one run, written so that an interrupted run can be resumed.
 
-model/         loads with SentenceTransformer(path)
-run.yaml       everything needed to run it again
-metrics.json   before, after, and the difference
-report.html    the same to look at
-checkpoints/   to resume from; a checkpoint counts once its `complete` file is there. Later stages have folders in it.
-               Of a finished run what it takes to train on, see `nearfar.training.kept`
+model/         the trained model; load it with SentenceTransformer(path)
+run.yaml       everything needed to repeat the run
+metrics.json   metrics before and after training, and the difference
+report.html    the report
+checkpoints/   to resume from; a checkpoint is valid when its `complete` file exists. Later stages have subfolders.
+               A finished run keeps what further training requires, see `nearfar.training.kept`
 """
 
 from __future__ import annotations
@@ -39,55 +39,55 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """States to resume from."""
+        """Checkpoints to resume from."""
         return self.path / "checkpoints"
 
     def checkpoints_of(self, stage: int) -> Path:
-        """States of one stage, counted from 1."""
+        """Checkpoints of one stage, counted from 1."""
         return self.checkpoints if stage == 1 else self.checkpoints / f"stage-{stage}"
 
     @property
     def metrics(self) -> Path:
-        """The figures; there once the run is finished."""
+        """The metrics; the file exists when the run is finished."""
         return self.path / "metrics.json"
 
     @property
     def report(self) -> Path:
-        """The page to look at."""
+        """The report."""
         return self.path / "report.html"
 
     @property
     def configuration(self) -> Path:
-        """What was asked for."""
+        """The settings."""
         return self.path / "run.yaml"
 
     def check(self, configuration: Mapping[str, Any], resume: bool) -> dict[str, tuple[Any, Any]]:
-        """Check that the folder is free for a run, or that the run in it is the one to go on with.
+        """Check that the folder is free for a run, or that the run in it is the one to resume.
 
         Returns:
-            The options in which a finished run differs from this one: whether it can be trained on, its plan says.
+            Changed options of a finished run; its plan decides whether it can be trained further.
 
         Raises:
-            InputError: the folder holds something else, or a run with another configuration.
+            InputError: The folder contains something else, or a run with other settings.
         """
         self.check_free(resume)
         return self._changed(configuration) if self.configuration.exists() and is_main_process() else {}
 
     def check_free(self, resume: bool) -> None:
-        """The part of `check` that needs no configuration: it takes no time."""
+        """The part of `check` that needs no configuration, for an early check."""
         if not is_main_process():
-            return  # the main process may have claimed the folder by now
+            return  # the main process may have claimed the folder already
         check_free(self.configuration, "run", resume)
 
     def start(self, configuration: Mapping[str, Any]) -> None:
-        """Claim the folder for a run; one to go on with keeps what was asked for then."""
+        """Claim the folder for a run; a run to resume keeps its original settings."""
         if self.configuration.exists() or not is_main_process():
             return
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
     def lengthen(self, configuration: Mapping[str, Any], changed: Mapping[str, tuple[Any, Any]]) -> None:
-        """Make a finished run one that goes on with other options; what it had before stays on record."""
+        """Reopen a finished run with changed options. The earlier ones are recorded."""
         there = read_configuration(self.configuration)
         before = {"steps": sum(self.finished_steps()), "options": {name: was for name, (was, _) in changed.items()}}
         now = {**configuration, "lengthened": [*(there.get("lengthened") or ()), before]}
@@ -109,12 +109,12 @@ class RunFolder:
         return changed
 
     def last_checkpoint(self, stage: int = 1) -> Path | None:
-        """The newest checkpoint of a stage that was written to its end. Half-written ones are removed."""
+        """The newest complete checkpoint of a stage. Incomplete ones are removed."""
         whole = {}
         for folder in self.checkpoints_of(stage).glob("checkpoint-*"):
             step = folder.name.removeprefix("checkpoint-")
             if not step.isdecimal():
-                continue  # not ours
+                continue  # not a checkpoint
             if (folder / COMPLETE).exists():
                 whole[int(step)] = folder
             elif is_main_process():
@@ -122,67 +122,81 @@ class RunFolder:
         return restored(whole[max(whole)], self.model) if whole else None
 
     def write_json(self, path: Path, value: Any) -> None:
-        """Write JSON that appears as a whole or not at all."""
+        """Write a JSON file, completely or not at all."""
         write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
 
     def replace_model(self, save: Any) -> None:
-        """Call `save(folder)` on a temporary folder and put it in the place of `model/`."""
+        """Call `save(folder)` on a temporary folder, and then replace `model/` with it."""
         replace_folder(self.model, lambda part: save(str(part)))
 
 
-OTHERWISE = "resume with the same arguments and data, or start in another folder"
+OTHERWISE = "resume with the same recipe, arguments and data, or choose another folder"
 
 
 def otherwise(file: Path, field: str, was: Any, now: Any) -> InputError:
-    """What to raise where a run was asked for otherwise."""
-    return InputError(f"the run there has {was!r}, this call {now!r}", file=file, field=field, remedy=OTHERWISE)
+    """The error for a run that was started with another setting."""
+    problem = f"expected {was!r}, as in the run to resume, got {now!r}"
+    if field == "recipe_sha256":
+        problem = "the recipe file has changed since the run began"
+    return InputError(problem, file=file, field=field, remedy=OTHERWISE)
 
 
 def check_free(configuration: Path, what: str, resume: bool) -> None:
-    """Find out at once that a folder holds something else than is wanted.
+    """Check early that a folder can be used.
 
     Args:
-        configuration: The file that claims the folder.
-        what: It claims it for this: a run, a comparison.
-        resume: There must be one to go on with, and else there must be nothing.
+        configuration: The file that marks the folder as used.
+        what: What the folder is for: "run" or "comparison".
+        resume: Whether the folder must contain one to resume; otherwise it must be empty.
 
     Raises:
-        InputError: it is otherwise.
+        InputError: The folder cannot be used.
     """
     folder = configuration.parent
     if configuration.exists():
         if not resume:
-            remedy = "pass --resume to go on with it, or another folder"
-            raise InputError(f"this folder holds a {what} already", file=folder, field="--out", remedy=remedy)
+            remedy = "add --resume to continue it, or choose another folder"
+            raise InputError(f"already contains a {what}", file=folder, field="--out", remedy=remedy)
         return
     if resume:
-        problem = f"there is no {what} here to go on with"
-        raise InputError(problem, file=folder, field="--resume", remedy="leave --resume out")
+        problem = f"contains no {what} to resume"
+        raise InputError(problem, file=folder, field="--resume", remedy="remove --resume")
     if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
-        raise InputError(f"is there already and is no {what}", file=folder, field="--out", remedy="name a new folder")
+        problem = f"already exists and is not the folder of a {what}"
+        raise InputError(problem, file=folder, field="--out", remedy="choose a new folder")
 
 
 def read_configuration(file: Path) -> dict[str, Any]:
-    """What was asked for when a folder was claimed.
+    """The settings with which a folder was claimed.
 
     Raises:
-        InputError: the file is damaged.
+        InputError: The file is corrupted.
     """
     try:
         there = yaml.safe_load(file.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError("is damaged", file=file, remedy="start over in another folder") from error
+        raise InputError("is corrupted", file=file, remedy="choose another folder") from error
     if not isinstance(there, dict):
-        raise InputError("is damaged", file=file, remedy="start over in another folder")
+        raise InputError("is corrupted", file=file, remedy="choose another folder")
     return there
 
 
-# What must be equal for a resumed run to end where the uninterrupted one would have ended.
-_DECIDING = ("recipe", "data", "columns", "model", "evaluation", "evaluation_columns", "options", "seed")
+# Settings that must be equal, so that a resumed run gives the same result as an uninterrupted one.
+_DECIDING = (
+    "recipe",
+    "recipe_sha256",
+    "data",
+    "columns",
+    "model",
+    "evaluation",
+    "evaluation_columns",
+    "options",
+    "seed",
+)
 
 
 def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
-    """The entries in which two values differ: `options.temperature`, what it was, what it is."""
+    """The entries in which two values differ, such as `options.temperature`, with both values."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in {**was, **now}:
             yield from _differences(f"{field}.{key}", was.get(key), now.get(key))

@@ -1,8 +1,8 @@
-"""What a run is measured on: rows of the user's, documents held out, or several tasks of a stream."""
+"""The evaluation data of a run: the user's rows, held-out documents, or several tasks of a stream."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from nearfar.evaluation import Result
     from nearfar.kinds.kind import Kind
     from nearfar.training.request import Request
+    from nearfar.training.rows import Columns
 
 __all__ = ["HeldOut", "read_held_out", "split_documents"]
 
-#: Documents beyond which a measurement becomes no better, only slower.
+#: Maximum number of held-out documents: more would make the evaluation slower, but not better.
 MOST_HELD_OUT = 1000
 
 
@@ -28,10 +29,10 @@ class HeldOut:
     """Evaluation data.
 
     Args:
-        rows: All of it.
-        tasks: The parts that are measured each by itself, by name, for rows with a column `task`; else empty.
-        columns: Canonical column name -> name in the file, as it was read.
-        source: Where it was read from, for messages.
+        rows: All rows.
+        tasks: For rows with a column `task`, the rows of each task by name, which are evaluated separately; else empty.
+        columns: The mapping by which the rows were read: canonical column name -> name in the file.
+        source: The source of the rows, for messages.
     """
 
     rows: Dataset | Retrieval
@@ -40,10 +41,10 @@ class HeldOut:
     source: str | None = None
 
     def measure(self, model: Kind, seed: int) -> Result:
-        """Measure a model: on all rows, or on each task, of which the mean is the primary metric.
+        """Evaluate a model on all rows, or on each task; then the mean over the tasks is the primary metric.
 
         Raises:
-            InputError: the model cannot be measured on these rows.
+            InputError: The model cannot be evaluated on these rows.
         """
         from nearfar.evaluation import evaluate
 
@@ -55,7 +56,7 @@ class HeldOut:
 
 
 def averaged(results: Mapping[str, Result]) -> Result:
-    """One result of several tasks: the mean of their primary metrics, and each of these by the task's name."""
+    """The results of several tasks as one: the mean of their primary metrics, and each of them by task name."""
     first = next(iter(results.values()))
     scores = {f"{result.primary} of {name}": result.score for name, result in results.items()}
     primary = f"mean {first.primary}"
@@ -66,19 +67,19 @@ def averaged(results: Mapping[str, Result]) -> Result:
 
 
 def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
-    """Read the evaluation rows; None where there are none.
+    """Read the evaluation rows; None if there are none.
 
     Args:
-        request: Of the run.
-        kind: The kind of model that is measured, which decides whether documents are read.
+        request: The request of the run.
+        kind: The kind of model to evaluate, which decides whether documents are read.
 
     Raises:
-        InputError: they cannot be read.
+        InputError: The rows cannot be read.
     """
     if request.evaluation is None:
         return None
     documents = getattr(kind, "predicts", None) == ("text",)
-    columns = request.columns if isinstance(request.columns, Mapping) else None
+    columns = _shared(request.columns)
     rows, mapped = read_rows(
         request.evaluation, columns, request.evaluation_columns, request.skip_broken, documents=documents
     )
@@ -89,6 +90,14 @@ def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
     return HeldOut(rows, tasks, mapped, source)
 
 
+def _shared(columns: Columns | Sequence[Columns | None] | None) -> Columns | None:
+    """The mapping of all training datasets, where they have the same one."""
+    if columns is None or isinstance(columns, Mapping):
+        return columns
+    first, *others = list(columns) or [None]
+    return first if all(each == first for each in others) else None
+
+
 def read_rows(
     source: Any,
     columns: Mapping[str, str] | None,
@@ -97,7 +106,19 @@ def read_rows(
     *,
     documents: bool = False,
 ) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
-    """The evaluation rows, and the mapping by which they were read: their own, else the training rows' if it fits."""
+    """The evaluation rows and their column mapping: their own, or that of the training rows if it fits."""
+    try:
+        return _read_rows(source, columns, own, skip_broken, documents)
+    except InputError as error:
+        if "--columns" not in (error.remedy or ""):
+            raise
+        remedy = str(error.remedy).replace("--columns", "--eval-columns")
+        raise InputError(error.problem, file=error.file, line=error.line, field=error.field, remedy=remedy) from error
+
+
+def _read_rows(
+    source: Any, columns: Columns | None, own: Columns | None, skip_broken: bool, documents: bool
+) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
     from nearfar.evaluation.rows import load_for_evaluation
 
     how: dict[str, Any] = {"skip_broken": skip_broken, "documents": documents}
@@ -112,10 +133,10 @@ def read_rows(
 
 
 def split_documents(rows: Dataset, part: float, seed: int) -> tuple[Dataset, Dataset | None]:
-    """Documents to train on and to hold out, each in the order of the data.
+    """Split documents into training and held-out documents, both in the order of the data.
 
     Raises:
-        InputError: there is only one document.
+        InputError: There is only one document.
     """
     import numpy as np
 
@@ -123,9 +144,9 @@ def split_documents(rows: Dataset, part: float, seed: int) -> tuple[Dataset, Dat
         return rows, None
     if len(rows) < 2:
         raise InputError(
-            "only one document: none can be held out",
+            "expected at least 2 documents, one of them to hold out, got 1",
             field="held_out",
-            remedy="separate documents by blank lines, give --eval, or set held_out=0",
+            remedy="separate documents by blank lines, pass --eval, or set held_out=0",
         )
     order = np.random.default_rng(seed).permutation(len(rows))
     count = min(max(1, int(part * len(rows))), MOST_HELD_OUT)

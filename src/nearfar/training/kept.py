@@ -76,8 +76,8 @@ def restored(checkpoint: Path, model: Path) -> Path:
         if target.exists():
             continue
         if not source.is_file() or sha256(source) != expected:
-            problem = "is not as this run has trained it, so it cannot be trained on"
-            raise InputError(problem, file=source, remedy="put the file back, or start in another folder")
+            problem = "has changed since the run ended, so it cannot be trained further"
+            raise InputError(problem, file=source, remedy="restore the file, or choose another folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         with draft_of(target) as draft:
             shutil.copyfile(source, draft)

@@ -36,14 +36,17 @@ def check_longer(changed: Changed, ready: Prepared, folder: RunFolder) -> None:
         last = number == len(done)
         own = None if number > len(ready.options) else ready.options[number - 1]
         if own is None:
-            field, problem = str(ready.plan.grows), f"the run there has {len(done)} stages, this call asks for fewer"
+            field, problem = (
+                str(ready.plan.grows),
+                f"expected at least {len(done)} stages, as in the finished run, got fewer",
+            )
         elif own.max_steps:
             if own.max_steps == steps or (last and own.max_steps > steps):
                 continue
-            field, problem = "max_steps", f"stage {number} of the run there has {steps} steps, here {own.max_steps}"
+            field, problem = "max_steps", f"stage {number} of the finished run has {steps} steps, got {own.max_steps}"
         else:
             was, now = changed.get("epochs", (own.epochs, own.epochs))
             if "max_steps" not in changed and (now == was or (last and now > was)):
                 continue
-            field, problem = "epochs", f"this would change stage {number} of the run there, which is finished"
+            field, problem = "epochs", f"invalid change: stage {number} is finished"
         raise InputError(problem, file=folder.configuration, field=f"options.{field}", remedy=OTHERWISE)

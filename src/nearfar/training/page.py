@@ -1,4 +1,4 @@
-"""The page of one training run: did it help, how did the loss go, what do similarities look like."""
+"""The page of one training run: outcome, loss curve and distributions of similarities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str, Tone]:
-    """One sentence on whether training helped, and its tone. Without an interval there is no claim."""
+    """Whether training helped, in one sentence, and the sentence's tone; neutral without an interval."""
     metric, delta = metric_name(before.primary), after.score - before.score
     figures, items = f"{metric} went from {before.score:.3f} to {after.score:.3f} ({delta:+.3f}", "held-out items"
     if "perplexity" in after.metrics:
@@ -27,7 +27,7 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
         first, last = before.metrics["perplexity"], after.metrics["perplexity"]
         figures = f"perplexity went from {first:,.1f} to {last:,.1f} ({metric} {delta:+.3f}"
     if change is None:
-        return f"{figures}; no interval for this task, so take it as one observation).", "neutral"
+        return f"{figures}; this task has no interval, so the difference may be due to chance).", "neutral"
     if not change.degenerate:
         figures += f", 95% interval {change.low:+.3f} to {change.high:+.3f})"
     if change.degenerate:
@@ -53,11 +53,11 @@ def add_outcome(page: Page, before: Result, after: Result, change: Interval | No
         return Estimate(found.mean, found.low, found.high)
 
     page.verdict(*verdict(before, after, change))
-    page.section("Before and after", f"Measured on {before.n:,} held-out items.")
+    page.section("Before and after", f"Evaluated on {before.n:,} held-out items.")
     shared = [metric for metric in before.metrics if metric in after.metrics]
     metrics = [metric for metric in shared if math.isfinite(before.metrics[metric] + after.metrics[metric])]
     if not metrics:
-        page.text("No metric is defined both before and after.")
+        page.text("No metric is defined both before and after training.")
         return
     page.figure(
         dot_interval_chart(
@@ -66,9 +66,9 @@ def add_outcome(page: Page, before: Result, after: Result, change: Interval | No
                 "before": [estimate(before, metric) for metric in metrics],
                 "after": [estimate(after, metric) for metric in metrics],
             },
-            title="Held-out quality before and after training",
+            title="Held-out metrics before and after training",
             x_label="higher is better",
-            caption="Whiskers are 95% bootstrap intervals of each figure by itself; the verdict's interval is of the "
+            caption="Whiskers are 95% bootstrap intervals of each score; the interval in the verdict is that of the "
             "paired difference.",
         )
     )
@@ -77,7 +77,7 @@ def add_outcome(page: Page, before: Result, after: Result, change: Interval | No
 
 
 def add_loss(page: Page, log: Sequence[Mapping[str, float]], primary: str | None) -> None:
-    """The loss curve, and the held-out metric where it was followed (`eval_steps`)."""
+    """The loss curve, and the curve of the held-out metric if there is one (`eval_steps`)."""
     losses = [(entry["step"], entry["loss"]) for entry in log if "loss" in entry]
     if losses:
         page.section("Training")
@@ -86,7 +86,7 @@ def add_loss(page: Page, log: Sequence[Mapping[str, float]], primary: str | None
                 {"training loss": losses},
                 title="Training loss",
                 y_label="loss",
-                caption="Each point is the mean over the steps since the point before it.",
+                caption="Each point is the mean over the steps since the previous point.",
             )
         )
     followed: dict[str, list[tuple[float, float]]] = {}
@@ -95,15 +95,15 @@ def add_loss(page: Page, log: Sequence[Mapping[str, float]], primary: str | None
             if key == f"eval_{primary}":
                 followed.setdefault(metric_name(key[5:]), []).append((entry["step"], value))
     if followed:
-        page.figure(line_chart(followed, title="Held-out quality during training", y_label="higher is better"))
+        page.figure(line_chart(followed, title="Held-out metric during training", y_label="higher is better"))
 
 
 def add_similarities(page: Page, before: PairSimilarity, after: PairSimilarity) -> None:
-    """Distributions of positive and random pairs: training should part them."""
+    """Distributions of the similarities of positive and random pairs: training should separate them."""
     page.section(
         "Similarities",
-        "Cosines of held-out pairs. The further positive pairs lie to the right of random pairs, the better a search "
-        "separates them.",
+        "Cosine similarity of held-out pairs. The further the positive pairs are to the right of the random pairs, the "
+        "better a search separates them.",
     )
     for name, found in (("before", before), ("after", after)):
         page.figure(
@@ -134,9 +134,9 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
     if run.before is not None and run.after is not None:
         add_outcome(page, run.before, run.after, run.change, configuration["seed"])
         if seen := metrics.get("held_out_seen_in_training"):
-            page.text(f"{seen:,} of these items are also training rows: the figures are too optimistic.")
+            page.text(f"{seen:,} of these items are also training rows: the scores are too optimistic.")
     else:
-        page.verdict("Trained, and not measured: no evaluation data was given (--eval).", "neutral")
+        page.verdict("Trained, but not evaluated: no evaluation data was given (--eval).", "neutral")
     if "stages" in metrics:
         add_stages(page, metrics)
     if "parameters" in metrics:
@@ -150,7 +150,7 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
     page.section("Use it")
     page.code(f"import nearfar\n\nmodel = nearfar.load({str(run.folder / 'model')!r})")
     if "dense" in metrics:
-        page.text("dense/ contains a model that plain transformers loads: " + metrics["dense"]["note"])
+        page.text("dense/ contains a model that transformers can load: " + metrics["dense"]["note"])
         page.code(
             "from transformers import AutoModelForCausalLM\n\n"
             f"model = AutoModelForCausalLM.from_pretrained({str(run.folder / 'dense')!r})"
@@ -159,10 +159,10 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
 
 
 def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:
-    """Steps and scores after each stage, and what a stream of tasks has forgotten."""
+    """Steps and scores after each stage, and the forgetting over a stream of tasks."""
     stages = metrics["stages"]
     names = list(next((stage["metrics"] for stage in stages if stage["metrics"]), {}))
-    page.section("Stages", "Measured on the held-out data after each stage." if names else "")
+    page.section("Stages", "Evaluated on the held-out data after each stage." if names else "")
     page.table(
         ["stage", "steps", *map(metric_name, names)],
         [
@@ -172,8 +172,8 @@ def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:
     )
     if stream := metrics.get("stream"):
         page.text(
-            f"After the last stage the average over the tasks is {stream['average']:.3f}. Forgetting is "
-            f"{stream['forgetting']:.3f}: by so much earlier tasks lie below their best on average."
+            f"After the last stage, the average over the tasks is {stream['average']:.3f}. Forgetting is "
+            f"{stream['forgetting']:.3f}: the average drop of earlier tasks from their best score."
         )
 
 
@@ -185,12 +185,12 @@ _MIB = 1 << 20
 
 
 def _cost(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Of a language model: its size, the memory of training, the speed."""
+    """For a language model: its size, the memory of training, and the speed."""
     parameters, memory, speed = metrics["parameters"], metrics["memory_bytes"], metrics["speed"]["tokens_per_second"]
     rows = [
         ("parameters", f"{parameters['all']:,}"),
         ("parameters without embeddings", f"{parameters['without_embeddings']:,}"),
-        ("memory of the optimizer (two moments for each parameter)", f"{memory['optimizer'] / _MIB:,.1f} MiB"),
+        ("memory of the optimizer (two moments per parameter)", f"{memory['optimizer'] / _MIB:,.1f} MiB"),
         ("memory of the weights", f"{memory['weights'] / _MIB:,.1f} MiB"),
         ("memory of the gradients", f"{memory['gradients'] / _MIB:,.1f} MiB"),
         ("training speed", "not measured" if speed is None else f"{speed:,.0f} tokens/s"),

@@ -1,4 +1,4 @@
-"""What one run was asked for, in one object that is passed along."""
+"""The settings of one run in one object."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Columns = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Request:
-    """A run's settings. Fields as the arguments of `nearfar.train`, but for those below.
+    """A run's settings. The fields are the arguments of `nearfar.train`, except those below.
 
     Args:
-        recipe: The recipe itself.
-        settings: Its options that differ from the defaults.
-        trial: Steps of each stage, whatever the options say: what a trial of a comparison takes. 0: no trial.
+        recipe: The recipe as an object.
+        settings: The options that differ from the defaults.
+        trial: Steps of each stage in a trial of a comparison, which override the options; 0: no trial.
     """
 
     recipe: Recipe
@@ -57,30 +57,30 @@ class Request:
 
     @property
     def start(self) -> Any:
-        """What training starts from: a name, a model in memory, or None where the recipe makes a new one."""
+        """The base model: a name, a model in memory, or None if the recipe makes a new model."""
         return self.recipe.model if self.model is None else self.model
 
     @property
     def splits_documents(self) -> bool:
-        """Whether some of the rows are held out, since nothing else is given to measure on."""
+        """Whether some rows are held out, because there is no other evaluation data."""
         return self.evaluation is None and bool(getattr(self.options, "held_out", 0))
 
     def check(self) -> None:
-        """Find out what can be known to be wrong before anything is read.
+        """Check the settings before anything is read.
 
         Raises:
-            InputError: options that do not go together.
+            InputError: Options contradict each other.
         """
         import torch
 
         options = self.options
         if options.eval_steps and self.evaluation is None and not self.splits_documents:
-            raise InputError("nothing to evaluate on", field="eval_steps", remedy="give --eval, or remove eval_steps")
+            raise InputError("requires evaluation data", field="eval_steps", remedy="pass --eval, or remove eval_steps")
         if options.precision == "float16" and not torch.cuda.is_available():
-            raise InputError("float16 needs a GPU", field="precision", remedy="use float32 or bfloat16")
+            raise InputError("float16 requires a GPU", field="precision", remedy="use float32 or bfloat16")
 
     def recorded(self) -> dict[str, Any]:
-        """What `run.yaml` says of the settings."""
+        """The settings that `run.yaml` records."""
         from nearfar.training.rows import source_of
 
         columns = self.columns

@@ -1,4 +1,4 @@
-"""What a finished run found, and what `metrics.json` and `run.yaml` record of it."""
+"""The result of a run, and its records in `metrics.json` and `run.yaml`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Run:
     """A finished run.
 
     Args:
-        folder: Where everything is; `nearfar.load(folder / "model")` gives the model back.
-        model: The trained model, as `nearfar.load` gives it.
-        before: What the evaluation said of the base model, None without evaluation data.
-        after: The same of the trained model.
+        folder: Folder of the run; `nearfar.load(folder / "model")` loads the model.
+        model: The trained model, as `nearfar.load` returns it.
+        before: Evaluation of the base model; None without evaluation data.
+        after: Evaluation of the trained model; None without evaluation data.
         change: After minus before in the primary metric, with its interval.
-        log: What the trainer logged: dictionaries with `step` and `loss`, or `step` and `eval_...`.
-        similarities: Cosines of held-out pairs before and after, where the evaluation data is pairs.
-        metrics: What `metrics.json` contains.
+        log: The trainer's log: dictionaries with `step` and `loss`, or `step` and `eval_...`.
+        similarities: Cosines of held-out pairs before and after training, if the evaluation data is pairs.
+        metrics: Contents of `metrics.json`.
     """
 
     folder: Path
@@ -52,11 +52,11 @@ def metrics_of(
     after: Result | None,
     change: Interval | None,
 ) -> dict[str, Any]:
-    """What `metrics.json` says of any run."""
+    """The contents of `metrics.json` that all runs have."""
     losses = [entry["loss"] for entry in log if "loss" in entry]
     metrics: dict[str, Any] = {"recipe": name, "steps": steps, "last_loss": losses[-1] if losses else None}
     if before is not None and after is not None:
-        # The wall clock is no result: the same seed must give the same file.
+        # Without times: the same seed must give the same file.
         metrics["before"], metrics["after"] = (
             {key: value for key, value in result.as_dict().items() if key != "seconds"} for result in (before, after)
         )
@@ -70,10 +70,10 @@ def metrics_of(
 
 
 def stage_metrics(stages: Sequence[tuple[str, int, Result | None]], before: Result | None) -> dict[str, Any]:
-    """What `metrics.json` says of the stages of a run with several: steps and scores after each.
+    """Steps and scores after each stage of a run with several stages, for `metrics.json`.
 
-    Where the held-out data has several tasks, also the average score after the last stage and the forgetting: the mean,
-    over the tasks but the last, of the best score after an earlier stage minus the score after the last one.
+    If the held-out data has several tasks, also the average score after the last stage, and the forgetting: the mean
+    over all tasks except the last of the best score after an earlier stage minus the score after the last stage.
 
     Source: Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, section 3.
     """
@@ -93,7 +93,7 @@ def stage_metrics(stages: Sequence[tuple[str, int, Result | None]], before: Resu
 
 
 def made_by() -> dict[str, Any]:
-    """The command and the versions that `run.yaml` records."""
+    """The command and the versions, for `run.yaml`."""
     names = ("nearfar", "torch", "transformers", "sentence-transformers", "datasets")
     return {
         "command": shlex.join(sys.argv),

@@ -1,4 +1,4 @@
-"""The rows of a run: those of each role that a recipe has, with the columns of a schema that it trains on."""
+"""The training rows of a run: for each role of the recipe, the columns of a schema that it trains on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["by_task", "described", "named", "rows_for", "source_of", "together"]
 
-#: The role of most recipes, and that of a sequence of tasks.
+#: The role of most recipes, and the role of a sequence of tasks.
 ROWS, STREAM = "rows", "stream"
 #: The schema that also reads plain text.
 DOCUMENTS = "documents"
@@ -32,19 +32,20 @@ def rows_for(
     *,
     skip_broken: bool = False,
 ) -> Dataset | DatasetDict:
-    """Read what a recipe trains on, and keep the columns of its schemas, and `task`.
+    """Read the training data of a recipe; only the columns of its schemas, and `task`, are kept.
 
     Args:
-        recipe: Its roles and their schemas.
-        data: A source, several, or several by name: by role, where the recipe has several roles.
-        columns: Canonical column name -> name in the file; of several sources one for each, in their order.
-        skip_broken: Leave out broken files and empty turns, see `nearfar.data.load`.
+        recipe: The recipe, with its roles and their schemas.
+        data: One source, several, or several by name (by role, if the recipe has several roles).
+        columns: Canonical column name -> name in the file; for several sources a list with one for each, in order, or
+            one for all tasks of a stream.
+        skip_broken: Skip broken files and empty turns, see `nearfar.data.load`.
 
     Returns:
         A Dataset for the one role `rows` and one source; otherwise a DatasetDict, by role, task or name of the source.
 
     Raises:
-        InputError: a source that cannot be read or fits none of the schemas, or other sources than the recipe's roles.
+        InputError: A source cannot be read or fits no schema, or the sources are not those of the recipe's roles.
     """
     if recipe.roles == (ROWS,):
         return _of_one_role(recipe, data, columns, skip_broken)
@@ -60,33 +61,36 @@ def _of_one_role(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool)
     if sources is None:
         mappings = _mappings(columns)
         if len(mappings) > 1:
-            problem = f"{len(mappings)} mappings for one dataset"
-            raise InputError(problem, field="--columns", remedy="give one, such as anchor=question,positive=answer")
+            problem = f"expected one mapping for one dataset, got {len(mappings)}"
+            raise InputError(problem, field="--columns", remedy="use one, such as anchor=question,positive=answer")
         return _read(recipe, ROWS, cast("Source", data), mappings[0] if mappings else None, skip_broken)
     if not recipe.multi_dataset:
         raise InputError(
-            f"{recipe.name} trains on one dataset, got {len(sources)}",
+            f"expected one dataset for {recipe.name}, got {len(sources)}",
             field="--data",
-            remedy="give one, or put files of one kind into a folder",
+            remedy="use one, or put files of one kind into a folder",
         )
     return _read_all(recipe, dict.fromkeys(sources, ROWS), sources, columns, skip_broken)
 
 
 def _of_stream(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -> DatasetDict:
-    """Several sources are tasks in their order; one has a column `task`."""
+    """Several sources are tasks in the given order; a single one must have a column `task`."""
     from datasets import DatasetDict
 
     sources = named(data)
     if sources is not None:
-        return _read_all(recipe, dict.fromkeys(sources, STREAM), sources, columns, skip_broken)
+        mappings = _mappings(columns)
+        # Tasks of a stream mostly come from one place, so that one mapping is for all.
+        each = mappings * len(sources) if len(mappings) == 1 else columns
+        return _read_all(recipe, dict.fromkeys(sources, STREAM), sources, each, skip_broken)
     source, mappings = cast("Source", data), _mappings(columns)
     rows = _read(recipe, STREAM, source, mappings[0] if mappings else None, skip_broken)
     if "task" not in rows.column_names:
         raise InputError(
-            f"{recipe.name} trains on a stream of tasks, and the rows have no column 'task'",
+            f"{recipe.name} trains on a stream of tasks, but the rows have no column 'task'",
             file=source if isinstance(source, (str, Path)) else None,
             field="task",
-            remedy="add the column, map it with --columns task=NAME, or give a --data for each task, in order",
+            remedy="add the column, map it with --columns task=NAME, or pass a --data for each task, in order",
         )
     return DatasetDict(**by_task(rows))
 
@@ -98,9 +102,9 @@ def _of_roles(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) ->
     if sources is None or set(sources) != set(recipe.roles):
         got = "datasets without names" if sources is None else ", ".join(sources) or "none"
         raise InputError(
-            f"{recipe.name} needs one dataset for each of its roles {roles}, got {got}",
+            f"expected one dataset for each role of {recipe.name} ({roles}), got {got}",
             field="--data",
-            remedy=f"give {example}",
+            remedy=f"use {example}",
         )
     ordered = {role: sources[role] for role in recipe.roles}
     return _read_all(recipe, {role: role for role in recipe.roles}, ordered, columns, skip_broken)
@@ -114,16 +118,16 @@ def _read_all(
     mappings = _mappings(columns)
     if mappings and len(mappings) != len(sources):
         raise InputError(
-            f"{len(mappings)} mappings for {len(sources)} datasets",
+            f"expected a mapping for each of {len(sources)} datasets, got {len(mappings)}",
             field="--columns",
-            remedy="give one for each --data, in their order; '' where the names fit",
+            remedy="pass one for each --data, in the same order; '' if the names need no mapping",
         )
     pairs = zip(sources.items(), mappings or [None] * len(sources), strict=True)
     return DatasetDict({name: _read(recipe, roles[name], at, own, skip_broken) for (name, at), own in pairs})
 
 
 def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, skip_broken: bool) -> Dataset:
-    """The columns of the first of the role's schemas that the rows fit."""
+    """The columns of the first schema of the role that the rows fit."""
     from nearfar.data import SCHEMAS, fitting, load
     from nearfar.data.schemas import TASK
 
@@ -136,12 +140,12 @@ def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, sk
         needed = " or ".join(str(SCHEMAS[name]) for name in recipe.inputs[role])
         whose = recipe.name if role == ROWS else f"{recipe.name} ({role})"
         raise InputError(
-            f"{whose} needs {needed}; these rows are {fitting(rows.column_names, file=file).name}",
+            f"expected {needed} for {whose}, got {fitting(rows.column_names, file=file).name}",
             file=file,
             remedy="choose another recipe (nearfar recipes), or map the columns with --columns",
         )
     if len(rows) < 2:
-        raise InputError("contains one row, training needs at least two", file=file, remedy="give more rows")
+        raise InputError("expected at least 2 rows, got 1", file=file, remedy="use more rows")
     kept = [name for name in fits[0].pick(rows.column_names) if role == STREAM or name != TASK]
     return rows.select_columns(kept)
 
@@ -151,13 +155,13 @@ def _documents(recipe: Recipe, data: Any, columns: Any) -> Dataset:
 
     mappings = _mappings(columns)
     if len(mappings) > 1:
-        problem = f"{len(mappings)} mappings, and all documents are read by one"
-        raise InputError(problem, field="--columns", remedy="give one, such as text=body")
+        problem = f"expected one mapping for all documents, got {len(mappings)}"
+        raise InputError(problem, field="--columns", remedy="use one, such as text=body")
     return load_documents(data, columns=(mappings[0] or None) if mappings else None)
 
 
 def named(data: Sources) -> dict[str, Source] | None:
-    """Several sources by name; None where there is one. Files are called by their names without endings."""
+    """Several sources by name, or None for a single one. The name of a file is its file name without suffix."""
     from datasets import Dataset, DatasetDict
 
     if isinstance(data, (str, Path, Dataset, DatasetDict)):
@@ -172,7 +176,7 @@ def named(data: Sources) -> dict[str, Source] | None:
 
 
 def by_task(rows: Dataset) -> dict[str, Dataset]:
-    """Rows of each task, in the order in which the tasks first appear; the column `task` is removed."""
+    """The rows of each task, in the order in which the tasks first appear, without the column `task`."""
     places: dict[str, list[int]] = {}
     for row, name in enumerate(rows["task"][:]):
         places.setdefault(str(name), []).append(row)
@@ -181,7 +185,7 @@ def by_task(rows: Dataset) -> dict[str, Dataset]:
 
 
 def described(data: Sources, rows: Dataset | DatasetDict) -> dict[str, Any]:
-    """What `run.yaml` says of the rows: where they came from, how many there are, and what they contain."""
+    """Source, number and hash of the rows, for `run.yaml`."""
     from datasets import DatasetDict
 
     from nearfar.data.fingerprint import fingerprint
@@ -196,7 +200,7 @@ def described(data: Sources, rows: Dataset | DatasetDict) -> dict[str, Any]:
 
 
 def together(rows: Dataset | DatasetDict) -> Dataset:
-    """The columns of text of all datasets, one under the other."""
+    """The text columns of all datasets, concatenated."""
     from datasets import DatasetDict, concatenate_datasets
 
     if not isinstance(rows, DatasetDict):
@@ -210,7 +214,7 @@ def together(rows: Dataset | DatasetDict) -> Dataset:
 
 
 def source_of(what: Any) -> str | None:
-    """How a source is called in `run.yaml`."""
+    """The name of a source in `run.yaml`."""
     if what is None:
         return None
     if isinstance(what, (str, Path)):
@@ -225,5 +229,5 @@ def _mappings(columns: Columns | Sequence[Columns | None] | None) -> list[Column
 
 
 def _name(text: str) -> str:
-    """Losses and checkpoints are called by it."""
+    """A name for losses and checkpoints."""
     return text.replace("/", "-")

@@ -1,4 +1,4 @@
-"""One run: a recipe, rows and a model in; a run folder out. The same for every kind of model."""
+"""A training run: takes a recipe, rows and a model of any kind, and writes a run folder."""
 
 from __future__ import annotations
 
@@ -48,32 +48,33 @@ def train(
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
-    """Train a model by a recipe.
+    """Train a model with a recipe.
 
     Args:
-        recipe: A name that `nearfar.recipes.names()` lists, a path such as `./my_recipe.py`, or a recipe in memory.
-        data: Rows: a file, a folder of files, a hub id, or a dataset in memory. A list of them, or a dictionary by
-            name, for a recipe that takes several: by role, where it has several roles.
-        model: A folder, a hub id, an alias, or a model in memory (which is trained in place); the recipe's own choice
-            when None.
-        evaluation: Rows or a BEIR-format dataset to measure on before and after. For a language model documents; when
-            None, some of `data` are held out. Rows with a column `task` are measured task by task.
-        out: The run folder, see `nearfar.training.folder`; `runs/<recipe>` when None.
-        seed: Decides order, dropout and new parameters: the same seed gives the same figures.
-        resume: Continue the run in `out` after its last checkpoint. The result is that of a run never interrupted. A
-            finished run continues with more `epochs`, `max_steps` or stages, on the longer schedule.
-        columns: Canonical column name -> name in the file. Of several datasets a list, with one for each.
-        evaluation_columns: The same for the evaluation rows. When None, `columns` holds for them too if they have
-            its columns, and else they are taken by their own names.
-        skip_broken: Leave out rows whose image or audio file is missing or damaged, and turns of dialogues without a
-            text, with a note that names them.
-        keep_checkpoints: Keep the checkpoints of a finished run as they are. Otherwise the last state of the optimiser
-            is kept, for a run that is to go on, and no second copy of the weights.
+        recipe: A name from `nearfar.recipes.names()`, a path such as `./my_recipe.py`, or a recipe in memory.
+        data: Training rows: a file, a folder of files, a Hub ID, or a dataset in memory. For a recipe that accepts
+            several datasets: a list of them, or a dictionary by name (by role, if it has several roles).
+        model: Base model: a folder, a Hub ID, an alias, or a model in memory (which is trained in place); by default
+            the recipe's choice.
+        evaluation: Rows or a BEIR-format dataset for the evaluation before and after training; documents for a language
+            model, for which some of `data` are held out by default. Rows with a column `task` are evaluated by task.
+        out: The run folder, see `nearfar.training.folder`; by default `runs/<recipe>`.
+        seed: Random seed for the order of rows, dropout and new parameters: the same seed gives the same results.
+        resume: Continue the run in `out` from its last checkpoint. The result is the same as without an interruption.
+            A finished run is trained further with more `epochs`, `max_steps` or stages, on the longer schedule.
+        columns: Canonical column name -> name in the file. For several datasets, a list with one for each, or
+            one for all tasks of a stream.
+        evaluation_columns: The same for the evaluation rows. By default `columns` if they have its columns, otherwise
+            no mapping.
+        skip_broken: Skip rows whose image or audio file is missing or corrupted, and turns of dialogues without text; a
+            note names them.
+        keep_checkpoints: Keep the checkpoints of a finished run. By default, only the last optimizer state is kept,
+            for further training, and no second copy of the weights.
         progress: Called with step, number of steps, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 
     Raises:
-        InputError: what was passed in does not fit; nothing is written then.
+        InputError: An argument or the data is invalid; nothing has been written.
     """
     from nearfar.recipes import get
 
@@ -97,10 +98,10 @@ def train(
 
 
 def run(request: Request) -> Run:
-    """Read, prepare, measure, train, measure, save and report.
+    """Read the data, prepare, evaluate, train, evaluate again, save, and write the report.
 
     Raises:
-        InputError: what was asked for does not fit; nothing is written then.
+        InputError: The request or the data is invalid; nothing has been written.
     """
     request.check()
     folder = RunFolder(request.folder)
@@ -119,7 +120,7 @@ def _claimed(request: Request, folder: RunFolder) -> Run:
     recipe = request.recipe
     rows = rows_for(recipe, request.data, request.columns, skip_broken=request.skip_broken)
     held_out = read_held_out(request, _kind(recipe))
-    set_seed(request.seed)  # loading may draw a new head
+    set_seed(request.seed)  # loading may initialize a new head
     start = _start(request)
     configuration = _configuration(request, rows, held_out, start)
     changed = folder.check(configuration, request.resume)
@@ -146,9 +147,9 @@ def _run(
     from nearfar.models.loading import check_weights
 
     seed, data = request.seed, configuration["data"]
-    # Nothing is written before the recipe and the evaluation have accepted their data.
+    # Nothing is written until the recipe and the evaluation have accepted their data.
     set_seed(seed)
-    with about(None if "sets" in data else data["source"], rows.column_names):  # of several, messages name theirs
+    with about(None if "sets" in data else data["source"], rows.column_names):  # with several, messages name theirs
         plan = request.recipe.prepare(start, rows, request.options)
         ready = prepared(plan, request.options, request.trial)
     if changed:
@@ -203,14 +204,14 @@ def _kind(recipe: Recipe) -> type[Kind]:
 
 
 def _start(request: Request) -> Any:
-    """What `prepare` gets: the loaded model, or the name of what the recipe makes a new model of."""
+    """The model passed to `prepare`: loaded, or the name of the model from which the recipe makes a new one."""
     from nearfar.kinds.loading import of
 
     recipe, start = request.recipe, request.start
     if recipe.makes_model:
         return start
     if start is None:
-        raise InputError("no model to start from is named", field="--model", remedy=f"name {_kind(recipe).words}")
+        raise InputError("a base model is required", field="--model", remedy=f"pass {_kind(recipe).words}")
     kind = _kind(recipe)
     model = kind.load(start) if isinstance(start, (str, Path)) else of(start)
     model.configure(request.options)
@@ -220,12 +221,13 @@ def _start(request: Request) -> Any:
 def _configuration(
     request: Request, rows: Dataset | DatasetDict, held_out: HeldOut | None, start: Any
 ) -> dict[str, Any]:
-    """What `run.yaml` records."""
+    """Contents of `run.yaml`."""
     recorded = request.recorded()
     if held_out is not None:
         recorded["evaluation_columns"] = None if held_out.columns is None else dict(held_out.columns)
     return {
         "recipe": request.recipe.name,
+        **request.recipe.recorded(),
         "data": described(request.data, rows),
         "columns": recorded.pop("columns"),
         "model": {"name": source_of(request.start), "weights": _weights(request, start)},
@@ -235,7 +237,7 @@ def _configuration(
 
 
 def _weights(request: Request, start: Any) -> str | None:
-    """A hash of what training starts from; of a shape alone where the recipe makes new weights."""
+    """A hash of the base model; only of its configuration if the recipe makes new weights."""
     from nearfar.kinds.loading import of
     from nearfar.models.new_language import shape_hash
 
@@ -247,7 +249,7 @@ def _weights(request: Request, start: Any) -> str | None:
 
 
 def _measured(ready: Prepared, held_out: HeldOut | None) -> dict[str, Any] | None:
-    """What the plan measures beside the evaluation."""
+    """The plan's own measurements, in addition to the evaluation."""
     import torch
 
     if ready.plan.measure is None:
@@ -258,7 +260,7 @@ def _measured(ready: Prepared, held_out: HeldOut | None) -> dict[str, Any] | Non
 
 
 def _with_known_speed(facts: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
-    """Where no step was left to make, the speed of those made earlier."""
+    """The facts; if there were no steps left in this process, with the speed of earlier steps."""
     if facts.get("speed", {}).get("seconds") == 0 and folder.metrics.exists():
         return {**facts, "speed": json.loads(folder.metrics.read_text("utf-8"))["speed"]}
     return facts

@@ -1,4 +1,4 @@
-"""Training a plan: one stage after another, each from its last checkpoint, measured after each."""
+"""Trains a plan stage by stage, each from its last checkpoint, with an evaluation after each stage."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["Prepared", "Trained", "prepared", "train_plan", "train_stages"]
 def train_plan(
     plan: Plan, options: TrainingOptions, folder: str | Path, seed: int, *, progress: Progress | None = None
 ) -> Trained:
-    """Train a plan's model in place, outside a run: nothing but checkpoints is written.
+    """Train a plan's model in place, outside a run: only checkpoints are written.
 
     Args:
-        plan: What a recipe's `prepare` returned.
-        options: How long, how large, how fast.
-        folder: Checkpoints go into `folder/checkpoints`.
-        seed: Decides order, dropout and new parameters.
+        plan: The plan that a recipe's `prepare` returned.
+        options: The training options.
+        folder: Checkpoints are written to `folder/checkpoints`.
+        seed: Random seed for the order of rows, dropout and new parameters.
         progress: Called with step, number of steps of all stages, latest loss.
     """
     return train_stages(prepared(plan, options), RunFolder(Path(folder)), seed, progress=progress)
@@ -38,14 +38,14 @@ def train_plan(
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan whose first stage has been made and checked, before anything is trained.
+    """A plan whose first stage has been created and checked, before any training.
 
     Args:
-        plan: What the recipe returned.
+        plan: The plan that the recipe returned.
         model: The plan's model, as its kind.
         first: The first stage.
-        rest: The others.
-        options: Of each stage.
+        rest: The other stages.
+        options: Options of each stage.
     """
 
     plan: Plan
@@ -57,13 +57,13 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Trained:
-    """What all stages of a run have left behind, beside the model.
+    """The results of all stages of a run, besides the model.
 
     Args:
-        steps: Optimiser steps of all stages.
-        log: What the trainer logged; `step` counts through all stages.
-        stages: Name, steps and, where there is held-out data, the result after each stage.
-        facts: What `metrics.json` records of the model and its training.
+        steps: Number of optimiser steps of all stages.
+        log: The trainer's log; `step` counts the steps of all stages.
+        stages: Name, number of steps and, with held-out data, the result of each stage.
+        facts: Facts about the model and its training for `metrics.json`.
     """
 
     steps: int
@@ -73,15 +73,15 @@ class Trained:
 
 
 def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
-    """Make the first stage and check that it can be trained.
+    """Create the first stage, and check that it can be trained.
 
     Args:
-        plan: What the recipe's `prepare` returned.
-        options: Of the run.
-        trial: Steps of each stage in a trial; 0: as the options say.
+        plan: The plan that the recipe's `prepare` returned.
+        options: Options of the run.
+        trial: Steps of each stage in a trial; 0: no trial.
 
     Raises:
-        InputError: no batch can be drawn, or there are fewer steps than stages.
+        InputError: No batch can be drawn, or there are fewer steps than stages.
     """
     from nearfar.kinds.loading import of
 
@@ -107,13 +107,13 @@ def train_stages(
 
     Args:
         prepared: The plan.
-        folder: Of the run.
-        seed: Decides order, dropout and new parameters, of each stage anew.
-        measure: The result on held-out data, called after each stage but the last, and every `eval_steps`.
+        folder: Folder of the run.
+        seed: Random seed for the order of rows, dropout and new parameters; set again for each stage.
+        measure: Evaluates on held-out data; called after each stage except the last, and every `eval_steps` steps.
         progress: Called with step, number of steps of all stages, latest loss.
 
     Raises:
-        ValueError: the generator yields another number of stages than the plan said.
+        ValueError: The generator yields another number of stages than `count`.
     """
     from transformers import set_seed
 
@@ -124,7 +124,7 @@ def train_stages(
     while stage is not None:
         number += 1
         if number > len(options):
-            raise ValueError(f"the plan has {len(options)} stages, and its generator yields more")
+            raise ValueError(f"expected {len(options)} stages, but the plan's generator yields more")
         own = _own(stage, options[number - 1])
         if number > 1:
             model.check_stage(stage, own)
@@ -147,11 +147,11 @@ def train_stages(
         set_seed(seed)
         stage = next(prepared.rest, None)
     if number < len(options):
-        raise ValueError(f"the plan has {len(options)} stages, and its generator yields {number}")
+        raise ValueError(f"expected {len(options)} stages, but the plan's generator yields {number}")
     return Trained(steps, log, stages, model.facts(trainers))
 
 
-#: Options that say how long the whole plan trains.
+#: Options for the length of the whole training.
 _OF_THE_PLAN = ("epochs", "max_steps")
 
 
@@ -164,7 +164,7 @@ def _own(stage: Stage, options: TrainingOptions) -> TrainingOptions:
     else:
         settings = dict(stage.settings)
     if "max_steps" in settings:
-        raise InputError("a stage cannot set it: it holds for the whole plan", field="max_steps", remedy="set epochs")
+        raise InputError("a stage cannot set this option of the whole plan", field="max_steps", remedy="set epochs")
     return with_settings(options, settings)
 
 
@@ -177,7 +177,7 @@ def _primary(measure: Callable[[], Result]) -> Callable[[], Mapping[str, float]]
 
 
 def _shifted(progress: Progress, done: int, after: int) -> Progress:
-    """Count through all stages; later ones are taken to be as long as this one."""
+    """Progress over all stages; it assumes that later stages are as long as this one."""
 
     def update(step: int, of: int, loss: float | None) -> None:
         progress(done + step, done + of * (1 + after), loss)

@@ -1,4 +1,4 @@
-"""What can be measured: one file a task."""
+"""The evaluation tasks, one file each."""
 
 from nearfar.evaluation.tasks.task import TASKS, Asked, Task, check_able, task_of, tasks_named
 

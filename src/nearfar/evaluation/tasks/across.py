@@ -1,4 +1,4 @@
-"""Retrieval across two media: does a text find its picture or recording, and these their text?"""
+"""Retrieval across two media: does a text find its image or audio file, and the file its text?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nearfar.models.encoding import encode
 __all__ = ["measure_across"]
 
 RECALL_AT = (1, 5, 10)
-#: Similarities that are held at once.
+#: Maximum number of similarities in memory.
 _AT_ONCE = 2**24
 
 
@@ -29,32 +29,32 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
 
 
 def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
-    """recall@1 (primary), @5 and @10: texts for which one of their files is among the first k; and the other way round.
+    """recall@1 (primary), @5 and @10: how many texts have one of their files among the first k, and vice versa.
 
-    Equal texts are one text, and equal paths one file; what is closer than the best of the right ones, or as close,
-    stands before it. The other way round the metrics end in `_to_text`. recall@k is left out where there are no more
-    than k to choose from. `per_item` holds a value a text.
+    Equal texts count as one text, and equal paths as one file. A tie counts as wrong: items as close as the best
+    correct item are ranked before it. Metrics from files to texts end in `_to_text`. recall@k is omitted if there are
+    only k items or fewer. `per_item` has one value per text.
 
     Args:
         model: A model with towers for texts and for the files.
         rows: `text`, and `image` or `audio`.
-        batch_size: Items a forward pass.
-        seed: Decides the interval's draws.
+        batch_size: Batch size.
+        seed: Random seed of the interval's resampling.
 
     Raises:
-        InputError: fewer than two different texts or files, or a model without such a tower.
+        InputError: There are fewer than two different texts or files, or the model has no such tower.
     """
     from nearfar.models.towers.reading import encode_media
 
     medium = medium_in(rows.column_names)
     assert medium is not None
     files, texts = undecoded(rows, medium)[medium][:], rows["text"][:]
-    # What is no path, but a file of the hub's, is known by its row.
+    # A file without a path, from the Hub, is identified by its row.
     of_file = _numbered([file if isinstance(file, str) else row for row, file in enumerate(files)])
     of_text = _numbered(texts)
     for numbers, what in ((of_file, WORDS[medium]), (of_text, "texts")):
         if numbers.max() < 1:
-            raise InputError(f"a ranking needs at least 2 different {what}, and there is 1")
+            raise InputError(f"expected at least 2 different {what} to rank, got 1")
     distinct_files = [files[row] for row in np.unique(of_file, return_index=True)[1]]
     distinct_texts = [texts[row] for row in np.unique(of_text, return_index=True)[1]]
     a = encode(model, distinct_texts, batch_size=batch_size)
@@ -78,7 +78,7 @@ def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int
 
 
 def _numbered(values: list[str | int]) -> Int[np.ndarray, " n"]:
-    """The same number for the same value, in order of appearance."""
+    """A number for each distinct value, in order of appearance."""
     known: dict[str | int, int] = {}
     return np.array([known.setdefault(value, len(known)) for value in values])
 
@@ -89,7 +89,7 @@ def _ranks(
     of_a: Int[np.ndarray, " rows"],
     of_b: Int[np.ndarray, " rows"],
 ) -> Int[np.ndarray, " n"]:
-    """For each a the place of the first b that belongs to it, when these are ranked by their similarity."""
+    """The rank of the first matching b for each a, by similarity."""
     own: list[list[int]] = [[] for _ in a]
     for i, j in set(zip(of_a.tolist(), of_b.tolist(), strict=True)):
         own[i].append(j)

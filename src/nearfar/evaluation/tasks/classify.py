@@ -1,4 +1,4 @@
-"""Classification: can a simple classifier read the labels off frozen vectors?"""
+"""Classification: can a simple classifier predict the labels from frozen vectors?"""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NEIGHBOURS = 5
 
 
 def measure(model: Any, data: Dataset, asked: Asked) -> Result:
-    """See `measure_classes`; without rows to learn from, some of the data are."""
+    """See `measure_classes`; without training rows, some of the data are used for training."""
     train = asked.train
     if train is None:
         learn, test = split_by_text(item_names(data), data["label"], seed=asked.seed)
         train, data = data.select(learn), data.select(test)
     elif missing := {"text" if medium_in(data.column_names) is None else "label", "label"} - set(train.column_names):
-        raise InputError(f"the training rows need the column {min(missing)!r}", field="train")
+        raise InputError(f"the training rows have no column {min(missing)!r}", field="train")
     return measure_classes(model.host, train, data, batch_size=asked.batch_size, seed=asked.seed)
 
 
@@ -37,26 +37,28 @@ def measure_classes(
 ) -> Result:
     """Accuracy and macro F1 of a logistic regression (accuracy is primary) and of the 5 nearest neighbours by cosine.
 
-    Both see unit vectors of `train` and are scored on `test`; the model itself does not learn. `per_item` holds 1 for a
-    test row told rightly and 0 for the others.
+    Both are trained on unit vectors of `train` and scored on `test`; the model itself is not trained. `per_item`
+    contains 1 for a correctly classified test row and 0 for the others.
 
     Args:
         model: The encoder.
-        train: `label`, and `text`, `image` or `audio`, to learn from.
-        test: The same to score on.
-        batch_size: Items a forward pass.
-        seed: Decides the logistic regression's start.
+        train: Training rows: `label`, and `text`, `image` or `audio`.
+        test: Test rows with the same columns.
+        batch_size: Batch size.
+        seed: Random seed of the logistic regression.
 
     Raises:
-        InputError: No test row, fewer than two labels to learn, or a test label that the training rows lack.
+        InputError: There is no test row, the training rows have fewer than two labels, or they lack a test label.
     """
     learn, gold = (np.array(label_names(rows["label"][:])) for rows in (train, test))
     known = set(learn.tolist())
     if len(known) < 2:
-        raise InputError(f"the training rows have {len(known)} labels, and telling apart needs 2", field="label")
+        raise InputError(f"expected at least 2 labels in the training rows, got {len(known)}", field="label")
     for label in dict.fromkeys(gold.tolist()):
         if label not in known:
-            raise InputError(f"no training row has the label {label!r}", field="label", remedy="add one, or drop it")
+            raise InputError(
+                f"no training row has the label {label!r}", field="label", remedy="add one, or remove the label"
+            )
     seen, asked = (item_vectors(model, rows, batch_size=batch_size) for rows in (train, test))
     classifiers = {
         "logistic": LogisticRegression(max_iter=1_000, random_state=seed),

@@ -1,4 +1,4 @@
-"""Clustering: do the labels show up as clusters without being told?"""
+"""Clustering: do clusters of the vectors agree with the labels?"""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def measure_clusters(model: SentenceTransformer, rows: Dataset, *, batch_size: i
     Args:
         model: The encoder.
         rows: `label`, and `text`, `image` or `audio`.
-        batch_size: Items a forward pass.
-        seed: Decides the starting centres.
+        batch_size: Batch size.
+        seed: Random seed of the initial centres.
 
     Raises:
-        InputError: Fewer than two labels, or a label of its own for every row.
+        InputError: There are fewer than two labels, or every row has a different label.
     """
     gold = label_names(rows["label"][:])
     count = len(set(gold))
     if count < 2:
-        raise InputError(f"there are {count} labels, and clusters need 2", field="label")
+        raise InputError(f"expected at least 2 labels, got {count}", field="label")
     if count == len(gold):
-        raise InputError("every row has a label of its own, so every clustering is perfect", field="label")
+        raise InputError("every row has a different label, so every clustering would be perfect", field="label")
     vectors = item_vectors(model, rows, batch_size=batch_size)
     found = KMeans(count, n_init=10, random_state=seed).fit_predict(vectors)  # pyright: ignore[reportArgumentType]
     metrics = {

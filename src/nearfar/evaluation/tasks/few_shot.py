@@ -1,4 +1,4 @@
-"""Few-shot classification by prototypes, and whether vectors of one label lie closer than those of others."""
+"""Few-shot classification by prototypes, and similarities within and between labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FewShot", "few_shot", "intra_inter", "measure_few_shot", "r_precision_ndcg", "ranking_of_prototypes"]
 
-#: Examples of a label that `measure_few_shot` gives, and times that they are drawn.
+#: Numbers of examples per label in `measure_few_shot`, and number of draws.
 SHOTS, DRAWS = (1, 5), 10
 
 
@@ -32,18 +32,18 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
 
 
 def measure_few_shot(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
-    """How well one example of each label, or five, tells the label of all other rows: macro F1 (primary: of one).
+    """Macro F1 of classifying all other rows by one example of each label (primary), or by five examples.
 
-    Labels with too few rows are left out, see `few_shot`. `within` and `between` are those of `intra_inter`.
+    Labels with too few rows are skipped, see `few_shot`. `within` and `between` are those of `intra_inter`.
 
     Args:
         model: The encoder.
         rows: `label`, and `text`, `image` or `audio`.
-        batch_size: Items a forward pass.
-        seed: Decides the draws.
+        batch_size: Batch size.
+        seed: Random seed of the draws.
 
     Raises:
-        InputError: fewer than two labels have six rows.
+        InputError: Fewer than two labels have six rows.
     """
     labels = label_names(rows["label"][:])
     vectors = item_vectors(model, rows, batch_size=batch_size)
@@ -69,8 +69,8 @@ class FewShot:
 
     Args:
         f1: Macro F1.
-        accuracy: Share of vectors told rightly.
-        labels: How many labels had enough vectors.
+        accuracy: Fraction of correctly classified vectors.
+        labels: Number of labels with enough vectors.
         f1_of_draws: Macro F1 of each draw.
     """
 
@@ -83,17 +83,17 @@ class FewShot:
 def few_shot(
     vectors: Float[np.ndarray, "n d"], labels: Sequence[Any], shots: int = 1, draws: int = 10, seed: int = 0
 ) -> FewShot:
-    """Tell labels by the nearest prototype: the mean of the unit vectors of a few examples, by dot product.
+    """Classify by the nearest prototype (the mean of the unit vectors of a few examples), by dot product.
 
     Args:
-        vectors: Of any length; they are scaled to 1.
-        labels: One a vector. Those with fewer than max(2 shots, shots + 5) vectors are left out.
-        shots: Examples of each label; all its other vectors are asked.
-        draws: Times the examples are drawn anew.
-        seed: Decides the draws.
+        vectors: Vectors of any norm; they are normalised.
+        labels: One label per vector. Labels with fewer than max(2 shots, shots + 5) vectors are skipped.
+        shots: Number of examples per label; all its other vectors are test items.
+        draws: Number of draws of the examples.
+        seed: Random seed of the draws.
 
     Raises:
-        InputError: fewer than two labels have enough vectors.
+        InputError: Fewer than two labels have enough vectors.
 
     Source: Burdisso et al. 2024, Dialog2Flow; after Snell et al. 2017, Prototypical Networks.
     """
@@ -108,21 +108,21 @@ def few_shot(
 
 
 def intra_inter(vectors: Float[np.ndarray, "n d"], labels: Sequence[Any]) -> tuple[float, float]:
-    """How close vectors of one label are, and how close labels are.
+    """Similarity within and between labels.
 
     Returns:
-        The mean over labels (of three vectors or more) of the mean cosine of two of its vectors; and the mean cosine
-        of the mean vectors of two labels. The first minus the second is what the paper calls anisotropy.
+        The mean over labels (with at least three vectors) of the mean cosine of two vectors of the label; and the mean
+        cosine of the mean vectors of two labels. The paper calls the first minus the second anisotropy.
 
     Raises:
-        InputError: fewer than two labels, or none with three vectors.
+        InputError: There are fewer than two labels, or none has three vectors.
 
     Source: Burdisso et al. 2024, Dialog2Flow.
     """
     vectors, gold = np.asarray(vectors, np.float64), _numbers(labels)
     unit, counts = _unit(vectors), np.bincount(gold)
     if len(counts) < 2 or counts.max() < 3:
-        raise InputError("closeness takes two labels, and three vectors of one", field="label")
+        raise InputError("expected at least 2 labels, one of them with 3 vectors", field="label")
     sums, means = (np.zeros((len(counts), vectors.shape[1])) for _ in range(2))
     np.add.at(sums, gold, unit)
     np.add.at(means, gold, vectors)
@@ -136,14 +136,14 @@ def intra_inter(vectors: Float[np.ndarray, "n d"], labels: Sequence[Any]) -> tup
 def ranking_of_prototypes(
     vectors: Float[np.ndarray, "n d"], labels: Sequence[Any], draws: int = 10, seed: int = 0, k: int = 10
 ) -> tuple[float, float]:
-    """How well one example of a label ranks all other vectors, in nDCG@k and in the form that Dialog2Flow reports.
+    """How well one example of a label ranks all other vectors, as nDCG@k and in the form that Dialog2Flow reports.
 
     Returns:
         Means over labels and draws: nDCG@k with gains of 0 and 1; and `r_precision_ndcg`, whose count of relevant
-        vectors includes the example, as the authors' code has it.
+        vectors includes the example, as in the authors' code.
 
     Raises:
-        InputError: fewer than two labels have six vectors.
+        InputError: Fewer than two labels have six vectors.
     """
     unit, gold = _unit(vectors), _numbers(labels)
     discount = 1 / np.log2(np.arange(2, k + 2))
@@ -159,15 +159,15 @@ def ranking_of_prototypes(
 
 
 def r_precision_ndcg(relevant: Sequence[bool] | Int[np.ndarray, " n"], count: int, k: int = 10) -> float:
-    """What Dialog2Flow reports as nDCG@k: the ranks 1 to `count` are what should be found, ordered by relevance.
+    """The metric that Dialog2Flow reports as nDCG@k: the gold ranking is the ranks 1 to `count`, scored by relevance.
 
-    Ranks of equal relevance are tied and share what they gain, so that only the number of relevant vectors among the
-    first `count` matters: a smoothed R-precision.
+    Ranks of equal relevance are tied and share their gain, so that only the number of relevant vectors among the first
+    `count` matters: a smoothed R-precision.
 
     Args:
         relevant: Whether the vector at each rank is relevant, best first.
-        count: How many are relevant in all.
-        k: Ranks that count.
+        count: Total number of relevant vectors.
+        k: Number of ranks that count.
     """
     from sklearn.metrics import ndcg_score
 
@@ -178,16 +178,14 @@ def r_precision_ndcg(relevant: Sequence[bool] | Int[np.ndarray, " n"], count: in
 def _drawn(
     unit: Float[np.ndarray, "n d"], gold: Int[np.ndarray, " n"], shots: int, draws: int, seed: int
 ) -> Iterator[tuple[Float[np.ndarray, "l d"], Int[np.ndarray, " l"], Int[np.ndarray, " q"]]]:
-    """Prototypes, the labels that they stand for, and the rows that are asked; for each draw."""
+    """The prototypes, their labels, and the test rows of each draw."""
     if shots < 1 or draws < 1:
-        raise InputError(f"{shots} shots in {draws} draws measure nothing", field="shots", remedy="use 1 or more")
+        raise InputError(f"invalid shots {shots}, draws {draws}", field="shots", remedy="use 1 or more")
     least = max(2 * shots, shots + 5)
     rows = np.split(np.argsort(gold, kind="stable"), np.cumsum(np.bincount(gold))[:-1])
     kept = np.array([label for label, mine in enumerate(rows) if len(mine) >= least])
     if len(kept) < 2:
-        raise InputError(
-            f"{len(kept)} labels have {least} vectors or more, and {shots}-shot classification takes two", field="label"
-        )
+        raise InputError(f"expected at least 2 labels with {least} or more vectors, got {len(kept)}", field="label")
     generator = np.random.default_rng(seed)
     for _ in range(draws):
         orders = [generator.permutation(rows[label]) for label in kept]

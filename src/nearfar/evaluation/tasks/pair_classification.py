@@ -1,4 +1,4 @@
-"""How well one threshold on the similarity tells pairs that belong together from pairs that do not."""
+"""Pair classification: how well a threshold on the similarity separates positive from negative pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class BestF1(NamedTuple):
-    """The best F1 of all thresholds, and what holds there."""
+    """The best F1 over all thresholds, with the values at that threshold."""
 
     f1: float
     threshold: float
@@ -19,15 +19,15 @@ class BestF1(NamedTuple):
 
 
 def best_f1(scores: Float[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> BestF1:
-    """The highest F1 that a threshold on `scores` reaches, "together" where a score is at least the threshold.
+    """The highest F1 of any threshold on `scores`; a pair is positive if its score is at least the threshold.
 
-    With as many pairs of either kind, calling all of them "together" gives 2/3 already.
+    With equal numbers of positive and negative pairs, calling all of them positive already gives 2/3.
     """
     import numpy as np
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, thresholds = precision_recall_curve(labels, scores)
-    # The curve's last point (precision 1, recall 0) belongs to no threshold.
+    # The last point of the curve (precision 1, recall 0) has no threshold.
     precision, recall = precision[:-1], recall[:-1]
     f1 = 2 * precision * recall / (precision + recall + 1e-8)
     best = int(np.argmax(f1))
@@ -35,7 +35,7 @@ def best_f1(scores: Float[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> B
 
 
 def similarity_ratio(scores: Float[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> float:
-    """|mean score of pairs that belong together / mean score of those that do not|."""
+    """|mean score of positive pairs / mean score of negative pairs|."""
     import numpy as np
 
     scores, together = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=bool)

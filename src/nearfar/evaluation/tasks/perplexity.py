@@ -1,4 +1,4 @@
-"""How surprised a language model is by held-out text."""
+"""The perplexity of a language model on held-out text."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from nearfar.evaluation.tasks.task import Asked
 
 __all__ = ["measure"]
 
-#: Items in one pass: each of their tokens has a number for each word of the vocabulary.
+#: Items in one pass: the logits need memory for each token and each word of the vocabulary.
 MOST_AT_ONCE = 8
 
 
 def measure(model: Any, data: Dataset, asked: Asked) -> Result:
-    """Perplexity, exp of the mean negative log-probability of a token.
+    """Perplexity, exp of the mean negative log-probability per token.
 
     Args:
-        model: Predicts. A causal model reads documents, packed into blocks of `model.block` tokens, and predicts every
-            token but a block's first; a sequence-to-sequence model predicts the target of each row.
+        model: A language model. A causal model reads documents, packed into blocks of `model.block` tokens, and
+            predicts every token except the first of each block; a sequence-to-sequence model predicts each target.
         data: Documents (`text`), or sources and targets (`anchor`, `positive`).
-        asked: How to measure.
+        asked: How to evaluate.
 
     Returns:
-        `log_probability`, the mean of a token in nats and for each item in `per_item`; `perplexity`, of which lower is
-        better. Items are blocks, or rows.
+        `log_probability`, the mean per token in nats, also for each item in `per_item`; and `perplexity` (lower is
+        better). Items are blocks, or rows.
     """
     import numpy as np
 
@@ -38,7 +38,7 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     return Result(
         task="perplexity",
         primary="log_probability",
-        # Beyond exp(700) there is no number, and nobody needs one.
+        # exp(700) is near the largest floating-point number.
         metrics={"log_probability": mean, "perplexity": math.exp(min(-mean, 700.0))},
         n=len(found),
         per_item={"log_probability": found},

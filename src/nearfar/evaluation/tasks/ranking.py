@@ -14,24 +14,24 @@ from nearfar.models.abilities import Scores
 
 __all__ = ["dcg", "measure"]
 
-#: Ranks that count.
+#: Number of ranks that count.
 TOP = 10
 
 
 def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     """nDCG@10 (primary) and MRR@10 of each query's own candidates, ranked by the model's scores.
 
-    Gains are the scores of the rows, those below 0 count as 0; a candidate is relevant where its score is above 0.
-    Candidates of equal score share the mean of the discounts of their ranks, so that their order in the file decides
-    nothing. Queries without a relevant candidate are not measured, and counted in a note.
+    Gains are the scores of the rows; scores below 0 count as 0. A candidate is relevant if its score is above 0.
+    Candidates with equal model scores share the mean discount of their ranks, so their order in the file does not
+    matter. Queries without a relevant candidate are skipped, and counted in a note.
 
     Args:
         model: Scores pairs (query, candidate).
         data: Columns `query`, `candidates` (texts) and `scores` (as many numbers).
-        asked: How to measure.
+        asked: How to evaluate.
 
     Raises:
-        InputError: no query has a relevant candidate and another one.
+        InputError: No query has both a relevant candidate and another one.
     """
     rows = [
         (row, query, list(candidates), np.maximum(np.asarray(gains, dtype=np.float64), 0))
@@ -41,10 +41,10 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     ]
     for row, _, candidates, gains in rows:
         if len(candidates) != len(gains):
-            raise InputError(f"row {row} has {len(candidates)} candidates and {len(gains)} scores", field="scores")
+            raise InputError(f"row {row}: expected {len(candidates)} scores, got {len(gains)}", field="scores")
     kept = [(query, candidates, gains) for _, query, candidates, gains in rows if gains.any() and len(gains) > 1]
     if not kept:
-        raise InputError("no query has a relevant candidate among several", field="scores", remedy="add such rows")
+        raise InputError("no query has both a relevant and another candidate", field="scores", remedy="add such rows")
     first = [query for query, candidates, _ in kept for _ in candidates]
     second = [candidate for _, candidates, _ in kept for candidate in candidates]
     scores = model.score_pairs(first, second, batch_size=asked.batch_size)
@@ -56,7 +56,7 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
         reciprocal.append(_reciprocal_rank(own, gains > 0))
     per_item = {"ndcg@10": np.array(ndcg), "mrr@10": np.array(reciprocal)}
     dropped = len(rows) - len(kept)
-    notes = (f"{dropped} queries without a relevant candidate among several are not measured",) if dropped else ()
+    notes = (f"{dropped} queries without both a relevant and another candidate are skipped",) if dropped else ()
     return Result(
         "ranking",
         "ndcg@10",
@@ -69,7 +69,7 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
 
 
 def dcg(scores: Float[np.ndarray, " m"], gains: Float[np.ndarray, " m"]) -> float:
-    """Discounted cumulative gain at 10, the mean over all orders of what has equal scores."""
+    """Discounted cumulative gain at 10, averaged over all orders of candidates with equal scores."""
     discount = np.zeros(len(scores))
     discount[:TOP] = 1 / np.log2(np.arange(2, min(TOP, len(scores)) + 2))
     total, rank = 0.0, 0
@@ -81,7 +81,7 @@ def dcg(scores: Float[np.ndarray, " m"], gains: Float[np.ndarray, " m"]) -> floa
 
 
 def _reciprocal_rank(scores: Float[np.ndarray, " m"], relevant: np.ndarray) -> float:
-    """1 / rank of the first relevant candidate, which what is tied with it precedes; 0 beyond the tenth."""
+    """1 / rank of the first relevant candidate, ranked after all ties; 0 beyond the tenth."""
     best = scores[relevant].max()
     rank = 1 + int((scores[~relevant] >= best).sum())
     return 1 / rank if rank <= TOP else 0.0

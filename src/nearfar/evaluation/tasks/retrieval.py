@@ -1,4 +1,4 @@
-"""Retrieval: does the model rank a query's relevant documents first?"""
+"""Retrieval: does the model rank the relevant documents of a query first?"""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Relevant = Mapping[str, Mapping[str, int]]
 
 RECALL_AT = (1, 5, 10, 100)
 _TOP = 10
-# The evaluator holds a matrix of queries x documents; this bounds it to 256 MiB.
+# The evaluator needs a matrix of queries x documents; this limits it to 256 MiB.
 _SCORES_AT_ONCE = 2**26
 
 
 def measure(model: Any, data: Dataset | Retrieval, asked: Asked) -> Result:
-    """See `measure_retrieval`; of pairs, each different positive is a document."""
+    """See `measure_retrieval`; for pairs, each distinct positive is a document."""
     if isinstance(data, Retrieval):
         corpus, queries, relevant = data.corpus, data.queries, data.relevant
     else:
@@ -43,22 +43,22 @@ def measure_retrieval(
     *,
     batch_size: int = 64,
 ) -> Result:
-    """nDCG@10 (primary), MRR@10, MAP@100 and recall@1, 5, 10 and 100, each the mean over queries with a relevant text.
+    """nDCG@10 (primary), MRR@10, MAP@100 and recall@1, 5, 10, 100, averaged over queries with a relevant document.
 
-    One exact ranking a query, by sentence-transformers' evaluator, which sees relevance as yes (a grade above 0) or no.
-    nDCG@10 is computed here from that ranking with the grades themselves as gains, as trec_eval does; on grades of 0
-    and 1 it equals the evaluator's. Recall@k is left out where the corpus has no more than k documents: it would be 1
-    whatever the model does. `per_item` holds one value a query for all but MAP@100.
+    The exact ranking comes from the evaluator of sentence-transformers, where a document is relevant if its grade is
+    above 0. nDCG@10 is computed from that ranking with the grades as gains, as in trec_eval; for grades of 0 and 1 it
+    equals the evaluator's. recall@k is omitted if the corpus has only k documents or fewer, because it would always be
+    1. `per_item` has one value per query for all metrics except MAP@100.
 
     Args:
-        model: The encoder; prompts for queries and documents are used where it has them.
-        corpus: Document id to text.
-        queries: Query id to text.
-        relevant: Query id to document id to grade; a grade of 0 or less is not relevant.
-        batch_size: Texts a forward pass.
+        model: The encoder; its prompts for queries and documents are used, if it has any.
+        corpus: Texts by document id.
+        queries: Texts by query id.
+        relevant: Grades by query id and document id; a grade of 0 or less is not relevant.
+        batch_size: Batch size.
 
     Raises:
-        InputError: Fewer than two documents, or no query with a relevant document in the corpus.
+        InputError: There are fewer than two documents, or no query has a relevant document in the corpus.
     """
     check_texts(list(corpus.values()), field="corpus")
     check_texts(list(queries.values()), field="queries")
@@ -67,7 +67,7 @@ def measure_retrieval(
     notes = _check(corpus, queries, wanted)
     depths = [k for k in RECALL_AT if k < len(corpus)]
     if len(depths) < len(RECALL_AT):
-        notes += (f"recall@k is left out for every k of {len(corpus)} or more, the size of the corpus",)
+        notes += (f"recall@k is omitted for k of {len(corpus)} or more, the size of the corpus",)
     evaluator = _Recording(
         dict(queries),
         dict(corpus),
@@ -110,21 +110,19 @@ def from_pairs(
 
 def _check(corpus: Mapping[str, str], queries: Mapping[str, str], wanted: Relevant) -> tuple[str, ...]:
     if len(corpus) < 2:
-        raise InputError(f"a ranking needs at least 2 different documents, and there are {len(corpus)}")
+        raise InputError(f"expected at least 2 different documents to rank, got {len(corpus)}")
     if not wanted:
-        raise InputError(
-            "no query has a relevant document", remedy="check that the relevance file uses the queries' ids"
-        )
+        raise InputError("no query has a relevant document", remedy="check that the relevance file uses the query ids")
     absent = sum(doc not in corpus for grades in wanted.values() for doc in grades)
     if absent == sum(map(len, wanted.values())):
         raise InputError(
-            "no relevant document is in the corpus", remedy="check that the relevance file uses the corpus's ids"
+            "no relevant document is in the corpus", remedy="check that the relevance file uses the document ids"
         )
     notes = ()
     if absent:
-        notes += (f"{absent} relevant documents are not in the corpus and count as missed",)
+        notes += (f"{absent} relevant documents are not in the corpus and count as not found",)
     if len(wanted) < len(queries):
-        notes += (f"{len(queries) - len(wanted)} queries without a relevant document are left out",)
+        notes += (f"{len(queries) - len(wanted)} queries without a relevant document are skipped",)
     return notes
 
 
@@ -151,7 +149,7 @@ def _recall(ranking: list[list[str]], grades: Sequence[Mapping[str, int]], k: in
 
 
 class _Recording(InformationRetrievalEvaluator):
-    """Keeps the ranking that the metrics are computed from, since the evaluator returns only their means."""
+    """Keeps the ranking for per-query metrics, because the evaluator returns only means."""
 
     ranking: list[list[str]]
 

@@ -1,4 +1,4 @@
-"""Semantic textual similarity: do the model's similarities rank pairs as people do?"""
+"""Semantic textual similarity: does the model rank pairs in the same order as the given scores?"""
 
 from __future__ import annotations
 
@@ -30,26 +30,25 @@ def measure_sts(
     *,
     batch_size: int = 64,
 ) -> Result:
-    """Spearman's (primary) and Pearson's correlation between the model's own similarity and the scores given.
+    """Spearman's (primary) and Pearson's correlation between the model's similarity and the given scores.
 
-    A model that answers every pair with one and the same similarity ranks nothing; its correlations are undefined, so
-    they are NaN and a note says so.
+    If a model gives every pair the same similarity, its correlations are undefined: they are NaN, and there is a note.
 
     Raises:
-        InputError: Fewer than three pairs, a score that is no finite number, or scores that are all equal.
+        InputError: There are fewer than three pairs, a score is not a finite number, or all scores are equal.
     """
     gold = _gold(scores)
     check_texts(sentences1, field="sentence1")
     check_texts(sentences2, field="sentence2")
     similarity = model.score_pairs(list(sentences1), list(sentences2), batch_size=batch_size).astype(np.float64)
     with warnings.catch_warnings():
-        # scipy's warning on constant input: said in the notes instead.
+        # The warning of scipy about constant input; the notes say it instead.
         warnings.filterwarnings("ignore", message="An input array is constant")
         metrics = {
             "spearman": float(spearmanr(gold, similarity)[0]),  # pyright: ignore[reportArgumentType]
             "pearson": float(pearsonr(gold, similarity)[0]),  # pyright: ignore[reportArgumentType]
         }
-    notes = () if np.ptp(similarity) else ("the model gives every pair the same similarity: no correlation exists",)
+    notes = () if np.ptp(similarity) else ("the model gives every pair the same similarity: no correlation is defined",)
     return Result(
         task="sts",
         primary="spearman",
@@ -63,10 +62,10 @@ def measure_sts(
 def _gold(scores: Sequence[float]) -> np.ndarray:
     for row, score in enumerate(scores, start=1):
         if isinstance(score, bool) or not isinstance(score, (int, float)) or not np.isfinite(score):
-            raise InputError(f"row {row} holds {score!r}, which is no finite number", field="score")
+            raise InputError(f"row {row}: expected a finite number, got {score!r}", field="score")
     if len(scores) < 3:
-        raise InputError(f"a correlation needs at least 3 pairs, and there are {len(scores)}", remedy="add rows")
+        raise InputError(f"expected at least 3 pairs for a correlation, got {len(scores)}", remedy="add rows")
     gold = np.asarray(scores, dtype=np.float64)
     if not np.ptp(gold):
-        raise InputError(f"every score is {gold[0]:g}, so nothing can be ranked", field="score")
+        raise InputError(f"expected different scores to rank, got only {gold[0]:g}", field="score")
     return gold

@@ -1,4 +1,4 @@
-"""The table of tasks: what each measures by, and which ability a model needs for it."""
+"""The table of tasks: the columns that each needs, and the ability that a model needs for it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["TASKS", "Asked", "Task", "check_able", "columns_of", "task_of", "tas
 
 @dataclass(frozen=True)
 class Asked:
-    """How to measure.
+    """How to evaluate.
 
     Args:
-        train: Labelled rows that a classifier learns from; a part of the data when None.
+        train: Labelled rows to train a classifier; by default, a part of the data.
         templates: Texts with {} for the label, for `zero-shot`.
-        batch_size: Items in a forward pass.
-        seed: Decides splits, classifiers and resampling.
-        progress: Called with (items done, number of items), by tasks that take long.
+        batch_size: Batch size.
+        seed: Random seed of splits, classifiers and resampling.
+        progress: Called with (items done, number of items), by slow tasks.
     """
 
     train: Dataset | None = None
@@ -44,12 +44,12 @@ class Task:
     """One row of the table.
 
     Args:
-        name: As `evaluate(task=...)` has it. Two tasks may share one, for other columns.
+        name: Name for `evaluate(task=...)`. Two tasks for different columns may have the same name.
         needs: The ability that a model must have.
-        columns: What the rows need; `file` stands for `image` or `audio`, `text|file` for either of these or `text`.
-        module: Where `measure(model, data, asked)` is, imported when it is needed: tasks have heavy libraries.
-        options: Which of `train`, `templates`, `sizes` (cut models) it takes.
-        automatic: Chosen by the columns alone; otherwise only when asked for.
+        columns: Required columns; `file` means `image` or `audio`, `text|file` means one of these or `text`.
+        module: Module with `measure(model, data, asked)`, imported when needed because tasks import large libraries.
+        options: Which of `train`, `templates`, `sizes` (truncated models) it accepts.
+        automatic: Whether the task is chosen by the columns; otherwise it must be requested by name.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Task:
     automatic: bool = True
 
     def missing(self, columns: Sequence[str]) -> str | None:
-        """The first column that rows lack; None where they fit."""
+        """The first column that is missing; None if the rows fit."""
         has_file = medium_in(columns) is not None
         for column in self.columns:
             if column == "file" and not has_file:
@@ -72,14 +72,14 @@ class Task:
         return None
 
     def measure(self, model: Any, data: Dataset | Retrieval, asked: Asked) -> Result:
-        """Measure a model that has the ability, on data that fits."""
+        """Evaluate a model that has the ability, on data with the required columns."""
         return import_module(f"nearfar.evaluation.tasks.{self.module}").measure(model, data, asked)
 
 
 _LEARNS = frozenset({"sizes", "train"})
 _PROMPTS = frozenset({"templates"})
 
-#: The first that fits data and model is chosen.
+#: The first task that fits data and model is chosen.
 TASKS = (
     Task("sts", Scores, ("sentence1", "sentence2", "score"), "sts"),
     Task("ranking", Scores, ("query", "candidates", "scores"), "ranking"),
@@ -96,28 +96,28 @@ TASKS = (
 
 
 def tasks_named(name: str) -> list[Task]:
-    """The tasks of a name.
+    """The tasks with this name.
 
     Raises:
-        InputError: there is none.
+        InputError: There is no such task.
     """
     found = [task for task in TASKS if task.name == name]
     if not found:
         names = ", ".join(dict.fromkeys(task.name for task in TASKS))
-        raise InputError(f"there is no task {name!r}", field="task", remedy=f"choose from {names}")
+        raise InputError(f"unknown task {name!r}", field="task", remedy=f"choose from {names}")
     return found
 
 
 def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = None) -> Task:
-    """The task that data allows, of a given name or of those that are chosen by columns alone.
+    """The task that fits the data: one with a given name, or one that is chosen by the columns.
 
     Args:
         data: Rows, or a BEIR-format dataset.
-        model: One of `nearfar.kinds`, or its class: it must have the ability. None: any that encodes or scores.
-        name: Of the task; None: the first that fits.
+        model: A model of `nearfar.kinds`, or its class, which must have the ability. None: any that encodes or scores.
+        name: Name of the task; by default the first that fits.
 
     Raises:
-        InputError: the columns fit none, or the model lacks the ability.
+        InputError: The columns fit no task, or the model lacks the ability.
     """
     candidates = tasks_named(name) if name is not None else [task for task in TASKS if task.automatic]
     columns = columns_of(data)
@@ -139,14 +139,14 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
 
 
 def check_able(name: str, model: Any) -> None:
-    """Raise an InputError where a model, or its class, has the ability of no task of this name."""
+    """Raise an InputError if a model, or its class, lacks the ability for all tasks with this name."""
     tasks = tasks_named(name)
     if not any(_has(model, task.needs) for task in tasks):
         raise _unable(tasks[0], tasks[0].needs, model)
 
 
 def columns_of(data: Dataset | Retrieval) -> list[str] | None:
-    """A dataset's columns, or None for a BEIR-format dataset, which has none."""
+    """The columns of a dataset; None for a BEIR-format dataset."""
     from datasets import Dataset
 
     from nearfar.data.retrieval import Retrieval
@@ -170,7 +170,7 @@ def _has(model: Any, ability: type) -> bool:
 
 
 def _needed(task: Task, columns: list[str] | None) -> type:
-    """The ability that a task needs for rows with these columns: of files, their vectors."""
+    """The ability that a task needs for rows with these columns; for files, it is encoding them."""
     return EncodesMedia if "text|file" in task.columns and medium_in(columns or ()) else task.needs
 
 
@@ -178,9 +178,9 @@ def _unable(task: Task, needed: type, model: Any) -> InputError:
     can = ", ".join(dict.fromkeys(each.name for each in TASKS if _has(model, each.needs)))
     columns = ", ".join(task.columns).replace("text|file", "text").replace("file", "image")
     return InputError(
-        f"{model.words} gives no {GIVES[needed]}, which the task {task.name!r} on {columns} needs",
+        f"{model.words} returns no {GIVES[needed]}, which the task {task.name!r} on {columns} requires",
         field="model",
-        remedy=f"pass another model, or rows for one of its tasks: {can}",
+        remedy=f"use another model, or rows for one of its tasks: {can}",
     )
 
 
@@ -190,11 +190,11 @@ def _misfit(tasks: Sequence[Task], columns: list[str] | None, name: str | None, 
         missing = tasks[-1].missing(columns) if columns is not None else tasks[-1].columns[0]
         missing = "text" if missing == "text|file" else missing
         return InputError(
-            f"the task {name!r} needs the column {missing!r}", remedy=f"the data has {here}; map with --columns"
+            f"the task {name!r} requires the column {missing!r}, got {here}", remedy="map the columns with --columns"
         )
     known = "; ".join(
         f"{', '.join(task.columns)} ({task.name})"
         for task in tasks
         if (task.needs is not Predicts if model is None else _has(model, task.needs)) and "file" not in task.columns
     ).replace("text|file", "text")
-    return InputError(f"the columns {here} fit no task", remedy=f"give {known}, or a BEIR-format dataset")
+    return InputError(f"the columns {here} fit no task", remedy=f"use {known}, or a BEIR-format dataset")

@@ -1,4 +1,4 @@
-"""Zero-shot classification: which label's prompts lie closest, without a single example of it."""
+"""Zero-shot classification: choose the label with the closest prompts, without any examples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nearfar.models.encoding import encode
 __all__ = ["TEMPLATES", "check_templates", "label_vectors", "measure_zero_shot"]
 
 SLOT = "{}"
-#: What a label is put into where no templates are given.
+#: Templates for labels, if none are given.
 TEMPLATES: dict[Medium | None, tuple[str, ...]] = {
     "image": ("{}", "a photo of a {}.", "a picture of a {}."),
     "audio": ("{}",),
@@ -48,20 +48,21 @@ def measure_zero_shot(
     batch_size: int = 64,
     seed: int = 0,
 ) -> Result:
-    """Accuracy of taking the label whose prompts are closest by cosine; `per_item` holds 1 for a row told rightly.
+    """Accuracy of choosing the label whose prompts are closest by cosine; `per_item` is 1 for a correct row.
 
-    A label is said in words (`order_drink` is `order drink`), put into each template, and stands for the mean of these
-    texts' vectors. Pictures and recordings go through the model's tower for them.
+    A label is written in words (`order_drink` becomes `order drink`) and inserted into each template; its vector is the
+    mean of the vectors of these texts. Images and audio are encoded by the model's other tower.
 
     Args:
-        model: An encoder; for rows with `image` or `audio` one with two towers.
+        model: An encoder; one with two towers for rows with `image` or `audio`.
         rows: `label`, and `image`, `audio` or `text`.
-        templates: Texts with {} where the label goes; `TEMPLATES` when None.
-        batch_size: Items a forward pass.
-        seed: Decides the interval's draws.
+        templates: Texts with {} for the label; by default `TEMPLATES`.
+        batch_size: Batch size.
+        seed: Random seed of the interval's resampling.
 
     Raises:
-        InputError: fewer than two labels, two that are said alike, a template without {}, a model without such a tower.
+        InputError: There are fewer than two labels, two are the same in words, a template has no {}, or the model has
+            no such tower.
     """
     medium = medium_in(rows.column_names)
     used = check_templates(templates) if templates is not None else TEMPLATES[medium]
@@ -80,7 +81,9 @@ def measure_zero_shot(
     if len(names) > _TOP:
         metrics[f"accuracy@{_TOP}"] = float((ranked[:, :_TOP] == wanted[:, None]).any(1).mean())
     interval = bootstrap_mean(right, seed=seed) if len(right) > 1 else None
-    notes = (f"{len(names)} labels, {len(used)} template{'s' * (len(used) > 1)}; chance: always the commonest label",)
+    notes = (
+        f"{len(names)} labels, {len(used)} template{'s' * (len(used) > 1)}; chance: always the most frequent label",
+    )
     return Result(
         "zero-shot", "accuracy", metrics, n=len(gold), per_item={"accuracy": right}, notes=notes, interval=interval
     )
@@ -89,30 +92,30 @@ def measure_zero_shot(
 def label_vectors(
     model: SentenceTransformer, labels: Sequence[str], templates: Sequence[str], *, batch_size: int = 64
 ) -> Float[np.ndarray, "labels d"]:
-    """One unit vector a label: the mean over templates, scaled.
+    """One unit vector per label: the normalised mean over templates.
 
     Raises:
-        InputError: fewer than two labels, or two that are the same in words.
+        InputError: There are fewer than two labels, or two that are the same in words.
     """
     if len(labels) < 2:
-        raise InputError(f"the rows have {len(labels)} label, and telling apart needs 2", field="label")
+        raise InputError(f"expected at least 2 labels, got {len(labels)}", field="label")
     said: dict[str, str] = {}
     for label in labels:
         words = in_words(label) or label
         if said.setdefault(words, label) != label:
-            problem = f"the labels {said[words]!r} and {label!r} are both said {words!r}"
+            problem = f"the labels {said[words]!r} and {label!r} both become {words!r}"
             raise InputError(problem, field="label", remedy="rename one of them")
-    # Replaced, not formatted: a label may hold braces.
+    # `replace`, not `format`: a label may contain braces.
     prompts = [template.replace(SLOT, words) for words in said for template in templates]
     vectors = encode(model, prompts, batch_size=batch_size).reshape(len(labels), len(templates), -1).mean(axis=1)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def check_templates(templates: Sequence[str]) -> tuple[str, ...]:
-    """Templates as given, or the lines of a file where one is named.
+    """The given templates; a file name is replaced by the lines of the file.
 
     Raises:
-        InputError: none, or one without {}.
+        InputError: There are no templates, or one has no {}.
     """
     from nearfar.data.files import open_text
 
@@ -125,10 +128,12 @@ def check_templates(templates: Sequence[str]) -> tuple[str, ...]:
             found += [(line.rstrip("\r\n"), given, number) for number, line in enumerate(lines, 1) if line.strip()]
     for template, file, line in found:
         if SLOT not in template:
-            problem = f"{template!r} has no {SLOT} for the label"
-            raise InputError(problem, file=file, line=line, field="templates", remedy='write e.g. "a photo of a {}"')
+            problem = f"{template!r} contains no {SLOT} for the label"
+            raise InputError(problem, file=file, line=line, field="templates", remedy='use e.g. "a photo of a {}"')
     if not found:
-        raise InputError("there is no template", field="templates", remedy='write e.g. "a photo of a {}"')
+        raise InputError(
+            "expected at least one template, got none", field="templates", remedy='use e.g. "a photo of a {}"'
+        )
     return tuple(template for template, _, _ in found)
 
 

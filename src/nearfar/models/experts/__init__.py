@@ -1,1 +1,1 @@
-"""Domain experts: feed-forward blocks copied once a domain (recipe `moe_embed`)."""
+"""Domain experts: one copy of the feed-forward blocks per domain (recipe `moe_embed`)."""

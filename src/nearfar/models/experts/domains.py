@@ -1,6 +1,6 @@
-"""An encoder with one feed-forward expert and one token a domain, in which all that domains share is there once.
+"""An encoder with a feed-forward expert and a token per domain; all other weights are shared.
 
-This is what is trained; `nearfar.models.experts.unrolled` is what is saved.
+This is the form for training; `nearfar.models.experts.unrolled` is the saved form.
 """
 
 from __future__ import annotations
@@ -26,30 +26,31 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_DOMAIN", "DomainExperts", "OnUnknown", "add_domain_experts"]
 
-#: What becomes of a text that comes without a domain.
+#: How texts without a domain are handled.
 OnUnknown = Literal["mean-of-experts", "error"]
 
 _WEIGHTS = "experts.safetensors"
-#: What sentence-transformers' `encode_query` and `encode_document` say instead of a domain.
+#: Tasks that `encode_query` and `encode_document` of sentence-transformers pass instead of a domain.
 NO_DOMAIN = ("query", "document")
 
 
 class DomainExperts(InputModule):
-    """A transformer whose feed-forward blocks are one expert a domain, and whose [CLS] is a token of the domain.
+    """A transformer with one expert per domain in its feed-forward blocks, and a domain token in place of [CLS].
 
-    The id at the place of [CLS] says everything: it is embedded as the domain's token and sends the text through the
-    domain's experts. So a batch may mix domains, and be sorted, cut and padded like any other. At the start every
-    domain answers what the dense encoder answered. Without gradient checkpointing: it would ask for experts too late.
+    The id in the place of [CLS] identifies the domain: it is embedded as the domain's token, and selects the experts.
+    So a batch may contain several domains, and can be sorted, divided and padded like any other. At the start, every
+    domain gives the vectors of the dense encoder. Gradient checkpointing is not supported, because it would select
+    experts too late.
 
     Args:
         transformer: The dense encoder, which is changed in place.
-        domains: Their names; the k-th has expert k.
-        layers: Which layers get experts: `"all"`, `"middle"` (layer L // 2 alone), or `"none"`.
-        on_unknown: What becomes of texts without a domain: `"mean-of-experts"` takes the mean of the experts' weights
-            and of the domains' tokens; `"error"` refuses them. A name that is no domain is always refused.
+        domains: Names of the domains; the k-th has expert k.
+        layers: Which layers get experts: `"all"`, `"middle"` (only layer L // 2), or `"none"`.
+        on_unknown: How texts without a domain are handled: `"mean-of-experts"` uses the mean of the experts' weights
+            and of the domain tokens; `"error"` raises an error. The name of an unknown domain is always an error.
 
     Raises:
-        InputError: no feed-forward blocks, no [CLS] token, or unusable names of domains.
+        InputError: There are no feed-forward blocks or no [CLS] token, or the names of domains are invalid.
     """
 
     config_file_name = "domain_experts.json"
@@ -70,9 +71,9 @@ class DomainExperts(InputModule):
         words, cls = transformer.model.get_input_embeddings(), getattr(transformer.tokenizer, "cls_token_id", None)
         if cls is None or not isinstance(words, nn.Embedding):
             raise InputError(
-                "the model's texts do not begin with a [CLS] token, whose place a domain's token takes",
+                "the model's texts do not begin with a [CLS] token, which the domain token replaces",
                 field="--model",
-                remedy="take an encoder such as BERT, RoBERTa, MPNet or ModernBERT",
+                remedy="use an encoder such as BERT, RoBERTa, MPNet or ModernBERT",
             )
         self.cls, self.words = int(cls), words.num_embeddings
         self.places = [] if layers == "none" else feed_forwards(transformer.model, layers)
@@ -82,14 +83,14 @@ class DomainExperts(InputModule):
         transformer.model.set_input_embeddings(DomainTokens(words, self.cls, len(self.domains)))
 
     def with_domain(self, features: dict[str, Any], domain: Int[Tensor, " batch"]) -> dict[str, Any]:
-        """The same features with each text's [CLS] replaced by the token of its domain.
+        """The same features, with the [CLS] of each text replaced by the token of its domain.
 
         Raises:
-            ValueError: a text does not begin with [CLS].
+            ValueError: A text does not begin with [CLS].
         """
         place, token = self._first(features)
         if bool((token != self.cls).any()):
-            raise ValueError(f"a text begins with token {token[token != self.cls][0].item()}, not with {self.cls}")
+            raise ValueError(f"expected token {self.cls} first in a text, got {token[token != self.cls][0].item()}")
         domain = domain.to(features["input_ids"].device, features["input_ids"].dtype)
         ids = features["input_ids"].scatter(1, place, domain[:, None] + self.words)
         return {**features, "input_ids": ids}
@@ -97,10 +98,10 @@ class DomainExperts(InputModule):
     def preprocess(
         self, inputs: Any, prompt: str | None = None, task: str | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        """Tokenize; `task` is the name of the texts' domain.
+        """Tokenize; `task` is the name of the domain of the texts.
 
         Raises:
-            InputError: `task` is no domain.
+            InputError: `task` is not a domain.
         """
         features = dict(self.transformer.preprocess(inputs, prompt=prompt, **kwargs))
         if task is None or (task in NO_DOMAIN and task not in self.domains):
@@ -108,23 +109,23 @@ class DomainExperts(InputModule):
         if task not in self.domains:
             close = difflib.get_close_matches(task, self.domains, n=1)
             remedy = f"did you mean {close[0]}?" if close else f"choose from {', '.join(self.domains)}"
-            raise InputError(f"there is no domain {task!r}", field="task", remedy=remedy)
+            raise InputError(f"unknown domain {task!r}", field="task", remedy=remedy)
         return self.with_domain(features, torch.full((len(inputs),), self.domains.index(task)))
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Token embeddings, each text by the experts of its domain.
+        """Token embeddings of each text, from the experts of its domain.
 
         Raises:
-            InputError: a text without a domain, where `on_unknown` is `"error"`.
+            InputError: A text has no domain, and `on_unknown` is `"error"`.
         """
         place, token = self._first(features)
         expert = token - self.words
         if bool((unknown := expert < 0).any()):
             if self.on_unknown == "error":
                 raise InputError(
-                    "texts came without a domain, and this model has none for them",
+                    "the texts have no domain, which this model requires",
                     field="task",
-                    remedy=f"encode(texts, task=...) with one of {', '.join(self.domains)}; or train with "
+                    remedy=f"use encode(texts, task=...) with one of {', '.join(self.domains)}; or train with "
                     "on_unknown=mean-of-experts",
                 )
             expert = expert.masked_fill(unknown, len(self.domains))
@@ -134,7 +135,7 @@ class DomainExperts(InputModule):
         return self.transformer(features)
 
     def specialist(self, expert: int) -> Transformer:
-        """One domain's dense encoder, a copy, whose [CLS] is the domain's token; for N the mean of all."""
+        """A copy of one domain's dense encoder, with the domain's token as [CLS]; for N the mean of all."""
         with self._dense(expert) as (transformer, tokens):
             dense = copy.deepcopy(transformer)
         words = dense.model.get_input_embeddings()
@@ -144,7 +145,7 @@ class DomainExperts(InputModule):
         return dense
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
-        """Write the first domain's encoder, and beside it all experts and tokens: what a checkpoint needs."""
+        """Write the first domain's encoder, and all experts and tokens: everything that a checkpoint needs."""
         with self._dense(0) as (transformer, _):
             transformer.save(output_path)
         self.save_config(output_path)
@@ -154,24 +155,26 @@ class DomainExperts(InputModule):
     def load(  # type: ignore[override] - the other options go through to the transformer
         cls, model_name_or_path: str, subfolder: str = "", **kwargs: Any
     ) -> DomainExperts:
-        """Load what `save` wrote."""
+        """Load the files that `save` wrote."""
         hub = {key: kwargs[key] for key in ("token", "cache_folder", "revision", "local_files_only") if key in kwargs}
         transformer = Transformer.load(model_name_or_path, subfolder=subfolder, **kwargs)
         module = cls(transformer, **cls.load_config(model_name_or_path, subfolder=subfolder, **hub))
         weights = cls.load_file_path(model_name_or_path, _WEIGHTS, subfolder=subfolder, **hub)
         if weights is None or (added := load_file(weights)).keys() != module._added().keys():
-            raise InputError(f"the experts of {model_name_or_path} are missing or not of this encoder", file=weights)
+            raise InputError(
+                f"the experts of {model_name_or_path} are missing, or those of another encoder", file=weights
+            )
         module.load_state_dict(added, strict=False)
         return module
 
     @property
     def tokenizer(self) -> Any:  # type: ignore[override]
-        """The dense encoder's, which knows nothing of domains."""
+        """The tokenizer of the dense encoder, which does not know the domains."""
         return self.transformer.tokenizer
 
     @property
     def max_seq_length(self) -> int | None:
-        """Tokens after which a text is cut."""
+        """Maximum sequence length in tokens."""
         return self.transformer.max_seq_length
 
     @max_seq_length.setter
@@ -179,16 +182,16 @@ class DomainExperts(InputModule):
         self.transformer.max_seq_length = value
 
     def get_embedding_dimension(self) -> int:
-        """Width of a token's embedding."""
+        """Number of dimensions of a token embedding."""
         return self.transformer.get_embedding_dimension()
 
     def _first(self, features: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Where each text begins, padded on the left or not, (batch, 1); and the token there, (batch,)."""
+        """The place of the first token of each text (batch, 1) with padding on either side; and the token (batch,)."""
         place = features["attention_mask"].argmax(1, keepdim=True)
         return place, features["input_ids"].gather(1, place)[:, 0]
 
     def _added(self) -> dict[str, Tensor]:
-        """What the dense encoder has no place for, under its name in `state_dict`."""
+        """Tensors that the dense encoder does not have, by their names in `state_dict`."""
         ours = tuple(f"{name}.experts." for name, module in self.named_modules() if isinstance(module, ExpertLayer))
         tokens = [f"{name}.tokens" for name, module in self.named_modules() if isinstance(module, DomainTokens)]
         state = self.state_dict()
@@ -201,7 +204,7 @@ class DomainExperts(InputModule):
 
     @contextmanager
     def _dense(self, expert: int) -> Iterator[tuple[Transformer, DomainTokens]]:
-        """The transformer as it was before it got experts, with the weights of one of them in their places."""
+        """The transformer without experts, with the weights of one of them in their places."""
         model, tokens = self.transformer.model, self._tokens()
         layers = {place: model.get_submodule(place) for place in self.places}
         try:
@@ -222,17 +225,17 @@ def add_domain_experts(
     layers: Layers = "all",
     on_unknown: OnUnknown = "mean-of-experts",
 ) -> DomainExperts:
-    """Give an encoder experts, in place. See `DomainExperts`.
+    """Add domain experts to an encoder, in place. See `DomainExperts`.
 
     Raises:
-        InputError: its first module is no transformer, or not a fitting one.
+        InputError: The first module is not a suitable transformer.
     """
     transformer = encoder[0]
     if not isinstance(transformer, Transformer):
         raise InputError(
-            f"the model begins with a {type(transformer).__name__}, which is no dense transformer",
+            f"expected a dense transformer as first module, got {type(transformer).__name__}",
             field="--model",
-            remedy="start from the dense encoder",
+            remedy="use the dense encoder as base model",
         )
     encoder[0] = experts = DomainExperts(transformer, domains, layers, on_unknown)
     return experts

@@ -1,4 +1,4 @@
-"""A dense encoder's feed-forward blocks, copied into one expert a domain. The domain chooses; there is no gate."""
+"""Copies of a dense encoder's feed-forward blocks as one expert per domain, selected by domain, without a gate."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "DomainTokens", "ExpertLayer", "Layers", "feed_forwards"]
 
-#: Which layers get experts; `"none"` leaves the encoder dense, with domain tokens alone.
+#: Which layers get experts; `"none"` keeps the encoder dense, with only domain tokens.
 Layers = Literal["all", "middle", "none"]
 
-#: What transformers calls a whole feed-forward block.
+#: Names of a whole feed-forward block in transformers.
 _WHOLE = ("mlp", "ffn", "feed_forward", "DenseReluDense")
 
 
 def feed_forwards(model: nn.Module, layers: Layers = "all") -> list[str]:
-    """The names of the modules that make up the feed-forward blocks of a transformer.
+    """The names of the modules of a transformer's feed-forward blocks.
 
-    A block is one module (ModernBERT, DistilBERT, ..), or two: BERT's `intermediate` and `output.dense`, whose layer
-    norm and dropout are no part of it. With `"middle"` only those of layer L // 2.
+    A block is one module (ModernBERT, DistilBERT, ...), or two: `intermediate` and `output.dense` in BERT, without its
+    layer norm and dropout. With `"middle"`, only those of layer L // 2.
 
     Raises:
-        InputError: none is found.
+        InputError: No block is found.
     """
     blocks: list[list[str]] = []
     for name, module in model.named_modules():
@@ -43,16 +43,16 @@ def feed_forwards(model: nn.Module, layers: Layers = "all") -> list[str]:
         ]
     if not blocks:
         raise InputError(
-            f"no feed-forward blocks are found in a {type(model).__name__}",
+            f"no feed-forward blocks found in {type(model).__name__}",
             field="--model",
-            remedy="take an encoder such as BERT, RoBERTa, MPNet, DistilBERT or ModernBERT, or set layers=none",
+            remedy="use an encoder such as BERT, RoBERTa, MPNet, DistilBERT or ModernBERT, or set layers=none",
         )
     chosen = {"all": blocks, "middle": [blocks[len(blocks) // 2]], "none": []}[layers]
     return [name for block in chosen for name in block]
 
 
 class Choice:
-    """Which expert each row of the batch in flight goes through. All expert layers of a model look at one."""
+    """The expert of each row of the current batch, shared by all expert layers of a model."""
 
     def __init__(self) -> None:
         self.experts: list[int] = []
@@ -60,19 +60,19 @@ class Choice:
         self.back = torch.empty(0, dtype=torch.long)
 
     def set(self, experts: Int[Tensor, " batch"]) -> None:
-        """Expert `experts[b]` for row b."""
+        """Use expert `experts[b]` for row b."""
         self.experts = experts.unique().tolist()
         self.rows = [(experts == expert).nonzero()[:, 0] for expert in self.experts]
         self.back = torch.cat(self.rows).argsort()
 
 
 class ExpertLayer(nn.Module):
-    """Copies of one module, each for the rows of its own domain: y_b = expert_{e_b}(h_b).
+    """Copies of one module, one for the rows of each domain: y_b = expert_{e_b}(h_b).
 
     Args:
         block: The dense module; it becomes the first expert.
-        number: N, how many experts there are. Expert N, which has no weights of its own, is their mean.
-        choice: Where the encoder says which row goes where.
+        number: Number of experts N. Expert N, which has no weights of its own, is their mean.
+        choice: The expert of each row, set by the encoder.
     """
 
     def __init__(self, block: nn.Module, number: int, choice: Choice) -> None:
@@ -81,17 +81,17 @@ class ExpertLayer(nn.Module):
         self.choice = choice
 
     def forward(self, hidden: Float[Tensor, "batch tokens d"]) -> Float[Tensor, "batch tokens k"]:
-        """Every row through its expert; an expert without rows costs nothing and gets no gradient."""
+        """Apply its expert to every row; an expert without rows costs nothing and gets no gradient."""
         choice = self.choice
         if len(hidden) != len(choice.back):
-            raise ValueError(f"a batch of {len(choice.back)} texts came with {len(hidden)} rows of hidden states")
+            raise ValueError(f"expected {len(choice.back)} rows of hidden states, one per text, got {len(hidden)}")
         if len(choice.experts) == 1:
             return self._through(choice.experts[0], hidden)
         parts = [self._through(expert, hidden[rows]) for expert, rows in zip(choice.experts, choice.rows, strict=True)]
         return torch.cat(parts)[choice.back]
 
     def block(self, expert: int) -> nn.Module:
-        """One expert; for expert N a new module, with the mean of the weights of all."""
+        """One expert; expert N is a new module with the mean of the weights of all."""
         if expert < len(self.experts):
             return self.experts[expert]
         mean = copy.deepcopy(self.experts[0])
@@ -109,12 +109,12 @@ class ExpertLayer(nn.Module):
 
 
 class DomainTokens(nn.Module):
-    """Word embeddings with one more token a domain: id V + k is that of domain k, id V + N the mean of all.
+    """Word embeddings with one more token per domain: id V + k is that of domain k, id V + N the mean of all.
 
     Args:
-        words: The encoder's own, (V, d).
-        start: Row of `words` that the new tokens are copies of: that of [CLS].
-        number: N, how many domains there are.
+        words: The encoder's word embeddings, (V, d).
+        start: Row of `words` that is copied for the new tokens: that of [CLS].
+        number: Number of domains N.
     """
 
     def __init__(self, words: nn.Embedding, start: int, number: int) -> None:
@@ -124,15 +124,15 @@ class DomainTokens(nn.Module):
 
     @property
     def weight(self) -> Float[Tensor, "V d"]:
-        """The rows of the encoder's own words, where transformers looks for them."""
+        """The word embeddings of the encoder, under the name that transformers uses."""
         return self.words.weight
 
     def token(self, domain: int) -> Float[Tensor, " d"]:
-        """The embedding of one domain's token; of all domains' mean for domain N."""
+        """The embedding of one domain's token; for domain N the mean of all."""
         return self._table()[domain]
 
     def forward(self, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens d"]:
-        """Embed ids, those of domains included."""
+        """Embed ids, including those of domains."""
         added = ids >= self.words.num_embeddings
         words = self.words(ids.masked_fill(added, 0))
         domains = self._table()[(ids - self.words.num_embeddings).clamp(min=0)]
@@ -143,6 +143,7 @@ class DomainTokens(nn.Module):
 
 
 def check_domains(domains: Sequence[str]) -> None:
-    """Raise an InputError where domains have no name, or two have the same."""
+    """Raise an InputError if a domain has no name, or two have the same."""
     if not domains or len(set(domains)) < len(domains) or not all(isinstance(d, str) and d for d in domains):
-        raise InputError(f"{list(domains)!r} are no names of domains", field="domain", remedy="name each one once")
+        problem = f"invalid names of domains {list(domains)!r}: must be non-empty and different"
+        raise InputError(problem, field="domain", remedy="give each domain its own name")

@@ -1,4 +1,4 @@
-"""An encoder with domain experts taken apart, so that it loads without this package and without its code.
+"""An encoder with domain experts as separate dense encoders, which loads without this package and its code.
 
 SentenceTransformer(path).encode(texts, task="banking")
 """
@@ -19,20 +19,20 @@ __all__ = ["save_unrolled", "unrolled"]
 
 
 def unrolled(encoder: SentenceTransformer) -> SentenceTransformer:
-    """A copy in sentence-transformers' own modules: a `Router` over one dense encoder a domain.
+    """A copy made of sentence-transformers modules: a `Router` over one dense encoder per domain.
 
-    `encode(texts, task=domain)` gives the vectors that `encoder` gives. What domains share is there once a domain:
-    on disk and in memory it is N dense encoders, and one more for `"mean-of-experts"`.
+    `encode(texts, task=domain)` returns the same vectors as `encoder`. Shared weights are repeated for each domain: on
+    disk and in memory there are N dense encoders, and one more for `"mean-of-experts"`.
 
     Raises:
         ValueError: `encoder` has no `DomainExperts`.
     """
     experts = encoder[0]
     if not isinstance(experts, DomainExperts):
-        raise ValueError(f"the encoder begins with a {type(experts).__name__}, not with DomainExperts")
+        raise ValueError(f"expected DomainExperts as first module, got {type(experts).__name__}")
     number = len(experts.domains)
     routes: dict[str, list[Any]] = {f"domain_{k}": [experts.specialist(k)] for k in range(number)}
-    # Mapped, since a route's name becomes a folder's, and a domain may be called anything.
+    # Mapped, because the name of a route becomes a folder name, and a domain can have any name.
     mappings: dict[tuple[str | None, Any], str] = {
         (name, None): f"domain_{k}" for k, name in enumerate(experts.domains)
     }
@@ -53,7 +53,7 @@ def unrolled(encoder: SentenceTransformer) -> SentenceTransformer:
 
 
 def save_unrolled(encoder: SentenceTransformer, folder: Path) -> None:
-    """Write `unrolled(encoder)` into `folder`, in the place of what is there; a model card stays and is added to."""
+    """Write `unrolled(encoder)` into `folder` and replace its contents; an existing model card is kept and extended."""
     card = folder / "README.md"
     text = card.read_text("utf-8") if card.exists() else ""
     shutil.rmtree(folder, ignore_errors=True)
@@ -61,8 +61,8 @@ def save_unrolled(encoder: SentenceTransformer, folder: Path) -> None:
     experts = encoder[0]
     assert isinstance(experts, DomainExperts)
     rest = {
-        "mean-of-experts": "A text without a domain (no `task`) goes through the mean of the experts.",
-        "error": "A text without a domain (no `task`) is refused.",
+        "mean-of-experts": "A text without a domain (no `task`) is encoded with the mean of the experts.",
+        "error": "A text without a domain (no `task`) is an error.",
     }[experts.on_unknown]
     names = ", ".join(f"`{name}`" for name in experts.domains)
     example = f"model.encode(texts, task={experts.domains[0]!r})"

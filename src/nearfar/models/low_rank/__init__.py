@@ -1,1 +1,1 @@
-"""Low-rank and sparse layers, and the dense model made of them (recipe `lost`)."""
+"""Low-rank and sparse layers, and their conversion to dense layers (recipe `lost`)."""

@@ -1,4 +1,4 @@
-"""A converted model in plain layers: each low-rank and sparse layer becomes one matrix, exactly or by least squares."""
+"""Converts low-rank and sparse layers to dense ones: one matrix each, exactly or by least squares."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel
 
-#: Tokens whose outputs the matrices are fitted to.
+#: Number of tokens for fitting the matrices.
 FITTED_TO = 1 << 17
-#: Ridge, as a part of the mean square of a layer's inputs.
+#: Ridge, as a fraction of the mean square of a layer's inputs.
 RIDGE = 1e-4
 
 
 def to_dense(model: PreTrainedModel, blocks: Dataset | None = None) -> tuple[PreTrainedModel, bool]:
-    """A model of the same architecture with `nn.Linear` in the place of each `LostLinear`.
+    """A model of the same architecture with `nn.Linear` in place of each `LostLinear`.
 
-    Where there is no activation between the factors, it is the same function. Otherwise each linear layer, with a bias
-    where the architecture has one, is the least-squares fit of the layer's outputs on its inputs over `blocks`.
+    Without an activation between the factors, it is the same function. Otherwise each linear layer (with a bias if the
+    architecture has one) is the least-squares fit of the layer's outputs for its inputs on `blocks`.
 
     Args:
-        model: As `convert` made it, trained since; it stays as it is.
-        blocks: A column `input_ids`; needed where there is an activation.
+        model: A model converted with `convert`, and trained; it is not changed.
+        blocks: A column `input_ids`; required if there is an activation.
 
     Returns:
         The model in evaluation mode, and whether it is the same function.
 
     Raises:
-        ValueError: there is an activation, and nothing to fit to.
+        ValueError: There is an activation, but no blocks.
     """
     from transformers import AutoModelForCausalLM
 
@@ -43,7 +43,7 @@ def to_dense(model: PreTrainedModel, blocks: Dataset | None = None) -> tuple[Pre
     if exact:
         weights = {name: (folded(layer), layer.bias) for name, layer in layers.items()}
     elif blocks is None:
-        raise ValueError("layers with an activation are fitted, and there is no text to fit them to")
+        raise ValueError("layers with an activation require text (blocks) for fitting")
     else:
         weights = {}
     config = type(model.config).from_dict({k: v for k, v in model.config.to_dict().items() if k != "low_rank_sparse"})
@@ -66,13 +66,13 @@ def to_dense(model: PreTrainedModel, blocks: Dataset | None = None) -> tuple[Pre
 
 
 def folded(layer: LostLinear) -> Float[Tensor, "o i"]:
-    """The one matrix that a layer without an activation is: gamma B A + (1 - gamma) S in the columns J.
+    """The matrix of a layer without an activation: gamma B A, plus (1 - gamma) S in the columns J.
 
     Raises:
-        ValueError: there is an activation, and with it no such matrix.
+        ValueError: There is an activation, so no such matrix exists.
     """
     if layer.activation != "identity":
-        raise ValueError("an activation between the factors does not fold into a matrix")
+        raise ValueError("factors with an activation between them cannot be merged into a matrix")
     weight = layer.gamma * layer.up @ layer.down
     if layer.values is not None:
         weight = weight.index_add(1, layer.channels, (1 - layer.gamma) * layer.values)
@@ -83,7 +83,7 @@ def folded(layer: LostLinear) -> Float[Tensor, "o i"]:
 def fitted(
     model: PreTrainedModel, layers: dict[str, LostLinear], blocks: Dataset
 ) -> dict[str, tuple[Float[Tensor, "o i"], Float[Tensor, " o"]]]:
-    """The matrices and biases that come closest to the outputs of `layers` on the inputs they have in `blocks`."""
+    """The matrices and biases that best fit the outputs of `layers` for their inputs on `blocks`."""
     moments: dict[str, Moments] = {}
 
     def watch(name: str) -> Any:
@@ -108,11 +108,11 @@ def fitted(
 
 
 class Moments:
-    """Sums over tokens from which a layer's least squares are solved, in double precision.
+    """Sums over tokens for solving the least squares of a layer, in double precision.
 
     Args:
-        inputs, outputs: Widths.
-        device: Where the sums rest.
+        inputs, outputs: Numbers of inputs and outputs.
+        device: Device of the sums.
     """
 
     def __init__(self, inputs: int, outputs: int, device: torch.device) -> None:
@@ -126,7 +126,7 @@ class Moments:
         self.xy += with_one.T @ y.double()
 
     def solved(self) -> tuple[Float[Tensor, "o i"], Float[Tensor, " o"]]:
-        """The matrix and the bias, with a ridge so small that it only decides what the tokens do not."""
+        """The matrix and the bias, with a very small ridge for directions that the tokens do not determine."""
         ridge = torch.full_like(self.xx[0], RIDGE * float(self.xx.diagonal()[:-1].mean()))
         ridge[-1] = 0
         solution = torch.linalg.solve(self.xx + torch.diag(ridge), self.xy)

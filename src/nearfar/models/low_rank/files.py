@@ -1,7 +1,7 @@
-"""Folders of models with low-rank and sparse layers.
+"""Saving and loading of models with low-rank and sparse layers.
 
-`config.json` names a model type of its own and holds the base model's configuration inside: transformers alone then
-says that it does not know the type, instead of loading the folder with random weights.
+`config.json` has its own model type and contains the base model's configuration: plain transformers then reports an
+unknown type, instead of loading the folder with random weights.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def save_low_rank_sparse(model: PreTrainedModel, folder: str | Path) -> None:
 
 
 def is_low_rank_sparse(folder: Path) -> bool:
-    """Whether `load_low_rank_sparse` is what loads the model in a folder."""
+    """Whether the model in a folder must be loaded with `load_low_rank_sparse`."""
     try:
         return json.loads((folder / "config.json").read_text("utf-8")).get("model_type") == MODEL_TYPE
     except (OSError, ValueError, AttributeError):
@@ -39,10 +39,10 @@ def is_low_rank_sparse(folder: Path) -> bool:
 
 
 def load_low_rank_sparse(folder: Path) -> PreTrainedModel:
-    """Load what `save_low_rank_sparse` wrote.
+    """Load a model that `save_low_rank_sparse` wrote.
 
     Raises:
-        InputError: a configuration or weights that are not of such a model.
+        InputError: The configuration or the weights are not those of such a model.
     """
     from safetensors.torch import load_file
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -53,14 +53,14 @@ def load_low_rank_sparse(folder: Path) -> PreTrainedModel:
         how, base = LowRankSparse(**written[MODEL_TYPE]), dict(written["base"])
         config = AutoConfig.for_model(base.pop("model_type"), **base)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"is no configuration of low-rank layers ({error})", file=path) from error
+        raise InputError(f"is not a configuration of low-rank layers ({error})", file=path) from error
     model: Any = convert_shapes(AutoModelForCausalLM.from_config(config), how)
     weights = {name: value for file in sorted(folder.glob("*.safetensors")) for name, value in load_file(file).items()}
     found = model.load_state_dict(weights, strict=False)
     model.tie_weights()
     missing = set(found.missing_keys) - set(model.all_tied_weights_keys or ())
     if missing or found.unexpected_keys:
-        problem = f"lacks {min(missing)}" if missing else f"holds {found.unexpected_keys[0]}, which is not in the model"
-        raise InputError(f"{problem}: weights and configuration do not belong together", file=folder)
+        problem = f"lacks {min(missing)}" if missing else f"contains the unknown tensor {found.unexpected_keys[0]}"
+        raise InputError(f"{problem}: weights and configuration do not match", file=folder)
     assert model.config.low_rank_sparse == asdict(how)
     return model.eval()

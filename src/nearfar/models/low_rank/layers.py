@@ -1,4 +1,4 @@
-"""Linear layers as a low-rank part plus a few dense input channels, both started from one SVD.
+"""Linear layers with a low-rank part and a few dense input channels, both initialised from one SVD.
 
     y = gamma * B phi(A x) + (1 - gamma) * S x[J] + bias
 
@@ -27,18 +27,18 @@ __all__ = [
     "Parts",
     "convert",
     "convert_shapes",
+    "decompose",
     "is_converted",
-    "take_apart",
 ]
 
-#: A singular value below this part of the largest is rounding.
+#: A singular value below this fraction of the largest is a rounding error.
 RELATIVE_ZERO = 1e-6
-#: Layers with fewer outputs choose among experts; they are no matrices to compress.
+#: Layers with fewer outputs are routers of experts, and are not compressed.
 LEAST_OUTPUTS = 16
 
 
 class Parts(NamedTuple):
-    """A weight, taken apart."""
+    """The parts of a decomposed weight."""
 
     up: Float[Tensor, "o r"]
     down: Float[Tensor, "r i"]
@@ -47,36 +47,36 @@ class Parts(NamedTuple):
     scores: Float[Tensor, " i"]
 
 
-def take_apart(weight: Float[Tensor, "o i"], how: LowRankSparse, generator: torch.Generator | None = None) -> Parts:
-    """The paper's initialisation, by one SVD of an initial weight.
+def decompose(weight: Float[Tensor, "o i"], how: LowRankSparse, generator: torch.Generator | None = None) -> Parts:
+    """Decompose an initial weight with one SVD: the paper's initialisation.
 
-    The signs of singular vectors are arbitrary, and with an activation between the factors they matter: the largest
+    The signs of singular vectors are arbitrary, but they matter with an activation between the factors: the largest
     entry of each left vector is made positive.
 
     Args:
         weight: W, of full rank.
         how: Rank, channels, and the variants of both.
-        generator: Draws what is random.
+        generator: Random generator.
 
     Returns:
         B = U_r sqrt(s_r), A = sqrt(s_r) V_r^T, the kept channels J in ascending order, their weights, and the scores
         c_j = ||R[:, j]|| of all channels, with R the residual of the directions looked at.
 
     Raises:
-        InputError: the rank does not fit the weight, or the weight has no full rank: scores would be rounding.
+        InputError: The rank is too large for the weight, or the weight does not have full rank.
     """
     matrix = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     (outputs, inputs), r = matrix.shape, how.rank
     full = min(outputs, inputs)
     if r > full or (r == full and how.sparsity):
-        problem = f"does not fit a layer of {inputs} inputs and {outputs} outputs"
-        raise InputError(f"{r} {problem}", field="rank", remedy=f"use less than {full}")
+        problem = f"must be below {full} for a layer with {inputs} inputs and {outputs} outputs"
+        raise InputError(f"invalid value {r}: {problem}", field="rank", remedy=f"use less than {full}")
     u, s, vt = torch.linalg.svd(matrix, full_matrices=False)
     if not s[min(r, full - 1)] > RELATIVE_ZERO * s[0]:
         raise InputError(
-            f"a weight of {outputs} x {inputs} has a rank of {r} or less, so beyond it is nothing but rounding",
+            f"a weight of shape {outputs} x {inputs} has at most rank {r}, so only rounding errors remain for channels",
             field="rank",
-            remedy="take apart weights as they were drawn, or use a lower rank",
+            remedy="use random initial weights, or a lower rank",
         )
     largest = u.gather(0, u.abs().argmax(0, keepdim=True))
     u, vt = u * largest.sign(), vt * largest.sign().T
@@ -101,9 +101,9 @@ def take_apart(weight: Float[Tensor, "o i"], how: LowRankSparse, generator: torc
 
 
 class LostLinear(nn.Module):
-    """A linear layer as low-rank factors plus a few dense channels: `gamma * B phi(A x) + (1 - gamma) * S x[J] + b`.
+    """A linear layer of low-rank factors and a few dense channels: `gamma * B phi(A x) + (1 - gamma) * S x[J] + b`.
 
-    Only the shapes are set here; `from_linear` starts it at a weight.
+    The constructor only sets the shapes; `from_linear` initialises the layer from a weight.
 
     Args:
         inputs, outputs: i and o.
@@ -125,14 +125,14 @@ class LostLinear(nn.Module):
 
     @classmethod
     def from_linear(cls, linear: nn.Module, how: LowRankSparse, generator: torch.Generator | None = None) -> LostLinear:
-        """The layer that starts at the weight of an `nn.Linear`, or of transformers' transposed `Conv1D`.
+        """A layer initialised from the weight of an `nn.Linear`, or of the transposed `Conv1D` of transformers.
 
         Raises:
-            InputError: as of `take_apart`.
+            InputError: As for `decompose`.
         """
         weight = _weight(linear)
         bias = linear.bias if isinstance(linear.bias, Tensor) else None
-        parts = take_apart(weight, how, generator)
+        parts = decompose(weight, how, generator)
         layer = cls(weight.shape[1], weight.shape[0], how, bias is not None).to(weight)
         with torch.no_grad():
             layer.down.copy_(parts.down)
@@ -145,7 +145,7 @@ class LostLinear(nn.Module):
         return layer
 
     def forward(self, x: Float[Tensor, "*batch i"]) -> Float[Tensor, "*batch o"]:
-        """y of each x."""
+        """The output y for each x."""
         h = F.linear(x, self.down)
         h = F.silu(h) if self.activation == "silu" else h
         y = F.linear(self.gamma * h, self.up, self.bias)
@@ -162,14 +162,14 @@ class LostLinear(nn.Module):
 def convert(model: PreTrainedModel, how: LowRankSparse, generator: torch.Generator | None = None) -> PreTrainedModel:
     """Replace all linear layers in attention and MLP of a causal language model, in place.
 
-    Embeddings, norms and the output layer stay; so do layers that choose among experts. `config.low_rank_sparse`
-    records what was done.
+    Embeddings, norms, the output layer and routers of experts are not changed. `config.low_rank_sparse` records the
+    options.
 
     Raises:
-        InputError: as of `take_apart`; the model is converted already, or has no such layers.
+        InputError: As for `decompose`; or the model is already converted, or has no such layers.
     """
     if is_converted(model):
-        raise InputError("the model has low-rank layers already", field="--model", remedy="take another model")
+        raise InputError("the model already has low-rank layers", field="--model", remedy="use another model")
     for name, linear in _linear_layers(model):
         model.set_submodule(name, LostLinear.from_linear(linear, how, generator))
     model.config.low_rank_sparse = asdict(how)  # type: ignore[attr-defined]
@@ -177,7 +177,7 @@ def convert(model: PreTrainedModel, how: LowRankSparse, generator: torch.Generat
 
 
 def convert_shapes(model: PreTrainedModel, how: LowRankSparse) -> PreTrainedModel:
-    """The same without any values, for weights that are loaded afterwards."""
+    """The same without values, for weights that are loaded afterwards."""
     for name, linear in _linear_layers(model):
         weight = _weight(linear)
         layer = LostLinear(weight.shape[1], weight.shape[0], how, isinstance(linear.bias, Tensor))
@@ -187,7 +187,7 @@ def convert_shapes(model: PreTrainedModel, how: LowRankSparse) -> PreTrainedMode
 
 
 def is_converted(model: nn.Module) -> bool:
-    """Whether a model has such layers."""
+    """Whether a model has low-rank and sparse layers."""
     return any(isinstance(module, LostLinear) for module in model.modules())
 
 
@@ -200,7 +200,7 @@ def _weight(linear: nn.Module) -> Float[Tensor, "o i"]:
 def _linear_layers(model: PreTrainedModel) -> list[tuple[str, nn.Module]]:
     from transformers.pytorch_utils import Conv1D
 
-    # The blocks of a model are numbered; what lies outside of them reads or writes the vocabulary.
+    # The blocks of a model are numbered; layers outside of them are for the vocabulary.
     found: list[tuple[str, nn.Module]] = [
         (name, module)
         for name, module in model.named_modules()
@@ -210,5 +210,5 @@ def _linear_layers(model: PreTrainedModel) -> list[tuple[str, nn.Module]]:
         and _weight(module).shape[0] >= LEAST_OUTPUTS
     ]
     if not found:
-        raise InputError("the model has no linear layers to replace", field="--model", remedy="take another model")
+        raise InputError("the model has no linear layers to replace", field="--model", remedy="use another model")
     return found

@@ -1,4 +1,4 @@
-"""How linear layers are taken apart, without any tensor: recipes have these options, and must load fast.
+"""Options for the decomposition of linear layers; without torch, because recipes import them and must load fast.
 
 Li et al. 2025, LOST: Low-rank and Sparse Pre-training for Large Language Models (arXiv 2508.02668).
 """
@@ -13,24 +13,24 @@ from nearfar.settings import Count, Fraction, check_ranges
 
 @dataclass(frozen=True)
 class LowRankSparse:
-    """How linear layers are taken apart.
+    """Options for the decomposition of linear layers.
 
     Args:
-        rank: r, columns of B and rows of A.
-        sparsity: Part of the input channels that keep dense weights (0.05 keeps 5%); 0: the low-rank part alone,
-            without the blend.
-        gamma: Weight of the low-rank part; the sparse part has the rest.
-        activation: phi, between the factors.
-        factors: Where B and A start: `svd`: at the best approximation of the initial weight of that rank. `cola`: at
-            random, as Liu et al. 2025, CoLA.
-        channels: Which channels are kept: `residual`: those in which the singular directions beyond the r-th have most
-            energy. `random`: any.
-        select: The directions looked at: `normal`: those right after the r-th. `inverse`: the last ones.
-        scored: How many directions are looked at.
-        values: Where the kept channels' weights start: the columns of the `original` weight, or of the `residual`.
+        rank: Rank r: columns of B and rows of A.
+        sparsity: Fraction of the input channels with dense weights (0.05 keeps 5%); 0: only the low-rank part, without
+            blending.
+        gamma: Weight of the low-rank part; the sparse part has 1 - gamma.
+        activation: Activation phi between the factors.
+        factors: Initialisation of B and A: `svd`: the best approximation of the initial weight with this rank. `cola`:
+            random, as in Liu et al. 2025, CoLA.
+        channels: Which channels are kept: `residual`: those in which the singular directions beyond the r-th have the
+            most energy. `random`: random channels.
+        select: Directions for scoring channels: `normal`: those right after the r-th. `inverse`: the last ones.
+        scored: Number of directions for scoring channels.
+        values: Initial weights of the kept channels: the columns of the `original` weight, or of the `residual`.
 
     Raises:
-        InputError: a number out of its range.
+        InputError: A number is out of range.
     """
 
     rank: Count
@@ -48,9 +48,9 @@ class LowRankSparse:
 
     @property
     def blend(self) -> float:
-        """Weight of the low-rank part: gamma, or 1 where there is no other."""
+        """Weight of the low-rank part: gamma, or 1 if there is no sparse part."""
         return self.gamma if self.sparsity else 1.0
 
     def kept(self, inputs: int) -> int:
-        """m, the number of channels that are kept out of `inputs`."""
+        """The number m of channels that are kept out of `inputs`."""
         return max(1, int(self.sparsity * inputs)) if self.sparsity else 0

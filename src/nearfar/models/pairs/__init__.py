@@ -1,1 +1,1 @@
-"""Scoring pairs: a head over two vectors, and the cross-encoder that teaches it (recipe `dse`)."""
+"""Scoring of pairs: a head over two vectors, and the cross-encoder that is its teacher (recipe `dse`)."""

@@ -1,4 +1,4 @@
-"""A small network that scores two sentence vectors: dearer than a cosine, far cheaper than reading the pair."""
+"""A small network that scores two sentence vectors: slower than a cosine, much faster than a cross-encoder."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 Kind = Literal["regression", "binary", "classes"]
 
-#: Where it lies in a model's folder.
+#: Its folder in a model's folder.
 FOLDER = "pair_head"
-#: Numbers that scoring a matrix works on at once: what stays in a CPU's caches, more or less.
+#: Numbers that are processed at a time when a matrix is scored: about what fits into a CPU's cache.
 BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class PairHeadConfig:
-    """What a pair head is.
+    """The configuration of a pair head.
 
     Args:
-        width: Of a sentence vector.
-        kind: What the outputs mean: a score, the logit of a yes, or one logit a class.
-        outputs: How many there are.
-        hidden: Width of the layer between.
-        features: `"concat"`, u and v with their product and distance; or `"dot"`, their scalar product alone.
-        dropout: On the vectors, in training.
-        layers: Of the encoder, counted from the top, whose vectors it takes (see `nearfar.models.pairs.top_layers`).
+        width: Number of dimensions of a sentence vector.
+        kind: Meaning of the outputs: a score, the logit of yes, or one logit per class.
+        outputs: Number of outputs.
+        hidden: Width of the hidden layer.
+        features: `"concat"`: u, v, their product and their distance; or `"dot"`: only their dot product.
+        dropout: Dropout on the vectors, in training.
+        layers: Number of top layers of the encoder that give the vectors (see `nearfar.models.pairs.top_layers`).
     """
 
     width: int
@@ -50,14 +50,14 @@ class PairHeadConfig:
 
 
 def pair_features(u: Float[Tensor, "... d"], v: Float[Tensor, "... d"]) -> Float[Tensor, "... 4*d"]:
-    """[u ; v ; u * v ; |u - v|]. Turned around, the first two blocks change places."""
+    """[u ; v ; u * v ; |u - v|]. In the other order, the first two blocks are swapped."""
     return torch.cat([u, v, u * v, (u - v).abs()], -1)
 
 
 class PairHead(nn.Module):
     """Logits = W2 relu(W1 phi(u, v) + b1) + b2 with phi = [u ; v ; u * v ; |u - v|], or phi = u . v.
 
-    With `concat` it is not symmetric: average both orders where that matters.
+    With `concat` it is not symmetric: average both orders if that matters.
     """
 
     def __init__(self, config: PairHeadConfig) -> None:
@@ -77,8 +77,8 @@ class PairHead(nn.Module):
     def score_matrix(self, queries: Float[Tensor, "q d"], candidates: Float[Tensor, "c d"]) -> Float[Tensor, "q c o"]:
         """The logits of every query with every candidate, in evaluation mode.
 
-        What W1 does to u and to v is computed once a sentence and not once a pair, and the q x c x 4d features are
-        never held as a whole.
+        The products of W1 with u and with v are computed once per sentence, not once per pair, and the features of
+        shape q x c x 4d are never stored as a whole.
         """
         d, (w, b) = self.config.width, (self.first.weight, self.first.bias)
         scores = queries.new_empty(len(queries), len(candidates), self.config.outputs)
@@ -94,7 +94,7 @@ class PairHead(nn.Module):
         return scores
 
     def save(self, folder: Path) -> None:
-        """Write weights and configuration into a model's folder."""
+        """Write the weights and the configuration into a model's folder."""
         place = Path(folder, FOLDER)
         place.mkdir(parents=True, exist_ok=True)
         state = {name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()}
@@ -103,26 +103,26 @@ class PairHead(nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path) -> PairHead:
-        """The head in a model's folder, in evaluation mode.
+        """Load the head in a model's folder, in evaluation mode.
 
         Raises:
-            InputError: there is none, or it is damaged.
+            InputError: There is no head, or its files are corrupted.
         """
         place = Path(folder, FOLDER)
         if not place.is_dir():
-            raise InputError("this model has no pair head", file=folder, remedy="train one with `nearfar train dse`")
+            raise InputError("contains no pair head", file=folder, remedy="train one with `nearfar train dse`")
         try:
             head = cls(PairHeadConfig(**json.loads((place / "config.json").read_text("utf-8"))))
             head.load_state_dict(load_file(place / "model.safetensors"))
         except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             raise InputError(
-                f"the pair head does not load ({type(error).__name__})", file=place, remedy="copy the folder again"
+                f"the pair head cannot be loaded ({type(error).__name__})", file=place, remedy="copy the folder again"
             ) from error
         return head.eval()
 
 
 def _blocks(rows: int, columns: int, width: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a matrix of pairs into blocks of about BLOCK numbers, `width` of them a pair."""
+    """Divide a matrix of pairs into blocks of about BLOCK numbers, with `width` numbers per pair."""
     pairs = max(1, BLOCK // width)
     wide = min(columns, pairs)
     high = max(1, pairs // max(1, wide))

@@ -1,4 +1,4 @@
-"""A cross-encoder as teacher: one that exists, or one that is fitted on labelled pairs first."""
+"""A cross-encoder as teacher: an existing one, or one that is first trained on labelled pairs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a teacher is fitted.
+    """Settings for training a teacher.
 
     Args:
         epochs, learning_rate, batch_size: As in any training.
-        max_length: Tokens of a pair; 0: the model's own limit.
-        precision: Arithmetic, as for the student.
-        seed: Decides order, dropout and the new classifier.
+        max_length: Maximum length of a pair in tokens; 0: the model's limit.
+        precision: Precision, as for the student.
+        seed: Random seed of the order of rows, dropout and the new classifier.
     """
 
     epochs: float = 3.0
@@ -41,10 +41,10 @@ class Fit:
 
 
 def load_teacher(name: str | Path, *, device: str | None = None, max_length: int = 0) -> CrossEncoder:
-    """A cross-encoder from a folder or the hub, in evaluation mode.
+    """Load a cross-encoder from a folder or the Hub, in evaluation mode.
 
     Raises:
-        InputError: there is none, or it is an encoder without a classifier.
+        InputError: The model does not exist, or is an encoder without a classifier.
     """
     teacher = load_cross_encoder(name, device=device, new_head=False, field="teacher")
     _cut(teacher, max_length)
@@ -59,9 +59,9 @@ def fit_teacher(
     outputs: int,
     fit: Fit = Fit(),
 ) -> CrossEncoder:
-    """Fit a cross-encoder on labelled pairs, starting from an encoder's transformer and a new classifier.
+    """Train a cross-encoder on labelled pairs, starting from an encoder's transformer and a new classifier.
 
-    The same seed gives the same teacher; the encoder is left as it is.
+    The same seed gives the same teacher; the encoder is not changed.
     """
     from datasets import Dataset
     from sentence_transformers import CrossEncoder
@@ -73,10 +73,12 @@ def fit_teacher(
     with tempfile.TemporaryDirectory() as folder, without_library_notes():
         transformer: Any = getattr(encoder[0], "model", None)
         if not hasattr(transformer, "save_pretrained"):
-            raise InputError("no teacher can be fitted from this model", field="teacher", remedy="name a cross-encoder")
+            raise InputError(
+                "no teacher can be trained from this model", field="teacher", remedy="pass a cross-encoder"
+            )
         transformer.save_pretrained(folder)
         encoder.tokenizer.save_pretrained(folder)
-        # Identity, so that `predict` gives logits whatever the number of labels.
+        # Identity, so that `predict` returns logits for any number of labels.
         teacher = CrossEncoder(
             folder,
             num_labels=outputs,
@@ -119,27 +121,27 @@ def logits_of(
     """The teacher's logits, before any sigmoid or softmax, as float32 on the CPU.
 
     Raises:
-        InputError: another number of outputs than wanted, NaN or infinity.
+        InputError: The number of outputs is wrong, or a logit is NaN or infinite.
     """
     found = teacher.predict(
         list(pairs), activation_fn=nn.Identity(), batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True
     )
-    # `predict` computes in inference mode, whose tensors autograd refuses.
+    # `predict` uses inference mode, whose tensors cannot be used with autograd.
     logits = torch.as_tensor(found).float().cpu().clone().reshape(len(pairs), -1)
     logits = reduced(logits, kind)
     if logits.shape[1] != outputs:
         raise InputError(
-            f"it has {logits.shape[1]} outputs, and these rows need {outputs}",
+            f"expected {outputs} outputs for these rows, got {logits.shape[1]}",
             field="teacher",
             remedy="pass a cross-encoder for this task, or another kind",
         )
     if not bool(torch.isfinite(logits).all()):
-        raise InputError("its logits hold NaN or infinity", field="teacher", remedy="pass another one")
+        raise InputError("its logits contain NaN or infinity", field="teacher", remedy="pass another one")
     return logits
 
 
 def reduced(logits: Float[Tensor, "n c"], kind: Kind) -> Float[Tensor, "n outputs"]:
-    """Two classes of a binary teacher as one logit, that of yes less that of no; all else as it is."""
+    """The two classes of a binary teacher as one logit, logit(yes) - logit(no); other logits are unchanged."""
     return logits[:, 1:] - logits[:, :1] if kind == "binary" and logits.shape[1] == 2 else logits
 
 

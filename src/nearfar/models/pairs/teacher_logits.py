@@ -1,4 +1,4 @@
-"""A teacher's logits for the rows of a run: computed once, aligned by row, kept on disk."""
+"""A teacher's logits for the rows of a run: computed once, and cached on disk."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ def teacher_logits(
     name: str | Path = "",
     fit: Fit = Fit(),  # noqa: B008 - immutable
 ) -> Float[Tensor, "n outputs"]:
-    """A teacher's logits for every row, in the rows' order: computed once, then read from `cache_folder()`.
+    """A teacher's logits for every row, in the order of the rows: computed once, then read from `cache_folder()`.
 
     Args:
         rows: Columns `sentence1` and `sentence2`.
-        targets: One a row, for a teacher that is to be fitted; see `nearfar.losses.distillation.label_loss`.
-        kind, outputs: What is wanted; two classes become one logit where `kind` is binary.
-        encoder: What a fitted teacher starts from; it is left as it is. Decides the device.
-        name: A folder or hub id of a cross-encoder; empty: fit one.
-        fit: How.
+        targets: One target per row, to train a teacher; see `nearfar.losses.distillation.label_loss`.
+        kind, outputs: Kind and number of outputs; two classes become one logit if `kind` is binary.
+        encoder: Base model of a trained teacher; it is not changed. The teacher runs on the same device.
+        name: A folder or Hub ID of a cross-encoder; empty: train one.
+        fit: Settings for training a teacher.
 
     Raises:
-        InputError: there is no such cross-encoder, or its outputs do not fit.
+        InputError: The cross-encoder does not exist, or its outputs do not match.
     """
     pairs = list(zip(rows["sentence1"], rows["sentence2"], strict=True))
     key: dict[str, object] = {
@@ -75,26 +75,26 @@ def teacher_logits(
 
 
 def cache_folder() -> Path:
-    """Where teachers' logits are kept: $NEARFAR_CACHE, or `nearfar` in the user's cache folder."""
+    """The cache folder for teachers' logits: $NEARFAR_CACHE, or `nearfar` in the user's cache folder."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("NEARFAR_CACHE") or base / "nearfar") / "teacher"
 
 
 def _kept(key: dict[str, object], compute: Callable[[], Tensor]) -> Tensor:
-    """A run that is resumed must meet the very logits it started with, and a second run need not wait for them."""
+    """Cached logits: a resumed run must use the same logits, and a second run need not compute them again."""
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / f"{name}.safetensors"
     try:
         return load_file(path)["logits"]
     except (OSError, KeyError, SafetensorError):
-        pass  # not there, or damaged
+        pass  # missing or corrupted
     logits = compute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft_of(path) as draft:
             save_file({"logits": logits.contiguous()}, draft)
     except (OSError, SafetensorError):
-        pass  # a home that cannot be written to costs time alone: the same seed gives the same logits again
+        pass  # an unwritable cache only costs time: the same seed gives the same logits again
     return logits
 
 

@@ -1,4 +1,4 @@
-"""Sentence vectors from several of the top layers of an encoder, whatever its own pooling is."""
+"""Sentence vectors from several top layers of an encoder, independent of its own pooling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def mean_side_by_side(
     hidden: Sequence[Float[Tensor, "b t h"]], counted: Bool[Tensor, "b t"]
 ) -> Float[Tensor, "b layers*h"]:
-    """The mean over the counted tokens in each layer, the layers side by side."""
+    """The mean over the counted tokens in each layer, with the layers concatenated."""
     weights = counted / counted.sum(1, keepdim=True).clamp(min=1)
     return torch.cat([torch.einsum("bt,bth->bh", weights.to(layer.dtype), layer) for layer in hidden], 1)
 
@@ -33,14 +33,14 @@ def content_tokens(features: Features, cls: int | None) -> Bool[Tensor, "b t"]:
 
 
 class TopLayers(nn.Module):
-    """Reads `layers` top layers of a model as one vector a text: [CLS] left out, mean over the other tokens.
+    """One vector per text from the top `layers` layers of a model: the mean over all tokens except [CLS].
 
-    It answers as the model does, under `sentence_embedding`, so that `nearfar.models.packing.embed` takes it too. The
-    model itself is left as it is.
+    Like the model, it returns `sentence_embedding`, so it works with `nearfar.models.packing.embed`. The model itself
+    is not changed.
 
     Args:
         model: A SentenceTransformer, or one wrapped for distributed training.
-        layers: How many, counted from the top.
+        layers: Number of layers, counted from the top.
     """
 
     def __init__(self, model: nn.Module, layers: int) -> None:
@@ -59,25 +59,25 @@ class TopLayers(nn.Module):
 
 
 def width(model: SentenceTransformer, layers: int) -> int:
-    """The width of `TopLayers`' vectors.
+    """The number of dimensions of the vectors of `TopLayers`.
 
     Raises:
-        InputError: the model is no transformer, or has fewer layers.
+        InputError: The model is not a transformer, or has fewer layers.
     """
     config = getattr(getattr(model[0], "model", None), "config", None)
     has, each = getattr(config, "num_hidden_layers", None), getattr(config, "hidden_size", None)
     if not isinstance(has, int) or not isinstance(each, int):
-        raise InputError("the model has no transformer layers to read", field="--model", remedy="take a BERT, say")
+        raise InputError("the model has no transformer layers", field="--model", remedy="use a model such as BERT")
     if not 1 <= layers <= has:
         raise InputError(
-            f"{layers} layers cannot be read off a model of {has}", field="layers", remedy=f"use 1 to {has}"
+            f"invalid number of layers {layers}: the model has {has}", field="layers", remedy=f"use 1 to {has}"
         )
     return layers * each
 
 
 @contextmanager
 def _all_layers(config: Any) -> Iterator[None]:
-    """Ask for the hidden states of every layer, and leave no trace of it in what is saved."""
+    """Request the hidden states of every layer, without changing the saved configuration."""
     before, config.output_hidden_states = config.output_hidden_states, True
     try:
         yield

@@ -1,4 +1,4 @@
-"""Two towers in one model: texts through one, pictures or recordings through the other, into one space."""
+"""Builds models with two towers: one encodes texts, the other images or audio, into one space."""
 
 from __future__ import annotations
 
@@ -29,24 +29,25 @@ def two_towers(
     seconds: int = 4,
     device: str | None = None,
 ) -> SentenceTransformer:
-    """One SentenceTransformer with a tower for texts and one for pictures or recordings.
+    """A SentenceTransformer with a tower for texts and one for images or audio.
 
-    Its first module is a `Router` with the routes `text` and `image` or `audio`, its second scales to length 1. It
-    trains, saves and loads as any other: `SentenceTransformer(folder)` needs nothing of nearfar. A linear layer stands
-    at the end of each tower whose vectors do not have `dims` numbers; the frozen tower never gets one.
+    Its first module is a `Router` with the routes `text` and `image` or `audio`; its second module normalises. It can
+    be trained, saved and loaded like any other: `SentenceTransformer(folder)` does not need nearfar. If the vectors of
+    a tower do not have `dims` dimensions, it ends with a linear layer; this is not possible for the frozen tower.
 
     Args:
-        text: A text encoder: a folder, a hub id, an alias, or a model in memory, whose modules are used, not copied.
-        image: A vision model by folder or hub id, or `small-cnn`, `small-vit`, which begin untrained.
-        audio: Likewise for recordings; `small-audio` begins untrained. One of `image` and `audio` is given.
-        dims: Length of the vectors; the frozen tower's, else the text tower's, when None.
-        frozen: The tower that is not to change, see `freeze`.
-        image_size: Pixels a side, of the small image towers.
-        seconds: How much of a recording `small-audio` hears.
-        device: Where it runs; sentence-transformers chooses when None.
+        text: A text encoder: a folder, a Hub ID, an alias, or a model in memory, whose modules are used, not copied.
+        image: A vision model by folder or Hub ID, or `small-cnn`, `small-vit`, which have random initial weights.
+        audio: The same for audio; `small-audio` has random initial weights. Pass either `image` or `audio`.
+        dims: Number of dimensions; by default that of the frozen tower, or that of the text tower.
+        frozen: The tower that is not trained, see `freeze`.
+        image_size: Width and height of images in pixels, for the small image towers.
+        seconds: Seconds of audio that `small-audio` uses.
+        device: Device of the model; by default sentence-transformers chooses.
 
     Raises:
-        InputError: a tower that cannot be loaded or reads something else, or dims that a frozen tower does not have.
+        InputError: A tower cannot be loaded or encodes something else, or a frozen tower does not have `dims`
+            dimensions.
 
     Example:
         >>> model = two_towers("minilm", image="small-cnn", frozen="text")  # doctest: +SKIP
@@ -55,8 +56,8 @@ def two_towers(
     from sentence_transformers import SentenceTransformer
 
     if (image is None) == (audio is None):
-        problem = "a model has two towers" if image is None else "a model has two towers, and three are given"
-        raise InputError(problem, field="image_model", remedy="give an image or an audio model beside the text model")
+        problem = f"expected either an image or an audio model, got {'none' if image is None else 'both'}"
+        raise InputError(problem, field="image_model", remedy="pass one of them in addition to the text model")
     medium: Medium = "image" if image is not None else "audio"
     other = media_tower(image or audio or "", medium, image_size=image_size, seconds=seconds)
     modules = _joined(text_tower(text), other, medium, frozen, dims)
@@ -76,15 +77,15 @@ def add_tower(
     image_size: int = 64,
     seconds: int = 4,
 ) -> None:
-    """Give a text encoder, in place, a tower for pictures or recordings. Arguments as of `two_towers`.
+    """Add a tower for images or audio to a text encoder, in place. The arguments are those of `two_towers`.
 
     Raises:
-        InputError: the model has several towers already, or see `two_towers`.
+        InputError: The model already has several towers, or see `two_towers`.
     """
     from sentence_transformers.base.modules import Router
 
     if isinstance(next(iter(model), None), Router):
-        raise InputError("it has several towers already", field="model", remedy="give a text encoder")
+        raise InputError("the model already has several towers", field="model", remedy="use a text encoder")
     other = media_tower(tower, medium, image_size=image_size, seconds=seconds)
     joined, device = _joined(text_tower(model), other, medium, frozen, dims), model.device
     for name in list(model._modules):
@@ -96,12 +97,12 @@ def add_tower(
 
 
 def freeze(model: SentenceTransformer, tower: str) -> None:
-    """Keep a tower as it is: no gradient reaches it, and it stays in evaluation mode while the model trains.
+    """Freeze a tower: it gets no gradients, and stays in evaluation mode while the model is trained.
 
-    Nothing is recorded for a backward pass there. Saving forgets it: a loaded model is frozen again by its trainer.
+    No activations are stored for a backward pass there. Freezing is not saved: it must be repeated for a loaded model.
 
     Raises:
-        InputError: the model has no such tower.
+        InputError: The model has no such tower.
     """
     routes = router_of(model).sub_modules
     if tower not in routes:
@@ -112,34 +113,34 @@ def freeze(model: SentenceTransformer, tower: str) -> None:
 
 
 def _stay(self: nn.Module, mode: bool = True) -> nn.Module:
-    """`train` of a frozen tower: dropout stays off and batch statistics stay what they were."""
+    """`train` of a frozen tower: dropout stays off, and batch statistics are not updated."""
     return self
 
 
 def _joined(text: list[Any], other: list[Any], medium: Medium, frozen: str | None, dims: int | None) -> list[Any]:
-    """The modules of a model with two towers, of equal width."""
+    """The modules of a model with two towers with equal dimensions."""
     from sentence_transformers.base.modules import Router
     from sentence_transformers.sentence_transformer.modules import Normalize
 
     towers = {"text": text, medium: other}
     if frozen is not None and frozen not in towers:
-        raise InputError(f"there is no {frozen!r} tower to freeze", field="frozen", remedy=f"use text or {medium}")
+        raise InputError(f"the model has no {frozen!r} tower", field="frozen", remedy=f"use text or {medium}")
     _agree_on_length(text[0], other[0])
     width = _width(towers[frozen or "text"]) if dims is None else dims
     if width < 1:
-        raise InputError(f"vectors of {width} numbers", field="dims", remedy="use 1 or more")
+        raise InputError(f"invalid value {width}", field="dims", remedy="use at least 1")
     for name, modules in towers.items():
         if _width(modules) == width:
             continue
         if name == frozen:
-            problem = f"the frozen {name} tower gives {_width(modules)} numbers, not {width}"
-            raise InputError(problem, field="dims", remedy="leave dims out, or freeze nothing")
+            problem = f"expected {width} dimensions, got {_width(modules)} from the frozen {name} tower"
+            raise InputError(problem, field="dims", remedy="remove dims, or freeze no tower")
         modules.append(_projection(_width(modules), width))
     return [Router(towers, default_route="text"), Normalize()]
 
 
 def _agree_on_length(text: Any, other: Any) -> None:
-    """A speech model may have a tokenizer, for what it writes; a model has one limit, and here it is that of texts."""
+    """Use the length limit of the text tower: a speech model may have a tokenizer with another limit."""
     if getattr(other, "tokenizer", None) is not None and getattr(text, "max_seq_length", None):
         other.max_seq_length = text.max_seq_length
 
@@ -149,7 +150,7 @@ def _width(modules: list[Any]) -> int:
         width = getattr(module, "get_embedding_dimension", lambda: None)()
         if width:
             return int(width)
-    raise InputError(f"a {type(modules[-1]).__name__} does not say how long its vectors are", field="model")
+    raise InputError(f"the number of dimensions of {type(modules[-1]).__name__} is unknown", field="model")
 
 
 def _projection(width: int, dims: int) -> Any:

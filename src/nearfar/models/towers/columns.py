@@ -1,4 +1,4 @@
-"""Which tower of a model reads which column of a data set."""
+"""Which tower of a model encodes which column of a dataset."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["column_routes"]
 
 
 def column_routes(model: SentenceTransformer, columns: Sequence[str]) -> dict[str, str]:
-    """Column -> route, as sentence-transformers' trainer and collator take it; empty for a model with one tower.
+    """Column -> route, for the trainer and collator of sentence-transformers; empty for a model with one tower.
 
-    A column goes to the tower of its own name (`image`, `audio`), else to that of texts. Where there are towers for
+    A column goes to the tower with its name (`image`, `audio`), otherwise to the text tower. If there are towers for
     queries and for documents, the first column is a query and the others are documents.
     """
     from sentence_transformers.base.modules import Router

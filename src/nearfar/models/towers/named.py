@@ -1,4 +1,4 @@
-"""A tower by name: the modules that turn one kind of input into one vector each."""
+"""Towers by name: the modules that encode one kind of input as vectors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from nearfar.data.media import Medium
 
-_READS = {"text": "texts", "image": "pictures", "audio": "recordings"}
+_READS = {"text": "texts", "image": "images", "audio": "audio"}
 
 
 def text_tower(model: str | Path | SentenceTransformer) -> list[Any]:
-    """The modules of a text encoder, without a scaling to length 1 at its end.
+    """The modules of a text encoder, without a final normalisation.
 
     Raises:
-        InputError: no such encoder, or it reads no texts.
+        InputError: The encoder does not exist, or does not encode texts.
     """
     from nearfar.models.loading import load
 
@@ -30,16 +30,16 @@ def text_tower(model: str | Path | SentenceTransformer) -> list[Any]:
 def media_tower(
     model: str | Path | SentenceTransformer, medium: Medium, *, image_size: int = 64, seconds: int = 4
 ) -> list[Any]:
-    """The modules of a tower for pictures or recordings: a model, and the mean over its patches or frames.
+    """The modules of a tower for images or audio: a model, and the mean over its patches or frames.
 
     Args:
-        model: A name of `SMALL`, a folder or hub id of any transformers model that reads the medium (of one with
-            several towers, such as CLIP, that of the medium), or a model in memory.
-        medium: What it is to read.
-        image_size, seconds: For the small towers.
+        model: A name of `SMALL`, a folder or Hub ID of any transformers model that encodes the medium (in a model with
+            several towers, such as CLIP, the tower of the medium), or a model in memory.
+        medium: The medium to encode.
+        image_size, seconds: Options of the small towers.
 
     Raises:
-        InputError: no such model, no safetensors weights, or it reads something else.
+        InputError: The model does not exist, has no safetensors weights, or encodes something else.
     """
     from sentence_transformers.sentence_transformer.modules import Pooling
 
@@ -58,15 +58,15 @@ def _loaded(name: str | Path, medium: Medium) -> SentenceTransformer:
     if "/" not in str(name) and not Path(name).is_dir():
         known = ", ".join(SMALL[medium])
         raise InputError(
-            f"there is no {medium} model {str(name)!r}",
+            f"unknown {medium} model {str(name)!r}",
             field=f"{medium}_model",
-            remedy=f"use {known}, or a folder or hub id of a transformers model",
+            remedy=f"use {known}, or a folder or Hub ID of a transformers model",
         )
     return load(name)
 
 
 def _route(model: SentenceTransformer, kind: str) -> list[Any]:
-    """The modules through which a model sends this kind of input."""
+    """The modules of a model that process this kind of input."""
     from sentence_transformers.base.modules import Router
     from sentence_transformers.sentence_transformer.modules import Normalize
 
@@ -77,9 +77,9 @@ def _route(model: SentenceTransformer, kind: str) -> list[Any]:
     if kind not in getattr(modules[0], "modalities", ["text"]):
         reads = ", ".join(_READS.get(str(each), str(each)) for each in getattr(modules[0], "modalities", ["text"]))
         raise InputError(
-            f"the model reads {reads}, not {_READS[kind]}",
+            f"expected a model that encodes {_READS[kind]}, got one for {reads}",
             field="model" if kind == "text" else f"{kind}_model",
-            remedy=f"give a model that reads {_READS[kind]}",
+            remedy=f"use a model for {_READS[kind]}",
         )
     while len(modules) > 1 and isinstance(modules[-1], Normalize):
         modules.pop()

@@ -1,4 +1,4 @@
-"""Pictures and recordings into vectors, decoded a batch at a time."""
+"""Encodes images and audio, decoded batch by batch."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = ["encode_media", "encode_tower", "reader_for"]
 
-#: What a model of sounds hears where its processor does not say.
+#: Sampling rate of an audio model if its processor does not define one.
 _RATE = 16_000
 
 
 def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
-    """How files must be decoded for a model: at which rate, and how much of them.
+    """How files must be decoded for a model: at which rate, and for how many seconds.
 
     Raises:
-        InputError: the model reads no such files.
+        InputError: The model does not encode such files.
     """
     routes = router_of(model).sub_modules
     if medium not in routes:
         words: dict[str, str] = {"text": "texts", **WORDS}
         found = " and ".join(words.get(name, name) for name in routes)
-        raise InputError(f"the model reads {found}", field=medium, remedy=f"give one that reads {WORDS[medium]}")
+        raise InputError(
+            f"expected a model for {WORDS[medium]}, got one for {found}",
+            field=medium,
+            remedy=f"use a model for {WORDS[medium]}",
+        )
     tower: Any = routes[medium]
     processor = getattr(tower[0], "processor", None)
     ears = getattr(processor, "feature_extractor", processor)
@@ -43,7 +47,7 @@ def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
 def encode_tower(
     model: SentenceTransformer, rows: Dataset, tower: str, *, batch_size: int = 64
 ) -> Float[np.ndarray, "n d"]:
-    """The unit vectors that one tower gives the column of rows of its own name: `text`, `image` or `audio`."""
+    """The unit vectors of a column of rows, from the tower with its name: `text`, `image` or `audio`."""
     if tower == "text":
         return encode(model, rows["text"][:], batch_size=batch_size)
     medium: Medium = "image" if tower == "image" else "audio"
@@ -53,22 +57,22 @@ def encode_tower(
 def encode_media(
     model: SentenceTransformer, files: Sequence[Any], medium: Medium, *, batch_size: int = 64, normalize: bool = True
 ) -> Float[np.ndarray, "n d"]:
-    """The vectors of pictures or recordings, in their order, as float32. One batch of them is in memory at a time.
+    """The vectors of images or audio files, in their order, as float32. One batch is in memory at a time.
 
     Args:
-        model: A model with a tower for them.
-        files: Paths, or what a column `image` or `audio` of the hub holds.
-        medium: Which of the two.
-        batch_size: Files a forward pass.
-        normalize: Scale every vector to length 1.
+        model: A model with a tower for the medium.
+        files: Paths, or the values of a column `image` or `audio` from the Hub.
+        medium: `image` or `audio`.
+        batch_size: Batch size.
+        normalize: Whether to normalise the vectors to length 1.
 
     Raises:
-        InputError: no file, one that cannot be decoded (with its name), or a model that answers with NaN or infinity.
+        InputError: There are no files, a file cannot be decoded, or the model returns NaN or infinity.
     """
     import numpy as np
 
     if not len(files):
-        raise InputError(f"there is no {medium} to encode", field=medium, remedy="pass at least one row")
+        raise InputError(f"expected at least one {medium} file, got none", field=medium, remedy="pass at least one row")
     reader, found = reader_for(model, medium), []
     for start in range(0, len(files), batch_size):
         items = [reader.read(file) for file in files[start : start + batch_size]]

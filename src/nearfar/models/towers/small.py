@@ -1,10 +1,10 @@
-"""Small towers that train from scratch: transformers' own architectures at a size for a few thousand examples.
+"""Small towers for training from scratch: transformers architectures of a size for a few thousand examples.
 
-They are plain configurations of transformers, so that a saved model needs nothing of nearfar to load.
+They are plain transformers configurations, so a saved model loads without nearfar.
 
-    small-cnn    ResNet, four stages of one block; pictures
-    small-vit    Vision Transformer, four layers; pictures
-    small-audio  Whisper's encoder (log-mel, two convolutions, transformer), two layers; recordings
+    small-cnn    ResNet, four stages with one block each; images
+    small-vit    Vision Transformer, four layers; images
+    small-audio  Whisper's encoder (log-mel, two convolutions, transformer), two layers; audio
 
 Source: He et al. 2016; Dosovitskiy et al. 2021; Radford et al. 2023.
 """
@@ -20,12 +20,12 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Transformer
 
-#: Samples a second that `small-audio` hears, and from one window to the next: half as many windows as Whisper.
+#: Sampling rate of `small-audio`, and samples per window: half as many windows as in Whisper.
 SAMPLING_RATE, HOP = 16_000, 320
 
 
 def small_cnn(*, image_size: int = 64, **_: Any) -> Transformer:
-    """A ResNet of 1.2 million weights for pictures of `image_size` pixels a side, with vectors of 256."""
+    """A ResNet with 1.2 million weights for images of `image_size` x `image_size` pixels, with 256-d vectors."""
     from transformers import ResNetConfig, ResNetModel
 
     _check_size(image_size)
@@ -36,7 +36,7 @@ def small_cnn(*, image_size: int = 64, **_: Any) -> Transformer:
 
 
 def small_vit(*, image_size: int = 64, **_: Any) -> Transformer:
-    """A Vision Transformer over 64 patches, with vectors of 192."""
+    """A Vision Transformer over 64 patches, with 192-dimensional vectors."""
     from transformers import ViTConfig, ViTModel
 
     _check_size(image_size)
@@ -52,12 +52,12 @@ def small_vit(*, image_size: int = 64, **_: Any) -> Transformer:
 
 
 def small_audio(*, seconds: int = 4, **_: Any) -> Transformer:
-    """Whisper's encoder with two layers over the first `seconds` of a recording, with vectors of 128."""
+    """Whisper's encoder with two layers for the first `seconds` seconds of audio, with 128-dimensional vectors."""
     from transformers import WhisperConfig, WhisperFeatureExtractor
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
     if not 1 <= seconds <= 30:
-        raise InputError(f"{seconds} seconds cannot be heard", field="seconds", remedy="use 1 to 30")
+        raise InputError(f"invalid value {seconds}", field="seconds", remedy="use 1 to 30")
     config = WhisperConfig(
         d_model=128,
         encoder_layers=2,
@@ -81,19 +81,19 @@ SMALL: dict[str, dict[str, Callable[..., Transformer]]] = {
 
 def _check_size(image_size: int) -> None:
     if not 16 <= image_size <= 512 or image_size % 8:
-        problem = f"pictures of {image_size} pixels a side do not fit the small towers"
+        problem = f"invalid value {image_size}: must be a multiple of 8 from 16 to 512"
         raise InputError(problem, field="image_size", remedy="use a multiple of 8 from 16 to 512")
 
 
 def _pixels(size: int) -> Any:
-    # By its own name: the general one says at every call that torchvision is not there.
+    # By its own name: the general class warns at every call that torchvision is missing.
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
     return ViTImageProcessorPil(size={"height": size, "width": size})
 
 
 def _as_module(network: Any, processor: Any) -> Transformer:
-    """What sentence-transformers makes of a folder; it makes none of a network in memory."""
+    """A sentence-transformers module for a network in memory, which the library only creates for a folder."""
     from sentence_transformers.base.modules import Transformer
 
     from nearfar.models.loading import without_progress_bar

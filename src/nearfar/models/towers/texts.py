@@ -1,4 +1,4 @@
-"""Two towers of texts in one model: one for a pair's first text, one for its second."""
+"""Models with two towers for texts: one for the first text of a pair, one for the second."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["SIDES", "align_second", "has_text_towers", "part_towers", "project"]
+__all__ = ["SIDES", "align_second", "has_text_towers", "project", "split_towers"]
 
-#: Routes of the two towers: of an anchor and of what belongs to it, as sentence-transformers calls them.
+#: Routes of the two towers, for an anchor and for its positive, with the names of sentence-transformers.
 SIDES = ("query", "document")
 
 
 def has_text_towers(model: SentenceTransformer) -> bool:
-    """Whether queries and documents go through towers of their own."""
+    """Whether queries and documents have separate towers."""
     return set(SIDES) <= set(_routes(model))
 
 
-def part_towers(model: SentenceTransformer, second: str | Path | SentenceTransformer | None = None) -> None:
-    """Give a text encoder, in place, a second tower: `encode_query` goes through its own, `encode_document` the other.
+def split_towers(model: SentenceTransformer, second: str | Path | SentenceTransformer | None = None) -> None:
+    """Give a text encoder a second tower, in place: `encode_query` uses the first one, `encode_document` the second.
 
-    It trains, saves and loads as any other model of sentence-transformers.
+    It can be trained, saved and loaded like any sentence-transformers model.
 
     Args:
         model: A text encoder with one tower.
-        second: The other tower, in memory or by name; a copy of the first, which shares no weights with it, when None.
+        second: The second tower, in memory or by name; by default a copy of the first, without shared weights.
 
     Raises:
-        InputError: one of them has several towers already, or there is no model of that name.
+        InputError: One of them already has several towers, or there is no model of that name.
     """
     from sentence_transformers.base.modules import Router
 
@@ -42,7 +42,9 @@ def part_towers(model: SentenceTransformer, second: str | Path | SentenceTransfo
     if isinstance(second, (str, Path)):
         second = load(second, device=str(model.device))
     if _routes(model) or (second is not None and _routes(second)):
-        raise InputError("it has several towers already", field="model", remedy="give a model of a single tower")
+        raise InputError(
+            "the model already has several towers", field="model", remedy="use a model with a single tower"
+        )
     first: list[Any] = list(model)
     other: list[Any] = list(copy.deepcopy(model) if second is None else second.to(model.device))
     for name in list(model._modules):
@@ -51,27 +53,27 @@ def part_towers(model: SentenceTransformer, second: str | Path | SentenceTransfo
 
 
 def project(model: SentenceTransformer, dims: int) -> None:
-    """End each tower, in place, in a fresh linear layer without bias that makes vectors of `dims` numbers.
+    """Add a new linear layer without bias to each tower, in place, for `dims`-dimensional vectors.
 
     Raises:
-        InputError: fewer than one.
+        InputError: `dims` is less than 1.
     """
     if dims < 1:
-        raise InputError(f"vectors of {dims} numbers", field="dims", remedy="use 1 or more")
+        raise InputError(f"invalid value {dims}", field="dims", remedy="use at least 1")
     routes = _routes(model)
     for modules in routes.values() if routes else [model]:
         _project(modules, dims, model.device)
 
 
 def align_second(model: SentenceTransformer, texts: Sequence[Any]) -> None:
-    """End the second tower, in place, in the fixed rotation that brings it closest to the first one on these texts.
+    """Add a fixed rotation to the second tower, in place, that aligns it with the first tower on these texts.
 
     Args:
-        model: A model with two towers, see `part_towers`.
-        texts: What both towers read.
+        model: A model with two towers, see `split_towers`.
+        texts: Texts that both towers encode.
 
     Raises:
-        InputError: the model has one tower for texts, or the towers give vectors of different lengths.
+        InputError: The model has only one tower for texts, or the towers have different numbers of dimensions.
     """
     import torch
 
@@ -79,11 +81,11 @@ def align_second(model: SentenceTransformer, texts: Sequence[Any]) -> None:
     from nearfar.models.rotation import fixed_rotation, procrustes
 
     if not has_text_towers(model):
-        raise InputError("there is no second tower to turn", field="aligned", remedy="set towers=two, and give texts")
+        raise InputError("requires a second tower for texts", field="aligned", remedy="set towers=two, and use texts")
     first, other = (torch.from_numpy(encode(model, texts, kind=kind)) for kind in SIDES)
     if first.shape != other.shape:
-        problem = f"the towers give vectors of {first.shape[1]} and {other.shape[1]} numbers"
-        raise InputError(problem, field="dims", remedy="say how many both are to give")
+        problem = f"expected towers with equal dimensions, got {first.shape[1]} and {other.shape[1]}"
+        raise InputError(problem, field="dims", remedy="set dims for both")
     _routes(model)[SIDES[1]].append(fixed_rotation(procrustes(first, other)).to(model.device))
 
 
@@ -95,7 +97,7 @@ def _project(modules: Any, dims: int, device: Any) -> None:
     at = len(found) - isinstance(found[-1], Normalize)
     width = next(w for m in reversed(found[:at]) if (w := getattr(m, "get_embedding_dimension", lambda: None)()))
     layer = Dense(width, dims, bias=False, activation_function=torch.nn.Identity()).to(device)
-    # A sequence of modules is known by their numbers.
+    # The modules of a sequence are named by their numbers.
     for number, module in enumerate([layer, *found[at:]], at):
         modules.add_module(str(number), module)
 

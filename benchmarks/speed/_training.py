@@ -1,0 +1,102 @@
+"""Contests of losses in the trainer of sentence-transformers: pairs a second, in turns."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from transformers import TrainerCallback
+
+from nearfar.models import load
+
+Build = Callable[[SentenceTransformer], torch.nn.Module]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """One batch size, and what all contestants have in common.
+
+    Args:
+        steps: Optimiser steps of a turn that are timed.
+        warm_up: Steps before them that are not.
+        bf16: Autocast to bfloat16.
+        workers: Processes that tokenise ahead.
+    """
+
+    rows: Dataset
+    batch_size: int
+    steps: int
+    warm_up: int
+    max_length: int
+    model: str = "minilm"
+    bf16: bool = False
+    workers: int = 0
+
+    def run(self, contestants: dict[str, Build], rounds: int) -> dict[str, Any]:
+        """Medians of pairs a second, and how often faster nearfar is than the best of the others."""
+        rates: dict[str, list[float]] = {name: [] for name in contestants}
+        for round_ in range(rounds):
+            for name, build in contestants.items():
+                rate = self._turn(build, seed=round_)
+                rates[name].append(rate)
+                print(f"batch {self.batch_size}, round {round_ + 1}: {rate:8.1f} pairs/s  {name}", flush=True)
+        medians = {name: statistics.median(values) for name, values in rates.items()}
+        best = max((name for name in medians if name != "nearfar"), key=medians.__getitem__)
+        paired = [ours / theirs for ours, theirs in zip(rates["nearfar"], rates[best], strict=True)]
+        return {
+            "batch_size": self.batch_size,
+            "pairs_per_second": rates,
+            "median": medians,
+            "best_peer": best,
+            "ratio_to_best_peer": statistics.median(paired),
+            "ratios_to_best_peer": paired,
+            "ratio_to_each": {name: medians["nearfar"] / value for name, value in medians.items() if name != "nearfar"},
+        }
+
+    def _turn(self, build: Build, seed: int) -> float:
+        model = load(self.model, max_length=self.max_length)
+        clock = _Clock()
+        with tempfile.TemporaryDirectory() as folder:
+            arguments = SentenceTransformerTrainingArguments(
+                output_dir=folder,
+                max_steps=self.steps + self.warm_up,
+                per_device_train_batch_size=self.batch_size,
+                bf16=self.bf16,
+                dataloader_num_workers=self.workers,
+                report_to=[],
+                disable_tqdm=True,
+                save_strategy="no",
+                logging_strategy="no",
+                dataloader_pin_memory=False,
+                seed=seed,
+            )
+            SentenceTransformerTrainer(model, arguments, self.rows, loss=build(model), callbacks=[clock]).train()
+        return self.steps * self.batch_size / sum(clock.seconds[self.warm_up :])
+
+
+class _Clock(TrainerCallback):
+    """Seconds of each optimiser step, data loading included."""
+
+    def __init__(self) -> None:
+        self.last, self.seconds = 0.0, []
+
+    def on_train_begin(self, *_: object, **__: object) -> None:
+        self.last = _now()
+
+    def on_step_end(self, *_: object, **__: object) -> None:
+        now = _now()
+        self.seconds.append(now - self.last)
+        self.last = now
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
