@@ -1,4 +1,4 @@
-"""Two folders that change names in one step, where the system can do that."""
+"""Exchange the names of two folders in one step, where the system supports it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-#: The kernel, the C library or this file system cannot.
+#: The kernel or this file system does not support it.
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM)
 
 
 def exchanged(first: Path, second: Path) -> bool:
-    """Let two folders that are both there change names, with no moment in between; False where that cannot be done.
+    """Exchange the names of two existing folders, atomically; False if that is not supported.
 
     Raises:
-        OSError: as of a renaming.
+        OSError: As for `os.rename`.
     """
     if sys.platform != "linux":
         return False

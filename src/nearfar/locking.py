@@ -1,4 +1,4 @@
-"""One process at a time on a file or a folder. The system itself gives a lock free when its holder dies."""
+"""One process at a time for a file or a folder. The system releases the lock when its process ends, in any way."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ except ImportError:  # Windows
 
 _logger = logging.getLogger(__name__)
 
-#: Paths that this process has locked, and the thread that did: what it calls may ask for the same once more.
+#: Paths that this process has locked, and the thread: functions that it calls may lock the same path again.
 _held: dict[Path, int] = {}
-#: Windows keeps others from a locked byte: this one lies behind all that is written.
+#: On Windows a locked byte cannot be read by others: this one is behind everything that is written.
 _BYTE = 1 << 20
 
 
 @contextmanager
 def locked(lock: Path, of: Path, field: str = "--out", *, wait: float = 0.0) -> Iterator[None]:
-    """Keep every other process from `of` for as long as the block runs.
+    """Lock `of` against all other processes during the block.
 
-    The file of the lock is removed at the end, with the folders that were made for it if nothing else is in them. One
-    that a killed process left behind is free. The same thread may lock what it has locked already.
+    The lock file is removed at the end, and so are the folders that were created for it if they are empty. A lock file
+    of a killed process does not block. A thread may lock again what it has already locked.
 
     Args:
-        lock: The file of the lock. It names process, host and time for whoever finds it locked.
-        of: What is locked, for the message.
+        lock: The lock file. It contains process, host and time, for the message to others.
+        of: The locked file or folder, for the message.
         field: The option that names it.
-        wait: Seconds to wait for it.
+        wait: Maximum number of seconds to wait.
 
     Raises:
-        InputError: another process is at work there.
-        OSError: the file cannot be written.
+        InputError: Another process has locked it.
+        OSError: The lock file cannot be written.
     """
     lock = lock.absolute()
     if _held.get(lock) == threading.get_ident():
@@ -55,7 +55,7 @@ def locked(lock: Path, of: Path, field: str = "--out", *, wait: float = 0.0) -> 
     until = time.monotonic() + wait
     while (found := _acquire(lock)) is None:
         if time.monotonic() >= until:
-            remedy = "wait for it, or name another place"
+            remedy = "wait for it, or choose another place"
             raise InputError(f"another process is at work here{_holder(lock)}", file=of, field=field, remedy=remedy)
         time.sleep(0.05)
     handle, made = found
@@ -63,14 +63,14 @@ def locked(lock: Path, of: Path, field: str = "--out", *, wait: float = 0.0) -> 
     try:
         yield
     finally:
-        # A process that was forked off meanwhile has not locked anything.
+        # A forked child has not locked anything.
         if os.getpid() == owner:
             del _held[lock]
             _release(lock, handle, made)
 
 
 def _acquire(lock: Path) -> tuple[int, list[Path]] | None:
-    """The open and locked file, and the folders made for it, innermost first; None while another has it."""
+    """The open, locked file and the folders created for it, innermost first; None if another process has it."""
     made: list[Path] = []
     while True:
         missing = [folder for folder in lock.parents if not folder.exists()]
@@ -79,7 +79,7 @@ def _acquire(lock: Path) -> tuple[int, list[Path]] | None:
         try:
             handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
         except FileNotFoundError:
-            continue  # whoever was here before has just removed the folder
+            continue  # another process has just removed the folder
         try:
             if not _try(handle, lock):
                 os.close(handle)
@@ -90,7 +90,7 @@ def _acquire(lock: Path) -> tuple[int, list[Path]] | None:
         except BaseException:
             os.close(handle)
             raise
-        os.close(handle)  # whoever was here before has just removed the file
+        os.close(handle)  # another process has just removed the file
 
 
 def _try(handle: int, lock: Path) -> bool:
@@ -105,8 +105,8 @@ def _try(handle: int, lock: Path) -> bool:
             return False
         if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL):
             raise
-        # Some network file systems have no locks.
-        _logger.warning("%s: this file system has no locks; do not start a second command here", lock.parent)
+        # For example on some network file systems.
+        _logger.warning("%s: this file system does not support locks; do not start a second command here", lock.parent)
     return True
 
 
@@ -127,7 +127,7 @@ def _write_holder(handle: int) -> None:
 
 
 def _holder(lock: Path) -> str:
-    """Who has it, in brackets; empty in the moment before it has written that down."""
+    """The process that has the lock, in brackets; empty if it has not written its name yet."""
     try:
         holder = json.loads(lock.read_text("utf-8"))
         return f" (process {holder['process']} on {holder['host']}, since {holder['since']})"
@@ -137,7 +137,7 @@ def _holder(lock: Path) -> str:
 
 def _release(lock: Path, handle: int, made: list[Path]) -> None:
     if fcntl is None:
-        os.close(handle)  # Windows removes no open file
+        os.close(handle)  # Windows does not remove open files
     with contextlib.suppress(OSError):
         if fcntl is None or _is(lock, handle):
             lock.unlink()
@@ -147,4 +147,4 @@ def _release(lock: Path, handle: int, made: list[Path]) -> None:
         try:
             folder.rmdir()
         except OSError:
-            return  # something is in it
+            return  # not empty

@@ -20,17 +20,17 @@ _DRAFT = re.compile(r"\.(?P<name>.+)\.\d+\.part")
 
 @contextmanager
 def file_claimed(path: str | Path, field: str = "--out", *, wait: float = 0.0) -> Iterator[None]:
-    """Keep other processes from a file for as long as the block runs, or from a folder that appears as a whole.
+    """Lock a file, or a folder that is replaced as a whole, against other processes during the block.
 
-    What a killed process left half-written beside it is removed.
+    Partial files of killed processes next to it are removed.
 
     Args:
-        path: What will be written. Nothing is made but, while the block runs, a lock beside it.
+        path: The file or folder to write. Only a lock file is created next to it, during the block.
         field: The option that names it.
-        wait: Seconds to wait for another process.
+        wait: Maximum number of seconds to wait for another process.
 
     Raises:
-        InputError: another process is at work on it, or nothing can be written there.
+        InputError: Another process is at work on it, or it is not writable.
     """
     path = Path(path).absolute()
     with _lock(path.with_name(f".{path.name}.lock"), path, field, wait):
@@ -40,15 +40,15 @@ def file_claimed(path: str | Path, field: str = "--out", *, wait: float = 0.0) -
 
 @contextmanager
 def folder_claimed(folder: str | Path, field: str = "--out", *, wait: float = 0.0) -> Iterator[None]:
-    """Keep other processes from a folder for as long as the block runs; one in which nothing was written is removed.
+    """Lock a folder against other processes during the block.
 
     Args:
-        folder: Where files will be written. It is made if it is not there.
+        folder: The folder to write files to. It is created, and removed again if it stays empty.
         field: The option that names it.
-        wait: Seconds to wait for another process.
+        wait: Maximum number of seconds to wait for another process.
 
     Raises:
-        InputError: another process is at work there, or nothing can be written there.
+        InputError: Another process is at work in it, or it is not writable.
     """
     folder = Path(folder)
     with _lock(folder / LOCK, folder, field, wait):
@@ -56,7 +56,7 @@ def folder_claimed(folder: str | Path, field: str = "--out", *, wait: float = 0.
         yield
 
 
-#: The lock of a folder in use; gone when nobody is at work there, unless the last one was killed.
+#: The lock file in a folder; it exists while a command runs, and after one was killed.
 LOCK = ".lock"
 
 
@@ -74,7 +74,7 @@ def _lock(lock: Path, path: Path, field: str, wait: float) -> Iterator[None]:
 
 
 def _remove_drafts(folder: Path, name: str | None = None) -> None:
-    """Remove what writers of a file, or of any file of a folder, left when they were killed."""
+    """Remove partial files of killed processes: of one file, or of all files in a folder."""
     for path in folder.iterdir():
         draft = _DRAFT.fullmatch(path.name)
         if draft is not None and name in (None, draft["name"]):
@@ -100,10 +100,10 @@ def write_text(text: str, path: str | Path) -> None:
 
 
 def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
-    """Call `save` on a temporary folder beside `folder`, and put it in its place once it is whole.
+    """Call `save` on a temporary folder next to `folder`, and replace `folder` with it when it is complete.
 
-    A reader, also after a kill, finds the old folder or the new one. Where the system cannot exchange two folders in
-    one step, `settled` brings back the old one after a kill between two steps.
+    Readers find the old folder or the new one, also after a kill. Where the system cannot exchange two folders in one
+    step, `settled` restores the old one after a kill between two steps.
     """
     folder = settled(Path(os.path.realpath(folder)))
     part, old = _beside(folder, "part"), _beside(folder, "old")
@@ -120,7 +120,7 @@ def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
             os.rename(part, folder)
         except OSError as error:
             settled(folder)
-            # A reader may have brought the old one back in between.
+            # A reader may have restored the old one in between.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or not part.exists():
                 raise
         else:
@@ -130,17 +130,17 @@ def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
 
 
 def settled(folder: str | Path) -> Path:
-    """The same folder, brought back if a process was killed in the middle of replacing it."""
+    """The same folder, restored if a process was killed while it replaced the folder."""
     folder = Path(folder)
     old = _beside(folder, "old")
     if folder.name and not folder.exists() and old.is_dir():
-        with suppress(OSError):  # another process was faster, or this one may only read: then the folder is not there
+        with suppress(OSError):  # another process was faster, or this one has only read access
             os.rename(old, folder)
     return folder
 
 
 def tidy(folder: Path) -> None:
-    """Remove what a process that was killed while it replaced a folder left beside it. Claim the folder before."""
+    """Remove what a killed process left next to a folder that it replaced. Claim the folder before."""
     settled(folder)
     for left in (_beside(folder, "part"), _beside(folder, "old")):
         shutil.rmtree(left, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""What stays of the checkpoints once a run is finished: what it takes to train on, and no weights twice.
+"""The checkpoints of a finished run: what further training requires, without a second copy of the weights.
 
-The last checkpoint keeps the state of optimiser, schedule and random numbers; files that are the same in `model/` go,
-and `in_model.json` names them. Of an earlier stage the weights stay, since later stages begin with them.
+The last checkpoint keeps the state of the optimizer, the schedule and the random numbers. Files that are identical in
+`model/` are removed, and listed in `in_model.json`. Earlier stages keep their weights: later stages start from them.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from nearfar.kinds._processes import is_main_process
 from nearfar.models.aliases import sha256
 from nearfar.writing import draft_of, write_text
 
-#: Path of each file that is in the model alone -> its SHA-256.
+#: Lists the removed files: path -> SHA-256.
 IN_MODEL = "in_model.json"
-#: What an earlier stage needs no more: nobody trains it on.
+#: Files that an earlier stage no longer needs: it is not trained further.
 _STATES = ("optimizer.*", "scheduler.*", "scaler.*", "rng_state*")
-#: Seconds in which the main process has copied the weights back.
+#: Maximum number of seconds to wait until the main process has copied the weights back.
 _COPIED = 600
 
 
 def thin(stages: Sequence[Path], model: Path) -> None:
-    """Remove what a finished run needs no more. Killed in the middle, it can be called again.
+    """Remove what a finished run no longer needs. It can be interrupted and called again.
 
     Args:
-        stages: The folder of checkpoints of each stage.
+        stages: The folder with the checkpoints of each stage.
         model: The folder of the trained model.
     """
     for number, folder in enumerate(stages, 1):
@@ -47,7 +47,7 @@ def thin(stages: Sequence[Path], model: Path) -> None:
 
 
 def _leave_to(model: Path, checkpoint: Path) -> None:
-    """Remove the files of a checkpoint that are the same in the model."""
+    """Remove the files of a checkpoint that are identical in the model."""
     here = [path for path in checkpoint.rglob("*") if path.is_file()]
     shared = {path.relative_to(checkpoint).as_posix(): path for path in here}
     shared = {name: path for name, path in shared.items() if _size(model / name) == path.stat().st_size}
@@ -59,10 +59,10 @@ def _leave_to(model: Path, checkpoint: Path) -> None:
 
 
 def restored(checkpoint: Path, model: Path) -> Path:
-    """The same checkpoint, with the files that `thin` left to the model.
+    """The same checkpoint, with the files that `thin` removed.
 
     Raises:
-        InputError: the model is not the one that was trained.
+        InputError: The model has changed.
     """
     listed = checkpoint / IN_MODEL
     if not is_main_process():

@@ -1,4 +1,4 @@
-"""A finished run that is asked for more epochs, steps or stages."""
+"""Further training of a finished run: more epochs, steps or stages."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from nearfar.training.folder import OTHERWISE, RunFolder, otherwise
 if TYPE_CHECKING:
     from nearfar.training.stages import Prepared
 
-#: Option -> what it was and what it is.
+#: Option -> old value and new value.
 Changed = Mapping[str, tuple[Any, Any]]
 
 
 def check_longer(changed: Changed, ready: Prepared, folder: RunFolder) -> None:
-    """Check that a finished run with these options begins as the one that is there.
+    """Check that a finished run can be trained further with these options.
 
-    The last stage may be longer than it was, and more stages may follow. Nothing else can be trained on.
+    The last stage may become longer, and stages may be added. Nothing else may change.
 
     Args:
-        changed: Options that differ.
+        changed: The options that differ.
         ready: The plan with the new options.
-        folder: With the finished run.
+        folder: The folder of the finished run.
 
     Raises:
-        InputError: it is another run.
+        InputError: The options change something else.
     """
     for name, (was, now) in changed.items():
         if name not in ("epochs", "max_steps", ready.plan.grows):
