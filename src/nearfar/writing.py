@@ -147,8 +147,8 @@ def tidy(folder: Path) -> None:
 
 
 def is_untidy(folder: Path) -> bool:
-    """Whether `tidy` would find something."""
-    return _beside(folder, "part").exists() or _beside(folder, "old").exists()
+    """Whether a killed process (or one at work) left something next to a folder that it replaced."""
+    return any(_beside(folder, what).exists() for what in ("part", "old", "lock"))
 
 
 def _beside(folder: Path, what: str) -> Path:

@@ -127,11 +127,15 @@ def test_what_a_killed_build_left_is_put_right(tiny_model, tmp_path: Path, corpu
     folder = tmp_path / "index"
     build_index(tiny_model, CORPUS, folder, corpus=corpus_file)
     (tmp_path / ".index.part").mkdir()
+    (tmp_path / ".index.lock").touch()
     folder.rename(tmp_path / ".index.old")  # as if the kill had come between the two renames
 
     reader = Reader(corpus_file)
     assert open_or_build(tiny_model, corpus_file, reader, folder).built is None
     assert reader.calls == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"index", "corpus.txt"}
+    (tmp_path / ".index.lock").touch()  # as if the kill had come when all but the lock was in place
+    assert open_or_build(tiny_model, corpus_file, reader, folder).built is None
     assert {path.name for path in tmp_path.iterdir()} == {"index", "corpus.txt"}
 
 
