@@ -239,7 +239,7 @@ def test_what_is_refused(tiny_model, tmp_path: Path):
         build_index(tiny_model, CORPUS, tmp_path)
     with pytest.raises(InputError, match="1 ids for 90 texts"):
         build_index(tiny_model, CORPUS, tmp_path / "index", ids=["a"])
-    with pytest.raises(InputError, match="no text"):
+    with pytest.raises(InputError, match="at least one text"):
         build_index(tiny_model, [], tmp_path / "index")
     with pytest.raises(InputError, match=r"nowhere.txt: no such file"):
         open_or_build(tiny_model, tmp_path / "nowhere.txt", Reader(tmp_path / "nowhere.txt"), tmp_path / "index")
