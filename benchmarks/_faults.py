@@ -140,7 +140,7 @@ def enter_own_mounts() -> bool:
             tried = ["unshare", *options, "sh", "-c", "mount -t tmpfs -o size=64k none /mnt"]
             if subprocess.run(tried, capture_output=True).returncode == 0:
                 os.environ[_INSIDE] = "yes"
-                os.execvp("unshare", ["unshare", *options, sys.executable, *sys.argv])
+                os.execvp("unshare", ["unshare", *options, sys.executable, *sys.orig_argv[1:]])
     os.environ[_INSIDE] = "no"
     return False
 

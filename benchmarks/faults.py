@@ -1,6 +1,6 @@
 """Every command that writes, killed at random moments and out of disk: is the old whole, the new whole, or resumable?
 
-    python benchmarks/faults.py [--minutes 20] [--seed 0] [--command NAME]... [--out FILE]
+    python benchmarks/faults.py [--minutes 20] [--at-least 1] [--seed 0] [--command NAME]... [--out FILE]
 
 Commands run on tiny models and small files. A fault is a signal (SIGKILL, SIGTERM, Ctrl-C) at a random time or right
 before a random change of a file, a full disk, a folder that may only be read, or the same command twice at once. Then:
@@ -64,6 +64,7 @@ class Command:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--at-least", type=int, default=1, help="faults for each command, however long they take")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--command", action="append", choices=list(commands()))
     parser.add_argument("--out", type=Path, default=OUT)
@@ -72,7 +73,9 @@ def main() -> None:
     mounts = enter_own_mounts()
     load_libraries()
     with tempfile.TemporaryDirectory(prefix="faults-") as work:
-        found = Trials(Path(work).resolve(), asked.seed, mounts).run(asked.command or list(commands()), asked.minutes)
+        found = Trials(Path(work).resolve(), asked.seed, mounts).run(
+            asked.command or list(commands()), asked.minutes, asked.at_least
+        )
     found["command"] = f"python benchmarks/faults.py --minutes {asked.minutes:g} --seed {asked.seed}"
     asked.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(f"{found['survived']:,} of {found['tried']:,} survived; {asked.out}")
@@ -117,16 +120,19 @@ class Trials:
         self.counts: dict[str, dict[str, list[int]]] = {}
         self.failures: list[dict[str, Any]] = []
 
-    def run(self, names: list[str], minutes: float) -> dict[str, Any]:
-        """Try faults for so many minutes, and each command once at least. The result, as JSON types."""
+    def run(self, names: list[str], minutes: float, at_least: int = 1) -> dict[str, Any]:
+        """Try faults for so many minutes, and so many for each command at least. The result, as JSON types."""
         started = time.monotonic()
         write_inputs(self.work / "inputs")
         faults = [fault for fault in FAULTS if self.mounts or fault != "read-only folder"]
         spent, cases, queue = dict.fromkeys(names, 0.0), {}, {name: list[str]() for name in names}
         told = 0
-        while time.monotonic() - started < 60 * minutes or any(name not in self.counts for name in names):
+        while True:
+            behind = [name for name in names if self.tried(name) < at_least]
+            if not behind and time.monotonic() - started > 60 * minutes:
+                break
             # Each command gets the same time: one that takes long meets fewer faults.
-            name = min(spent, key=lambda each: (each in self.counts, spent[each]))
+            name = min(behind or names, key=lambda each: spent[each])
             begun = time.monotonic()
             if name not in cases:
                 cases[name] = self.reference(name)
@@ -163,6 +169,10 @@ class Trials:
             "minutes": round((time.monotonic() - started) / 60, 1),
             "versions": {name: version(name) for name in ("nearfar", "torch", "transformers")},
         }
+
+    def tried(self, name: str) -> int:
+        """Faults of one command so far."""
+        return sum(tried for tried, _ in self.counts.get(name, {}).values())
 
     def totals(self) -> tuple[int, int]:
         """Tried and survived so far."""

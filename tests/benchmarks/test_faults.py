@@ -20,7 +20,7 @@ def faults(out: Path, *arguments: str, driver: str = "") -> tuple[int, str, dict
     file = out.with_suffix(".py")
     file.write_text(script)
     done = subprocess.run(
-        [sys.executable, str(file), "--minutes", "0", "--out", str(out), *arguments],
+        [sys.executable, str(file), "--minutes", "0", "--at-least", "6", "--out", str(out), *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -32,10 +32,10 @@ def faults(out: Path, *arguments: str, driver: str = "") -> tuple[int, str, dict
 
 @pytest.mark.slow
 def test_commands_that_meet_a_fault_leave_the_old_the_new_or_what_can_be_resumed(tmp_path: Path) -> None:
-    code, said, found = faults(tmp_path / "faults.json", "--command", "encode", "--command", "search", "--seed", "1")
+    code, said, found = faults(tmp_path / "faults.json", "--command", "encode", "--command", "search")
     assert code == 0, said
     assert found["failures"] == []
-    assert found["tried"] == found["survived"] >= 10
+    assert found["tried"] == found["survived"] == 12
     assert set(found["by_command"]) == {"encode", "search"}
 
 
