@@ -25,7 +25,7 @@ from PIL import Image
 from nearfar.demo.docstrings import harvest
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "reports"))
+sys.path.insert(0, str(ROOT / "tests"))
 from chromium import Chromium  # noqa: E402 (the browser of the tests)
 
 MOST_BYTES = 200_000

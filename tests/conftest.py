@@ -8,9 +8,15 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from chromium import Chromium
+    from fake_endpoint import FakeServer
 
 WORDS = """
 a the cat dog sits runs on mat grass green blue red sky sea fish bird flies swims house tree in under
@@ -117,3 +123,35 @@ def tiny_lm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """The browser that pages are looked at with."""
+    from chromium import Chromium
+
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    if binary is None:
+        pytest.skip("no Chromium on this machine")
+    chromium = Chromium(binary, tmp_path_factory.mktemp("profile"))
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """The endpoint that generators are tried on."""
+    from fake_endpoint import FakeServer
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    fake = FakeServer()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    """A folder of six transcripts of calls; see `call_transcripts`."""
+    from call_transcripts import write_calls
+
+    return write_calls(tmp_path / "calls")

@@ -8,8 +8,9 @@ from typing import Annotated
 import pytest
 
 from nearfar.errors import InputError
+from nearfar.models.low_rank.options import LowRankSparse
 from nearfar.recipes import lost
-from nearfar.settings import Fraction, Range, check_ranges, with_settings
+from nearfar.settings import Fraction, Range, check_ranges, from_options, parse_sizes, with_settings
 
 
 @pytest.mark.parametrize(
@@ -50,4 +51,20 @@ def test_layers_of_lost_are_checked_before_any_data_is_read() -> None:
             with_settings(lost.Options(), {field: value})
         assert raised.value.field == field
     assert lost.Options(rank=0).rank == 0
-    assert lost.Options(gamma=0.5, scored=3).how.gamma == 0.5
+
+
+def test_part_of_the_options_as_another_dataclass() -> None:
+    how = from_options(LowRankSparse, lost.Options(gamma=0.5, scored=3))
+    assert how == LowRankSparse(rank=64, gamma=0.5, scored=3)
+    assert from_options(LowRankSparse, lost.Options(), rank=7).rank == 7
+    with pytest.raises(AttributeError, match="vocabulary"):
+        from_options(make_dataclass("Other", [("vocabulary", int)]), LowRankSparse(rank=1))
+
+
+def test_sizes_as_text() -> None:
+    assert parse_sizes("2x32, 4x64,") == [(2, 32), (4, 64)]
+    assert parse_sizes("") == []
+    for wrong in ("2-32", "2x", "x", "2x3x4", "1.5x8"):
+        with pytest.raises(InputError) as raised:
+            parse_sizes(wrong)
+        assert (raised.value.field, raised.value.remedy) == ("sizes", "write e.g. 2x32,4x64")

@@ -1,92 +1,87 @@
-"""A folder that is replaced: whatever is killed, and whenever, the old one or the new one is there."""
+"""Files that appear as a whole or not at all, and folders that cannot be written to."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+import errno
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nearfar import writing
-from nearfar.writing import replace_folder, settled, tidy
-
-# Replaces a folder in a process of its own, which dies by SIGKILL before the call N of those that change folders.
-KILLED = """
-import os, shutil, signal, sys
-from pathlib import Path
-from nearfar import writing
-folder, n, exchanges = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "exchange"
-calls = 0
-def dying(original):
-    def call(*arguments, **options):
-        global calls
-        calls += 1
-        if calls == n:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*arguments, **options)
-    return call
-def save(part):
-    part.mkdir()
-    (part / "w").write_text("new")
-os.rename, os.replace, os.unlink, os.rmdir = map(dying, (os.rename, os.replace, os.unlink, os.rmdir))
-shutil.rmtree = dying(shutil.rmtree)
-writing.exchanged = dying(writing.exchanged if exchanges else lambda *_: False)
-writing.replace_folder(folder, save)
-"""
+from nearfar.errors import InputError
+from nearfar.writing import check_writable, draft_of, full_disk_noticed, replace_folder, write_text
 
 
-@pytest.mark.parametrize("how", ["exchange", "renames"])
-def test_killed_anywhere_the_old_folder_or_the_new_one_is_there(how: str, tmp_path: Path) -> None:
-    kills, codes = 0, []
-    while not codes or codes[-1] != 0:
-        kills += 1
-        folder = tmp_path / str(kills) / "model"
-        folder.mkdir(parents=True)
-        (folder / "w").write_text("old")
-        codes.append(subprocess.run([sys.executable, "-c", KILLED, str(folder), str(kills), how]).returncode)
-        if how == "exchange":
-            assert (folder / "w").read_text() in ("old", "new"), f"before call {kills}"
-        assert (settled(folder) / "w").read_text() in ("old", "new"), f"before call {kills}"
-        replace_folder(folder, lambda part: part.mkdir())
-        tidy(folder)
-        assert [path.name for path in folder.parent.iterdir()] == ["model"]
-    assert set(codes[:-1]) == {-signal.SIGKILL}
-    assert kills > 4
+def test_a_text_replaces_another_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    for text in ("one", "zwei ü\n"):
+        write_text(text, file)
+        assert file.read_text("utf-8") == text
+    assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_reader_between_two_renames_disturbs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+    with pytest.raises(KeyboardInterrupt), draft_of(file) as draft:  # noqa: PT012
+        assert draft != file
+        assert draft.parent == tmp_path
+        draft.write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert file.read_text() == "old"
+
+
+def test_a_folder_is_replaced_once_the_new_one_is_whole(tmp_path: Path) -> None:
     folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "w").write_text("old")
-    monkeypatch.setattr(writing, "exchanged", lambda *_: False)
-    real, renames = os.rename, []
 
-    def rename(source: Path, target: Path) -> None:
-        real(source, target)
-        renames.append(source)
-        if len(renames) == 1:
-            assert (settled(folder) / "w").read_text() == "old"  # a reader, right now
+    def save(fails: bool, name: str) -> Any:
+        def into(part: Path) -> None:
+            part.mkdir()
+            (part / name).touch()
+            if fails:
+                raise OSError("no space")
 
-    monkeypatch.setattr(writing.os, "rename", rename)
-    replace_folder(folder, lambda part: (part.mkdir(), (part / "w").write_text("new")))
-    assert (folder / "w").read_text() == "new"
+        return into
+
+    replace_folder(folder, save(False, "first"))
+    with pytest.raises(OSError, match="no space"):
+        replace_folder(folder, save(True, "second"))
+    assert [path.name for path in folder.iterdir()] == ["first"]
+    # What a killed process left is no part of the next.
+    replace_folder(folder, save(False, "third"))
+    assert [path.name for path in folder.iterdir()] == ["third"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_link_to_a_folder_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "disk" / "model").mkdir(parents=True)
-    link = tmp_path / "model"
-    link.symlink_to(tmp_path / "disk" / "model")
-    replace_folder(link, lambda part: (part.mkdir(), (part / "w").touch()))
-    assert link.is_symlink()
-    assert (tmp_path / "disk" / "model" / "w").exists()
+def test_folders_that_will_be_made_are_looked_for_above(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b" / "c")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError) as caught:
+        check_writable(tmp_path / "file" / "b", "--report")
+    assert (caught.value.file, caught.value.field) == (tmp_path / "file", "--report")
 
 
-def test_a_model_is_found_after_a_kill_between_two_renames(model_copy: Path) -> None:
-    import nearfar
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_why_nothing_can_be_written(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> Any:
+        raise OSError(number, "refused")
 
-    model_copy.rename(model_copy.with_name(".model.old"))
-    assert nearfar.load(model_copy, device="cpu").encode(["the cat"]).shape == (1, 32)
+    told = {}
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(InputError) as caught:
+        check_writable(tmp_path)
+    told[number] = caught.value.remedy
+    assert ("space" in str(told[number])) == (number == errno.ENOSPC)
+    # Torch's own error does not tell that the disk is full.
+    with pytest.raises(InputError), full_disk_noticed(tmp_path):
+        raise RuntimeError("unexpected pos 64 vs 0")
+    with pytest.raises(InputError, match="mine"), full_disk_noticed(tmp_path):
+        raise InputError("mine")
+
+
+def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="other"), full_disk_noticed(tmp_path):
+        raise RuntimeError("other")

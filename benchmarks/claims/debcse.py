@@ -22,8 +22,9 @@ from transformers import set_seed
 
 import nearfar
 from nearfar.evaluation import evaluate
+from nearfar.kinds.options import from_options
 from nearfar.losses import ContrastLoss
-from nearfar.mining import Candidates, jaccard
+from nearfar.mining import Candidates, InversePropensity, debiased_pairs, jaccard, mine_with
 from nearfar.models.dropout import set_dropout
 from nearfar.recipes import Plan, Stage, debcse, simcse
 from nearfar.training.stages import train_plan
@@ -70,13 +71,15 @@ def letters(text: str) -> str:
 def candidates() -> tuple[Candidates, Candidates]:
     """Candidates, mined once, so that all arms sample from the same lists."""
     teacher, _ = dropout_alone(TEACHER_SEED)
-    return debcse.mined(sentences(), teacher, debcse.Options(), TEACHER_SEED)
+    options = debcse.Options()
+    how = from_options(InversePropensity, options)
+    return mine_with(teacher, sentences(), how, max_length=options.max_length, seed=TEACHER_SEED)
 
 
 def drawn(seed: int, **options: float) -> tuple[SentenceTransformer, Dataset]:
     """A model trained on sampled pairs, and the pairs."""
     settings = debcse.Options(**BUDGET, **options)
-    pairs = debcse.pairs(sentences(), candidates(), settings, seed)
+    pairs = debiased_pairs(sentences(), candidates(), from_options(InversePropensity, settings), seed=seed)
     set_seed(seed)
     model = loaded()
     set_dropout(model, settings.dropout)

@@ -76,6 +76,12 @@ def check_ranges(options: DataclassInstance) -> None:
             raise InputError(f"invalid value {value}", field=name, remedy=f"must be {limits}")
 
 
+def from_options(kind: type[Options], options: DataclassInstance, **others: Any) -> Options:
+    """A dataclass of the type `kind`: `others`, and for each further field the option of the same name."""
+    same = {field.name: getattr(options, field.name) for field in fields(kind) if field.name not in others}
+    return kind(**same, **others)
+
+
 def parse_settings(settings: Iterable[str]) -> dict[str, str]:
     """`["epochs=3", ...]` as a dictionary; the values stay text.
 
@@ -92,6 +98,18 @@ def parse_settings(settings: Iterable[str]) -> dict[str, str]:
             raise InputError(f"duplicate option {key!r}", field="--set", remedy="set it once")
         parsed[key] = value.strip()
     return parsed
+
+
+def parse_sizes(text: str) -> list[tuple[int, int]]:
+    """`"2x32,4x64"` as `[(2, 32), (4, 64)]`: layers and dimensions of an encoder; an empty text gives no size.
+
+    Raises:
+        InputError: The text does not have this form.
+    """
+    try:
+        return [(int(n), int(d)) for n, d in (size.split("x") for size in text.split(",") if size.strip())]
+    except ValueError:
+        raise InputError(f"invalid value {text!r}", field="sizes", remedy="write e.g. 2x32,4x64") from None
 
 
 def with_settings(options: Options, settings: Mapping[str, Any]) -> Options:

@@ -219,7 +219,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "a loss that labelled texts do not have": (
         nothing,
         f"{TRAIN} --data labelled.jsonl --set symmetric=true",
-        ["symmetric: both sides of labelled texts are the same", "leave symmetric out"],
+        ["symmetric: expected pairs, got labelled texts", "remove symmetric"],
     ),
     "columns of a corpus that has its own": (
         nothing,

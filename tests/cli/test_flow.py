@@ -11,26 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from call_transcripts import TEXTS
+from fake_endpoint import FakeServer, completion
 from nearfar.cli.app import run
 from nearfar.dialogue import FlowOptions, Rules, vectors
 from nearfar.errors import InputError
-
-sys.path.append(str(Path(__file__).parents[1] / "generation"))
-
-TEXTS = ["the cat sits", "a dog runs", "pay the bill", "rain today", "play a song", "a lost card"]
-
-
-@pytest.fixture
-def calls(tmp_path: Path) -> Path:
-    folder = tmp_path / "calls"
-    folder.mkdir()
-    for number in range(6):
-        lines = []
-        for step in range(4):
-            speaker = ("Caller", "Agent")[step % 2]
-            lines.append(f"[00:0{step}] {speaker}: {TEXTS[step]} {'on the mat' if number % 2 else 'in the tree'}")
-        (folder / f"{number}.txt").write_text("\n".join(lines))
-    return folder
 
 
 def test_the_command_writes_the_files_that_it_reports(calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys):
@@ -137,22 +122,15 @@ def test_empty_turns_are_skipped_on_request(calls: Path, tiny_model_folder: Path
 
 
 def test_a_model_behind_an_endpoint_names_the_actions(
-    calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+    calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys, server: FakeServer
 ):
-    from fake_endpoint import FakeServer, completion
-
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = FakeServer()
     server.reply = lambda body, number: (200, {}, completion("say it"))
     out = tmp_path / "flow.json"
     arguments = ["flow", str(calls), "--model", str(tiny_model_folder), "--out", str(out), "--actions", "2"]
-    try:
-        named = [*arguments, "--namer", "some-model", "--endpoint", server.url, "--json"]
-        assert run(named) == 0
-        assert json.loads(capsys.readouterr().out)["actions"] == 4
-        assert run([*named, "--merge"]) == 0
-    finally:
-        server.close()
+    named = [*arguments, "--namer", "some-model", "--endpoint", server.url, "--json"]
+    assert run(named) == 0
+    assert json.loads(capsys.readouterr().out)["actions"] == 4
+    assert run([*named, "--merge"]) == 0
     assert len(server.requests) == 4  # the second time, the stored answers are used
     assert "Utterances:" in server.requests[0]["messages"][0]["content"]
     assert json.loads(capsys.readouterr().out)["actions"] == 2  # one per speaker

@@ -13,13 +13,11 @@ from datasets import Dataset
 
 import nearfar
 from nearfar.comparison import runner, worker
-from nearfar.comparison.budget import Trial, by_minutes, by_rows, settings_for
 from nearfar.comparison.jobs import Failed, Job
 from nearfar.comparison.request import chosen_recipes
 from nearfar.data import Retrieval, write_jsonl
 from nearfar.errors import InputError
-from nearfar.kinds.options import with_settings
-from nearfar.recipes import get, infonce
+from nearfar.recipes import infonce
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "sky", "sea")
 SMALL = {"batch_size": 8, "learning_rate": 1e-3}
@@ -284,44 +282,6 @@ def test_sentences_alone_hold_nothing_to_measure_by(files: Path, jobs: list[Job]
     write_jsonl([{"text": f"text {i}"} for i in range(50)], files / "texts.jsonl")
     with pytest.raises(InputError, match=r"texts\.jsonl: no evaluation task fits these rows; pass --eval"):
         nearfar.compare(data="texts.jsonl", out="out")
-
-
-def test_equal_rows():
-    options = {
-        "infonce": with_settings(get("infonce").options(), {"batch_size": 64}),
-        "moe": with_settings(get("moe_embed").options(), {"batch_size": 16, "gradient_accumulation": 2}),
-        "staged": with_settings(get("defsent_plus").options(), {"batch_size": 32, "stages": 2}),
-    }
-    steps = by_rows(options, 640, 2.0)
-    assert steps == {"infonce": 20, "moe": 40, "staged": 40}
-    scored = {"codiemb": get("codiemb").options()}
-    assert by_rows(scored, 640, 1.0, scored=True) == {"codiemb": 20}
-    # A batch holds no more than there is.
-    assert by_rows({"infonce": options["infonce"]}, 40, 3.0) == {"infonce": 3}
-
-
-def test_equal_minutes():
-    trials = {"fast": Trial(0.5, 10.0, 5.0, 1.0), "slow": Trial(2.0, 10.0, 5.0, 1.0), "two": Trial(0.5, 10.0, 5.0, 2.0)}
-    # 10 minutes are 600 s, less 45 s of trials and 2 x 15 s around the runs: 525 s for 6 trainings, 10 s of each fixed.
-    share = (600 - 45 - 30) / 6
-    assert by_minutes(10, trials, 2, 45.0) == {
-        "fast": int((share - 10) / 0.5),
-        "slow": int((share - 10) / 2.0),
-        "two": int((share - 10) / 0.5),
-    }
-    with pytest.raises(InputError, match=r"at least 2\.5 minutes, for one step of slow") as error:
-        by_minutes(2, trials, 2, 45.0)
-    assert error.value.field == "--budget"
-    assert set(by_minutes(2.5, trials, 2, 45.0).values()) >= {1}
-
-
-def test_settings_for_all_and_for_one():
-    classes = {name: get(name).options for name in ("infonce", "simcse", "codiemb")}
-    found = settings_for(list(classes), classes, {"infonce.temperature": "0.2", "temperature": "0.1", "positives": "3"})
-    assert found["infonce"] == {"temperature": "0.2"}
-    assert found["codiemb"] == {"temperature": "0.1", "positives": "3"}
-    with pytest.raises(InputError, match="temperature"):
-        settings_for(list(classes), classes, {"simcse.temperature": "-1"})
 
 
 @pytest.mark.slow

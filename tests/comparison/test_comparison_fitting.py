@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from nearfar.comparison.fitting import fits
-from nearfar.recipes import get, names
+from nearfar.kinds.options import TrainingOptions
+from nearfar.kinds.plan import Plan
+from nearfar.recipes import Recipe, get, names
 
 
 def by_name(*columns: str) -> dict[str, tuple[str | None, bool]]:
@@ -47,3 +49,54 @@ def test_columns_decide(columns: tuple[str, ...], taking: set[str], absent: set[
 def test_a_recipe_of_texts_beside_pictures():
     reason, _ = by_name("image", "text")["simcse"]
     assert reason == "trains only on texts; these rows have the column 'image'"
+
+
+def made(roles: dict[str, tuple[str, ...]]) -> Recipe:
+    def prepare(*_: object) -> Plan:
+        raise AssertionError
+
+    return Recipe("mine", roles, TrainingOptions, prepare)
+
+
+def test_a_recipe_of_several_datasets_takes_no_part():
+    (two,) = fits([made({"background": ("pairs",), "target": ("pairs",)})], ("anchor", "positive"))
+    assert two.reason is not None
+    assert "background, target" in two.reason
+    (stream,) = fits([made({"stream": ("pairs",)})], ("anchor", "positive"))
+    assert stream.reason is not None
+
+
+def test_only_what_is_missing_is_said():
+    (found,) = fits([made({"rows": ("domain pairs", "scored pairs")})], ("anchor", "positive"))
+    assert found.reason is not None
+    assert "domain" in found.reason
+    assert "sentence1, sentence2, score" in found.reason
+    assert "anchor" not in found.reason
+
+
+def test_rows_about_files_train_no_recipe_of_texts():
+    """A recipe that takes sentences too would train a model that cannot be measured on files."""
+    columns = ("image", "text")
+    (texts,) = fits([made({"rows": ("sentences",)})], columns)
+    assert texts.reason is not None
+    assert not texts.on_texts
+    (both,) = fits([made({"rows": ("sentences", "image + text")})], columns)
+    assert both.reason is None
+    assert not both.on_texts
+    (sound,) = fits([made({"rows": ("sentences", "audio + text")})], columns)
+    assert sound.reason is not None
+    # Nor the texts of rows that have files beside several texts.
+    (beside,) = fits([made({"rows": ("sentences",)})], ("image", "anchor", "positive"))
+    assert beside.reason is not None
+    assert not beside.on_texts
+
+
+def test_texts_one_by_one_are_taken_from_rows_that_have_several():
+    sentences = made({"rows": ("sentences",)})
+    for columns in (("anchor", "positive"), ("sentence1", "sentence2", "score"), ("entry", "definition")):
+        assert fits([sentences], columns)[0].on_texts, columns
+    for columns in (("query", "candidates", "scores"), ("question", "answer", "rationales"), ("dialogue_id", "turns")):
+        (found,) = fits([sentences], columns)
+        assert found.reason is not None, columns
+        assert not found.on_texts
+    assert fits([sentences], ("text", "label"))[0].reason is None

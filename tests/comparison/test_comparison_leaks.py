@@ -66,3 +66,63 @@ def test_all_rows():
         refuse_same(find_leaks(TRAINING, TRAINING), None)
     with pytest.raises(InputError, match="only 0 of 3"):
         without_same(TRAINING, TRAINING)
+
+
+def test_the_first_of_equal_training_rows_is_named_and_rows_without_texts_share_nothing():
+    training = pairs(("a", "b"), ("a", "b"), ("c", "d"))
+    assert find_leaks(
+        training,
+        pairs(
+            ("a", "b"),
+        ),
+    ).same == [(1, 1)]
+    pictures = Dataset.from_dict({"image": ["a.png", "b.png"], "label": ["x", "y"]})
+    from datasets import Image
+
+    inside = pictures.remove_columns("image").add_column("image", [None, None]).cast_column("image", Image())  # pyright: ignore[reportCallIssue]
+    found = find_leaks(inside, inside)
+    assert (found.items, found.same, found.seen, found.shared) == (2, [], [], [])
+    assert len(without_same(inside, inside)) == 2
+
+
+def test_rows_are_listed_by_what_they_share():
+    found = find_leaks(TRAINING, pairs(("c", "f"), ("x", "e"), ("a", "d"), ("x", "y"))).as_dict()
+    assert found["evaluation_rows"] == 4
+    assert found["every_text_seen"] == {"rows": 2, "first": [1, 3]}
+    assert found["some_text_seen"] == {"rows": 1, "first": [2]}
+
+
+def test_five_rows_are_named():
+    def refusal(rows: int) -> str:
+        texts = [(f"a {i}", f"b {i}") for i in range(rows)]
+        with pytest.raises(InputError) as caught:
+            refuse_same(find_leaks(pairs(*texts), pairs(*texts, ("x", "y"))), "held.csv")
+        return str(caught.value)
+
+    assert "5 = training row 5" in refusal(5)
+    assert "..." not in refusal(5)
+    assert "6 = training row 6" not in refusal(6)
+    assert "..." in refusal(6)
+
+
+def test_one_row_left_is_too_few_to_train_on():
+    with pytest.raises(InputError) as caught:
+        without_same(TRAINING, pairs(("a", "b"), ("c", "d")))
+    assert caught.value.field == "--drop-leaks"
+    assert (
+        len(
+            without_same(
+                TRAINING,
+                pairs(
+                    ("a", "b"),
+                ),
+            )
+        )
+        == 2
+    )
+
+
+def test_grades_of_documents_that_are_not_there_are_no_items():
+    held_out = Retrieval({"1": "b", "2": "z"}, {"q": "a"}, {"q": {"1": 1, "gone": 1}, "lost": {"1": 1}})
+    found = find_leaks(TRAINING, held_out)
+    assert (found.items, found.same) == (1, [(1, 1)])

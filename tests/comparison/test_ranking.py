@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nearfar.comparison.ranking import against_baseline, choose_baseline, rank, recommendation, recommended
+from nearfar.comparison.ranking import (
+    Against,
+    Cost,
+    Ranked,
+    against_baseline,
+    choose_baseline,
+    rank,
+    recommendation,
+    recommended,
+    tied,
+)
+from nearfar.evaluation.intervals import Interval
 
 ITEMS = np.random.default_rng(0).random(300) * 0.5
 
@@ -108,3 +119,124 @@ def test_the_baseline():
     assert choose_baseline(["dse", "simcse"]) == "simcse"
     assert choose_baseline(["dse", "codiemb"]) == "dse"
     assert choose_baseline([]) == "base"
+
+
+@pytest.mark.parametrize(
+    ("mean", "p", "corrected", "verdict"),
+    [
+        (0.1, 0.01, 0.049, "better"),
+        (-0.1, 0.01, 0.049, "worse"),
+        # It is the corrected p-value that counts, and 0.05 is too much.
+        (0.1, 0.01, 0.05, "no significant difference"),
+        (-0.1, 0.01, 0.05, "no significant difference"),
+        (0.1, 0.01, 0.2, "no significant difference"),
+        (0.1, 0.9, 1.0, "no significant difference"),
+    ],
+)
+def test_the_corrected_p_value_decides(mean: float, p: float, corrected: float, verdict: str):
+    found = Against(Interval(mean, mean - 0.05, mean + 0.05), p, corrected)
+    assert found.verdict == verdict
+    assert found.as_dict() == {
+        "mean": mean,
+        "low": mean - 0.05,
+        "high": mean + 0.05,
+        "p": p,
+        "p_corrected": corrected,
+        "verdict": verdict,
+    }
+
+
+def against(mean: float, corrected: float) -> Against:
+    return Against(Interval(mean, mean - 0.01, mean + 0.01), corrected / 3, corrected)
+
+
+def row(rank: int, name: str, seconds: float, base: Against | None, best: Against | None) -> Ranked:
+    score = Interval(0.9 - rank / 10, 0.8 - rank / 10, 1 - rank / 10)
+    return Ranked(rank, name, score, (0.25, 0.5), base, base, best, Cost(9, seconds, None, None, None))
+
+
+def test_who_is_tied_is_decided_by_verdicts_and_not_by_intervals():
+    """The interval of one difference may leave out zero, and the difference be lost among several."""
+    alone, sure = against(-0.02, 0.06), against(-0.005, 0.01)
+    gain = against(0.2, 0.001)
+    rows = [row(1, "a", 9, gain, None), row(2, "b", 7, gain, alone), row(3, "c", 1, gain, sure)]
+    assert [each.name for each in tied(rows)] == ["a", "b"]
+    assert recommended([*rows, row(4, "base", 0, None, against(-0.2, 0.001))]).name == "b"
+
+
+def test_a_leader_that_does_not_beat_the_base_model_is_not_recommended():
+    base = row(3, "base", 0, None, against(-0.03, 0.5))
+    unsure = row(2, "b", 1, against(0.02, 0.06), against(-0.01, 0.9))
+    ranking = [row(1, "a", 9, against(0.03, 0.04), None), unsure, base]
+    assert recommended(ranking).name == "a"
+    # Of two leaders one is surely better than the base model; of two sure ones the sentence is another.
+    sure = [ranking[0], row(2, "b", 99, against(0.02, 0.04), against(-0.01, 0.9)), base]
+    assert recommended(sure).name == "a"
+    first, second = (
+        recommendation(each, "nDCG@10").partition("no significant difference to")[2] for each in (ranking, sure)
+    )
+    assert "b" in first
+    assert first != second
+    assert recommended([row(1, "a", 9, against(0.03, 0.05), None), base]).name == "base"
+    assert recommended([row(1, "a", 9, against(-0.03, 0.01), None), base]).name == "base"
+
+
+def test_what_the_sentence_says_of_the_next_is_its_distance_to_the_best():
+    rows = [
+        row(1, "a", 9, against(0.2, 0.001), None),
+        row(2, "b", 1, against(0.125, 0.001), against(-0.075, 0.001)),
+        row(3, "base", 0, None, against(-0.2, 0.001)),
+    ]
+    said = recommendation(rows, "nDCG@10")
+    assert "-0.075" in said
+    assert "0.125" not in said
+    assert "+0.200" in said
+
+
+def test_a_row_as_json():
+    found = rank(models(infonce=(0.1, 10)), "infonce")[0].as_dict()
+    assert (found["rank"], found["name"], found["verdict"]) == (1, "infonce", "baseline")
+    assert found["low"] < found["score"] < found["high"]
+    assert found["by_seed"] == [run["metrics"]["ndcg@10"] for run in runs(0.1, 10)]
+    assert found["against_baseline"] is None
+    assert found["cost"] == {
+        "steps": 10, "seconds": 10.5, "seconds_a_step": None, "memory": 2 * 2**20, "gpu_memory": None
+    }  # fmt: skip
+
+
+def test_each_is_compared_with_the_baseline_the_base_model_and_the_best():
+    found = {each.name: each for each in rank(models(infonce=(0.1, 10), simcse=(0.2, 5)), "infonce")}
+    simcse, infonce, base = (found[name] for name in ("simcse", "infonce", "base"))
+    for against, mean in (
+        (simcse.baseline, 0.1), (simcse.base, 0.2), (infonce.base, 0.1), (infonce.best, -0.1),
+        (base.baseline, -0.1), (base.best, -0.2),
+    ):  # fmt: skip
+        assert against is not None
+        assert against.difference.mean == pytest.approx(mean, abs=0.01)
+    assert (simcse.best, infonce.baseline, base.base) == (None, None, None)
+
+
+def test_correlations_are_ranked_by_correlation():
+    rng = np.random.default_rng(0)
+    gold = rng.random(60)
+
+    def scored(noise: float, score: float | None) -> list[dict[str, Any]]:
+        similarity = gold + rng.normal(0, noise, 60)
+        per_item = {"similarity": similarity.tolist(), "score": gold.tolist()}
+        return [{"task": "sts", "primary": "spearman", "metrics": {"spearman": score}, "per_item": per_item}]
+
+    # Higher similarities are no better correlation.
+    shifted = scored(3.0, 0.1)
+    shifted[0]["per_item"]["similarity"] = [value + 5 for value in shifted[0]["per_item"]["similarity"]]
+    ranking = rank({"good": scored(0.05, 0.9), "poor": shifted, "base": scored(1.0, None)}, "good")
+    assert ranking[0].name == "good"
+    assert 0.9 < ranking[0].score.mean <= 1
+    # A correlation that does not exist counts as 0.
+    assert next(each for each in ranking if each.name == "base").by_seed == (0.0,)
+
+
+def test_the_seed_of_a_ranking_decides_its_draws():
+    found = models(infonce=(0.1, 10))
+    first, again, other = (rank(found, "infonce", seed)[0].score for seed in (0, 0, 1))
+    assert first == again != other
+    assert first.mean == other.mean

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr, ttest_1samp, ttest_rel
+from scipy.stats import spearmanr, t, ttest_1samp, ttest_rel
 
-from nearfar.comparison.significance import holm, resample
+from nearfar.comparison.significance import RESAMPLES, RESAMPLES_RANKED, Resampled, holm, resample
 from nearfar.errors import InputError
 
 
@@ -43,6 +43,32 @@ def test_seeds_that_differ_widen():
     gap = found.difference("b", "a")
     assert (gap.low, gap.high) == pytest.approx((plain.low, plain.high), rel=1e-3)
     assert found.p_value("b", "a") == pytest.approx(ttest_1samp(found.by_seed[1], 0.0)[1], rel=1e-3)
+
+
+def test_two_variances_share_degrees_of_freedom():
+    """Few items and few seeds, so that every degree counts."""
+    draws = np.array([[0.1, 0.0], [0.3, 0.0], [0.2, 0.1], [0.6, 0.2]])
+    by_seed = np.array([[0.25, 0.3, 0.4], [0.05, 0.1, 0.05]])
+    found = Resampled(("a", "b"), by_seed, draws, items=4)
+    seeds = np.array([0.2, 0.2, 0.35])
+    assert found.difference("a", "b").mean == pytest.approx(0.25)
+    # Of the means of differences; of the seeds' mean, hence a third of the variance between seeds.
+    of_items, of_seeds = np.var([0.1, 0.3, 0.1, 0.4], ddof=1), np.var(seeds, ddof=1) / 3
+    freedom = (of_items + of_seeds) ** 2 / (of_items**2 / 3 + of_seeds**2 / 2)
+    error = np.sqrt(of_items + of_seeds)
+    gap = found.difference("a", "b")
+    assert gap.high - gap.mean == pytest.approx(t.ppf(0.975, freedom) * error)
+    assert gap.mean - gap.low == pytest.approx(t.ppf(0.975, freedom) * error)
+    assert found.p_value("a", "b") == pytest.approx(2 * t.sf(0.25 / error, freedom))
+    assert found.p_value("b", "a") == pytest.approx(found.p_value("a", "b"))
+    assert found.difference("b", "a") == pytest.approx((-gap.mean, -gap.high, -gap.low))
+
+
+def test_fewer_draws_where_each_ranks_anew():
+    values = {"a": np.random.default_rng(0).random((1, 20))}
+    assert len(resample(values).draws) == RESAMPLES > RESAMPLES_RANKED
+    assert len(resample(values, np.arange(20.0)).draws) == RESAMPLES_RANKED
+    assert len(resample(values, resamples=300).draws) == 300
 
 
 def test_one_seed_is_a_test_over_items():

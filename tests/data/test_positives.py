@@ -28,6 +28,11 @@ def test_no_more_columns_than_positives() -> None:
     assert single.to_list() == ROWS.select([0, 1]).to_list()
 
 
+def test_a_pair_that_occurs_twice_counts_once() -> None:
+    twice = Dataset.from_dict({"anchor": ["a", "a", "a"], "positive": ["1", "2", "1"]})
+    assert with_several_positives(twice, 3)[0].to_list() == [{"anchor": "a", "positive": "1", "positive_2": "2"}]
+
+
 def test_texts_are_their_own_positives() -> None:
     rows = paired_with_themselves(Dataset.from_dict({"text": ["a", "b"]}))
     assert rows.to_dict() == {"anchor": ["a", "b"], "positive": ["a", "b"]}

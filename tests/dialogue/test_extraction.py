@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nearfar
+from call_transcripts import TEXTS
 from nearfar.dialogue import FlowOptions, Log, Rules, extraction
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.extraction import merged_by_name
@@ -18,21 +19,6 @@ from nearfar.dialogue.naming import Described, describe, same_names
 
 from .flows import booking_flow
 from .helpers import refused
-
-TEXTS = ["the cat sits", "a dog runs", "pay the bill", "rain today", "play a song", "a lost card"]
-
-
-@pytest.fixture
-def calls(tmp_path: Path) -> Path:
-    folder = tmp_path / "calls"
-    folder.mkdir()
-    for number in range(6):
-        lines = []
-        for step in range(4):
-            speaker = ("Caller", "Agent")[step % 2]
-            lines.append(f"[00:0{step}] {speaker}: {TEXTS[step]} {'on the mat' if number % 2 else 'in the tree'}")
-        (folder / f"{number}.txt").write_text("\n".join(lines))
-    return folder
 
 
 def test_flow_of_a_folder_of_transcripts(calls: Path, tiny_model, tmp_path: Path):

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from call_transcripts import TEXTS
 from nearfar.dialogue import vectors
 from nearfar.dialogue.vectors import vectors_of
-
-TEXTS = ["the cat sits", "a dog runs", "pay the bill", "rain today", "play a song", "a lost card"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from datasets import Dataset
 
 import nearfar
 from nearfar.errors import InputError
-from nearfar.evaluation import evaluate
+from nearfar.evaluation import bootstrap_mean, evaluate
 from nearfar.evaluation.tasks.across import _ranks
 from nearfar.models.towers import two_towers
 
@@ -77,3 +77,15 @@ def test_one_text_ranks_nothing(rows: Dataset, tiny_model_folder: Path) -> None:
         evaluate(model, same)
     with pytest.raises(InputError, match="model: "):
         evaluate(nearfar.load(tiny_model_folder, device="cpu"), rows)
+
+
+def test_recall_of_all_files_is_left_out_and_the_seed_decides_the_interval(
+    rows: Dataset, tiny_model_folder: Path
+) -> None:
+    model = two_towers(str(tiny_model_folder), image="small-vit", image_size=16, device="cpu")
+    five = rows.select(range(5))
+    assert set(evaluate(model, five).metrics) == {"recall@1", "recall@1_to_text"}
+    found = [evaluate(model, rows, seed=seed) for seed in (0, 3)]
+    for result, seed in zip(found, (0, 3), strict=True):
+        assert result.per_item is not None
+        assert result.interval == bootstrap_mean(result.per_item["recall@1"], seed=seed)

@@ -49,3 +49,20 @@ def test_importing_the_packages_loads_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_options_reach_the_task(tiny_model, monkeypatch: pytest.MonkeyPatch):
+    from nearfar.evaluation.tasks import task
+
+    asked = []
+    original = task.Task.measure
+    monkeypatch.setattr(task.Task, "measure", lambda self, *given: asked.append(given[-1]) or original(self, *given))
+    result = evaluate(tiny_model, PAIRS, batch_size=2, seed=7)
+    assert [(each.batch_size, each.seed, each.train, each.templates) for each in asked] == [(2, 7, None, None)]
+    assert result.seconds > 0
+
+
+def test_a_language_model_reads_plain_text(tiny_lm_folder: Path, tmp_path: Path):
+    (tmp_path / "text.txt").write_text("the cat sits on the mat and the dog runs\n\n" * 80)
+    result = evaluate(str(tiny_lm_folder), tmp_path / "text.txt")
+    assert (result.task, result.primary) == ("perplexity", "log_probability")

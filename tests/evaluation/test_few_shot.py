@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from sklearn.metrics import ndcg_score
 
 from nearfar.errors import InputError
-from nearfar.evaluation.tasks.few_shot import few_shot, intra_inter, r_precision_ndcg, ranking_of_prototypes
+from nearfar.evaluation.tasks import few_shot as task
+from nearfar.evaluation.tasks.few_shot import (
+    few_shot,
+    intra_inter,
+    measure_few_shot,
+    r_precision_ndcg,
+    ranking_of_prototypes,
+)
 
 ALTERNATING = [1, 0, 1] + [0] * 9
 
@@ -92,3 +100,70 @@ def test_nothing_to_measure(shots: int, draws: int) -> None:
 def test_closeness_needs_labels() -> None:
     with pytest.raises(InputError, match="at least 2 labels, one of them with 3 vectors"):
         intra_inter(np.eye(4), ["a", "a", "b", "b"])
+
+
+def measured(vectors: np.ndarray, labels: list[str], monkeypatch: pytest.MonkeyPatch, seed: int = 0):
+    monkeypatch.setattr(task, "item_vectors", lambda *_, **__: vectors)
+    rows = Dataset.from_dict({"text": [str(i) for i in range(len(labels))], "label": labels})
+    return measure_few_shot(None, rows, seed=seed)  # type: ignore[arg-type]
+
+
+def test_one_example_and_five_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, labels = clusters(0.5, labels=3, each=12)
+    found = measured(vectors, labels, monkeypatch, seed=4)
+    one, five = few_shot(vectors, labels, 1, 10, 4), few_shot(vectors, labels, 5, 10, 4)
+    within, between = intra_inter(vectors, labels)
+    assert found.metrics == pytest.approx({
+        "f1_1_shot": one.f1, "accuracy_1_shot": one.accuracy, "f1_5_shot": five.f1, "accuracy_5_shot": five.accuracy,
+        "within": within, "between": between,
+    })  # fmt: skip
+    assert (found.primary, found.n, found.per_item, len(found.notes)) == ("f1_1_shot", 36, None, 2)
+    assert one.f1 < five.f1
+    assert one.f1 != pytest.approx(one.accuracy, abs=1e-6)
+    assert within > between
+    assert found.metrics != measured(vectors, labels, monkeypatch, seed=5).metrics
+
+
+def test_without_rows_for_five_examples_there_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = measured(*clusters(0.5, labels=3, each=8), monkeypatch)
+    assert set(found.metrics) == {"f1_1_shot", "accuracy_1_shot", "within", "between"}
+    assert len(found.notes) == 2
+    with pytest.raises(InputError):
+        measured(*clusters(0.5, labels=3, each=5), monkeypatch)
+
+
+@pytest.mark.parametrize(("shots", "least"), [(1, 6), (4, 9), (5, 10), (8, 16)])
+def test_as_many_are_asked_as_are_shown_and_five_at_least(shots: int, least: int) -> None:
+    vectors, labels = clusters(0.01, labels=2, each=least)
+    assert few_shot(vectors, labels, shots).labels == 2
+    vectors, labels = clusters(0.01, labels=2, each=least - 1)
+    with pytest.raises(InputError):
+        few_shot(vectors, labels, shots)
+
+
+def test_what_is_shown_is_not_asked() -> None:
+    # Vectors without any likeness: what is asked is told at chance, and what was shown would not be.
+    vectors = np.eye(12)
+    found = few_shot(vectors, ["a"] * 6 + ["b"] * 6, 1, draws=20)
+    assert found.accuracy == 0.5  # of ties the first label wins
+
+
+def test_labels_with_two_vectors_are_close_to_nobody() -> None:
+    vectors = np.array([[1.0, 0], [1, 0], [1, 0], [0, 1], [0, -1]])
+    assert intra_inter(vectors, ["a", "a", "a", "b", "b"])[0] == pytest.approx(1.0)
+
+
+def test_prototypes_of_several_examples_are_their_mean() -> None:
+    # Of "b" each example points elsewhere; their mean lies between, where "b" is asked.
+    vectors = np.concatenate([np.repeat([[1.0, 0, 0]], 16, 0), np.tile([[0.0, 1, 0], [0, 0, 1]], (8, 1))])
+    labels = ["a"] * 16 + ["b"] * 16
+    assert few_shot(vectors, labels, 8, draws=5).accuracy == 1.0
+    assert few_shot(vectors, labels, 1, draws=20).accuracy < 1.0
+
+
+def test_ideal_gain_is_that_of_the_relevant_ones() -> None:
+    vectors, labels = clusters(0.01, labels=2, each=20)
+    standard, _ = ranking_of_prototypes(vectors, labels, k=10)
+    assert standard == pytest.approx(1)
+    standard, _ = ranking_of_prototypes(vectors, labels, k=40)
+    assert standard == pytest.approx(1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nearfar.errors import InputError
-from nearfar.evaluation import bootstrap_mean, paired_correlation_difference, paired_difference
+from nearfar.evaluation import Interval, bootstrap_mean, paired_correlation_difference, paired_difference
 
 
 def test_interval_of_a_mean_matches_the_normal_one():
@@ -91,3 +91,59 @@ def test_what_has_no_interval():
         paired_correlation_difference([1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [1.0, 1.0, 1.0])
     with pytest.raises(InputError, match="at least 3 pairs"):
         paired_correlation_difference([1.0, 2.0], [1.0, 3.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "excludes", "degenerate"),
+    [
+        (0.001, 0.5, True, False),
+        (-0.5, -0.001, True, False),
+        (-0.001, 0.5, False, False),
+        (-0.5, 0.001, False, False),
+        (0.0, 0.5, False, False),
+        (-0.5, 0.0, False, False),
+        (0.4999, 0.5001, True, False),  # narrow, and yet an interval
+        (0.5, 0.5, True, True),
+    ],
+)
+def test_what_an_interval_excludes(low: float, high: float, excludes: bool, degenerate: bool):
+    found = Interval((low + high) / 2, low, high)
+    assert (found.excludes_zero, found.degenerate) == (excludes, degenerate)
+
+
+def test_items_count_alike_in_groups_of_different_sizes():
+    values, groups = [0.0, 0.0, 0.0, 1.0, 1.0, 0.5], ["a", "a", "a", "b", "c", "c"]
+    found = bootstrap_mean(values, groups=groups)
+    assert found.mean == pytest.approx(2.5 / 6)
+    assert found.low < found.mean < found.high
+
+
+def test_levels_and_resamples_at_their_bounds():
+    for level in (0.0, 1.0, -0.5):
+        with pytest.raises(InputError) as caught:
+            bootstrap_mean([1.0, 2.0], level=level)
+        assert caught.value.field == "level"
+    with pytest.raises(InputError) as caught:
+        bootstrap_mean([1.0, 2.0], resamples=99)
+    assert caught.value.field == "resamples"
+    assert bootstrap_mean([1.0, 2.0, 4.0], resamples=100).low >= 1
+
+
+def test_the_seed_and_the_level_reach_every_interval():
+    draw = np.random.default_rng(0)
+    first, second, gold = draw.random((3, 40))
+    for interval in (
+        lambda **how: paired_difference(first, second, **how),
+        lambda **how: paired_correlation_difference(first, second, gold, resamples=200, **how),
+    ):
+        assert interval(seed=1) == interval(seed=1) != interval(seed=2)
+        wide, narrow = interval(level=0.99), interval(level=0.5)
+        assert wide.low < narrow.low < narrow.high < wide.high
+
+
+def test_a_draw_that_ranks_nothing_counts_as_no_correlation():
+    # Of four pairs many draws are of one pair alone.
+    found = paired_correlation_difference([1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0], [1.0, 2.0, 3.0, 4.0])
+    assert found.mean == pytest.approx(-2)
+    assert np.isfinite([found.low, found.high]).all()
+    assert found.low >= -2

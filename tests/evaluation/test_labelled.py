@@ -75,6 +75,17 @@ def test_smallest_split():
     assert {i // 2 for i in learn} == {0, 1} == {i // 2 for i in test}
 
 
+def test_a_text_with_several_labels_is_of_its_first():
+    texts, labels = ["p", "q", "r", "s", "p ", "p"], ["a", "a", "b", "b", "b", "b"]
+    for seed in range(4):
+        learn, test = split_by_text(texts, labels, seed=seed)
+        # Each side has one text of "a" and one of "b", and all copies of "p" are on one side.
+        for side in (learn, test):
+            assert {texts[i].strip() for i in side} & {"p", "q"}
+            assert {texts[i].strip() for i in side} & {"r", "s"}
+        assert {0, 4, 5} <= set(learn) or {0, 4, 5} <= set(test)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_rare_labels_can_always_be_learnt(seed: int):
     labels = ["common"] * 60 + ["rare"] * 2 + ["scarce"] * 3

@@ -112,3 +112,10 @@ def test_what_cannot_be_ranked(tiny_model):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [None, "b"], "positive": ["x", "y"]}))
     with pytest.raises(InputError, match="no text"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [], "positive": []}))
+
+
+@pytest.mark.parametrize(("documents", "depths"), [(5, {1}), (6, {1, 5}), (10, {1, 5}), (11, {1, 5, 10})])
+def test_recall_of_all_documents_is_left_out(documents: int, depths: set[int], tiny_model):
+    pairs = Dataset.from_dict({"anchor": WORDS[:documents], "positive": [f"the {word}" for word in WORDS[:documents]]})
+    metrics = evaluate(tiny_model, pairs).metrics
+    assert {int(name.partition("@")[2]) for name in metrics if name.startswith("recall")} == depths

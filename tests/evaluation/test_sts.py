@@ -58,3 +58,9 @@ def test_what_cannot_be_correlated(tiny_model):
         evaluate(tiny_model, rows(["high"] * 8))
     with pytest.raises(InputError, match="sentence1: row 1 holds None"):
         evaluate(tiny_model, rows(SCORES, first=[None, *FIRST[1:]]))
+
+
+def test_three_pairs_are_enough_and_two_are_not(tiny_model):
+    assert evaluate(tiny_model, rows(SCORES).select([0, 1, 2])).n == 3
+    with pytest.raises(InputError):
+        evaluate(tiny_model, rows(SCORES).select([0, 1]))

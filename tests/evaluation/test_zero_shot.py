@@ -12,7 +12,8 @@ from nearfar.cli.app import run
 from nearfar.errors import InputError
 from nearfar.evaluation import detect_task, evaluate
 from nearfar.evaluation.compared import paired_interval
-from nearfar.evaluation.tasks.zero_shot import check_templates, label_vectors
+from nearfar.evaluation.tasks import zero_shot
+from nearfar.evaluation.tasks.zero_shot import check_templates, label_vectors, measure_zero_shot
 from nearfar.models import load
 from nearfar.models.encoding import encode
 from nearfar.models.towers import two_towers
@@ -113,3 +114,35 @@ def test_a_text_that_is_the_name_of_a_picture_stays_a_text(tiny_model_folder: Pa
     alone = encode(load(tiny_model_folder), traps)
     np.testing.assert_allclose(encode(model, traps), alone, atol=1e-6)
     np.testing.assert_allclose(encode(model, traps[:1], kind="query"), alone[:1], atol=1e-6)
+
+
+def told(labels: list[str], ranked: list[list[int]], monkeypatch: pytest.MonkeyPatch):
+    """The result where a row ranks the labels, in order of appearance, in this order."""
+    count = len(ranked[0])
+    vectors = np.zeros((len(labels), count))
+    for row, order in enumerate(ranked):
+        vectors[row, order] = np.arange(count, 0, -1)
+    monkeypatch.setattr(zero_shot, "label_vectors", lambda *_, **__: np.eye(count))
+    monkeypatch.setattr(zero_shot, "item_vectors", lambda *_, **__: vectors)
+    data = Dataset.from_dict({"text": [str(i) for i in range(len(labels))], "label": labels})
+    return measure_zero_shot(None, data)  # type: ignore[arg-type]
+
+
+def test_worked_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = told(["a", "a", "a", "b"], [[0, 1], [0, 1], [1, 0], [1, 0]], monkeypatch)
+    # Of "a" two of three are found, all of them rightly; of "b" the one, beside a wrong one.
+    assert found.metrics == pytest.approx({"accuracy": 0.75, "f1": (0.8 + 2 / 3) / 2, "chance": 0.75})
+    assert found.per_item is not None
+    assert found.per_item["accuracy"].tolist() == [1, 1, 0, 1]
+
+
+def test_of_more_than_five_labels_the_first_five_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = list("abcdef")
+    # The right label of row i stands at rank i.
+    ranked = [[*[j for j in range(6) if j != i][:i], i, *[j for j in range(6) if j != i][i:]] for i in range(6)]
+    found = told(labels, ranked, monkeypatch)
+    assert found.metrics["accuracy"] == pytest.approx(1 / 6)
+    assert found.metrics["accuracy@5"] == pytest.approx(5 / 6)
+    assert found.metrics["chance"] == pytest.approx(1 / 6)
+    fewer = told(labels[:5], [each[:5] for each in [list(range(5))] * 5], monkeypatch)
+    assert "accuracy@5" not in fewer.metrics

@@ -10,8 +10,8 @@ import threading
 import time
 
 import pytest
-from fake_endpoint import completion
 
+from fake_endpoint import completion
 from nearfar.cli.app import run
 from nearfar.data import write_jsonl
 

@@ -38,3 +38,9 @@ def test_repeated_rows_and_contradictions() -> None:
     assert repeated_rows(pairs).examples == [(2, 0, False)]
     corpus = Retrieval({"d1": "one", "d2": "One"}, {"q": "?"}, {"q": {"d1": 1}})
     assert repeated_rows(corpus).examples == [("d2", "d1", False)]
+
+
+def test_a_cosine_of_the_threshold_is_near_enough() -> None:
+    count, pairs = near_duplicates(torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), 1.0)
+    assert (count, pairs) == (1, [(0, 1, 1.0)])
+    assert near_duplicates(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), 0.0)[0] == 1

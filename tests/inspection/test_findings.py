@@ -61,3 +61,21 @@ def test_hubs_come_from_the_last_side_most_frequent_first() -> None:
     assert {hub.item.kind for hub in found} == {"positive"}
     placed = with_places(found[0], lambda kind, origin: {"kind": kind, "id": str(origin)})
     assert placed.item.place == {"kind": "positive", "id": str(found[0].item.origin)}
+
+
+def test_only_items_with_a_negative_above_their_positive_are_named() -> None:
+    sample = draw_sample(pairs(3), 100)
+    vectors = unit(np.eye(3)), unit([[1, 0, 0], [0, 0.2, 0.8], [0, 0.9, 0.1]])
+    named = false_negatives(sample, measure(sample, vectors).neighbours)
+    assert sorted(each.item.origin for each in named) == [1, 2]
+    assert all(each.above > 0 for each in named)
+
+
+def test_the_list_of_candidates_is_limited() -> None:
+    n = LISTED + 20
+    # Every positive is the negative of the one before it.
+    vectors = unit(np.eye(n)), unit(np.roll(np.eye(n), 1, axis=0) + 0.1 * np.eye(n))
+    sample = draw_sample(pairs(n), n)
+    found = measure(sample, vectors).neighbours
+    assert int((found.above > 0).sum()) == n
+    assert len(false_negatives(sample, found)) == LISTED

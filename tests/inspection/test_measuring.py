@@ -143,3 +143,33 @@ def test_a_text_on_both_sides_is_one_vector_of_the_space() -> None:
     expected = np.concatenate([vectors[0], vectors[1][1:]])
     assert union(sample, vectors).tolist() == expected.tolist()
     assert measure(sample, vectors).measures["mean_cosine"] == pytest.approx(geometry.mean_cosine(expected), abs=1e-6)
+
+
+def test_items_without_a_positive_are_no_part_of_the_share() -> None:
+    rows = Dataset.from_dict({"text": ["a", "b", "c"], "label": ["x", "x", "alone"]})
+    found = measure(draw_sample(rows, 100), (unit([[1, 0], [-1, 0.1], [1, 0.1]]),))
+    # c is closer to a and to b than these are to each other.
+    assert found.per_item["false_negative_share"].tolist() == [1, 1]
+    assert found.measures["false_negative_share"] == 1
+
+
+def test_labels_of_one_item_each_have_no_tolerance() -> None:
+    rows = Dataset.from_dict({"text": ["a", "b", "c"], "label": ["x", "y", "z"]})
+    assert measure(draw_sample(rows, 100), (random_unit(3, 4),)).measures["tolerance"] is None
+
+
+def test_equal_cosines_have_no_correlation_with_scores() -> None:
+    texts = [f"t{i}" for i in range(8)]
+    rows = Dataset.from_dict({"sentence1": texts[:4], "sentence2": texts[4:], "score": [0.1, 0.2, 0.3, 0.4]})
+    same = np.tile(unit([[1, 0]]), (4, 1))
+    assert measure(draw_sample(rows, 100), (same, same)).measures["spearman"] is None
+
+
+def test_every_anchor_counts_alike_whatever_its_negatives() -> None:
+    rows = Dataset.from_dict({"anchor": ["a", "b"], "positive": ["x", "y"], "negative": ["z", "z"]})
+    sample = replace(draw_sample(rows, 100), negatives=np.array([[0, 1], [0, 1], [0, 1], [1, 0]]))
+    vectors = (unit([[1, 0], [0, 1]]), unit([[0, 1], [1, 0], [1, 1]]))
+    # Three negatives of a at 1, and one of b at 1; then those of a at 1 and that of b at sqrt(1/2).
+    assert measure(sample, vectors).measures["negative_cosine"] == pytest.approx(1)
+    other = replace(sample, negatives=np.array([[0, 1], [0, 1], [0, 1], [1, 2]]))
+    assert measure(other, vectors).measures["negative_cosine"] == pytest.approx((1 + np.sqrt(0.5)) / 2)

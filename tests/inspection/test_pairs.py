@@ -61,3 +61,8 @@ def test_negatives_of_labels_have_other_labels() -> None:
     found = sampled_negatives_of_labels(np.array([0, 4]), labels, np.random.default_rng(0))
     assert np.bincount(found[:, 0]).tolist() == [NEGATIVES] * 2
     assert all(labels[item] != (0, 2)[number] for number, item in found)
+
+
+def test_a_score_of_four_in_five_is_high() -> None:
+    pairs = np.array([[0, 0], [1, 1], [2, 2]])
+    assert positive_pairs(pairs, np.array([0.8, 0.79, 1.0])).tolist() == [[0, 0], [2, 2]]

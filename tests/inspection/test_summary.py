@@ -71,3 +71,10 @@ def test_a_difference_has_its_sign_and_both_bounds(look: Inspection) -> None:
 def test_numbers() -> None:
     assert [counted(count, "query") for count in (0, 1, 2_000)] == ["0 queries", "1 query", "2,000 queries"]
     assert [figure(value) for value in (None, 9.8765, 10.0, 12.345)] == [None, "9.877", "10.0", "12.3"]
+
+
+def test_no_difference_has_no_sign(look: Inspection) -> None:
+    changed = replace(look, differences={"separation": Interval(0.0, 0.0, 0.0)})
+    row = next(row for row in measure_rows(changed) if row[0] == "separation")
+    assert "+" not in str(row[3])
+    assert str(row[3]).count("0.000") == 3

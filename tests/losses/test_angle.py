@@ -8,7 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nearfar.losses.angle import angle_objective
+from nearfar.errors import InputError
+from nearfar.losses.angle import angle_objective, check_weights
 
 FIRST = torch.tensor([[1.0, 0, 0, 1], [0, 1, 1, 0]])
 SECOND = torch.tensor([[1, 0.2, 0, 0.5], [1, 0, 0, 1]])
@@ -56,3 +57,23 @@ def test_lengths_of_vectors_do_not_matter(tiny_model, part) -> None:
     weighed = [angle_objective(tiny_model, **{"in_batch": 0, "cosine": 0, "angle": 0, part: w}) for w in (1, 2, 4)]
     for once, twice in pairwise(loss(columns, None).item() for loss in weighed):
         assert twice == pytest.approx(2 * once, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "weights", "message"),
+    [
+        (["anchor", "positive"], (0, 1, 1), "ibn: all weights that count for these rows are 0: ibn; set one above 0"),
+        (["sentence1", "sentence2", "score"], (1, 0, 0), "cos: all weights that count for these rows are 0: cos, ang"),
+        (["anchor", "positive", "negative"], (0, 0, 0), "ibn: all weights that .* are 0: ibn, cos, ang"),
+        (["anchor", "positive"], (1, 0, 0), None),
+        (["sentence1", "sentence2", "score"], (0, 0, 1), None),
+        (["anchor", "positive", "negative_1"], (0, 1, 0), None),
+    ],
+)
+def test_some_part_must_count(columns, weights, message) -> None:
+    named = dict(zip(("ibn", "cos", "ang"), weights, strict=True))
+    if message is None:
+        check_weights(columns, **named)
+    else:
+        with pytest.raises(InputError, match=message):
+            check_weights(columns, **named)

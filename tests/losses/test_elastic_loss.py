@@ -195,11 +195,11 @@ def test_fixed_sizes_share_the_weight() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: one_layer_one_width(1, 32), "one layer, so none can be left out"),
-        (lambda: one_layer_one_width(4, 8), "least_dims: vectors of 8 numbers have no narrower width"),
-        (lambda: fixed(4, 32, []), "sizes: there is no size to train"),
-        (lambda: fixed(4, 32, [(5, 8)]), "sizes: 5x8 is no size of this model; give at most 4x32"),
-        (lambda: fixed(4, 32, [(0, 8)]), "sizes: 0x8 is no size"),
+        (lambda: one_layer_one_width(1, 32), "model: expected a model with at least two layers, got one"),
+        (lambda: one_layer_one_width(4, 8), "least_dims: must be less than the 8 dimensions of the model, got 8"),
+        (lambda: fixed(4, 32, []), "sizes: expected at least one size, got none"),
+        (lambda: fixed(4, 32, [(5, 8)]), "sizes: invalid size 5x8; must be 1x1 to 4x32"),
+        (lambda: fixed(4, 32, [(0, 8)]), "sizes: invalid size 0x8"),
     ],
 )
 def test_sizes_that_cannot_be(call, message) -> None:
@@ -208,7 +208,7 @@ def test_sizes_that_cannot_be(call, message) -> None:
 
 
 def test_a_base_that_embeds_by_itself_is_refused(model) -> None:
-    with pytest.raises(ValueError, match="function of vectors, and ContrastLoss embeds texts by itself"):
+    with pytest.raises(ValueError, match="expected a function of vectors as base, got ContrastLoss"):
         ElasticLoss(model, ContrastLoss(model, cached=True), lambda: [Size(N, D)])
 
 

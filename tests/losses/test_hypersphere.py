@@ -49,6 +49,14 @@ def directions(*degrees: float) -> Tensor:
     return torch.stack([angles.cos(), angles.sin()], 1)
 
 
+def test_weights_of_the_papers_losses() -> None:
+    assert HypersphereWeights.of("clip") == HypersphereWeights(0, 0, 0)
+    assert HypersphereWeights.of("cua") == CUA
+    assert HypersphereWeights.of("cuaxu") == CUAXU
+    own = HypersphereWeights.of("cua", 0.0, None, 0.5, t=1.0, self_pairs=True)
+    assert own == HypersphereWeights(0.0, 1.0, 0.5, t=1.0, self_pairs=True)
+
+
 def test_alignment_is_two_minus_twice_the_cosine() -> None:
     a, b = sides()
     cosine = torch.nn.functional.cosine_similarity(a, b).mean()
@@ -188,7 +196,7 @@ def test_half_precision_is_raised() -> None:
 def test_one_pair_has_nothing_to_spread() -> None:
     a, b = sides(1)
     for call in (lambda: uniformity(a), lambda: cross_uniformity(a, b)):
-        with pytest.raises(ValueError, match="there is one vector"):
+        with pytest.raises(ValueError, match="requires at least two vectors, got one"):
             call()
     assert float(loss(a, b, CUAXU, 0.3)) == pytest.approx(float(alignment(a, b)), abs=1e-12)
 
@@ -198,9 +206,12 @@ def test_one_pair_has_nothing_to_spread() -> None:
     [
         (lambda a, b: alignment(a, b[:3]), "two matrices of the same shape"),
         (lambda a, b: cross_uniformity(a, b[:3]), "two matrices of the same shape"),
-        (lambda a, b: uniformity(a, t=0), "t must be > 0, got 0"),
+        (lambda a, b: uniformity(a, t=0), "invalid t: must be > 0, got 0"),
         (lambda a, b: uniformity(a * math.nan), r"anchors\[0\] contains NaN"),
-        (lambda a, b: HypersphereLoss(torch.nn.Identity()).loss_of_vectors([a], None, None, 1), "needs two columns"),  # type: ignore[arg-type]
+        (
+            lambda a, b: HypersphereLoss(torch.nn.Identity()).loss_of_vectors([a], None, None, 1),
+            "requires pairs, got one column",
+        ),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_input(call: Any, message: str) -> None:

@@ -6,8 +6,10 @@ from collections import Counter
 
 import pytest
 import torch
+from datasets import Dataset
 
-from nearfar.mining import label_pairs, pair_sets
+from nearfar.errors import InputError
+from nearfar.mining import label_pairs, pair_sets, utterance_pairs
 
 LABELS = [0] * 7 + [1] * 3 + [2] + [9] * 2
 
@@ -56,3 +58,37 @@ def test_sets_give_as_many_pairs_as_the_smallest() -> None:
         for row in found[name]:
             assert labels[texts.index(row["anchor"])] == labels[texts.index(row["positive"])] == row["label"]
     assert len(pair_sets(sets, extended=("act", "slot"))["act"]) == 6
+
+
+TURNS = Dataset.from_list(
+    [
+        {"dialogue_id": "d", "speaker": "user", "text": f"{text} {number}", "acts": [act], "slots": [slot]}
+        for number in range(3)
+        for text, act, slot in (("take me to", "INFORM", "city"), ("where do you go", "REQUEST", "city"))
+    ]
+)
+
+
+def test_utterances_are_paired_by_their_action() -> None:
+    pairs, names = utterance_pairs(TURNS)
+    assert names == {"action": ["inform city", "request city"]}
+    assert len(pairs["action"]) == 4
+    for row in pairs["action"]:
+        begins = ("take me to", "where do you go")[row["label"]]
+        assert row["anchor"].startswith(begins)
+        assert row["positive"].startswith(begins)
+        assert row["anchor"] != row["positive"]
+
+
+def test_acts_and_slots_are_two_sets_of_the_same_size() -> None:
+    rows = TURNS.map(lambda row, number: {"slots": ["city" if number % 3 else "date"]}, with_indices=True)
+    pairs, names = utterance_pairs(rows, ("act", "slot"), seed=1)
+    assert names == {"act": ["inform", "request"], "slot": ["city", "date"]}
+    assert [len(rows) for rows in pairs.values()] == [4, 4]
+    extended, _ = utterance_pairs(rows, ("act", "slot"), extended=("act", "slot"), seed=1)
+    assert [len(rows) for rows in extended.values()] == [6, 6], "as many as the largest label of acts, for two labels"
+
+
+def test_utterances_without_such_labels_are_refused() -> None:
+    with pytest.raises(InputError, match="min_count"):
+        utterance_pairs(TURNS, more_than=3)

@@ -19,6 +19,7 @@ from nearfar.mining import (
     neighbours,
     positive_log_weights,
     probabilities,
+    surface_of,
 )
 
 SEM, SURF = (
@@ -157,6 +158,16 @@ def test_rare_words_in_common_count_more_than_frequent_ones() -> None:
     assert weighted[0] < plain[0] < weighted[1]
 
 
+def test_surfaces_by_name() -> None:
+    rows, candidates = np.array([0]), np.array([[1, 2, 3]])
+    for name, made in {
+        "jaccard": jaccard(GUITAR),
+        "idf": jaccard(GUITAR, idf=True),
+        "levenshtein": levenshtein(GUITAR),
+    }.items():
+        np.testing.assert_array_equal(surface_of(name, GUITAR)(rows, candidates), made(rows, candidates))  # type: ignore[arg-type]
+
+
 def test_levenshtein_equals_the_plain_recursion() -> None:
     words = np.random.default_rng(0).choice(list("abc"), size=(12, 7))
     texts = [" ".join(row[: 1 + i % 7]) for i, row in enumerate(words)]
@@ -269,5 +280,5 @@ def test_pairs_as_rows(corpus) -> None:
     rows = drawn_pairs(texts, near, towards, far, away, negatives=2, draws=3)
     assert rows.column_names == ["anchor", "positive", "negative_1", "negative_2"]
     assert list(rows["anchor"]) == [text for i, text in enumerate(texts) if i != 3] * 3
-    with pytest.raises(InputError, match=r"^text: .* 1 "):
+    with pytest.raises(InputError, match=r"^text: .*enough negatives \(1\)"):
         drawn_pairs(texts, near, towards, far, torch.full_like(away, -torch.inf))

@@ -252,9 +252,9 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
 @pytest.mark.parametrize(
     ("rows", "settings", "message"),
     [
-        (TEXTS, {}, "both sides are the same"),
+        (TEXTS, {}, "towers: expected pairs, got single texts"),
         (PAIRS, {"aligned": "true"}, "aligned: requires a second tower"),
-        (PAIRS, {"second_model": "minilm"}, "second_model: a shared tower has no second"),
+        (PAIRS, {"second_model": "minilm"}, "second_model: expected towers=two, got one shared tower"),
         (PAIRS, {"t": "0"}, "t: invalid value 0.0"),
         (PAIRS, {"untrained_rate": "-1"}, "untrained_rate: invalid value -1.0"),
         (PAIRS, {"dims": "-1"}, "dims: invalid value -1"),

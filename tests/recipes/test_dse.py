@@ -141,7 +141,7 @@ def test_a_teacher_by_name(tiny_model_folder, tiny_model, tmp_path) -> None:
         ({"dropout": 1.0}, "dropout: invalid value 1.0"),
         ({"hidden": 0}, "hidden: invalid value 0"),
         ({"distance": "softened"}, "distance: a score has no softmax"),
-        ({"layers": 3}, "layers: 3 layers"),
+        ({"layers": 3}, "layers: invalid number of layers 3"),
         ({"kind": "binary"}, "got 4.33333"),
         ({"kind": "classes"}, "got 0, 0.333333"),
         ({"teacher": "/nowhere"}, "the model folder '/nowhere' does not exist"),

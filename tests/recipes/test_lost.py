@@ -102,4 +102,4 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run(shlex.split(f"train lost --data {tmp_path}/corpus.txt --out {out} {chosen}")) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "holds a run already" in error
+    assert "already contains a run" in error

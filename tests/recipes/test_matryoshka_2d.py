@@ -106,13 +106,17 @@ def test_options_reach_the_loss(folder) -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
-        ("pairs", {"sizes": "2x64"}, "sizes: 2x64 is no size of this model; give at most 4x32"),
-        ("pairs", {"sizes": "2-32"}, "sizes: '2-32' is no list of sizes; write e.g. 2x32,4x64"),
+        ("pairs", {"sizes": "2x64"}, "sizes: invalid size 2x64; must be 1x1 to 4x32"),
+        ("pairs", {"sizes": "2-32"}, "sizes: invalid value '2-32'; write e.g. 2x32,4x64"),
         ("pairs", {"kl_weight": -1}, "kl_weight: invalid value -1"),
         ("pairs", {"kl_temperature": 0}, "kl_temperature: invalid value 0"),
-        ("pairs", {"w_ibn": 0}, "w_ibn: all terms that these rows allow have weight 0"),
-        ("scored", {"w_cos": 0, "w_ang": 0}, "w_cos: all terms that these rows allow"),
-        ("pairs", {"least_dims": 32}, "least_dims: vectors of 32 numbers have no narrower width"),
+        ("pairs", {"w_ibn": 0}, "w_ibn: all weights that count for these rows are 0: w_ibn"),
+        ("scored", {"w_cos": 0, "w_ang": 0}, "w_cos: all weights that count for these rows are 0: w_cos, w_ang"),
+        (
+            "pairs",
+            {"least_dims": 32},
+            "least_dims: must be less than the 32 dimensions of the model, got 32; use at most 31",
+        ),
     ],
 )
 def test_options_that_cannot_be(folder, kind, options, message) -> None:

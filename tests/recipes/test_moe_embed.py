@@ -138,7 +138,7 @@ def test_loss_embeds_each_row_by_its_domain(model, labelled, in_domain, cached) 
 
 
 def test_loss_refuses_rows_without_domains_and_a_dense_model(model, tiny_model_folder) -> None:
-    with pytest.raises(ValueError, match="'label' column that holds the domains"):
+    with pytest.raises(ValueError, match="requires a 'label' column with the domains"):
         DomainLoss(model)([model.preprocess(["cat"])] * 2)
     with pytest.raises(ValueError, match="no DomainExperts"):
         DomainLoss(SentenceTransformer(str(tiny_model_folder), device="cpu"))

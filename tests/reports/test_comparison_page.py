@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import Chromium
 from samples import HOSTILE
 
+from chromium import Chromium
 from nearfar.comparison.fitting import Fit
 from nearfar.comparison.page import comparison_page
 from nearfar.comparison.ranking import against_baseline, rank, recommendation, recommended

@@ -57,8 +57,8 @@ def temperature_sweep(
     """
     from nearfar.comparison.sweep_page import temperature_page
     from nearfar.evaluation import detect_task
-    from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.recipes import get
+    from nearfar.training.held_out import read_rows
     from nearfar.training.run import train
 
     chosen = get(recipe) if isinstance(recipe, str) else recipe
@@ -73,8 +73,7 @@ def temperature_sweep(
         )
     for _, _, settings in runs:  # check all before the first one is trained
         with_settings(chosen.options(), settings)
-    mapped = columns if evaluation_columns is None else evaluation_columns
-    rows = load_for_evaluation(evaluation, mapped)
+    rows, mapped = read_rows(evaluation, columns, evaluation_columns)
     if detect_task(rows) != "classify":
         file = evaluation if isinstance(evaluation, (str, Path)) else None
         raise InputError("expected labelled texts (text, label)", file=file, field="evaluation")

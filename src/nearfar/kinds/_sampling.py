@@ -98,7 +98,10 @@ def check_part(part: Part, drop_last: bool, in_step: int) -> None:
             problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
             raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
         sampler = GroupByLabelBatchSampler if by_label else NoDuplicatesBatchSampler
-        drawn = sampler(as_stored(part.rows), size, drop_last, valid_label_columns=["label"])
+        try:
+            drawn = sampler(as_stored(part.rows), size, drop_last, valid_label_columns=["label"])
+        except ValueError:  # sentence-transformers', of fewer than two labels with two texts each
+            drawn = ()
         if len(next(iter(drawn), ())) < 2:
             raise InputError(
                 f"no batch of {size} rows can be drawn: "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from nearfar.settings import (
     Count,
@@ -14,7 +14,9 @@ from nearfar.settings import (
     Range,
     Whole,
     check_ranges,
+    from_options,
     parse_settings,
+    parse_sizes,
     with_settings,
 )
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 __all__ = [
+    "ContrastOptions",
     "Count",
     "Fraction",
     "LanguageOptions",
@@ -32,7 +35,9 @@ __all__ = [
     "TowerOptions",
     "TrainingOptions",
     "Whole",
+    "from_options",
     "parse_settings",
+    "parse_sizes",
     "with_settings",
 ]
 
@@ -72,6 +77,24 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True)
+class ContrastOptions(TrainingOptions):
+    """Options of recipes whose loss is a softmax over the candidates of a batch.
+
+    Args:
+        temperature: tau, the temperature of the softmax.
+        cached: Gradient cache: batches of thousands on little memory, at the cost of a second forward pass.
+    """
+
+    temperature: Positive = 0.05
+    cached: bool = False
+
+    @property
+    def contrast(self) -> dict[str, Any]:
+        """Arguments of `nearfar.losses.ContrastLoss`: these options, and candidates from all processes."""
+        return {"temperature": self.temperature, "cached": self.cached, "gather_across_devices": True}
+
+
+@dataclass(frozen=True)
 class TowerOptions(TrainingOptions):
     """Options of recipes that add a tower for images or audio to a text encoder.
 
@@ -89,28 +112,35 @@ class TowerOptions(TrainingOptions):
     seconds: Count = 4
 
     def tower(self, medium: Literal["image", "audio"]) -> str:
-        """The other tower's name."""
+        """The name of the tower for `medium`."""
         return self.image_model if medium == "image" else self.audio_model
 
-    def begins_untrained(self, medium: Literal["image", "audio"]) -> bool:
-        """Whether the other tower starts from random weights."""
-        from nearfar.models.towers import SMALL
+    def begins_untrained(self, model: SentenceTransformer, medium: Literal["image", "audio"] | None) -> bool:
+        """Whether `add_tower` gives this model a tower with random weights."""
+        from nearfar.models.towers import SMALL, medium_of
 
-        return self.tower(medium) in SMALL[medium]
+        return medium is not None and medium_of(model) is None and self.tower(medium) in SMALL[medium]
 
     def add_tower(
         self,
         model: SentenceTransformer,
-        medium: Literal["image", "audio"],
+        medium: Literal["image", "audio"] | None,
         *,
         dims: int | None = None,
         frozen: str | None = None,
-    ) -> None:
-        """Add the other tower to a text encoder, in place; see `nearfar.models.towers.add_tower`."""
-        from nearfar.models.towers import add_tower
+    ) -> bool:
+        """Add the tower for `medium` to a text encoder, in place; see `nearfar.models.towers.add_tower`.
 
+        Returns:
+            False if there is nothing to add: rows without files (`medium` is None), or a model with such a tower.
+        """
+        from nearfar.models.towers import add_tower, medium_of
+
+        if medium is None or medium_of(model) is not None:
+            return False
         sizes = {"image_size": self.image_size, "seconds": self.seconds}
         add_tower(model, medium, self.tower(medium), dims=dims, frozen=frozen, **sizes)
+        return True
 
 
 @dataclass(frozen=True)

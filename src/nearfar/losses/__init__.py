@@ -1,6 +1,6 @@
-"""Modules around the kernel that sentence-transformers' own trainer accepts. `ContrastLoss` is the one for most uses.
+"""Losses for the trainer of sentence-transformers, built on the kernel. `ContrastLoss` suits most uses.
 
-`ordinal` holds functions of similarities and labels, for pairs with graded scores.
+`ordinal` contains functions of similarities and labels, for pairs with graded scores.
 """
 
 from nearfar.losses.angle import angle_objective

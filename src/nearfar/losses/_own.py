@@ -1,4 +1,4 @@
-"""Weights that belong to a loss and not to the model."""
+"""Weights of a loss that are not weights of the model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 def averaged_over_processes(module: nn.Module) -> nn.Module:
-    """The module; its gradients become the mean over processes.
+    """The same module, whose gradients are averaged over processes.
 
-    Distributed training averages the model's gradients, but does not know of a loss's own weights.
+    Distributed training averages the gradients of the model, but not those of a loss's own weights.
     """
     for weight in module.parameters():
         if weight.requires_grad:

@@ -1,17 +1,18 @@
-"""AnglE's loss over vectors: in-batch negatives, ranked cosines, ranked angles."""
+"""AnglE's loss of vectors: in-batch negatives, ranked cosines, ranked angles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import AnglELoss, CoSENTLoss
 from torch import Tensor
 
+from nearfar.errors import InputError
 from nearfar.losses.contrast import ContrastLoss
 
-__all__ = ["angle_objective"]
+__all__ = ["angle_objective", "check_weights"]
 
 
 def angle_objective(
@@ -21,21 +22,21 @@ def angle_objective(
     angle: float = 1.0,
     temperature: float = 0.05,
 ) -> Callable[[Sequence[Tensor], Tensor | None], Tensor]:
-    """in_batch * InfoNCE + cosine * CoSENT + angle * CoSENT over angles in complex space.
+    """in_batch * InfoNCE + cosine * CoSENT + angle * CoSENT of angles in complex space.
 
-    Pairs with scores are ranked by them and have no in-batch negatives. Pairs without scores have in-batch negatives;
-    where hard negatives are given too, an anchor's pair with its positive ranks above those with its negatives.
-
-    Source: Li and Li 2023, AnglE-optimized Text Embeddings. The parts are `ContrastLoss` and sentence-transformers'
-    `CoSENTLoss` and `AnglELoss`.
+    Pairs with scores are ranked by their scores and have no in-batch negatives. Pairs without scores have in-batch
+    negatives; with hard negatives, an anchor's pair with its positive also ranks above its pairs with its negatives.
 
     Args:
         model: The model in training.
-        in_batch, cosine, angle: Weights of the three; a part of weight 0 is not computed.
-        temperature: Of all three.
+        in_batch, cosine, angle: Weights of the three parts; a part of weight 0 is not computed.
+        temperature: tau of all three.
 
     Returns:
-        A function from one matrix (batch, d) a column and the scores (batch) or None to the loss.
+        A function from one matrix (batch, d) for each column, and the scores (batch,) or None, to the loss.
+
+    Source: Li and Li 2023, AnglE-optimized Text Embeddings. The parts are `ContrastLoss` and, from
+    sentence-transformers, `CoSENTLoss` and `AnglELoss`.
     """
     contrast = ContrastLoss(model, temperature=temperature, gather_across_devices=True)
     ranked = [
@@ -57,6 +58,24 @@ def angle_objective(
         return found
 
     return loss
+
+
+def check_weights(columns: Collection[str], **weights: float) -> None:
+    """Check that some part of the loss that these rows allow has a weight.
+
+    Args:
+        columns: Names of the columns: `score` for scored pairs, `negative...` for hard negatives.
+        **weights: Of in-batch negatives, cosines and angles, in this order, by the names that the message is to have.
+
+    Raises:
+        InputError: All weights that count for these rows are 0.
+    """
+    scored = "score" in columns
+    ranked = scored or any(name.startswith("negative") for name in columns)
+    counted = [name for name, counts in zip(weights, (not scored, ranked, ranked), strict=True) if counts]
+    if not any(weights[name] for name in counted):
+        problem = f"all weights that count for these rows are 0: {', '.join(counted)}"
+        raise InputError(problem, field=counted[0], remedy="set one above 0")
 
 
 def _judged(columns: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:

@@ -1,8 +1,8 @@
-"""Learning a pair's logits: from labels, from a teacher's logits, or from both at once.
+"""Losses for the logits of pairs: from labels, from a teacher's logits, or from both.
 
-What is a softmax here is `nearfar.contrast` with pairs as anchors and classes as candidates: the similarity of pair i
-to class c is its logit, so the candidates are the unit vectors. A squared error between logits is no contrast (it has
-no denominator); it is the limit of one, see `softened`.
+Each softmax here is `nearfar.contrast` with pairs as anchors and classes as candidates: the similarity of pair i to
+class c is its logit, so the candidates are the standard basis. A squared error of logits is not a contrast, because it
+has no denominator; it is the limit of one, see `softened`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ __all__ = ["DistilledPairs", "label_loss", "logit_mse", "softened"]
 
 
 def label_loss(logits: Float[Tensor, "n c"], targets: Float[Tensor, " n"], kind: Kind) -> Float[Tensor, ""]:
-    """Squared error (`regression`), cross-entropy of no and yes (`binary`) or of the classes (`classes`).
+    """Squared error (`regression`), binary cross-entropy (`binary`) or cross-entropy of classes (`classes`).
 
     Args:
-        logits: One column, or one a class.
-        targets: Scores; probabilities of yes; or numbers of classes.
-        kind: Which of the three.
+        logits: One column, or one per class.
+        targets: Scores; probabilities of yes; or indices of classes.
+        kind: One of the three.
     """
     if kind == "regression":
         return F.mse_loss(logits.float(), targets.to(logits.device).float()[:, None])
@@ -47,21 +47,19 @@ def label_loss(logits: Float[Tensor, "n c"], targets: Float[Tensor, " n"], kind:
 
 def logit_mse(logits: Float[Tensor, "n c"], teacher: Float[Tensor, "n c"]) -> Float[Tensor, ""]:
     """Mean over pairs of the squared distance between the student's logits and the teacher's, summed over classes."""
-    if logits.shape != teacher.shape:  # would broadcast to n x n in silence
-        raise ValueError(f"logits have shape {tuple(logits.shape)}, the teacher's {tuple(teacher.shape)}")
+    _check_shapes(logits, teacher)
     return (logits.float() - teacher.to(logits.device).float()).square().sum(1).mean()
 
 
 def softened(
     logits: Float[Tensor, "n c"], teacher: Float[Tensor, "n c"], temperature: float = 1.0
 ) -> Float[Tensor, ""]:
-    """T^2 KL( softmax(teacher / T) || softmax(logits / T) ), mean over pairs; one column c stands for {0, c}.
+    """T^2 KL( softmax(teacher / T) || softmax(logits / T) ), mean over pairs; one column c means logits (0, c).
 
-    As T grows it tends to a squared error of the logits, each pair's mean taken out, over 2 C: what it forgets, and
-    `logit_mse` does not, is an offset that all of a pair's logits share.
+    For large T it approaches the squared error of the logits minus each pair's mean, divided by 2 C. Unlike
+    `logit_mse`, it ignores a common offset of all logits of a pair.
     """
-    if logits.shape != teacher.shape:
-        raise ValueError(f"logits have shape {tuple(logits.shape)}, the teacher's {tuple(teacher.shape)}")
+    _check_shapes(logits, teacher)
     # In double precision: T^2 magnifies the rounding of a difference that shrinks as 1 / T^2.
     target = torch.softmax(_columns(teacher).to(logits.device).double() / temperature, 1)
     cross_entropy = _over_classes(_columns(logits).double(), near.weights(target), temperature)
@@ -69,8 +67,14 @@ def softened(
 
 
 def _columns(logits: Float[Tensor, "n c"]) -> Float[Tensor, "n columns"]:
-    """One logit is that of yes against no, whose own is 0."""
+    """A single logit is that of yes; the logit of no is 0."""
     return F.pad(logits, (1, 0)) if logits.shape[1] == 1 else logits
+
+
+def _check_shapes(logits: Tensor, teacher: Tensor) -> None:
+    """Other shapes could broadcast to n x n without an error."""
+    if logits.shape != teacher.shape:
+        raise ValueError(f"expected logits of the teacher's shape {tuple(teacher.shape)}, got {tuple(logits.shape)}")
 
 
 def _over_classes(logits: Float[Tensor, "n c"], nearness: near.Near, temperature: float = 1.0) -> Float[Tensor, ""]:
@@ -79,18 +83,21 @@ def _over_classes(logits: Float[Tensor, "n c"], nearness: near.Near, temperature
 
 
 class DistilledPairs(nn.Module):
-    """(1 - alpha) * loss on the labels + alpha * distance to a teacher's logits, of an encoder with a pair head.
+    """(1 - alpha) * loss on the labels + alpha * distance to a teacher's logits, for an encoder with a pair head.
 
-    | columns             | label                                                    |
-    | ------------------- | -------------------------------------------------------- |
-    | a text, another one | [target, teacher's logits ...]; the target alone if alpha is 0 |
+    | columns          | label                                                         |
+    | ---------------- | ------------------------------------------------------------- |
+    | text, other text | [target, teacher's logits ...]; only the target if alpha is 0 |
 
     Args:
-        model: The encoder in training: both texts go through it, each by itself.
-        head: The pair head, trained with it.
-        alpha: The teacher's part, 0 to 1.
-        distance: `"logits"`, their squared distance; or `"softened"`, see `softened`.
-        temperature: That of `softened`.
+        model: The encoder in training, which reads the two texts separately.
+        head: The pair head, trained with the encoder.
+        alpha: Weight of the teacher's term, 0 to 1.
+        distance: `"logits"`: squared distance of the logits; `"softened"`: see `softened`.
+        temperature: T of `softened`.
+
+    Raises:
+        ValueError: alpha out of range, or `softened` for a regression.
     """
 
     def __init__(
@@ -103,20 +110,20 @@ class DistilledPairs(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= alpha <= 1:
-            raise ValueError(f"alpha must be 0 to 1, got {alpha}")
+            raise ValueError(f"invalid alpha: must be 0 to 1, got {alpha}")
         if distance == "softened" and head.config.kind == "regression":
-            raise ValueError("a score has no softmax: take distance='logits' for regression")
+            raise ValueError("invalid distance: must be 'logits' for regression, because a score has no softmax")
         self.model, self.head = model, head
         self.alpha, self.distance, self.temperature = alpha, distance, temperature
 
     def forward(self, sentence_features: Iterable[Features], labels: Float[Tensor, "n columns"]) -> dict[str, Tensor]:
-        """Both terms by name, weighted: their sum is the loss, and each has a curve of its own in the log."""
+        """The two weighted terms by name; their sum is the loss, and the log has a curve of each."""
         reader = TopLayers(self.model, self.head.config.layers)
         first, second = embed(reader, list(sentence_features))
         return self.terms(self.head(first, second), labels)
 
     def terms(self, logits: Float[Tensor, "n outputs"], labels: Float[Tensor, "n columns"]) -> dict[str, Tensor]:
-        """From the student's logits to the two terms; the one whose weight is 0 is left out."""
+        """The two terms from the student's logits, without one whose weight is 0."""
         terms = {}
         if self.alpha < 1:
             terms["label"] = (1 - self.alpha) * label_loss(logits, labels[:, 0], self.head.config.kind)
@@ -130,5 +137,5 @@ class DistilledPairs(nn.Module):
         return softened(logits, teacher, self.temperature).to(logits.dtype)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """The entries of this loss in the model card."""
         return {"alpha": self.alpha, "distance": self.distance, "temperature": self.temperature}

@@ -1,4 +1,4 @@
-"""One loss at several depths and widths of the encoder: views of one forward pass."""
+"""A loss at several depths and widths of an encoder, from one forward pass."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ElasticLoss", "Size", "coordinate_divergence", "fixed", "one_layer_one_width", "widths"]
 
-#: From one matrix (batch, d) a column, and the label column or None, to a number.
+#: From one matrix (batch, d) for each column, and the label column or None, to the loss.
 VectorLoss = Callable[[Sequence[Tensor], Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
 class Size:
-    """An encoder inside the encoder.
+    """The size of a truncated encoder.
 
     Args:
-        layers: How many layers, counted from the first.
-        dims: How many numbers of the vector, counted from the first.
-        weight: What its loss counts in the sum.
+        layers: Number of layers, from the first.
+        dims: Number of dimensions of the vector, from the first.
+        weight: Weight of its loss in the sum.
     """
 
     layers: int
@@ -40,26 +40,26 @@ class Size:
 
 
 class ElasticLoss(nn.Module):
-    """The sum of a loss over several sizes of one encoder, and the divergence of shallow vectors from the deepest.
+    """The sum of a loss over several sizes of one encoder, and the divergence of shallow vectors from the deepest ones.
 
         L = sum over sizes (n, d) of weight * base( X_n[:, :d] ) + kl_weight * sum over n < N of KL(X_N || X_n)
 
-    X_n: vectors after layer n, as `LayerViews` gives them. Whatever the number of sizes, a step costs one forward pass.
-    With sizes of full depth alone this is Matryoshka representation learning (Kusupati et al. 2022).
+    X_n: vectors after layer n, see `LayerViews`. A step needs one forward pass for any number of sizes. With sizes of
+    full depth only, this is Matryoshka representation learning (Kusupati et al. 2022).
 
     Args:
         model: The model in training.
-        base: A loss over vectors, such as `ContrastLoss(model).loss_of_vectors`. It sees prefixes as they are cut: one
-            that does not compare by cosine must normalise for itself.
-        draw: The sizes of a batch; asked once a batch.
-        kl_weight: What the divergence counts, see `coordinate_divergence`; 0 leaves it out.
-        kl_temperature: Its temperature.
-        detach_teacher: Keep its gradient from the deepest vectors, so that they are not drawn towards shallow ones.
+        base: A loss of vectors, such as `ContrastLoss(model).loss_of_vectors`. Truncated vectors are not normalized: a
+            loss that does not use cosines must normalize them.
+        draw: Returns the sizes of a batch; called once per batch.
+        kl_weight: Weight of the divergence, see `coordinate_divergence`; 0: no divergence.
+        kl_temperature: Temperature of the divergence.
+        detach_teacher: No gradient of the divergence to the deepest vectors, so that shallow ones do not attract them.
 
     Raises:
-        ValueError: `base` is a module that embeds texts by itself: it would see full vectors alone, or work with a
-            gradient cache behind this loss's back.
-        InputError: The model's layers cannot be told apart, see `LayerViews`.
+        ValueError: `base` is a module that embeds texts itself: it would use full vectors only, or its own gradient
+            cache.
+        InputError: The model has no single stack of layers, see `LayerViews`.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class ElasticLoss(nn.Module):
         super().__init__()
         if isinstance(base, nn.Module):
             raise ValueError(
-                f"base must be a function of vectors, and {type(base).__name__} embeds texts by itself; "
+                f"expected a function of vectors as base, got {type(base).__name__}, which embeds texts; "
                 "pass e.g. ContrastLoss(model).loss_of_vectors"
             )
         self.model = model
@@ -83,7 +83,7 @@ class ElasticLoss(nn.Module):
         self.views = LayerViews(model)
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None) -> Tensor:
-        """The loss of a batch, as sentence-transformers' trainer hands it over."""
+        """The loss of a batch, as the trainer of sentence-transformers passes it."""
         sizes, deepest = self.draw(), self.views.depth
         layers = sorted({size.layers for size in sizes} | ({deepest} if self.kl_weight else set()))
         columns = embed(cast("nn.Module", self.views.at(self.model, layers)), list(sentence_features))
@@ -101,7 +101,7 @@ class ElasticLoss(nn.Module):
         return loss
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """The entries of this loss in the model card."""
         return {
             "kl_weight": self.kl_weight,
             "kl_temperature": self.kl_temperature,
@@ -112,17 +112,17 @@ class ElasticLoss(nn.Module):
 def coordinate_divergence(
     teacher: Float[Tensor, "n d"], student: Float[Tensor, "n d"], temperature: float = 1.0
 ) -> Float[Tensor, ""]:
-    """T^2 KL( softmax(teacher / T) || softmax(student / T) ) over the d numbers of a vector, averaged over the n rows.
+    """T^2 KL( softmax(teacher / T) || softmax(student / T) ) over the d numbers of a vector; the mean over n rows.
 
-    It compares the vectors' values, not their directions: for unit vectors of hundreds of numbers both softmaxes are
-    near uniform, and it is next to nothing.
+    It depends on the numbers, not on the direction of a vector: for unit vectors of hundreds of dimensions both
+    softmaxes are almost uniform, and it is almost 0.
     """
     log_p, log_q = (F.log_softmax(x.float() / temperature, dim=-1) for x in (teacher, student))
     return temperature**2 * F.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
 
 
 def widths(full: int, least: int = 8) -> list[int]:
-    """`least`, twice that, and so on, below `full`."""
+    """`least` and its doubles below `full`."""
     found = []
     while least < full:
         found.append(least)
@@ -139,27 +139,29 @@ def one_layer_one_width(
     least: int = 8,
     divided_by_depth: bool = False,
 ) -> Callable[[], list[Size]]:
-    """Sizes of 2D Matryoshka: all layers and one shallower depth, each at full width and at one narrower width.
+    """Sizes of 2D Matryoshka: full depth and one smaller depth, each at full width and at one smaller width.
 
-    Both are drawn anew at each call, uniformly, by torch's own generator (so that a resumed run goes on as it would
-    have): the depth from 1 to N - 1, the width from `widths(full, least)`.
+    Each call samples both uniformly with torch's global generator (so that a resumed run samples the same): the depth
+    from 1 to N - 1, the width from `widths(width, least)`.
 
     Args:
         depth: N, see `nearfar.models.elastic.depth`.
-        width: The full width, see `nearfar.models.elastic.width`.
+        width: Full width, see `nearfar.models.elastic.width`.
         teacher: Weight of the two sizes with all layers.
-        student: Weight of the two shallower ones.
-        least: The narrowest width that is drawn.
+        student: Weight of the two sizes with fewer layers.
+        least: Minimum width.
         divided_by_depth: Divide the student's weight by its depth.
 
     Raises:
-        InputError: The model has one layer, or vectors no wider than `least`.
+        InputError: The model has only one layer, or `least` or fewer dimensions.
     """
     narrower = widths(width, least)
     if depth < 2:
-        raise InputError("the model has one layer, so none can be left out", field="model", remedy="take a deeper one")
+        problem = "expected a model with at least two layers, got one"
+        raise InputError(problem, field="model", remedy="use a model with more layers")
     if not narrower:
-        raise InputError(f"vectors of {width} numbers have no narrower width", field="least_dims", remedy="give less")
+        problem = f"must be less than the {width} dimensions of the model, got {least}"
+        raise InputError(problem, field="least_dims", remedy=f"use at most {width - 1}")
 
     def draw() -> list[Size]:
         n = int(torch.randint(1, depth, ()))
@@ -171,17 +173,16 @@ def one_layer_one_width(
 
 
 def fixed(depth: int, width: int, sizes: Sequence[tuple[int, int]]) -> Callable[[], list[Size]]:
-    """The same (layers, dims) at every step, their losses averaged, as in Starbucks (Zhuang et al. 2024).
+    """The same (layers, dims) in every step, with equal weights of sum 1, as in Starbucks (Zhuang et al. 2024).
 
     Raises:
-        InputError: None is given, or one is larger than the model's `depth` and `width`.
+        InputError: There is no size, or one is larger than the model's `depth` and `width`.
     """
     if not sizes:
-        raise InputError("there is no size to train", field="sizes", remedy="give e.g. 2x32,4x64,6x384")
+        raise InputError("expected at least one size, got none", field="sizes", remedy="write e.g. 2x32,4x64,6x384")
     for n, d in sizes:
         if not (1 <= n <= depth and 1 <= d <= width):
-            raise InputError(
-                f"{n}x{d} is no size of this model", field="sizes", remedy=f"give at most {depth}x{width}, at least 1x1"
-            )
+            remedy = f"must be 1x1 to {depth}x{width} (layers x dimensions of the model)"
+            raise InputError(f"invalid size {n}x{d}", field="sizes", remedy=remedy)
     found = [Size(n, d, 1 / len(sizes)) for n, d in sizes]
     return lambda: found

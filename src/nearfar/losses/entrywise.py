@@ -1,10 +1,10 @@
-"""Softmax rows judged entry by entry: what the released code of MultiCSR computes, beside the paper's loss.
+"""Binary cross-entropy of each entry of a softmax: the loss of MultiCSR's released code, which differs from the paper.
 
     p_i = softmax_j( G_ij s_ij / tau )
     loss = mean_ij BCE( p_ij, 1[j == i] ) = 1 / (n m) sum_i ( -log p_ii - sum_{j != i} log(1 - p_ij) )
 
-A candidate taken out (G_ij = 0) has its similarity set to 0: it stays in the denominator as exp(0) = 1. Neither this
-nor the second sum is a near or a far of `contrast`, so it stands beside the kernel, and holds an n x m matrix.
+A masked candidate (G_ij = 0) has the similarity 0: it remains in the denominator as exp(0) = 1. Neither this nor the
+second sum is a `near` or `far` of `contrast`, so this loss does not use the kernel; it needs n x m memory.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ def entrywise(
     out: Bool[Tensor, "n m"] | None = None,
     temperature: float | Float[Tensor, ""] = 0.05,
 ) -> Float[Tensor, ""]:
-    """The loss of anchors whose positive is the candidate of the same number; cosine similarity.
+    """The loss of anchors, where the positive of anchor i is candidate i; cosine similarity.
 
     Args:
-        anchors: Half precision is raised to float32.
-        candidates: m >= n; those after the first n are extra negatives.
-        out: Candidates whose similarity is set to 0. Positives always stay.
+        anchors: Half precision is converted to float32.
+        candidates: m >= n; candidates after the first n are extra negatives.
+        out: Candidates whose similarity is set to 0; positives keep theirs.
         temperature: tau.
 
     Raises:
-        ValueError: fewer candidates than anchors.
+        ValueError: Fewer candidates than anchors.
     """
     n, m = len(anchors), len(candidates)
     if m < n:
-        raise ValueError(f"candidate i belongs to anchor i, but there are {n} anchors and {m} candidates")
+        raise ValueError(f"expected at least one candidate per anchor, got {m} candidates for {n} anchors")
     with torch.autocast(anchors.device.type, enabled=False):
         dtype = torch.promote_types(anchors.dtype, torch.float32)
         s = F.normalize(anchors.to(dtype), dim=1) @ F.normalize(candidates.to(dtype), dim=1).T
@@ -62,17 +62,17 @@ def entrywise_of_similarities(
     if out is not None:
         similarities = similarities.masked_fill(out & ~positive, 0.0)
     p = (similarities / temperature).softmax(1)
-    # torch bounds the logarithms: a negative that takes all of a row would make the loss infinite.
+    # torch limits the logarithms, so the loss stays finite if a negative has the whole probability.
     return F.binary_cross_entropy(p, positive.to(p.dtype))
 
 
 class EntrywiseLoss(ContrastLoss):
-    """`entrywise` on the columns of a data set, as `ContrastLoss` is `contrast` on them; one process alone.
+    """`entrywise` on the columns of a dataset, as `ContrastLoss` is `contrast` on them; for training in one process.
 
     Args:
         model: The model in training.
-        guide: A frozen model whose similarities show false negatives.
-        threshold: Candidates whose cosine with the anchor under the guide is above it are set to 0.
+        guide: A frozen model whose similarities find false negatives; None: no mask.
+        threshold: Guide's cosine with the anchor above which a candidate's similarity is set to 0.
         **options: `temperature`, `cached` and others of `ContrastLoss`.
     """
 
@@ -89,9 +89,13 @@ class EntrywiseLoss(ContrastLoss):
         guided: Sequence[Tensor] | None,
         temperature: float | Tensor,
     ) -> Tensor:
-        """From the vectors of each column, and the guide's, to the loss."""
+        """See `ContrastLoss.loss_of_vectors`.
+
+        Raises:
+            ValueError: There are several processes.
+        """
         if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-            raise ValueError("EntrywiseLoss sees the candidates of one process alone; train in one process")
+            raise ValueError("EntrywiseLoss requires training in one process")
         out = None
         if guided is not None:
             anchors, candidates = (F.normalize(x, dim=1) for x in (guided[0], torch.cat(list(guided[1:]))))

@@ -1,4 +1,4 @@
-"""Modules for sentence-transformers' trainer: pairs with scores, and queries with several positives."""
+"""Losses for the trainer of sentence-transformers: pairs with scores, and queries with several positives."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ __all__ = ["GradedSimilarityLoss", "GradedWeights", "MultiPositiveLoss"]
 
 @dataclass(frozen=True)
 class GradedWeights:
-    """What goes into `GradedSimilarityLoss`; a term of weight 0 is not computed.
+    """Weights and settings of the terms of `GradedSimilarityLoss`; a term of weight 0 is not computed.
 
     Args:
-        middle: Weight of InfoNCE on the middle layer, over pairs labelled `alike_from` or more.
+        middle: Weight of InfoNCE on the middle layer, for pairs with labels of at least `alike_from`.
         pearson: Weight of 1 - Pearson's correlation.
         preference_ranking: Weight of PRO.
         rank_kl: Weight of the divergence from the ranks.
         temperature: tau of PRO and of the divergence.
         middle_temperature: tau of InfoNCE.
-        alike_from: Labels from here on make a positive pair.
+        alike_from: Minimum label of a positive pair.
         reduction: `"batchmean"` divides the divergence by the number of pairs.
     """
 
@@ -48,14 +48,14 @@ class GradedWeights:
 
 
 class GradedSimilarityLoss(nn.Module):
-    """Order-aware losses on the cosines of pairs: columns sentence1, sentence2 and a score from 0 to 1.
+    """Losses on the order of the cosines of pairs: columns sentence1, sentence2 and a score from 0 to 1.
 
     Args:
         model: The model in training.
         weights: The terms and their weights.
 
     Raises:
-        InputError: there is weight on the middle layer, and the model has no stack of layers.
+        InputError: The weight of the middle layer is not 0, and the model has no single stack of layers.
 
     Example:
         >>> loss = GradedSimilarityLoss(model, GradedWeights(middle=0))
@@ -69,14 +69,14 @@ class GradedSimilarityLoss(nn.Module):
         self.views = LayerViews(model) if self.weights.middle else None
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None) -> Tensor:
-        """The loss of a batch, as sentence-transformers' trainer hands it over."""
+        """The loss of a batch, as the trainer of sentence-transformers passes it."""
         if labels is None:
-            raise ValueError("GradedSimilarityLoss needs a 'score' column beside its two columns of texts")
+            raise ValueError("GradedSimilarityLoss requires a 'score' column after two columns of texts")
         columns = list(sentence_features)
         if self.views is None:
             a, b = embed(self.model, columns)
             return self.loss_of_vectors(a, b, labels)
-        # Of 6 layers the third, of 24 the twelfth: `hidden_states[n // 2]`, where n counts the embeddings too.
+        # The third of 6 layers, the twelfth of 24: `hidden_states[n // 2]`, where n includes the embeddings.
         layers = [(self.views.depth + 1) // 2, self.views.depth]
         a, b = embed(cast("nn.Module", self.views.at(self.model, layers)), columns)
         return self.loss_of_vectors(a[:, 1], b[:, 1], labels, (a[:, 0], b[:, 0]))
@@ -88,9 +88,9 @@ class GradedSimilarityLoss(nn.Module):
         labels: Float[Tensor, " n"],
         middle: tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]] | None = None,
     ) -> Float[Tensor, ""]:
-        """From the vectors of both sides, and those of the middle layer, to the loss."""
+        """The loss from the vectors of both sides, and those of the middle layer."""
         w = self.weights
-        # Correlations and softmaxes over a batch are no work for half precision.
+        # Correlations and softmaxes over a batch need more than half precision.
         dtype = torch.promote_types(a.dtype, torch.float32)
         s, y = F.cosine_similarity(a.to(dtype), b.to(dtype)), labels.to(dtype)
         loss = 0 * s.sum()
@@ -105,28 +105,31 @@ class GradedSimilarityLoss(nn.Module):
         return loss
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """The entries of this loss in the model card."""
         return asdict(self.weights)
 
 
 class MultiPositiveLoss(ContrastLoss):
-    """InfoNCE with several positives a query, one at a time: the mean over slots k of
+    """InfoNCE with several positives per query, one at a time: the mean over slots k of
 
         -log( exp(s(q_b, d_bk) / tau) / sum over columns exp(s(q_b, c) / tau) )
 
-    where the columns of slot k are every query's k-th positive and every query's negatives, of all processes under
-    `gather_across_devices`. A query's other positives are neither its targets nor its negatives.
+    where the columns of slot k are every query's k-th positive and every query's negatives, of all processes with
+    `gather_across_devices`. The other positives of a query are neither its targets nor its negatives.
 
     Args:
         model: The model in training.
-        positives: How many of the columns after the first are positives; the rest are negatives.
-        **options: As `ContrastLoss` takes them.
+        positives: Number of columns of positives, after the anchor; further columns are negatives.
+        **options: See `ContrastLoss`.
+
+    Raises:
+        ValueError: `positives` is less than 1.
     """
 
     def __init__(self, model: SentenceTransformer, positives: int, **options: Any) -> None:
         super().__init__(model, **options)
         if positives < 1:
-            raise ValueError(f"positives must be at least 1, got {positives}")
+            raise ValueError(f"invalid positives: must be >= 1, got {positives}")
         self.positives = positives
 
     def loss_of_vectors(
@@ -151,5 +154,5 @@ class MultiPositiveLoss(ContrastLoss):
         return torch.stack(losses).mean()
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """The entries of this loss in the model card."""
         return {**super().get_config_dict(), "positives": self.positives}

@@ -1,4 +1,4 @@
-"""Pairs of texts with a label, whose targets are hard (the same label) or soft (what the labels mean)."""
+"""Pairs of texts with a label; targets are hard (the same label) or soft (by the similarity of the labels)."""
 
 from __future__ import annotations
 
@@ -21,24 +21,27 @@ __all__ = ["LabelledPairsLoss"]
 
 
 class LabelledPairsLoss(ContrastLoss):
-    """Contrast of anchors with positives, where P comes from the labels.
+    """The contrast of anchors and positives with P from the labels.
 
         z = head(model(text))
         P_ij = softmax over j of cos(l_y(i), l_y(j)) / tau'      soft: l are vectors of the labels' names
         P_ij = [y(i) = y(j)] / number of such j                  hard
 
-    A pair counts as near its own row too, and anchors meet positives alone. The symmetric loss has the same P both ways
-    (P is not symmetric: its rows sum to 1, not its columns). The soft loss never falls below the entropy of P.
+    P_ii counts too. Candidates are the positives only. The symmetric loss uses the same P in both directions, although
+    P is not symmetric: its rows sum to 1, its columns do not. The minimum of the soft loss is the entropy of P.
 
     Args:
         model: The model in training.
-        label_vectors: l, row y for label y; frozen, and not saved with checkpoints. None: hard targets.
+        label_vectors: l, row y for label y; frozen, not saved in checkpoints. None: hard targets.
         label_temperature: tau'.
-        head: Stands between model and loss; trained, and no part of the model. Its parameters' names contain
-            `training_head`.
-        **settings: See `ContrastLoss`; `near` is chosen here, and `cached` is not offered.
+        head: Applied to the vectors before the loss; trained, but not part of the model. The names of its parameters
+            contain `training_head`.
+        **settings: See `ContrastLoss`; without `near` and `cached`.
 
-    Data: columns `anchor`, `positive`, and `label`, a number from 0.
+    Data: columns `anchor`, `positive`, and `label`, an integer from 0.
+
+    Raises:
+        ValueError: `cached` is set: the head would be trained twice per batch.
     """
 
     label_vectors: Tensor | None
@@ -52,7 +55,7 @@ class LabelledPairsLoss(ContrastLoss):
         **settings: Any,
     ) -> None:
         if settings.get("cached"):
-            raise ValueError("LabelledPairsLoss has no gradient cache: its head would be trained twice a batch")
+            raise ValueError("invalid cached: must be False, because the head would be trained twice per batch")
         super().__init__(model, near=self._targets, **settings)
         unit = None if label_vectors is None else F.normalize(label_vectors.detach().float(), dim=1)
         self.register_buffer("label_vectors", unit, persistent=False)
@@ -73,14 +76,14 @@ class LabelledPairsLoss(ContrastLoss):
 
     def _targets(self, batch: Batch) -> Near:
         if batch.labels is None:
-            raise ValueError("LabelledPairsLoss needs a 'label' column beside anchor and positive")
+            raise ValueError("LabelledPairsLoss requires a 'label' column after anchor and positive")
         if self.label_vectors is None:
             return near.same_label(batch.labels, batch.labels)
         vectors = self.label_vectors[batch.labels]
         return near.by_softmax(vectors, vectors, self.label_temperature)
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """The entries of this loss in the model card."""
         targets: dict[str, Any] = {"targets": "hard"}
         if self.label_vectors is not None:
             targets = {"targets": "soft", "label_temperature": self.label_temperature}

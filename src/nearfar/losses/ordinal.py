@@ -1,11 +1,11 @@
-"""Losses for pairs with graded labels: the order of their similarities is to be the order of the labels.
+"""Losses for pairs with graded labels: the similarities should have the order of the labels.
 
     pearson(s, y)                 1 - correlation
-    rank_kl(s, y)                 the softmax over the batch's similarities follows the softmax over its ranks
-    preference_ranking(s, y)      each pair above all that are labelled lower, by how much they are (PRO)
-    alike_in_batch(a, b, y)       InfoNCE for the pairs that are labelled high enough
+    rank_kl(s, y)                 divergence of the softmax of the similarities from the softmax of the labels' ranks
+    preference_ranking(s, y)      each pair above all pairs with lower labels, weighted by the difference (PRO)
+    alike_in_batch(a, b, y)       InfoNCE for the pairs with high labels
 
-s: (n,) similarities of n pairs; y: (n,) their labels, larger for more alike. All but the first are rows of the kernel.
+s: (n,) similarities of n pairs; y: (n,) their labels, higher for more similar. All but the first use the kernel.
 
 Source: Zhang et al. 2025, CoDiEmb; Zhang and Li 2024, Pcc-tuning (pearson); Song et al. 2024, Preference Ranking
 Optimization for Human Alignment.
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
 
 __all__ = ["alike_in_batch", "pearson", "preference_ranking", "rank_kl", "relative_ranks"]
 
-#: Labels closer than this are tied.
+#: Labels with a smaller difference are equal.
 TIE = 1e-8
 
 
 def pearson(s: Float[Tensor, " n"], y: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    """1 - Pearson's correlation of similarities and labels; 0 where all labels are equal.
+    """1 - Pearson's correlation of similarities and labels; 0 if all labels are equal.
 
     Raises:
-        ValueError: s and y are not vectors of one length.
+        ValueError: s and y are not vectors of the same length.
     """
     y = _labels(s, y)
     if bool((y == y[0]).all()):
         return 0 * s.sum()
-    # The cosine of the centred vectors; its eps keeps the gradient finite where all similarities are equal.
+    # The cosine of the centred vectors; its eps keeps the gradient finite if all similarities are equal.
     return 1 - F.cosine_similarity(s - s.mean(), y - y.mean(), dim=0)
 
 
 def relative_ranks(y: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """From 1 for the largest label to 0 for the smallest; equal labels share the mean of their ranks."""
+    """Ranks from 0 for the lowest label to 1 for the highest; equal labels have the mean of their ranks."""
     below, equal = (y[:, None] > y).sum(1), (y[:, None] == y).sum(1)
     return (below + (equal - 1) / 2).to(y.dtype) / max(1, len(y) - 1)
 
@@ -62,11 +62,11 @@ def rank_kl(
 
     Args:
         s, y: See the module.
-        temperature: tau, of both distributions. At 0.05 nearly all weight is on the pairs labelled highest.
-        reduction: `"batchmean"` divides by n, as the paper's code does, so that the weight falls with the batch size.
+        temperature: tau of both distributions. At 0.05 almost all weight is on the pairs with the highest labels.
+        reduction: `"batchmean"` divides by n, as the paper's code does, so that larger batches have less weight.
 
     Raises:
-        ValueError: s and y are not vectors of one length.
+        ValueError: s and y are not vectors of the same length.
     """
     y = _labels(s, y)
     target = (relative_ranks(y) / temperature).softmax(0)
@@ -77,18 +77,18 @@ def rank_kl(
 
 
 def preference_ranking(s: Float[Tensor, " n"], y: Float[Tensor, " n"], temperature: float = 0.05) -> Float[Tensor, ""]:
-    """Each pair k against all pairs j that are labelled lower, d_kj = y_k - y_j:
+    """Each pair k against all pairs j with lower labels, d_kj = y_k - y_j:
 
         l_k = -log( exp(m_k s_k / tau) / (exp(m_k s_k / tau) + sum_j exp(d_kj s_j / tau)) ),  m_k = max_j d_kj
 
-    The mean over the k that have such a j; 0 where there are none. Row k of the kernel has S_kj = d_kj s_j.
+    The mean over all k with such a j; 0 if there are none. Row k of the kernel has S_kj = d_kj s_j.
 
     Args:
         s, y: See the module.
-        temperature: tau. Labels are taken to lie in 0 to 1: five times the labels is a fifth of tau.
+        temperature: tau, for labels from 0 to 1: multiplying the labels by 5 is the same as dividing tau by 5.
 
     Raises:
-        ValueError: s and y are not vectors of one length.
+        ValueError: s and y are not vectors of the same length.
     """
     y = _labels(s, y)
     gap = y[:, None] - y
@@ -117,13 +117,13 @@ def alike_in_batch(
     threshold: float = 1.0,
     temperature: float = 0.02,
 ) -> Float[Tensor, ""]:
-    """InfoNCE over the rows with y >= threshold, against all n second texts; 0 where there is no such row.
+    """InfoNCE of the rows with y >= threshold against all n second texts; 0 if there is no such row.
 
     Raises:
-        ValueError: there is not one label a row, or the shapes do not fit the kernel.
+        ValueError: The number of labels is not n, or the shapes do not fit the kernel.
     """
     if len(y) != len(a):
-        raise ValueError(f"{len(y)} labels for {len(a)} pairs")
+        raise ValueError(f"expected one label per pair, got {len(y)} labels for {len(a)} pairs")
     rows = y >= threshold
     if not bool(rows.any()):
         return 0 * (a.sum() + b.sum())
@@ -133,6 +133,6 @@ def alike_in_batch(
 def _labels(s: Tensor, y: Tensor) -> Tensor:
     if s.ndim != 1 or s.shape != y.shape or len(s) == 0:
         raise ValueError(
-            f"similarities and labels must be vectors of one length, got {tuple(s.shape)}, {tuple(y.shape)}"
+            f"expected similarities and labels of the same shape (n,), got {tuple(s.shape)} and {tuple(y.shape)}"
         )
     return y.to(s.device, s.dtype)

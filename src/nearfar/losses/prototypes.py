@@ -1,4 +1,4 @@
-"""Contrast against prototypes: a frozen bank of vectors, one an entry, of which each text has its own."""
+"""Contrast against prototypes: a frozen bank of vectors, one of which is the positive of a text."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ __all__ = ["PrototypeLoss", "mean_prototypes", "text_prototypes", "word_prototyp
 
 
 class PrototypeLoss(nn.Module):
-    """Each text is to find its own prototype among all of them.
+    """Each text has one prototype as its positive, and all others as negatives.
 
         v_i = projection(pooling(model(text_i)))
         loss_i = logsumexp_j( v_i . e_j / tau ) - v_i . e_label(i) / tau
 
-    which is `contrast` with the bank as candidates, dot products and `near.same_label`. The bank never changes; it
-    takes no gradient, is not saved with checkpoints, and may hold any number of prototypes.
+    This is `contrast` with the bank as candidates, dot products and `near.same_label`. The bank has any number of
+    prototypes; it is constant, without gradient, and not saved in checkpoints.
 
     Args:
         model: The model in training.
-        bank: The prototypes, as long as they are: nothing is normalised.
-        pooling: Makes the sentence vector from the model's tokens; the model's output when None.
-        projection: Stands between sentence vector and bank; trained unless frozen, and no part of the model.
+        bank: The prototypes e; they are not normalized.
+        pooling: Pools the tokens of the model; None: use the sentence embedding of the model.
+        projection: Applied to the pooled vectors; trained unless frozen, but not part of the model. None: the identity.
         temperature: tau.
 
-    Data: one column of texts, and `label`, the row of the bank that each belongs to.
+    Data: one column of texts, and `label`, the row of the bank that is the text's positive.
     """
 
     bank: Tensor
@@ -62,7 +62,7 @@ class PrototypeLoss(nn.Module):
         self.register_buffer("rows", torch.arange(len(bank)), persistent=False)
 
     def forward(self, sentence_features: Iterable[dict[str, Any]], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
-        """The loss of a batch, as sentence-transformers' trainer hands it over."""
+        """The loss of a batch, as the trainer of sentence-transformers passes it."""
         (features,) = sentence_features
         outputs = self.model(features)
         if self.pooling is not None:
@@ -72,14 +72,14 @@ class PrototypeLoss(nn.Module):
         return contrast(vectors, self.bank, target, temperature=self.temperature, similarity="dot")
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """The entries of this loss in the model card."""
         return {"prototypes": len(self.bank), "temperature": self.temperature}
 
 
 def mean_prototypes(
     vectors: Float[np.ndarray, "m d"], labels: Int[np.ndarray, " m"] | Sequence[int]
 ) -> Float[Tensor, "n d"]:
-    """The mean of the vectors of each label 0, 1, ..., n - 1; every label has one at least."""
+    """The mean of the vectors of each label 0, 1, ..., n - 1; every label has at least one."""
     counts = np.bincount(np.asarray(labels))
     sums = np.zeros((len(counts), vectors.shape[1]))
     np.add.at(sums, np.asarray(labels), vectors)
@@ -89,14 +89,14 @@ def mean_prototypes(
 def text_prototypes(
     model: SentenceTransformer, pooling: Pooling, texts: Sequence[str], labels: Sequence[int], max_length: int = 0
 ) -> Float[Tensor, "n d"]:
-    """The mean vector of each label's texts, by the model as it is now.
+    """The mean vector of each label's texts, by the present weights of the model.
 
     Args:
-        model: Its backbone embeds, without dropout and without gradient.
-        pooling: Makes one vector of the tokens; nothing after it.
-        texts: The name of a label is no text of it, and is not looked at.
+        model: Its backbone embeds the texts, without dropout and gradient.
+        pooling: Pools the tokens; the vectors are not normalized.
+        texts: The texts of all labels; the labels' names are not used.
         labels: 0, 1, ..., n - 1, one for each text.
-        max_length: Tokens after which a text is cut; 0: the model's own limit.
+        max_length: Number of tokens after which texts are truncated; 0: the model's own limit.
     """
     bare = SentenceTransformer(modules=[model[0], pooling], device=str(model.device)).eval()
     return mean_prototypes(encode(bare, list(texts), max_length=max_length or None, normalize=False), list(labels))
@@ -105,27 +105,27 @@ def text_prototypes(
 def word_prototypes(
     model: SentenceTransformer, rows: Dataset, entries: Sequence[str]
 ) -> tuple[Dataset, Float[Tensor, "n d"]]:
-    """The model's own input embeddings of those entries that are one token of its vocabulary.
+    """The model's input embeddings of the entries that are a single token of its vocabulary.
 
     Args:
-        model: Has a table of input embeddings and a tokenizer.
-        rows: Has a `label`, the number of the row's entry.
-        entries: The text of each label.
+        model: A model with input embeddings and a tokenizer.
+        rows: Rows with `label`, the index of the entry.
+        entries: The text of each entry.
 
     Returns:
-        The rows of those entries, numbered anew; and their embeddings.
+        The rows of these entries, with new labels 0, 1, ...; and the embeddings of the entries.
 
     Raises:
-        InputError: fewer than two entries are one token.
+        InputError: Fewer than two entries are a single token.
     """
     unknown = model.tokenizer.unk_token_id
     tokens = model.tokenizer(list(entries), add_special_tokens=False)["input_ids"]
     token_of = {label: ids[0] for label, ids in enumerate(tokens) if len(ids) == 1 and ids[0] != unknown}
     if len(token_of) < 2:
         raise InputError(
-            f"{len(token_of)} of {len(entries)} entries are one token of the model's vocabulary",
+            f"expected at least two entries that are a single token, got {len(token_of)} of {len(entries)}",
             field="entry",
-            remedy="give more single words, or use targets=definitions, which takes any entry",
+            remedy="add single words, or use targets=definitions, which accepts any entry",
         )
     number = {label: row for row, label in enumerate(token_of)}
     labels = list(rows["label"])

@@ -1,4 +1,4 @@
-"""One tower against the frozen vectors of another, which say how alike any two rows are."""
+"""Training one tower against the frozen vectors of another, whose cosines weight all pairs of rows."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 __all__ = ["ReferenceLoss"]
 
-#: A learned temperature does not fall below it, as CLIP's logit scale does not rise above 100.
+#: Minimum of a learned temperature; CLIP's logit scale has the same limit, 100.
 LEAST_TEMPERATURE = 0.01
 
 
 class ReferenceLoss(ContrastLoss):
-    """Frozen vectors p as anchors with continuous weights, trained vectors q as anchors with their own partner alone.
+    """Frozen vectors p as anchors with continuous weights, plus trained vectors q as anchors with one positive each.
 
         W_ij = weigh(cos(p_i, p_j)),   P = W / its row sums
         loss = contrast(p, q, P, tau_w) + contrast(q, p, identity, tau)
 
-    a sum, not a mean. The second direction is plain: the trained tower has no similarity yet that could be trusted.
-    No gradient reaches p or W.
+    This is a sum, not a mean. The second direction has no weights, because the similarities of the trained tower are
+    not reliable yet. No gradient reaches p or W.
 
     Args:
         model: The model in training.
-        reference: p of all rows, (N, d), computed once: the frozen tower costs nothing more.
-        weigh: As in `near.by_similarity`; None: both directions are plain (W = identity), as in LiT and CLIP.
-        temperature: Where tau starts; it is learned, and stays above `LEAST_TEMPERATURE`.
-        weighted_temperature: Where tau_w starts, learned by itself; None: it is tau. Flat weights want a larger one.
-        learn_temperature: Train both.
+        reference: p of all rows, (N, d), computed once with the frozen tower.
+        weigh: See `near.by_similarity`; None: no weights in either direction (W = identity), as in LiT and CLIP.
+        temperature: Initial tau; a learned tau is at least `LEAST_TEMPERATURE`.
+        weighted_temperature: Initial tau_w, learned separately; None: use tau. Flat weights need a larger one.
+        learn_temperature: Train tau and tau_w.
         engine, gather_across_devices: See `ContrastLoss`.
 
-    Data: one column of inputs of the trained tower, and `label`, the row of `reference` that each belongs to.
+    Data: one column of inputs of the trained tower, and `label`, their rows of `reference`.
 
     Source: Srinivasa et al. 2023, Cross-Modal Transfer with Continuously Weighted Contrastive Loss.
     """
@@ -77,20 +77,20 @@ class ReferenceLoss(ContrastLoss):
 
     @property
     def weighted_temperature(self) -> float | Tensor:
-        """tau_w: a number, or a 0-d tensor that learns."""
+        """tau_w: a number, or a 0-d tensor that is trained."""
         if self._weighted is None:
             return self.temperature
         return self._weighted if self.log_weighted is None else self.log_weighted.exp()
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor | None = None) -> Tensor:
-        """The loss of a batch, as sentence-transformers' trainer hands it over."""
+        """The loss of a batch, as the trainer of sentence-transformers passes it."""
         if labels is None:
-            raise ValueError("ReferenceLoss needs a 'label' column: the row of `reference` that each input belongs to")
+            raise ValueError("ReferenceLoss requires a 'label' column: the row of `reference` of each input")
         (vectors,) = embed(self.model, list(sentence_features))
         return self.loss_of_rows(vectors, labels)
 
     def loss_of_rows(self, vectors: Float[Tensor, "n d"], labels: Int[Tensor, " n"]) -> Tensor:
-        """The loss of trained vectors, each with its row of `reference`."""
+        """The loss of trained vectors and their rows of `reference`."""
         self._keep_temperatures_up()
         p = self.reference[labels.to(self.reference.device)].to(vectors.device)
         alike = near.paired() if self.weigh is None else near.by_similarity(p, p, self.weigh)  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ class ReferenceLoss(ContrastLoss):
                     log_temperature.clamp_(min=math.log(LEAST_TEMPERATURE))
 
     def get_config_dict(self) -> dict[str, Any]:
-        """What the model card says of this loss."""
+        """The entries of this loss in the model card."""
         weigh = self.weigh if self.weigh is None or isinstance(self.weigh, str) else "a function"
         weighted = float(torch.as_tensor(self.weighted_temperature).detach())
         return {**super().get_config_dict(), "weigh": weigh, "weighted_temperature": weighted}

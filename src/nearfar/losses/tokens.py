@@ -1,4 +1,4 @@
-"""Keeping the token states of one text apart: the contrastive term of SimCTG.
+"""The contrastive term of SimCTG: it pushes the token states of a text apart.
 
 Su et al. 2022, A Contrastive Framework for Neural Text Generation (arXiv 2202.06417).
 """
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 def self_contrast(
     states: Float[Tensor, "b t d"], margin: float = 0.5, real: Bool[Tensor, "b t"] | None = None
 ) -> Float[Tensor, ""]:
-    """Mean of max(0, margin - 1 + cos(h_i, h_j)) over the pairs i != j of one text's tokens, of all texts.
+    """Mean of max(0, margin - 1 + cos(h_i, h_j)) over all pairs i != j of tokens of the same text.
 
-    0 if no two tokens have a cosine above 1 - margin; `margin` if all point one way. As an instance of `contrast` it is
-    the hinge in the softmax's place: each token is its own positive at cosine 1, its text's others are its negatives.
+    0 if all cosines are at most 1 - margin; `margin` if all states have the same direction. Compared with `contrast` it
+    has a hinge instead of the softmax: each token is its own positive with cosine 1, and the other tokens of its text
+    are its negatives.
 
     Args:
-        states: A layer's states; the norm does not count.
+        states: States of a layer; their norm has no effect.
         margin: rho.
-        real: False on padding, which takes no part.
+        real: False for padding, which is ignored.
     """
     unit = F.normalize(states.float(), dim=-1)
     pairs = ~torch.eye(states.shape[1], dtype=torch.bool, device=states.device).expand(len(states), -1, -1)
@@ -41,12 +42,12 @@ class SelfContrast:
 
     Args:
         margin: rho.
-        weight: What the term is multiplied by.
+        weight: Factor of the term.
     """
 
     def __init__(self, margin: float = 0.5, weight: float = 1.0) -> None:
         self.margin, self.weight = margin, weight
 
     def __call__(self, output: Any, tokens: Tensor) -> Float[Tensor, ""]:
-        """Called with what the model put out."""
+        """The term for an output of the model with hidden states."""
         return self.weight * self_contrast(output.hidden_states[-1], self.margin)

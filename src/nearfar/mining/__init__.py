@@ -1,16 +1,19 @@
 """Mining pairs: neighbours, surface similarity, inverse propensities, seeded sampling, texts with the same label."""
 
 from nearfar.mining.candidates import Candidates, mine
-from nearfar.mining.labels import label_pairs, pair_sets
+from nearfar.mining.debiased import InversePropensity, debiased_pairs, mine_with
+from nearfar.mining.labels import label_pairs, pair_sets, utterance_pairs
 from nearfar.mining.neighbours import nearest
 from nearfar.mining.pairs import drawn_pairs, drawn_rows
 from nearfar.mining.propensity import negative_log_weights, positive_log_weights, probabilities
 from nearfar.mining.sampling import draw
-from nearfar.mining.surface import Surface, jaccard, levenshtein
+from nearfar.mining.surface import Surface, jaccard, levenshtein, surface_of
 
 __all__ = [
     "Candidates",
+    "InversePropensity",
     "Surface",
+    "debiased_pairs",
     "draw",
     "drawn_pairs",
     "drawn_rows",
@@ -18,9 +21,12 @@ __all__ = [
     "label_pairs",
     "levenshtein",
     "mine",
+    "mine_with",
     "nearest",
     "negative_log_weights",
     "pair_sets",
     "positive_log_weights",
     "probabilities",
+    "surface_of",
+    "utterance_pairs",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["label_pairs", "name_vectors", "numbered", "pair_sets"]
+__all__ = ["label_pairs", "name_vectors", "numbered", "pair_sets", "utterance_pairs"]
 
 
 def label_pairs(
@@ -75,6 +75,41 @@ def pair_sets(
         columns = {"anchor": anchors, "positive": positives, "label": [labels[anchor] for anchor, _ in rows]}
         found[name] = Dataset.from_dict(columns)
     return found
+
+
+def utterance_pairs(
+    rows: Dataset,
+    kinds: Sequence[Literal["action", "act", "slot"]] = ("action",),
+    *,
+    more_than: int = 1,
+    sort_slots: bool = False,
+    clean: bool = True,
+    extended: Collection[str] = (),
+    seed: int = 0,
+) -> tuple[dict[str, Dataset], dict[str, list[str]]]:
+    """Pairs of utterances with the same label: for each kind of label a set, all of the same size.
+
+    Args:
+        rows: Dialogues, turns, or texts with labels.
+        kinds: Kinds of labels, see `nearfar.data.actions.labelled_utterances`.
+        more_than, sort_slots, clean: As there.
+        extended, seed: As in `pair_sets`.
+
+    Returns:
+        By kind: rows `anchor`, `positive`, `label`; and the names of the labels 0, 1, ...
+
+    Raises:
+        InputError: No turn has such labels, or fewer than two labels remain.
+    """
+    from nearfar.data.actions import labelled_utterances
+
+    sets: dict[str, tuple[list[str], list[int]]] = {}
+    names: dict[str, list[str]] = {}
+    for kind in kinds:
+        texts, labels = labelled_utterances(rows, kind, more_than=more_than, sort_slots=sort_slots, clean=clean)
+        names[kind], numbers = numbered(labels)
+        sets[kind] = texts, numbers
+    return pair_sets(sets, extended, seed), names
 
 
 def numbered(labels: Sequence[str]) -> tuple[list[str], list[int]]:

@@ -49,9 +49,9 @@ def drawn_pairs(
     rows = torch.cat([drawn_rows(near.rows, towards, far.rows, away, negatives, generator) for _ in range(draws)])
     if not len(rows):
         raise InputError(
-            f"no sentence has a positive and {negatives} negatives among its candidates",
+            f"no sentence has a positive and enough negatives ({negatives}) among its candidates",
             field="text",
-            remedy="use more varied sentences, or raise the similarity that counts as a false negative",
+            remedy="use more varied sentences, or raise the cosine that counts as a false negative (t_fn)",
         )
     names = ["negative"] if negatives == 1 else [f"negative_{number}" for number in range(1, negatives + 1)]
     columns = zip(["anchor", "positive", *names], rows.T.tolist(), strict=True)

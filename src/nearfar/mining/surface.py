@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from sklearn.feature_extraction.text import CountVectorizer
 
-__all__ = ["Surface", "jaccard", "levenshtein"]
+__all__ = ["Surface", "SurfaceName", "jaccard", "levenshtein", "surface_of"]
+
+SurfaceName = Literal["jaccard", "idf", "levenshtein"]
 
 #: From row numbers of anchors (b,) and of their candidates (b, k) to similarities (b, k) in [0, 1].
 Surface = Callable[["Int[np.ndarray, ' b']", "Int[np.ndarray, 'b k']"], "Float[np.ndarray, 'b k']"]
@@ -24,6 +26,15 @@ Surface = Callable[["Int[np.ndarray, ' b']", "Int[np.ndarray, 'b k']"], "Float[n
 _WORD = r"(?u)\b\w+\b"
 # Pairs per batch of edit distances.
 _PAIRS = 1024
+
+
+def surface_of(name: SurfaceName, texts: Sequence[str]) -> Surface:
+    """A surface similarity by name: `jaccard`, `idf` (Jaccard with rare words weighted higher) or `levenshtein`.
+
+    Raises:
+        InputError: No text contains a word.
+    """
+    return levenshtein(texts) if name == "levenshtein" else jaccard(texts, idf=name == "idf")
 
 
 def jaccard(texts: Sequence[str], idf: bool = False) -> Surface:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,3 +138,22 @@ def new_llama(
         pad_token_id=None,
     )
     return LlamaForCausalLM(config)
+
+
+@dataclass(frozen=True)
+class LlamaShape:
+    """The shape of a new LLaMA; see `new_llama`."""
+
+    hidden_size: int
+    layers: int
+    heads: int
+    positions: int
+    intermediate_size: int = 0
+
+
+def new_llama_for(
+    documents: Dataset, vocabulary: int, shape: LlamaShape
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """A LLaMA with random weights, and a tokenizer learned from documents; see `new_llama` and `new_tokenizer`."""
+    tokenizer = new_tokenizer(documents, vocabulary)
+    return new_llama(len(tokenizer), **asdict(shape)), tokenizer

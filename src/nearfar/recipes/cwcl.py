@@ -1,24 +1,24 @@
-"""CWCL: a trained tower takes over the whole neighbourhood of a frozen one, not its pairs alone.
+"""CWCL: a trained tower learns all similarities of a frozen tower, not only its pairs.
 
 Srinivasa et al. 2023, CWCL: Cross-Modal Transfer with Continuously Weighted Contrastive Loss (NeurIPS 2023,
 arXiv 2309.14580). It follows Zhai et al. 2022, LiT: Zero-Shot Transfer with Locked-image Text Tuning (CVPR 2022).
 
-Claim: CLIP and LiT take every item of a batch but an anchor's own as equally wrong, although likeness has degrees. The
-frozen tower knows them; weights by its own cosines make better zero-shot classifiers, of pictures and of speech.
+Claim: for CLIP and LiT all items of a batch but an anchor's own are equally wrong, although similarity has degrees. The
+frozen tower knows these degrees; weights from its own cosines make better zero-shot classifiers of images and speech.
 
     w_ij = (1 + cos(p_i, p_j)) / 2                                              p: frozen, q: trained
     loss = - mean_i 1/sum_j w_ij sum_j w_ij log softmax_j( cos(p_i, q_j) / tau )
            - mean_j log softmax_i( cos(p_i, q_j) / tau )_j
 
-The weighted direction has the frozen items as anchors; the other one stays plain. tau is learned, starting at 0.07.
-With `weigh=none` this is LiT. In the paper pictures are frozen and texts trained, texts frozen and recordings trained.
+The weighted direction has the frozen items as anchors; the other one has no weights. tau is learned, starting at 0.07.
+`weigh=none` is LiT. In the paper images are frozen and texts trained, or texts frozen and audio files trained.
 
-Here: the frozen tower's vectors are computed once, before training, so there is no augmentation on that side. A tower
-that begins untrained cannot be the frozen one, so a `small-...` tower for pictures learns from frozen texts. `relu`,
-`power` and a temperature of its own for the weighted direction are not in the paper: `half` gives unrelated items 0.5,
-so the larger the batch, the flatter the targets. No code of the authors was found; the sum of both directions and the
-row normalisation follow an independent implementation (CellCLIP), tau's start and clamp are CLIP's. Which tower the
-paper froze, its data and its figures could not be verified, and its encoders are far larger.
+Differences from the paper: the frozen tower's vectors are computed once, before training, so there is no augmentation
+on that side. A tower with new weights cannot be the frozen one, so a `small-...` image tower learns from frozen texts.
+`relu`, `power` and a separate temperature of the weighted direction are additions: `half` gives unrelated items 0.5, so
+the targets become flatter as the batch grows. The authors' code was not found; the sum of both directions and the row
+normalization follow an independent implementation (CellCLIP), tau's start and limit are CLIP's. Which tower the paper
+froze, its data and its figures could not be verified, and its encoders are much larger.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
 from nearfar.kinds.options import Positive, TowerOptions
-from nearfar.kinds.plan import Plan, Stage
-from nearfar.recipes._recipe import Recipe
+from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,14 +42,14 @@ class Options(TowerOptions):
     """Hyper-parameters of CWCL.
 
     Args:
-        learning_rate: Of weights that begin untrained.
-        pretrained_rate: Factor of it for the layers of a trained tower that come pre-trained.
-        frozen: `auto`: pictures over texts, texts over recordings, and texts over what begins untrained.
-        weigh: From a cosine c to a weight: `half`: (1 + c) / 2. `relu`: max(c, 0). `power`: max(c, 0)^power.
-            `none`: own pair alone.
-        power: Of `power`.
-        temperature: Where tau starts.
-        weighted_temperature: Where a temperature of its own starts, of the weighted direction; none: both share tau.
+        learning_rate: Peak of the schedule, for new weights.
+        pretrained_rate: Factor of it for the pre-trained layers of the trained tower.
+        frozen: Frozen tower; `auto`: images if their tower is pre-trained, otherwise texts.
+        weigh: From a cosine c to a weight. `half`: (1 + c) / 2; `relu`: max(c, 0); `power`: max(c, 0)^power; `none`:
+            own pair only.
+        power: Exponent of `power`.
+        temperature: Start of tau.
+        weighted_temperature: Start of a separate temperature for the weighted direction; none: both share tau.
     """
 
     epochs: float = 10.0
@@ -65,48 +64,38 @@ class Options(TowerOptions):
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
-    """Give the model its other tower, compute the frozen one's vectors, and train the rest towards them."""
+    """Add the missing tower, compute the frozen tower's vectors, and train the other tower towards them."""
     import torch
 
     from nearfar.data.media import medium_in
-    from nearfar.models.towers import freeze, medium_of
+    from nearfar.models.towers import freeze
     from nearfar.models.towers.reading import encode_tower
 
     medium = medium_in(rows.column_names)
     assert medium is not None
-    begins = medium_of(model) is None
-    untrained = begins and options.begins_untrained(medium)
-    auto = "image" if medium == "image" and not untrained else "text"
-    frozen = auto if options.frozen == "auto" else options.frozen
+    untrained = options.begins_untrained(model, medium)
+    frozen = options.frozen
+    if frozen == "auto":
+        frozen = "image" if medium == "image" and not untrained else "text"
     if frozen == medium and untrained:
-        problem = f"{options.tower(medium)} begins untrained, and its vectors say nothing"
-        raise InputError(problem, field="frozen", remedy=f"freeze text, or give a trained {medium}_model")
-    if begins:
-        options.add_tower(model, medium, frozen=frozen)
+        problem = f"expected a pre-trained tower, got {options.tower(medium)}, which has new weights"
+        raise InputError(problem, field="frozen", remedy=f"freeze text, or use a pre-trained {medium}_model")
+    options.add_tower(model, medium, frozen=frozen)
     freeze(model, frozen)
     trained = "text" if frozen == medium else medium
-
     reference = torch.from_numpy(encode_tower(model, rows, frozen, batch_size=options.batch_size))
-    # The last layer of a tower that comes pre-trained may be new; the others are not.
+    # The last layer of a pre-trained tower may be new; its other layers are not.
     slow = {} if untrained and trained == medium else {rf"sub_modules\.{trained}\.0\.": options.pretrained_rate}
     return Plan(model, replace(against(model, rows, trained, reference, options), learning_rates=slow))
 
 
 def against(
-    model: SentenceTransformer,
-    rows: Dataset,
-    trained: Literal["text", "image", "audio"],
-    reference: Float[Tensor, "rows d"],
-    options: Options,
+    model: SentenceTransformer, rows: Dataset, trained: str, reference: Float[Tensor, "rows d"], options: Options
 ) -> Stage:
-    """Train the tower of one column towards vectors that are there already, one a row."""
-    from datasets import Dataset
-
+    """Train one tower, `text`, `image` or `audio`, towards given vectors, one for each row."""
     from nearfar import near
-    from nearfar.data.media import decoded
     from nearfar.losses.reference import ReferenceLoss
-    from nearfar.models.encoding import as_texts
-    from nearfar.models.towers.reading import reader_for
+    from nearfar.models.towers.rows import numbered_inputs
 
     loss = ReferenceLoss(
         model,
@@ -116,12 +105,7 @@ def against(
         weighted_temperature=options.weighted_temperature,
         gather_across_devices=True,
     )
-    if trained == "text":
-        numbered = Dataset.from_dict({"text": as_texts(rows["text"]), "label": range(len(rows))})
-    else:
-        numbered = rows.select_columns([trained]).add_column("label", list(range(len(rows))))
-        numbered = decoded(numbered, reader_for(model, trained))
-    return Stage(numbered, loss, batches="shuffled")
+    return Stage(numbered_inputs(model, rows, trained), loss, batches="shuffled")
 
 
 RECIPE = Recipe("cwcl", {"rows": ("image + text", "audio + text")}, Options, prepare)

@@ -1,31 +1,30 @@
-"""Dialog2Flow: utterances that perform the same action are near, and those of similar actions nearly so.
+"""Dialog2Flow: utterances that perform the same action are near, and those with similar actions partly so.
 
 Burdisso, Madikeri, Motlicek 2024, Dialog2Flow: Pre-training Soft-Contrastive Action-Driven Sentence Embeddings for
 Automatic Dialog Flow Extraction (EMNLP 2024, arXiv 2410.18481).
 
-Claim: sentence embeddings group utterances by topic; to read a workflow off dialogues they must be grouped by what they
-do. Labels made of dialogue acts and slots teach that; and targets softened by how similar the labels' names are teach
-it better than equal or not (few-shot macro F1 65.4 against 58.8 with one example, 70.9 against 67.8 with five).
+Claim: sentence embeddings group utterances by topic; to extract a workflow from dialogues they must be grouped by
+action. Labels made of dialogue acts and slots teach this, and targets weighted by the similarity of the labels' names
+teach it better than equal or not (few-shot macro F1 65.4 against 58.8 with one example, 70.9 against 67.8 with five).
 
     z = head(f(x)),  S_ij = cos(z_i, z+_j) / tau             (x_i, x+_i): two utterances with the label y_i
     soft: P_ij = exp(cos(l_yi, l_yj) / tau') / sum_k ...     l: frozen sentence embeddings of the labels' names
     hard: P_ij = [y_i = y_j] / number of such j
-    loss = 1/2 [ CE(S, P) + CE(S^T, P) ]                     the same P both ways
+    loss = 1/2 [ CE(S, P) + CE(S^T, P) ]                     the same P in both directions; at least the entropy of P
 
-`labels=single`: one label a turn, such as "inform price range, area". `labels=joint`: acts and slots apart, a data set
-and a head each, one data set a step. The head, Linear-ReLU-Linear, has a learning rate of its own and is thrown away.
+`labels=single`: one label per turn, such as "inform price range, area". `labels=joint`: acts and slots are two datasets
+with a head each, and each step is of one of them. The head, Linear-ReLU-Linear, has its own learning rate and is
+discarded after training. Rows are dialogues or turns with `acts` (and `slots`), or texts whose `label` is a name. The
+rules for labels are in `nearfar.data.actions`.
 
-Rows are dialogues, or turns, with `acts` (and `slots`); or texts with a `label` that is a name. Texts are trained on
-in lower case without punctuation (`clean`); the labels' rules stand in `nearfar.data.actions`.
-
-Here: tau' = 0.1 where the authors have 0.35 with multi-qa-mpnet-base-dot-v1, and the label encoder is all-MiniLM-L6-v2:
-at 0.35 it would leave an utterance's own label a tenth of the target. A softmax so flat also pulls all cosines together
-(by tau/tau'), so choose tau' by looking at P rather than by copying it. Labels are used however few utterances they
-have, where the authors ask for more than 100 (`min_count`). Plurals are undone by rule, not by WordNet. Joint: one
-AdamW and random turns where they have one each and strict alternation; the larger data set is cut to the size of the
-smaller once, not anew in each epoch. Warm-up is a part of the run, not 100 steps. Model selection by their evaluation
-set, which is the set that they report, is left out. What a loss value means: it never falls below the entropy of P.
-Not verifiable: the paper's tables, but for those seen in a copy; its sum of losses for joint is from memory.
+Differences from the paper: tau' = 0.1 with all-MiniLM-L6-v2, where the authors have 0.35 with another label encoder,
+multi-qa-mpnet-base-dot-v1: 0.35 would leave an utterance's own label a tenth of the target, and so flat a softmax pulls
+all cosines together (by tau/tau'); look at P to choose tau'. Labels with few utterances are used too, where the authors
+require more than 100 (`min_count`). Plurals are removed by rules, not by WordNet. Joint: one AdamW and random turns,
+where they have two and strict alternation; the larger dataset is cut to the size of the smaller once, not in each
+epoch. The warm-up is a fraction of the run, not 100 steps. They select a model by the evaluation set that they report;
+nothing is selected here. Not verifiable: the paper's tables, except those seen in a copy; its sum of losses for joint
+is from memory.
 """
 
 from __future__ import annotations
@@ -34,14 +33,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.kinds.options import Count, Positive, TrainingOptions, Whole
-from nearfar.kinds.plan import Plan, Stage
-from nearfar.recipes._recipe import Recipe
+from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
-
-    from nearfar.losses import LabelledPairsLoss
 
 
 @dataclass(frozen=True)
@@ -50,16 +46,16 @@ class Options(TrainingOptions):
 
     Args:
         temperature: tau.
-        targets: By the similarity of the labels' names, or by their being equal.
-        label_temperature: tau'; the lower, the closer soft targets come to hard ones.
-        label_encoder: The model that embeds the labels' names: a folder, a hub id or an alias.
-        labels: One label a turn; or acts and slots apart, for dialogues alone.
-        head: Width of the training head's output; 0: no head.
-        head_learning_rate: The head's learning rate, as a multiple of `learning_rate`.
-        symmetric: Half the loss with positives as anchors.
-        min_count: Labels with no more utterances than that are left out; the authors: 100 (single).
-        extend: Every label yields as many pairs as the largest: of acts in `joint`, as the authors do; of all; of none.
-        sort_slots: Slots in alphabetical order, which is fairer to hard targets; the authors keep the turn's order.
+        targets: `soft`: by the similarity of the labels' names; `hard`: equal labels only.
+        label_temperature: tau'; soft targets become harder as it falls.
+        label_encoder: Model that embeds the labels' names: a folder, a hub id or an alias.
+        labels: `single`: one label per turn; `joint`: acts and slots apart, for dialogues and turns only.
+        head: Output width of the training head; 0: no head.
+        head_learning_rate: Learning rate of the head as a factor of `learning_rate`.
+        symmetric: Average with the loss that has positives as anchors.
+        min_count: Labels with this many utterances or fewer are dropped; the authors: 100 (single).
+        extend: Labels with as many pairs as the largest: those of `acts` in joint, as the authors do; all; none.
+        sort_slots: Sort slots alphabetically, which is fairer to hard targets; the authors keep the turn's order.
         clean: Train on texts in lower case without punctuation.
     """
 
@@ -83,49 +79,35 @@ class Options(TrainingOptions):
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
-    """Label the turns, pair them by label, and give each set of pairs its targets and its head."""
+    """Pair utterances by label; each kind of label gets its own targets and head."""
     import torch
     from datasets import DatasetDict
 
-    from nearfar.data.actions import labelled_utterances
-    from nearfar.mining.labels import numbered, pair_sets
-
-    seed = int(torch.randint(2**31, ()))
-    sets, names = {}, {}
-    for kind in ("action",) if options.labels == "single" else ("act", "slot"):
-        texts, labels = labelled_utterances(
-            rows,
-            kind,
-            more_than=options.min_count if kind == "action" else 1,
-            sort_slots=options.sort_slots,
-            clean=options.clean,
-        )
-        names[kind], numbers = numbered(labels)
-        sets[kind] = texts, numbers
-
-    extended = {"none": (), "acts": ("act",), "all": tuple(sets)}[options.extend]
-    pairs = pair_sets(sets, extended, seed)
-    losses = {kind: _loss(model, labels, options) for kind, labels in names.items()}
-    rates = {r"(^|\.)training_head\.": options.head_learning_rate} if options.head else None
-    if options.labels == "joint":
-        return Plan(model, Stage(DatasetDict(**pairs), losses, "shuffled", learning_rates=rates))
-    return Plan(model, Stage(pairs["action"], losses["action"], "shuffled", learning_rates=rates))
-
-
-def _loss(model: SentenceTransformer, labels: list[str], options: Options) -> LabelledPairsLoss:
     from nearfar.losses import LabelledPairsLoss
-    from nearfar.mining.labels import name_vectors
+    from nearfar.mining.labels import name_vectors, utterance_pairs
     from nearfar.models.projection import mlp_head
 
-    return LabelledPairsLoss(
-        model,
-        name_vectors(labels, options.label_encoder) if options.targets == "soft" else None,
-        options.label_temperature,
-        mlp_head(model.get_embedding_dimension() or 0, options.head) if options.head else None,
-        temperature=options.temperature,
-        symmetric=options.symmetric,
-        gather_across_devices=True,
+    single = options.labels == "single"
+    kinds = ("action",) if single else ("act", "slot")
+    pairs, names = utterance_pairs(
+        rows,
+        kinds,
+        more_than=options.min_count if single else 1,
+        sort_slots=options.sort_slots,
+        clean=options.clean,
+        extended={"none": (), "acts": ("act",), "all": kinds}[options.extend],
+        seed=int(torch.randint(2**31, ())),
     )
+    losses = {}
+    settings = {"temperature": options.temperature, "symmetric": options.symmetric, "gather_across_devices": True}
+    for kind, labels in names.items():
+        vectors = name_vectors(labels, options.label_encoder) if options.targets == "soft" else None
+        head = mlp_head(model.get_embedding_dimension() or 0, options.head) if options.head else None
+        losses[kind] = LabelledPairsLoss(model, vectors, options.label_temperature, head, **settings)
+    rates = {r"(^|\.)training_head\.": options.head_learning_rate} if options.head else None
+    if single:
+        return Plan(model, Stage(pairs["action"], losses["action"], "shuffled", learning_rates=rates))
+    return Plan(model, Stage(DatasetDict(**pairs), losses, "shuffled", learning_rates=rates))
 
 
 RECIPE = Recipe("dialog2flow", {"rows": ("dialogues", "turns", "labelled")}, Options, prepare)

@@ -1,31 +1,31 @@
-"""DSE, distilled sentence embedding: a cross-encoder's scores, learned by an encoder and a small pair head.
+"""DSE, distilled sentence embedding: an encoder and a small pair head learn the scores of a cross-encoder.
 
 Barkan, Razin, Malkiel, Katz, Caciularu, Koenigstein 2020, Scalable Attentive Sentence-Pair Modeling via Distilled
 Sentence Embedding (AAAI 2020).
 
 Claim: an encoder with a pair head that is trained to reproduce a cross-encoder's logits keeps most of its accuracy (on
-average 4.6% worse over five GLUE tasks), and scores queries against known candidates orders of magnitude faster,
-because a sentence is read once and not once a pair.
+average 4.6% worse over five GLUE tasks). It scores queries against known candidates orders of magnitude faster, because
+each sentence is encoded once and not once per pair.
 
-    u, v = e(A), e(B)                       e: mean over tokens without [CLS] of the top 4 layers, side by side
+    u, v = e(A), e(B)                       e: mean over tokens without [CLS] of the top 4 layers, concatenated
     phi  = [u ; v ; u * v ; |u - v|]
     o    = W2 relu(W1 phi + b1) + b2        W1: 4 d -> 512
     loss = (1 - alpha) label(o, y) + alpha mean_i sum_c (o_ic - z_ic)^2,   z: the teacher's logits
 
-The label term is the kernel's, with pairs as anchors and classes as candidates. The distillation term is no contrast:
-a squared error of logits has no denominator. `distance=softened` is the kernel's form of it, T^2 KL of the softened
-logits, of which the squared error is the limit for large T up to the common offset of a pair's logits.
+The label term is the kernel's, with pairs as anchors and classes as candidates. The distillation term is not a
+contrast: a squared error of logits has no denominator. `distance=softened` is the kernel's form of it, T^2 KL of the
+softened logits; its limit for large T is the squared error without the common offset of a pair's logits.
 
 Rows: `score` is a number (`kind=regression`), a label or probability 0 to 1 (`binary`), or a class 0, 1, 2 ...
-(`classes`). Without `teacher`, one is fitted first on the same rows, starting from the same model, as the authors do.
+(`classes`). Without `teacher`, one is first fitted on the same rows, starting from the same model, as the authors do.
+`model/` loads as a SentenceTransformer with the model's own pooling, which is what `--eval` measures;
+`nearfar.kinds.pair_scorer.PairScorer.load` adds the head.
 
-Here: the model comes with its own weights, where the authors take BERT-large. The teacher of a binary task has one
-logit instead of two, and reads pairs of twice `max_length`, where theirs are cut as single sentences are. Gradients are
-clipped over all weights at once, and the warm-up covers the tenth of the steps that it is meant to cover; their code
-counts micro-batches. No epoch is selected by a validation set. Their classifier's dropout stays, on the head's input.
-The folder `model/` loads as a SentenceTransformer with the model's own pooling, which is what `--eval` measures;
-`nearfar.kinds.pair_scorer.PairScorer.load` adds the head. The order of the four layers in the authors' vectors could
-not be checked.
+Differences from the paper: the encoder is the given model, theirs BERT-large. The teacher of a binary task has one
+logit instead of two, and reads pairs of twice `max_length`; theirs reads no more than a single sentence. Gradients are
+clipped over all weights together. The warm-up is a tenth of the steps, as intended; their code counts micro-batches. No
+epoch is selected by a validation set. The dropout of their classifier is on the head's input. The order of the four
+layers in their vectors could not be checked.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import Count, Fraction, Positive, Probability, TrainingOptions
-from nearfar.kinds.plan import Plan, Stage
-from nearfar.recipes._recipe import Recipe
+from nearfar.kinds.options import Count, Fraction, Positive, Probability, TrainingOptions, from_options
+from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -49,16 +48,15 @@ class Options(TrainingOptions):
 
     Args:
         kind: What a score is, and with it the loss on the labels.
-        alpha: The teacher's part of the loss; 0: no teacher.
-        teacher: A folder or hub id of a cross-encoder; empty: fit one on the rows.
-        teacher_epochs: Passes of that fit.
-        teacher_learning_rate: Its learning rate.
+        alpha: Weight of the teacher's term; 0: no teacher.
+        teacher: Folder or hub id of a cross-encoder; empty: fit one on the rows.
+        teacher_epochs, teacher_learning_rate: Of that fit.
         distance: To the teacher: squared error of the logits, or KL of the softened ones.
-        temperature: That of the softened ones.
-        layers: Of the encoder, from the top, whose means make the vector.
-        features: What the head sees of two vectors.
+        temperature: T of the softened logits.
+        layers: Number of layers, from the top, whose means make the vector.
+        features: Input of the head: `concat` is phi, `dot` the dot product of u and v.
         hidden: Width of the head.
-        dropout: On the vectors, in training.
+        dropout: Dropout probability on the vectors, in training.
     """
 
     epochs: float = 5.0
@@ -84,7 +82,7 @@ class Options(TrainingOptions):
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
-    """Put a pair head on the model, and the teacher's logits beside the labels."""
+    """Add a pair head to the model, and the teacher's logits to the labels."""
     import torch
 
     from nearfar.data.targets import targets_of
@@ -96,22 +94,13 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.models.pairs.top_layers import width
 
     targets, outputs = targets_of(rows, options.kind)
-    # Before the teacher: its fit draws random numbers, and reading its logits from the cache draws none.
-    wide = width(model, options.layers)
-    config = PairHeadConfig(
-        wide, options.kind, outputs, options.hidden, options.features, options.dropout, options.layers
-    )
-    head = PairHead(config)
+    # Before the teacher: fitting it draws random numbers, and reading its logits from the cache draws none.
+    head = PairHead(from_options(PairHeadConfig, options, width=width(model, options.layers), outputs=outputs))
     labels = torch.tensor(targets)[:, None]
     if options.alpha:
-        fit = Fit(
-            epochs=options.teacher_epochs,
-            learning_rate=options.teacher_learning_rate,
-            batch_size=options.batch_size,
-            max_length=2 * options.max_length,
-            precision=options.precision,
-            seed=torch.initial_seed() % 2**32,
-        )
+        rate, length = options.teacher_learning_rate, 2 * options.max_length
+        seed = torch.initial_seed() % 2**32
+        fit = Fit(options.teacher_epochs, rate, options.batch_size, length, options.precision, seed)
         logits = teacher_logits(rows, targets, options.kind, outputs, model, options.teacher, fit)
         labels = torch.cat([labels, logits], 1)
     rows = rows.remove_columns("score").add_column("label", labels.tolist())

@@ -4,12 +4,13 @@ Henderson et al. 2017, Efficient Natural Language Response Suggestion for Smart 
 van den Oord et al. 2018, Representation Learning with Contrastive Predictive Coding (the loss and its name);
 Khosla et al. 2020, Supervised Contrastive Learning (rows with labels).
 
-Claim: candidates that are there anyway serve as negatives, and more of them make a better encoder than a few.
+Claim: the other candidates of the batch serve as negatives at no cost, and many of them train a better encoder than a
+few.
 
     loss_i = -log( exp(cos(a_i, p_i)/tau) / sum_j exp(cos(a_i, c_j)/tau) ),  c: all positives and given negatives
 
-Here: cosine with tau = 0.05 instead of Henderson's unscaled dot product, as sentence embeddings are trained today.
-Pairs without labels, pairs with hard negatives, and labelled texts (equal labels attract) all fit.
+Differences from the papers: cosine with tau = 0.05 instead of Henderson's unscaled dot product, as sentence embeddings
+are trained today. Rows are pairs, pairs with hard negatives, or labelled texts (the same label attracts).
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import Positive, TrainingOptions
-from nearfar.kinds.plan import Plan, Stage
-from nearfar.recipes._recipe import Recipe
+from nearfar.kinds.options import ContrastOptions
+from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -28,18 +28,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions):
+class Options(ContrastOptions):
     """Hyper-parameters of InfoNCE.
 
     Args:
-        temperature: tau.
-        symmetric: Half the loss with positives as anchors; pairs only.
-        cached: Gradient cache: batches of thousands on little memory, at the cost of a second forward pass.
+        symmetric: Average with the loss that has positives as anchors; pairs only.
     """
 
-    temperature: Positive = 0.05
+    temperature: float = 0.05
     symmetric: bool = False
-    cached: bool = False
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
@@ -47,19 +44,13 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.data.labels import with_integer_labels
     from nearfar.losses import ContrastLoss
 
-    loss = ContrastLoss(
-        model,
-        temperature=options.temperature,
-        symmetric=options.symmetric,
-        cached=options.cached,
-        gather_across_devices=True,
-    )
-    if "label" in rows.column_names:
-        if options.symmetric:
-            problem = "both sides of labelled texts are the same"
-            raise InputError(problem, field="symmetric", remedy="leave symmetric out, or give pairs")
-        return Plan(model, Stage(with_integer_labels(rows), loss, batches="group_by_label"))
-    return Plan(model, Stage(rows, loss))
+    loss = ContrastLoss(model, symmetric=options.symmetric, **options.contrast)
+    if "label" not in rows.column_names:
+        return Plan(model, Stage(rows, loss))
+    if options.symmetric:
+        problem = "expected pairs, got labelled texts, whose two sides are the same"
+        raise InputError(problem, field="symmetric", remedy="remove symmetric, or use pairs")
+    return Plan(model, Stage(with_integer_labels(rows), loss, batches="group_by_label"))
 
 
 RECIPE = Recipe("infonce", {"rows": ("pairs", "labelled")}, Options, prepare)

@@ -1,11 +1,11 @@
-"""LOST: pre-training with low-rank and channel-sparse weights, both started from one SVD of the initial weight.
+"""LOST: pre-training with low-rank and channel-sparse weights, both initialised from one SVD of the initial weight.
 
 Li, Yin, Shen, Xu, Xu, Huang, Wang, Liu, Wang 2025, LOST: Low-rank and Sparse Pre-training for Large Language Models
 (arXiv 2508.02668).
 
-Claim: training low-rank factors alone loses quality. With a few dense input channels beside them, chosen where the SVD
-that starts the factors leaves most behind, a model pre-trains better than by low-rank methods and as well as with full
-weights, at fewer parameters.
+Claim: low-rank factors alone lose quality. With a few dense input channels beside them, those on which the SVD of the
+factors loses most, a model pre-trains better than with other low-rank methods and as well as with full weights, with
+fewer parameters.
 
     y = gamma * B silu(A x) + (1 - gamma) * S x[J] + bias
     W0 = U diag(s) V^T,  B = U_r sqrt(s_r),  A = sqrt(s_r) V_r^T,  S = W0[:, J],  J = the largest ||R[:, j]||
@@ -13,28 +13,26 @@ weights, at fewer parameters.
 R is W0 along the directions after the r-th. All linear layers of attention and MLP become such layers; embeddings,
 norms and output stay. The loss is the next token's cross-entropy: nearness is one-hot, and all other tokens are far.
 
-Here: the paper's tables were read in part only, and its official code not at all; gamma 0.7, the 256 directions and
-`values="original"` are those of the first author's development code, the part of channels kept in pre-training is not
-known. Singular vectors get fixed signs, since silu(-h) is not -silu(h). Weights of rank r or less are refused, where
-that code goes on and scores rounding. `rank=0` trains full weights, `sparsity=0` low-rank factors alone; with
-`activation=identity` those are B A x, with `factors=cola` and SiLU those of CoLA (Liu et al. 2025).
+Differences from the paper: its tables were read in part only and its official code not at all; gamma 0.7, the 256
+directions and `values="original"` are from the first author's development code; the fraction of channels in
+pre-training is not known. Singular vectors get fixed signs, because silu(-h) is not -silu(h). Weights of rank r or less
+are refused, where that code ranks rounding errors. `rank=0` trains full weights, `sparsity=0` low-rank factors only:
+B A x with `activation=identity`, CoLA (Liu et al. 2025) with `factors=cola` and SiLU.
 
-With SiLU between them the factors fold into no matrix. `dense/` holds a model that plain transformers loads, in which a
-linear layer stands for each such layer. With `activation=identity` it is the same function. Else it is another one: the
-matrices (and biases, where the architecture has them) are fitted to the layers' outputs on the training text, then all
-of it learns the trained model's distributions for `dense_steps`. `metrics.json` gives the perplexity of both.
+The SiLU prevents folding the factors into one matrix. `dense/` contains a model with plain linear layers, which
+transformers loads. With `activation=identity` it is the same function; otherwise its layers are fitted to those of the
+trained model, whose distributions it then learns for `dense_steps`. `metrics.json` has the perplexity of both.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
-from nearfar.kinds.options import Count, LanguageOptions, Range, Whole
-from nearfar.kinds.plan import Plan, Stage
+from nearfar.kinds.options import Count, LanguageOptions, Range, Whole, from_options
 from nearfar.models.low_rank.options import LowRankSparse
-from nearfar.recipes._recipe import Recipe
+from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -42,14 +40,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options(LanguageOptions, LowRankSparse):
-    """Hyper-parameters of LOST (those of the layers are `LowRankSparse`'s), and the shape of a model of its own.
+    """Hyper-parameters of LOST (those of the layers are in `LowRankSparse`), and the shape of a new model.
 
     Args:
         rank: r; 0: full weights. The paper: a quarter of the width.
-        dense: Write `dense/` as well.
-        dense_steps: Steps in which `dense/`, once fitted, learns the distributions of the trained model.
-        hidden_size, layers, heads, intermediate_size: Of a new LLaMA; intermediate_size 0: 8/3 of the width.
-        vocabulary: Tokens of the byte-level BPE that is learned from the data.
+        dense: Write `dense/` too.
+        dense_steps: Number of steps in which `dense/`, once fitted, learns the distributions of the trained model.
+        hidden_size, layers, heads, intermediate_size: Shape of a new LLaMA; intermediate_size 0: 8/3 of the width.
+        vocabulary: Number of tokens of the byte-level BPE that is learned from the data.
     """
 
     learning_rate: float = 2.5e-3
@@ -63,37 +61,25 @@ class Options(LanguageOptions, LowRankSparse):
     intermediate_size: Whole = 0
     vocabulary: int = 8192
 
-    @property
-    def how(self) -> LowRankSparse:
-        """How the layers are taken apart."""
-        return LowRankSparse(**{field.name: getattr(self, field.name) for field in fields(LowRankSparse)})
-
 
 def prepare(name: str | None, documents: Dataset, options: Options) -> Plan:
-    """A new model: of the shape of another, or a small LLaMA; its layers taken apart."""
+    """A new model, in the shape of another or a small LLaMA, with its linear layers replaced."""
     from nearfar.kinds.causal import CausalLM
     from nearfar.kinds.dense import export_dense
     from nearfar.losses.language import LanguageLoss, TeacherLoss
     from nearfar.models.low_rank.files import save_low_rank_sparse
     from nearfar.models.low_rank.layers import convert
-    from nearfar.models.new_language import new_language_model, new_llama, new_tokenizer
+    from nearfar.models.new_language import LlamaShape, new_language_model, new_llama_for
 
     if name is not None:
         model, tokenizer = new_language_model(name)
     else:
-        tokenizer = new_tokenizer(documents, options.vocabulary)
-        model = new_llama(
-            len(tokenizer),
-            hidden_size=options.hidden_size,
-            layers=options.layers,
-            heads=options.heads,
-            intermediate_size=options.intermediate_size,
-            positions=options.max_length,
-        )
+        shape = from_options(LlamaShape, options, positions=options.max_length)
+        model, tokenizer = new_llama_for(documents, options.vocabulary, shape)
     stage = Stage(documents, LanguageLoss())
     if not options.rank:
         return Plan(CausalLM(model, tokenizer), stage)
-    convert(model, options.how)
+    convert(model, from_options(LowRankSparse, options))
     trained = CausalLM(model, tokenizer, save_low_rank_sparse)
     finish = partial(export_dense, trained, documents, options, options.dense_steps, TeacherLoss)
     return Plan(trained, stage, finish=finish if options.dense else None)

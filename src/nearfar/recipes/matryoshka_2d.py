@@ -1,25 +1,22 @@
-"""2D Matryoshka: one encoder that may be cut to any depth and any width.
+"""2D Matryoshka: one encoder that can be truncated to any number of layers and dimensions.
 
 Li, Li, Li, Xie, Li 2024, 2D Matryoshka Sentence Embeddings (arXiv 2402.14776, versions 1 and 3; version 2 is another
 method, ESE). Wang et al. 2024, 2D Matryoshka Training for Information Retrieval, reproduce it independently.
 
-Claim: trained at a random depth and width beside the full ones, vectors of any (layers, dimensions) are good, those of
-the middle layers far better than Matryoshka training at full depth gives, at about the same quality at full size.
+Claim: trained at a random depth and width beside the full ones, vectors of any (layers, dimensions) are good. Those of
+the middle layers are much better than with Matryoshka training at full depth, with similar quality at full size.
 
-    X_n: vectors after layer n of N;  n ~ U{1..N-1}, d ~ U{8, 16, .. < D}, drawn anew in each batch
+    X_n: vectors after layer n of N;  n ~ U{1..N-1}, d ~ U{8, 16, .. < D}, sampled in each batch
     L = l(X_N) + l(X_n) + KL(softmax X_N || softmax X_n) + l(X_N[:, :d]) + l(X_n[:, :d])
 
-l is AnglE: in-batch negatives, and ranked cosines and angles of pairs that are scored or have hard negatives. The KL is
-taken at full width over the D numbers of a vector, and its gradient reaches both sides, as in the authors' first
-code; it feels the length of vectors, so a closing `Normalize` of the model comes after it. One forward pass gives all
-layers. `nearfar.load(path, layers=3, dims=64)` cuts the trained model; `nearfar evaluate --layers --dims` measures it.
+l is AnglE: in-batch negatives, and ranked cosines and angles of pairs with scores or hard negatives. The KL is over the
+D numbers of a vector, before a final `Normalize`, with a gradient to both sides, as in the authors' first code.
+`nearfar.load(path, layers=3, dims=64)` truncates the trained model, `nearfar evaluate --layers --dims` measures it.
 
-Here: the authors' first code takes two passes, so that X_N and X_n see different dropout masks, and trains the [CLS]
-vector; here the model's own pooling is kept. In-batch negatives are not used for scored pairs. `2dmse-depthdiv` divides
-the terms of X_n by n, as their later code does, and `sizes=2x32,4x64,6x384` trains fixed sizes instead of random ones
-(Starbucks, Zhuang et al. 2024), with the same KL. A model for each size, trained separately, stays better (Wang et
-al.). The paper's own figures could not be verified; weights of AnglE's parts are those of the authors' published
-command, which also accumulates 16 batches a step.
+Differences from the paper: one forward pass gives all layers (theirs: two, with different dropout masks); the model's
+own pooling replaces [CLS]; scored pairs have no in-batch negatives. `2dmse-depthdiv` divides the terms of X_n by n, as
+their later code does; `sizes` trains fixed sizes (Starbucks, Zhuang et al. 2024). One model per size remains better
+(Wang et al.). The paper's figures could not be verified; AnglE's weights are from the authors' command.
 """
 
 from __future__ import annotations
@@ -27,10 +24,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.errors import InputError
-from nearfar.kinds.options import Count, NonNegative, Positive, TrainingOptions
-from nearfar.kinds.plan import Plan, Stage
-from nearfar.recipes._recipe import Recipe
+from nearfar.kinds.options import Count, NonNegative, Positive, TrainingOptions, parse_sizes
+from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -43,13 +38,11 @@ class Options(TrainingOptions):
 
     Args:
         variant: `2dmse`, or `2dmse-depthdiv`, which divides the shallow terms by their depth.
-        sizes: Fixed sizes to train at each step, such as `2x32,4x64,6x384`; random ones when empty.
-        lambda_teacher: Weight of the terms at full depth.
-        lambda_student: Weight of the shallow terms.
-        kl_weight: Weight of the divergence; 0 leaves it out.
-        kl_temperature: T, of both softmaxes of the divergence.
-        detach_teacher: No gradient of the divergence to the deepest vectors.
-        least_dims: The narrowest width that is drawn.
+        sizes: Fixed sizes (layers x dimensions) to train, such as `2x32,4x64,6x384`; empty: random sizes.
+        lambda_teacher, lambda_student: Weights of the terms at full depth, and of the shallow terms.
+        kl_weight, kl_temperature: Weight of the KL (0: no KL), and temperature of both its softmaxes.
+        detach_teacher: No gradient of the KL to the vectors at full depth.
+        least_dims: Minimum width.
         temperature: tau of AnglE's three parts.
         w_ibn, w_cos, w_ang: Weights of in-batch negatives, ranked cosines, ranked angles.
     """
@@ -72,43 +65,23 @@ class Options(TrainingOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        parsed_sizes(self.sizes)
-
-
-def parsed_sizes(text: str) -> list[tuple[int, int]]:
-    """`"2x32,4x64"` as `[(2, 32), (4, 64)]`.
-
-    Raises:
-        InputError: It is not of that form.
-    """
-    try:
-        return [(int(n), int(d)) for n, d in (part.split("x") for part in text.split(",") if part.strip())]
-    except ValueError:
-        raise InputError(f"{text!r} is no list of sizes", field="sizes", remedy="write e.g. 2x32,4x64") from None
+        parse_sizes(self.sizes)
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
-    """Wrap AnglE's loss in the sizes of a batch."""
-    from nearfar.losses.angle import angle_objective
+    """Compute AnglE's loss at several sizes of each batch."""
+    from nearfar.losses.angle import angle_objective, check_weights
     from nearfar.losses.elastic import ElasticLoss, fixed, one_layer_one_width
     from nearfar.models.elastic import depth, width
 
-    scored, judged = "score" in rows.column_names, any(name.startswith("negative") for name in rows.column_names)
-    used = [*(() if scored else ("w_ibn",)), *(("w_cos", "w_ang") if scored or judged else ())]
-    if not any(getattr(options, name) for name in used):
-        raise InputError("all terms that these rows allow have weight 0", field=used[0], remedy="give it a weight")
-    base = angle_objective(model, options.w_ibn, options.w_cos, options.w_ang, options.temperature)
+    check_weights(rows.column_names, w_ibn=options.w_ibn, w_cos=options.w_cos, w_ang=options.w_ang)
+    size = depth(model), width(model)
     if options.sizes:
-        draw = fixed(depth(model), width(model), parsed_sizes(options.sizes))
+        draw = fixed(*size, parse_sizes(options.sizes))
     else:
-        draw = one_layer_one_width(
-            depth(model),
-            width(model),
-            options.lambda_teacher,
-            options.lambda_student,
-            least=options.least_dims,
-            divided_by_depth=options.variant == "2dmse-depthdiv",
-        )
+        terms = options.lambda_teacher, options.lambda_student
+        draw = one_layer_one_width(*size, *terms, least=options.least_dims, divided_by_depth=options.variant != "2dmse")
+    base = angle_objective(model, options.w_ibn, options.w_cos, options.w_ang, options.temperature)
     loss = ElasticLoss(model, base, draw, options.kl_weight, options.kl_temperature, options.detach_teacher)
     return Plan(model, Stage(rows, loss))
 

@@ -1,14 +1,14 @@
-"""SimCSE, unsupervised: a sentence is its own positive, seen twice through different dropout masks.
+"""SimCSE, unsupervised: a sentence is its own positive, encoded twice with different dropout masks.
 
 Gao, Yao, Chen 2021, SimCSE: Simple Contrastive Learning of Sentence Embeddings (EMNLP 2021).
 
-Claim: dropout alone is augmentation enough; training on plain sentences lifts semantic similarity well above the
-pre-trained encoder, and the same objective with the dropout switched off (two identical views) falls behind it.
+Claim: dropout is enough augmentation. Training on plain sentences improves semantic similarity well beyond the
+pre-trained encoder, and the same objective without dropout (two identical views) is worse.
 
     loss_i = -log( exp(cos(h_i, h'_i)/tau) / sum_j exp(cos(h_i, h'_j)/tau) ),  h, h': two passes over the same sentence
 
-Here: the model's own pooling is kept, where the authors train a BERT [CLS] vector with an extra layer that they throw
-away afterwards. Sentences that occur twice never share a batch.
+Differences from the paper: the model's own pooling is kept, where the authors train a BERT [CLS] vector with an extra
+layer that they discard afterwards. Duplicate sentences are never in the same batch.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nearfar.kinds.options import Positive, Probability, TrainingOptions
-from nearfar.kinds.plan import Plan, Stage
-from nearfar.recipes._recipe import Recipe
+from nearfar.kinds.options import ContrastOptions, Probability
+from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,20 +25,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options(TrainingOptions):
+class Options(ContrastOptions):
     """Hyper-parameters of unsupervised SimCSE, the paper's for BERT-base.
 
     Args:
-        temperature: tau.
-        dropout: Probability in the encoder during training.
-        cached: Gradient cache, for batches that do not fit.
+        dropout: Dropout probability of the encoder in training.
     """
 
     learning_rate: float = 3e-5
     max_length: int = 32
-    temperature: Positive = 0.05
+    temperature: float = 0.05
     dropout: Probability = 0.1
-    cached: bool = False
 
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
@@ -49,8 +45,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.models.dropout import set_dropout
 
     set_dropout(model, options.dropout)
-    loss = ContrastLoss(model, temperature=options.temperature, cached=options.cached, gather_across_devices=True)
-    return Plan(model, Stage(paired_with_themselves(rows), loss))
+    return Plan(model, Stage(paired_with_themselves(rows), ContrastLoss(model, **options.contrast)))
 
 
 RECIPE = Recipe("simcse", {"rows": ("sentences",)}, Options, prepare)

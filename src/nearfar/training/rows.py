@@ -96,6 +96,8 @@ def _of_stream(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -
 
 
 def _of_roles(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -> DatasetDict:
+    from datasets import DatasetDict
+
     roles = ", ".join(recipe.roles)
     example = " ".join(f"--data {role}=FILE" for role in recipe.roles)
     sources = named(data) if isinstance(data, Mapping) else None
@@ -106,8 +108,9 @@ def _of_roles(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) ->
             field="--data",
             remedy=f"use {example}",
         )
-    ordered = {role: sources[role] for role in recipe.roles}
-    return _read_all(recipe, {role: role for role in recipe.roles}, ordered, columns, skip_broken)
+    # Mappings are in the order in which the datasets were given, whatever that of the roles.
+    found = _read_all(recipe, {role: role for role in recipe.roles}, sources, columns, skip_broken)
+    return DatasetDict({role: found[role] for role in recipe.roles})
 
 
 def _read_all(

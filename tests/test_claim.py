@@ -1,0 +1,125 @@
+"""What the benchmarks state of a paper's claim: the interval, the verdict, and that an interrupted one goes on."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from scipy.stats import ttest_rel
+
+FILE = Path(__file__).parents[1] / "benchmarks" / "claims" / "_claim.py"
+
+
+@pytest.fixture
+def claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module, with a folder of its own for results."""
+    spec = importlib.util.spec_from_file_location("claim_for_tests", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("low", "mean", "high", "verdict"),
+    [
+        (0.1, 0.2, 0.3, "reproduced"),
+        (0.0, 0.1, 0.2, "same direction"),
+        (-0.1, 0.1, 0.3, "same direction"),
+        (-0.1, 0.0, 0.1, "not reproduced"),
+        (-0.2, -0.1, 0.1, "not reproduced"),
+        (-0.3, -0.2, -0.1, "not reproduced"),
+    ],
+)
+def test_an_interval_above_zero_reproduces(claims: ModuleType, low: float, mean: float, high: float, verdict: str):
+    assert claims.verdict(low, mean, high) == verdict
+
+
+def test_interval_is_students_over_seeds(claims: ModuleType):
+    ours, baseline = [0.5, 0.7, 0.6, 0.9, 0.8], [0.4, 0.5, 0.6, 0.6, 0.7]
+    differences = [a - b for a, b in zip(ours, baseline, strict=True)]
+    mean, low, high = claims.paired_interval(differences)
+    expected = ttest_rel(ours, baseline).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((expected.low, expected.high))
+    assert mean == pytest.approx(0.14)
+    wider = ttest_rel(ours, baseline).confidence_interval(0.99)
+    assert claims.paired_interval(differences, 0.99)[1:] == pytest.approx((wider.low, wider.high))
+
+
+class Arms:
+    """Figures by arm and seed; an arm may be interrupted."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.fails: tuple[str, int] | None = None
+
+    def __call__(self, name: str, base: float, slope: float = 0.0) -> Any:
+        def arm(seed: int) -> float:
+            if (name, seed) == self.fails:
+                raise KeyboardInterrupt
+            self.asked.append((name, seed))
+            return base + slope * seed + 0.01 * (seed % 2)
+
+        return arm
+
+
+def claim_of(claims: ModuleType, arms: Arms) -> Any:
+    also = claims.Also(
+        "time", "ours", "theirs", {"ours": arms("ours, time", 1.0), "theirs": arms("theirs, time", 3.0, 0.5)}
+    )
+    own = {"ours": arms("ours", 0.75), "theirs": arms("theirs", 0.25, 0.125), "control": arms("control", 0.0)}
+    return claims.Claim("mine", "it is better", "d", "b", "t", "score", "ours", "theirs", own, also=(also,))
+
+
+def run(claims: ModuleType, arms: Arms, monkeypatch: pytest.MonkeyPatch, seeds: str = "4") -> dict[str, Any]:
+    monkeypatch.setattr(sys, "argv", ["claim", "--seeds", seeds])
+    claims.run(claim_of(claims, arms))
+    return json.loads((claims.RESULTS / "mine.json").read_text())
+
+
+def test_a_result_is_ours_minus_theirs_seed_by_seed(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    found = run(claims, Arms(), monkeypatch)
+    assert found["compared"] == ["ours", "theirs"]
+    assert set(found["figures"]) == {"ours", "theirs", "control"}
+    assert found["figures"]["theirs"] == pytest.approx({"0": 0.25, "1": 0.385, "2": 0.5, "3": 0.635})
+    # 0.5 less 0.125 a seed.
+    assert found["difference"] == pytest.approx(0.5 - 0.125 * 1.5)
+    assert found["interval_95"] == pytest.approx(claims.paired_interval([0.5, 0.375, 0.25, 0.125])[1:])
+    assert found["verdict"] == claims.verdict(found["interval_95"][0], found["difference"], found["interval_95"][1])
+    # A further metric has figures and a difference of its own, and no verdict.
+    (also,) = found["also"]
+    assert also["figures"]["ours"]["0"] == 1.0
+    assert also["difference"] == pytest.approx(1 - 3 - 0.5 * 1.5)
+    assert also["interval_95"][0] < also["difference"] < also["interval_95"][1]
+    assert "verdict" not in also
+
+
+def test_an_interrupted_claim_goes_on_where_it_was(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    arms = Arms()
+    arms.fails = ("theirs", 2)
+    with pytest.raises(KeyboardInterrupt):
+        run(claims, arms, monkeypatch)
+    assert not (claims.RESULTS / "mine.json").exists()
+    done = len(arms.asked)
+    assert done == 2 * 5 + 1
+    arms.fails = None
+    found = run(claims, arms, monkeypatch)
+    assert len(arms.asked) == 4 * 5
+    assert len(set(arms.asked)) == 4 * 5
+    assert found == run(claims, Arms(), monkeypatch)
+    assert [path.name for path in claims.RESULTS.iterdir()] == ["mine.json"]
+
+
+def test_one_seed_has_no_interval(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(SystemExit) as caught:
+        run(claims, Arms(), monkeypatch, seeds="1")
+    assert caught.value.code != 0
+    assert not list(claims.RESULTS.iterdir())

@@ -1,0 +1,135 @@
+"""A run's folder: what counts as a checkpoint, what a resumed run must share, and whom a folder belongs to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nearfar.errors import InputError
+from nearfar.kinds._trainer_files import COMPLETE
+from nearfar.training.folder import RunFolder, check_free, read_configuration
+
+#: As `nearfar.training.run` records it, without what decides nothing.
+CONFIGURATION: dict[str, Any] = {
+    "recipe": "infonce",
+    "data": {"source": "/rows.jsonl", "rows": 100, "sha256": "aa"},
+    "columns": {"anchor": "q"},
+    "model": {"name": "minilm", "weights": "bb"},
+    "evaluation": "/held.jsonl",
+    "evaluation_columns": None,
+    "options": {"epochs": 1.0, "temperature": 0.05},
+    "seed": 0,
+    "command": "nearfar train",
+    "versions": {"nearfar": "1"},
+}
+
+
+def checkpoint(folder: RunFolder, step: int, *, stage: int = 1, whole: bool = True) -> Path:
+    made = folder.checkpoints_of(stage) / f"checkpoint-{step}"
+    made.mkdir(parents=True)
+    (made / "model.safetensors").touch()
+    if whole:
+        (made / COMPLETE).touch()
+    return made
+
+
+def test_a_run_goes_on_from_its_last_whole_checkpoint(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.last_checkpoint() is None
+    checkpoint(folder, 9)
+    tenth = checkpoint(folder, 10)  # by number, not by letters
+    half = checkpoint(folder, 11, whole=False)
+    other = folder.checkpoints / "checkpoint-notes"
+    other.mkdir()
+    assert folder.last_checkpoint() == tenth
+    assert not half.exists()
+    assert other.exists()
+
+
+def test_stages_have_checkpoints_of_their_own(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    first, third = checkpoint(folder, 5), checkpoint(folder, 2, stage=3)
+    assert [folder.last_checkpoint(stage) for stage in (1, 2, 3)] == [first, None, third]
+    assert len({folder.checkpoints_of(stage) for stage in (1, 2, 3)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("recipe", "simcse"),
+        ("data", {"source": "/rows.jsonl", "rows": 100, "sha256": "cc"}),
+        ("columns", None),
+        ("model", {"name": "minilm", "weights": "dd"}),
+        ("evaluation", None),
+        ("evaluation_columns", {"anchor": "q"}),
+        ("options", {"epochs": 1.0, "temperature": 0.1}),
+        ("options", {"epochs": 1.0, "temperature": 0.05, "new": 3}),
+        ("options", {"epochs": 1.0}),
+        ("seed", 1),
+    ],
+)
+def test_a_run_is_resumed_only_as_it_was_begun(field: str, value: Any, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start(CONFIGURATION)
+    folder.check({**CONFIGURATION, "command": "nearfar train --resume", "versions": {"nearfar": "2"}}, resume=True)
+    with pytest.raises(InputError) as caught:
+        folder.check({**CONFIGURATION, field: value}, resume=True)
+    assert (caught.value.field or "").partition(".")[0] == field
+    assert caught.value.file == folder.configuration
+
+
+def test_a_resumed_run_keeps_what_was_recorded(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start(CONFIGURATION)
+    folder.start({**CONFIGURATION, "command": "nearfar train --resume"})
+    assert read_configuration(folder.configuration) == CONFIGURATION
+
+
+def test_a_folder_is_free_or_has_the_run_to_resume(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.check(CONFIGURATION, resume=False)
+    with pytest.raises(InputError) as caught:
+        folder.check_free(resume=True)
+    assert caught.value.field == "--resume"
+    folder.path.mkdir()
+    folder.check_free(resume=False)  # an empty folder is free
+    (folder.path / "notes.txt").touch()
+    with pytest.raises(InputError) as caught:
+        folder.check_free(resume=False)
+    assert caught.value.field == "--out"
+    folder.start(CONFIGURATION)
+    folder.check_free(resume=True)
+    with pytest.raises(InputError):
+        folder.check_free(resume=False)
+    with pytest.raises(InputError):
+        check_free(tmp_path / "run" / "notes.txt" / "run.yaml", "run", resume=False)  # a file is no folder
+
+
+@pytest.mark.parametrize("content", [b"a: [1", b"- 1\n", b"\xff\xfe", b""])
+def test_a_damaged_configuration_is_named(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        RunFolder(tmp_path).check(CONFIGURATION, resume=True)
+    assert caught.value.file == file
+
+
+def test_files_are_written_as_they_are_read(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start(CONFIGURATION)
+    assert yaml.safe_load(folder.configuration.read_text("utf-8")) == CONFIGURATION
+    with pytest.raises(ValueError, match="JSON"):
+        folder.write_json(folder.metrics, {"loss": float("nan")})
+    assert not folder.metrics.exists()
+
+    def save(path: str) -> None:
+        Path(path).mkdir()
+        (Path(path) / "weights").write_text("new")
+
+    folder.model.mkdir()
+    (folder.model / "old").touch()
+    folder.replace_model(save)
+    assert [file.name for file in folder.model.iterdir()] == ["weights"]
