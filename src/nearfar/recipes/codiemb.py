@@ -15,16 +15,10 @@ Scored pairs; s: cosines of a batch, y: their scores from 0 to 1, r: relative ra
     L_STS = InfoNCE(middle layer, y >= alike_from) + 2 (1 - corr(s, y)) + 0.5 PRO(s, y)
             + 5/n KL(softmax(r/t) || softmax(s/t))
 
-<<<<<<< HEAD
-A step is of one data set, on all processes, and a data set takes as many steps as it fills batches: `batch_size` and
-`similarity_batch_size` are what balances the tasks. Candidates of retrieval are shared between processes, pairs with
-scores are not. Give each data set with a `--data` of its own; either kind alone works too. Fuse checkpoints afterwards
-with `nearfar fuse BASE CHECKPOINT CHECKPOINT ...` (`nearfar train --keep-checkpoints` keeps the last two).
-=======
 A step is of one dataset in all processes, and a dataset gets as many steps as it fills batches: `batch_size` and
 `similarity_batch_size` balance the tasks. Only retrieval shares candidates between processes. Pass each dataset with
-its own `--data`; pairs or scored pairs alone work too. `nearfar fuse BASE CHECKPOINT CHECKPOINT ...` fuses checkpoints.
->>>>>>> main
+its own `--data`; pairs or scored pairs alone work too. `nearfar fuse BASE CHECKPOINT CHECKPOINT ...` fuses checkpoints,
+which `--keep-checkpoints` keeps.
 
 Differences from the paper: losses, weights (the division of KL by n too) and sampler follow the authors' released code.
 Fusion is not in that code and follows the abstract (`nearfar.models.fusion`). Rows with equal anchors are joined, up to
