@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import make_dataclass
+from pathlib import Path
 from typing import Annotated
 
 import pytest
 
+from nearfar import train
+from nearfar.cli.app import run
 from nearfar.errors import InputError
 from nearfar.models.low_rank.options import LowRankSparse
-from nearfar.recipes import lost
+from nearfar.recipes import get, lost
 from nearfar.settings import Fraction, Range, check_ranges, from_options, parse_sizes, with_settings
 
 
@@ -51,6 +54,60 @@ def test_layers_of_lost_are_checked_before_any_data_is_read() -> None:
             with_settings(lost.Options(), {field: value})
         assert raised.value.field == field
     assert lost.Options(rank=0).rank == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "remedy"),
+    [
+        ({"lr": 1e-5}, "settings", "did you mean learning_rate?"),
+        ({"num_train_epochs": 1}, "settings", "did you mean epochs?"),
+        ({"per_device_train_batch_size": 8}, "settings", "did you mean batch_size?"),
+        ({"max_seq_length": 8}, "settings", "did you mean max_length?"),
+        ({"temprature": 1}, "settings", "did you mean temperature?"),
+        ({"precision": "bf16"}, "precision", "did you mean bfloat16?"),
+        ({"precision": "fp16"}, "precision", "did you mean float16?"),
+        ({"precision": "bloat16"}, "precision", "did you mean bfloat16?"),
+        ({"precision": "zzz"}, "precision", "choose from"),
+    ],
+)
+def test_names_of_other_libraries_get_a_suggestion(settings: dict[str, object], field: str, remedy: str) -> None:
+    with pytest.raises(InputError) as raised:
+        with_settings(get("infonce").options(), settings)
+    assert raised.value.field == field
+    assert str(raised.value.remedy).startswith(remedy)
+    assert "--set" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["mnrl", "MultipleNegativesRankingLoss", "NT-Xent", "infonse"])
+def test_recipes_by_other_names_get_a_suggestion(name: str) -> None:
+    with pytest.raises(InputError) as raised:
+        get(name)
+    assert raised.value.remedy == "did you mean infonce?"
+
+
+def test_the_command_line_names_its_option_and_python_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.csv").write_text("anchor,positive\na,b\nc,d\n")
+    (tmp_path / "y.csv").write_text("anchor,positive\ne,f\ng,h\n")
+    for command in ("train", "compare"):
+        arguments = [
+            command,
+            "infonce",
+            "--data",
+            str(tmp_path / "x.csv"),
+            "--set",
+            "lr=1",
+            "--out",
+            str(tmp_path / "o"),
+        ]
+        arguments += ["--eval", str(tmp_path / "y.csv")] if command == "compare" else []
+        assert run(arguments) == 2
+        assert "unknown option 'lr'" in (printed := capsys.readouterr().err)
+        assert "--set" in printed
+    with pytest.raises(InputError, match=r"^settings: unknown option 'lr'; did you mean learning_rate\?"):
+        train("infonce", tmp_path / "x.csv", out=tmp_path / "o", lr=1)
+    assert not (tmp_path / "o").exists()
 
 
 def test_part_of_the_options_as_another_dataclass() -> None:

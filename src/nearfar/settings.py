@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -14,6 +14,27 @@ from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+#: The field of an error about an option that does not exist; on the command line it is `--set`.
+FIELD = "settings"
+# Names of options and values in other libraries.
+_ALIASES = {
+    "learning_rate": ("lr", "peak_lr", "learningrate", "eta"),
+    "batch_size": ("bs", "batch", "batchsize", "per_device_train_batch_size", "train_batch_size", "minibatch_size"),
+    "epochs": ("num_epochs", "num_train_epochs", "n_epochs", "epoch", "max_epochs"),
+    "max_steps": ("steps", "num_steps", "train_steps", "num_training_steps", "iterations", "max_iter"),
+    "warmup_ratio": ("warmup", "warmup_steps", "warm_up", "warmup_proportion"),
+    "temperature": ("temp", "tau", "scale", "logit_scale", "t"),
+    "max_length": ("max_seq_length", "max_seq_len", "max_len", "seq_len", "maxlen", "max_tokens"),
+    "weight_decay": ("wd", "l2", "decay"),
+    "gradient_accumulation": ("grad_accum", "gradient_accumulation_steps", "accumulate_grad_batches", "accumulation"),
+    "precision": ("bf16", "fp16", "amp", "mixed_precision", "dtype", "torch_dtype"),
+    "save_steps": ("checkpoint_steps", "save_every"),
+    "eval_steps": ("eval_every", "evaluation_steps", "val_steps"),
+    "bfloat16": ("bf16", "bf16-mixed"),
+    "float16": ("fp16", "half", "16", "16-mixed"),
+    "float32": ("fp32", "full", "32", "single"),
+}
 
 Options = TypeVar("Options", bound="DataclassInstance")
 
@@ -123,11 +144,20 @@ def with_settings(options: Options, settings: Mapping[str, Any]) -> Options:
     values = {}
     for key, value in settings.items():
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            remedy = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}"
-            raise InputError(f"unknown option {key!r}", field="--set", remedy=remedy)
+            close = suggested(key, known)
+            remedy = f"did you mean {close}?" if close else f"choose from {', '.join(known)}"
+            raise InputError(f"unknown option {key!r}", field=FIELD, remedy=remedy)
         values[key] = _converted(key, value, types_[key])
     return replace(options, **values)
+
+
+def suggested(name: str, known: Sequence[str]) -> str | None:
+    """Which of the known names was meant: one that other libraries call so, else one that is spelled alike."""
+    same = name.casefold().replace("-", "_")
+    for each in known:
+        if name.casefold() in _ALIASES.get(each, ()) or same in _ALIASES.get(each, ()):
+            return each
+    return next(iter(difflib.get_close_matches(same, known, n=1)), None)
 
 
 def _converted(key: str, value: Any, kind: Any) -> Any:
@@ -138,7 +168,9 @@ def _converted(key: str, value: Any, kind: Any) -> Any:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             choices = ", ".join(map(str, get_args(kind)))
-            raise InputError(f"invalid value {value!r}", field=key, remedy=f"choose from {choices}")
+            close = suggested(str(value), [each for each in get_args(kind) if isinstance(each, str)])
+            remedy = f"did you mean {close}? choose from {choices}" if close else f"choose from {choices}"
+            raise InputError(f"invalid value {value!r}", field=key, remedy=remedy)
         return value
     if kind is bool:
         if isinstance(value, bool):

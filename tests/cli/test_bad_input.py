@@ -94,11 +94,19 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
         f"{TRAIN} --data nearfar-tests/no-such-rows",
         ["'nearfar-tests/no-such-rows' is neither an existing file nor", "check the spelling"],
     ),
-    "retrieval folder for rows": (
-        nothing,
-        f"{TRAIN} --data beir",
-        ["beir: is a BEIR-format dataset", "name one of its files"],
+    "a corpus without judgements for rows": (
+        replaced("texts/corpus.jsonl", '{"_id": "d", "text": "a"}\n'),
+        f"{TRAIN} --data texts",
+        ["texts: contains no qrels/SPLIT.tsv", "query-id, corpus-id and score"],
     ),
+    "a reversed mapping": (
+        replaced("x.csv", "Question,positive\na,b\nc,d\n"),
+        f"{TRAIN} --data x.csv --columns Question=anchor",
+        ["Question=anchor is reversed", "write anchor=Question"],
+    ),
+    "another name of an option": (nothing, f"{TRAIN} --data pairs.jsonl --set lr=1", ["--set: ", "learning_rate?"]),
+    "another name of a precision": (nothing, f"{TRAIN} --data pairs.jsonl --set precision=bf16", ["mean bfloat16?"]),
+    "another name of a recipe": (nothing, "train mnrl --data pairs.jsonl --out run", ["mean infonce?"]),
     "wrong columns": (
         replaced("x.csv", "question,answer\na,b\n"),
         f"{TRAIN} --data x.csv",

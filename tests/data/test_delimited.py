@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from nearfar.data import load
 from nearfar.errors import InputError
 
 CASES = {
@@ -35,3 +37,41 @@ def test_a_mistake_is_named_with_file_line_and_field(mistake: Callable[..., Inpu
     name, content, line, field = CASES[case]
     error = mistake(name, content)
     assert (error.line, error.field) == (line, field)
+
+
+ROWS = [{"anchor": "a, really; yes", "positive": "b"}, {"anchor": 'say "hi"', "positive": "c\nd"}]
+QUOTED = ['"a, really; yes"', "b", '"say ""hi"""', '"c\nd"']
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("stated", [False, True])
+def test_columns_are_separated_as_excel_does(tmp_path: Path, delimiter: str, mark: str, end: str, stated: bool) -> None:
+    lines = [delimiter.join(pair) for pair in (["anchor", "positive"], QUOTED[:2], QUOTED[2:])]
+    lines = [f"sep={delimiter}"] * stated + lines
+    (tmp_path / "x.csv").write_bytes((mark + end.join(lines) + end).encode())
+    assert load(tmp_path / "x.csv").to_list() == ROWS
+
+
+def test_unquoted_commas_in_a_file_with_semicolons(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("Question;Answer\nIf so, how?;Like this, or that\nWhy?;So\n")
+    columns = {"anchor": "Question", "positive": "Answer"}
+    assert load(file, columns=columns)[0] == {"anchor": "If so, how?", "positive": "Like this, or that"}
+    file.write_text("Question, long;Answer\na;b\nc, d;e\n")
+    assert load(file, columns={"anchor": "Question, long", "positive": "Answer"})["anchor"][:] == ["a", "c, d"]
+
+
+def test_semicolons_in_a_file_with_commas(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("anchor,positive;x\na;b,c\n")
+    assert load(tmp_path / "x.csv", columns={"positive": "positive;x"}).to_list() == [
+        {"anchor": "a;b", "positive": "c"}
+    ]
+    (tmp_path / "y.csv").write_text("text\na;b\n")
+    assert load(tmp_path / "y.csv")["text"][:] == ["a;b"]
+
+
+def test_a_field_too_many_names_the_delimiter(mistake: Callable[..., InputError]) -> None:
+    error = mistake("x.csv", "anchor;positive\na;b\nno; really;b\n")
+    assert (error.line, error.remedy) == (3, "put texts that contain a semicolon in double quotes")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nearfar.data import _plain
+from nearfar.data import _plain, load
 from nearfar.data.documents import load_documents
+from nearfar.data.places import places
 from nearfar.errors import InputError
 
 TEXT = "A first line,\nand a second.\n\n  \nAnother document\r\n\r\n\nThe last, <b>without</b> an end"
@@ -54,3 +56,25 @@ def test_files_that_are_not_plain_text(content: bytes, message: str, tmp_path: P
     (tmp_path / "empty.txt").write_bytes(content)
     with pytest.raises(InputError, match=message):
         load_documents(tmp_path / "empty.txt")
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x.text", "x.txt.gz"])
+def test_plain_text_is_a_sentence_per_line_where_rows_are_read(tmp_path: Path, name: str) -> None:
+    content = "\ufefffirst, one\r\n\n  second\t \n \nthird".encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    wanted = ["first, one", "  second\t ", "third"]
+    assert load(tmp_path / name)["text"][:] == wanted
+    assert load(tmp_path)["text"][:] == wanted
+    assert load(tmp_path / name, limit=1)["text"][:] == wanted[:1]
+    assert places(tmp_path / name).at(1) == {"file": str(tmp_path / name), "line": 3}
+
+
+def test_plain_text_beside_a_table_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("text\na\n")
+    (tmp_path / "README.txt").write_text("about x.csv\n")
+    assert load(tmp_path)["text"][:] == ["a"]
+
+
+@pytest.mark.parametrize(("content", "line"), [("", None), ("\n \n", None), (b"a\nb\xe9\n", 2)])
+def test_bad_plain_text(mistake: Callable[..., InputError], content: str | bytes, line: int | None) -> None:
+    assert mistake("x.txt", content).line == line

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nearfar.data import Retrieval, load_retrieval, write_jsonl, write_retrieval
+from nearfar.data import Retrieval, load, load_retrieval, write_jsonl, write_retrieval
 from nearfar.errors import InputError
 
 CORPUS = [
@@ -111,3 +111,30 @@ def test_a_folder_that_is_missing_or_a_file_or_lacks_the_split(tmp_path: Path) -
         load_retrieval(tmp_path, "dev")
     assert caught.value.field == "split"
     assert "test" in str(caught.value.remedy)
+
+
+def test_a_dataset_in_beir_format_is_pairs_to_train_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_jsonl([row for row in CORPUS if row["text"]], tmp_path / "corpus.jsonl")
+    write_jsonl(QUERIES, tmp_path / "queries.jsonl")
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "test.tsv").write_text("q3\td2\t1\n")
+    assert load(tmp_path).to_list() == [{"anchor": "unjudged", "positive": "two"}]
+    assert "the pairs are those of the split 'test', the only one" in caplog.text
+    caplog.clear()
+    (tmp_path / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\t4\t2\nq2\td1\t0\n")
+    wanted = [{"anchor": "first", "positive": "T one"}, {"anchor": "first", "positive": "four"}]
+    assert load(tmp_path).to_list() == wanted
+    assert caplog.text == ""
+    assert load(tmp_path, limit=1).to_list() == wanted[:1]
+    assert load(tmp_path, split="test")["anchor"][:] == ["unjudged"]
+    with pytest.raises(InputError, match="no qrels for the split 'dev'; the splits are test, train"):
+        load(tmp_path, split="dev")
+
+
+def test_an_empty_document_is_no_positive(tmp_path: Path) -> None:
+    write_jsonl(CORPUS, tmp_path / "corpus.jsonl")
+    write_jsonl(QUERIES, tmp_path / "queries.jsonl")
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "train.tsv").write_text("q2\td3\t1\n")
+    with pytest.raises(InputError, match="document 'd3', which is relevant for query 'q2', is empty"):
+        load(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nearfar.data import SCHEMAS, fitting, load, matching, parse_columns, text_columns
+from nearfar.data.schemas import mapping_to
 from nearfar.errors import InputError
 
 
@@ -164,3 +165,37 @@ def test_bad_options_of_load(tmp_path: Path, options: dict[str, object], field: 
         load(tmp_path / "x.jsonl", **options)  # pyright: ignore[reportArgumentType]
     assert caught.value.field == field
     assert piece in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [("Question=anchor", "write anchor=Question"), ("q=negative_2", "write negative_2=q"), ("x=text", "write text=x")],
+)
+def test_a_reversed_mapping_is_told_so(text: str, remedy: str) -> None:
+    with pytest.raises(InputError, match="is reversed") as caught:
+        parse_columns(text)
+    assert (caught.value.field, caught.value.remedy) == ("columns", remedy)
+
+
+def test_a_reversed_mapping_of_two_canonical_names_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("question,answer\na,b\n")
+    with pytest.raises(InputError, match=r"question=anchor is reversed.*; write anchor=question"):
+        load(tmp_path / "x.csv", columns={"question": "anchor"})
+
+
+def test_a_mismatch_is_short_and_does_not_list_all_schemas() -> None:
+    with pytest.raises(InputError) as caught:
+        fitting([f"column {number}" for number in range(200)], file="x.csv")
+    assert "and 190 more" in str(caught.value)
+    with pytest.raises(InputError) as unknown:
+        fitting(["text"], schema="zzz")
+    for error in (caught.value, unknown.value):
+        assert sum(f"{name}:" in str(error) or f" {name}," in str(error) for name in SCHEMAS) < 3
+        assert len(str(error)) < 400
+
+
+def test_a_mapping_to_schemas_by_common_names() -> None:
+    assert mapping_to(["text", "intent"], ["labelled"]) == "label=intent"
+    assert mapping_to(["question", "answer"], ["labelled", "pairs"]) == "anchor=question,positive=answer"
+    assert mapping_to(["text", "zzz"], ["labelled"]) is None
+    assert mapping_to(["text", "label"], ["labelled"]) is None

@@ -114,3 +114,57 @@ def test_samples_are_whole_dialogues_and_depend_on_the_seed():
     assert one.ids == sorted(one.ids, key=int)
     assert len(read(table, sample=100)) == 50
     assert refused(lambda: read(table, sample=0)) == (None, None, "--sample")
+
+
+def test_turns_are_sorted_by_turn_id_or_time_where_rows_contradict_it(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    file = tmp_path / "log.csv"
+    for header, values in {
+        "turn_id": ("2", "10", "9"),
+        "Turn_Index": ("0", "2", "1"),
+        "utterance_id": ("d1-u1", "d1-u12", "d1-u2"),
+        "timestamp": ("2024-05-12T10:31:00Z", "2024-05-12T10:31:09.5Z", "2024-05-12T10:31:05Z"),
+        "time": ("12/05/2024 10:31", "13/05/2024 9:00", "12/05/2024 10:59"),
+        "ts": ("1715500000.1", "1715500002", "1715500001"),
+        "created_at": ("9:05 AM", "1:10 PM", "11:59 AM"),
+    }.items():
+        rows = [f"1,a,first,{values[0]}", f"1,b,third,{values[1]}", f"1,a,second,{values[2]}"]
+        file.write_text("\n".join([f"dialogue_id,speaker,text,{header}", *rows, f"2,b,other,{values[0]}"]))
+        assert [text for _, text in dialogues(read(file))["1"]] == ["first", "second", "third"]
+        assert f"turns of 1 dialogue were not in the order of the column {header!r}; sorted by it" in caplog.text
+        caplog.clear()
+
+
+def test_turn_ids_are_surer_than_times_and_unusable_ones_are_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    file = tmp_path / "log.csv"
+    file.write_text("dialogue_id,speaker,text,time,turn_id\n1,a,one,9:05,1\n1,b,two,9:01,2\n")
+    assert [text for _, text in dialogues(read(file))["1"]] == ["one", "two"]
+    assert caplog.text == ""
+    file.write_text("dialogue_id,speaker,text,time,turn_id\n1,a,two,9:05,x\n1,b,one,9:01,\n")
+    assert [text for _, text in dialogues(read(file))["1"]] == ["one", "two"]
+    assert "the column 'turn_id' does not state an order of the turns" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_numbers_and_times_of_typed_files_state_the_order_too(tmp_path: Path, suffix: str):
+    from datetime import datetime
+
+    for values in ([2, 10, 9], [datetime(2024, 5, 1), datetime(2024, 5, 3), datetime(2024, 5, 2)], [0.5, 2.5, 1.5]):
+        rows = [
+            {"dialogue_id": 1, "speaker": "a", "text": text, "time": value}
+            for text, value in zip(("first", "third", "second"), values, strict=True)
+        ]
+        file = tmp_path / f"log{suffix}"
+        if suffix == ".parquet":
+            pq.write_table(pa.Table.from_pylist(rows), file)
+        else:
+            file.write_text("".join(json.dumps(row, default=str) + "\n" for row in rows))
+        assert [text for _, text in dialogues(read(file))["1"]] == ["first", "second", "third"]
+
+
+def test_turns_in_lists_are_sorted_by_their_keys(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    turns = [{"speaker": "a", "text": "two", "turn_id": 11}, {"speaker": "b", "text": "one", "turn_id": 2}]
+    rows = [{"dialogue_id": 1, "turns": turns}, {"dialogue_id": 2, "turns": turns[::-1]}]
+    file = tmp_path / "log.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert dialogues(read(file)) == {"1": [("b", "one"), ("a", "two")], "2": [("b", "one"), ("a", "two")]}
+    assert "log.jsonl: turns of 1 dialogue were not in the order of their turn_id or time; sorted by it" in caplog.text

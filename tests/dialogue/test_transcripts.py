@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nearfar.dialogue import read
+from nearfar.dialogue.transcripts import FORMATS
 
 from .helpers import dialogues, refused
 
@@ -88,3 +89,13 @@ def test_hostile_lines_are_read_in_linear_time(tmp_path: Path, line: str):
     start = time.process_time()
     read(tmp_path)
     assert time.process_time() - start < 2
+
+
+def test_the_page_of_the_docs_lists_every_format_and_its_suffixes():
+    page = (Path(__file__).parents[2] / "docs" / "dialogues.md").read_text("utf-8").casefold()
+    for form in FORMATS:
+        assert (
+            form.name.casefold().removeprefix("lines like ").removesuffix(" export").split(" (")[0].replace("'", "`")
+            in page
+        )
+        assert any(suffix in page for suffix in form.suffixes)

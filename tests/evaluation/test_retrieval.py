@@ -110,7 +110,7 @@ def test_what_cannot_be_ranked(tiny_model):
         measure_retrieval(tiny_model, CORPUS, QUERIES, {"q0": {"other": 1}})
     with pytest.raises(InputError, match="queries: row 1: expected a string, got None"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [None, "b"], "positive": ["x", "y"]}))
-    with pytest.raises(InputError, match="no text"):
+    with pytest.raises(InputError, match="corpus: "):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [], "positive": []}))
 
 

@@ -22,7 +22,8 @@ def command(
     dialogues: Annotated[
         str,
         typer.Argument(
-            help="Rows with dialogue_id, speaker, text, or dialogue_id, turns; or a folder of .txt transcripts.",
+            help="Table with dialogue_id, speaker, text, or dialogue_id, turns; or file or folder of transcripts: "
+            "lines Name: text, WhatsApp, Zoom, WebVTT, SRT, Slack, Discord, Rasa.",
             show_default=False,
         ),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 
 from nearfar.errors import InputError
 from nearfar.kinds.options import TrainingOptions
+from nearfar.settings import FIELD
 
 #: Steps of a trial: enough to ignore the slow first step, but few, because they count towards the budget.
 TRIAL_STEPS = 4
@@ -118,7 +119,7 @@ def settings_for(
                 continue
             if point and recipe not in recipes:
                 remedy = f"choose from {', '.join(recipes)}"
-                raise InputError(f"{recipe!r} is not part of the comparison", field="--set", remedy=remedy)
+                raise InputError(f"{recipe!r} is not part of the comparison", field=FIELD, remedy=remedy)
             option = option if point else key
             takers = [recipe] if point else [name for name in recipes if option in known[name]]
             for name in takers or recipes[:1]:  # the first one raises an error that lists its options

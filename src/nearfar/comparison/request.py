@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.ranking import BASE
 from nearfar.errors import InputError
+from nearfar.settings import FIELD
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -66,7 +67,7 @@ class Request:
             raise InputError(problem, field="--budget", remedy="use e.g. 60")
         if {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in self.settings}:
             problem = "epochs and max_steps cannot be combined with a budget"
-            raise InputError(problem, field="--set", remedy="remove epochs and max_steps, or --budget")
+            raise InputError(problem, field=FIELD, remedy="remove epochs and max_steps, or --budget")
 
     def recorded(self) -> dict[str, Any]:
         """The settings that `compare.yaml` records."""

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nearfar.data._blocks import ROWS, Block, Source
+from nearfar.data._values import is_text
 from nearfar.data.files import open_binary
 from nearfar.errors import InputError
 
@@ -52,8 +53,7 @@ def text_lists(schema: pa.Schema) -> list[str]:
     return [
         field.name
         for field in schema
-        if (pa.types.is_list(field.type) or pa.types.is_large_list(field.type))
-        and (pa.types.is_string(field.type.value_type) or pa.types.is_large_string(field.type.value_type))  # pyright: ignore[reportAttributeAccessIssue]
+        if (pa.types.is_list(field.type) or pa.types.is_large_list(field.type)) and is_text(field.type.value_type)  # pyright: ignore[reportAttributeAccessIssue]
     ]
 
 

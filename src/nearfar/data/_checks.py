@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,18 +13,23 @@ import pyarrow.compute
 from nearfar.data._blocks import Source
 from nearfar.data._json import kind_of
 from nearfar.data._list_checks import of_turn, score_lists, text_lists, turn_lists
+from nearfar.data._unfolding import FOLDED
 from nearfar.data._values import (
     GIVE_ALL,
+    ONE_PER_ROW,
     TEXT,
     Fail,
     Problem,
     absent,
+    as_text,
     blank,
     first_bad,
+    is_text,
     listed,
     score_problem,
     text_problem,
 )
+from nearfar.data.limits import max_text, too_long
 
 pc: Any = pyarrow.compute  # its functions are created at import, where a type checker cannot see them
 
@@ -53,12 +59,29 @@ class Column:
             InputError: At the first wrong value.
         """
         fail = self._failure(source, places)
+        try:
+            array = self._checked(source, values, fail)
+        except pa.ArrowException as error:
+            # No value alone is wrong: the column has a type that cannot be read as what it must be.
+            kind = f" of Arrow type {values.type}" if isinstance(values, pa.Array) else ""
+            problem = f"a column{kind} cannot be read as {_WANTED.get(self.name, 'texts')} ({error!s:.80})"
+            source.fail(places[0], problem, field=self.field, remedy="convert it before it is written")
+        self.type = array.type
+        return array
+
+    def _checked(self, source: Source, values: Any, fail: Fail) -> pa.Array:
         if self.name == "score":
             array = _scores(values if source.typed else _numbers(values, fail), fail)
         elif self.name in ("label", "domain", "dialogue_id", "task"):
             array = self._labels(values, fail)
         elif self.name == "turns":
-            array = turn_lists(values, fail)
+            array = turn_lists(values, fail, source.file)
+        elif self.name in FOLDED and not source.typed and _is_written_list(values[0]):
+            fail(0, ("contains a list written as text", "write the rows as .jsonl, or one text per column"))
+        elif self.name in FOLDED and self._of_lists(values):
+            array = text_lists(self.name, values, fail, self.type)
+        elif self.name in ("turn_id", "time"):
+            array = _states_of_order(values)
         elif self.name == "scores":
             array = score_lists(values, fail)
         elif self.name in ("rationales", "candidates", "labels", "acts", "slots"):
@@ -69,12 +92,21 @@ class Column:
             array = _joined(source.file, _texts(values, fail))
         else:
             array = _texts(values, fail)
-        self.type = array.type
         return array
+
+    def _of_lists(self, values: Any) -> bool:
+        """Whether this column, which may also contain one text per row, contains lists; the first row decides."""
+        if self.type is not None:
+            return pa.types.is_list(self.type)
+        if isinstance(values, pa.Array):
+            return pa.types.is_nested(values.type)
+        return isinstance(values[0], list)
 
     def _failure(self, source: Source, places: Sequence[int]) -> Fail:
         def fail(index: int, problem: Problem, inside: str = "") -> Any:
             what, remedy = of_turn(problem) if self.schema == "turns" and self.name == "text" else problem
+            if remedy == ONE_PER_ROW and self.schema in ("pairs", "domain pairs"):
+                remedy = _LISTS_OF_PAIRS.get(self.name, "use columns negative_1, negative_2, ... for several negatives")
             source.fail(places[index], what, field=self.field + inside, remedy=remedy)
 
         return fail
@@ -83,7 +115,7 @@ class Column:
         """All strings or all integers in the whole file; the first row decides."""
         if isinstance(values, pa.Array) and pa.types.is_signed_integer(values.type) and self.type != TEXT:
             return _no_nulls(values, fail).cast(pa.int64())
-        if isinstance(values, pa.Array) and pa.types.is_string(values.type) and self.type in (None, TEXT):
+        if isinstance(values, pa.Array) and is_text(values.type) and self.type in (None, TEXT):
             return _texts(values, fail)
         values = listed(values)
         first = values[0]
@@ -113,6 +145,17 @@ def check_lengths(source: Source, arrays: Mapping[str, pa.Array], places: Sequen
         source.fail(places[index], problem, field="scores", remedy="give both lists the same length")
 
 
+#: What the values of a column must be, in words, where they are not texts.
+_WANTED = {
+    "score": "numbers",
+    "scores": "lists of numbers",
+    "turns": "lists of turns",
+    **dict.fromkeys(("rationales", "candidates", "labels", "acts", "slots"), "lists of texts"),
+    **dict.fromkeys(("label", "domain", "dialogue_id", "task"), "texts or integers"),
+}
+#: Where a list of texts may go that is in a column of pairs which takes one text.
+_LISTS_OF_PAIRS = {"anchor": "give one text per row", "negative": "give a list in all rows, or in none"}
+_LISTS_OF_PAIRS["positive"] = _LISTS_OF_PAIRS["negative"]
 _ALL_ALIKE = "use strings in all rows, or numbers in all"
 
 
@@ -124,22 +167,41 @@ def _no_nulls(values: pa.Array, fail: Fail) -> pa.Array:
 
 def _texts(values: Any, fail: Fail) -> pa.Array:
     try:
-        if isinstance(values, pa.Array):
-            if pa.types.is_dictionary(values.type):
-                values = values.cast(values.type.value_type)
-            if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-                raise pa.ArrowTypeError
-            array = _utf8(values.cast(TEXT), fail)
-        else:
-            array = pa.array(values, TEXT)
+        array = _utf8(as_text(values), fail) if isinstance(values, pa.Array) else pa.array(values, TEXT)
     except (pa.ArrowException, UnicodeEncodeError):
         first_bad(values, text_problem, fail)
         raise
     _no_nulls(array, fail)
-    empty = pc.or_(pc.equal(pc.binary_length(array), 0), pc.utf8_is_space(array))
+    lengths = pc.binary_length(array)
+    empty = pc.or_(pc.equal(lengths, 0), pc.utf8_is_space(array))
     if (index := pc.index(empty, True).as_py()) >= 0:
         fail(index, blank(array[index].as_py()))
+    if len(array) and (pc.max(lengths).as_py() or 0) > max_text():
+        index = pc.index(pc.greater(lengths, max_text()), True).as_py()
+        fail(index, too_long(lengths[index].as_py()))
     return array
+
+
+def _is_written_list(value: Any) -> bool:
+    """Whether a text is a list of texts as Python or JSON write it, such as "['a', 'b']"."""
+    text = str(value).strip()
+    if not (text.startswith(("['", '["')) and text.endswith(("']", '"]'))):
+        return False
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return isinstance(found, list) and all(isinstance(item, str) for item in found)
+
+
+def _states_of_order(values: Any) -> pa.Array:
+    """Numbers, times or names of turns as texts, null where there is none: they only tell the order."""
+    if isinstance(values, pa.Array):
+        try:
+            return values.cast(TEXT)
+        except pa.ArrowException:
+            values = values.to_pylist()
+    return pa.array([str(value) if isinstance(value, str | int | float) else None for value in values], TEXT)
 
 
 def _joined(file: str, paths: pa.Array) -> pa.Array:
@@ -193,12 +255,15 @@ def _numbers(values: Any, fail: Fail) -> pa.Array:
 def _scores(values: Any, fail: Fail) -> pa.Array:
     try:
         if isinstance(values, pa.Array):
-            if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
-                raise pa.ArrowTypeError
+            if pa.types.is_dictionary(values.type):
+                values = values.cast(values.type.value_type)
+            kind = values.type
+            if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)):
+                raise pa.ArrowTypeError("expected numbers")
             array = values.cast(pa.float64())
         else:
             if not set(map(type, values)) <= {int, float}:  # Arrow would convert booleans to 0 and 1
-                raise pa.ArrowTypeError
+                raise pa.ArrowTypeError("expected numbers")
             array = pa.array(values, pa.float64())
     except (pa.ArrowException, OverflowError):
         first_bad(values, score_problem, fail)

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import csv
+import re
+import zlib
 from collections.abc import Iterator
 from functools import partial
+from io import StringIO
 from itertools import chain
 from pathlib import Path
 
 from nearfar.data._blocks import Block, Source, batched
-from nearfar.data.files import line_chunks, not_utf8, open_text
+from nearfar.data.files import line_chunks, not_utf8, nul_byte, open_text, text_lines
 from nearfar.errors import InputError
 
 Rows = Iterator[tuple[int, list[str]]]
 
 
 def open_csv(path: Path) -> Source:
-    """Open a comma-separated file with a header, quoted as in RFC 4180; a quoted text may contain line breaks."""
-    rows = _csv_rows(path)
+    """Open a file with a header, quoted as in RFC 4180; a quoted text may contain line breaks.
+
+    Columns are separated by commas; or by semicolons, tabs or bars, as Excel writes them in many countries, if the
+    header shows it.
+    """
+    delimiter, skipped = _delimiter(path)
+    rows = _csv_rows(path, delimiter)
+    for _ in range(skipped):
+        next(rows, None)
     line, header = next(rows, (1, None))
     names = _names(path, line, header)
-    return _source(path, names, _blocks(names, _checked(path, names, rows, _QUOTE)))
+    hint = f"put texts that contain {_DELIMITERS[delimiter]} in double quotes"
+    return _source(path, names, _blocks(names, _checked(path, names, rows, hint)))
 
 
 def open_tsv(path: Path) -> Source:
@@ -40,7 +51,12 @@ def tsv_cells(path: Path) -> Rows:
         yield from _cells(path, start, data)
 
 
-_QUOTE = "put texts that contain a comma in double quotes"
+#: What may separate columns, the most common first, and its name.
+_DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+#: A line by which Excel states the delimiter.
+_STATED = re.compile(r"\"?sep=([,;\t|])\"?")
+#: Rows that show which delimiter a file has, and the characters in which they are looked for.
+_ROWS_SHOWN, _CHARACTERS_SHOWN = 20, 1 << 16
 _NO_TABS = "replace tabs inside texts by spaces"
 
 
@@ -70,6 +86,8 @@ def _cells(path: Path, start: int, data: bytes) -> Rows:
     if not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, start):
+        if b"\0" in line:
+            raise nul_byte(path, number)
         try:
             cells = line.decode().removesuffix("\r").split("\t")
         except UnicodeDecodeError:
@@ -77,18 +95,60 @@ def _cells(path: Path, start: int, data: bytes) -> Rows:
         yield number, cells
 
 
-def _csv_rows(path: Path) -> Rows:
+def _delimiter(path: Path) -> tuple[str, int]:
+    """The delimiter of a file, and how many lines are before its header: one if it states the delimiter."""
+    start = _start(path)
+    first, _, rest = start.partition("\n")
+    if stated := _STATED.fullmatch(first.rstrip("\r")):
+        return stated[1], 1
+    widths = {delimiter: _widths(first, rest, delimiter) for delimiter in _DELIMITERS}
+    several = [delimiter for delimiter, found in widths.items() if found[0] > 1]
+    if len(several) < 2:
+        return (several or [","])[0], 0
+    # "Question, long;Answer": the delimiter is the one that gives every row as many fields as the header.
+    return next((delimiter for delimiter in several if len(set(widths[delimiter])) == 1), several[0]), 0
+
+
+def _start(path: Path) -> str:
+    """The first lines of a file, as far as they can be read: mistakes in them are found when the rows are read."""
+    lines: list[str] = []
+    size = 0
     with open_text(path) as text:
-        reader = csv.reader(text, strict=True)
-        while True:
-            start = reader.line_num + 1
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise _bad_csv(path, start, str(error)) from None
-            yield start, row
+        try:
+            while size < _CHARACTERS_SHOWN and (line := text.readline(_CHARACTERS_SHOWN)):
+                lines.append(line)
+                size += len(line)
+        except (EOFError, OSError, zlib.error, UnicodeDecodeError):
+            pass
+    return "".join(lines)
+
+
+def _widths(first: str, rest: str, delimiter: str) -> list[int]:
+    """The number of fields of the header and of the first rows."""
+    found = []
+    try:
+        for row in csv.reader(StringIO(f"{first}\n{rest}", newline=""), delimiter=delimiter):
+            if row:
+                found.append(len(row))
+            if len(found) > _ROWS_SHOWN:
+                return found
+    except csv.Error:
+        pass
+    # The last row may be cut off.
+    return found[:-1] if len(found) > 2 else found or [1]
+
+
+def _csv_rows(path: Path, delimiter: str) -> Rows:
+    reader = csv.reader(text_lines(path), strict=True, delimiter=delimiter)
+    while True:
+        start = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _bad_csv(path, start, str(error)) from None
+        yield start, row
 
 
 def _bad_csv(path: Path, line: int, error: str) -> InputError:

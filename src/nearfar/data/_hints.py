@@ -46,6 +46,8 @@ def suggest_columns(names: Collection[str], wanted: Sequence[Sequence[str]]) -> 
     complete = [guess for guess, columns in zip(guesses, wanted, strict=True) if len(guess) == len(columns)]
     if complete:
         best = max(complete, key=len)
+        if "anchor" in best and "negative" not in names:
+            best |= overlooked([name for name in names if name not in best.values()], ["negative"])
         mapping = ",".join(f"{name}={column}" for name, column in best.items() if name != column)
         return f"map them with --columns {mapping}"
     if len(names) == 1 and (mark := next((m for m in ";|\t" if m in next(iter(names))), None)):

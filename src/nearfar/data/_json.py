@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from nearfar.data._blocks import MISSING, Block, Source, batched
-from nearfar.data.files import line_chunks, not_utf8, open_text
+from nearfar.data.files import line_chunks, long_line, not_utf8, nul_byte, open_text
+from nearfar.data.limits import max_line
 from nearfar.errors import InputError
 
 _CHARACTERS = 1 << 20
@@ -122,6 +123,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 
 def _not_json(path: Path, line: int, error: Exception) -> InputError:
     if isinstance(error, json.JSONDecodeError):
+        if "\0" in error.doc:
+            return nul_byte(path, line)
         return InputError(
             f"invalid JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}",
             file=path,
@@ -171,7 +174,7 @@ class _Window:
 
 def _list_items(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the line and the value of each object of a JSON list, reading a section at a time."""
-    decode = _DECODER.raw_decode
+    decode, limit = _DECODER.raw_decode, max_line()
     with open_text(path) as text:
         window = _Window(text)
         window.next_sign()
@@ -182,6 +185,10 @@ def _list_items(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 row, end = decode(window.held, window.at)
             except json.JSONDecodeError as error:
                 line = window.line + window.held.count("\n", window.at, error.pos)
+                if window.held[error.pos : error.pos + 1] == "\0":
+                    raise nul_byte(path, line) from None
+                if len(window.held) - window.at > limit:
+                    raise long_line(path, window.line) from None
                 if window.grow():  # the object may continue beyond the window
                     continue
                 raise InputError(

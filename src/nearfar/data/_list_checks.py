@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +12,8 @@ from nearfar.data._blocks import Missing
 from nearfar.data._empty_turns import REMEDY
 from nearfar.data._json import kind_of
 from nearfar.data._values import FILL, GIVE_ALL, TEXT, Fail, Problem, absent, listed, score_problem, text_problem
+from nearfar.data.limits import max_text
+from nearfar.data.times import order_of
 
 pc: Any = pyarrow.compute  # its functions are created at import, where a type checker cannot see them
 
@@ -18,6 +21,8 @@ TEXTS = pa.list_(TEXT)
 TURN = pa.struct([("speaker", TEXT), ("text", TEXT), ("acts", TEXTS), ("slots", TEXTS)])
 RATIONALE = pa.struct([("text", TEXT), ("answer", TEXT)])
 
+#: Keys and columns that state the order of turns, the surest first.
+ORDER_KEYS = ("turn_id", "turn_index", "turn_idx", "turn_number", "time", "timestamp", "created_at")
 _OPTIONAL = ("acts", "slots")
 _A_TEXT_IS_A_LIST = ("rationales", *_OPTIONAL)
 
@@ -53,13 +58,43 @@ def score_lists(values: Any, fail: Fail) -> pa.Array:
         for at, number in enumerate(numbers):
             if problem := score_problem(number):
                 fail(index, problem, f"[{at}]")
-        rows.append(numbers)
+        rows.append([float(number) for number in numbers])
     return pa.array(rows, pa.list_(pa.float64()))
 
 
-def turn_lists(values: Any, fail: Fail) -> pa.Array:
-    """Check the turns of dialogues; keys other than speaker, text, acts and slots are dropped."""
-    return pa.array([_turns(value, index, fail) for index, value in enumerate(listed(values))], pa.list_(TURN))
+def turn_lists(values: Any, fail: Fail, file: str) -> pa.Array:
+    """Check the turns of dialogues; keys other than speaker, text, acts and slots are dropped.
+
+    Turns whose `turn_id` or time contradicts their order are sorted by it, and a warning says so.
+    """
+    rows, sorted_ = [], 0
+    for index, value in enumerate(listed(values)):
+        turns = _turns(value, index, fail)
+        order = _stated_order(value)
+        if order is not None:
+            turns = [turns[number] for number in order]
+            sorted_ += 1
+        rows.append(turns)
+    if sorted_:
+        text = "%s: turns of %s were not in the order of their turn_id or time; sorted by it"
+        what = "1 dialogue" if sorted_ == 1 else f"{sorted_:,} dialogues"
+        logging.getLogger(__name__).warning(text, file, what)
+    return pa.array(rows, pa.list_(TURN))
+
+
+def _stated_order(turns: list[dict[str, object]]) -> list[int] | None:
+    """The order that the keys of turns state, if it is not theirs."""
+    for key in ORDER_KEYS:
+        if not all(key in turn for turn in turns):
+            continue
+        values = [turn[key] for turn in turns]
+        numbers = order_of(
+            [None if value is None or isinstance(value, list | dict) else str(value) for value in values]
+        )
+        if numbers is not None:
+            order = sorted(range(len(turns)), key=numbers.__getitem__)
+            return order if order != list(range(len(turns))) else None
+    return None
 
 
 def of_turn(problem: Problem) -> Problem:
@@ -77,6 +112,8 @@ def _accepted(values: Any, optional: bool) -> pa.Array | None:
     try:
         texts.validate(full=True)
     except pa.ArrowInvalid:
+        return None
+    if len(texts) and (pc.max(pc.binary_length(texts)).as_py() or 0) > max_text():
         return None
     if texts.null_count or pc.any(pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))).as_py():
         return None

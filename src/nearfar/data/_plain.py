@@ -1,12 +1,13 @@
-"""Plain text as blocks of rows: documents separated by blank lines, in the column `text`."""
+"""Plain text as blocks of rows in the column `text`: documents separated by blank lines, or a text per line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from nearfar.data._blocks import Block, Source
-from nearfar.data.files import open_text
+from nearfar.data._blocks import Block, Source, batched
+from nearfar.data.files import nul_byte, open_text, text_lines
 from nearfar.errors import InputError
 
 #: Maximum length of a document in characters; longer ones are split, so that memory stays constant.
@@ -27,6 +28,21 @@ def open_plain(path: Path) -> Source:
         yield from blocks
 
     return Source(str(path), ["text"], lambda wanted: rows())
+
+
+def open_sentences(path: Path) -> Source:
+    """Open a plain text file with one text per line; blank lines are skipped."""
+    blocks = (Block(["text"], places, {"text": texts}.__getitem__) for places, texts in batched(_sentences(path)))
+    first = next(blocks, None)
+    if first is None:
+        raise InputError("is empty", file=path, remedy="write one text per line")
+    return Source(str(path), ["text"], lambda wanted: chain([first], blocks))
+
+
+def _sentences(path: Path) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text_lines(path), 1):
+        if line.strip():
+            yield number, line.rstrip("\r\n")
 
 
 def _blocks(path: Path) -> Iterator[Block]:
@@ -66,6 +82,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     with open_text(path) as text:
         number, begun = 1, False
         while piece := text.readline(LONGEST):
+            if "\0" in piece:
+                raise nul_byte(path, number)
             whole = piece.endswith("\n")
             line = piece.rstrip("\r\n") if whole else piece
             # The rest of a split line may be empty, which does not make a blank line.

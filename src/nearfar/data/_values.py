@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from math import isfinite
 from typing import Any, NoReturn, Protocol
 
@@ -10,8 +11,10 @@ import pyarrow as pa
 
 from nearfar.data._blocks import Missing
 from nearfar.data._json import kind_of
+from nearfar.data.limits import max_text, too_long
 
 TEXT = pa.string()
+ONE_PER_ROW = "give one text per row"
 GIVE_ALL, FILL = "every row requires it", "fill it, or remove the row"
 
 #: What is wrong, and the remedy.
@@ -22,6 +25,30 @@ class Fail(Protocol):
     """Raises an InputError for the value at an index of a block, or for a part of it such as `[2].text`."""
 
     def __call__(self, index: int, problem: Problem, inside: str = "") -> NoReturn: ...
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether Arrow values of a type are texts, in any of the ways in which it stores them."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)  # pyright: ignore[reportAttributeAccessIssue]
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def as_text(values: pa.Array) -> pa.Array:
+    """Texts of any Arrow type as strings.
+
+    Raises:
+        pyarrow.ArrowTypeError: They are no texts.
+    """
+    if not is_text(values.type):
+        raise pa.ArrowTypeError("expected texts")
+    try:
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)  # pyright: ignore[reportAttributeAccessIssue]
+        return values.cast(TEXT)
+    except pa.ArrowNotImplementedError:
+        # Older versions of Arrow cannot convert every type.
+        return pa.array(values.to_pylist(), TEXT)
 
 
 def listed(values: Any) -> list[Any]:
@@ -53,11 +80,13 @@ def text_problem(value: object) -> Problem | None:
     if problem := absent(value):
         return problem
     if not isinstance(value, str):
-        remedy = "write it in quotes" if isinstance(value, int | float) else "give one text per row"
+        remedy = "write it in quotes" if isinstance(value, int | float) else ONE_PER_ROW
         return f"expected a string, got {kind_of(value)}", remedy
     if not value or value.isspace():
         return blank(value)
     try:
+        if len(value) > max_text() // 4 and (size := len(value.encode())) > max_text():
+            return too_long(size)
         value.encode()
     except UnicodeEncodeError as error:
         code = f"\\u{ord(value[error.start]):04x}"
@@ -71,7 +100,7 @@ def score_problem(value: object) -> Problem | None:
         return problem
     if isinstance(value, str):
         return f"expected a number, got a string ({value!r:.40})", "write it without quotes"
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return f"expected a number, got {kind_of(value)}", "write it like 0.8"
     if isinstance(value, int):
         return ("is too large", "scale the scores") if abs(value) > 2**53 else None

@@ -9,16 +9,20 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from nearfar.data._hints import close_name
+from nearfar.data.limits import line_too_long, max_line
 from nearfar.errors import InputError
 from nearfar.writing import draft_of
 
 #: Lines of the first chunk of a file, and bytes of the others.
 HEAD, CHUNK = 8192, 4 << 20
+_PIECE = 1 << 16
+# Of the bytes of UTF-16, every second or so is NUL; one of many is a mistake in a text.
+_FEW = 8
 
 _FOREIGN = (  # first bytes -> (what the file is, what to do); longer marks first
     (b"\xff\xfe\0\0", "is UTF-32, not UTF-8", "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW"),
@@ -60,7 +64,9 @@ def open_lines(path: Path) -> Iterator[BinaryIO]:
         for mark, problem, remedy in _FOREIGN:
             if head.startswith(mark):
                 raise InputError(problem, file=path, remedy=remedy)
-        if b"\0" in head:
+        if (at := head.find(b"\0")) >= 0 and head.count(b"\0") * _FEW < len(head):
+            raise nul_byte(path, 1 + head.count(b"\n", 0, at))
+        if at >= 0:
             raise InputError(
                 "contains NUL bytes, so it is not UTF-8 text",
                 file=path,
@@ -75,22 +81,42 @@ def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a UTF-8 file in chunks: the number of the first line, and the bytes of whole lines.
 
     Args:
-        path: The file. The first chunk has `HEAD` lines, the others about `CHUNK` bytes.
+        path: The file. The first chunk has at most `HEAD` lines, the others about `CHUNK` bytes.
 
     Raises:
-        InputError: As for `open_lines`.
+        InputError: As for `open_lines`, or a line is longer than `nearfar.data.limits.max_line`.
     """
+    limit, number = max_line(), 1
     with open_lines(path) as raw:
-        head: list[bytes] = []
-        try:  # lines before an error of reading are yielded before it is raised
-            for line in islice(raw, HEAD):
-                head.append(line)
-        finally:
-            if head:
-                yield 1, b"".join(head)
-        number = 1 + len(head)
-        while data := raw.read(CHUNK):
-            data += raw.readline()
+        while True:
+            lines, size = [], 0
+            try:  # lines before an error of reading are yielded before it is raised
+                if number == 1:
+                    while len(lines) < HEAD and size < CHUNK and (line := raw.readline(limit + 1)):
+                        size += len(line)
+                        if len(line) > limit:
+                            raise long_line(path, number + len(lines))
+                        lines.append(line)
+                else:
+                    # An error within a large piece would lose what is before it.
+                    piece = _PIECE if isinstance(raw, gzip.GzipFile) else CHUNK
+                    while size < CHUNK and (data := raw.read(piece)):
+                        size += len(data)
+                        lines.append(data)
+                    if lines and not lines[-1].endswith(b"\n"):
+                        data = lines[0] if len(lines) == 1 else b"".join(lines)
+                        lines, start = [data], data.rfind(b"\n") + 1
+                        lines.append(raw.readline(limit + 1))
+                        if len(data) - start + len(lines[-1]) > limit:
+                            raise long_line(path, number + data.count(b"\n"))
+            except (EOFError, OSError, zlib.error, InputError):
+                data = b"".join(lines)
+                if end := data.rfind(b"\n") + 1:
+                    yield number, data[:end]
+                raise
+            if not lines:
+                return
+            data = b"".join(lines)
             yield number, data
             number += data.count(b"\n")
 
@@ -119,6 +145,42 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
             raise InputError(
                 f"is not a valid gzip file ({error})", file=path, remedy="compress it again, or drop .gz from its name"
             ) from None
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file with their ends; lines before a mistake are yielded before its error is raised.
+
+    Raises:
+        InputError: As for `line_chunks`, or a line contains a NUL byte or is not UTF-8.
+    """
+    return chain.from_iterable(_text_chunks(path))
+
+
+def _text_chunks(path: Path) -> Iterator[io.StringIO]:
+    """Chunks of lines, which are iterated without the help of Python's interpreter."""
+    for start, data in line_chunks(path):
+        good, error = len(data), None
+        if (at := data.find(b"\0")) >= 0:
+            good, error = data.rfind(b"\n", 0, at) + 1, nul_byte(path, start + data.count(b"\n", 0, at))
+        try:
+            text = data[:good].decode()
+        except UnicodeDecodeError as wrong:
+            text = data[: data.rfind(b"\n", 0, wrong.start) + 1].decode()
+            error = not_utf8(path)
+        yield io.StringIO(text, newline="\n")
+        if error is not None:
+            raise error
+
+
+def nul_byte(path: Path, line: int) -> InputError:
+    """The error for a NUL byte, which no text contains."""
+    return InputError("contains a NUL byte", file=path, line=line, remedy="remove it, or save the file as UTF-8 text")
+
+
+def long_line(path: Path, line: int, limit: int | None = None) -> InputError:
+    """The error for a line that is longer than lines may be, by default `max_line`."""
+    problem, remedy = line_too_long(limit or max_line())
+    return InputError(problem, file=path, line=line, remedy=remedy)
 
 
 def check_file(path: Path) -> None:

@@ -9,16 +9,27 @@ from nearfar.data._arrow import open_parquet
 from nearfar.data._blocks import Source
 from nearfar.data._delimited import open_csv, open_tsv
 from nearfar.data._json import open_json, open_jsonl
+from nearfar.data._plain import open_sentences
 from nearfar.data.files import check_file
 from nearfar.errors import InputError
 
+#: Suffixes of plain text, in which each line is a text.
+SENTENCES = (".txt", ".text")
 #: How a file is opened, by suffix.
 FORMATS: dict[str, Callable[[Path], Source]] = {
     ".jsonl": open_jsonl,
+    ".ndjson": open_jsonl,
     ".json": open_json,
     ".csv": open_csv,
     ".tsv": open_tsv,
     ".parquet": open_parquet,
+}
+
+_REMEDIES = {
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "save the sheet as CSV"),
+    **dict.fromkeys((".arrow", ".feather", ".orc", ".pkl", ".pickle", ".npy"), "write the rows as .parquet or .jsonl"),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), "unpack it"),
+    **dict.fromkeys((".zst", ".bz2", ".xz", ".lz4"), "unpack it, or compress it with gzip"),
 }
 
 
@@ -35,10 +46,13 @@ def open_file(path: Path) -> Source:
     """
     check_file(path)
     suffix = format_of(path)
+    if suffix in SENTENCES:
+        return open_sentences(path)
     if suffix not in FORMATS:
         raise InputError(
-            f"unknown suffix {suffix or path.suffix!r}: must be one of {', '.join(FORMATS)}, with or without .gz",
+            f"unknown suffix {suffix or path.suffix!r}: must be one of {', '.join((*FORMATS, *SENTENCES))}, with or "
+            "without .gz",
             file=path,
-            remedy="convert or rename the file",
+            remedy=_REMEDIES.get(suffix, "convert or rename the file"),
         )
     return FORMATS[suffix](path)

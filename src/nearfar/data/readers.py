@@ -26,9 +26,10 @@ def load(
     """Read a table whose columns fit one of the schemas, and check every row.
 
     Args:
-        source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, each also with `.gz`), a folder of such files,
-            a hub id `user/name` or `user/name:config`, or a dataset in memory. A folder of images or audio files, each
-            in a folder named after its label, is a table too.
+        source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, `.txt` with a text per line, each also with
+            `.gz`), a folder of such files or of `datasets.save_to_disk`, a BEIR-format dataset (its queries and their
+            documents as pairs), a hub id `user/name` or `user/name:config`, or a dataset in memory. A folder of images
+            or audio files, each in a folder named after its label, is a table too.
         columns: Canonical column name -> name in the file, for files with other column names.
         schema: Name of the schema; by default the one that uses most of the columns.
         split: Split of a hub dataset, or of a folder whose file names contain the name of a split. A file has one
@@ -40,6 +41,7 @@ def load(
     Returns:
         The columns of the schema in canonical order, and `task` if the table has it; other columns are dropped. Texts
         are strings exactly as written, scores float64, labels and dialogue ids int64 or strings as in the file,
+        `positive` with a list in each row gives one row per text, `negative` one column per text (`negative_1`, ...);
         `rationales` lists of strings or of {text, answer}, `candidates` and `labels` lists of strings, `scores` lists
         of float64, `turns` lists of {speaker, text, acts, slots}, `image` and `audio` paths, relative ones joined to
         the folder of their table. Held in memory, or memory-mapped beyond 256 MiB.
@@ -51,6 +53,7 @@ def load(
 
     from nearfar.data._arrow import Gathered
     from nearfar.data._table import Table
+    from nearfar.data._unfolding import unfolded
     from nearfar.data.media import usable
     from nearfar.data.sources import open_sources
 
@@ -67,8 +70,10 @@ def load(
     if not gathered.rows:
         raise InputError("contains no turn with a text", file=table.first, remedy="add dialogues with text")
     # Without a given fingerprint, the library would pickle a copy of the table to compute one.
-    dataset = Dataset(gathered.table(), fingerprint=uuid4().hex)
+    dataset = Dataset(unfolded(gathered.table(), table.first), fingerprint=uuid4().hex)
     for column in table.columns:
+        if column.name not in dataset.column_names:
+            continue
         # Images and audio from the hub stay decodable, class labels keep their names.
         feature = features.get(column.field)
         if isinstance(feature, ClassLabel | Image | Audio):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from nearfar.data._delimited import tsv_cells
 from nearfar.data._hints import close_name
 from nearfar.data._json import kind_of, objects
 from nearfar.data.files import check_file, list_folder, write_jsonl
+from nearfar.data.limits import max_text, too_long
 from nearfar.errors import InputError
 from nearfar.writing import write_text
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,39 @@ def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
     return Retrieval(corpus, {query: text for query, text in queries.items() if query in relevant}, relevant)
 
 
+def pairs_of(folder: str | Path, split: str = "train") -> Dataset:
+    """The queries of a BEIR-format dataset with their relevant documents, as pairs to train on.
+
+    Args:
+        folder: The folder.
+        split: Which qrels to read; if the folder has a single split, that one.
+
+    Returns:
+        Columns `anchor` (a query) and `positive` (a relevant document), one row for each pair in the qrels.
+
+    Raises:
+        InputError: As for `load_retrieval`, or a relevant document is empty.
+    """
+    from datasets import Dataset
+
+    folder = Path(folder).expanduser()
+    known = _splits(folder, list_folder(folder))
+    if split not in known and len(known) == 1:
+        logging.getLogger(__name__).warning("%s: the pairs are those of the split %r, the only one", folder, known[0])
+        split = known[0]
+    found = load_retrieval(folder, split)
+    rows = [(query, document) for query, of in found.relevant.items() for document in of]
+    for query, document in rows:
+        if not found.corpus[document].strip():
+            problem = f"document {document!r}, which is relevant for query {query!r}, is empty"
+            raise InputError(problem, file=folder, remedy="fill it, or remove it from the qrels")
+    columns = {
+        "anchor": [found.queries[query] for query, _ in rows],
+        "positive": [found.corpus[document] for _, document in rows],
+    }
+    return Dataset.from_dict(columns)
+
+
 def load_corpus(file: str | Path) -> dict[str, str]:
     """Read a `corpus.jsonl` in BEIR format: document id -> title and text.
 
@@ -125,12 +163,21 @@ def _one_of(folder: Path, entries: list[Path], names: tuple[str, ...]) -> Path:
     )
 
 
-def _qrels_file(folder: Path, entries: list[Path], split: str | None) -> tuple[str, Path]:
+def _qrels(folder: Path, entries: list[Path]) -> list[tuple[str, Path]]:
+    """Split and path of the files that may be qrels."""
     inner = folder / "qrels"
     files = [(_plain(path).removesuffix(".tsv"), path) for path in (list_folder(inner) if inner.is_dir() else [])]
     flat = ((re.fullmatch(r"qrels[-_](.+)\.tsv", _plain(path)), path) for path in entries)
-    files += [(match[1], path) for match, path in flat if match]
-    known = sorted({name for name, path in files if _plain(path).endswith(".tsv")})
+    return files + [(match[1], path) for match, path in flat if match]
+
+
+def _splits(folder: Path, entries: list[Path]) -> list[str]:
+    return sorted({name for name, path in _qrels(folder, entries) if _plain(path).endswith(".tsv")})
+
+
+def _qrels_file(folder: Path, entries: list[Path], split: str | None) -> tuple[str, Path]:
+    files = _qrels(folder, entries)
+    known = _splits(folder, entries)
     if not known:
         raise InputError(
             "contains no qrels/SPLIT.tsv[.gz]",
@@ -191,6 +238,9 @@ def _string(path: Path, line: int, row: dict[str, Any], field: str) -> str:
     if not isinstance(value, str):
         what = "is missing" if field not in row else f"expected a string, got {kind_of(value)}"
         raise InputError(what, file=path, line=line, field=field, remedy="write it in quotes")
+    if len(value) > max_text():
+        problem, remedy = too_long(len(value.encode("utf-8", "surrogatepass")))
+        raise InputError(problem, file=path, line=line, field=field, remedy=remedy)
     if any("\ud800" <= character <= "\udfff" for character in value) if not value.isascii() else False:
         raise InputError(
             "contains an unpaired surrogate", file=path, line=line, field=field, remedy="write the pair in full"

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nearfar.data._hints import close_name, suggest_columns
+from nearfar.data._hints import close_name, overlooked, suggest_columns
 from nearfar.errors import InputError
 
 #: A column that a table of any schema may have: the task of each row, for recipes that train on tasks in order.
@@ -57,7 +57,12 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("dictionary", ("entry", "definition"), (), "a word or phrase and its definition"),
         Schema("rationales", ("question", "answer", "rationales"), (), "a question, its answer, and the reasons"),
         Schema("dialogues", ("dialogue_id", "turns"), (), "a dialogue with its turns: speaker, text, acts, slots"),
-        Schema("turns", ("dialogue_id", "speaker", "text"), ("acts", "slots"), "one turn of a dialogue, in order"),
+        Schema(
+            "turns",
+            ("dialogue_id", "speaker", "text"),
+            ("acts", "slots", "turn_id", "time"),
+            "one turn of a dialogue, in order",
+        ),
         Schema("image + text", ("image", "text"), ("label",), "the path of an image and a text about it"),
         Schema("audio + text", ("audio", "text"), ("label",), "the path of an audio file and a text about it"),
         Schema("image + label", ("image", "label"), (), "the path of an image and its class"),
@@ -73,6 +78,8 @@ SCHEMAS: Mapping[str, Schema] = {
     )
 }
 
+#: Maximum number of a file's columns in a message.
+_SHOWN = 10
 #: Columns of lists that CSV and TSV cannot represent.
 LIST_COLUMNS = ("candidates", "scores", "labels", "turns")
 
@@ -113,20 +120,20 @@ def fitting(
     Raises:
         InputError: There is no such schema, or no schema fits the columns; the remedy suggests a `--columns` mapping.
     """
-    found = ", ".join(repr(name) for name in column_names) or "none"
+    shown = [repr(name) for name in column_names]
+    found = ", ".join(shown[:_SHOWN]) + f" and {len(shown) - _SHOWN} more" * (len(shown) > _SHOWN) or "none"
     if schema is None:
         if matches := matching(column_names):
             usable = [s for s in matches if lists is None or "labels" not in s.required or "labels" in lists]
             return (usable or matches)[0]
         tables = [known for known in SCHEMAS.values() if known.name != "retrieval"]
-        known = "; ".join(f"{table.name}: {', '.join(table.required)}" for table in tables)
-        problem = f"no schema fits the columns {found} ({known})"
+        problem = f"no schema fits the columns {found}"
     elif schema not in SCHEMAS:
         near = close_name(schema, SCHEMAS)
         raise InputError(
             f"unknown schema {schema!r}",
             field="schema",
-            remedy=f"did you mean {near!r}?" if near else f"must be one of {', '.join(SCHEMAS)}",
+            remedy=f"did you mean {near!r}?" if near else "use a key of nearfar.data.SCHEMAS, such as 'pairs'",
         )
     elif SCHEMAS[schema].fits(column_names):
         return SCHEMAS[schema]
@@ -135,6 +142,20 @@ def fitting(
         missing = ", ".join(repr(name) for name in tables[0].required if name not in column_names)
         problem = f"the schema {schema!r} requires {missing}, got the columns {found}"
     raise InputError(problem, file=file, remedy=suggest_columns(column_names, [t.required for t in tables]))
+
+
+def mapping_to(names: Collection[str], schemas: Iterable[str]) -> str | None:
+    """A `--columns` mapping by which a table with these columns fits one of the schemas; None if it is unclear.
+
+    Only columns that are commonly called so are mapped: `intent` to `label`.
+    """
+    for schema in schemas:
+        wanted = SCHEMAS[schema].required
+        missing = [name for name in wanted if name not in names]
+        found = overlooked([name for name in names if name not in wanted], missing)
+        if missing and len(found) == len(missing):
+            return ",".join(f"{name}={column}" for name, column in found.items())
+    return None
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -155,7 +176,7 @@ def parse_columns(text: str) -> dict[str, str]:
                 field="columns",
                 remedy="for example anchor=question,positive=answer",
             )
-        _check_canonical(name)
+        _check_canonical(name, column)
         if name in mapping:
             raise InputError(f"{name!r} is listed twice in {text!r}", field="columns", remedy="list it once")
         if column in mapping.values():
@@ -175,7 +196,9 @@ def rename(names: Collection[str], columns: Mapping[str, str], file: str | Path)
         InputError: A canonical name is unknown, or the file has no such column.
     """
     for name, column in columns.items():
-        _check_canonical(name)
+        _check_canonical(name, column if column not in names else "")
+        if column not in names and name in names and _is_canonical(column):
+            raise _reversed(name, column, file)
         if column not in names:
             near = close_name(column, names)
             raise InputError(
@@ -188,15 +211,30 @@ def rename(names: Collection[str], columns: Mapping[str, str], file: str | Path)
     return {**kept, **columns}
 
 
-def _check_canonical(name: str) -> None:
+def _reversed(name: str, column: str, file: str | Path | None = None) -> InputError:
+    problem = f"{name}={column} is reversed: the name of the schema is first, then the column of the file"
+    return InputError(problem, file=file, field="columns", remedy=f"write {column}={name}")
+
+
+def _known() -> list[str]:
     known = [column for schema in SCHEMAS.values() if schema.name != "retrieval" for column in _columns(schema)]
-    known.append(TASK)
-    if _family(name) not in known:
+    return [*dict.fromkeys(known), TASK]
+
+
+def _is_canonical(name: str) -> bool:
+    return _family(name) in _known()
+
+
+def _check_canonical(name: str, column: str) -> None:
+    if not _is_canonical(name):
+        known = _known()
         near = close_name(name, known)
+        if column and near != column and _is_canonical(column):
+            raise _reversed(name, column)
         raise InputError(
             f"{name!r} is not a column of any schema",
             field="columns",
-            remedy=f"did you mean {near!r}?" if near else f"must be one of {', '.join(dict.fromkeys(known))}",
+            remedy=f"did you mean {near!r}?" if near else f"must be one of {', '.join(known)}",
         )
 
 

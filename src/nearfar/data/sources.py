@@ -11,8 +11,10 @@ from nearfar.data._blocks import Source
 from nearfar.data._hints import close_name
 from nearfar.data._hub import is_hub_id, of_dataset, open_hub
 from nearfar.data.files import list_folder
-from nearfar.data.formats import FORMATS, format_of, open_file
+from nearfar.data.formats import FORMATS, SENTENCES, format_of, open_file
 from nearfar.data.media_folders import folder_rows
+from nearfar.data.retrieval import is_retrieval_folder, pairs_of
+from nearfar.data.saved import is_saved, open_saved
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,6 +61,12 @@ def open_sources(
     if "://" in text:
         raise InputError("is a URL, not a file", file=text, remedy="download it, or give a hub id: user/name")
     path = Path(source).expanduser()
+    if is_saved(path):
+        opened, features = of_dataset(str(path), open_saved(path, split), limit)
+        return iter([opened]), features
+    if is_retrieval_folder(path):
+        opened, _ = of_dataset(str(path), pairs_of(path, split), limit)
+        return iter([opened]), {}
     if path.is_dir():
         files = folder_rows(path, split)
         if files is not None:
@@ -77,17 +85,13 @@ def split_files(folder: Path, split: str) -> list[Path]:
     If no file name contains the name of a split (`part-0001.jsonl`), all files are returned.
 
     Raises:
-        InputError: No readable file, a BEIR-format dataset, no file of this split, or a file without a split beside
+        InputError: No readable file, no file of this split, or a file without a split beside
             files with one.
     """
     entries = list_folder(folder)
     files = [path for path in entries if path.is_file() and format_of(path) in FORMATS]
-    if any(path.name in ("corpus.jsonl", "corpus.jsonl.gz") for path in files):
-        raise InputError(
-            "is a BEIR-format dataset (it contains a corpus), not a table",
-            file=folder,
-            remedy="use it where a BEIR-format dataset is expected, or name one of its files",
-        )
+    # Beside tables, plain text is a note.
+    files = files or [path for path in entries if path.is_file() and format_of(path) in SENTENCES]
     if not files:
         inner = next((path.name for path in entries if path.is_dir()), None)
         raise InputError(

@@ -168,7 +168,7 @@ def _facts(flow: Flow, data: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _title(flow: Flow) -> str:
     source = str(flow.facts["source"])
     name = Path(source).name or source
-    for ending in (".gz", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt"):
+    for ending in (".gz", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".vtt", ".srt", ".yml", ".yaml"):
         name = name.removesuffix(ending)
     return shortened(name, 80)
 

@@ -5,18 +5,31 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.data.files import list_folder
+from nearfar.data.formats import FORMATS as TABLES
+from nearfar.data.formats import format_of
+from nearfar.data.saved import is_saved
+from nearfar.data.times import order_of
+from nearfar.dialogue.formats.parts import Context, in_one_line_each
 from nearfar.dialogue.log import Log, Turn
-from nearfar.dialogue.speakers import Casting
-from nearfar.dialogue.transcripts import is_transcripts, read_transcripts
+from nearfar.dialogue.speakers import Casting, heard_once
+from nearfar.dialogue.transcripts import is_transcripts, known_formats, read_transcripts
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 _ROWS = 1024
+_LOG = logging.getLogger(__name__)
+# Columns that state the order of turns, by their common names.
+_ORDERS = {
+    "turn_id": ("turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "turn", "utterance_id", "message_index"),
+    "time": ("time", "timestamp", "ts", "datetime", "created_at", "sent_at", "start_time"),
+}
 
 
 def read(
@@ -33,8 +46,10 @@ def read(
 
     Args:
         source: A table (file, folder of files, Hub ID, dataset in memory) with one row per turn (`dialogue_id`,
-            `speaker`, `text`) or one row per dialogue (`dialogue_id`, `turns`); or a `.txt` transcript or a folder of
-            them. The turns of a dialogue must be in order; turns of other dialogues may be between them.
+            `speaker`, `text`) or one row per dialogue (`dialogue_id`, `turns`); or a file or folder in one of the
+            formats of `nearfar.dialogue.transcripts`: exports of WhatsApp, Slack, Discord and Zoom, WebVTT and SRT,
+            stories of Rasa, lines `Name: text`. Turns of other dialogues may be between those of one. Turns whose
+            `turn_id` or time contradicts their order are sorted by it, with a warning.
         columns: Canonical column name -> name in the file.
         split: Split of a Hub dataset, or of a folder with several splits.
         speakers: Speakers to include and their roles; see `Casting`.
@@ -46,39 +61,68 @@ def read(
     Raises:
         InputError: the source cannot be read, has a turn without a text, contains no dialogue, or has more speakers
             than a graph can show.
+
+    What does not become a turn is counted in a warning, with its lines; so is a speaker who is heard once.
     """
     if sample is not None and sample < 1:
         raise InputError(f"invalid value {sample}", field="--sample", remedy="must be at least 1")
     path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    casting = Casting.parse(speakers)
+    context = Context(frozenset(casting.roles or ()))
     if path is not None and is_transcripts(path):
-        found: Iterable[tuple[str, Iterable[Turn]]] = read_transcripts(path)
+        found: Iterable[tuple[str, Iterable[Turn]]] = (
+            (dialogue.name, [(turn.speaker, turn.text) for turn in dialogue.turns])
+            for dialogue in read_transcripts(path, context)
+        )
+    elif path is not None and path.is_dir() and not _may_be_table(path):
+        problem = f"contains no dialogue log: {known_formats()}, or a table ({', '.join(TABLES)})"
+        raise InputError(problem, file=path, remedy="name the folder with the logs")
+    elif path is not None and path.is_file() and format_of(path) not in TABLES:
+        problem = f"is of no known format: {known_formats()}, or a table ({', '.join(TABLES)})"
+        packed = path.suffix.lower() in (".zip", ".rar", ".7z", ".tar", ".tgz")
+        raise InputError(problem, file=path, remedy="unpack it" if packed else "export the log in one of these formats")
     else:
         found = _of_table(source, columns, split, skip_broken)
-    casting = Casting.parse(speakers)
-    spoken, empty = Counter[str](), Counter[str]()
-    log = Log.of(_kept(found, casting, spoken, empty))
+    spoken, most, empty = Counter[str](), Counter[str](), Counter[str]()
+    log = Log.of(_kept(found, casting, spoken, most, empty))
     name = None if path is None else path
+    for note in in_one_line_each(context.notes):
+        _LOG.warning(note)
     casting.check(log.speakers, [speaker for speaker, _ in spoken.most_common()], name)
     if not len(log):
         raise InputError("contains no turn with a text", file=name, remedy="add dialogues of at least one turn")
+    for note in heard_once(most, casting):
+        _LOG.warning(note)
     if empty.total():
-        logging.getLogger(__name__).warning("skipped %d turns without a text", empty.total())
+        _LOG.warning("skipped %d turns without a text", empty.total())
     return log if sample is None else log.sampled(sample, seed)
 
 
+def _may_be_table(folder: Path) -> bool:
+    """Whether a folder contains tables, or is one that `datasets.save_to_disk` wrote."""
+    return is_saved(folder) or any(format_of(file) in TABLES for file in list_folder(folder) if file.is_file())
+
+
 def _kept(
-    dialogues: Iterable[tuple[str, Iterable[Turn]]], casting: Casting, spoken: Counter[str], empty: Counter[str]
+    dialogues: Iterable[tuple[str, Iterable[Turn]]],
+    casting: Casting,
+    spoken: Counter[str],
+    most: Counter[str],
+    empty: Counter[str],
 ) -> Iterator[tuple[str, list[Turn]]]:
     """Dialogues with the turns of the included speakers; dialogues without such turns are skipped."""
     for name, turns in dialogues:
-        kept = []
+        kept, here = [], Counter[str]()
         for speaker, text in turns:
-            spoken[speaker] += 1
+            here[speaker] += 1
             role = casting.role(speaker)
             if role is not None and text.strip():
                 kept.append((role, text))
             elif role is not None:
                 empty[role] += 1
+        spoken.update(here)
+        for speaker, count in here.items():
+            most[speaker] = max(most[speaker], count)
         if kept:
             yield name, kept
 
@@ -91,6 +135,9 @@ def _of_table(
 
     names = columns_of(source, columns=columns, split=split)
     schema = "dialogues" if SCHEMAS["dialogues"].fits(names) else "turns"
+    columns = dict(columns or {})
+    if schema == "turns":
+        columns |= {key: column for key, column in _stated_order(names).items() if key not in columns}
     table: Any = load(source, columns=columns, split=split, schema=schema, skip_broken=skip_broken)
     if schema == "dialogues":
         for rows in table.iter(_ROWS):
@@ -99,8 +146,50 @@ def _of_table(
         return
     # Logs are often in the order of time, with several dialogues going on at the same time.
     dialogues: dict[Any, list[Turn]] = {}
+    stated: dict[str, dict[Any, list[str | None]]] = {
+        key: {} for key in ("turn_id", "time") if key in table.column_names
+    }
     for rows in table.iter(_ROWS):
         for name, speaker, text in zip(rows["dialogue_id"], rows["speaker"], rows["text"], strict=True):
             dialogues.setdefault(name, []).append((speaker, text))
+        for key, of in stated.items():
+            for name, value in zip(rows["dialogue_id"], rows[key], strict=True):
+                of.setdefault(name, []).append(value)
+    for key in stated:
+        unsorted = _sorted_by(dialogues, stated[key])
+        field = columns.get(key, key)
+        if unsorted is None:
+            _LOG.warning("the column %r does not state an order of the turns, so it is not used", field)
+            continue
+        if unsorted:
+            what = "1 dialogue" if unsorted == 1 else f"{unsorted:,} dialogues"
+            _LOG.warning("turns of %s were not in the order of the column %r; sorted by it", what, field)
+        break
     for name, turns in dialogues.items():
         yield str(name), turns
+
+
+def _stated_order(names: Iterable[str]) -> dict[str, str]:
+    """The columns that state the order of turns: canonical name -> name in the file."""
+    by_name = {name.casefold(): name for name in reversed(list(names))}
+    found = {}
+    for key, aliases in _ORDERS.items():
+        column = next((by_name[alias] for alias in aliases if alias in by_name), None)
+        if column is not None:
+            found[key] = column
+    return found
+
+
+def _sorted_by(dialogues: dict[Any, list[Turn]], stated: dict[Any, list[str | None]]) -> int | None:
+    """Sort the turns of each dialogue; return how many dialogues had another order, None if a value states none."""
+    orders = {name: order_of(values) for name, values in stated.items()}
+    if any(order is None for order in orders.values()):
+        return None
+    count = 0
+    for name, order in orders.items():
+        assert order is not None
+        if any(b < a for a, b in pairwise(order)):
+            turns = dialogues[name]
+            dialogues[name] = [turns[number] for number in sorted(range(len(turns)), key=order.__getitem__)]
+            count += 1
+    return count

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearfar.dialogue.formats.names import is_role
 from nearfar.errors import InputError
 
 MOST = 6
@@ -86,3 +87,20 @@ class Casting:
             problem = f"expected at most {MOST} speakers, got {len(found)} ({', '.join(found[:MOST])}, ...)"
             remedy = f"merge some of them, such as --speakers {found[0]},others=*"
             raise InputError(problem, file=file, field="--speakers", remedy=remedy)
+
+
+def heard_once(most: Mapping[str, int], casting: Casting) -> list[str]:
+    """A note about speakers with a single turn, where others have more: they may be no speakers.
+
+    Roles, such as "User", are speakers.
+
+    Args:
+        most: The largest number of turns of each speaker in one dialogue.
+        casting: The choice of speakers; a user who chose them needs no note.
+    """
+    once = [name for name, count in most.items() if count == 1 and not is_role(name)]
+    if casting.roles is not None or not once or max(most.values()) < 2:
+        return []
+    shown = ", ".join(map(repr, once[:MOST])) + ", ..." * (len(once) > MOST)
+    who = "this speaker has" if len(once) == 1 else f"these {len(once):,} speakers have"
+    return [f"{who} no more than one turn in a dialogue: {shown}; use --speakers to exclude or merge them"]

@@ -1,4 +1,4 @@
-"""Plain transcripts: one text file per dialogue, lines `Speaker: text`, with or without times."""
+"""Dialogue logs that are not tables: transcripts, subtitles, exports of chats."""
 
 from __future__ import annotations
 
@@ -6,82 +6,109 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from nearfar.data.files import list_folder, open_text
-from nearfar.dialogue.log import Turn
+from nearfar.data.files import list_folder
+from nearfar.data.formats import FORMATS as TABLES
+from nearfar.data.formats import format_of
+from nearfar.dialogue.formats import discord, headed, plain, rasa, slack, subtitles, whatsapp, zoom
+from nearfar.dialogue.formats.parts import Context, Dialogue, Format, head_of
 from nearfar.errors import InputError
 
-_DATE = r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}"
-_CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d{1,6})?(?: ?[AaPp]\.?[Mm]\.?)?(?:Z|[+-]\d{2}:?\d{2})?"
-# No digit before or after: a line of digits can be matched in one way only, and so in linear time.
-_TIME = rf"(?<!\d)(?:{_DATE}(?:[T,]? ?{_CLOCK})?|{_CLOCK})(?!\d)"
-_IN_BRACKETS = rf"(?:\[ ?{_TIME} ?\]|\( ?{_TIME} ?\)|< ?{_TIME} ?>)"
-_DASH = "[-\u2013\u2014|,]"
-# Times before the speaker, and a line that contains only times, as in subtitles.
-_LEADING = re.compile(rf"(?:(?:{_IN_BRACKETS}|{_TIME}) ?(?:-->|->|{_DASH})? ?)+")
-_LEADING_BRACKETS = re.compile(rf"(?:{_IN_BRACKETS} ?)+")
-_TIMES_ALONE = re.compile(rf"(?:{_IN_BRACKETS}|{_TIME}|-->|->|{_DASH}| )+")
-# After the colon there is a space or the end of the line: not in "http://" or "10:30".
-_SPEAKER = re.compile(rf"([^\W\d_][^:]{{0,59}}?) ?(?:{_DASH}? ?(?:{_IN_BRACKETS}|{_TIME}))? ?:(?: |$)(.*)")
-_MOST_WORDS = 5
+#: The formats; of those that a file's suffix allows, the first that detects the file reads it.
+FORMATS: tuple[Format, ...] = (
+    subtitles.FORMAT,
+    whatsapp.FORMAT,
+    zoom.FORMAT,
+    headed.FORMAT,
+    plain.FORMAT,
+    slack.FORMAT,
+    discord.FORMAT,
+    rasa.FORMAT,
+)
+# The name that WhatsApp gives to a chat on iOS; other names that begin with an underscore are not read.
+_CHAT = "_chat.txt"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json(?:\.gz)?")
+
+
+def known_formats() -> str:
+    """The names of all formats, for messages."""
+    *names, last = [form.name for form in FORMATS if form is not plain.FORMAT] + [plain.FORMAT.name]
+    return f"{', '.join(names)} or {last}"
 
 
 def is_transcripts(path: Path) -> bool:
-    """Whether a path is a text file, or a folder of text files.
+    """Whether a path is such a log, or a folder of such logs.
 
     Raises:
         InputError: a folder contains both transcripts and tables.
     """
     if path.is_file():
-        return path.suffix.lower() == ".txt"
+        return _form_of(path, alone=True) is not None or _is_text(path)
     if not path.is_dir():
         return False
-    from nearfar.data.formats import FORMATS, format_of
-
-    files = [file for file in list_folder(path) if file.is_file()]
-    texts = [file for file in files if file.suffix.lower() == ".txt"]
-    tables = [file for file in files if format_of(file) in FORMATS]
-    if texts and tables:
-        problem = f"contains transcripts ({texts[0].name}) and tables ({tables[0].name})"
+    transcripts = _transcripts(path)
+    used = set(transcripts)
+    tables = [file for file in list_folder(path) if file.is_file() and format_of(file) in TABLES and file not in used]
+    if transcripts and all(_form_of(file) is slack.FORMAT for file in transcripts):
+        return True  # beside the days of a channel lie lists of users and channels
+    if transcripts and tables:
+        problem = f"contains transcripts ({transcripts[0].name}) and tables ({tables[0].name})"
         raise InputError(problem, file=path, remedy="remove one kind, or pass the path of the table")
-    return bool(texts)
+    return bool(transcripts)
 
 
-def read_transcripts(path: Path) -> Iterator[tuple[str, list[Turn]]]:
-    """Yield the name and the turns of each transcript; the name is that of the file without its suffix.
+def read_transcripts(path: Path, context: Context) -> Iterator[Dialogue]:
+    """Yield the dialogues of a file, or of the files of a folder in the order of their names.
 
-    A line that does not begin with a speaker continues the previous turn.
+    Args:
+        path: The file or folder.
+        context: Gets the notes of the readers.
 
     Raises:
-        InputError: a file cannot be read, is empty, or begins with a line without a speaker.
+        InputError: a file cannot be read, is empty, or is of no known format.
     """
-    files = [path] if path.is_file() else [file for file in list_folder(path) if file.suffix.lower() == ".txt"]
-    for file in files:
-        yield file.stem, _turns(file)
+    by_format: dict[str, tuple[Format, list[Path]]] = {}
+    for file in [path] if path.is_file() else _transcripts(path):
+        form = _form_of(file, alone=path.is_file())
+        if form is None:
+            raise _unknown(file)
+        by_format.setdefault(form.name, (form, []))[1].append(file)
+    for form, files in by_format.values():
+        yield from form.read(files, context)
 
 
-def _turns(file: Path) -> list[Turn]:
-    turns: list[tuple[str, list[str]]] = []
-    with open_text(file) as lines:
-        for number, line in enumerate(lines, 1):
-            line = " ".join(line.split())
-            # Numbers and times of subtitles are not text.
-            if not line or line.isdecimal() or line == "WEBVTT" or _TIMES_ALONE.fullmatch(line):
-                continue
-            found = _SPEAKER.match(_LEADING.sub("", line, count=1) if _LEADING.match(line) else line)
-            if found and len(found[1].split()) <= _MOST_WORDS:
-                turns.append((found[1].strip(), [_without_times(found[2])]))
-            elif turns:
-                turns[-1][1].append(_without_times(line))
-            else:
-                problem = f"expected a speaker at the beginning of the line, got {line[:40]!r}"
-                remedy = "write turns like 'Agent: How can I help?'"
-                raise InputError(problem, file=file, line=number, remedy=remedy)
-    if not turns:
-        raise InputError("contains no dialogue", file=file, remedy="remove the file, or add turns")
-    return [(speaker, " ".join(part for part in parts if part)) for speaker, parts in turns]
+def _transcripts(folder: Path) -> list[Path]:
+    """The logs of a folder, and the days in the channels of an export of Slack."""
+    files = [file for file in list_folder(folder) if file.is_file()]
+    chat = folder / _CHAT
+    found = [file for file in ([chat] if chat.is_file() else []) + files if _is_text(file) or _form_of(file)]
+    if found:
+        return found
+    days = (file for inner in list_folder(folder) if inner.is_dir() for file in list_folder(inner))
+    return [day for day in days if _DAY.fullmatch(day.name) and _form_of(day) is slack.FORMAT]
 
 
-def _without_times(text: str) -> str:
-    """A text without leading times in brackets. A time without brackets may belong to it: "10:30 would be fine"."""
-    found = _LEADING_BRACKETS.match(text)
-    return text[found.end() :] if found else text
+def _is_text(file: Path) -> bool:
+    """Whether a file by its suffix can only be a log, so that it is refused if its format is unknown."""
+    return format_of(file) in (*plain.FORMAT.suffixes, *subtitles.FORMAT.suffixes)
+
+
+def _form_of(file: Path, *, alone: bool = False) -> Format | None:
+    """The format of a file, or None. In a folder Markdown files are notes; one that the user names is read as text."""
+    suffix = format_of(file)
+    if alone and suffix == ".md":
+        suffix = ".txt"
+    allowed = [form for form in FORMATS if suffix in form.suffixes]
+    if not allowed:
+        return None
+    head = head_of(file)
+    return next((form for form in allowed if form.detect(head)), None)
+
+
+def _unknown(file: Path) -> InputError:
+    lines = head_of(file).lines
+    if not lines:
+        return InputError("contains no dialogue", file=file, remedy="remove the file, or add turns")
+    problem = f"expected a speaker at the beginning of the line, got {lines[0][:40]!r}"
+    number = 1
+    remedy = f"{plain.READ_LIKE}; known formats: {known_formats()}"
+    return InputError(problem, file=file, line=number, remedy=remedy)

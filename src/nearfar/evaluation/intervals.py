@@ -145,9 +145,9 @@ def _bootstrap(
         raise InputError(f"invalid value {level}: must be between 0 and 1", field="level", remedy="use e.g. 0.95")
     if resamples < 100:
         raise InputError(
-            f"invalid number of resamples {resamples}: must be at least 100",
+            f"expected at least 100 resamples, got {resamples}",
             field="resamples",
-            remedy="use at least 100",
+            remedy="use e.g. 2000",
         )
     estimate = float(statistic(*data, axis=-1))
     found = bootstrap(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import re
 
 from nearfar.errors import InputError
 from nearfar.kinds.plan import Plan, Stage
@@ -12,6 +13,14 @@ from nearfar.recipes._files import is_file, place_in_file, recipe_of_file
 from nearfar.recipes._recipe import About, Paper, Recipe
 
 __all__ = ["About", "Paper", "Plan", "Recipe", "Stage", "get", "names", "place_in_file"]
+
+# What other libraries and papers call a recipe, without marks and "loss".
+_ALIASES = {
+    **dict.fromkeys(("mnrl", "mnr", "multiplenegativesranking", "cachedmultiplenegativesranking"), "infonce"),
+    **dict.fromkeys(("ntxent", "npair", "inbatchnegatives", "dpr", "biencoder", "gte", "cmnrl"), "infonce"),
+    **dict.fromkeys(("mrl", "matryoshka", "matryoshka2d", "2dmatryoshka"), "matryoshka_2d"),
+    **dict.fromkeys(("d2f", "dialogflow"), "dialog2flow"),
+}
 
 
 def names() -> list[str]:
@@ -29,7 +38,8 @@ def get(name: str) -> Recipe:
         return recipe_of_file(name)
     known = names()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
+        plain = re.sub(r"[\W_]|loss", "", name.casefold())
+        close = [_ALIASES[plain]] if plain in _ALIASES else difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}, or name a file ./NAME.py"
         raise InputError(f"there is no recipe {name!r}", field="RECIPE", remedy=remedy)
     return importlib.import_module(f"{__name__}.{name}").RECIPE

@@ -132,7 +132,8 @@ def _read_all(
 def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, skip_broken: bool) -> Dataset:
     """The columns of the first schema of the role that the rows fit."""
     from nearfar.data import SCHEMAS, fitting, load
-    from nearfar.data.schemas import TASK
+    from nearfar.data.readers import columns_of
+    from nearfar.data.schemas import TASK, mapping_to
 
     if DOCUMENTS in recipe.inputs[role]:
         return _documents(recipe, source, columns)
@@ -142,10 +143,14 @@ def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, sk
     if not fits:
         needed = " or ".join(str(SCHEMAS[name]) for name in recipe.inputs[role])
         whose = recipe.name if role == ROWS else f"{recipe.name} ({role})"
+        names = columns_of(source, columns=columns)
+        mapping = mapping_to(names, recipe.inputs[role])
         raise InputError(
             f"expected {needed} for {whose}, got {fitting(rows.column_names, file=file).name}",
             file=file,
-            remedy="choose another recipe (nearfar recipes), or map the columns with --columns",
+            remedy=f"map the columns with --columns {mapping}"
+            if mapping
+            else "choose another recipe (nearfar recipes), or map the columns with --columns",
         )
     if len(rows) < 2:
         raise InputError("expected at least 2 rows, got 1", file=file, remedy="use more rows")

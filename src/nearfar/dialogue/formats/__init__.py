@@ -1,0 +1,1 @@
+"""Formats of dialogue logs, one file each; `nearfar.dialogue.transcripts` has their table."""

@@ -1,0 +1,39 @@
+"""JSON files of chats: seen by their beginning, read as a whole."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from nearfar.data.files import open_text
+from nearfar.errors import InputError
+
+
+def first_object(text: str, opening: str) -> dict[str, Any] | None:
+    """The first object of a JSON list (`opening` is "[") at the beginning of a text; None if there is none."""
+    start = re.match(rf"\s*{re.escape(opening)}\s*", text)
+    if start is None:
+        return None
+    try:
+        value, _ = json.JSONDecoder().raw_decode(text, start.end())
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def load_json(file: Path) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        InputError: it cannot be read, or is not JSON.
+    """
+    try:
+        with open_text(file) as text:
+            return json.load(text)
+    except json.JSONDecodeError as error:
+        problem = f"invalid JSON: {error.msg} at character {error.colno}"
+        raise InputError(problem, file=file, line=error.lineno, remedy="export the chat again") from None
+    except RecursionError:
+        raise InputError("unreadable JSON: nested too deeply", file=file, remedy="export the chat again") from None
