@@ -1,5 +1,5 @@
-"""Generate everything that follows from the result files: docs/evidence.md, docs/speed.md, the table of recipes in the
-README, and the verdicts that `nearfar recipes` shows.
+"""Generate everything that follows from the result files: docs/evidence.md, docs/speed.md, the tables of
+docs/promises.md and of the README, and the verdicts that `nearfar recipes` shows.
 
     python benchmarks/collect.py [--check]
 
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from _promises import faults_table
 from _speed_page import speed_page
 from nearfar import recipes
 
@@ -21,9 +22,10 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 EVIDENCE = ROOT / "docs" / "evidence.md"
 SPEED = ROOT / "docs" / "speed.md"
+PROMISES = ROOT / "docs" / "promises.md"
 README = ROOT / "README.md"
 VERDICTS = ROOT / "src" / "nearfar" / "recipes" / "verdicts.json"
-BEGIN, END = "<!-- recipes, written by benchmarks/collect.py -->", "<!-- end of recipes -->"
+BEGIN, END = "<!-- {0}, written by benchmarks/collect.py -->", "<!-- end of {0} -->"
 
 
 def claims() -> list[dict[str, Any]]:
@@ -35,6 +37,11 @@ def claims() -> list[dict[str, Any]]:
 def speeds() -> dict[str, dict[str, Any]]:
     """The results of all speed benchmarks, by file name."""
     return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("speed-*.json"))}
+
+
+def read(name: str) -> dict[str, Any]:
+    """One result, by its file's name."""
+    return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
 
 
 def line(result: dict[str, Any]) -> str:
@@ -102,13 +109,14 @@ def table(results: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def between_marks(text: str, inner: str) -> str:
-    """`text` with `inner` between the two marks."""
-    before, mark, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def between_marks(file: Path, name: str, inner: str) -> str:
+    """A file's text with `inner` in the place of what stands between the two marks of that name."""
+    begin, finish = BEGIN.format(name), END.format(name)
+    before, mark, rest = file.read_text("utf-8").partition(begin)
+    _, end, after = rest.partition(finish)
     if not mark or not end:
-        sys.exit(f"{README.name} does not contain the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{inner}\n\n{END}{after}"
+        sys.exit(f"{file.name} has lost its marks {begin} and {finish}")
+    return f"{before}{begin}\n\n{inner}\n\n{finish}{after}"
 
 
 def main() -> None:
@@ -117,8 +125,9 @@ def main() -> None:
     check = parser.parse_args().check
     results = claims()
     wanted = {
-        README: between_marks(README.read_text("utf-8"), table(results)),
-        EVIDENCE: evidence(results, json.loads((RESULTS / "flow.json").read_text("utf-8"))),
+        README: between_marks(README, "recipes", table(results)),
+        EVIDENCE: evidence(results, read("flow")),
+        PROMISES: between_marks(PROMISES, "faults", faults_table(read("faults"))),
         SPEED: speed_page(speeds()),
         VERDICTS: json.dumps({result["recipe"]: line(result) for result in results}, indent=1) + "\n",
     }

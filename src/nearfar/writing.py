@@ -4,13 +4,81 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nearfar.errors import InputError
+from nearfar.exchange import exchanged
+from nearfar.locking import locked
+
+_DRAFT = re.compile(r"\.(?P<name>.+)\.\d+\.part")
+
+
+@contextmanager
+def file_claimed(path: str | Path, field: str = "--out", *, wait: float = 0.0) -> Iterator[None]:
+    """Lock a file, or a folder that is replaced as a whole, against other processes during the block.
+
+    Partial files of killed processes next to it are removed.
+
+    Args:
+        path: The file or folder to write. Only a lock file is created next to it, during the block.
+        field: The option that names it.
+        wait: Maximum number of seconds to wait for another process.
+
+    Raises:
+        InputError: Another process is at work on it, or it is not writable.
+    """
+    path = Path(path).absolute()
+    with _lock(path.with_name(f".{path.name}.lock"), path, field, wait):
+        _remove_drafts(path.parent, path.name)
+        yield
+
+
+@contextmanager
+def folder_claimed(folder: str | Path, field: str = "--out", *, wait: float = 0.0) -> Iterator[None]:
+    """Lock a folder against other processes during the block.
+
+    Args:
+        folder: The folder to write files to. It is created, and removed again if it stays empty.
+        field: The option that names it.
+        wait: Maximum number of seconds to wait for another process.
+
+    Raises:
+        InputError: Another process is at work in it, or it is not writable.
+    """
+    folder = Path(folder)
+    with _lock(folder / LOCK, folder, field, wait):
+        _remove_drafts(folder)
+        yield
+
+
+#: The lock file in a folder; it exists while a command runs, and after one was killed.
+LOCK = ".lock"
+
+
+@contextmanager
+def _lock(lock: Path, path: Path, field: str, wait: float) -> Iterator[None]:
+    entering = True
+    try:
+        with locked(lock, path, field, wait=wait):
+            entering = False
+            yield
+    except OSError as error:
+        if not entering:
+            raise
+        raise _unwritable(error, path, field) from error
+
+
+def _remove_drafts(folder: Path, name: str | None = None) -> None:
+    """Remove partial files of killed processes: of one file, or of all files in a folder."""
+    for path in folder.iterdir():
+        draft = _DRAFT.fullmatch(path.name)
+        if draft is not None and name in (None, draft["name"]):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -32,12 +100,59 @@ def write_text(text: str, path: str | Path) -> None:
 
 
 def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
-    """Call `save` on a temporary folder next to `folder`, and replace `folder` with it when it is complete."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
+    """Call `save` on a temporary folder next to `folder`, and replace `folder` with it when it is complete.
+
+    Readers find the old folder or the new one, also after a kill. Where the system cannot exchange two folders in one
+    step, `settled` restores the old one after a kill between two steps.
+    """
+    folder = settled(Path(os.path.realpath(folder)))
+    part, old = _beside(folder, "part"), _beside(folder, "old")
+    for left in (part, old):
+        shutil.rmtree(left, ignore_errors=True)
     save(part)
-    shutil.rmtree(folder, ignore_errors=True)
+    while folder.exists():
+        if exchanged(part, folder):
+            shutil.rmtree(part)
+            return
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(folder, old)
+        try:
+            os.rename(part, folder)
+        except OSError as error:
+            settled(folder)
+            # A reader may have restored the old one in between.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or not part.exists():
+                raise
+        else:
+            shutil.rmtree(old)
+            return
     os.replace(part, folder)
+
+
+def settled(folder: str | Path) -> Path:
+    """The same folder, restored if a process was killed while it replaced the folder."""
+    folder = Path(folder)
+    old = _beside(folder, "old")
+    if folder.name and not folder.exists() and old.is_dir():
+        with suppress(OSError):  # another process was faster, or this one has only read access
+            os.rename(old, folder)
+    return folder
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a killed process left next to a folder that it replaced. Claim the folder before."""
+    settled(folder)
+    for left in (_beside(folder, "part"), _beside(folder, "old")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def is_untidy(folder: Path) -> bool:
+    """Whether a killed process (or one at work) left something next to a folder that it replaced."""
+    return any(_beside(folder, what).exists() for what in ("part", "old", "lock"))
+
+
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{what}")
 
 
 def check_writable(path: Path, field: str = "--out") -> None:

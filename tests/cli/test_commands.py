@@ -185,7 +185,7 @@ def test_train_goes_to_runs_by_default_and_follows_the_evaluation(workspace: Pat
     command = f"train infonce --model tiny --data pairs.jsonl --eval beir {STEPS} --set eval_steps=1 --json"
     ended = nearfar(*shlex.split(command))
     assert ended.json["folder"] == "runs/infonce"
-    assert "Held-out metrics during training" in (workspace / "runs" / "infonce" / "report.html").read_text()
+    assert "Held-out metric during training" in (workspace / "runs" / "infonce" / "report.html").read_text()
 
 
 def test_a_finished_run_gone_on_with_stays_what_it_was(workspace: Path, nearfar: Nearfar):

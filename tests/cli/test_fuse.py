@@ -58,7 +58,9 @@ def test_fuse_bad_input(workspace: Path, nearfar: Nearfar):
 
 def test_train_on_two_data_sets_and_fuse_what_comes_out(workspace: Path, nearfar: Nearfar):
     options = "--set max_steps=4 --set batch_size=8 --set similarity_batch_size=4 --set save_steps=2"
-    command = f"train codiemb --model tiny --data pairs.jsonl --data sts.jsonl --out run {options} --json"
+    command = (
+        f"train codiemb --model tiny --data pairs.jsonl --data sts.jsonl --out run {options} --keep-checkpoints --json"
+    )
     ended = nearfar(*shlex.split(command))
     assert ended.code == 0, ended
     assert ended.json["steps"] == 4

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
-from fake_endpoint import completion
 
+from fake_endpoint import completion
 from nearfar.errors import InputError
 from nearfar.generation import CallLog, Decoding, Prompt
 from nearfar.generation._secrets import one_line, without_key

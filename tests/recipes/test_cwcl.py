@@ -50,7 +50,7 @@ def test_command_line_trains_on_captions_and_resumes(tmp_path: Path, tiny_model_
     data, out = paint(tmp_path), tmp_path / "run"
     arguments = ("train", "cwcl", "--data", data, "--eval", tmp_path / "labels.csv", "--model", tiny_model_folder)
     steps = ("--set", "max_steps=16", "--set", "save_steps=8", *SMALL, "--json")
-    assert nearfar(*arguments, "--out", out, *steps) == 0
+    assert nearfar(*arguments, "--out", out, *steps, "--keep-checkpoints") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["after"]["task"] == "zero-shot"
     assert found["after"]["metrics"]["accuracy"] == 1.0

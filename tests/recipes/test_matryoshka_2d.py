@@ -129,7 +129,8 @@ def test_a_resumed_run_draws_the_sizes_that_the_whole_run_drew(folder, tmp_path)
 
     def trained(out: str, resume: bool = False) -> bytes:
         options: dict[str, Any] = {"batch_size": 4, "max_steps": 9, "epochs": 9, "save_steps": 3, "max_length": 32}
-        train("matryoshka_2d", tmp_path / "rows.jsonl", model=folder, out=tmp_path / out, resume=resume, **options)
+        options |= {"resume": resume, "keep_checkpoints": True}
+        train("matryoshka_2d", tmp_path / "rows.jsonl", model=folder, out=tmp_path / out, **options)
         return (tmp_path / out / "model" / "model.safetensors").read_bytes()
 
     whole = trained("run")

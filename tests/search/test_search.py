@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from sentence_transformers import SentenceTransformer
 
 import nearfar.search.index as index_module
@@ -127,36 +126,109 @@ def test_a_build_that_fails_leaves_the_earlier_index(tiny_model, tmp_path: Path)
 def test_what_a_killed_build_left_is_put_right(tiny_model, tmp_path: Path, corpus_file: Path):
     folder = tmp_path / "index"
     build_index(tiny_model, CORPUS, folder, corpus=corpus_file)
-    finished = subprocess.Popen([sys.executable, "-c", ""])
-    finished.wait()
-    draft, aside = (tmp_path / f".index.{finished.pid}.{kind}" for kind in ("part", "old"))
-    draft.mkdir()
-    folder.rename(aside)  # as if the kill had come between the two renames
-    living = tmp_path / f".index.{os.getppid()}.part"
-    living.mkdir()
+    (tmp_path / ".index.part").mkdir()
+    (tmp_path / ".index.lock").touch()
+    folder.rename(tmp_path / ".index.old")  # as if the kill had come between the two renames
 
     reader = Reader(corpus_file)
     assert open_or_build(tiny_model, corpus_file, reader, folder).built is None
     assert reader.calls == 0
-    assert not draft.exists()
-    assert not aside.exists()
-    assert living.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"index", "corpus.txt"}
+    (tmp_path / ".index.lock").touch()  # as if the kill had come when all but the lock was in place
+    assert open_or_build(tiny_model, corpus_file, reader, folder).built is None
+    assert {path.name for path in tmp_path.iterdir()} == {"index", "corpus.txt"}
+
+
+def test_one_process_builds_and_others_may_search(tiny_model, tmp_path: Path, corpus_file: Path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from nearfar.writing import file_claimed
+
+    read, folder = Reader(corpus_file), tmp_path / "index"
+    open_or_build(tiny_model, corpus_file, read, folder)
+
+    def meanwhile() -> Any:
+        return open_or_build(tiny_model, corpus_file, read, folder)
+
+    with ThreadPoolExecutor(1) as other, file_claimed(folder):
+        (tmp_path / ".index.part").mkdir()
+        assert other.submit(meanwhile).result().built is None
+        assert (tmp_path / ".index.part").exists(), "the draft of the one that builds"
+        corpus_file.write_text("the weather is cold")
+        with pytest.raises(InputError, match="another process is at work here"):
+            other.submit(meanwhile).result()
+    assert meanwhile().built == "the corpus has changed"
 
 
 @pytest.mark.parametrize("name", ["vectors.usearch", "texts.arrow"])
-@pytest.mark.parametrize("damage", ["missing", "cut"])
-def test_a_corrupted_index_is_named_and_rebuilt(tiny_model, tmp_path: Path, corpus_file: Path, name: str, damage: str):
+@pytest.mark.parametrize("damage", ["missing", "cut", "one bit", "exchanged"])
+def test_a_damaged_index_is_named_before_a_native_library_reads_it(
+    tiny_model, tmp_path: Path, corpus_file: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: str
+):
+    from usearch.index import Index as Vectors
+
     read, folder = Reader(corpus_file), tmp_path / "index"
     open_or_build(tiny_model, corpus_file, read, folder)
+    build_index(tiny_model, CORPUS[::-1], tmp_path / "other")
     file = folder / name
-    content = file.read_bytes()
+    content = bytearray(file.read_bytes())
     file.unlink()
     if damage == "cut":
         file.write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputError, match="corrupted"):
+    elif damage == "one bit":
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    elif damage == "exchanged":
+        file.write_bytes((tmp_path / "other" / name).read_bytes())
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a native library read it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Vectors, "restore", never)
+        for call in (
+            lambda: open_index(folder, model=tiny_model),
+            lambda: open_or_build(tiny_model, corpus_file, read, folder),
+        ):
+            with pytest.raises(InputError, match=rf"{name}: the index is damaged: .*; remove the folder"):
+                call()
+    shutil.rmtree(folder)
+    assert open_or_build(tiny_model, corpus_file, read, folder).built == "new"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a: [", "damaged: not valid YAML"),
+        ("[]", "damaged: expected names"),
+        ("format: 2\ncount: many", "damaged: invalid"),
+        ("\0", "damaged"),
+    ],
+)
+def test_damaged_metadata_are_named(tiny_model, tmp_path: Path, corpus_file: Path, content: str, told: str):
+    read, folder = Reader(corpus_file), tmp_path / "index"
+    open_or_build(tiny_model, corpus_file, read, folder)
+    (folder / "index.yaml").write_text(content)
+    with pytest.raises(InputError, match=rf"index.yaml: is {told}"):
+        open_or_build(tiny_model, corpus_file, read, folder)
+
+
+def test_an_index_without_checksums_still_loads_with_a_note(
+    tiny_model, tmp_path: Path, corpus_file: Path, caplog: pytest.LogCaptureFixture
+):
+    read, folder = Reader(corpus_file), tmp_path / "index"
+    hits = open_or_build(tiny_model, corpus_file, read, folder).search("the dog")
+    metadata = yaml.safe_load((folder / "index.yaml").read_text())
+    assert caplog.text == ""
+    del metadata["sha256"]
+    (folder / "index.yaml").write_text(yaml.safe_dump({**metadata, "format": 1}))
+    opened = open_or_build(tiny_model, corpus_file, read, folder)
+    assert opened.built is None
+    assert opened.search("the dog") == hits
+    assert "without checksums" in caplog.text
+    (folder / "index.yaml").write_text(yaml.safe_dump(metadata))
+    with pytest.raises(InputError, match="the checksums are missing"):
         open_index(folder, model=tiny_model)
-    assert "corrupted" in str(open_or_build(tiny_model, corpus_file, read, folder).built)
-    assert open_or_build(tiny_model, corpus_file, read, folder).built is None
 
 
 def test_what_is_refused(tiny_model, tmp_path: Path):
@@ -167,7 +239,7 @@ def test_what_is_refused(tiny_model, tmp_path: Path):
         build_index(tiny_model, CORPUS, tmp_path)
     with pytest.raises(InputError, match="1 ids for 90 texts"):
         build_index(tiny_model, CORPUS, tmp_path / "index", ids=["a"])
-    with pytest.raises(InputError, match="no text"):
+    with pytest.raises(InputError, match="at least one text"):
         build_index(tiny_model, [], tmp_path / "index")
     with pytest.raises(InputError, match=r"nowhere.txt: no such file"):
         open_or_build(tiny_model, tmp_path / "nowhere.txt", Reader(tmp_path / "nowhere.txt"), tmp_path / "index")

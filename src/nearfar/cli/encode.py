@@ -38,14 +38,16 @@ def command(
     from nearfar.data.encodable import load_encodable
     from nearfar.models import load
     from nearfar.models.encoding_files import check_target, encode_file
+    from nearfar.writing import file_claimed
 
     check_target(out)
-    rows, column = load_encodable(file, kind, columns=mapping, skip_broken=skip_broken)
-    encoder = load(model, max_length=max_length)
-    with progress("encode") as update:
-        count, dimension = encode_file(
-            encoder, rows, out, column=column, batch_size=batch_size, normalize=normalize, progress=update
-        )
+    with file_claimed(out):
+        rows, column = load_encodable(file, kind, columns=mapping, skip_broken=skip_broken)
+        encoder = load(model, max_length=max_length)
+        with progress("encode") as update:
+            count, dimension = encode_file(
+                encoder, rows, out, column=column, batch_size=batch_size, normalize=normalize, progress=update
+            )
     if json_:
         of = {"text": "texts", "image": "pictures", "audio": "recordings"}[column]
         print_json({"out": str(out), of: count, "dimension": dimension})

@@ -167,12 +167,13 @@ def _by_size(
     from nearfar.evaluation.result import metric_name
     from nearfar.evaluation.sizes import evaluate_sizes
     from nearfar.evaluation.sizes_page import layer_names, sizes_page
+    from nearfar.writing import file_claimed
 
-    sizes = evaluate_sizes(encoder, rows, layers, dims, task, **how)
-    found = sizes.as_dict()
-    if report is not None:
-        report.parent.mkdir(parents=True, exist_ok=True)
-        found["report"] = str(sizes_page(sizes, facts).write(report))
+    with nullcontext() if report is None else file_claimed(report, "--report"):
+        sizes = evaluate_sizes(encoder, rows, layers, dims, task, **how)
+        found = sizes.as_dict()
+        if report is not None:
+            found["report"] = str(sizes_page(sizes, facts).write(report))
     if not quiet:
         lines = zip(layer_names(sizes), sizes.scores, sizes.seconds.values(), strict=True)
         print_table(

@@ -98,11 +98,17 @@ def command(
         store=kept,
     )
     from nearfar.dialogue import flow
+    from nearfar.writing import file_claimed, folder_claimed
 
-    with _Bars() as bars:
-        found = flow(dialogues, options, progress=bars)
-    for path, _ in files:
-        found.write(path)
+    with ExitStack() as claims:
+        for path, option in dict(files).items():
+            claims.enter_context(file_claimed(path, option))
+        if store is not None:
+            claims.enter_context(folder_claimed(store, "--store"))
+        with _Bars() as bars:
+            found = flow(dialogues, options, progress=bars)
+        for path, _ in files:
+            found.write(path)
     _report(found, [path for path, _ in files], kept, as_json=json_)
 
 

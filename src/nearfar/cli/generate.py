@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,36 +54,37 @@ def command(
     options = with_settings(method.options(), parse_settings(settings or ()))
     if out is not None:
         _check_out(out)
-    texts = _texts(prompt, prompts, mapping, limit)
-
     from nearfar.decoding.texts import Writer
     from nearfar.models.language import load_language_model
+    from nearfar.writing import file_claimed
 
-    loaded, tokenizer = load_language_model(model)
-    writer = Writer(
-        loaded,
-        tokenizer,
-        method,
-        options,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
-        batch_size=batch_size,
-        name=model,
-    )
-    alone = len(texts) == 1 and out is None and not json_
-    watch = _typed if alone and method.streams and sys.stdout.isatty() else None
-    if watch is not None:
-        watch(texts[0])
-    started = time.monotonic()
-    found = _all(writer, texts, out, watch, options, model)
-    seconds = time.monotonic() - started
-    rows = [{"prompt": prompt, **each._asdict()} for prompt, each in zip(texts, found, strict=True)]
-    tokens = sum(each.tokens for each in found)
-    if out is not None:
-        from nearfar.data import write_jsonl
+    with nullcontext() if out is None else file_claimed(out):
+        texts = _texts(prompt, prompts, mapping, limit)
+        loaded, tokenizer = load_language_model(model)
+        writer = Writer(
+            loaded,
+            tokenizer,
+            method,
+            options,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            batch_size=batch_size,
+            name=model,
+        )
+        alone = len(texts) == 1 and out is None and not json_
+        watch = _typed if alone and method.streams and sys.stdout.isatty() else None
+        if watch is not None:
+            watch(texts[0])
+        started = time.monotonic()
+        found = _all(writer, texts, out, watch, options, model)
+        seconds = time.monotonic() - started
+        rows = [{"prompt": prompt, **each._asdict()} for prompt, each in zip(texts, found, strict=True)]
+        tokens = sum(each.tokens for each in found)
+        if out is not None:
+            from nearfar.data import write_jsonl
 
-        write_jsonl(rows, out)
-        _unfinished(out).unlink(missing_ok=True)
+            write_jsonl(rows, out)
+            _unfinished(out).unlink(missing_ok=True)
     if json_:
         summary = {"model": model, "decoding": decoding, "settings": vars(options), "seed": seed, "tokens": tokens}
         texts_ = {"texts": rows} if out is None else {"out": str(out), "prompts": len(rows)}

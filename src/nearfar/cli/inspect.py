@@ -54,9 +54,9 @@ def command(
     from nearfar.inspection import inspect
     from nearfar.inspection.page import inspection_page
     from nearfar.inspection.summary import measure_rows, verdict
-    from nearfar.writing import write_text
+    from nearfar.writing import draft_of, folder_claimed
 
-    with progress("inspect") as update:
+    with folder_claimed(out), progress("inspect") as update:
         found = inspect(
             model,
             data,
@@ -73,11 +73,12 @@ def command(
             skip_broken=skip_broken,
             progress=update,
         )
-    out.mkdir(parents=True, exist_ok=True)
-    report, numbers = out / "report.html", out / "inspect.json"
-    figures = {**found.as_dict(), "data": data}
-    write_text(_lines_of_json(figures), numbers)
-    inspection_page(found, [("data", data)]).write(report)
+        report, numbers = out / "report.html", out / "inspect.json"
+        figures = {**found.as_dict(), "data": data}
+        # Both are whole before either takes its place: a kill hardly comes between.
+        with draft_of(report) as page, draft_of(numbers) as lines:
+            lines.write_text(_lines_of_json(figures), "utf-8")
+            inspection_page(found, [("data", data)]).write(page)
     if json_:
         print_json({**figures, "report": str(report), "numbers": str(numbers)})
         return

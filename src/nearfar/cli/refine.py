@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,15 +60,16 @@ def generate(
         raise InputError(problem, field="--omega", remedy="remove --omega, or use a local model")
     _check_out(out)
     from nearfar.data import load
-    from nearfar.generation import triplets
+    from nearfar.generation import CallLog, triplets
 
-    texts: Any = load(sentences, columns=mapping, schema="sentences", limit=limit)["text"]
-    texts = list(dict.fromkeys(texts))
-    generator = _generator(model, endpoint, batch_size, key_env, per_minute, tries)
-    log = _log(calls, out)
-    with progress("generate") as update:
-        rows = triplets.generate(texts, generator, log, decoding, update)
-    _write(rows, out)
+    with _claimed(out, _calls(calls, out)):
+        texts: Any = load(sentences, columns=mapping, schema="sentences", limit=limit)["text"]
+        texts = list(dict.fromkeys(texts))
+        generator = _generator(model, endpoint, batch_size, key_env, per_minute, tries)
+        log = CallLog(_calls(calls, out))
+        with progress("generate") as update:
+            rows = triplets.generate(texts, generator, log, decoding, update)
+        _write(rows, out)
     if json_:
         print_json({"out": str(out), "sentences": len(texts), "triplets": len(rows), "calls": str(log.path)})
     else:
@@ -112,25 +115,29 @@ def filter_(
         raise InputError("requires the name of a model", field="--endpoint", remedy="add --model NAME")
     from nearfar.data import load
 
-    table: Any = load(rows, columns=mapping, schema="pairs")
-    if "negative" not in table.column_names:
-        problem = "the column 'negative' is missing"
-        raise InputError(problem, file=rows, remedy="use triplets, or map a column: --columns negative=COLUMN")
-    table = table.to_list()
-    log_path = None
-    if model is None:
-        from nearfar.models import load as load_encoder
+    with _claimed(out, None if model is None else _calls(calls, out), dropped):
+        table: Any = load(rows, columns=mapping, schema="pairs")
+        if "negative" not in table.column_names:
+            problem = "the column 'negative' is missing"
+            raise InputError(problem, file=rows, remedy="use triplets, or map a column: --columns negative=COLUMN")
+        table = table.to_list()
+        log_path = None
+        if model is None:
+            from nearfar.models import load as load_encoder
 
-        scores = score(table, encoder_scores(load_encoder(encoder)))
-    else:
-        generator, log = _generator(model, endpoint, batch_size, key_env, per_minute, tries), _log(calls, out)
-        log_path = str(log.path)
-        with progress("score") as update:
-            scores = score(table, generated_scores(generator, log, update))
-    kept, gone = curate(table, scores, rule)
-    _write(kept, out)
-    if dropped is not None:
-        _write(gone, dropped)
+            scores = score(table, encoder_scores(load_encoder(encoder)))
+        else:
+            from nearfar.generation import CallLog
+
+            generator = _generator(model, endpoint, batch_size, key_env, per_minute, tries)
+            log = CallLog(_calls(calls, out))
+            log_path = str(log.path)
+            with progress("score") as update:
+                scores = score(table, generated_scores(generator, log, update))
+        kept, gone = curate(table, scores, rule)
+        _write(kept, out)
+        if dropped is not None:
+            _write(gone, dropped)
     answers = [value for pair in scores for value in pair]
     parsed_part = sum(value is not None for value in answers) / max(1, len(answers))
     if json_:
@@ -156,10 +163,20 @@ def _generator(model: str, endpoint: str | None, batch_size: int, key_env: str, 
     return Endpoint(endpoint, model, key_env, tries=tries, per_minute=per_minute, workers=batch_size)
 
 
-def _log(calls: Path | None, out: Path) -> Any:
-    from nearfar.generation import CallLog
+def _calls(calls: Path | None, out: Path) -> Path:
+    return calls or out.with_name(out.name + ".calls.jsonl")
 
-    return CallLog(calls or out.with_name(out.name + ".calls.jsonl"))
+
+@contextmanager
+def _claimed(out: Path, calls: Path | None, dropped: Path | None = None) -> Iterator[None]:
+    """Keep other processes from the files: two would ask a model everything twice."""
+    from nearfar.writing import file_claimed
+
+    with ExitStack() as stack:
+        for path, option in ((out, "--out"), (calls, "--calls"), (dropped, "--dropped")):
+            if path is not None:
+                stack.enter_context(file_claimed(path, option))
+        yield
 
 
 def _check_out(path: Path, option: str = "--out") -> None:

@@ -54,7 +54,12 @@ def command(
         typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
     ] = None,
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume the run in --out; a finished one with more epochs.")
+    ] = False,
+    keep_checkpoints: Annotated[
+        bool, typer.Option("--keep-checkpoints", help="Keep all files of the last checkpoints of a finished run.")
+    ] = False,
     skip_broken: SkipBroken = False,
     json_: Json = False,
 ) -> None:
@@ -88,6 +93,7 @@ def command(
             columns=mappings[0] if len(mappings) == 1 else mappings or None,
             evaluation_columns=eval_mapping,
             skip_broken=skip_broken,
+            keep_checkpoints=keep_checkpoints,
             progress=update,
             **settings,
         )

@@ -13,9 +13,8 @@ report.html     the report
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import yaml
 from nearfar.comparison.ranking import BASE
 from nearfar.errors import InputError
 from nearfar.training.folder import check_free, read_configuration
-from nearfar.writing import write_text
+from nearfar.writing import LOCK, write_text
 
 #: Settings that must be equal to reuse finished runs.
 _DECIDING = (
@@ -120,29 +119,11 @@ class ComparisonFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock the folder against other processes during the block, if the system supports such locks.
-
-        Raises:
-            InputError: Another process uses the folder.
-        """
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                problem, remedy = "is in use by another process", "wait for it, or choose another folder"
-                raise InputError(problem, file=self.path, field="--out", remedy=remedy) from error
-            yield
-        finally:
-            os.close(handle)
+    def clear(self) -> None:
+        """Remove everything but the lock of this process."""
+        for path in self.path.iterdir():
+            if path.name != LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def read_budget(self) -> dict[str, Any]:
         """The contents of `write_budget`'s file; empty if it does not exist yet."""

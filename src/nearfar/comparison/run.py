@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +25,7 @@ from nearfar.comparison.request import SEEDS, Request, chosen_recipes
 from nearfar.comparison.result import Comparison, Failure
 from nearfar.comparison.runner import Found, Runner
 from nearfar.errors import InputError
-from nearfar.writing import check_writable, full_disk_noticed
+from nearfar.writing import check_writable, folder_claimed, full_disk_noticed
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -114,29 +113,35 @@ def compare(
 def _compare(request: Request) -> Comparison:
     request.check()
     folder = ComparisonFolder(Path(request.out))
-    folder.check_free(request.resume)
+    if not folder.path.is_dir():
+        folder.check_free(request.resume)
     check_writable(folder.path)
+    with folder_claimed(folder.path):
+        folder.check_free(request.resume)
+        return _claimed(request, folder)
+
+
+def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
     prepared = prepare(request)
     fitting = fits(request.recipes, prepared.training.column_names)
     taking = _compatible(request, fitting)
     request = replace(request, recipes=[recipe for recipe in request.recipes if recipe.name in taking])
     own = settings_for(taking, {recipe.name: recipe.options for recipe in request.recipes}, request.settings)
     started = time.monotonic()
-    with folder.locked():
-        folder.claim(_configuration(request, prepared))
-        with full_disk_noticed(folder.path):
-            write_rows(prepared, folder.data)
-            runner = Runner(request, folder, prepared, {fit.recipe: fit.on_texts for fit in fitting}, own)
-            try:
-                runner.measure_base()
-                notes = runner.settle(started)
-            except InputError:
-                if not request.resume:
-                    shutil.rmtree(folder.path)  # nothing was trained, and the next call may use the same name
-                raise
-            # A budget of minutes may suffice for fewer seeds.
-            request = replace(request, seeds=runner.seeds)
-            return _finish(request, folder, prepared, fitting, runner.run_all(), notes)
+    folder.claim(_configuration(request, prepared))
+    with full_disk_noticed(folder.path):
+        write_rows(prepared, folder.data)
+        runner = Runner(request, folder, prepared, {fit.recipe: fit.on_texts for fit in fitting}, own)
+        try:
+            runner.measure_base()
+            notes = runner.settle(started)
+        except InputError:
+            if not request.resume:
+                folder.clear()  # nothing was trained, and the next call may use the same name
+            raise
+        # A budget of minutes may suffice for fewer seeds.
+        request = replace(request, seeds=runner.seeds)
+        return _finish(request, folder, prepared, fitting, runner.run_all(), notes)
 
 
 def _compatible(request: Request, fitting: Sequence[Fit]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.kinds.options import with_settings
+from nearfar.writing import folder_claimed
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -76,28 +77,29 @@ def temperature_sweep(
     if detect_task(rows) != "classify":
         file = evaluation if isinstance(evaluation, (str, Path)) else None
         raise InputError("expected labelled texts (text, label)", file=file, field="evaluation")
-    found = []
-    for name, tau, settings in runs:
-        # A line may be named by a path, which cannot be a folder name.
-        folder = Path(out, f"{name.replace('/', '-')}-{tau:g}")
-        run = train(
-            chosen,
-            data,
-            model=model,
-            evaluation=evaluation,
-            out=folder,
-            seed=seed,
-            resume=resume and (folder / "run.yaml").exists(),
-            columns=columns,
-            evaluation_columns=mapped,
-            progress=progress,
-            **settings,
-        )
-        assert run.after is not None
-        found.append(_measured(name, tau, run.after.score, run.model, rows))
-    facts = [("recipe", chosen.name), ("model", model), ("seed", seed), *options.items()]
-    temperature_page(found, facts).write(Path(out, "report.html"))
-    return found
+    with folder_claimed(out):
+        found = []
+        for name, tau, settings in runs:
+            # A line may be named by a path, which cannot be a folder name.
+            folder = Path(out, f"{name.replace('/', '-')}-{tau:g}")
+            run = train(
+                chosen,
+                data,
+                model=model,
+                evaluation=evaluation,
+                out=folder,
+                seed=seed,
+                resume=resume and (folder / "run.yaml").exists(),
+                columns=columns,
+                evaluation_columns=mapped,
+                progress=progress,
+                **settings,
+            )
+            assert run.after is not None
+            found.append(_measured(name, tau, run.after.score, run.model, rows))
+        facts = [("recipe", chosen.name), ("model", model), ("seed", seed), *options.items()]
+        temperature_page(found, facts).write(Path(out, "report.html"))
+        return found
 
 
 def _measured(name: str, tau: float, accuracy: float, model: SentenceTransformer, rows: Any) -> Measured:

@@ -17,10 +17,12 @@ from typing import Any
 
 from nearfar.comparison.jobs import Job
 from nearfar.errors import InputError
-from nearfar.writing import write_text
+from nearfar.writing import folder_claimed, write_text
 
 #: Seconds between two records of the time spent.
 _NOTED = 2.0
+#: Maximum number of seconds until the worker of a killed comparison has ended.
+_LEAVES = 30.0
 
 
 class Clock:
@@ -117,6 +119,8 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
 
     assert job.recipe is not None
     run.parent.mkdir(parents=True, exist_ok=True)
+    with folder_claimed(run, wait=_LEAVES):
+        pass  # the worker of a comparison that was just killed has ended
     seconds = run.with_name(f"{run.name}.seconds")
     resume = (run / "run.yaml").exists()
     clock = Clock(seconds)

@@ -14,7 +14,7 @@ from nearfar.errors import InputError
 from nearfar.kinds.options import with_settings
 from nearfar.recipes import get
 from nearfar.training.folder import RunFolder
-from nearfar.writing import check_writable
+from nearfar.writing import check_writable, folder_claimed
 
 if TYPE_CHECKING:
     from nearfar.data import Retrieval
@@ -104,54 +104,57 @@ def demo(
     options = {**OPTIONS, **options}
     settings = with_settings(get("infonce").options(), options)
     folder = Path(out)
-    _check_folder(folder, resume)
+    if not folder.is_dir():
+        _check_folder(folder, resume)
     check_writable(folder)
-    for package in packages:
-        package_sources(package)
-    encoder = load(model)
-    if settings.max_length:
-        check_max_length(encoder, settings.max_length)
-    say("reading docstrings of the standard library" + "".join(f", {package}" for package in packages))
-    entries = harvest(packages)
-    parts = _parts(entries, seed)
-    say(
-        f"{len(entries):,} documented entries: {len(parts['train']):,} to train on, {len(parts['validation']):,} to "
-        f"validate and {len(parts['test']):,} to test, split by whole modules"
-    )
-    corpus = {entry.name: entry.text for entry in entries}
-    # Validation follows the run and searches only its own modules; the test searches the entries of all modules.
-    validation = _questions(parts["validation"], {entry.name: entry.text for entry in parts["validation"]})
-    test = _questions(parts["test"], corpus)
-    # Before training, so that no answer can influence the choice.
-    examples = sample_questions(test, seed)
+    with folder_claimed(folder):
+        _check_folder(folder, resume)
+        for package in packages:
+            package_sources(package)
+        encoder = load(model)
+        if settings.max_length:
+            check_max_length(encoder, settings.max_length)
+        say("reading docstrings of the standard library" + "".join(f", {package}" for package in packages))
+        entries = harvest(packages)
+        parts = _parts(entries, seed)
+        say(
+            f"{len(entries):,} documented entries: {len(parts['train']):,} to train on, {len(parts['validation']):,} "
+            f"to validate and {len(parts['test']):,} to test, split by whole modules"
+        )
+        corpus = {entry.name: entry.text for entry in entries}
+        # Validation follows the run and searches only its own modules; the test searches the entries of all modules.
+        validation = _questions(parts["validation"], {entry.name: entry.text for entry in parts["validation"]})
+        test = _questions(parts["test"], corpus)
+        # Before training, so that no answer can influence the choice.
+        examples = sample_questions(test, seed)
 
-    _write(parts["train"], {"validation": validation, "test": test}, folder / "data")
-    say("measuring the base model on the test modules")
-    before = evaluate(encoder, test)
-    say(f"nDCG@10 {before.score:.3f} over {before.n:,} questions and {len(corpus):,} entries; training")
-    run = train(
-        "infonce",
-        folder / "data" / "train.jsonl",
-        model=model,
-        evaluation=folder / "data" / "validation",
-        out=folder / "run",
-        seed=seed,
-        # The demo may have been interrupted before the run began.
-        resume=resume and RunFolder(folder / "run").configuration.exists(),
-        progress=progress,
-        **options,
-    )
-    say("measuring the fine-tuned model")
-    after = evaluate(run.model, test)
-    groups = [part.partition(".")[0] for part in test.queries]
-    change = paired_interval(before, after, groups=groups, seed=seed)
+        _write(parts["train"], {"validation": validation, "test": test}, folder / "data")
+        say("measuring the base model on the test modules")
+        before = evaluate(encoder, test)
+        say(f"nDCG@10 {before.score:.3f} over {before.n:,} questions and {len(corpus):,} entries; training")
+        run = train(
+            "infonce",
+            folder / "data" / "train.jsonl",
+            model=model,
+            evaluation=folder / "data" / "validation",
+            out=folder / "run",
+            seed=seed,
+            # The demo may have been interrupted before the run began.
+            resume=resume and RunFolder(folder / "run").configuration.exists(),
+            progress=progress,
+            **options,
+        )
+        say("measuring the fine-tuned model")
+        after = evaluate(run.model, test)
+        groups = [part.partition(".")[0] for part in test.queries]
+        change = paired_interval(before, after, groups=groups, seed=seed)
 
-    say("building the index")
-    build_index(str(folder / "run" / "model"), list(corpus.values()), folder / "index", ids=list(corpus))
-    answers = ask(open_index(folder / "index"), examples)
-    found = Demo(folder, len(entries), run, before, after, change, answers, time.monotonic() - started)
-    report(found, parts, encoder, seed).write(folder / "report.html")
-    return found
+        say("building the index")
+        build_index(str(folder / "run" / "model"), list(corpus.values()), folder / "index", ids=list(corpus))
+        answers = ask(open_index(folder / "index"), examples)
+        found = Demo(folder, len(entries), run, before, after, change, answers, time.monotonic() - started)
+        report(found, parts, encoder, seed).write(folder / "report.html")
+        return found
 
 
 def _check_folder(folder: Path, resume: bool) -> None:

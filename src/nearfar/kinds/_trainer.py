@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers.base.evaluation import BaseEvaluator
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import BatchSampler
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
@@ -38,11 +39,26 @@ class Resumable:
         """Train, from a checkpoint if there is one. A checkpoint of the last step is only loaded."""
         if checkpoint is not None:
             state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
-            if state.global_step >= state.max_steps:
+            # A finished run may have been asked for more steps since.
+            if state.global_step >= state.max_steps and state.global_step >= self._steps_in_all():
                 self.state = state
                 self._load_from_checkpoint(str(checkpoint))
                 return
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def _steps_in_all(self: Any) -> int:
+        return self.set_initial_training_values(self.args, self.get_train_dataloader())[-1]
+
+    def _load_optimizer_and_scheduler(self: Any, checkpoint: str | None) -> None:
+        """Load both; where the schedule has become longer, its rate holds, not that of the shorter one's end."""
+        trainer: Any = super()
+        trainer._load_optimizer_and_scheduler(checkpoint)
+        schedule = self.lr_scheduler
+        if checkpoint is not None and isinstance(schedule, LambdaLR):
+            of_each = zip(self.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True)
+            for group, peak, share in of_each:
+                group["lr"] = peak * share(schedule.last_epoch)
+            schedule._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
 
 class SentenceTrainer(Resumable):

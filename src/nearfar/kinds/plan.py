@@ -67,6 +67,7 @@ class Plan:
             and the held-out data (None if there is none), in evaluation mode and without gradients.
         finish: Called with the run's folder and the held-out data after the model has been trained and saved; the
             returned values are added to the metrics.
+        grows: The option that sets the number of stages, if the earlier stages stay the same when it grows.
     """
 
     model: Any
@@ -74,6 +75,7 @@ class Plan:
     count: int | None = None
     measure: Callable[[Any, Any], Mapping[str, Any]] | None = None
     finish: Callable[[Path, Any], Mapping[str, Any]] | None = None
+    grows: str | None = None
 
     def __post_init__(self) -> None:
         stages = (self.stages,) if isinstance(self.stages, Stage) else self.stages

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.models.encoding import Kind, check_batch_size, check_texts, encode
-from nearfar.writing import check_writable, draft_of
+from nearfar.writing import check_writable, draft_of, file_claimed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,8 +63,7 @@ def encode_file(
     write = _WRITERS[path.suffix.lower()]
     options = {"batch_size": batch_size, "max_length": max_length, "normalize": normalize, "kind": kind}
     windows = encode_windows(model, texts, column=column, progress=progress, **options)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with draft_of(path) as unfinished:
+    with file_claimed(path), draft_of(path) as unfinished:
         return write(unfinished, windows, len(texts), column)
 
 

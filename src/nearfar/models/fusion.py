@@ -16,13 +16,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from nearfar.errors import InputError
 from nearfar.models.weight_files import Aligned, Reader, write_like
-from nearfar.writing import check_writable, full_disk_noticed
+from nearfar.writing import check_writable, file_claimed, full_disk_noticed, settled
 
 if TYPE_CHECKING:
     import torch
@@ -79,9 +80,13 @@ def fuse(
     target = Path(out)
     _check_arguments(checkpoints, target, granularity, beta)
     check_writable(target)
-    folders = [_folder(each) for each in (base, *checkpoints)]
     weighing = _Weighing(granularity, beta, len(checkpoints))
-    with Aligned(folders[0], folders[1:]) as models, full_disk_noticed(target.parent):
+    with ExitStack() as stack:
+        stack.enter_context(file_claimed(target))
+        _check_arguments(checkpoints, target, granularity, beta)  # once more: another process may just have finished
+        folders = [_folder(each) for each in (base, *checkpoints)]
+        models = stack.enter_context(Aligned(folders[0], folders[1:]))
+        stack.enter_context(full_disk_noticed(target.parent))
         names = list(models)
         passes = 1 if granularity == "element" else 2
         total, done = passes * len(names), 0
@@ -187,7 +192,7 @@ def _folder(name: str | Path) -> Path:
     from nearfar.models.loading import find
     from nearfar.models.model_files import check_files
 
-    of_run = Path(name, "model")
+    of_run = settled(Path(name, "model"))
     folder = of_run if Path(name, "run.yaml").is_file() and of_run.is_dir() else find(name)
     check_files(folder)
     return folder

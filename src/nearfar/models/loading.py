@@ -15,6 +15,7 @@ from nearfar.models.completeness import check_complete, watched
 from nearfar.models.kind_files import require_kind
 from nearfar.models.lengths import check_length, least_length
 from nearfar.models.model_files import check_files, check_settings
+from nearfar.writing import settled
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -116,7 +117,7 @@ def find(name: str | Path) -> Path:
     text = str(name)
     if text in ALIASES:
         return alias_folder(text)
-    path = Path(text).expanduser()
+    path = settled(Path(text).expanduser())
     if text.strip() and path.is_dir():
         return path
     if path.is_file():

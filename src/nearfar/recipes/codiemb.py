@@ -17,7 +17,8 @@ Scored pairs; s: cosines of a batch, y: their scores from 0 to 1, r: relative ra
 
 A step is of one dataset in all processes, and a dataset gets as many steps as it fills batches: `batch_size` and
 `similarity_batch_size` balance the tasks. Only retrieval shares candidates between processes. Pass each dataset with
-its own `--data`; pairs or scored pairs alone work too. `nearfar fuse BASE CHECKPOINT CHECKPOINT ...` fuses checkpoints.
+its own `--data`; pairs or scored pairs alone work too. `nearfar fuse BASE CHECKPOINT CHECKPOINT ...` fuses checkpoints,
+which `--keep-checkpoints` keeps.
 
 Differences from the paper: losses, weights (the division of KL by n too) and sampler follow the authors' released code.
 Fusion is not in that code and follows the abstract (`nearfar.models.fusion`). Rows with equal anchors are joined, up to

@@ -102,7 +102,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
             yield Stage(pairs, loss, name=f"round {number}")
             teacher = model
 
-    return Plan(model, rounds(), options.rounds)
+    return Plan(model, rounds(), options.rounds, grows="rounds")
 
 
 RECIPE = Recipe("debcse", {"rows": ("sentences",)}, Options, prepare)

@@ -104,7 +104,8 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
             model.load_state_dict(start)
             yield Stage(rows, against(bank))
 
-    return Plan(model, stages(), options.stages)
+    # Only the last stage has a bank that is whitened.
+    return Plan(model, stages(), options.stages, grows="stages" if options.isotropy == "none" else None)
 
 
 RECIPE = Recipe("defsent_plus", {"rows": ("dictionary",)}, Options, prepare)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
-import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,13 +13,14 @@ from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
 from nearfar.search.metadata import (
     METADATA,
     IndexMetadata,
+    OtherVersionError,
     corpus_fingerprint,
     named,
     read_metadata,
     stale,
     write_metadata,
 )
-from nearfar.writing import check_writable
+from nearfar.writing import check_writable, file_claimed, is_untidy, replace_folder, settled, tidy
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -83,28 +82,57 @@ def open_or_build(
 
     Returns:
         The index. Its `built` is the reason why it was built, None if it existed.
+
+    Raises:
+        InputError: As `build_index`; an index that is damaged, or another process that builds it.
     """
-    folder = Path(folder)
-    _tidy(folder)
+    folder = settled(folder)
     # Computed before the corpus is read, so that an index of a corpus that changes meanwhile is stale.
     source = _Source(corpus, corpus_fingerprint(corpus), dict(columns) if columns else None)
     name, loaded = named(model)
-    reason = "new"
-    if (folder / METADATA).is_file():
-        try:
-            metadata = read_metadata(folder)
-            changed = stale(metadata, loaded, source.fingerprint)
-            if changed is None and metadata.columns != source.columns:
-                changed = "built with other columns"
-            if changed is None:
-                return mapped(folder, metadata, loaded)
-            reason = changed
-        except InputError as error:
-            reason = error.problem
-    ids, texts = read()
-    index = _build(name, loaded, texts, folder, ids, source, batch_size, progress)
-    index.built = reason
-    return index
+    opened, _ = _opened(folder, loaded, source)
+    if opened is not None:
+        if is_untidy(folder):
+            with (
+                suppress(InputError),
+                file_claimed(folder, "--index"),
+            ):  # who may only read, or meets a build, may search
+                tidy(folder)
+        return opened
+    with file_claimed(folder, "--index"):
+        tidy(folder)
+        # Once more: another process may just have built it.
+        opened, reason = _opened(folder, loaded, source)
+        if opened is None:
+            ids, texts = read()
+            opened = _build(name, loaded, texts, folder, ids, source, batch_size, progress)
+            opened.built = reason
+        return opened
+
+
+def _opened(folder: Path, model: SentenceTransformer, source: _Source) -> tuple[SearchIndex | None, str]:
+    """The index if it is up to date, or why there must be a new one.
+
+    Raises:
+        InputError: The index is damaged.
+    """
+    if not (folder / METADATA).is_file():
+        return None, "new"
+    try:
+        metadata = read_metadata(folder)
+    except OtherVersionError as error:
+        return None, error.problem
+    changed = stale(metadata, model, source.fingerprint)
+    if changed is None and metadata.columns != source.columns:
+        changed = "built with other columns"
+    if changed is not None:
+        return None, changed
+    try:
+        return mapped(folder, metadata, model), ""
+    except InputError:
+        if read_metadata(folder) == metadata:
+            raise
+        return _opened(folder, model, source)  # replaced while it was read
 
 
 class _Source(NamedTuple):
@@ -126,8 +154,8 @@ def _build(
     progress: Progress | None,
 ) -> SearchIndex:
     from nearfar.models import fingerprint
+    from nearfar.models.aliases import sha256
 
-    _tidy(folder)
     _check_target(folder)
     if ids is not None and len(ids) != len(texts):
         raise InputError(f"expected one id per text, got {len(ids)} ids for {len(texts)} texts", field="ids")
@@ -137,14 +165,12 @@ def _build(
     windows = encode_windows(
         model, texts, batch_size=batch_size, normalize=similarity == "cosine", kind="document", progress=progress
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    try:
+
+    def write(unfinished: Path) -> None:
+        unfinished.mkdir()
         count, dimension = _write(unfinished, windows, ids, _METRICS[similarity])
         metadata = IndexMetadata(
-            format=1,
+            format=2,
             model=name,
             model_fingerprint=fingerprint(model),
             corpus=None if source.file is None else str(Path(source.file).resolve()),
@@ -153,12 +179,16 @@ def _build(
             similarity=similarity,
             dimension=dimension,
             count=count,
+            sha256={file: sha256(unfinished / file) for file in (VECTORS, TEXTS)},
         )
         write_metadata(unfinished / METADATA, metadata)
-        _replace_folder(unfinished, folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    index = mapped(folder, metadata, model)
+
+    with file_claimed(folder, "--index"):
+        try:
+            replace_folder(folder, write)
+        finally:
+            tidy(folder)
+        index = mapped(folder, read_metadata(folder), model)
     index.built = "new"
     return index
 
@@ -191,41 +221,3 @@ def _check_target(folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()) and not (folder / METADATA).is_file():
         raise InputError("already contains other files", file=folder, remedy="choose an empty or new folder")
     check_writable(folder.absolute().parent, field="--index")
-
-
-def _replace_folder(new: Path, folder: Path) -> None:
-    """Replace `folder` by `new`. A folder cannot be swapped atomically, so the old one is renamed first."""
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        os.replace(folder, old)
-    try:
-        os.replace(new, folder)
-    except OSError:
-        if old.exists():
-            os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _tidy(folder: Path) -> None:
-    """Remove files that interrupted builds left beside `folder`, and restore an index that one of them had renamed."""
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*"):
-        process, _, kind = left.name.removeprefix(f".{folder.name}.").partition(".")
-        if kind not in ("part", "old") or not process.isdecimal() or _lives(int(process)):
-            continue
-        if kind == "old" and not folder.exists():
-            os.replace(left, folder)
-        else:
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _lives(process: int) -> bool:
-    if os.name != "posix":
-        return True  # elsewhere, os.kill terminates the process
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # a process of another user
-    return process != os.getpid()

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from nearfar.data.blanks import is_blank
 from nearfar.errors import InputError
 from nearfar.models.encoding import encode
-from nearfar.search.metadata import METADATA, IndexMetadata, corpus_fingerprint, named, read_metadata, stale
+from nearfar.search.metadata import (
+    METADATA,
+    REBUILD,
+    IndexMetadata,
+    check_files,
+    corpus_fingerprint,
+    named,
+    read_metadata,
+    stale,
+)
+from nearfar.writing import settled
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +104,7 @@ def open_index(
     Raises:
         InputError: The folder is not a complete index, or the index is stale: the model or the corpus has changed.
     """
-    folder = Path(folder)
+    folder = settled(folder)
     metadata = read_metadata(folder)
     model = metadata.model if model is None else model
     if model is None:
@@ -102,25 +112,35 @@ def open_index(
     _, loaded = named(model)
     if reason := stale(metadata, loaded, corpus_fingerprint(corpus)):
         raise InputError(f"the index is stale: {reason}", file=folder, remedy="build it again")
-    return mapped(folder, metadata, loaded)
+    try:
+        return mapped(folder, metadata, loaded)
+    except InputError:
+        if read_metadata(folder) == metadata:
+            raise
+        return open_index(folder, model=loaded, corpus=corpus)  # replaced while it was read
 
 
 def mapped(folder: Path, metadata: IndexMetadata, model: SentenceTransformer) -> SearchIndex:
-    """Open the index in a folder whose metadata fits the model."""
+    """Open the index in a folder whose metadata fits the model.
+
+    Raises:
+        InputError: One of its files is damaged.
+    """
     import pyarrow as pa
     from usearch.index import Index as Vectors
 
+    check_files(folder, metadata, (VECTORS, TEXTS))
     try:
         vectors = Vectors.restore(folder / VECTORS, view=True)
         # The table keeps the memory map open.
         texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS))).read_all()
     except (OSError, RuntimeError, ValueError, pa.ArrowInvalid) as error:
-        raise InputError("the index is corrupted", file=folder, remedy="build it again") from error
+        raise InputError("the index is damaged", file=folder, remedy=REBUILD) from error
     if (
         vectors is None
         or len(vectors) != metadata.count
         or texts.num_rows != metadata.count
         or vectors.ndim != metadata.dimension
     ):
-        raise InputError("the index is corrupted: its files have different sizes", file=folder, remedy="build it again")
+        raise InputError("the index is damaged: its files have different sizes", file=folder, remedy=REBUILD)
     return SearchIndex(metadata, model, vectors, texts)

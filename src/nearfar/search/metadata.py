@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+logger = logging.getLogger(__name__)
+
 METADATA = "index.yaml"
+#: Version 1 had no checksums.
+_FORMATS = (1, 2)
+REBUILD = "remove the folder to build the index again"
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "dict[str, str] | None": (dict, type(None)),
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +41,7 @@ class IndexMetadata:
         similarity: `cosine` or `dot`, as configured in the model.
         dimension: Dimension of the vectors.
         count: Number of documents.
+        sha256: Name of each other file -> its SHA-256; None in version 1.
     """
 
     format: int
@@ -39,13 +53,18 @@ class IndexMetadata:
     similarity: str
     dimension: int
     count: int
+    sha256: dict[str, str] | None = None
+
+
+class OtherVersionError(InputError):
+    """An index of another version of nearfar, which can be built again."""
 
 
 def read_metadata(folder: str | Path) -> IndexMetadata:
     """Read the metadata of an index.
 
     Raises:
-        InputError: The folder contains no index, or one of another version.
+        InputError: The folder contains no index, a damaged one, or one of another version (`OtherVersionError`).
     """
     import yaml
 
@@ -55,11 +74,39 @@ def read_metadata(folder: str | Path) -> IndexMetadata:
     try:
         found = yaml.safe_load(file.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError("is not valid YAML", file=file, remedy="build the index again") from error
-    names = {field.name for field in fields(IndexMetadata)}
-    if not isinstance(found, dict) or set(found) != names or found["format"] != 1:
-        raise InputError("unknown version of an index", file=file, remedy="build the index again")
-    return IndexMetadata(**found)
+        raise InputError("is damaged: not valid YAML", file=file, remedy=REBUILD) from error
+    if not isinstance(found, dict):
+        raise InputError("is damaged: expected names and values", file=file, remedy=REBUILD)
+    if found.get("format") not in _FORMATS:
+        raise OtherVersionError("unknown version of an index", file=file, remedy="build the index again")
+    values: dict[str, Any] = {}
+    for field in fields(IndexMetadata):
+        values[field.name] = value = found.get(field.name)
+        if not isinstance(value, _TYPES[str(field.type)]):
+            raise InputError(f"is damaged: invalid {field.name}", file=file, remedy=REBUILD)
+    metadata = IndexMetadata(**values)
+    if metadata.format > 1 and metadata.sha256 is None:
+        raise InputError("is damaged: the checksums are missing", file=file, remedy=REBUILD)
+    return metadata
+
+
+def check_files(folder: Path, metadata: IndexMetadata, names: Sequence[str]) -> None:
+    """Find out that a file was damaged or exchanged, before a native library reads it.
+
+    Raises:
+        InputError: Which file it is.
+    """
+    from nearfar.models.aliases import sha256
+
+    if metadata.sha256 is None:
+        logger.warning("%s was built without checksums: damage to its files is not noticed until it is rebuilt", folder)
+    for name in names:
+        file = folder / name
+        if not file.is_file():
+            raise InputError("the index is damaged: this file is missing", file=file, remedy=REBUILD)
+        if metadata.sha256 is not None and sha256(file) != metadata.sha256.get(name):
+            problem = "the index is damaged: this file is not the one that was built"
+            raise InputError(problem, file=file, remedy=REBUILD)
 
 
 def write_metadata(file: Path, metadata: IndexMetadata) -> None:

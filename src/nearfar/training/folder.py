@@ -4,7 +4,8 @@ model/         the trained model; load it with SentenceTransformer(path)
 run.yaml       everything needed to repeat the run
 metrics.json   metrics before and after training, and the difference
 report.html    the report
-checkpoints/   to resume from; a checkpoint is valid when its `complete` file exists. Later stages have subfolders
+checkpoints/   to resume from; a checkpoint is valid when its `complete` file exists. Later stages have subfolders.
+               A finished run keeps what further training requires, see `nearfar.training.kept`
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import yaml
 from nearfar.errors import InputError
 from nearfar.kinds._processes import is_main_process
 from nearfar.kinds._trainer_files import COMPLETE
-from nearfar.writing import replace_folder, write_text
+from nearfar.training.kept import restored
+from nearfar.writing import LOCK, replace_folder, write_text
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,17 @@ class RunFolder:
         """The settings."""
         return self.path / "run.yaml"
 
-    def check(self, configuration: Mapping[str, Any], resume: bool) -> None:
-        """Check that the folder is free for a run, or that it contains the run to resume.
+    def check(self, configuration: Mapping[str, Any], resume: bool) -> dict[str, tuple[Any, Any]]:
+        """Check that the folder is free for a run, or that the run in it is the one to resume.
+
+        Returns:
+            Changed options of a finished run; its plan decides whether it can be trained further.
 
         Raises:
             InputError: The folder contains something else, or a run with other settings.
         """
         self.check_free(resume)
-        if self.configuration.exists() and is_main_process():
-            self._check_same(configuration)
+        return self._changed(configuration) if self.configuration.exists() and is_main_process() else {}
 
     def check_free(self, resume: bool) -> None:
         """The part of `check` that needs no configuration, for an early check."""
@@ -82,19 +86,27 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
-    def _check_same(self, configuration: Mapping[str, Any]) -> None:
+    def lengthen(self, configuration: Mapping[str, Any], changed: Mapping[str, tuple[Any, Any]]) -> None:
+        """Reopen a finished run with changed options. The earlier ones are recorded."""
         there = read_configuration(self.configuration)
+        before = {"steps": sum(self.finished_steps()), "options": {name: was for name, (was, _) in changed.items()}}
+        now = {**configuration, "lengthened": [*(there.get("lengthened") or ()), before]}
+        write_text(yaml.safe_dump(now, sort_keys=False, allow_unicode=True), self.configuration)
+        self.metrics.unlink()
+
+    def finished_steps(self) -> list[int]:
+        """Steps of each stage of a finished run."""
+        metrics = json.loads(self.metrics.read_text("utf-8"))
+        return [stage["steps"] for stage in metrics.get("stages", ())] or [metrics["steps"]]
+
+    def _changed(self, configuration: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        there, changed = read_configuration(self.configuration), {}
         for key in _DECIDING:
             for field, was, now in _differences(key, there.get(key), configuration.get(key)):
-                problem = f"expected {was!r}, as in the run to resume, got {now!r}"
-                if field == "recipe_sha256":
-                    problem = "the recipe file has changed since the run began"
-                raise InputError(
-                    problem,
-                    file=self.configuration,
-                    field=field,
-                    remedy="resume with the same recipe, arguments and data, or choose another folder",
-                )
+                if key != "options" or not self.metrics.exists():
+                    raise otherwise(self.configuration, field, was, now)
+                changed[field.removeprefix("options.")] = (was, now)
+        return changed
 
     def last_checkpoint(self, stage: int = 1) -> Path | None:
         """The newest complete checkpoint of a stage. Incomplete ones are removed."""
@@ -107,7 +119,7 @@ class RunFolder:
                 whole[int(step)] = folder
             elif is_main_process():
                 shutil.rmtree(folder)
-        return whole[max(whole)] if whole else None
+        return restored(whole[max(whole)], self.model) if whole else None
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write a JSON file, completely or not at all."""
@@ -116,6 +128,17 @@ class RunFolder:
     def replace_model(self, save: Any) -> None:
         """Call `save(folder)` on a temporary folder, and then replace `model/` with it."""
         replace_folder(self.model, lambda part: save(str(part)))
+
+
+OTHERWISE = "resume with the same recipe, arguments and data, or choose another folder"
+
+
+def otherwise(file: Path, field: str, was: Any, now: Any) -> InputError:
+    """The error for a run that was started with another setting."""
+    problem = f"expected {was!r}, as in the run to resume, got {now!r}"
+    if field == "recipe_sha256":
+        problem = "the recipe file has changed since the run began"
+    return InputError(problem, file=file, field=field, remedy=OTHERWISE)
 
 
 def check_free(configuration: Path, what: str, resume: bool) -> None:
@@ -138,7 +161,7 @@ def check_free(configuration: Path, what: str, resume: bool) -> None:
     if resume:
         problem = f"contains no {what} to resume"
         raise InputError(problem, file=folder, field="--resume", remedy="remove --resume")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
         problem = f"already exists and is not the folder of a {what}"
         raise InputError(problem, file=folder, field="--out", remedy="choose a new folder")
 

@@ -44,6 +44,7 @@ class Request:
     skip_broken: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
+    keep_checkpoints: bool = False
     trial: int = 0
     rows_in_step: int = 0
 

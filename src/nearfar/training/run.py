@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ from nearfar.kinds._processes import is_main_process
 from nearfar.training.card import model_card, write_card
 from nearfar.training.folder import RunFolder
 from nearfar.training.held_out import HeldOut, read_held_out, split_documents
+from nearfar.training.kept import thin
+from nearfar.training.longer import Changed, check_longer
 from nearfar.training.request import Request
 from nearfar.training.result import Run, made_by, metrics_of, stage_metrics
 from nearfar.training.rows import described, rows_for, source_of, together
 from nearfar.training.stages import Prepared, prepared, train_stages
-from nearfar.writing import check_writable, full_disk_noticed
+from nearfar.writing import check_writable, folder_claimed, full_disk_noticed
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -42,6 +45,7 @@ def train(
     columns: Columns | Sequence[Columns | None] | None = None,
     evaluation_columns: Mapping[str, str] | None = None,
     skip_broken: bool = False,
+    keep_checkpoints: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -58,12 +62,15 @@ def train(
         out: The run folder, see `nearfar.training.folder`; by default `runs/<recipe>`.
         seed: Random seed for the order of rows, dropout and new parameters: the same seed gives the same results.
         resume: Continue the run in `out` from its last checkpoint. The result is the same as without an interruption.
+            A finished run is trained further with more `epochs`, `max_steps` or stages, on the longer schedule.
         columns: Canonical column name -> name in the file. For several datasets, a list with one for each, or
             one for all tasks of a stream.
         evaluation_columns: The same for the evaluation rows. By default `columns` if they have its columns, otherwise
             no mapping.
         skip_broken: Skip rows whose image or audio file is missing or corrupted, and turns of dialogues without text; a
             note names them.
+        keep_checkpoints: Keep the checkpoints of a finished run. By default, only the last optimizer state is kept,
+            for further training, and no second copy of the weights.
         progress: Called with step, number of steps, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 
@@ -84,6 +91,7 @@ def train(
             columns=columns,
             evaluation_columns=evaluation_columns,
             skip_broken=skip_broken,
+            keep_checkpoints=keep_checkpoints,
             settings=options,
             progress=progress,
         )
@@ -96,24 +104,32 @@ def run(request: Request) -> Run:
     Raises:
         InputError: The request or the data is invalid; nothing has been written.
     """
-    from transformers import set_seed
-
     request.check()
     folder = RunFolder(request.folder)
-    folder.check_free(request.resume)
+    if not folder.path.is_dir():
+        folder.check_free(request.resume)
     check_writable(folder.path)
+    # Before anything is read, which may take minutes. The other processes of torchrun work for the one that claims it.
+    with folder_claimed(folder.path) if is_main_process() else nullcontext():
+        folder.check_free(request.resume)
+        return _claimed(request, folder)
+
+
+def _claimed(request: Request, folder: RunFolder) -> Run:
+    from transformers import set_seed
+
     recipe = request.recipe
     rows = rows_for(recipe, request.data, request.columns, skip_broken=request.skip_broken)
     held_out = read_held_out(request, _kind(recipe))
     set_seed(request.seed)  # loading may initialize a new head
     start = _start(request)
     configuration = _configuration(request, rows, held_out, start)
-    folder.check(configuration, request.resume)
+    changed = folder.check(configuration, request.resume)
     if request.splits_documents:
         rows, documents = split_documents(rows, request.options.held_out, request.seed)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
         held_out = None if documents is None else HeldOut(documents, {})
     with full_disk_noticed(folder.path):
-        return _run(request, rows, held_out, start, folder, configuration)
+        return _run(request, rows, held_out, start, folder, configuration, changed)
 
 
 def _run(
@@ -123,6 +139,7 @@ def _run(
     start: Any,
     folder: RunFolder,
     configuration: dict[str, Any],
+    changed: Changed,
 ) -> Run:
     from transformers import set_seed
 
@@ -136,11 +153,15 @@ def _run(
     with about(None if "sets" in data else data["source"], rows.column_names):  # with several, messages name theirs
         plan = request.recipe.prepare(start, rows, request.options)
         ready = prepared(plan, request.options, request.trial)
+    if changed:
+        check_longer(changed, ready, folder)
     model = ready.model
     before = None if held_out is None else held_out.measure(model, seed)
     said = _measured(ready, held_out)
     similarities = [_similarities(model, held_out, seed)]
     folder.start(configuration)
+    if changed:
+        folder.lengthen(configuration, changed)
     trained = train_stages(
         ready,
         folder,
@@ -183,6 +204,8 @@ def _run(
         found: dict[str, Any] = {"steps": trained.steps, "before": before, "after": after, "change": change}
         write_card(folder.model, model_card(model, request.recipe, configuration, **found))
         folder.write_json(folder.metrics, metrics)
+        if not request.keep_checkpoints:
+            thin([folder.checkpoints_of(number) for number in range(1, len(trained.stages) + 1)], folder.model)
     return finished
 
 
