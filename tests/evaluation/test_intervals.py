@@ -85,7 +85,7 @@ def test_what_has_no_interval():
         bootstrap_mean([1.0, float("nan")])
     with pytest.raises(InputError, match="level: invalid value 95"):
         bootstrap_mean([1.0, 2.0], level=95)
-    with pytest.raises(InputError, match="resamples: .*got 5"):
+    with pytest.raises(InputError, match=r"resamples: .*got 5"):
         bootstrap_mean([1.0, 2.0], resamples=5)
     with pytest.raises(InputError, match="gold: all values are equal"):
         paired_correlation_difference([1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [1.0, 1.0, 1.0])

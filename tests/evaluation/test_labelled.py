@@ -109,7 +109,7 @@ def test_what_cannot_be_told_apart(tiny_model):
     train = rows(["a", "b"], ["p", "q"])
     with pytest.raises(InputError, match="no training row has the label 'new'"):
         evaluate(tiny_model, rows(["c"], ["new"]), train=train)
-    with pytest.raises(InputError, match="label: .*training rows, got 1"):
+    with pytest.raises(InputError, match=r"label: .*training rows, got 1"):
         evaluate(tiny_model, train, train=train.select([0]))
-    with pytest.raises(InputError, match="text: .*got none"):
+    with pytest.raises(InputError, match=r"text: .*got none"):
         evaluate(tiny_model, rows([], []), train=train)

@@ -54,9 +54,9 @@ def test_what_cannot_be_correlated(tiny_model):
         evaluate(tiny_model, rows(SCORES).select([0]))
     with pytest.raises(InputError, match="score: row 2: expected a finite number, got nan"):
         evaluate(tiny_model, rows([1.0, float("nan"), *SCORES[2:]]))
-    with pytest.raises(InputError, match="score: row 1: .*got 'high'"):
+    with pytest.raises(InputError, match=r"score: row 1: .*got 'high'"):
         evaluate(tiny_model, rows(["high"] * 8))
-    with pytest.raises(InputError, match="sentence1: row 1: .*got None"):
+    with pytest.raises(InputError, match=r"sentence1: row 1: .*got None"):
         evaluate(tiny_model, rows(SCORES, first=[None, *FIRST[1:]]))
 
 

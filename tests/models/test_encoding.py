@@ -80,7 +80,7 @@ def test_what_cannot_be_encoded(tiny_model, tmp_path: Path):
         encode_file(tiny_model, TEXTS, tmp_path / "vectors.csv")
     with pytest.raises(InputError, match="at least one text, got none"):
         encode_file(tiny_model, [], out)
-    with pytest.raises(InputError, match="text: row 3: .*got None"):
+    with pytest.raises(InputError, match=r"text: row 3: .*got None"):
         encode_file(tiny_model, Dataset.from_dict({"text": ["a", "b", None]}), out, batch_size=1)
     with pytest.raises(InputError, match="column 'text', got sentence"):
         encode_file(tiny_model, Dataset.from_dict({"sentence": ["a"]}), out)

@@ -116,5 +116,5 @@ def test_a_head_that_is_not_there_or_damaged(tiny_model_folder, model_copy, tiny
     weights.write_bytes(weights.read_bytes()[:-10])
     with pytest.raises(InputError, match="cannot be loaded"):
         PairScorer.load(model_copy)
-    with pytest.raises(ValueError, match="31.*got 32"):
+    with pytest.raises(ValueError, match=r"31.*got 32"):
         PairScorer(tiny_model, PairHead(PairHeadConfig(31)))
