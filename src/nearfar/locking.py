@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from nearfar.errors import InputError
@@ -29,6 +30,8 @@ _logger = logging.getLogger(__name__)
 _held: dict[Path, int] = {}
 #: On Windows a locked byte cannot be read by others: this one is behind everything that is written.
 _BYTE = 1 << 20
+#: Others remove a lock file, or its folder, between two steps of ours; hardly ever so often in a row.
+_ATTEMPTS = 100
 
 
 @contextmanager
@@ -72,13 +75,15 @@ def locked(lock: Path, of: Path, field: str = "--out", *, wait: float = 0.0) -> 
 def _acquire(lock: Path) -> tuple[int, list[Path]] | None:
     """The open, locked file and the folders created for it, innermost first; None if another process has it."""
     made: list[Path] = []
-    while True:
+    for attempt in count(1):
         missing = [folder for folder in lock.parents if not folder.exists()]
         lock.parent.mkdir(parents=True, exist_ok=True)
         made = made or missing
         try:
             handle = os.open(lock, os.O_CREAT | os.O_RDWR, 0o644)
         except FileNotFoundError:
+            if attempt == _ATTEMPTS:  # a place such as /proc, where no file can be made
+                raise
             continue  # another process has just removed the folder
         try:
             if not _try(handle, lock):
@@ -91,6 +96,7 @@ def _acquire(lock: Path) -> tuple[int, list[Path]] | None:
             os.close(handle)
             raise
         os.close(handle)  # another process has just removed the file
+    raise AssertionError
 
 
 def _try(handle: int, lock: Path) -> bool:

@@ -420,7 +420,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "index that cannot be written": (
         nothing,
         "search tiny sentences.jsonl cat --index /proc/index",
-        ["/proc: --index: cannot be written", "choose a writable folder"],
+        ["/proc/index: --index: cannot be written", "choose a writable folder"],
     ),
     "demo into a folder of others": (
         nothing,
