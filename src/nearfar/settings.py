@@ -158,7 +158,7 @@ def suggested(name: str, known: Sequence[str]) -> str | None:
     for each in known:
         if name.casefold() in _ALIASES.get(each, ()) or same in _ALIASES.get(each, ()):
             return each
-    return next(iter(difflib.get_close_matches(same, known, n=1)), None)
+    return next(iter(difflib.get_close_matches(same, known, n=1, cutoff=0.7)), None)
 
 
 def _converted(key: str, value: Any, kind: Any) -> Any:

@@ -132,8 +132,10 @@ def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
 def settled(folder: str | Path) -> Path:
     """The same folder, restored if a process was killed while it replaced the folder."""
     folder = Path(folder)
+    if not folder.name or folder.exists():
+        return folder
     old = _beside(folder, "old")
-    if folder.name and not folder.exists() and old.is_dir():
+    if old.is_dir():
         with suppress(OSError):  # another process was faster, or this one has only read access
             os.rename(old, folder)
     return folder

@@ -119,6 +119,6 @@ def test_settings_of_a_recipe_that_takes_no_part():
     classes = {name: get(name).options for name in ("infonce", "simcse")}
     with pytest.raises(InputError) as caught:
         settings_for(list(classes), classes, {"dse.alpha": 1})
-    assert caught.value.field == "--set"
+    assert caught.value.field == "settings"
     with pytest.raises(InputError, match="temprature"):
         settings_for(list(classes), classes, {"temprature": 1})

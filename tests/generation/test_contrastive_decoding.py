@@ -132,7 +132,7 @@ def test_identity_follows_the_weights(lm, tmp_path) -> None:
 
 
 def test_text_beyond_the_last_position_is_one_line(lm) -> None:
-    with pytest.raises(InputError, match="reads 1024") as caught:
+    with pytest.raises(InputError, match="1024 positions") as caught:
         list(lm.answers([Prompt("long " * 300)], Decoding()))
     assert "\n" not in str(caught.value)
 

@@ -257,7 +257,7 @@ def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path
         (PAIRS, {"t": "0"}, "t: invalid value 0.0"),
         (PAIRS, {"untrained_rate": "-1"}, "untrained_rate: invalid value -1.0"),
         (PAIRS, {"dims": "-1"}, "dims: invalid value -1"),
-        (PAIRS, {"loss": "cu"}, "loss: invalid value 'cu'; choose from clip, cua, cuaxu"),
+        (PAIRS, {"loss": "cu"}, "loss: invalid value 'cu'; did you mean cua. choose from clip, cua, cuaxu"),
     ],
 )
 def test_what_does_not_fit(

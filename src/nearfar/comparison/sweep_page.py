@@ -44,8 +44,8 @@ def temperature_page(found: Sequence[Measured], facts: Sequence[tuple[str, objec
     page = Page("Temperature sweep", f"{len(found)} runs, all evaluated on the same labelled texts", facts)
     best = max(found, key=lambda run: run.accuracy)
     page.verdict(
-        f"Most accurate: temperature {best.temperature:g} ({best.name}), accuracy {best.accuracy:.3f}. This is one "
-        "seed, and the best temperature was chosen on these texts: evaluate it on other texts before you rely on it."
+        f"Most accurate: temperature {best.temperature:g} ({best.name}), accuracy {best.accuracy:.3f}. This is "
+        "one seed, and the best temperature was chosen on these texts: evaluate it on other texts before you rely on it."
     )
     page.section(
         "Effect of the temperature",
