@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,24 +65,6 @@ def test_seeds_and_recipes_may_be_added_unless_they_share_minutes(tmp_path: Path
         with pytest.raises(InputError) as caught:
             folder.claim({**shared, field: more[field]})
         assert caught.value.field == field
-
-
-def test_one_process_at_a_time(tmp_path: Path):
-    pytest.importorskip("fcntl")
-    code = (
-        "import sys; from pathlib import Path; from nearfar.comparison.folder import ComparisonFolder\n"
-        "from nearfar.errors import InputError\n"
-        "try:\n    with ComparisonFolder(Path(sys.argv[1])).locked(): print('in')\n"
-        "except InputError as error: print(error.field)"
-    )
-
-    def other() -> str:
-        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    with ComparisonFolder(tmp_path).locked():
-        assert other() == "--out"
-    assert other() == "in"
 
 
 def test_files_are_whole_or_absent(tmp_path: Path):

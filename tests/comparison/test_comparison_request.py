@@ -32,8 +32,8 @@ def request(**more: Any) -> Request:
         ({"budget": -1.0}, "--budget"),
         ({"budget": float("inf")}, "--budget"),
         ({"budget": float("nan")}, "--budget"),
-        ({"budget": 5.0, "settings": {"epochs": 2}}, "--set"),
-        ({"budget": 5.0, "settings": {"infonce.max_steps": 2}}, "--set"),
+        ({"budget": 5.0, "settings": {"epochs": 2}}, "settings"),
+        ({"budget": 5.0, "settings": {"infonce.max_steps": 2}}, "settings"),
     ],
 )
 def test_what_does_not_go_together(settings: dict[str, Any], field: str) -> None:

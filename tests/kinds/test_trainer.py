@@ -61,6 +61,14 @@ class Host:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str | None]] = []
 
+    args: Any = None
+
+    def get_train_dataloader(self) -> None:
+        return None
+
+    def set_initial_training_values(self, args: object, loader: object) -> tuple[int, ...]:
+        return 1, 10, 10  # the last are the steps in all
+
     def train(self, resume_from_checkpoint: str | None = None) -> None:
         self.calls.append(("train", resume_from_checkpoint))
 

@@ -13,30 +13,21 @@ from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import TrainingOptions
 
 
-def told(per_epoch: int = 100, measure: Any = None, **options: Any) -> dict[str, Any]:
+def told(steps: int = 200, measure: Any = None, **options: Any) -> dict[str, Any]:
     setting = Setting(Path("checkpoints"), 7, measure)
-    return common_arguments(TrainingOptions(**options), setting, per_epoch=per_epoch, gpu=False)
+    return common_arguments(TrainingOptions(**options), setting, steps=steps, gpu=False)
 
 
-def test_epochs_or_steps_decide_how_long() -> None:
-    by_epochs = told(epochs=2.5)
-    assert (by_epochs["num_train_epochs"], by_epochs["max_steps"]) == (2.5, -1)
-    assert told(max_steps=30, epochs=2.5)["max_steps"] == 30
+def test_the_steps_that_were_counted_decide_how_long() -> None:
+    assert told(30, epochs=2.5)["max_steps"] == 30
 
 
 @pytest.mark.parametrize(
-    ("options", "save", "log"),
-    [
-        ({"epochs": 2.0}, 20, 4),  # 200 steps
-        ({"epochs": 0.5}, 5, 1),
-        ({"max_steps": 1000}, 100, 20),
-        ({"max_steps": 1000, "save_steps": 7}, 7, 20),
-        ({"max_steps": 3}, 1, 1),
-        ({"epochs": 0.001}, 1, 1),
-    ],
+    ("steps", "options", "save", "log"),
+    [(200, {}, 20, 4), (50, {}, 5, 1), (1000, {}, 100, 20), (1000, {"save_steps": 7}, 7, 20), (3, {}, 1, 1)],
 )
-def test_a_tenth_of_the_run_lies_between_checkpoints(options: dict[str, Any], save: int, log: int) -> None:
-    found = told(**options)
+def test_a_tenth_of_the_run_lies_between_checkpoints(steps: int, options: dict[str, Any], save: int, log: int) -> None:
+    found = told(steps, **options)
     assert (found["save_steps"], found["logging_steps"]) == (save, log)
     # The newest may be half-written when the machine dies.
     assert found["save_total_limit"] == 2
@@ -46,7 +37,7 @@ def test_a_tenth_of_the_run_lies_between_checkpoints(options: dict[str, Any], sa
 @pytest.mark.parametrize(("ratio", "steps"), [(0.0, 0), (0.1, 20), (0.5, 100), (1.0, 200)])
 def test_warm_up_is_a_part_of_all_steps(ratio: float, steps: int, tmp_path: Path) -> None:
     """As transformers reads it: a number below 1 is a part, and 1 would be a single step."""
-    arguments = TrainingArguments(**{**told(epochs=2.0, warmup_ratio=ratio), "output_dir": str(tmp_path)}, use_cpu=True)
+    arguments = TrainingArguments(**{**told(200, warmup_ratio=ratio), "output_dir": str(tmp_path)}, use_cpu=True)
     assert arguments.get_warmup_steps(200) == steps
 
 
