@@ -69,5 +69,5 @@ def test_settings_out_of_range(settings: dict[str, float]) -> None:
 
 def test_a_model_must_be_named() -> None:
     unnamed = replace(contrastive_search.RECIPE, model=None)
-    with pytest.raises(InputError, match="no model"):
+    with pytest.raises(InputError, match="--model: "):
         train(unnamed, documents())

@@ -43,7 +43,7 @@ def test_steps_and_schedule_end_together_and_rows_left_out_are_said(
     out = files / "out"
     settings = [part for each in ("batch_size=8", "epochs=3", "save_steps=4") for part in ("--set", each)]
     arguments = ["--data", str(files / "shared.jsonl"), "--model", str(tiny_model_folder), "--out", str(out)]
-    assert cli(["train", "infonce", *arguments, *settings]) == 0
+    assert cli(["train", "infonce", *arguments, *settings, "--keep-checkpoints"]) == 0
     note = "62 of 80 rows are left out of each epoch: rows that share a text cannot be in one batch"
     errors = capsys.readouterr().err
     assert errors.count(note) == 1
@@ -66,7 +66,7 @@ def test_steps_and_schedule_end_together_and_rows_left_out_are_said(
 def test_a_run_that_was_resumed_ends_as_one_that_was_not(name: str, files: Path, tiny_model_folder: Path) -> None:
     options: dict[str, Any] = {"epochs": 4, "batch_size": 8, "save_steps": 2, "seed": 3, "learning_rate": 1e-3}
     data, out = files / f"{name}.jsonl", files / "whole"
-    whole = train("infonce", data, model=tiny_model_folder, out=out, **options)
+    whole = train("infonce", data, model=tiny_model_folder, out=out, keep_checkpoints=True, **options)
     saved = sorted((out / "checkpoints").glob("checkpoint-*"), key=lambda folder: int(folder.name[11:]))
     early = files / "early"
     shutil.copytree(out, early, ignore=shutil.ignore_patterns(saved[-1].name, "model", "metrics.json", "report.html"))

@@ -146,7 +146,7 @@ def test_what_a_run_states_is_of_its_own_model_data_and_seed(tiny_model_folder: 
     nearfar.train(recipe, pairs(0, 20), out=tmp_path / "other", seed=6, **options)
     assert drawn[0] == drawn[1] != drawn[2]
     # A folder with a run is that run's: nothing else is resumed in it.
-    for change in ({"max_steps": 7}, {"evaluation": None}, {"temprature": 1}):
+    for change in ({"learning_rate": 0.5}, {"evaluation": None}, {"temprature": 1}):
         with pytest.raises(InputError):
             nearfar.train(recipe, pairs(0, 20), out=tmp_path / "run", seed=5, resume=True, **{**options, **change})
     with pytest.raises(InputError):
