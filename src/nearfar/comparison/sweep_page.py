@@ -45,7 +45,7 @@ def temperature_page(found: Sequence[Measured], facts: Sequence[tuple[str, objec
     best = max(found, key=lambda run: run.accuracy)
     page.verdict(
         f"Most accurate: temperature {best.temperature:g} ({best.name}), accuracy {best.accuracy:.3f}. This is "
-        "one seed, and the best temperature was chosen on these texts: evaluate it on other texts before you rely on it."
+        "one seed, and the best temperature was chosen on these texts, so evaluate it on other texts too."
     )
     page.section(
         "Effect of the temperature",
