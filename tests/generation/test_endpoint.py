@@ -6,8 +6,8 @@ import threading
 import time
 
 import pytest
-from fake_endpoint import completion
 
+from fake_endpoint import completion
 from nearfar.errors import InputError
 from nearfar.generation import CallLog, Decoding, Prompt
 from nearfar.generation.endpoint import Endpoint

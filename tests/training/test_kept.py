@@ -159,6 +159,16 @@ def test_a_model_that_was_changed_is_not_trained_on(go, tmp_path: Path) -> None:
         go("run", resume=True, epochs=2)
 
 
+def test_without_its_model_a_run_is_made_again(go, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    go("run")
+    expected = weights(tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "model")
+    (tmp_path / "run" / "metrics.json").unlink()
+    go("run", resume=True)
+    assert weights(tmp_path / "run") == expected
+    assert any("does not exist any more" in record.getMessage() for record in caplog.records)
+
+
 TEXTS = Dataset.from_dict({"text": [f"the {a} on the {b}" for a in WORDS for b in WORDS[:3]]})
 ROUNDS = {"negatives": 6, "positives": 4, "random_negatives": 2, "batch_size": 4, "t_fn": 0.999}
 

@@ -13,6 +13,8 @@ LIBRARIES = ("sentence_transformers", "transformers", "datasets", "accelerate", 
 _NO_MATTER = (
     # Documents are longer than a block, and are cut into blocks.
     "Token indices sequence length is longer than",
+    # Checkpoints are found by their steps.
+    "mtime may not be reliable on this filesystem",
     # A resumed run is checked against run.yaml, which records more.
     "Warning: The following arguments do not match the ones in the `trainer_state.json`",
 )

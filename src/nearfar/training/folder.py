@@ -11,6 +11,7 @@ checkpoints/   to resume from; a checkpoint is valid when its `complete` file ex
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,8 +23,10 @@ import yaml
 from nearfar.errors import InputError
 from nearfar.kinds._processes import is_main_process
 from nearfar.kinds._trainer_files import COMPLETE
-from nearfar.training.kept import restored
-from nearfar.writing import LOCK, replace_folder, write_text
+from nearfar.training.kept import is_without_weights, restored
+from nearfar.writing import LOCK, replace_folder, settled, write_text
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,17 @@ class RunFolder:
                 whole[int(step)] = folder
             elif is_main_process():
                 shutil.rmtree(folder)
+        if not settled(self.model).exists():
+            # Somebody has removed it: what a finished run left of its last checkpoint starts nothing.
+            for step in [step for step in whole if is_without_weights(whole[step])]:
+                _logger.warning(
+                    "%s: its weights were in %s, which does not exist any more; training starts before it",
+                    whole[step],
+                    self.model,
+                )
+                if is_main_process():
+                    shutil.rmtree(whole[step])
+                del whole[step]
         return restored(whole[max(whole)], self.model) if whole else None
 
     def write_json(self, path: Path, value: Any) -> None:

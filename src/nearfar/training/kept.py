@@ -58,6 +58,11 @@ def _leave_to(model: Path, checkpoint: Path) -> None:
             (checkpoint / name).unlink()
 
 
+def is_without_weights(checkpoint: Path) -> bool:
+    """Whether `thin` left files of a checkpoint to the model."""
+    return (checkpoint / IN_MODEL).exists()
+
+
 def restored(checkpoint: Path, model: Path) -> Path:
     """The same checkpoint, with the files that `thin` removed.
 
