@@ -15,35 +15,13 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
-from sentence_transformers.sentence_transformer.losses import (
-    CachedMultipleNegativesRankingLoss,
-    MultipleNegativesRankingLoss,
-)
 
 from nearfar.demo.docstrings import harvest
-from nearfar.losses import ContrastLoss
 
 sys.path.append(str(Path(__file__).parents[1] / "speed"))  # behind this folder, which has a training.py too
 
 from _timing import surroundings, write
-from _training import Build, Contest
-
-PLAIN: dict[str, Build] = {
-    "nearfar": lambda model: ContrastLoss(model),
-    "sentence-transformers": lambda model: MultipleNegativesRankingLoss(model),
-}
-CACHED: dict[str, Build] = {
-    "nearfar": lambda model: ContrastLoss(model, cached=True),
-    **{
-        f"sentence-transformers, mini_batch_size={size}": (
-            lambda model, size=size: CachedMultipleNegativesRankingLoss(model, mini_batch_size=size)
-        )
-        for size in (32, 256, 1024)
-    },
-    "sentence-transformers, mini_batch_num_tokens=32768": lambda model: CachedMultipleNegativesRankingLoss(
-        model, mini_batch_num_tokens=32768
-    ),
-}
+from _training import PLAIN, Contest, cached
 
 
 def main() -> None:
@@ -66,8 +44,9 @@ def main() -> None:
         {"anchor": [e.summary for e in entries] * times, "positive": [e.text for e in entries] * times}
     )
     contest = Contest(rows, args.batch_size, args.steps, 1, args.max_length, args.model, True, args.workers)
-    plain, cached = contest.run(PLAIN, args.rounds), contest.run(CACHED, args.rounds)
-    for name, found in (("plain", plain), ("gradient cache", cached)):
+    plain = contest.run(PLAIN, args.rounds)
+    with_cache = contest.run(cached((32, 256, 1024), 32768), args.rounds)
+    for name, found in (("plain", plain), ("gradient cache", with_cache)):
         print(f"{name}: {found['ratio_to_best_peer']:.2f} times {found['best_peer']}")
     write(
         args.out,
@@ -79,7 +58,7 @@ def main() -> None:
             "max_length": args.max_length,
             "workers": args.workers,
             "plain": plain,
-            "cached": cached,
+            "cached": with_cache,
         },
     )
 

@@ -5,18 +5,41 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.sentence_transformer.losses import (
+    CachedMultipleNegativesRankingLoss,
+    MultipleNegativesRankingLoss,
+)
 from transformers import TrainerCallback
 
+from nearfar.losses import ContrastLoss
 from nearfar.models import load
 
 Build = Callable[[SentenceTransformer], torch.nn.Module]
+
+PLAIN: dict[str, Build] = {
+    "nearfar": lambda model: ContrastLoss(model),
+    "sentence-transformers": lambda model: MultipleNegativesRankingLoss(model),
+}
+
+
+def cached(sizes: Sequence[int], tokens: int) -> dict[str, Build]:
+    """Losses with the gradient cache: the peer's with chunks of some rows, and of so many tokens."""
+
+    def peer(**chunk: int) -> Build:
+        return lambda model: CachedMultipleNegativesRankingLoss(model, **chunk)  # type: ignore[arg-type]
+
+    return {
+        "nearfar": lambda model: ContrastLoss(model, cached=True),
+        **{f"sentence-transformers, mini_batch_size={size}": peer(mini_batch_size=size) for size in sizes},
+        f"sentence-transformers, mini_batch_num_tokens={tokens}": peer(mini_batch_num_tokens=tokens),
+    }
 
 
 @dataclass(frozen=True)

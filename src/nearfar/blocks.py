@@ -222,13 +222,6 @@ class Far(ABC):
     def transposed(self) -> Far:
         """F of the opposite direction."""
 
-    def removed_diagonal(self) -> tuple[int, int] | None:
-        """(offset, count) if F is -inf at (i, i + offset) for i < count and 0 elsewhere; None if it is anything else.
-
-        Engines that cannot take a matrix can take this. Asked after `bind`.
-        """
-        return None
-
     def inputs(self) -> tuple[Tensor, ...]:
         """The tensors that gradients reach through F."""
         return ()

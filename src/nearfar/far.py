@@ -173,10 +173,6 @@ class _ExceptSelf(Far):
             )
         return replace(self, pairs=min(n, m) if self.pairs is None else self.pairs)
 
-    def removed_diagonal(self) -> tuple[int, int] | None:
-        assert self.pairs is not None
-        return self.offset, self.pairs
-
     def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
         assert self.pairs is not None
         count = max(0, self.pairs - rows.start)

@@ -1,4 +1,4 @@
-"""`nearfar encode` and `nearfar evaluate` on pictures and recordings."""
+"""`nearfar encode` and `nearfar evaluate` on images and audio."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ EACH = 8
 
 @pytest.fixture
 def towers(workspace: Path, tiny_model_folder: Path) -> Path:
-    """The working directory with a model `towers` and `pictures`, one colour a folder."""
+    """The working directory with a model `towers` and `images`, one colour a folder."""
     model = two_towers(tiny_model_folder, image="small-cnn", image_size=16, device="cpu")
     model.save_pretrained(str(workspace / "towers"))
     for name, (r, g, b) in COLOURS.items():
-        (workspace / "pictures" / name).mkdir(parents=True)
+        (workspace / "images" / name).mkdir(parents=True)
         for number in range(EACH):
-            Image.new("RGB", (5, 5), (r + number, g, b)).save(workspace / "pictures" / name / f"{number}.png")
+            Image.new("RGB", (5, 5), (r + number, g, b)).save(workspace / "images" / name / f"{number}.png")
     return workspace
 
 
-def test_a_folder_of_pictures_becomes_their_vectors(towers: Path, nearfar: Nearfar) -> None:
-    found = nearfar("encode", "towers", "pictures", "--out", "v.parquet", "--json").json
-    assert (found["pictures"], found["dimension"]) == (24, 32)
+def test_a_folder_of_images_becomes_their_vectors(towers: Path, nearfar: Nearfar) -> None:
+    found = nearfar("encode", "towers", "images", "--out", "v.parquet", "--json").json
+    assert (found["images"], found["dimension"]) == (24, 32)
     table = pq.read_table(towers / "v.parquet")
-    paths = [str(path) for path in sorted(Path("pictures").rglob("*.png"))]
+    paths = [str(path) for path in sorted(Path("images").rglob("*.png"))]
     assert table["image"].to_pylist() == paths
     from nearfar.models import load
 
     expected = encode_media(load(towers / "towers", device="cpu"), paths, "image")
     np.testing.assert_allclose(np.array(table["vector"].to_pylist()), expected, atol=1e-5)
-    assert nearfar("encode", "towers", "pictures/red", "--out", "v.npy").code == 0
+    assert nearfar("encode", "towers", "images/red", "--out", "v.npy").code == 0
     np.testing.assert_allclose(np.load(towers / "v.npy"), expected[-EACH:], atol=1e-5)
 
 
-def test_of_a_table_one_chooses_pictures_or_texts(towers: Path, nearfar: Nearfar) -> None:
-    rows = [{"image": f"pictures/{name}/0.png", "text": f"a {name} thing"} for name in COLOURS]
+def test_of_a_table_one_chooses_images_or_texts(towers: Path, nearfar: Nearfar) -> None:
+    rows = [{"image": f"images/{name}/0.png", "text": f"a {name} thing"} for name in COLOURS]
     (towers / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (towers / "files.jsonl").write_text("".join(json.dumps({"image": row["image"]}) + "\n" for row in rows))
     for file, more in (("captions", ()), ("captions", ("--kind", "image")), ("files", ())):
@@ -58,10 +58,10 @@ def test_of_a_table_one_chooses_pictures_or_texts(towers: Path, nearfar: Nearfar
 
 
 def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> None:
-    (towers / "pictures" / "red" / "broken.png").write_text("no picture")
+    (towers / "images" / "red" / "broken.png").write_text("no picture")
     for arguments, said in (
-        (("towers", "pictures"), "broken.png: image: is not an image"),
-        (("tiny", "pictures", "--skip-broken"), "the model has only a tower for texts"),
+        (("towers", "images"), "broken.png: image: is not an image"),
+        (("tiny", "images", "--skip-broken"), "the model has only a tower for texts"),
         (("towers", "sentences.jsonl", "--kind", "smell"), "--kind: invalid kind 'smell'"),
         (("towers", "sentences.jsonl", "--kind", "image"), "requires 'image'"),
     ):
@@ -69,17 +69,17 @@ def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> N
         assert (ended.code, ended.out) == (2, "")
         assert said in ended.err
         assert not (towers / "v.npy").exists()
-    skipped = nearfar("encode", "towers", "pictures", "--out", "v.npy", "--skip-broken")
+    skipped = nearfar("encode", "towers", "images", "--out", "v.npy", "--skip-broken")
     assert "24 vectors" in skipped.out
     assert "skipped 1 of 25 images" in skipped.err
 
 
-def test_pictures_are_classified_and_not_the_names_of_their_folders(towers: Path, nearfar: Nearfar) -> None:
-    # The names alone would tell them all; grey pictures cannot be told apart.
-    for path in (towers / "pictures").rglob("*.png"):
+def test_images_are_classified_and_not_the_names_of_their_folders(towers: Path, nearfar: Nearfar) -> None:
+    # The names alone would tell them all; grey images cannot be told apart.
+    for path in (towers / "images").rglob("*.png"):
         Image.new("RGB", (5, 5), (99, 99, 99)).save(path)
     for task, metric in (("classify", "accuracy_logistic"), ("few-shot", "accuracy_1_shot"), ("cluster", "v_measure")):
-        arguments = ["evaluate", "towers", "--data", "pictures", "--task", task, "--json"]
+        arguments = ["evaluate", "towers", "--data", "images", "--task", task, "--json"]
         assert nearfar(*arguments).json["metrics"][metric] < 0.6, task
 
 

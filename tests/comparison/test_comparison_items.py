@@ -31,8 +31,8 @@ def test_scores_and_labels_are_no_texts():
 
 
 def test_a_file_is_the_item_and_keeps_its_name():
-    pictures = rows(image=["A.png", "a.png"], text=["a cat", "a cat"])
-    assert texts_of(pictures, negatives=False) == [("A.png",), ("a.png",)]
+    images = rows(image=["A.png", "a.png"], text=["a cat", "a cat"])
+    assert texts_of(images, negatives=False) == [("A.png",), ("a.png",)]
     inside = rows(image=[None], text=["a cat"]).cast_column("image", Image())
     assert item_columns(inside, negatives=True) == []
     assert texts_of(inside, negatives=False) == [()]

@@ -76,10 +76,10 @@ def test_the_first_of_equal_training_rows_is_named_and_rows_without_texts_share_
             ("a", "b"),
         ),
     ).same == [(1, 1)]
-    pictures = Dataset.from_dict({"image": ["a.png", "b.png"], "label": ["x", "y"]})
+    images = Dataset.from_dict({"image": ["a.png", "b.png"], "label": ["x", "y"]})
     from datasets import Image
 
-    inside = pictures.remove_columns("image").add_column("image", [None, None]).cast_column("image", Image())  # pyright: ignore[reportCallIssue]
+    inside = images.remove_columns("image").add_column("image", [None, None]).cast_column("image", Image())  # pyright: ignore[reportCallIssue]
     found = find_leaks(inside, inside)
     assert (found.items, found.same, found.seen, found.shared) == (2, [], [], [])
     assert len(without_same(inside, inside)) == 2

@@ -49,7 +49,7 @@ def command(
                 encoder, rows, out, column=column, batch_size=batch_size, normalize=normalize, progress=update
             )
     if json_:
-        of = {"text": "texts", "image": "pictures", "audio": "recordings"}[column]
+        of = {"text": "texts", "image": "images", "audio": "audio"}[column]
         print_json({"out": str(out), of: count, "dimension": dimension})
     else:
         print(f"{count:,} vectors of {dimension} dimensions in {out}")

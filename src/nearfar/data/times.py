@@ -34,7 +34,7 @@ _ORDERS: tuple[Callable[[Date], Date], ...] = (
 
 
 def seconds(clock: str) -> float:
-    """Seconds since midnight, or since the beginning of a recording: `10:31`, `1:02:03.5`, `12:05 a. m.`.
+    """Seconds since midnight, or since the beginning of a call: `10:31`, `1:02:03.5`, `12:05 a. m.`.
 
     A time zone is ignored: a log is written in the zone of who wrote it.
     """

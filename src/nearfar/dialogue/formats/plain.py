@@ -193,7 +193,7 @@ def ordered(turns: list[Spoken], times: Sequence[str], notes: Notes) -> list[Spo
     dates: list[Date | None] = [date_numbers(day[0]) if (day := _DATE.search(time)) else None for time in times]
     written = [clock[0] for clock in clocks if clock is not None]
     if not any(dates) and len({clock.count(":") > 1 for clock in written}) > 1:
-        # Recordings are counted in minutes and seconds until the first hour is over.
+        # Calls are counted in minutes and seconds until the first hour is over.
         written = [clock if clock.count(":") > 1 else f"0:{clock}" for clock in written]
     found = moments(dates, [seconds(clock) for clock in written])
     turns, note = in_order(numbered_again(turns, found))

@@ -4,7 +4,7 @@
     10:01:02 From Anna Schmidt to Everyone:         later: the text is on the next lines
             hi
 
-Chats of recordings, `00:01:02<tab>Anna Schmidt:<tab>hi`, are lines of `Name: text` with times.
+Chats saved with a meeting, `00:01:02<tab>Anna Schmidt:<tab>hi`, are lines of `Name: text` with times.
 """
 
 from __future__ import annotations
