@@ -71,15 +71,34 @@ def embed(model: nn.Module, columns: Sequence[Features], tokens: int | None = No
         tokens: Maximum number of tokens in one forward pass; by default chosen by device.
     """
     packed = Packed.of(columns)
-    vectors = []
-    for features, order in zip(packed.features, packed.order, strict=True):
-        if order is None:
-            vectors.append(model(features)["sentence_embedding"])
-            continue
-        with attention_of_any_shape(features):
-            chunks = _chunks(features, tokens or chunk_tokens(features))
-            vectors.append(torch.cat([model(chunk)["sentence_embedding"] for chunk in chunks]))
+    vectors = [
+        model(features)["sentence_embedding"]
+        if order is None
+        else _in_chunks(model, features, "sentence_embedding", tokens)
+        for features, order in zip(packed.features, packed.order, strict=True)
+    ]
     return packed.unpack(vectors)
+
+
+def by_length(model: nn.Module, features: Features, output: str, tokens: int | None = None) -> Float[Tensor, "rows d"]:
+    """One output of a model for each row of a batch, computed in order of length. Gradients flow if they are enabled.
+
+    Args:
+        model: A model of sentence-transformers, or one wrapped for distributed training.
+        features: The batch, on the model's device.
+        output: Key of the output.
+        tokens: Maximum number of tokens in one forward pass; by default chosen by device.
+    """
+    if not _is_text(features):
+        return model(features)[output]
+    order = _by_length(features)
+    return _in_chunks(model, _reordered(features, order), output, tokens)[torch.argsort(order)]
+
+
+def _in_chunks(model: nn.Module, features: Features, output: str, tokens: int | None) -> Float[Tensor, "rows d"]:
+    with attention_of_any_shape(features):
+        chunks = _chunks(features, tokens or chunk_tokens(features))
+        return torch.cat([model(chunk)[output] for chunk in chunks])
 
 
 def chunk_tokens(features: Features) -> int:
