@@ -19,9 +19,9 @@ def test_an_encoder_is_no_language_model(plain_model_folder: Path) -> None:
 
 def test_gguf_becomes_plain_weights(tiny_lm_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if not hasattr(transformers, "GgufConfig"):
-        assert language._unpacked() == {}
+        assert language.unpacked() == {}
         return
-    assert language._unpacked()["quantization_config"].dequantize is True
+    assert language.unpacked()["quantization_config"].dequantize is True
     seen = {}
 
     def stopped(name: str, **options: object) -> None:

@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Search a corpus. The index is built once and stored; it is rebuilt when the model or the corpus changes."""
     mapping = parsed(columns)
+    from nearfar.data.corpus import read_corpus
     from nearfar.search import check_query, open_or_build
-    from nearfar.search.corpus import read_corpus
 
     check_query(query, k)
 

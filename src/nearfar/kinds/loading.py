@@ -40,11 +40,11 @@ def class_of(name: str | Path) -> type[Kind]:
     Raises:
         InputError: there is no such model.
     """
-    from nearfar.models.aliases import GENERATORS
     from nearfar.models.kind_files import kind_of_folder
+    from nearfar.models.language import is_gguf
     from nearfar.models.loading import find
 
-    if str(name) in GENERATORS or (Path(name).suffix == ".gguf" and Path(name).expanduser().is_file()):
+    if is_gguf(name):
         return kind_named("causal LM")
     return kind_named(kind_of_folder(find(name)))
 

@@ -65,21 +65,16 @@ class Reranker(Kind, Scores):
     def score_pairs(
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, " n"]:
-        """The logit of each pair, before any sigmoid."""
+        """The logit of each pair, before any sigmoid; for `batch_size` see `nearfar.models.answers.pair_logits`."""
         import numpy as np
-        from torch import nn
 
+        from nearfar.models.answers import pair_logits
         from nearfar.models.encoding import check_texts, require_finite
 
         check_texts(first, field="first")
         check_texts(second, field="second")
-        found = self.model.predict(
-            list(zip(first, second, strict=True)),
-            activation_fn=nn.Identity(),
-            batch_size=batch_size,
-            show_progress_bar=False,
-        )
-        logits = np.asarray(found, dtype=np.float32).reshape(len(first), -1)
+        pairs = list(zip(first, second, strict=True))
+        logits = pair_logits(self.model, pairs, batch_size=batch_size).cpu().numpy()
         require_finite(logits)
         if logits.shape[1] == 1:
             return logits[:, 0]

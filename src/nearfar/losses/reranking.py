@@ -123,7 +123,9 @@ class RerankingLoss(nn.Module):
         self, model: CrossEncoder, weight: Weight = "sft", direction: Direction = "sft", tau: float = 0.1
     ) -> None:
         super().__init__()
-        self.model, self.weight, self.direction, self.tau = model, weight, direction, tau
+        self.model, self.tau = model, tau
+        self.weight: Weight = weight
+        self.direction: Direction = direction
         self.vector: nn.Parameter | None = None
         if direction == "random":
             size = hidden_size(model)

@@ -1,8 +1,9 @@
-"""Mining pairs: neighbours, surface similarity, inverse propensities, seeded sampling, texts with the same label."""
+"""Mining: neighbours, negatives, surface similarity, propensities, seeded sampling, texts with the same label."""
 
 from nearfar.mining.candidates import Candidates, mine
 from nearfar.mining.debiased import InversePropensity, debiased_pairs, mine_with
 from nearfar.mining.labels import label_pairs, pair_sets, utterance_pairs
+from nearfar.mining.negatives import Negatives, drawn_negatives, with_negatives
 from nearfar.mining.neighbours import nearest
 from nearfar.mining.pairs import drawn_pairs, drawn_rows
 from nearfar.mining.propensity import negative_log_weights, positive_log_weights, probabilities
@@ -12,9 +13,11 @@ from nearfar.mining.surface import Surface, jaccard, levenshtein, surface_of
 __all__ = [
     "Candidates",
     "InversePropensity",
+    "Negatives",
     "Surface",
     "debiased_pairs",
     "draw",
+    "drawn_negatives",
     "drawn_pairs",
     "drawn_rows",
     "jaccard",
@@ -29,4 +32,5 @@ __all__ = [
     "probabilities",
     "surface_of",
     "utterance_pairs",
+    "with_negatives",
 ]

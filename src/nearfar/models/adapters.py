@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PreTrainedModel
 
-__all__ = ["CONFIGURATION", "check_adapter", "train_adapters"]
+__all__ = ["CONFIGURATION", "add_lora", "check_adapter", "merge_adapters", "train_adapters"]
 
 #: The file of an adapter's configuration.
 CONFIGURATION = "adapter_config.json"
@@ -25,6 +27,65 @@ def check_adapter(folder: Path) -> None:
             file=folder / CONFIGURATION,
             remedy="pip install 'nearfar[peft]'",
         )
+
+
+def add_lora(model: PreTrainedModel, rank: int, alpha: float) -> None:
+    """Add a LoRA to every linear layer below the head of a transformers model, in place; the rest is frozen.
+
+    The head of a classifier is trained in full; that of a language model stays as it is.
+
+    Args:
+        model: The model.
+        rank: Rank of the update of each layer.
+        alpha: The update is multiplied with alpha / rank.
+
+    Raises:
+        InputError: peft is not installed, or the model has adapters already.
+
+    Source: Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models.
+    """
+    from torch import nn
+
+    if find_spec("peft") is None:
+        raise InputError("LoRA requires the package peft", field="lora_rank", remedy="pip install 'nearfar[peft]'")
+    if getattr(model, "_hf_peft_config_loaded", False):
+        problem = "the model already has an adapter, which is what is trained"
+        raise InputError(problem, field="lora_rank", remedy="remove it, or start from the base model")
+    body = {id(each) for each in model.base_model.modules()}
+    linear = [name for name, each in model.named_modules() if id(each) in body and isinstance(each, nn.Linear)]
+    embeds = model.get_output_embeddings()
+    heads = [
+        name
+        for name, each in model.named_modules()
+        if name and id(each) not in body and each is not embeds and any(True for _ in each.parameters(recurse=False))
+    ]
+    peft: Any = import_module("peft")
+    model.add_adapter(peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear, modules_to_save=heads or None))
+
+
+def merge_adapters(model: nn.Module) -> None:
+    """Add the active adapters to the weights, in place: what remains is a model without adapters."""
+    if find_spec("peft") is None:
+        return
+    other: Any = import_module("peft.utils.other")
+    layers: Any = import_module("peft.tuners.tuners_utils")
+    for part in [each for each in model.modules() if getattr(each, "_hf_peft_config_loaded", False)]:
+        whole: Any = part
+        for name, layer in list(whole.named_modules()):
+            if isinstance(layer, layers.BaseTunerLayer):
+                tuned: Any = layer
+                tuned.merge(safe_merge=True)
+                found = tuned.get_base_layer()
+            elif isinstance(layer, other.ModulesToSaveWrapper):
+                saved: Any = layer
+                found = saved.modules_to_save[saved.active_adapter]
+            else:
+                continue
+            parent, _, last = name.rpartition(".")
+            setattr(whole.get_submodule(parent), last, found)
+        whole._hf_peft_config_loaded = False
+        del whole.peft_config
+        whole.requires_grad_(True)
 
 
 def train_adapters(model: nn.Module) -> bool:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nearfar.errors import InputError
-from nearfar.models.answers import answers_yes_or_no
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -46,6 +45,8 @@ def set_prompt(model: CrossEncoder, instruction: str = INSTRUCTION) -> None:
     Raises:
         InputError: The answers are not single tokens after the prompt, or the chat template changes the texts.
     """
+    from nearfar.models.answers import answers_yes_or_no
+
     if not answers_yes_or_no(model):
         raise InputError("expected a language model that answers yes or no, got a classifier", field="model")
     tokenizer: Any = model.tokenizer
@@ -54,14 +55,14 @@ def set_prompt(model: CrossEncoder, instruction: str = INSTRUCTION) -> None:
     rendered = _rendered(tokenizer)
     yes, no = (_answer(tokenizer, rendered, word) for word in ("yes", "no"))
     tokenizer.chat_template = _template(rendered, instruction)
-    transformer, score = model[0], model[-1]
+    transformer, score = cast("Any", model[0]), cast("Any", model[-1])
     transformer.modality_config = {
         **transformer.modality_config,
         "message": {**transformer.modality_config["text"], "format": "flat"},
     }
     transformer.input_formatter.message_format = "flat"
     transformer.input_formatter.supported_modalities = list(transformer.modality_config)
-    score.true_token_id, score.false_token_id = yes, no  # pyright: ignore[reportAttributeAccessIssue]
+    score.true_token_id, score.false_token_id = yes, no
 
 
 def _reads_pairs(template: Any) -> bool:

@@ -81,12 +81,12 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     from nearfar.models.low_rank.files import is_low_rank_sparse, load_low_rank_sparse
 
     files = find_language_model(name)
-    if files.gguf and importlib.util.find_spec("gguf") is None:
-        raise InputError("GGUF files require the package gguf", file=files.gguf, remedy='pip install "nearfar[llm]"')
+    if files.gguf:
+        check_gguf(files.gguf)
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     if files.gguf:
         options["gguf_file"] = files.gguf
-    weights = _unpacked() if files.gguf else {"use_safetensors": True}
+    weights = unpacked() if files.gguf else {"use_safetensors": True}
     if not files.gguf:
         check_files(files.folder)
     remedy = "pass a causal language model of transformers, with its tokenizer"
@@ -103,7 +103,18 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
 
 
-def _unpacked() -> dict[str, Any]:
+def is_gguf(name: str | Path) -> bool:
+    """Whether a language model is named whose weights are GGUF: an alias of `GENERATORS`, or a `.gguf` file."""
+    return str(name) in GENERATORS or (Path(name).suffix == ".gguf" and Path(name).expanduser().is_file())
+
+
+def check_gguf(file: str) -> None:
+    """Raise an InputError if the package that reads GGUF files is not installed."""
+    if importlib.util.find_spec("gguf") is None:
+        raise InputError("GGUF files require the package gguf", file=file, remedy='pip install "nearfar[llm]"')
+
+
+def unpacked() -> dict[str, Any]:
     """Arguments with which transformers converts GGUF to plain weights, which can be trained and saved.
 
     Quantized blocks would need kernels, which transformers would download from the Hub and run.

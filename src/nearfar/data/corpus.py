@@ -1,4 +1,4 @@
-"""Reading the corpus of a search."""
+"""Reads the documents of a corpus file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ def read_corpus(
     Raises:
         InputError: The file cannot be read, or a row has no text.
     """
-    from nearfar.data import load, load_corpus
+    from nearfar.data.readers import load
+    from nearfar.data.retrieval import load_corpus
 
     if Path(file).name.removesuffix(".gz") == "corpus.jsonl":
         if columns:
