@@ -122,9 +122,12 @@ def _show(found: Comparison) -> None:
         "95% interval",
         "p (Holm)",
         "verdict",
+        "steps",
         "seconds",
         "MiB",
     ]
+    timed = any(row.cost.ms_per_query is not None for row in found.ranking)
+    columns += ["ms/query"] if timed else []
     lines = []
     for row in found.ranking:
         against, memory = row.baseline, row.cost.memory
@@ -133,6 +136,8 @@ def _show(found: Comparison) -> None:
             mean, low, high = against.difference
             difference = [f"{mean:+.3f}", f"{low:+.3f} to {high:+.3f}", _p(against.corrected)]
         cost = [f"{row.cost.steps:,}", f"{row.cost.seconds:,.0f}", "" if memory is None else f"{memory / 2**20:,.0f}"]
+        if timed:
+            cost.append("" if row.cost.ms_per_query is None else f"{row.cost.ms_per_query:,.1f}")
         lines.append([str(row.rank), label(row.name), f"{row.score.mean:.3f}", *difference, row.verdict, *cost])
     print_table(columns, lines)
     for fit in found.fits:

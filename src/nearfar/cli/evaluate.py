@@ -19,7 +19,7 @@ def command(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Task: sts, ranking, retrieval, classify, cluster, zero-shot, few-shot or perplexity "
+            help="Task: sts, ranking, retrieval, rerank, classify, cluster, zero-shot, few-shot or perplexity "
             "(default: by the columns)."
         ),
     ] = None,
@@ -30,6 +30,10 @@ def command(
     ] = None,
     mteb: Annotated[list[str] | None, typer.Option(metavar="TASK", help="MTEB task (repeatable).")] = None,
     split: Annotated[str, typer.Option(help="Split to evaluate on, where there are several.")] = "test",
+    first: Annotated[
+        str | None,
+        typer.Option(help="Encoder of the first stage, for --task rerank.", metavar="MODEL", show_default="minilm"),
+    ] = None,
     layers: Annotated[
         str | None, typer.Option(metavar="N,N,...", help="Evaluate the model truncated to N layers (comma-separated).")
     ] = None,
@@ -53,6 +57,7 @@ def command(
         "--task": task,
         "--train": train,
         "--templates": templates,
+        "--first": first,
         "--columns": columns,
         "--layers": layers,
         "--dims": dims,
@@ -72,23 +77,23 @@ def command(
     from nearfar.evaluation import check_options, check_task, evaluate, find_mteb, run_mteb
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.evaluation.tasks import check_able
-    from nearfar.kinds.loading import class_of
+    from nearfar.kinds.loading import class_of, load_scorer
     from nearfar.models.abilities import Predicts
 
     if task is not None:
         check_task(task)
-        check_options(task, train=train, templates=templates, sizes=sizes)
+        check_options(task, train=train, templates=templates, first=first, sizes=sizes)
     if mteb:
         find_mteb()
     kind = class_of(model)
-    if task is not None:
+    if task is not None and task != "rerank":
         check_able(task, kind)
     documents = getattr(kind, "predicts", None) == ("text",)
     rows = None
     if data is not None:
         rows = load_for_evaluation(data, mapping, split, skip_broken=skip_broken, documents=documents)
     learn = None if train is None else load_rows(train, columns=mapping, schema="labelled")
-    loaded = kind.load(model)
+    loaded = load_scorer(model) if task == "rerank" else kind.load(model)
     found = {}
     if rows is not None:
         with about(data, getattr(rows, "column_names", ("corpus", "queries"))):
@@ -107,7 +112,8 @@ def command(
                     quiet=json_,
                 )
             else:
-                with progress("evaluate") if issubclass(kind, Predicts) else nullcontext(_nothing) as update:
+                slow = issubclass(kind, Predicts) or task == "rerank"
+                with progress("evaluate") if slow else nullcontext(_nothing) as update:
                     result = evaluate(
                         loaded,
                         rows,
@@ -117,6 +123,7 @@ def command(
                         batch_size=batch_size,
                         seed=seed,
                         progress=update,
+                        first=first,
                     )
                 found = result.as_dict()
                 if not json_:
@@ -147,6 +154,13 @@ def _print(result: Any) -> None:
     if result.interval is not None:
         low, high = result.interval.low, result.interval.high
         print(f"\n{result.primary}: 95% interval over items {low:.4f} to {high:.4f}")
+    if result.differences is not None:
+        ms = result.ms_per_query or {}
+        lines = [
+            [name.replace("_", " "), f"{mean:+.4f}", f"{low:+.4f} to {high:+.4f}", f"{ms[name]:,.1f}"]
+            for name, (mean, low, high) in result.differences.items()
+        ]
+        print_table(["reranked", f"{result.primary} minus first stage", "95% interval", "ms per query"], lines)
     print(f"\n{result.task} on {result.n:,} items, {result.seconds:.1f} s")
     for note in result.notes:
         say(note)

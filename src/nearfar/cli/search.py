@@ -18,6 +18,10 @@ def command(
     ],
     query: Annotated[str, typer.Argument(help="Query text.", show_default=False)],
     k: Annotated[int, typer.Option("-k", help="Number of documents to show.", min=1)] = 10,
+    rerank: Annotated[
+        str | None, typer.Option(help="Reranker that puts the documents found in their final order.", metavar="MODEL")
+    ] = None,
+    depth: Annotated[int, typer.Option(help="Number of documents to rerank.", min=1)] = 100,
     index: Annotated[Path | None, typer.Option(help="Folder of the index.", show_default="CORPUS.index")] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
@@ -26,9 +30,11 @@ def command(
     """Search a corpus. The index is built once and stored; it is rebuilt when the model or the corpus changes."""
     mapping = parsed(columns)
     from nearfar.data.corpus import read_corpus
-    from nearfar.search import check_query, open_or_build
+    from nearfar.kinds.loading import load_scorer
+    from nearfar.search import check_query, open_or_build, reranked
 
     check_query(query, k)
+    scorer = None if rerank is None else load_scorer(rerank)
 
     folder = index or corpus.with_name(corpus.name + ".index")
     with progress("index") as update:
@@ -43,7 +49,9 @@ def command(
         )
     if opened.built is not None:
         say(f"index of {opened.metadata.count:,} documents in {folder} ({opened.built})")
-    hits = opened.search(query, k)
+    hits = opened.search(query, k if scorer is None else max(k, depth))
+    if scorer is not None:
+        hits = reranked(hits, query, scorer, batch_size=batch_size)[:k]
     if json_:
         print_json({"query": query, "index": str(folder), "hits": [hit._asdict() for hit in hits]})
         return

@@ -125,6 +125,17 @@ def _cost(page: Page, found: Comparison) -> None:
             caption="Includes loading, preparation before the first step, training and saving.",
         )
     )
+    if any(row.cost.ms_per_query is not None for row in found.ranking):
+        page.figure(
+            bar_chart(
+                [label(row.name) for row in found.ranking],
+                {"ms": [row.cost.ms_per_query or 0.0 for row in found.ranking]},
+                title="Time per query",
+                x_label="milliseconds",
+                caption="To score all candidates of a query, whose texts are read anew; a search index has the vectors "
+                "of an encoder's documents already.",
+            )
+        )
     gpu = any(row.cost.gpu_memory is not None for row in trained)
     page.table(
         ["model", "steps", "seconds", "seconds per step", "peak memory, MiB", *(["GPU memory, MiB"] if gpu else [])],

@@ -57,6 +57,7 @@ class Cost:
         seconds_a_step: Seconds per step; None if the run was too short to measure it.
         memory: Peak memory of the process in bytes; None if the system does not report it.
         gpu_memory: Peak memory of tensors on the GPU in bytes; None without a GPU.
+        ms_per_query: Time to score all candidates of a query in milliseconds; None if the task does not measure it.
     """
 
     steps: int
@@ -64,6 +65,7 @@ class Cost:
     seconds_a_step: float | None
     memory: int | None
     gpu_memory: int | None
+    ms_per_query: float | None = None
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,10 @@ def _against(drawn: Resampled, names: Sequence[str], other: str) -> dict[str, Ag
 
 def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
     costs = [run["cost"] for run in runs if "cost" in run]
+    times = [list(run["ms_per_query"].values())[-1] for run in runs if run.get("ms_per_query")]
+    per_query = sum(times) / len(times) if times else None
     if not costs:
-        return Cost(0, 0.0, None, None, None)
+        return Cost(0, 0.0, None, None, None, per_query)
 
     def mean(key: str) -> float | None:
         known = [cost[key] for cost in costs if cost[key] is not None]
@@ -180,7 +184,8 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
 
     seconds = mean("seconds")
     assert seconds is not None
-    return Cost(costs[0]["steps"], seconds, mean("seconds_a_step"), most("memory"), most("gpu_memory"))
+    memory = most("memory"), most("gpu_memory")
+    return Cost(costs[0]["steps"], seconds, mean("seconds_a_step"), *memory, per_query)
 
 
 def recommended(ranking: Sequence[Ranked], chance: float | None = None) -> Ranked:

@@ -77,7 +77,7 @@ def do(job: Job) -> None:
     """Train if that has not been done yet, evaluate, and write the result."""
     import shutil
 
-    from nearfar.evaluation import evaluate
+    from nearfar.evaluation import detect_task, evaluate
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.kinds.loading import load_kind
 
@@ -88,7 +88,10 @@ def do(job: Job) -> None:
     model = load_kind(job.model if job.recipe is None else run / "model")
     learn = None if job.learn is None else load_for_evaluation(job.learn)
     started = time.monotonic()
-    result = evaluate(model, load_for_evaluation(job.evaluation), train=learn, seed=0)  # pyright: ignore[reportArgumentType]
+    held_out = load_for_evaluation(job.evaluation)
+    # A reranker puts what the base model finds into its order.
+    first = job.model if detect_task(held_out, model) == "rerank" else None
+    result = evaluate(model, held_out, train=learn, seed=0, first=first)  # pyright: ignore[reportArgumentType]
     items = result.per_item or {}
     kept = ("similarity", "score") if result.task == "sts" else (result.primary,)
     if any(name not in items for name in kept):

@@ -34,6 +34,7 @@ def evaluate(
     batch_size: int = 64,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    first: Any = None,
 ) -> Result:
     """Evaluate a model on data, with the task that fits the data's columns and the model's abilities.
 
@@ -42,6 +43,7 @@ def evaluate(
     | `sts` | `sentence1`, `sentence2`, `score` | Spearman's correlation of the model's scores with the given ones |
     | `ranking` | `query`, `candidates`, `scores` | nDCG@10 of each query's own candidates |
     | `retrieval` | a `Retrieval`, or `anchor`, `positive` | nDCG@10 |
+    | `rerank` | the same, for models that score pairs | nDCG@10 after a first stage, see `reranking` |
     | `retrieval` | `image` or `audio`, `text` (with `label` only on request) | recall@1 of the files of texts |
     | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
     | `cluster` | `text`, `label`, only on request | v-measure of k-means |
@@ -61,6 +63,7 @@ def evaluate(
         batch_size: Batch size.
         seed: Random seed of the split, the classifier and the initial centres.
         progress: Called with (items done, number of items), by slow tasks.
+        first: Encoder of the first stage of `rerank`: a model, or a name for `nearfar.load`; by default `minilm`.
 
     Raises:
         InputError: The columns do not fit the task or any task, the model lacks the ability, or the rows cannot be
@@ -77,10 +80,10 @@ def evaluate(
 
         data = load_for_evaluation(data, documents=getattr(kind, "predicts", None) == ("text",))
     chosen = task_of(data, kind, task)
-    check_options(chosen.name, train=train, templates=templates)
+    check_options(chosen.name, train=train, templates=templates, first=first)
     model = load_kind(model) if isinstance(model, (str, Path)) else kind
     started = time.perf_counter()
-    result = chosen.measure(model, data, Asked(train, templates, batch_size, seed, progress))
+    result = chosen.measure(model, data, Asked(train, templates, batch_size, seed, progress, first))
     return replace(result, seconds=time.perf_counter() - started)
 
 
@@ -94,7 +97,7 @@ def check_options(task: str, **options: object) -> None:
 
     Args:
         task: Name of the task.
-        **options: Values of `train`, `templates`, `sizes`; None if not given.
+        **options: Values of `train`, `templates`, `first`, `sizes`; None if not given.
     """
     taken = frozenset[str]().union(*(each.options for each in tasks_named(task)))
     for name, value in options.items():

@@ -30,6 +30,8 @@ class Result:
             pair. None for `cluster` and `few-shot`.
         notes: Notes for readers of the results, such as a metric that was omitted.
         interval: The primary metric with its 95% interval over items, if the task has one.
+        differences: Paired differences with their 95% intervals over items, by name, if the task compares something.
+        ms_per_query: Time per query in milliseconds, by name; the last is that of the primary metric. Not reproducible.
     """
 
     task: str
@@ -40,6 +42,8 @@ class Result:
     per_item: dict[str, Float[np.ndarray, " n"]] | None = None
     notes: tuple[str, ...] = ()
     interval: Interval | None = None
+    differences: dict[str, Interval] | None = None
+    ms_per_query: dict[str, float] | None = None
 
     @property
     def score(self) -> float:
@@ -61,6 +65,12 @@ class Result:
             "seconds": self.seconds,
             "notes": list(self.notes),
             **({} if self.interval is None else {"interval_95": [self.interval.low, self.interval.high]}),
+            **(
+                {}
+                if self.differences is None
+                else {"differences": {name: found._asdict() for name, found in self.differences.items()}}
+            ),
+            **({} if self.ms_per_query is None else {"ms_per_query": self.ms_per_query}),
         }
 
 

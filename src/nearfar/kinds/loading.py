@@ -9,7 +9,7 @@ from typing import Any
 from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind
 
-__all__ = ["KINDS", "class_of", "kind_named", "load", "load_kind", "of"]
+__all__ = ["KINDS", "class_of", "kind_named", "load", "load_kind", "load_scorer", "of"]
 
 #: A kind's name, and where its class is: imported when it is needed.
 KINDS = {
@@ -56,6 +56,30 @@ def load_kind(name: str | Path, *, device: str | None = None) -> Kind:
         InputError: The model does not exist, or its files are corrupted.
     """
     return class_of(name).load(name, device=device)
+
+
+def load_scorer(name: str | Path, *, device: str | None = None) -> Any:
+    """Load the model called `name` to score pairs of texts: a causal language model answers yes or no to a prompt.
+
+    Returns:
+        A model of `nearfar.kinds` with the ability `Scores`.
+
+    Raises:
+        InputError: The model does not exist, or cannot score pairs.
+    """
+    from nearfar.models.abilities import Scores
+
+    kind = class_of(name)
+    if kind.name == "causal LM":
+        from nearfar.models.answer_prompts import set_prompt
+
+        found: Any = kind_named("reranker").load(name, device=device)
+        set_prompt(found.model)
+        return found
+    if not issubclass(kind, Scores):
+        problem = f"expected a reranker, got {kind.words}"
+        raise InputError(problem, field="model", remedy="use a reranker, or a causal language model")
+    return kind.load(name, device=device)
 
 
 def load(

@@ -61,6 +61,8 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float) -> None:
     ]
     peft: Any = import_module("peft")
     model.add_adapter(peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear, modules_to_save=heads or None))
+    # Otherwise peft looks for files of the base model whenever it saves.
+    model.peft_config["default"].base_model_name_or_path = None
 
 
 def merge_adapters(model: nn.Module) -> None:

@@ -3,6 +3,7 @@
 from nearfar.search.build import build_index, open_or_build
 from nearfar.search.index import Hit, SearchIndex, check_query, open_index
 from nearfar.search.metadata import IndexMetadata, read_metadata
+from nearfar.search.reranking import reranked
 
 __all__ = [
     "Hit",
@@ -13,4 +14,5 @@ __all__ = [
     "open_index",
     "open_or_build",
     "read_metadata",
+    "reranked",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from datasets import Dataset
 from jaxtyping import Float
@@ -48,7 +50,9 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
         raise InputError("no query has both a relevant and another candidate", field="scores", remedy="add such rows")
     first = [query for query, candidates, _ in kept for _ in candidates]
     second = [candidate for _, candidates, _ in kept for candidate in candidates]
+    started = time.perf_counter()
     scores = model.score_pairs(first, second, batch_size=asked.batch_size)
+    seconds = time.perf_counter() - started
     ndcg, reciprocal, start, tied = [], [], 0, 0
     for _, candidates, gains in kept:
         own = scores[start : start + len(candidates)]
@@ -71,6 +75,7 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
         per_item=per_item,
         notes=notes,
         interval=bootstrap_mean(per_item["ndcg@10"], seed=asked.seed) if len(kept) > 1 else None,
+        ms_per_query={"scoring": 1000 * seconds / len(kept)},
     )
 
 

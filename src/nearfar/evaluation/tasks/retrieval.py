@@ -32,12 +32,20 @@ WINDOW = (1_000, 50_000)
 
 def measure(model: Any, data: Dataset | Retrieval, asked: Asked) -> Result:
     """See `measure_retrieval`; for pairs, each distinct positive is a document."""
+    found, own = as_retrieval(data)
+    return measure_retrieval(
+        model.host, found.corpus, found.queries, found.relevant, own=own, batch_size=asked.batch_size
+    )
+
+
+def as_retrieval(data: Dataset | Retrieval) -> tuple[Retrieval, dict[str, str] | None]:
+    """A retrieval dataset, also from pairs; then with the document that each query is itself, if there is one."""
     if isinstance(data, Retrieval):
-        return measure_retrieval(model.host, data.corpus, data.queries, data.relevant, batch_size=asked.batch_size)
+        return data, None
     corpus, queries, relevant = from_pairs(data["anchor"], data["positive"])
     documents = {text: document for document, text in corpus.items()}
     own = {query: documents[text] for query, text in queries.items() if text in documents}
-    return measure_retrieval(model.host, corpus, queries, relevant, own=own, batch_size=asked.batch_size)
+    return Retrieval(corpus, queries, relevant), own
 
 
 def measure_retrieval(
@@ -69,16 +77,7 @@ def measure_retrieval(
     Raises:
         InputError: There are fewer than two documents, or no query has a relevant document in the corpus.
     """
-    check_texts(list(corpus.values()), field="corpus")
-    check_texts(list(queries.values()), field="queries")
-    wanted = {query: {doc: grade for doc, grade in relevant.get(query, {}).items() if grade > 0} for query in queries}
-    wanted = {query: grades for query, grades in wanted.items() if grades}
-    notes = _check(corpus, queries, wanted)
-    own = {query: query for query in wanted if query in corpus} if own is None else own
-    own = {query: own[query] for query in wanted if query in own and own[query] not in wanted[query]}
-    if own:
-        verb = "query is a document" if len(own) == 1 else "queries are documents"
-        notes += (f"{len(own)} of {len(wanted)} {verb} too, and no candidate for itself, as in BEIR and mteb",)
+    wanted, own, notes = judged(corpus, queries, relevant, own)
     depths = [k for k in RECALL_AT if k < len(corpus)]
     if len(depths) < len(RECALL_AT):
         notes += (f"recall@k is omitted for k of {len(corpus)} or more, the size of the corpus",)
@@ -91,6 +90,30 @@ def measure_retrieval(
     if note := found.note_of_ties():
         notes += (note,)
     return Result(task="retrieval", primary="ndcg@10", metrics=metrics, n=len(wanted), per_item=per_query, notes=notes)
+
+
+def judged(
+    corpus: Mapping[str, str], queries: Mapping[str, str], relevant: Relevant, own: Mapping[str, str] | None = None
+) -> tuple[dict[str, dict[str, int]], dict[str, str], tuple[str, ...]]:
+    """What is relevant to each query that can be measured, the documents that queries are themselves, and notes.
+
+    Args:
+        corpus, queries, relevant, own: See `measure_retrieval`.
+
+    Raises:
+        InputError: There are fewer than two documents, or no query has a relevant document in the corpus.
+    """
+    check_texts(list(corpus.values()), field="corpus")
+    check_texts(list(queries.values()), field="queries")
+    wanted = {query: {doc: grade for doc, grade in relevant.get(query, {}).items() if grade > 0} for query in queries}
+    wanted = {query: grades for query, grades in wanted.items() if grades}
+    notes = _check(corpus, queries, wanted)
+    own = {query: query for query in wanted if query in corpus} if own is None else own
+    own = {query: own[query] for query in wanted if query in own and own[query] not in wanted[query]}
+    if own:
+        verb = "query is a document" if len(own) == 1 else "queries are documents"
+        notes += (f"{len(own)} of {len(wanted)} {verb} too, and no candidate for itself, as in BEIR and mteb",)
+    return wanted, own, notes
 
 
 def from_pairs(

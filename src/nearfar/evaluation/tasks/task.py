@@ -30,6 +30,7 @@ class Asked:
         batch_size: Batch size.
         seed: Random seed of splits, classifiers and resampling.
         progress: Called with (items done, number of items), by slow tasks.
+        first: The encoder of the first stage, for `rerank`: a model or a name; None: `minilm`.
     """
 
     train: Dataset | None = None
@@ -37,6 +38,7 @@ class Asked:
     batch_size: int = 64
     seed: int = 0
     progress: Callable[[int, int], None] | None = None
+    first: Any = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Task:
         needs: The ability that a model must have.
         columns: Required columns; `file` means `image` or `audio`, `text|file` means one of these or `text`.
         module: Module with `measure(model, data, asked)`, imported when needed because tasks import large libraries.
-        options: Which of `train`, `templates`, `sizes` (truncated models) it accepts.
+        options: Which of `train`, `templates`, `first`, `sizes` (truncated models) it accepts.
         automatic: Whether the task is chosen by the columns; otherwise it must be requested by name.
     """
 
@@ -86,6 +88,7 @@ TASKS = (
     Task("zero-shot", EncodesMedia, ("file", "label"), "zero_shot", _PROMPTS),
     Task("retrieval", EncodesMedia, ("file", "text"), "across", frozenset()),
     Task("retrieval", Encodes, ("anchor", "positive"), "retrieval"),
+    Task("rerank", Scores, ("anchor", "positive"), "reranking", frozenset({"first"})),
     Task("classify", Encodes, ("text|file", "label"), "classify", _LEARNS),
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
@@ -161,7 +164,7 @@ def columns_of(data: Dataset | Retrieval) -> list[str] | None:
 
 def _fits(task: Task, columns: list[str] | None) -> bool:
     if columns is None:
-        return task.module == "retrieval"
+        return task.module in ("retrieval", "reranking")
     return task.missing(columns) is None
 
 
