@@ -79,7 +79,8 @@ def do(job: Job) -> None:
 
     from nearfar.evaluation import detect_task, evaluate
     from nearfar.evaluation.rows import load_for_evaluation
-    from nearfar.kinds.loading import load_kind
+    from nearfar.kinds.loading import class_of, load_kind
+    from nearfar.models.abilities import Encodes
 
     found: dict[str, Any] = {"name": job.name, "recipe": job.recipe, "seed": job.seed}
     run = Path(job.run)
@@ -90,7 +91,8 @@ def do(job: Job) -> None:
     started = time.monotonic()
     held_out = load_for_evaluation(job.evaluation)
     # A reranker puts what the base model finds into its order.
-    first = job.model if detect_task(held_out, model) == "rerank" else None
+    finds = issubclass(class_of(job.model), Encodes)
+    first = job.model if finds and detect_task(held_out, model) == "rerank" else None
     result = evaluate(model, held_out, train=learn, seed=0, first=first)  # pyright: ignore[reportArgumentType]
     items = result.per_item or {}
     kept = ("similarity", "score") if result.task == "sts" else (result.primary,)

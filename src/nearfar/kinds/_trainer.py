@@ -25,7 +25,7 @@ from nearfar.kinds.drawn import left_out_note
 from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import Stage
-from nearfar.models.adapters import train_adapters
+from nearfar.models.adapters import load_lora, train_adapters
 
 _LOSS_STATE = "loss.safetensors"
 
@@ -83,7 +83,8 @@ class SentenceTrainer(Resumable):
 
     def _load_from_checkpoint(self: Any, checkpoint_path: str) -> None:
         trainer: Any = super()
-        trainer._load_from_checkpoint(checkpoint_path)
+        if not load_lora(self.model, Path(checkpoint_path)):
+            trainer._load_from_checkpoint(checkpoint_path)
         load_loss(self.loss, checkpoint_path)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-__all__ = ["CONFIGURATION", "add_lora", "check_adapter", "merge_adapters", "train_adapters"]
+__all__ = ["CONFIGURATION", "add_lora", "check_adapter", "load_lora", "merge_adapters", "train_adapters"]
 
 #: The file of an adapter's configuration.
 CONFIGURATION = "adapter_config.json"
@@ -63,6 +63,32 @@ def add_lora(model: PreTrainedModel, rank: int, alpha: float) -> None:
     model.add_adapter(peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear, modules_to_save=heads or None))
     # Otherwise peft looks for files of the base model whenever it saves.
     model.peft_config["default"].base_model_name_or_path = None
+
+
+def load_lora(model: nn.Module, folder: Path) -> bool:
+    """Load what was saved of a model to which `add_lora` was applied, into the same model.
+
+    The host libraries would load the base model by its name, which a model in memory or a GGUF file does not have.
+
+    Returns:
+        Whether there is such a LoRA.
+    """
+    for part in model.modules():
+        whole: Any = part
+        if getattr(part, "_hf_peft_config_loaded", False) and _added(whole):
+            from safetensors.torch import load_file
+
+            peft: Any = import_module("peft")
+            (file,) = folder.rglob("adapter_model.safetensors")
+            state = {name.removeprefix("base_model.model."): each for name, each in load_file(file).items()}
+            found = peft.set_peft_model_state_dict(whole, state, adapter_name="default")
+            assert not found.unexpected_keys
+            return True
+    return False
+
+
+def _added(model: Any) -> bool:
+    return any(each.base_model_name_or_path is None for each in model.peft_config.values())
 
 
 def merge_adapters(model: nn.Module) -> None:

@@ -63,10 +63,8 @@ def averaged(results: Mapping[str, Result]) -> Result:
     metrics = {primary: sum(scores.values()) / len(scores), **scores}
     notes = tuple(dict.fromkeys(note for result in results.values() for note in result.notes))
     n = sum(result.n for result in results.values())
-    first = replace(first, differences=None)
-    return replace(
-        first, primary=primary, metrics=metrics, n=n, per_item=None, notes=notes, interval=None, ms_per_query=None
-    )
+    of_items: dict[str, Any] = dict.fromkeys(("per_item", "interval", "differences", "ms_per_query"))
+    return replace(first, primary=primary, metrics=metrics, n=n, notes=notes, **of_items)
 
 
 def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
