@@ -77,7 +77,7 @@ def test_the_documents_of_the_rows_are_the_corpus_by_default(tiny_model) -> None
 
 
 def test_a_corpus_that_is_too_small(tiny_model) -> None:
-    with pytest.raises(InputError, match="negatives: .*different documents"):
+    with pytest.raises(InputError, match=r"negatives: .*different documents"):
         with_negatives(rows(), tiny_model, Negatives(40), ANIMALS)
 
 

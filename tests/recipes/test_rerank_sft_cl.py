@@ -129,7 +129,8 @@ def test_a_reranker_is_measured_on_pairs_after_a_first_stage(yes_no_folder, tiny
 
 
 @pytest.mark.parametrize(
-    ("options", "field"), [({"direction": "random"}, "model"), ({"weight": "both"}, "weight"), ({"tau": 1.0}, "tau")]
+    ("options", "field"),
+    [({"direction": "random"}, "direction"), ({"weight": "both"}, "weight"), ({"tau": 1.0}, "tau")],
 )
 def test_options_that_do_not_fit(plain_model_folder: Path, tmp_path: Path, options, field) -> None:
     with pytest.raises(InputError, match=field):

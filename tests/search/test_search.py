@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from sentence_transformers import SentenceTransformer
 
 import nearfar.search.index as index_module
+from nearfar.data import write_jsonl
 from nearfar.errors import InputError
 from nearfar.models import load
 from nearfar.models.encoding import encode

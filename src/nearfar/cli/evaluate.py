@@ -88,7 +88,7 @@ def command(
     kind = class_of(model)
     if task is not None and task != "rerank":
         check_able(task, kind)
-    documents = getattr(kind, "predicts", None) == ("text",)
+    documents = getattr(kind, "predicts", None) == ("text",) and task != "rerank"
     rows = None
     if data is not None:
         rows = load_for_evaluation(data, mapping, split, skip_broken=skip_broken, documents=documents)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
-__all__ = ["Negatives", "drawn_negatives", "with_negatives"]
+__all__ = ["Negatives", "complete_rows", "drawn_negatives", "with_negatives"]
+
+#: Negatives per row if neither the rows nor the user say how many.
+USUAL = 4
 
 # Similarities in memory at a time: 64 MB.
 _BLOCK = 2**24
@@ -50,6 +53,29 @@ class Negatives:
         return self.count - int(self.count * self.random)
 
 
+def complete_rows(rows: Dataset, count: int, corpus: str = "", miner: str = "minilm") -> Dataset:
+    """Pairs with negatives, by the names of a corpus and an encoder.
+
+    Args:
+        rows: See `with_negatives`.
+        count: Negatives per row; 0: those of the rows, or `USUAL` if they have none.
+        corpus: File of documents, see `nearfar.data.corpus`; empty: the documents of the rows.
+        miner: Name of an encoder for `nearfar.models.load`, which is loaded only if negatives are missing.
+
+    Raises:
+        InputError: The corpus or the encoder cannot be read, or the corpus has too few documents.
+    """
+    from nearfar.data.corpus import read_corpus
+    from nearfar.models import load
+
+    own = _own(rows)
+    count = count or len(own) or USUAL
+    if len(own) >= count:
+        return rows
+    documents = list(read_corpus(corpus)[1]) if corpus else None
+    return with_negatives(rows, load(miner), Negatives(count), documents)
+
+
 def with_negatives(
     rows: Dataset,
     encoder: SentenceTransformer,
@@ -78,7 +104,7 @@ def with_negatives(
     """
     from datasets import Dataset
 
-    own = [name for name in rows.column_names if name == "negative" or name.startswith("negative_")]
+    own = _own(rows)
     if len(own) >= how.count:
         return rows
     queries, positives = list(rows["anchor"]), list(rows["positive"])
@@ -91,6 +117,10 @@ def with_negatives(
     return Dataset.from_dict(
         {"anchor": queries, "positive": positives, **dict(zip(names, map(list, columns), strict=True))}
     )
+
+
+def _own(rows: Dataset) -> list[str]:
+    return [name for name in rows.column_names if name == "negative" or name.startswith("negative_")]
 
 
 def drawn_negatives(

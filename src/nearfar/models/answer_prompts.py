@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-__all__ = ["INSTRUCTION", "set_prompt"]
+__all__ = ["INSTRUCTION", "prepare_reranker", "set_prompt"]
 
 #: The instruction for web search.
 INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
@@ -63,6 +63,27 @@ def set_prompt(model: CrossEncoder, instruction: str = INSTRUCTION) -> None:
     transformer.input_formatter.message_format = "flat"
     transformer.input_formatter.supported_modalities = list(transformer.modality_config)
     score.true_token_id, score.false_token_id = yes, no
+
+
+def prepare_reranker(model: CrossEncoder, direction: Literal["sft", "cl", "random"], instruction: str) -> None:
+    """Make a CrossEncoder ready to be trained with a direction of `nearfar.losses.reranking`, in place.
+
+    A language model gets its prompt, and the score that the direction pushes; a classifier stays as it is.
+
+    Raises:
+        InputError: A classifier with several outputs, or the direction `random` for one; see `set_prompt`, too.
+    """
+    from nearfar.models.answers import answers_yes_or_no, score_by
+
+    if answers_yes_or_no(model):
+        set_prompt(model, instruction)
+        score_by(model, direction)
+    elif model.num_labels > 1:
+        problem = f"expected a cross-encoder with one output, got {model.num_labels}"
+        raise InputError(problem, field="model", remedy="use another cross-encoder, or an encoder")
+    elif direction == "random":
+        problem = "a random direction requires a language model: the output of a classifier is a learned vector"
+        raise InputError(problem, field="direction", remedy="use sft or cl, or a language model")
 
 
 def _reads_pairs(template: Any) -> bool:
