@@ -135,6 +135,18 @@ def _dse(result: Result) -> list[str]:
     return [f"{_sentence(result)}; {size}.", _table(("", "pairs/s", "relative to the cross-encoder"), rows)]
 
 
+def _reranking(result: Result) -> list[str]:
+    parts = [f"{_sentence(result)}; {result['documents']} documents a query, {result['threads']} threads."]
+    for name, of in result["models"].items():
+        rates = of["pairs_per_second"]
+        rows = [
+            (each, f"{rate:.1f}", f"{of['ms_per_query'][each]:,.0f}", f"{rates['nearfar'] / rate:.2f}")
+            for each, rate in rates.items()
+        ]
+        parts.append(_table((name, "pairs/s", "ms per query", "nearfar is faster by"), rows))
+    return parts
+
+
 def _decoding(result: Result) -> list[str]:
     rows = [(name, f"{of['ms_a_token']:.1f}", f"{of['times_greedy']:.2f}") for name, of in result["decodings"].items()]
     lengths = f"k = {result['top_k']}, {result['new_tokens']} new tokens after {result['prompt_tokens']}"
@@ -163,6 +175,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-recipes": ("Recipes", _recipes),
     "speed-depth": ("Truncated models", _depth),
     "speed-dse": ("Scoring pairs", _dse),
+    "speed-reranking": ("Reranking", _reranking),
     "speed-decoding": ("Contrastive search", _decoding),
     "speed-reading": ("Reading rows", _reading),
 }

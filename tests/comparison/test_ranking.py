@@ -228,8 +228,18 @@ def test_a_row_as_json():
     assert found["by_seed"] == [run["metrics"]["ndcg@10"] for run in runs(0.1, 10)]
     assert found["against_baseline"] is None
     assert found["cost"] == {
-        "steps": 10, "seconds": 10.5, "seconds_a_step": None, "memory": 2 * 2**20, "gpu_memory": None
+        "steps": 10, "seconds": 10.5, "seconds_a_step": None, "memory": 2 * 2**20, "gpu_memory": None,
+        "ms_per_query": None,
     }  # fmt: skip
+
+
+def test_the_time_per_query_is_that_of_the_primary_metric():
+    found = models(infonce=(0.1, 10))
+    for name, times in (("infonce", (4.0, 6.0)), ("base", (3.0,))):
+        for run, ms in zip(found[name], times, strict=True):
+            run["ms_per_query"] = {"first_stage": 99.0, "top_25": ms}
+    cost = {row.name: row.cost.ms_per_query for row in rank(found, "infonce")}
+    assert cost == {"infonce": 5.0, "base": 3.0}
 
 
 def test_each_is_compared_with_the_baseline_the_base_model_and_the_best():

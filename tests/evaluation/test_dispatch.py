@@ -33,8 +33,8 @@ def test_columns_that_fit_no_task(tiny_model):
         evaluate(tiny_model, Dataset.from_dict({"question": ["a"], "answer": ["b"]}))
     with pytest.raises(InputError, match=r"'sts' requires the column 'sentence1', got anchor, positive"):
         evaluate(tiny_model, PAIRS, task="sts")
-    with pytest.raises(InputError, match=r"task: unknown task 'rerank'; choose from sts"):
-        evaluate(tiny_model, PAIRS, task="rerank")
+    with pytest.raises(InputError, match=r"task: unknown task 'reorder'; choose from sts"):
+        evaluate(tiny_model, PAIRS, task="reorder")
     with pytest.raises(InputError, match="got a DatasetDict"):
         evaluate(tiny_model, DatasetDict(test=PAIRS))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="train: "):

@@ -33,6 +33,7 @@ def rows(*columns: str) -> Dataset:
         (("query", "candidates", "scores"), Reranker, "ranking", "ranking"),
         (("query", "candidates", "scores"), Encoder, "ranking", "ranking"),
         (("anchor", "positive"), Encoder, "retrieval", "retrieval"),
+        (("anchor", "positive"), Reranker, "rerank", "reranking"),
         (("anchor", "positive"), Seq2SeqLM, "perplexity", "perplexity"),
         (("text",), CausalLM, "perplexity", "perplexity"),
         (("text", "label"), CausalLM, "perplexity", "perplexity"),
@@ -65,7 +66,6 @@ def test_some_are_chosen_only_by_name(name: str) -> None:
 @pytest.mark.parametrize(
     ("columns", "model", "name"),
     [
-        (("anchor", "positive"), Reranker, None),
         (("image", "label"), Encoder, None),
         (("image", "text"), Encoder, None),
         # Files are classified by a model that has a tower for them.
@@ -154,7 +154,7 @@ def test_options_belong_to_tasks() -> None:
 def test_names_and_data_of_another_kind() -> None:
     assert [each.module for each in tasks_named("retrieval")] == ["across", "retrieval"]
     with pytest.raises(InputError) as caught:
-        tasks_named("rerank")
+        tasks_named("reorder")
     assert caught.value.field == "task"
     assert all(each.name in str(caught.value) for each in TASKS)
     assert columns_of(BEIR) is None
