@@ -10,25 +10,35 @@ from pathlib import Path
 from nearfar.data.times import CLOCK, DATE, Date, date_numbers, moments, seconds
 from nearfar.dialogue.formats.names import Names, is_name, is_role
 from nearfar.dialogue.formats.order import in_order, numbered_again
-from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, cleaned, numbered, stem
+from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, cleaned, numbered, stem, visible
 from nearfar.errors import InputError
 
 # No digit before or after: a line of digits can be matched in one way only, and so in linear time.
-_TIME = rf"(?<!\d)(?:{DATE}(?:[T,]? ?{CLOCK})?|{CLOCK})(?!\d)"
-_SPAN = rf"{_TIME}(?: ?-?-> ?{_TIME})?"
+_TIME = rf"(?<!\d)(?:{DATE}(?:[T,]? ?(?:(?:at|um|à|klo) )?{CLOCK})?|{CLOCK}|1\d{{9}}(?:\d{{3}})?)(?!\d)"
+_SPAN = rf"{_TIME}(?: ?(?:-?->|[-\u2013]) ?{_TIME})?"
 _IN_BRACKETS = rf"(?:\[ ?{_SPAN} ?\]|\( ?{_SPAN} ?\)|< ?{_SPAN} ?>)"
 _DASH = "[-\u2013\u2014|,]"
 _LEADING = re.compile(rf"(?:(?:{_IN_BRACKETS}|{_TIME}) ?(?:-->|->|{_DASH})? ?)+")
 _LEADING_BRACKETS = re.compile(rf"(?:{_IN_BRACKETS} ?)+")
 _TIMES_ALONE = re.compile(rf"(?:{_IN_BRACKETS}|{_TIME}|-->|->|{_DASH}| )+")
 # Marks of lists, quotes and emphasis before a name, as Markdown has them: "- **Anna:** hi", "1. Anna: hi".
-_MARKUP = re.compile(r"(?:[-+\u2022] |>{1,3} |\* |#{1,6} |\d{1,4}[.)] )*[*_]{0,3}")
+_MARKUP = re.compile(r"(?:[-+\u2022\u2013\u2014] |>{1,3} |\* |#{1,6} |\d{1,4}[.)] )*[*_]{0,3}")
 _TIME_BEHIND = re.compile(rf" ?(?:{_DASH} ?)?(?:{_IN_BRACKETS}|{_TIME})$")
-# "<anna> hi" of IRC, and "<v Anna>hi" of WebVTT.
-_NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? )?([^\W\d][^<>:]{0,59})>(?! ?:)")
+# "<anna> hi" and "<@anna> hi" of IRC, and "<v Anna>hi" of WebVTT.
+_NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? |[@+~&%!])?([^\W\d][^<>:/|=]{0,59})(?:\|[^<>]*)?>(?! ?:)")
+_TAG = re.compile(r"</?(?i:b|i|u|p|em|strong|span|div|font|li|ul|td|tr|h\d|br ?/?)(?: [^<>]*)?>")
+# Programs write how grave a line is: "2024-05-01 10:11:12 INFO Agent: hi".
+_LEVEL = re.compile(r"\[?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|TRACE)\b\]?:? ?(?:[-|] )?")
+# The name in a column of its own, as some programs for chats write logs.
+_IN_COLUMNS = re.compile(rf"({_TIME})\t([^\t]{{1,60}})\t(.*)", re.DOTALL)
 # "[Anna has left]", "(laughs)", "*** call ended ***", "--- part 2 ---".
 _NOT_SAID = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|\*{3}.*\*{3}|-{2,} .* -{2,}|={2,}.*={2,}|~{2,}.*~{2,}")
-_COLON = re.compile("[:\uff1a]")
+_NOTICE = re.compile(
+    r"[^:]{1,60} (?:started|stopped) (?:the )?(?:transcription|recording)\.?|Transcribed by https?://\S+|"
+    r"Meeting ended after [\d:]+.*"
+)
+# The colon, the full-width one, and characters that look like one.
+_COLON = re.compile("[:\uff1a\ufe55\ufe13\u2236\ua789]")
 _CLOCK, _DATE = re.compile(CLOCK), re.compile(rf"(?<!\d){DATE}")
 #: Only so much of a line may contain its time and its speaker, so that hostile lines cost little.
 _START = 300
@@ -58,6 +68,11 @@ class Line:
     bracketed: bool = False
     spaced: bool = True
 
+    @property
+    def timed(self) -> bool:
+        """Whether a time tells that the name is a speaker, not the beginning of a phrase: "at 10:30: maybe"."""
+        return bool(self.time) and (self.bracketed or not self.name[:1].islower())
+
 
 def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
     """Yield one dialogue per file.
@@ -70,7 +85,7 @@ def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
     """
     names = Names(context.known)
     for file in files:
-        names.add_file([(line.name, line.text, bool(line.time), line.spaced) for line in lines(file) if line.name])
+        names.add_file([(line.name, line.text, line.timed, line.spaced) for line in lines(file) if line.name])
     for file in files:
         yield Dialogue(stem(file), _turns(file, names, context.about(file)))
 
@@ -78,19 +93,27 @@ def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
 def lines(file: Path) -> Iterator[Line]:
     """Yield the lines of a file that are neither blank nor only numbers or times."""
     for place, raw in numbered(file):
-        line = cleaned(raw)
+        columns = _IN_COLUMNS.match(visible(raw[:_START])) if "\t" in raw else None
+        if columns is not None and not columns[2].rstrip().endswith(":"):
+            name, text = cleaned(columns[2]), cleaned(raw.split("\t", 2)[2])
+            yield Line(place, name if is_name(name) else "", text, text, columns[1], True)
+            continue
+        line = _without_tags(cleaned(raw))
         if line and not line.isdecimal() and not _TIMES_ALONE.fullmatch(line):
             yield parsed(line, place)
 
 
 def parsed(line: str, place: int) -> Line:
     """What a cleaned line contains."""
+    line = _without_tags(line)
     start, rest = line[:_START], line
     leading = _LEADING.match(start)
     time, bracketed = "", False
     if leading is not None and leading.end() < len(line):
         time, rest = leading[0], line[leading.end() :]
         bracketed = line[0] in "[(<"
+        if level := _LEVEL.match(rest):
+            rest = rest[level.end() :]
     # A time without brackets may be the beginning of a text.
     whole = rest if bracketed else line
     name, text, beside, spaced = split_name(rest)
@@ -126,12 +149,17 @@ def split_name(line: str) -> tuple[str, str, str, bool]:
     return (name, text, time, spaced) if is_name(name) else ("", line, "", True)
 
 
+def _without_tags(line: str) -> str:
+    """A line that begins with a tag of HTML, without tags."""
+    return _TAG.sub("", line).strip() if line.startswith("<") and _TAG.match(line[:_START]) else line
+
+
 def _speaker_colon(start: str) -> tuple[int, bool] | None:
     """Where the colon after the name stands, and whether a space, or a script without spaces, follows it."""
     for found in _COLON.finditer(start):
         at = found.start()
         after = start[at + 1 : at + 2]
-        if found[0] == "\uff1a" or not after or after in " *_":
+        if found[0] != ":" or not after or after in " *_":
             return at, True
         before = start[at - 1 : at]
         if after.isalpha() and not before.isdigit():
@@ -156,8 +184,8 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
         if speaks and (not timed or line.time or line.name.casefold() in sure or is_role(line.name)):
             turns.append((line, [line.text]))
             open_ = True
-        elif not line.name and _NOT_SAID.fullmatch(line.whole):
-            notes.left_out("lines in brackets or between marks, which nobody says", line.place)
+        elif not line.name and (unsaid := not_said(line.whole)):
+            notes.left_out(unsaid, line.place)
         elif line.time and (timed or line.bracketed):
             notes.left_out("lines with a time and without a speaker", line.place)
             open_ = False
@@ -181,8 +209,18 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
             f"read {quoted} before a colon as text of the turn, not as a speaker (line {at}); "
             f"use --speakers to name all speakers if this is wrong"
         )
+    if numbers := names.say_no_words({line.name for line, _ in turns}):
+        shown = ", ".join(map(repr, numbers))
+        notes.remarks.append(f"no turn of {shown} contains a word; use --speakers to name all speakers if this is wrong")
     spoken = [Spoken(line.name, " ".join(filter(None, parts)), line.place) for line, parts in turns]
     return ordered(spoken, [line.time for line, _ in turns], notes)
+
+
+def not_said(line: str) -> str | None:
+    """What a line is that nobody says; None if somebody may say it."""
+    if _NOT_SAID.fullmatch(line):
+        return "lines in brackets or between marks, which nobody says"
+    return "notices of programs" if _NOTICE.fullmatch(line) else None
 
 
 def ordered(turns: list[Spoken], times: Sequence[str], notes: Notes) -> list[Spoken]:
@@ -191,6 +229,8 @@ def ordered(turns: list[Spoken], times: Sequence[str], notes: Notes) -> list[Spo
     if not all(clocks):
         return turns
     dates: list[Date | None] = [date_numbers(day[0]) if (day := _DATE.search(time)) else None for time in times]
+    if any(dates) and not all(dates):
+        return turns  # the day of some is not known
     written = [clock[0] for clock in clocks if clock is not None]
     if not any(dates) and len({clock.count(":") > 1 for clock in written}) > 1:
         # Calls are counted in minutes and seconds until the first hour is over.
