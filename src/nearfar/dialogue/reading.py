@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
@@ -14,7 +15,7 @@ from nearfar.data.formats import FORMATS as TABLES
 from nearfar.data.formats import format_of
 from nearfar.data.saved import is_saved
 from nearfar.data.times import order_of
-from nearfar.dialogue.formats.parts import Context, in_one_line_each
+from nearfar.dialogue.formats.parts import Context, cleaned, in_one_line_each
 from nearfar.dialogue.log import Log, Turn
 from nearfar.dialogue.speakers import Casting, heard_once
 from nearfar.dialogue.transcripts import is_transcripts, known_formats, read_transcripts
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _ROWS = 1024
+_HALVES = re.compile("[\ud800-\udfff\0]")
 _LOG = logging.getLogger(__name__)
 # Columns that state the order of turns, by their common names.
 _ORDERS = {
@@ -71,7 +73,7 @@ def read(
     context = Context(frozenset(casting.roles or ()))
     if path is not None and is_transcripts(path):
         found: Iterable[tuple[str, Iterable[Turn]]] = (
-            (dialogue.name, [(turn.speaker, turn.text) for turn in dialogue.turns])
+            (_whole(dialogue.name), [(_whole(turn.speaker), _whole(turn.text)) for turn in dialogue.turns])
             for dialogue in read_transcripts(path, context)
         )
     elif path is not None and path.is_dir() and not _may_be_table(path):
@@ -98,6 +100,11 @@ def read(
     return log if sample is None else log.sampled(sample, seed)
 
 
+def _whole(text: str) -> str:
+    """A text without halves of surrogate pairs and NUL characters, which JSON can contain and files cannot."""
+    return text if text.isprintable() else _HALVES.sub("\ufffd", text)
+
+
 def _may_be_table(folder: Path) -> bool:
     """Whether a folder contains tables, or is one that `datasets.save_to_disk` wrote."""
     return is_saved(folder) or any(format_of(file) in TABLES for file in list_folder(folder) if file.is_file())
@@ -110,10 +117,16 @@ def _kept(
     most: Counter[str],
     empty: Counter[str],
 ) -> Iterator[tuple[str, list[Turn]]]:
-    """Dialogues with the turns of the included speakers; dialogues without such turns are skipped."""
+    """Dialogues with the turns of the included speakers; dialogues without such turns are skipped.
+
+    Names that differ only in case, or in characters without width, are one speaker.
+    """
+    spellings: dict[str, str] = {}
     for name, turns in dialogues:
         kept, here = [], Counter[str]()
-        for speaker, text in turns:
+        for written, text in turns:
+            speaker = cleaned(written) or written
+            speaker = spellings.setdefault(speaker.casefold(), speaker)
             here[speaker] += 1
             role = casting.role(speaker)
             if role is not None and text.strip():

@@ -26,6 +26,8 @@ _MARKUP = re.compile(r"(?:[-+\u2022\u2013\u2014] |>{1,3} |\* |#{1,6} |\d{1,4}[.)
 _TIME_BEHIND = re.compile(rf" ?(?:{_DASH} ?)?(?:{_IN_BRACKETS}|{_TIME})$")
 # "<anna> hi" and "<@anna> hi" of IRC, and "<v Anna>hi" of WebVTT.
 _NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? |[@+~&%!])?([^\W\d][^<>:/|=]{0,59})(?:\|[^<>]*)?>(?! ?:)")
+# "[SPEAKER_00] hi" of programs that tell voices apart.
+_ROLE = re.compile(r"[\[(]([^\[\]()]{1,60})[\])] (?=\S)")
 _TAG = re.compile(r"</?(?i:b|i|u|p|em|strong|span|div|font|li|ul|td|tr|h\d|br ?/?)(?: [^<>]*)?>")
 # Programs write how grave a line is: "2024-05-01 10:11:12 INFO Agent: hi".
 _LEVEL = re.compile(r"\[?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|TRACE)\b\]?:? ?(?:[-|] )?")
@@ -130,7 +132,8 @@ def split_name(line: str) -> tuple[str, str, str, bool]:
         return found[1].strip(), line[found.end() :].removesuffix("</v>").strip(), "", True
     colon = _speaker_colon(start)
     if colon is None:
-        return "", line, "", True
+        role = _ROLE.match(start)
+        return (role[1].strip(), line[role.end() :], "", True) if role and is_role(role[1]) else ("", line, "", True)
     at, spaced = colon
     markup = _MARKUP.match(start[:at])
     name = start[markup.end() if markup else 0 : at].strip()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +39,10 @@ def load_json(file: Path) -> Any:
         raise InputError(problem, file=file, line=error.lineno, remedy="export the chat again") from None
     except RecursionError:
         raise InputError("unreadable JSON: nested too deeply", file=file, remedy="export the chat again") from None
+
+
+def distinct(people: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """What to call people, given as pairs of an ID and a name: the ID is added to a name that several have."""
+    pairs = dict.fromkeys(people)
+    counts = Counter(name for _, name in pairs)
+    return {pair: pair[1] if counts[pair[1]] == 1 else f"{pair[1]} ({pair[0]})" for pair in pairs}
