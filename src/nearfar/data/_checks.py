@@ -81,7 +81,7 @@ class Column:
             fail(0, ("contains a list written as text", "write the rows as .jsonl, or one text per column"))
         elif self.name in FOLDED and self._of_lists(values):
             array = text_lists(self.name, values, fail, self.type)
-        elif self.name in ("turn_id", "time"):
+        elif self.name in ("turn_id", "time", "date"):
             array = _states_of_order(values)
         elif self.name == "scores":
             array = score_lists(values, fail)

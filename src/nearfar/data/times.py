@@ -1,9 +1,10 @@
 """Dates and times as people and programs write them, and the order that values of a column state."""
 
+# ruff: noqa: RUF001 - other scripts have characters that look like Latin ones
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timezone
 from itertools import pairwise
 
@@ -23,7 +24,10 @@ dec december dezember dez décembre déc diciembre dic dezembro dicembre desembe
 """
 _MONTH = {name: number for number, line in enumerate(_MONTHS.strip().split("\n"), 1) for name in line.split()}
 _NAME = rf"(?i:{'|'.join(sorted(_MONTH, key=len, reverse=True))})\b\.?"
-_WITH_NAME = rf"(?:\d{{1,2}}\.?[ -](?:de )?{_NAME},?[ -](?:de )?\d{{2,4}}|{_NAME} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}})(?!\d)"
+_WITH_NAME = (
+    rf"(?:\d{{1,2}}\.?[ -](?:de )?{_NAME},?[ -](?:de )?\d{{2,4}}|"
+    rf"{_NAME} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}})(?!\d)"
+)
 # Digits of every script: Arabic chats have their own.
 DATE = (
     r"(?:\d{1,4}(?:[-./] ?|年 ?|년 ?)\d{1,2}(?:[-./] ?|月 ?|월 ?)\d{1,4}(?:日|일|\.(?= )| ?г\.)?" + rf"|{_WITH_NAME})"
@@ -54,6 +58,24 @@ _ORDERS: tuple[Callable[[Date], Date], ...] = (
     lambda found: (found[2], found[1], found[0]),
     lambda found: (found[2], found[0], found[1]),
 )
+
+
+# Columns and keys that state the order of turns, by their common names, without case, spaces and marks.
+_TURN = ("turnid", "turnindex", "turnidx", "turnnumber", "turnnum", "turnno", "turnorder", "turn", "utteranceid")
+_TURN += ("utteranceindex", "utterancenumber", "messageindex", "messagenumber", "seq", "sequence", "sequencenumber")
+_TIME = ("time", "timestamp", "ts", "datetime", "createdat", "sentat", "starttime", "start", "senttime", "messagetime")
+_STATING = {"turn_id": _TURN, "time": _TIME, "date": ("date", "day", "messagedate")}
+
+
+def stating_order(names: Iterable[str]) -> dict[str, str]:
+    """The columns or keys that state the order of turns: `turn_id`, `time` and `date` -> the name in the file."""
+    by_name = {re.sub(r"[\W_]", "", name.casefold()): name for name in reversed(list(names))}
+    found = {}
+    for key, aliases in _STATING.items():
+        column = next((by_name[alias] for alias in aliases if alias in by_name), None)
+        if column is not None:
+            found[key] = column
+    return found
 
 
 def seconds(clock: str) -> float:

@@ -102,7 +102,9 @@ def is_name(text: str) -> bool:
         return False
     if _DATED.search(text):
         return False
-    return _PHONE.fullmatch(text) is not None or any(character.isalpha() or unicodedata.category(character) == "So" for character in text)
+    if _PHONE.fullmatch(text):
+        return True
+    return any(character.isalpha() or unicodedata.category(character) == "So" for character in text)
 
 
 def is_role(name: str) -> bool:

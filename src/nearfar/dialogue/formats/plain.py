@@ -10,7 +10,18 @@ from pathlib import Path
 from nearfar.data.times import CLOCK, DATE, Date, date_numbers, moments, seconds
 from nearfar.dialogue.formats.names import Names, is_name, is_role
 from nearfar.dialogue.formats.order import in_order, numbered_again
-from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, cleaned, numbered, stem, visible
+from nearfar.dialogue.formats.parts import (
+    Context,
+    Dialogue,
+    Format,
+    Head,
+    Notes,
+    Spoken,
+    cleaned,
+    numbered,
+    stem,
+    visible,
+)
 from nearfar.errors import InputError
 
 # No digit before or after: a line of digits can be matched in one way only, and so in linear time.
@@ -214,7 +225,7 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
         )
     if numbers := names.say_no_words({line.name for line, _ in turns}):
         shown = ", ".join(map(repr, numbers))
-        notes.remarks.append(f"no turn of {shown} contains a word; use --speakers to name all speakers if this is wrong")
+        notes.remarks.append(f"no turn of {shown} contains a word; use --speakers to choose the speakers")
     spoken = [Spoken(line.name, " ".join(filter(None, parts)), line.place) for line, parts in turns]
     return ordered(spoken, [line.time for line, _ in turns], notes)
 

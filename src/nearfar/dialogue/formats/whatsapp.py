@@ -7,6 +7,7 @@
 The export does not say whether the day or the month is first; see `times.moments`.
 """
 
+# ruff: noqa: RUF001 - other scripts have characters that look like Latin ones
 from __future__ import annotations
 
 import re

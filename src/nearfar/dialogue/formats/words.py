@@ -1,5 +1,6 @@
 """Words in names of speakers, and in the labels of facts that stand before a colon in a turn."""
 
+# ruff: noqa: RUF001 - other scripts have characters that look like Latin ones
 from __future__ import annotations
 
 _ROLES = """
