@@ -122,8 +122,8 @@ def _detect(head: Head) -> bool:
     """Whether at least two lines are headers with a text below, the first of them before any `Name: text`."""
     lines = head.lines[:60]
     rules = [number for number, line in enumerate(lines[:12]) if _RULE.fullmatch(line)]
-    if rules and rules[0] == 0:
-        lines = lines[rules[-1] + 1 :]  # Discord's exports begin with facts between two rules
+    if len(rules) > 1 and rules[0] == 0:
+        lines = lines[rules[1] + 1 :]  # Discord's exports begin with facts between two rules
     seen = [parsed(line, 0) for line in lines]
     if any(line.name and line.bracketed for line in seen):
         return False  # "[10:31] Anna: hi"

@@ -106,14 +106,18 @@ def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
 def lines(file: Path) -> Iterator[Line]:
     """Yield the lines of a file that are neither blank nor only numbers or times."""
     for place, raw in numbered(file):
-        columns = _IN_COLUMNS.match(visible(raw[:_START])) if "\t" in raw else None
-        if columns is not None and not columns[2].rstrip().endswith(":"):
-            name, text = cleaned(columns[2]), cleaned(raw.split("\t", 2)[2])
-            yield Line(place, name if is_name(name) else "", text, text, columns[1], True)
-            continue
-        line = _without_tags(cleaned(raw))
-        if line and not line.isdecimal() and not _TIMES_ALONE.fullmatch(line):
-            yield parsed(line, place)
+        line = _line(raw, place)
+        if line is not None:
+            yield line
+
+
+def _line(raw: str, place: int) -> Line | None:
+    columns = _IN_COLUMNS.match(visible(raw[:_START])) if "\t" in raw else None
+    if columns is not None and not columns[2].rstrip().endswith(":"):
+        name, text = cleaned(columns[2]), cleaned(raw.split("\t", 2)[2])
+        return Line(place, name if is_name(name) else "", text, text, columns[1], True)
+    line = _without_tags(cleaned(raw))
+    return parsed(line, place) if line and not line.isdecimal() and not _TIMES_ALONE.fullmatch(line) else None
 
 
 def parsed(line: str, place: int) -> Line:
@@ -263,7 +267,8 @@ def without_times(text: str) -> str:
 
 
 def _detect(head: Head) -> bool:
-    return any(parsed(line, 0).name for line in head.lines[:50])
+    found = (_line(raw, 0) for raw in head.text.split("\n", 100)[:100])
+    return any(line is not None and line.name for line in found)
 
 
 FORMAT = Format("lines like 'Name: text'", (".txt", ".text", ".log"), _detect, read)
