@@ -12,6 +12,9 @@ from typing import Any
 from nearfar.data.files import open_text
 from nearfar.errors import InputError
 
+MOST_CHARACTERS = 1 << 28
+"""Maximum size of a file that is read as a whole: a small compressed file can become any size."""
+
 
 def first_object(text: str, opening: str) -> dict[str, Any] | None:
     """The first object of a JSON list (`opening` is "[") at the beginning of a text; None if there is none."""
@@ -33,7 +36,11 @@ def load_json(file: Path) -> Any:
     """
     try:
         with open_text(file) as text:
-            return json.load(text)
+            content = text.read(MOST_CHARACTERS + 1)
+        if len(content) > MOST_CHARACTERS:
+            problem = f"contains more than {MOST_CHARACTERS:,} characters"
+            raise InputError(problem, file=file, remedy="export a shorter period")
+        return json.loads(content)
     except json.JSONDecodeError as error:
         problem = f"invalid JSON: {error.msg} at character {error.colno}"
         raise InputError(problem, file=file, line=error.lineno, remedy="export the chat again") from None
