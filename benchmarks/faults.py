@@ -499,7 +499,7 @@ def write_inputs(folder: Path) -> None:
 
     jsonl("pairs.jsonl", [_triplet(a, b) for a, b in pairs[:40]])
     jsonl("held.jsonl", [_triplet(a, b) for a, b in pairs[60:80]])
-    jsonl("labelled.jsonl", [{"text": f"the {a} near {b}", "label": int(a in NOUNS[:3])} for a, b in pairs[80:120]])
+    jsonl("labelled.jsonl", [{"text": f"the {a} near {b}", "label": a} for a, b in pairs[20:60]])
     jsonl("texts.jsonl", [{"text": f"the {a} and a {b}"} for a, b in pairs[:8]])
     turns = [[("user", f"a {a} please"), ("agent", f"the {a} by the {b}"), ("user", f"no {b}")] for a, b in pairs[:12]]
     rows = [

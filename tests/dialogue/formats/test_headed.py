@@ -78,3 +78,21 @@ def test_a_date_alone_and_notices_are_no_turns(tmp_path: Path, caplog: pytest.Lo
     (tmp_path / "call.txt").write_text(text)
     assert dialogues(read(tmp_path))["call"] == [("Ann", "Hi."), ("Ben", "Yes.")]
     assert "left out 1 notices of programs" in caplog.text
+
+
+@pytest.mark.parametrize("dash", ["\u2014 ", " ", ""])
+def test_times_below_the_names(tmp_path: Path, dash: str):
+    turns = [("anna\nOP", "hi"), ("Ben Cole", "yes: x"), ("anna", "ok")]
+    text = "".join(f"{name}\n{dash}01/02/2024 9:0{at} AM\n{said}\n" for at, (name, said) in enumerate(turns))
+    (tmp_path / "call.txt").write_text(text)
+    assert dialogues(read(tmp_path))["call"] == [("anna", "hi"), ("Ben Cole", "yes: x"), ("anna", "ok")]
+
+
+def test_marks_of_time_among_lines_with_names_are_no_headers(tmp_path: Path):
+    text = "00:00:00\nAnn: Hi.\nBen: Yes.\n00:05:00\nAnn: See (2024-02-01 at 09:05).\nMeeting ended after 00:10:00\n"
+    (tmp_path / "call.txt").write_text(text)
+    assert dialogues(read(tmp_path))["call"] == [
+        ("Ann", "Hi."),
+        ("Ben", "Yes."),
+        ("Ann", "See (2024-02-01 at 09:05)."),
+    ]

@@ -236,3 +236,17 @@ def test_phone_numbers_are_names(tmp_path: Path):
 
 def test_names_that_differ_in_case_or_marks_are_one_speaker(tmp_path: Path):
     assert {who for who, _ in one(tmp_path, "Anna: a\nANNA: b\nan\u200bna: c\nBen: d\n")} == {"Anna", "Ben"}
+
+
+def test_labels_alone_are_no_speakers(tmp_path: Path):
+    text = "From: Anna\nSent: 2024-02-01 09:05\nhi\nFrom: Ben\nSent: 2024-02-01 09:06\nyes\n"
+    assert refused(lambda: one(tmp_path, text))[0] == "a.txt"
+
+
+def test_several_turns_on_one_line_are_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    one(tmp_path, "Anna: hi Ben: hello Anna: how are you? Ben: fine\n")
+    assert "inside a turn (line 1)" in caplog.text
+
+
+def test_brackets_before_words_are_no_part_of_a_name(tmp_path: Path):
+    assert refused(lambda: one(tmp_path, "00:01 (Anna) hi\n00:02 (Ben) well: x\n")) == ("a.txt", 1, None)

@@ -16,6 +16,7 @@ MOST_WORDS, MOST_CHARACTERS = 5, 60
 _WORDS = re.compile(r"[\s_/()\[\]-]+")
 # What contains a time or a date is a line that was not understood, not a name.
 _DATED = re.compile(rf"\d:\d\d|(?<![\d+]){DATE}(?!\d)")
+_AFTER_BRACKETS = re.compile(r"[\[(<][^\])>]*[\])>] ?\w")
 _PHONE = re.compile(r"\+\d[\d ()-]{4,20}")
 
 
@@ -82,7 +83,10 @@ class Names:
             # Where roles speak, other words are facts; else a name that is heard once may be a guest.
             return sure | (set() if roles_only else {key for key in doubtful if self._may_speak(key, bool(capitals))})
         plain = sure | {key for key in self.counts if self._may_speak(key, bool(capitals))}
-        return plain if len(plain) > 1 or self.counts.total() == len(plain) else set(self.counts)
+        if len(plain) > 1 or self.counts.total() == len(plain):
+            return plain
+        # Where only labels are found ("From: Anna", "Subject: hi"), nobody is known to speak.
+        return {key for key in self.counts if not is_label(self.spellings[key])}
 
     def _label(self, key: str) -> bool:
         return is_label(self.spellings[key]) or (self.joined[key] == self.counts[key] and self.most[key] < 2)
@@ -100,7 +104,7 @@ def is_name(text: str) -> bool:
     """Whether a text before a colon may name a speaker: a few words, not only digits and marks."""
     if not 0 < len(text) <= MOST_CHARACTERS or len(text.split()) > MOST_WORDS or "://" in text:
         return False
-    if _DATED.search(text):
+    if _DATED.search(text) or (_AFTER_BRACKETS.match(text) and not is_role(text)):
         return False
     if _PHONE.fullmatch(text):
         return True

@@ -56,6 +56,8 @@ _CLOCK, _DATE = re.compile(CLOCK), re.compile(rf"(?<!\d){DATE}")
 #: Only so much of a line may contain its time and its speaker, so that hostile lines cost little.
 _START = 300
 
+_MOST_NAMES = 50
+
 READ_LIKE = "write turns like 'Agent: How can I help?'"
 
 
@@ -231,7 +233,17 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
         shown = ", ".join(map(repr, numbers))
         notes.remarks.append(f"no turn of {shown} contains a word; use --speakers to choose the speakers")
     spoken = [Spoken(line.name, " ".join(filter(None, parts)), line.place) for line, parts in turns]
+    if within := _names_within(spoken):
+        at = ", ".join(map(str, within[:3])) + ", ..." * (len(within) > 3)
+        notes.remarks.append(f"the name of a speaker and a colon are inside a turn (line {at}); write a turn per line")
     return ordered(spoken, [line.time for line, _ in turns], notes)
+
+
+def _names_within(turns: list[Spoken]) -> list[int]:
+    """The lines of turns that contain the name of a speaker and a colon: several turns may be on one line."""
+    names = sorted({turn.speaker for turn in turns}, key=len, reverse=True)[:_MOST_NAMES]
+    inside = re.compile(rf"(?<=[\s.!?\u3002])(?:{'|'.join(map(re.escape, names))}) ?(?:: |\uff1a)")
+    return [turn.place for turn in turns if inside.search(turn.text)]
 
 
 def not_said(line: str) -> str | None:

@@ -20,8 +20,9 @@ email e-mail mail phone telephone tel fax mobile note notes notice summary subje
 links url website status warning tip hint step steps option options example examples answer question reason result
 results details detail description street city country zip postcode code pin password username account product
 products item items quantity size color colour model version type category delivery shipping payment tracking
-invoice room seat flight departure arrival destination from to cc re ps p.s fyi edit update attachment file page
-chapter section topic title agenda duration location hours deadline due rating score nummer bestellnummer
+invoice room seat flight departure arrival destination from to sent cc
+bcc re ps p.s fyi edit update attachment file
+page chapter section topic title agenda duration location hours deadline due rating score nummer bestellnummer
 kundennummer rechnungsnummer adresse lieferadresse anschrift datum uhrzeit betrag summe preis hinweis betreff
 telefon pedido numero número dirección fecha hora precio teléfono nota asunto correo commande numéro heure prix
 montant objet remarque indirizzo data ora prezzo oggetto ordine endereço preço valor 订单号 订单 地址 电话
