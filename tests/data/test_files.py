@@ -143,3 +143,9 @@ def test_a_character_that_the_end_cuts_is_found(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="byte 3") as caught:
         load(tmp_path / "x.txt")
     assert caught.value.line == 2
+
+
+def test_a_broken_link_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(InputError, match="link"):
+        load(tmp_path / "x.csv")

@@ -213,6 +213,8 @@ def check_file(path: Path) -> None:
     if exists:
         what = "is a folder" if path.is_dir() else "is a pipe or a device"
         raise InputError(f"{what}, not a file", file=path, remedy="name a regular file")
+    if path.is_symlink():
+        raise InputError("is a link to what does not exist", file=path, remedy="correct the link")
     raise InputError("no such file or folder", file=path, remedy=_nearest(path))
 
 
