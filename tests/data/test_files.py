@@ -104,6 +104,7 @@ FOREIGN = {
     "LZ4": b"\x04\x22\x4d\x18",
     "old Excel": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     "PDF": b"%PDF-1.7\n",
+    "RTF": b"{\\rtf1\\ansi a",
     "Git LFS": b"version https://git-lfs.github.com/spec/v1\n",
     "HTML": b"\n<!DOCTYPE html><html>",
 }

@@ -34,6 +34,7 @@ _FOREIGN = (  # first bytes -> (what the file is, what to do); longer marks firs
     (b"PAR1", "is a Parquet file, but its name does not end in .parquet", "rename it"),
     (b"ARROW1", "is an Arrow file, not text", "write the rows as .parquet or .jsonl"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Excel or Word file, not text", "save the sheet as CSV"),
+    (b"{\\rtf", "is an RTF document, not text", "save it as plain text"),
     (b"%PDF-", "is a PDF file, not text", "convert it to text"),
     (b"\x28\xb5\x2f\xfd", "is compressed with Zstandard, not text", "unpack it, or compress it with gzip"),
     (b"\xfd7zXZ\0", "is compressed with xz, not text", "unpack it, or compress it with gzip"),

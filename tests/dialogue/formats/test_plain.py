@@ -250,3 +250,7 @@ def test_several_turns_on_one_line_are_noted(tmp_path: Path, caplog: pytest.LogC
 
 def test_brackets_before_words_are_no_part_of_a_name(tmp_path: Path):
     assert refused(lambda: one(tmp_path, "00:01 (Anna) hi\n00:02 (Ben) well: x\n")) == ("a.txt", 1, None)
+
+
+def test_a_page_is_no_transcript(tmp_path: Path):
+    assert refused(lambda: one(tmp_path, "<html><body><p>Anna: hi</p></body></html>\n")) == ("a.txt", 1, None)

@@ -40,6 +40,7 @@ _NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? |[@+~&%!])?([^\W\d][^<>:/|=]{0,59})(?:\
 # "[SPEAKER_00] hi" of programs that tell voices apart.
 _ROLE = re.compile(r"[\[(]([^\[\]()]{1,60})[\])] (?=\S)")
 _TAG = re.compile(r"</?(?i:b|i|u|p|em|strong|span|div|font|li|ul|td|tr|h\d|br ?/?)(?: [^<>]*)?>")
+_PAGE = re.compile(r"\s*<(?:!doctype|html)\b", re.IGNORECASE)
 # Programs write how grave a line is: "2024-05-01 10:11:12 INFO Agent: hi".
 _LEVEL = re.compile(r"\[?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|TRACE)\b\]?:? ?(?:[-|] )?")
 # The name in a column of its own, as some programs for chats write logs.
@@ -279,6 +280,8 @@ def without_times(text: str) -> str:
 
 
 def _detect(head: Head) -> bool:
+    if _PAGE.match(head.text):
+        return False
     found = (_line(raw, 0) for raw in head.text.split("\n", 100)[:100])
     return any(line is not None and line.name for line in found)
 
