@@ -192,3 +192,13 @@ def test_words_for_noon_do_not_disturb_the_order(before: str, after: str, tmp_pa
     ]
     found = dialogues(read(written(tmp_path / "chat.txt", "\n".join(lines))))["chat"]
     assert [said for _, said in found] == ["one", "two", "x"]
+
+
+def test_the_first_notice_without_its_mark_is_no_speech(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    text = (
+        "[12/05/2024, 10:30:00] Trip: Messages and calls are end-to-end encrypted. Nobody else can read them.\n"
+        "[12/05/2024, 10:31:00] Anna: is it end-to-end?\n[12/05/2024, 10:32:00] Ben: yes\n"
+    )
+    found = dialogues(read(written(tmp_path / "chat.txt", text)))["chat"]
+    assert found == [("Anna", "is it end-to-end?"), ("Ben", "yes")]
+    assert "chat.txt:1" in caplog.text

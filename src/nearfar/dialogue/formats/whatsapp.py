@@ -63,7 +63,7 @@ _EDITED = re.compile(
     r"düzenlendi|edytowan|redigera|redigeret|redigert|muokattu|diedit|تعديل|נערכה|已编辑|已編輯|編集|수정|संपादित)[^<>]*>)\s*$",
     re.IGNORECASE,
 )
-_LONGEST_NAME, _START = 80, 300
+_LONGEST_NAME, _START, _SHORT = 80, 300, 40
 NO_SPEAKER = "lines with a time and without a speaker"
 
 
@@ -151,9 +151,11 @@ def _take_names_from_notices(messages: list[_Message]) -> None:
     people = {message.name for message in messages if message.name and not message.by_app}
     heard = Counter(message.name for message in messages if message.name)
     groups = {m.name for m in messages if m.by_app and m.name not in people and _NOTICE.search(m.text[0])}
-    for message in messages:
+    for number, message in enumerate(messages):
         text = cleaned(message.text[0])
-        notice = _NOTICE.search(text) and (message.by_app or message.name not in people)
+        # Programs that copy a chat drop marks; every chat begins with this notice.
+        first = number == 0 and len(text) > _SHORT
+        notice = _NOTICE.search(text) and (message.by_app or message.name not in people or first)
         about = message.by_app and any(text.startswith(f"{name} ") for name in heard)
         if message.name in groups or notice or about or _is_sentence(message.name, heard):
             message.name = ""

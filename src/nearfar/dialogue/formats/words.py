@@ -29,6 +29,8 @@ montant objet remarque indirizzo data ora prezzo oggetto ordine endereço preço
 姓名 时间 日期 价格 金额 备注
 注 注意 链接 邮箱 العنوان الرقم الطلب التاريخ السعر
 заказ заказа номер адрес доставка сумма итого дата время цена телефон почта примечание
+carrier warehouse material brand ingredients instructions monday tuesday wednesday thursday friday saturday sunday
+montag dienstag mittwoch donnerstag freitag samstag sonntag prazo
 numer adres kwota zamówienie numarası tarih toplam teslimat
 주문번호 배송지 주소 전화 전화번호 이름 날짜 시간 가격 합계
 注文番号 住所 電話 電話番号 氏名 名前 日付 時間 価格 合計 תאריך מספר כתובת טלפון שם סכום
