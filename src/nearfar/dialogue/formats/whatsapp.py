@@ -59,8 +59,9 @@ _DELETED = re.compile(
 )
 # What the app writes behind the text of a message that was edited.
 _EDITED = re.compile(
-    r"(?<=\S)\s*(?:\u200e<[^<>]*>|<[^<>]*(?:edited|bearbeitet|edit(?:ó|ado|ada)|modifi(?:é|cato)|bewerkt|изменено|"
-    r"düzenlendi|edytowan|redigera|redigeret|redigert|muokattu|diedit|تعديل|נערכה|已编辑|已編輯|編集|수정|संपादित)[^<>]*>)\s*$",
+    r"(?<=\S)\s*(?:\u200e<[^<>]{0,80}>|<[^<>]{0,80}(?:edited|bearbeitet|edit(?:ó|ado|ada)|modifi(?:é|cato)|bewerkt|"
+    r"изменено|düzenlendi|edytowan|redigera|redigeret|redigert|muokattu|diedit|تعديل|נערכה|已编辑|已編輯|編集|수정|"
+    r"संपादित)[^<>]{0,80}>)\s*$",
     re.IGNORECASE,
 )
 _LONGEST_NAME, _START, _SHORT = 80, 300, 40
