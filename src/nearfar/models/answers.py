@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nearfar.models.packing import CHUNK_TOKENS, by_length
+from nearfar.models.packing import by_length
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["answer_logits", "answer_scores", "answers_yes_or_no", "hidden_size", "pair_logits", "score_by"]
 
+#: Tokens in one forward pass. On a CPU the time of these models is in proportion to them, down to a single short text:
+#: small batches have the least padding.
+CHUNK_TOKENS = {"cpu": 256, "cuda": 32768}
 #: The prompts of a query are shared only where that saves at least this part of their tokens.
 LEAST_SAVED = 0.2
 
@@ -59,7 +62,7 @@ def answer_logits(
     features = own.preprocess(list(pairs), prompt=prompt)
     if not answers_yes_or_no(own):
         features = {k: v.to(own.device) if isinstance(v, Tensor) else v for k, v in features.items()}
-        yes = by_length(model, features, "scores", tokens)[:, 0].float()
+        yes = by_length(model, features, "scores", tokens or _limit(own))[:, 0].float()
         return torch.stack([yes, torch.zeros_like(yes)], 1)
     with _answer_head(own, vector) as head:
         prompts = _prompts(features)
