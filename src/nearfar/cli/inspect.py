@@ -26,7 +26,10 @@ def command(
     data: Annotated[str, typer.Option(help="Dataset: rows, or a BEIR-format folder.")],
     against: Annotated[
         str | None,
-        typer.Option(metavar="MODEL2", help="Second model, compared on the same items."),
+        typer.Option(
+            metavar="MODEL2",
+            help="Second model, compared on the same items; where both agree, false negatives are likely.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Output folder for report.html and inspect.json.")] = Path("runs/inspect"),
     rows: Annotated[int, typer.Option(help="Maximum number of rows; larger datasets are sampled.", min=3)] = 10_000,
@@ -88,7 +91,9 @@ def command(
     for each in found.false_negatives[:SHOWN]:
         print(printable(f"{each.item.name}: {_short(each.item.text)}"))
         print(printable(f"  {each.positive_cosine:.3f}  {_short(each.positive.text)}"))
-        print(printable(f"  {each.negative_cosine:.3f}  {_short(each.negative.text)}  ({each.negative.name})"))
+        print(
+            printable(f"  {each.negative_cosine:.3f}  {_short(each.negative.text)}  ({each.negative.name})  {each.why}")
+        )
     for pair in found.confusions[:SHOWN]:
         first, second = pair.labels
         print(printable(f"{first} / {second}: {pair.rows:,} of {pair.of:,} rows"))
