@@ -242,9 +242,12 @@ def _configuration(
     request: Request, rows: Dataset | DatasetDict, held_out: HeldOut | None, start: Any
 ) -> dict[str, Any]:
     """Contents of `run.yaml`."""
+    from nearfar.data.fingerprint import fingerprint
+
     recorded = request.recorded()
     if held_out is not None:
         recorded["evaluation_columns"] = None if held_out.columns is None else dict(held_out.columns)
+        recorded["evaluation_sha256"] = fingerprint(held_out.rows)
     return {
         "recipe": request.recipe.name,
         **request.recipe.recorded(),
