@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, print_table, printable, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
 #: Number of false-negative candidates on the terminal.
@@ -48,6 +48,7 @@ def command(
     batch_size: BatchSize = 64,
     seed: Seed = 0,
     skip_broken: SkipBroken = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Inspect the space that a model makes of your data, and find false negatives and duplicates in the data."""
