@@ -133,15 +133,24 @@ def check_complete(found: Sequence[Loaded], whole: nn.Module | None, folder: Pat
 
 
 def incomplete(name: str, folder: Path, surplus: Sequence[str] = ()) -> InputError:
-    """The error for a folder whose weights do not contain a tensor; `surplus` is what they contain and nothing uses."""
+    """The error for a folder, or a GGUF file, whose weights do not contain a tensor.
+
+    Args:
+        name: The tensor.
+        folder: The folder or the file.
+        surplus: What the weights contain and nothing uses.
+    """
     file = next((file for file in (folder / "model.safetensors", folder / ADAPTER) if file.is_file()), folder)
-    needing, settings = ("adapter", CONFIGURATION) if file.name == ADAPTER else ("model", "config.json")
+    what, settings = ("adapter", CONFIGURATION) if file.name == ADAPTER else ("model", "config.json")
+    needing, remedy = f"{what} of {settings}", f"folder again; weights and {settings} must belong together"
+    if file.suffix == ".gguf":
+        needing, remedy = "model of its metadata", "file again"
     other = next((each for each in surplus if each.endswith(f".{name}")), None)
     instead = "" if other is None else f" (they contain {other!r}, which is not used)"
     return InputError(
-        f"the weights do not contain {name!r}, which the {needing} of {settings} needs{instead}",
+        f"the weights do not contain {name!r}, which the {needing} needs{instead}",
         file=file,
-        remedy=f"copy or download the folder again; weights and {settings} must belong together",
+        remedy=f"copy or download the {remedy}",
     )
 
 
@@ -228,10 +237,13 @@ def _dropped_layer(loaded: Loaded) -> str | None:
     """The first tensor of a layer that the files contain beyond the model's own stack of layers."""
     from torch import nn
 
+    prefix = f"{loaded.model.base_model_prefix}."
     for name in loaded.surplus:
-        at: Any = loaded.model
-        for step in name.removeprefix(f"{loaded.model.base_model_prefix}.").split("."):
-            if isinstance(at, nn.ModuleList) and step.isdigit() and len(at) and int(step) >= len(at):
-                return name
-            at = getattr(at, step, None)
+        # The files may name tensors as the base model does, or as the model with a head.
+        for path in {name, name.removeprefix(prefix)}:
+            at: Any = loaded.model
+            for step in path.split("."):
+                if isinstance(at, nn.ModuleList) and step.isdigit() and len(at) and int(step) >= len(at):
+                    return name
+                at = getattr(at, step, None)
     return None
