@@ -27,6 +27,7 @@ def opinion(sample: Sample, a: Sequence[Sequence[float]], b: Sequence[Sequence[f
 #: The first positive is the negative of the second row; everything else is as it should be.
 ANCHORS = np.eye(3)
 CONFUSED = [[0.5, 0.8, 0.0], [0.2, 0.5, 0.8], [0.0, 0.0, 1.0]]
+OTHERWISE_CONFUSED = [[0.5, 0.9, 0.0], [0.2, 0.5, 0.8], [0.0, 0.0, 1.0]]
 CLEAR = np.eye(3)
 
 
@@ -41,7 +42,8 @@ def test_one_model_alone_supports_nothing() -> None:
 def test_models_that_agree_support_it_and_one_that_does_not_agree_takes_it_away() -> None:
     sample = draw_sample(pairs(3), 10)
     confused, clear = opinion(sample, ANCHORS, CONFUSED), opinion(sample, ANCHORS, CLEAR)
-    assert support_of(sample, [confused, confused], 0) == [(), ("models",), ()]
+    other = opinion(sample, ANCHORS, OTHERWISE_CONFUSED)
+    assert support_of(sample, [confused, other], 0) == [(), ("models",), ()]
     assert support_of(sample, [confused, clear], 0) == [(), (), ()]
     assert support_of(sample, [confused, clear], 1) == [(), (), ()]
 
@@ -63,8 +65,8 @@ def test_duplicates_support_it(rows: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize(("labels", "expected"), [("xxy", ("labels", "models")), ("xyy", ())])
 def test_labels_support_or_contradict_it(labels: str, expected: tuple[str, ...]) -> None:
     sample = replace(draw_sample(pairs(3), 10), labels=np.zeros(3, int), groups=(list(labels), list(labels)))
-    found = opinion(sample, ANCHORS, CONFUSED)
-    assert support_of(sample, [found, found], 0)[1] == expected
+    found = [opinion(sample, ANCHORS, positives) for positives in (CONFUSED, OTHERWISE_CONFUSED)]
+    assert support_of(sample, found, 0)[1] == expected
 
 
 def test_likely_ones_come_first_and_are_counted(tiny_model) -> None:
@@ -79,9 +81,9 @@ def test_likely_ones_come_first_and_are_counted(tiny_model) -> None:
     assert alone.false_negative_rows > alone.likely_rows
     assert alone.models == 1
     assert all(set(each.support) <= {"duplicates"} for each in alone.false_negatives)
-    both = inspect(tiny_model, rows, against=tiny_model, layers=[], dims=[])
-    # A model agrees with itself.
-    assert both.false_negative_rows == both.likely_rows == alone.false_negative_rows
-    assert both.as_dict()["false_negatives"]["models"] == 2
+    # A model agrees with itself, which says nothing.
+    same = inspect(tiny_model, rows, against=tiny_model, layers=[], dims=[])
+    assert (same.models, same.likely_rows) == (2, alone.likely_rows)
+    assert same.as_dict()["false_negatives"]["models"] == 2
     supported = [bool(each.support) for each in alone.false_negatives]
     assert supported == sorted(supported, reverse=True)

@@ -44,11 +44,18 @@ class Opinion:
         cosines = np.einsum("nd,nd->n", self.vectors[0], self.vectors[-1][items])
         return cosines > self.neighbours.positive_cosine.numpy() + _ROUNDING
 
+    def same_as(self, other: Opinion) -> bool:
+        """Whether both are of one and the same model."""
+        import numpy as np
+
+        return all(map(np.array_equal, self.vectors, other.vectors))
+
 
 def support_of(sample: Sample, opinions: Sequence[Opinion], number: int) -> list[tuple[Support, ...]]:
     """What supports that the most similar negative of each item matches; empty where it is one model's opinion.
 
-    Labels that differ contradict models that agree. Case and white space of texts are ignored, as for repeated rows.
+    Labels that differ contradict models that agree, and a model's agreement with itself says nothing. Case and white
+    space of texts are ignored, as for repeated rows.
 
     Args:
         sample: What is inspected.
@@ -63,8 +70,9 @@ def support_of(sample: Sample, opinions: Sequence[Opinion], number: int) -> list
     labels = _same_label(sample, negative)
     if labels is not None:
         found["labels"] = labels
-    if len(opinions) > 1:
-        agreed = np.all([each.ranks_above(negative) for each in opinions], axis=0)
+    others = [each for each in opinions if each is not own and not each.same_as(own)]
+    if others:
+        agreed = np.all([each.ranks_above(negative) for each in others], axis=0)
         found["models"] = agreed if labels is None else agreed & labels
     above = own.neighbours.above.numpy() > 0
     return [

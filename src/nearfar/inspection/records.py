@@ -67,7 +67,8 @@ class FalseNegative(NamedTuple):
     @property
     def why(self) -> str:
         """The support in words."""
-        return f"supported by {' and '.join(self.support)}" if self.support else "one model's opinion"
+        named = ["both models" if each == "models" else each for each in self.support]
+        return f"supported by {' and '.join(named)}" if named else "one model's opinion"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
