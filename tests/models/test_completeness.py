@@ -123,6 +123,15 @@ def test_a_language_model_needs_every_tensor(tensor: str, tiny_lm_folder: Path, 
     assert "\n" not in str(caught.value)
 
 
+def test_a_language_model_with_more_layers_than_its_configuration(
+    tiny_lm_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    folder = Path(shutil.copytree(tiny_lm_folder, tmp_path / "lm"))
+    with caplog.at_level(logging.WARNING, "nearfar"):
+        load_kind(set_config(folder, num_hidden_layers=1), device="cpu")
+    assert "a layer more than config.json says" in caplog.text
+
+
 def test_tied_weights_are_no_loss(tiny_lm_folder: Path, tmp_path: Path):
     folder = Path(shutil.copytree(tiny_lm_folder, tmp_path / "lm"))
     load_kind(set_config(drop(folder, "lm_head"), tie_word_embeddings=True), device="cpu")
