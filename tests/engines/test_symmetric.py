@@ -12,7 +12,7 @@ from cases import Products, gap
 from torch import Tensor
 
 from nearfar import contrast, far, near
-from nearfar.engines import Problem, Streaming, symmetric
+from nearfar.engines import Streaming, symmetric
 from nearfar.engines.softmax import Softmax
 from nearfar.far import Far
 from nearfar.near import Near
@@ -192,14 +192,3 @@ def test_an_empty_denominator_is_an_error_if_the_anchor_takes_part() -> None:
         (gradient,) = torch.autograd.grad(loss, x)
         assert torch.isfinite(gradient).all()
         assert (gradient[2:] == 0).all()
-
-
-def test_memory_of_a_block() -> None:
-    from nearfar.engines.similarity_blocks import CORNER_ROWS, LEAST_ROWS, corner_blocks
-
-    for n, expected in ((50, 50), (1_000, LEAST_ROWS), (4_000, 400), (20_000, CORNER_ROWS)):
-        z = torch.zeros(n, 1)
-        problem = Problem(z, z, near.paired(), None, torch.tensor(1.0))
-        rows, a, x = next(corner_blocks(problem, None))
-        assert (rows.stop, len(a), x.shape) == (expected, expected, (expected, n))
-        assert math.prod(x.shape) <= n * CORNER_ROWS
