@@ -94,22 +94,22 @@ def test_rare_labels_can_always_be_learnt(seed: int):
 
 
 def test_what_cannot_be_told_apart(tiny_model):
-    with pytest.raises(InputError, match="label: expected at least 2 different texts with the label 'one'"):
+    with pytest.raises(InputError, match=r"^label: .*'one'.*got 1\b"):
         evaluate(tiny_model, rows(["a", "b", "c", "c"], ["two", "two", "one", "one"]))
-    with pytest.raises(InputError, match="at least 2 labels, got 1"):
+    with pytest.raises(InputError, match=r"^label: .* 2 labels.*got 1\b"):
         evaluate(tiny_model, rows(["a", "b"], ["same", "same"]))
-    with pytest.raises(InputError, match="at least 2 labels, got 1"):
+    with pytest.raises(InputError, match=r"^label: .* 2 labels.*got 1\b"):
         evaluate(tiny_model, rows(["a", "b"], ["same", "same"]), task="cluster")
     with pytest.raises(InputError, match="every row has a different label"):
         evaluate(tiny_model, rows(["a", "b"], ["p", "q"]), task="cluster")
-    with pytest.raises(InputError, match="at least 2 different texts"):
+    with pytest.raises(InputError, match=r"^label: .*'p'.*got 1\b"):
         evaluate(tiny_model, rows(["a"], ["p"]))
-    with pytest.raises(InputError, match="label: row 2 has no label"):
+    with pytest.raises(InputError, match=r"^label: row 2\b"):
         evaluate(tiny_model, rows(["a", "b"], ["p", None]))
     train = rows(["a", "b"], ["p", "q"])
-    with pytest.raises(InputError, match="no training row has the label 'new'"):
+    with pytest.raises(InputError, match=r"^label: .*'new'"):
         evaluate(tiny_model, rows(["c"], ["new"]), train=train)
-    with pytest.raises(InputError, match=r"label: .*training rows, got 1"):
+    with pytest.raises(InputError, match=r"^label: .*training rows, got 1"):
         evaluate(tiny_model, train, train=train.select([0]))
     with pytest.raises(InputError, match=r"text: .*got none"):
         evaluate(tiny_model, rows([], []), train=train)

@@ -67,9 +67,9 @@ def test_each_text_is_encoded_once_a_depth_by_its_own_layers_alone(model) -> Non
 
 
 def test_sizes_that_the_model_does_not_have(model) -> None:
-    with pytest.raises(InputError, match="layers: invalid value 5: the model has 4"):
+    with pytest.raises(InputError, match=r"^layers: .* 5: .* 4;"):
         evaluate_sizes(model, Dataset.from_list(ROWS["sts"]), [2, 5])
-    with pytest.raises(InputError, match="dims: invalid value 64: the model has 32"):
+    with pytest.raises(InputError, match=r"^dims: .* 64: .* 32;"):
         evaluate_sizes(model, Dataset.from_list(ROWS["sts"]), dims=[8, 64])
 
 

@@ -196,7 +196,7 @@ def test_half_precision_is_raised() -> None:
 def test_one_pair_has_nothing_to_spread() -> None:
     a, b = sides(1)
     for call in (lambda: uniformity(a), lambda: cross_uniformity(a, b)):
-        with pytest.raises(ValueError, match="requires at least two vectors, got one"):
+        with pytest.raises(ValueError, match=r"uniformity .*got one"):
             call()
     assert float(loss(a, b, CUAXU, 0.3)) == pytest.approx(float(alignment(a, b)), abs=1e-12)
 

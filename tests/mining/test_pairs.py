@@ -52,5 +52,5 @@ def test_pairs_as_rows(corpus) -> None:
     rows = drawn_pairs(texts, near, towards, far, away, negatives=2, draws=3)
     assert rows.column_names == ["anchor", "positive", "negative_1", "negative_2"]
     assert list(rows["anchor"]) == [text for i, text in enumerate(texts) if i != 3] * 3
-    with pytest.raises(InputError, match=r"^text: .*enough negatives \(1\)"):
+    with pytest.raises(InputError, match=r"^text: .*\(1\).*t_fn"):
         drawn_pairs(texts, near, towards, far, torch.full_like(away, -torch.inf))

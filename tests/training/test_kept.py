@@ -101,7 +101,7 @@ def test_killed_while_it_goes_on_it_ends_the_same(go, tmp_path: Path, monkeypatc
         with pytest.raises(Killed):
             go("killed", resume=True, epochs=3, progress=lambda *_: None)
     assert not (tmp_path / "killed" / "metrics.json").exists()
-    with pytest.raises(InputError, match=r"options.epochs: expected 3.0, as in the run to resume, got 4"):
+    with pytest.raises(InputError, match=r"run\.yaml: options\.epochs: .*\b3\.0,.* 4"):
         go("killed", resume=True, epochs=4)
     again = go("killed", resume=True, epochs=3)
     assert again.metrics["steps"] == 15
@@ -155,7 +155,7 @@ def test_a_model_that_was_changed_is_not_trained_on(go, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"model.safetensors: has changed since the run ended"):
+    with pytest.raises(InputError, match=r"model\.safetensors: has changed"):
         go("run", resume=True, epochs=2)
 
 
@@ -184,9 +184,9 @@ def test_a_stage_is_added_to_a_finished_run(go, tmp_path: Path) -> None:
     at_once = go("three", "debcse", TEXTS, rounds=3, **ROUNDS)
     assert weights(tmp_path / "two") == weights(tmp_path / "three")
     assert longer.metrics["stages"] == at_once.metrics["stages"]
-    with pytest.raises(InputError, match=r"options.rounds: expected at least 3 stages"):
+    with pytest.raises(InputError, match=r"run\.yaml: options\.rounds: .*\b3 stages"):
         go("two", "debcse", TEXTS, rounds=2, resume=True, **ROUNDS)
-    with pytest.raises(InputError, match=r"options.epochs: invalid change: stage 1 is finished"):
+    with pytest.raises(InputError, match=r"run\.yaml: options\.epochs: .*stage 1\b"):
         go("copy", "debcse", TEXTS, rounds=2, epochs=2, resume=True, **ROUNDS)
 
 

@@ -85,12 +85,12 @@ def test_mistakes_are_named(options: dict, field: str, tiny_model_folder: Path) 
 
 
 def test_a_text_model_is_no_image_model(tiny_model_folder: Path, tiny_model: SentenceTransformer) -> None:
-    with pytest.raises(InputError, match="encodes images, got one for texts"):
+    with pytest.raises(InputError, match=r"^image_model: .*for texts"):
         two_towers(tiny_model_folder, image=tiny_model_folder, device="cpu")
-    with pytest.raises(InputError, match=r"model: .*two towers"):
+    with pytest.raises(InputError, match=r"^model: "):
         router_of(tiny_model)
     assert medium_of(tiny_model) is None
-    with pytest.raises(InputError, match="no 'audio' tower"):
+    with pytest.raises(InputError, match=r"^frozen: .*'audio'.* text, image$"):
         freeze(two_towers(tiny_model_folder, image="small-cnn", device="cpu"), "audio")
 
 
