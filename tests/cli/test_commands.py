@@ -13,14 +13,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from sentence_transformers import SentenceTransformer
 
 import nearfar as package
-from nearfar import recipes
 from nearfar.models import fingerprint, load
 from nearfar.training.run import train
 
@@ -55,27 +52,6 @@ def test_help_names_every_command_and_version_is_the_package_s(nearfar: Nearfar)
         assert f"│ {command} " in shown.out
     assert nearfar() == shown
     assert nearfar("--version") == (0, f"nearfar {package.__version__}\n", "")
-
-
-def test_recipes_lists_all(nearfar: Nearfar):
-    table = nearfar("recipes")
-    assert (table.code, table.err) == (0, "")
-    listed = nearfar("recipes", "--json").json["recipes"]
-    assert [recipe["name"] for recipe in listed] == recipes.names()
-    for recipe in listed:
-        assert recipe["name"] in table.out
-        assert recipe["url"].startswith("https://")
-        assert recipe["needs"]
-
-
-@pytest.mark.parametrize("name", recipes.names())
-def test_recipes_shows_one_in_full(name: str, nearfar: Nearfar):
-    shown, found = nearfar("recipes", name), nearfar("recipes", name, "--json").json
-    assert (shown.code, shown.err) == (0, "")
-    options = recipes.get(name).options()
-    assert found["options"] == {option: getattr(options, option) for option in found["options"]}
-    for text in (*found["options"], found["paper"], found["url"], *found["needs"], f"nearfar train {name}"):
-        assert text in shown.out
 
 
 def test_train_on_pairs_with_evaluation(workspace: Path, nearfar: Nearfar, tiny_model_folder: Path):
@@ -242,20 +218,6 @@ def test_evaluate_with_mapped_columns_and_a_smaller_batch(workspace: Path, nearf
     assert found["metrics"] == pytest.approx(
         nearfar("evaluate", "tiny", "--data", "sts.jsonl", "--json").json["metrics"]
     )
-
-
-def test_encode(workspace: Path, nearfar: Nearfar, tiny_model):
-    texts = [json.loads(line)["text"] for line in (workspace / "sentences.jsonl").read_text().splitlines()]
-    right = tiny_model.encode(texts, normalize_embeddings=True)
-    ended = nearfar(*shlex.split("encode tiny sentences.jsonl --out new/v.npy --json"))
-    assert ended.json == {"out": "new/v.npy", "texts": len(texts), "dimension": 32}
-    np.testing.assert_allclose(np.load(workspace / "new" / "v.npy"), right, atol=1e-6)
-    ended = nearfar(*shlex.split("encode tiny sentences.jsonl --out v.parquet --no-normalize --batch-size 5"))
-    assert (ended.code, ended.out) == (0, f"{len(texts)} vectors of 32 dimensions in v.parquet\n")
-    table = pq.read_table(workspace / "v.parquet").to_pydict()
-    assert table["text"] == texts
-    np.testing.assert_allclose(table["vector"], tiny_model.encode(texts), atol=1e-5)
-    assert not list(workspace.rglob(".*"))
 
 
 def test_search_builds_once_and_again_when_the_corpus_changes(workspace: Path, nearfar: Nearfar):

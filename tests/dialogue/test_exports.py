@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from flows import booking_flow, hostile_flow
 from nearfar.dialogue import Rules, write
 from nearfar.dialogue.exports import as_dot, as_mermaid
 from nearfar.reports.text import plain
 
-from .flows import booking_flow, hostile_flow
 from .helpers import refused
 
 FLOWS = {"booking": booking_flow(30), "hostile": hostile_flow()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,9 +135,7 @@ def inspect(folder: Path, models: dict[str, Path]) -> Path:
 
 
 def flow(folder: Path, models: dict[str, Path]) -> Path:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "dialogue"))
     from flows import booking_flow
-
     from nearfar.dialogue import write
 
     return write(booking_flow(40), folder / "flow.html")
