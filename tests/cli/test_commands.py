@@ -21,7 +21,7 @@ import nearfar as package
 from nearfar.models import fingerprint, load
 from nearfar.training.run import train
 
-from .conftest import COUPLES, Nearfar, jsonl
+from .conftest import NOUN_PAIRS, Nearfar, jsonl
 
 HEAVY = "torch transformers sentence_transformers datasets numpy scipy sklearn pandas pyarrow usearch jinja2"
 COMMANDS = [
@@ -84,7 +84,7 @@ def test_train_on_pairs_with_evaluation(workspace: Path, nearfar: Nearfar, tiny_
 
 
 def test_run_yaml_holds_everything_to_run_it_again(workspace: Path, nearfar: Nearfar, monkeypatch: pytest.MonkeyPatch):
-    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in COUPLES))
+    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in NOUN_PAIRS))
     command = "train infonce --model tiny --data x.csv --columns anchor=q,positive=a --eval x.csv --out run --seed 7 "
     command += f"{STEPS} --set temperature=0.1 --set symmetric=true"
     assert nearfar(*shlex.split(command)).code == 0
@@ -92,7 +92,7 @@ def test_run_yaml_holds_everything_to_run_it_again(workspace: Path, nearfar: Nea
     assert asked["options"]["temperature"] == 0.1
     assert asked["options"]["symmetric"] is True
     assert set(asked["versions"]) >= {"python", "nearfar", "torch", "transformers", "sentence-transformers", "datasets"}
-    assert asked["data"]["rows"] == len(COUPLES)
+    assert asked["data"]["rows"] == len(NOUN_PAIRS)
     assert asked["seed"] == 7
     monkeypatch.chdir(workspace.parent)  # the paths in it hold anywhere
     again = train(
@@ -111,7 +111,7 @@ def test_run_yaml_holds_everything_to_run_it_again(workspace: Path, nearfar: Nea
 
 
 def test_evaluation_rows_may_have_other_columns(workspace: Path, nearfar: Nearfar):
-    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in COUPLES))
+    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in NOUN_PAIRS))
     command = "train infonce --model tiny --data x.csv --columns anchor=q,positive=a --eval sts.jsonl --out run "
     command += f"--eval-columns sentence1=sentence1 --json {STEPS}"
     ended = nearfar(*shlex.split(command))
@@ -172,7 +172,7 @@ def test_a_finished_run_gone_on_with_stays_what_it_was(workspace: Path, nearfar:
 
 
 def test_notes_on_the_data_are_shown_once(workspace: Path, nearfar: Nearfar):
-    rows = [{"anchor": f"the {a}", "positive": f"a {b}", "hard_negative": "a loan"} for a, b in COUPLES]
+    rows = [{"anchor": f"the {a}", "positive": f"a {b}", "hard_negative": "a loan"} for a, b in NOUN_PAIRS]
     (workspace / "x.jsonl").write_text(jsonl(rows))
     ended = nearfar(*shlex.split(f"train infonce --model tiny --data x.jsonl --out run {STEPS}"))
     note = "x.jsonl: the column 'hard_negative' is not used; use it with --columns negative=hard_negative"
@@ -244,7 +244,7 @@ def test_search_builds_once_and_again_when_the_corpus_changes(workspace: Path, n
 
 
 def test_search_over_other_columns_builds_again(workspace: Path, nearfar: Nearfar):
-    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in COUPLES))
+    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in NOUN_PAIRS))
     nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=q", "--json")
     other = nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=a", "-k", "1", "--json")
     assert "(built with other columns)" in other.err
@@ -286,7 +286,7 @@ main()
 def test_ctrl_c_is_one_line_and_resume_finishes(workspace: Path, nearfar: Nearfar, plain_model_folder: Path):
     """In a process of its own, on a model and texts about which the libraries have much to warn."""
     long = " ".join(["the cat sits on the mat"] * 20)
-    rows = [{"anchor": f"the {a} {b}", "positive": f"a {a} {long}"} for a, b in COUPLES]
+    rows = [{"anchor": f"the {a} {b}", "positive": f"a {a} {long}"} for a, b in NOUN_PAIRS]
     (workspace / "x.jsonl").write_text(jsonl(rows))
     command = f"train infonce --model {plain_model_folder} --data x.jsonl --out run --set batch_size=4"
     settings = shlex.split("--set epochs=500 --set save_steps=2")

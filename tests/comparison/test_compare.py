@@ -24,8 +24,8 @@ SMALL = {"batch_size": 8, "learning_rate": 1e-3}
 
 
 def pairs(start: int, stop: int) -> list[dict[str, str]]:
-    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
-    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in couples]
+    noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
+    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in noun_pairs]
 
 
 @pytest.fixture
@@ -229,15 +229,15 @@ def test_pictures_are_found_from_anywhere(files: Path):
     from nearfar.comparison.request import Request
     from nearfar.data import load
 
-    (files / "pictures").mkdir()
+    (files / "images").mkdir()
     for i in range(40):
-        Image.new("RGB", (4, 4), (i, 0, 0)).save(files / f"pictures/{i}.png")
-    write_jsonl([{"image": f"{i}.png", "text": f"picture {i}"} for i in range(40)], files / "pictures/rows.jsonl")
-    prepared = prepare(Request([], "pictures/rows.jsonl"))
+        Image.new("RGB", (4, 4), (i, 0, 0)).save(files / f"images/{i}.png")
+    write_jsonl([{"image": f"{i}.png", "text": f"image {i}"} for i in range(40)], files / "images/rows.jsonl")
+    prepared = prepare(Request([], "images/rows.jsonl"))
     write_rows(prepared, files / "elsewhere")
     there = load(files / "elsewhere" / TRAINING)
     assert len(there) == len(prepared.training) == 30
-    assert Path(there[0]["image"]).parent == files / "pictures"
+    assert Path(there[0]["image"]).parent == files / "images"
     assert prepared.task == "retrieval"
 
 

@@ -93,11 +93,11 @@ def test_pictures_from_the_command_line(
 ) -> None:
     two_towers(tiny_model_folder, image="small-cnn", image_size=16, device="cpu").save_pretrained(str(tmp_path / "m"))
     for name in ("cat", "dog"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "images" / name).mkdir(parents=True)
         for number in range(3):
-            Image.new("RGB", (5, 5), (number, 9, 9)).save(tmp_path / "pictures" / name / f"{number}.png")
-    (tmp_path / "pictures" / "dog" / "broken.png").write_text("no picture")
-    arguments = ["evaluate", str(tmp_path / "m"), "--data", str(tmp_path / "pictures"), "--task", "zero-shot"]
+            Image.new("RGB", (5, 5), (number, 9, 9)).save(tmp_path / "images" / name / f"{number}.png")
+    (tmp_path / "images" / "dog" / "broken.png").write_text("not an image")
+    arguments = ["evaluate", str(tmp_path / "m"), "--data", str(tmp_path / "images"), "--task", "zero-shot"]
     assert run(arguments) == 2
     assert "broken.png" in capsys.readouterr().err
     assert run([*arguments, "--skip-broken", "--templates", "the {}"]) == 0

@@ -76,7 +76,7 @@ def test_command_line_trains_on_captions_and_resumes(tmp_path: Path, tiny_model_
 
 
 def test_pre_trained_pictures_teach_texts(tmp_path: Path, tiny_model_folder: Path) -> None:
-    """The paper's own way round: the tower of pictures is frozen."""
+    """The paper's own way round: the image tower is frozen."""
     from nearfar.data import load as load_rows
 
     rows = load_rows(paint(tmp_path))

@@ -16,8 +16,8 @@ SMALL: dict[str, Any] = {"batch_size": 8, "max_length": 32}
 
 
 def pairs() -> list[dict[str, str]]:
-    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b]
-    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in couples]
+    noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b]
+    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in noun_pairs]
 
 
 def labelled() -> Dataset:
