@@ -111,6 +111,7 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
     assert again.metrics == found.metrics
 
 
+@pytest.mark.slow
 def test_resume_adds_and_refuses(files: Path, jobs: list[Job], tiny_model_folder: Path):
     asked: dict[str, Any] = {"evaluate_on": "held.jsonl", "model": tiny_model_folder, "out": "out", **SMALL}
     with pytest.raises(InputError, match=r"^out: --resume: "):

@@ -9,7 +9,7 @@ import torch
 
 from nearfar import far, near
 from nearfar.engines.problem import Problem
-from nearfar.engines.similarity_blocks import BLOCK_BYTES, CORNER_ROWS, LEAST_ROWS, corner_blocks, row_blocks
+from nearfar.engines.similarity_blocks import BLOCK_BYTES, LEAST_ROWS, row_blocks
 
 A, C = torch.randn(7, 3), torch.randn(5, 3)
 TAU = torch.tensor(0.5)
@@ -25,16 +25,6 @@ def test_blocks_of_rows_cover_all_similarities(block_rows: int) -> None:
     torch.testing.assert_close(found, A @ C.T / TAU)
     assert len(places) == math.ceil(7 / block_rows)
     assert len(set(places)) == 1, "every block in the same memory"
-
-
-@pytest.mark.parametrize("block_rows", [1, 3, 7])
-def test_corners_cover_the_upper_triangle(block_rows: int) -> None:
-    found = torch.full((7, 7), torch.nan)
-    for rows, a, x in corner_blocks(Problem(A, A, near.paired(), None, TAU), block_rows):
-        torch.testing.assert_close(a, A[rows] / TAU)
-        found[rows, rows.start :] = x
-    upper = torch.ones(7, 7).triu() > 0
-    torch.testing.assert_close(found[upper], (A @ A.T / TAU)[upper])
 
 
 def test_blocks_are_bounded_but_never_thin() -> None:
@@ -54,12 +44,3 @@ def test_builders_that_make_blocks_share_the_room() -> None:
     bare, masked, guided = rows.values()
     assert bare == masked
     assert guided == bare * 3 // 8
-
-
-def test_memory_of_a_corner() -> None:
-    for n, expected in ((50, 50), (1_000, LEAST_ROWS), (4_000, 400), (20_000, CORNER_ROWS)):
-        z = torch.zeros(n, 1)
-        problem = Problem(z, z, near.paired(), None, torch.tensor(1.0))
-        rows, a, x = next(corner_blocks(problem, None))
-        assert (rows.stop, len(a), x.shape) == (expected, expected, (expected, n))
-        assert math.prod(x.shape) <= n * CORNER_ROWS

@@ -281,6 +281,7 @@ def grown(n: int, engine: str, *cases: str) -> dict[str, int]:
     return {case: int(size) for case, size in (line.split() for line in done.stdout.splitlines())}
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_where_a_matrix_would_show() -> None:
     n = 4_096
     matrix = n * n * 4 // 2**20

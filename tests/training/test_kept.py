@@ -84,6 +84,7 @@ def test_a_finished_run_goes_on_with_more_epochs_as_one_that_kept_all(go, tmp_pa
     assert weights(tmp_path / "thin") == done
 
 
+@pytest.mark.slow
 def test_killed_while_it_goes_on_it_ends_the_same(go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go("whole")
     go("killed")
@@ -173,6 +174,7 @@ TEXTS = Dataset.from_dict({"text": [f"the {a} on the {b}" for a in WORDS for b i
 ROUNDS = {"negatives": 6, "positives": 4, "random_negatives": 2, "batch_size": 4, "t_fn": 0.999}
 
 
+@pytest.mark.slow
 def test_a_stage_is_added_to_a_finished_run(go, tmp_path: Path) -> None:
     go("two", "debcse", TEXTS, rounds=2, **ROUNDS)
     first = tmp_path / "two" / "checkpoints"

@@ -177,6 +177,7 @@ def run(files: list[Path], model: Path, out: Path, **options: Any) -> Any:
     return train("codiemb", files, model=model, out=out, seed=3, columns=columns, **{**SETTINGS, **options})
 
 
+@pytest.mark.slow
 def test_run_folder_and_resume_to_the_same_bits(
     files: list[Path], tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
