@@ -27,11 +27,11 @@ SMALL: dict[str, Any] = {"batch_size": 4, "learning_rate": 1e-2}
 
 
 def pairs(start: int, stop: int, **columns: list[Any]) -> Dataset:
-    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
+    noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
     return Dataset.from_dict(
         {
-            "anchor": [f"the {a} sits on a {b}" for a, b in couples],
-            "positive": [f"a {a} in the {b}" for a, b in couples],
+            "anchor": [f"the {a} sits on a {b}" for a, b in noun_pairs],
+            "positive": [f"a {a} in the {b}" for a, b in noun_pairs],
             **columns,
         }
     )
