@@ -95,45 +95,20 @@ def tiny_model(tiny_model_folder: Path):
     return load(tiny_model_folder, device="cpu")
 
 
-NOUNS = ("cat", "dog", "mat", "grass", "green", "blue", "red", "sky", "sea", "fish", "bird", "tree", "bank", "money")
-
-
 @pytest.fixture(scope="session")
 def words_tokenizer():
     """A tokenizer of whole words, with yes and no."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+    from word_level import word_tokenizer
 
-    names = ["<pad>", "</s>", "<unk>", "yes", "no", "the", "a", "and", "so", *NOUNS, *map(str, range(120))]
-    tokenizer = Tokenizer(models.WordLevel({word: row for row, word in enumerate(names)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=256
-    )
+    return word_tokenizer()
 
 
 @pytest.fixture(scope="session")
-def yes_no_folder(words_tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A causal language model whose vocabulary has yes and no."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+def yes_no_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A causal language model whose vocabulary contains yes and no. Do not write."""
+    from word_level import write_causal
 
-    folder = tmp_path_factory.mktemp("yes-no")
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(words_tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=256,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=None,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    words_tokenizer.save_pretrained(folder)
-    return folder
+    return write_causal(tmp_path_factory.mktemp("yes-no"))
 
 
 @pytest.fixture(scope="session")

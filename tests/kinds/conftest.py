@@ -10,8 +10,7 @@ import pytest
 from recipes_for_tests import NOISE, RERANKER, SEQ2SEQ, STAGED, STREAM
 
 from nearfar.data import write_jsonl
-
-WORDS = ("cat", "dog", "mat", "grass", "green", "blue", "red", "sky", "sea", "fish", "bird", "tree", "bank", "money")
+from word_level import WORDS, write_seq2seq
 
 
 @dataclass(frozen=True)
@@ -48,17 +47,8 @@ STEPS = ("batch_size=8", "max_steps=6", "save_steps=2", "learning_rate=1e-3")
 
 
 @pytest.fixture(scope="session")
-def seq2seq_folder(words_tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    folder = tmp_path_factory.mktemp("t5")
-    torch.manual_seed(0)
-    size = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 2, "dropout_rate": 0.1}
-    config = T5Config(vocab_size=len(words_tokenizer), pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, **size)
-    T5ForConditionalGeneration(config).save_pretrained(folder)
-    words_tokenizer.save_pretrained(folder)
-    return folder
+def seq2seq_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_seq2seq(tmp_path_factory.mktemp("t5"))
 
 
 @pytest.fixture(scope="session")

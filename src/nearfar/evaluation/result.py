@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
+    from nearfar.evaluation.chance import Chance
     from nearfar.evaluation.intervals import Interval
 
 
@@ -32,6 +32,7 @@ class Result:
         interval: The primary metric with its 95% interval over items, if the task has one.
         differences: Paired differences with their 95% intervals over items, by name, if the task compares something.
         ms_per_query: Time per query in milliseconds, by name; the last is that of the primary metric. Not reproducible.
+        chance: What guessing is expected to score in the primary metric; None where the data do not say.
     """
 
     task: str
@@ -44,16 +45,12 @@ class Result:
     interval: Interval | None = None
     differences: dict[str, Interval] | None = None
     ms_per_query: dict[str, float] | None = None
+    chance: Chance | None = None
 
     @property
     def score(self) -> float:
         """The primary metric's value."""
         return self.metrics[self.primary]
-
-    @property
-    def chance(self) -> float | None:
-        """What guessing scores in the primary metric, where the task knows it."""
-        return known_chance(self.task, self.metrics)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields except the per-item values, for JSON; an undefined metric (NaN) becomes None."""
@@ -71,6 +68,7 @@ class Result:
                 else {"differences": {name: found._asdict() for name, found in self.differences.items()}}
             ),
             **({} if self.ms_per_query is None else {"ms_per_query": self.ms_per_query}),
+            **({} if self.chance is None else {"chance": list(self.chance)}),
         }
 
 
@@ -81,11 +79,6 @@ CEILING = 0.9995
 def at_ceiling(*scores: float) -> bool:
     """Whether nothing can be better than any of the scores; log-probabilities are never above 0."""
     return all(score >= CEILING for score in scores)
-
-
-def known_chance(task: str, metrics: Mapping[str, float | None]) -> float | None:
-    """The score of guessing, where a task knows it: always the commonest label, or no correlation."""
-    return 0.0 if task == "sts" else metrics.get("chance")
 
 
 NAMES = {

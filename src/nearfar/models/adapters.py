@@ -13,10 +13,20 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-__all__ = ["CONFIGURATION", "add_lora", "check_adapter", "load_lora", "merge_adapters", "train_adapters"]
+__all__ = [
+    "ADAPTER",
+    "CONFIGURATION",
+    "add_lora",
+    "check_adapter",
+    "load_lora",
+    "merge_adapters",
+    "train_adapters",
+]
 
 #: The file of an adapter's configuration.
 CONFIGURATION = "adapter_config.json"
+#: The file of its weights.
+ADAPTER = "adapter_model.safetensors"
 
 
 def check_adapter(folder: Path) -> None:
@@ -79,7 +89,7 @@ def load_lora(model: nn.Module, folder: Path) -> bool:
             from safetensors.torch import load_file
 
             peft: Any = import_module("peft")
-            (file,) = folder.rglob("adapter_model.safetensors")
+            (file,) = folder.rglob(ADAPTER)
             state = {name.removeprefix("base_model.model."): each for name, each in load_file(file).items()}
             found = peft.set_peft_model_state_dict(whole, state, adapter_name="default")
             assert not found.unexpected_keys

@@ -63,7 +63,7 @@ def averaged(results: Mapping[str, Result]) -> Result:
     metrics = {primary: sum(scores.values()) / len(scores), **scores}
     notes = tuple(dict.fromkeys(note for result in results.values() for note in result.notes))
     n = sum(result.n for result in results.values())
-    of_items: dict[str, Any] = dict.fromkeys(("per_item", "interval", "differences", "ms_per_query"))
+    of_items: dict[str, Any] = dict.fromkeys(("per_item", "interval", "differences", "ms_per_query", "chance"))
     return replace(first, primary=primary, metrics=metrics, n=n, notes=notes, **of_items)
 
 
