@@ -89,6 +89,7 @@ def test_a_worse_order_is_worse(tiny_model) -> None:
     result = measure(Knows(found, sign=-1), found, Asked(first=tiny_model))
     assert result.metrics["ndcg@10"] == pytest.approx(0)
     assert result.differences["top_60"].mean == pytest.approx(-result.metrics["ndcg@10_first_stage"])
+    assert any("worse" in note for note in result.notes)
 
 
 def test_a_query_that_is_a_document_is_no_candidate(tiny_model) -> None:

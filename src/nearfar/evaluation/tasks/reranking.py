@@ -83,6 +83,10 @@ def measure(model: Scores, data: Dataset | Retrieval, asked: Asked) -> Result:
         **{f"ndcg@10_top_{depth}": np.array(after[depth]) for depth in depths},
         f"recall@{most}_first_stage": np.array(recall),
     }
+    notes += (f"the first stage is {_name(asked.first)}; {most} of {len(texts):,} documents are reranked",)
+    scored = [float(np.mean(each)) for each in (after[most], before)]
+    if scored[0] < scored[1]:
+        notes += (f"worse than the first stage: nDCG@10 {scored[0]:.3f} after reranking, {scored[1]:.3f} before",)
     several = len(wanted) > 1
     ms = {depth: 1000 * spent / len(wanted) for depth, spent in seconds.items()}
     return Result(
@@ -91,7 +95,7 @@ def measure(model: Scores, data: Dataset | Retrieval, asked: Asked) -> Result:
         {name: float(values.mean()) for name, values in per_item.items()},
         n=len(wanted),
         per_item=per_item,
-        notes=(*notes, f"the first stage is {_name(asked.first)}; {most} of {len(texts):,} documents are reranked"),
+        notes=notes,
         interval=bootstrap_mean(per_item["ndcg@10"], seed=asked.seed) if several else None,
         differences={f"top_{d}": paired_difference(before, after[d], seed=asked.seed) for d in depths}
         if several
