@@ -23,9 +23,9 @@ from sentence_transformers import CrossEncoder
 from torch import nn
 
 from nearfar.demo.docstrings import harvest
-from nearfar.models.answer_prompts import set_prompt
-from nearfar.models.answers import pair_logits
 from nearfar.models.cross_encoder import load_cross_encoder
+from nearfar.models.yes_no import pair_logits
+from nearfar.models.yes_no_prompts import set_prompt
 
 BATCH = 16
 TOLERANCE = 1e-4

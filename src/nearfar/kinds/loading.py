@@ -71,7 +71,7 @@ def load_scorer(name: str | Path, *, device: str | None = None) -> Any:
 
     kind = class_of(name)
     if kind.name == "causal LM":
-        from nearfar.models.answer_prompts import set_prompt
+        from nearfar.models.yes_no_prompts import set_prompt
 
         found: Any = kind_named("reranker").load(name, device=device)
         set_prompt(found.model)

@@ -65,11 +65,11 @@ class Reranker(Kind, Scores):
     def score_pairs(
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, " n"]:
-        """The logit of each pair, before any sigmoid; for `batch_size` see `nearfar.models.answers.pair_logits`."""
+        """The logit of each pair, before any sigmoid; for `batch_size` see `nearfar.models.yes_no.pair_logits`."""
         import numpy as np
 
-        from nearfar.models.answers import pair_logits
         from nearfar.models.encoding import check_texts, require_finite
+        from nearfar.models.yes_no import pair_logits
 
         check_texts(first, field="first")
         check_texts(second, field="second")

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from nearfar.losses.distillation import label_loss
-from nearfar.models.answers import answer_logits, hidden_size
+from nearfar.models.yes_no import answer_logits, hidden_size
 
 if TYPE_CHECKING:
     from jaxtyping import Float

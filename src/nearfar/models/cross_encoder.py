@@ -30,7 +30,7 @@ def load_cross_encoder(
 
     A CrossEncoder of sentence-transformers, or a sequence classifier of transformers, is loaded as it is. A causal
     language model answers yes or no: its score is logit(yes) - logit(no) after the pair; for a prompt see
-    `nearfar.models.answer_prompts.set_prompt`. An encoder gets a new classifier with one output, which must be trained;
+    `nearfar.models.yes_no_prompts.set_prompt`. An encoder gets a new classifier with one output, which must be trained;
     there is a warning.
 
     Args:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nearfar.kinds.options import NonNegative, Probability, TrainingOptions, Whole
-from nearfar.models.answer_prompts import INSTRUCTION
+from nearfar.models.yes_no_prompts import INSTRUCTION
 from nearfar.recipes import Plan, Recipe, Stage
 
 
@@ -66,8 +66,8 @@ def prepare(model: Any, rows: Any, options: Options) -> Plan:
     from nearfar.losses.reranking import RerankingLoss
     from nearfar.mining.negatives import complete_rows
     from nearfar.models.adapters import add_lora, merge_adapters
-    from nearfar.models.answer_prompts import prepare_reranker
-    from nearfar.models.answers import score_by
+    from nearfar.models.yes_no import score_by
+    from nearfar.models.yes_no_prompts import prepare_reranker
 
     prepare_reranker(model, options.direction, options.instruction)
     rows = complete_rows(rows, options.negatives, options.corpus, options.miner)

@@ -12,9 +12,9 @@ from sentence_transformers import CrossEncoder
 
 import nearfar
 from nearfar.errors import InputError
-from nearfar.models.answer_prompts import INSTRUCTION, set_prompt
-from nearfar.models.answers import answer_logits, answer_scores, pair_logits, score_by
 from nearfar.models.cross_encoder import load_cross_encoder
+from nearfar.models.yes_no import answer_logits, answer_scores, pair_logits, score_by
+from nearfar.models.yes_no_prompts import INSTRUCTION, set_prompt
 
 CHAT = (
     "{%- for message in messages -%}<|{{ message['role'] }}|>{{ message['content'] }}{%- endfor -%}"

@@ -45,7 +45,7 @@ def set_prompt(model: CrossEncoder, instruction: str = INSTRUCTION) -> None:
     Raises:
         InputError: The answers are not single tokens after the prompt, or the chat template changes the texts.
     """
-    from nearfar.models.answers import answers_yes_or_no
+    from nearfar.models.yes_no import answers_yes_or_no
 
     if not answers_yes_or_no(model):
         raise InputError("expected a language model that answers yes or no, got a classifier", field="model")
@@ -73,7 +73,7 @@ def prepare_reranker(model: CrossEncoder, direction: Literal["sft", "cl", "rando
     Raises:
         InputError: A classifier with several outputs, or the direction `random` for one; see `set_prompt`, too.
     """
-    from nearfar.models.answers import answers_yes_or_no, score_by
+    from nearfar.models.yes_no import answers_yes_or_no, score_by
 
     if answers_yes_or_no(model):
         set_prompt(model, instruction)
