@@ -20,13 +20,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from nearfar.errors import InputError
-from nearfar.settings import Fraction, NonNegative, Range, check_ranges
+from nearfar.settings import Fraction, NonNegative, check_ranges
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -64,7 +64,7 @@ class LayerContrast:
     layer_weight: NonNegative = 0.0
     fusion: Fusion = "add"
     early_exit_weight: NonNegative = 0.0
-    guidance_weight: Annotated[float, Range()] = 0.0
+    guidance_weight: NonNegative = 0.0
     guidance: str = ""
     alpha: Fraction = 0.0
     norm: bool = True

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nearfar.errors import InputError
+from nearfar.models.adapters import base_of
 from nearfar.models.aliases import GENERATORS, alias_folder, sha256
 from nearfar.models.completeness import incomplete, missing_of
 from nearfar.models.model_files import check_files
@@ -65,7 +66,7 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     """A causal language model in evaluation mode, and its tokenizer.
 
     Args:
-        name: See `find_language_model`.
+        name: See `find_language_model`; or the folder of an adapter (LoRA or similar), which is loaded into its base.
         device: Device of the model; by default a GPU if there is one.
 
     Raises:
@@ -89,6 +90,8 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     weights = _unpacked() if files.gguf else {"use_safetensors": True}
     if not files.gguf:
         check_files(files.folder)
+        if (base := base_of(files.folder)) is not None:
+            return _adapted(files.folder, base, device)
     remedy = "pass a causal language model of transformers, with its tokenizer"
     with failures_named(files.folder / (files.gguf or ""), "a language model", remedy), without_progress_bar():
         tokenizer = AutoTokenizer.from_pretrained(str(files.folder), **options)
@@ -100,7 +103,29 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
             asked = {**options, **weights, "output_loading_info": True}
             model, found = loader.from_pretrained(str(files.folder), **asked)
             _check_head(model, missing_of(model, found), files)
+    model.name_or_path = _lasting(files)  # what an adapter that is added to it will name as its base
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
+
+
+def _lasting(files: LanguageFiles) -> str:
+    """A name by which the model is found from any folder."""
+    path = Path(files.name).expanduser()
+    return files.name if files.name in GENERATORS or not path.exists() else str(path.resolve())
+
+
+def _adapted(folder: Path, base: str, device: str | None) -> tuple[Any, Any]:
+    """The base model with an adapter, and the adapter's tokenizer, or that of the base if it has none."""
+    from transformers import AutoTokenizer
+
+    from nearfar.models.loading import failures_named, without_progress_bar
+
+    model, tokenizer = load_language_model(base, device)
+    with failures_named(folder, f"an adapter of {base}", "pass the adapter of a causal language model"):
+        with without_progress_bar():
+            model.load_adapter(str(folder), local_files_only=True)
+        if (folder / "tokenizer_config.json").is_file():
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    return model.eval(), tokenizer
 
 
 def _unpacked() -> dict[str, Any]:
