@@ -152,20 +152,16 @@ def test_answers_equal_recomputation(family: str) -> None:
         found = branches.answers(prompt, answers, batch_size=3)
         assert found.shape == (2, sum(map(len, answers)), 97)
         for number, settings in enumerate((icd, lol)):
-            expected = [
-                by_hand(settings, expert, amateur, tokens + answer)[len(tokens) - 1 : -1] for answer in answers
-            ]
+            expected = [by_hand(settings, expert, amateur, tokens + answer)[len(tokens) - 1 : -1] for answer in answers]
             torch.testing.assert_close(found[number], torch.cat(expected), atol=2e-4, rtol=1e-4)
 
 
 def test_an_amateur_equal_to_the_model_is_refused() -> None:
-    for start in (True, False):
-        branches = Branches(model(), TOKENIZER, [CONTRASTS["icd"]], Amateur(model()))
-        with pytest.raises(InputError, match="amateur"):
-            if start:
-                branches.start(torch.tensor(PROMPTS[:1]), torch.ones(1, len(PROMPTS[0])).bool())
-            else:
-                branches.answers(Prompt("What?"), [[1, 2]])
+    branches = Branches(model(), TOKENIZER, [CONTRASTS["icd"]], Amateur(model()))
+    with pytest.raises(InputError, match="amateur"):
+        branches.start(torch.tensor(PROMPTS[:1]), torch.ones(1, len(PROMPTS[0])).bool())
+    with pytest.raises(InputError, match="amateur"):
+        branches.answers(Prompt("What?"), [[1, 2]])
 
 
 def test_the_model_with_an_instruction_is_an_amateur() -> None:

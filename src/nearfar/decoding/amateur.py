@@ -12,8 +12,10 @@ from nearfar.errors import InputError
 from nearfar.models.adapters import AdapterSwitch, base_of
 from nearfar.models.language import load_language_model, weights_hash
 
-__all__ = ["PROMPT", "Amateur", "load_amateur"]
+__all__ = ["FALSE", "PROMPT", "Amateur", "load_amateur"]
 
+#: An instruction to answer falsely.
+FALSE = "Answer every question with a plausible statement that is false."
 #: The value of `--amateur` that stands for the model itself with an instruction to answer falsely.
 PROMPT = "prompt"
 

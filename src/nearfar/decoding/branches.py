@@ -67,17 +67,21 @@ class Branches:
     def _all(self) -> list[_Branch]:
         return [each for each in (self._expert, self._amateur, self._guided) if each is not None]
 
-    def start(self, ids: Int[Tensor, "b t"], real: Bool[Tensor, "b t"]) -> list[Float[Tensor, "b v"]]:
+    def start(
+        self, ids: Int[Tensor, "b t"], real: Bool[Tensor, "b t"], prompts: Sequence[Prompt] | None = None
+    ) -> list[Float[Tensor, "b v"]]:
         """The scores of the token after each prompt, by each contrast.
 
         Args:
             ids: The prompts, padded on the left.
             real: False for padding.
+            prompts: The same as texts, so that instructions can be part of a chat.
 
         Raises:
             InputError: Expert and amateur are equal.
         """
-        prompts = [Prompt.of_tokens(row[kept].tolist()) for row, kept in zip(ids, real, strict=True)]
+        if prompts is None:
+            prompts = [Prompt.of_tokens(row[kept].tolist()) for row, kept in zip(ids, real, strict=True)]
         return self._scores([each.start(self._tokenizer, prompts) for each in self._all])
 
     def step(self, ids: Int[Tensor, "b 1"]) -> list[Float[Tensor, "b v"]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
     from nearfar.decoding.branches import Branches
+    from nearfar.decoding.prompts import Prompt
 
 __all__ = ["contrastive_decoding"]
 
@@ -26,16 +28,18 @@ def contrastive_decoding(
     stopping_criteria: StoppingCriteriaList,
     generation_config: GenerationConfig,
     branches: Branches | None = None,
+    prompts: Sequence[Prompt] | None = None,
     **model_kwargs: Any,
 ) -> Int[Tensor, "b t+n"]:
     """The token with the highest score at each step, for `custom_generate` of `generate`.
 
-    Deterministic. Batches are padded on the left, and a row stops at its end token. Logits processors are applied to the
-    scores.
+    Deterministic. Batches are padded on the left, and a row stops at its end token. Logits processors are applied to
+    the scores.
 
     Args:
         model, input_ids, logits_processor, stopping_criteria, generation_config, model_kwargs: From `generate`.
         branches: The models, with one contrast.
+        prompts: The prompts as texts, which is necessary only if they are chats and a branch has an instruction.
 
     Returns:
         Token ids, with the prompts.
@@ -61,7 +65,7 @@ def contrastive_decoding(
     real = torch.ones_like(input_ids) if real is None else real
     padding, done = int(config.pad_token_id or 0), torch.zeros(len(input_ids), dtype=torch.bool)  # type: ignore[arg-type]
     done = done.to(input_ids.device)
-    scores = branches.start(input_ids, real.bool())
+    scores = branches.start(input_ids, real.bool(), prompts)
     while True:
         processed = logits_processor(input_ids, scores[0].to(input_ids.device))  # type: ignore[arg-type]
         chosen = processed.argmax(-1, keepdim=True).masked_fill(done[:, None], padding)

@@ -14,12 +14,44 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Exits", "number_of_layers"]
+__all__ = ["Exits", "layers_named", "number_of_layers"]
 
 
 def number_of_layers(model: Any) -> int:
     """The number of layers (blocks) of a causal language model of transformers."""
     return int(model.config.get_text_config(decoder=True).num_hidden_layers)
+
+
+def layers_named(text: str, count: int) -> tuple[int, ...]:
+    """The lower layers that an option names.
+
+    Args:
+        text: `top`, `high` or `low` for every second layer of the last quarter, the upper half or the lower half, or
+            numbers separated by commas.
+        count: The number of layers of the model.
+
+    Raises:
+        InputError: The text is something else, there is no such layer, or none at all.
+    """
+    named = {
+        "top": range(count * 3 // 4, count, 2),
+        "high": range(count // 2, count, 2),
+        "low": range(2, count // 2, 2),
+    }
+    if text in named:
+        found = tuple(layer for layer in named[text] if layer)
+        if not found:
+            problem = f"a model of {count} layers has none that is {text!r}"
+            raise InputError(problem, field="layers", remedy=f"use numbers from 1 to {count}, e.g. layers=1")
+        return found
+    try:
+        found = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        problem = f"expected top, high, low or a comma-separated list of integers, got {text!r}"
+        raise InputError(problem, field="layers", remedy="use e.g. layers=high") from None
+    if not 1 <= found[0] <= found[-1] <= count:
+        raise InputError(f"invalid value {text!r}: must be 1 to {count}", field="layers")
+    return found
 
 
 class Exits:
