@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
+from nearfar.decoding.answers import IGNORED
 from nearfar.errors import InputError
 from nearfar.kinds._arguments import common_arguments
 from nearfar.kinds._processes import processes
@@ -101,10 +102,6 @@ class LanguageTrainer(Resumable, Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         load_loss(self.objective, resume_from_checkpoint)
-
-
-#: The label of a token that is not predicted.
-IGNORED = -100
 
 
 class Clock(TrainerCallback):

@@ -61,8 +61,9 @@ class Scores(ABC):
 class Predicts(ABC):
     """Texts to probabilities, by a language model."""
 
-    #: The required columns.
+    #: The required columns; and other columns that it can predict instead, on request or after training on them.
     predicts: ClassVar[tuple[str, ...]]
+    predicts_also: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     @abstractmethod
     def log_probability(

@@ -104,7 +104,7 @@ class AdapterSwitch:
 
     def __init__(self, model: Any, folder: Path) -> None:
         check_adapter(folder)
-        model.load_adapter(str(folder), adapter_name="amateur", local_files_only=True)
+        model.load_adapter(str(folder), adapter_name="amateur")
         from peft.tuners.tuners_utils import BaseTunerLayer  # pyright: ignore[reportMissingImports]
 
         self._layers = [each for each in model.modules() if isinstance(each, BaseTunerLayer)]

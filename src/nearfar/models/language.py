@@ -122,7 +122,7 @@ def _adapted(folder: Path, base: str, device: str | None) -> tuple[Any, Any]:
     model, tokenizer = load_language_model(base, device)
     with failures_named(folder, f"an adapter of {base}", "pass the adapter of a causal language model"):
         with without_progress_bar():
-            model.load_adapter(str(folder), local_files_only=True)
+            model.load_adapter(str(folder))
         if (folder / "tokenizer_config.json").is_file():
             tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     return model.eval(), tokenizer

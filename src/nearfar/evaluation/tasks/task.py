@@ -127,8 +127,7 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
         able = fitting
     else:
         able = [task for task in fitting if _has(model, _needed(task, columns))]
-        predicts = getattr(model, "predicts", None)
-        able = [task for task in able if predicts is None or task.columns == predicts]
+        able = [task for task in able if task.needs is not Predicts or task.columns in _predicted(model)]
     if able:
         return able[0]
     if name is None:
@@ -167,6 +166,11 @@ def _fits(task: Task, columns: list[str] | None) -> bool:
 
 def _has(model: Any, ability: type) -> bool:
     return issubclass(model, ability) if isinstance(model, type) else isinstance(model, ability)
+
+
+def _predicted(model: Any) -> tuple[tuple[str, ...], ...]:
+    """The columns that a model, or its class, predicts, in the order of preference."""
+    return (model.predicts, *model.predicts_also)
 
 
 def _needed(task: Task, columns: list[str] | None) -> type:
