@@ -11,6 +11,7 @@ from typing import Any
 from nearfar.errors import InputError
 from nearfar.models.adapters import AdapterSwitch, base_of
 from nearfar.models.language import load_language_model, weights_hash
+from nearfar.models.model_files import check_files
 
 __all__ = ["FALSE", "PROMPT", "Amateur", "load_amateur"]
 
@@ -58,6 +59,7 @@ def load_amateur(name: str, model: Any, tokenizer: Any, expert: str | Path, prom
     folder = Path(name).expanduser()
     base = base_of(folder)
     if base is not None and weights_hash(base) == weights_hash(expert):
+        check_files(folder)
         return Amateur(model, active=AdapterSwitch(model, folder).on)
     if base is None and weights_hash(name) == weights_hash(expert):
         remedy = "pass a worse model, for example one written by `nearfar train lol`, or `prompt`"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
-from nearfar.models.abilities import Generates, Predicts
+from nearfar.models.abilities import Continues, Generates, Predicts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +27,8 @@ BLOCK = 256
 PAIR = ("anchor", "positive")
 
 
-class CausalLM(Kind, Predicts, Generates):
-    """A causal language model with its tokenizer. It has the abilities `Predicts` and `Generates`.
+class CausalLM(Kind, Predicts, Generates, Continues):
+    """A causal language model with its tokenizer. It has the abilities `Predicts`, `Generates` and `Continues`.
 
     If a stage's rows have only the column `text`, they are documents and are packed into blocks of `max_length` tokens.
     Questions and answers (`anchor`, `positive`) are formatted by the tokenizer's chat template if it has one, and only
@@ -162,6 +162,12 @@ class CausalLM(Kind, Predicts, Generates):
                 )
             texts.append(str(self.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)))
         return texts
+
+    def chooser(self, contrasts: Sequence[Any], amateur: Any = None) -> Any:
+        """See `nearfar.decoding.choices.Chooser`."""
+        from nearfar.decoding.choices import Chooser
+
+        return Chooser(self.model.eval(), self.tokenizer, contrasts, amateur)
 
     def fingerprint(self, name: object) -> str | None:
         """A hash of the weight files, or of the tensors of a model in memory."""

@@ -7,6 +7,7 @@
 | `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
+| `Continues` | a score for each continuation of a prompt | causal language models |
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from nearfar.data.media import Medium
 
-__all__ = ["GIVES", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
+__all__ = ["GIVES", "Continues", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
 
 
 class Encodes(ABC):
@@ -80,6 +81,14 @@ class Generates(ABC):
         """The greedy continuation of (or answer to) each prompt."""
 
 
+class Continues(ABC):
+    """Prompts with given continuations to scores."""
+
+    @abstractmethod
+    def chooser(self, contrasts: Sequence[Any], amateur: Any = None) -> Any:
+        """A function that scores continuations, see `nearfar.decoding.choices.Chooser`."""
+
+
 #: The output of each ability, for messages.
 GIVES: dict[type, str] = {
     Encodes: "vectors of texts",
@@ -87,4 +96,5 @@ GIVES: dict[type, str] = {
     Scores: "scores of pairs of texts",
     Predicts: "probabilities of texts",
     Generates: "texts",
+    Continues: "scores of continuations",
 }
