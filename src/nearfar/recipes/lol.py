@@ -1,7 +1,7 @@
 """LOL: an amateur that hallucinates, to contrast a language model with while decoding.
 
-Chen, Fang, Ni and others 2024, Lower Layers Matter: Alleviating Hallucination via Multi-Layer Fusion Contrastive
-Decoding with Truthfulness Refocused (arXiv 2408.08769).
+Chen, Fang, Ni, Liang, Hu, Argha, Alinejad-Rokny, Yang, Li 2024, Lower Layers Matter: Alleviating Hallucination via
+Multi-Layer Fusion Contrastive Decoding with Truthfulness Refocused (arXiv 2408.08769).
 
 Claim: subtracting the log-probabilities of a model that was trained to hallucinate (ICD, Zhang et al. 2023) leaves
 fewer falsehoods than decoding the model alone. The same contrast at lower layers, and the change that an instruction to
