@@ -16,8 +16,8 @@ from nearfar.decoding.amateur import Amateur
 from nearfar.decoding.branches import Branches
 from nearfar.decoding.contrastive_decoding import contrastive_decoding
 from nearfar.decoding.layer_contrast import LayerContrast, contrasted
-from nearfar.decoding.prompts import Prompt
 from nearfar.errors import InputError
+from nearfar.models.chat import Prompt
 
 SIZES: dict[str, Any] = {
     "vocab_size": 97,

@@ -15,13 +15,13 @@ from nearfar.cli.app import run as command
 from nearfar.data import load
 from nearfar.decoding.choices import Chooser
 from nearfar.decoding.layer_contrast import LayerContrast
-from nearfar.decoding.prompts import Prompt
 from nearfar.errors import InputError
 from nearfar.evaluation import evaluate
 from nearfar.evaluation.tasks import Decoding, task_of
 from nearfar.evaluation.tasks.truthful import completion_scores, multiple_choice, question_scores
 from nearfar.kinds.causal import CausalLM
 from nearfar.kinds.encoder import Encoder
+from nearfar.models.chat import Prompt
 
 QUESTIONS = [
     {
@@ -82,7 +82,7 @@ def test_questions_are_scored_by_sums_of_log_probabilities(model: CausalLM) -> N
     prompt = "Q: Who was he?\nA:"
     true, best = plain_score(model, prompt, " A man.")[0], plain_score(model, prompt, " Unknown.")[0]
     false = [plain_score(model, prompt, f" {text}.")[0] for text in row["incorrect_answers"]]
-    chooser = model.chooser([LayerContrast()])
+    chooser = Chooser(model.model, model.tokenizer, [LayerContrast()])
     (found,) = question_scores(chooser, model.tokenizer, row)
     assert found == pytest.approx(multiple_choice(np.array([true]), np.array(false), best), abs=1e-4)
 
@@ -91,7 +91,7 @@ def test_questions_are_scored_by_sums_of_log_probabilities(model: CausalLM) -> N
 def test_completions_are_scored_after_their_prefix(model: CausalLM, row: Any) -> None:
     between = "" if row["prefix"][-1].isspace() else " "
     scored = [plain_score(model, row["prefix"], between + text) for text in (row["completion"], *row["contradictions"])]
-    (found,) = completion_scores(model.chooser([LayerContrast()]), model.tokenizer, row)
+    (found,) = completion_scores(Chooser(model.model, model.tokenizer, [LayerContrast()]), model.tokenizer, row)
     sums, means = [score for score, _ in scored], [score / n for score, n in scored]
     assert found == {"accuracy": sums[0] >= max(sums[1:]), "accuracy_per_token": means[0] >= max(means[1:])}
 
@@ -136,7 +136,7 @@ def test_other_decodings_and_models_are_refused(model: CausalLM, tiny_model_fold
         evaluate(model, data, decoding=Decoding("greedy"))
     with pytest.raises(InputError, match="decoding"):
         evaluate(model, Dataset.from_dict({"text": ["a b c"]}), decoding=Decoding("dola"))
-    with pytest.raises(InputError, match="continuations"):
+    with pytest.raises(InputError, match="next token"):
         evaluate(Encoder.load(tiny_model_folder), data, "truthful")
 
 

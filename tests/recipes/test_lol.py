@@ -17,11 +17,11 @@ from nearfar import train
 from nearfar.cli.app import run as command
 from nearfar.decoding import methods
 from nearfar.decoding.amateur import load_amateur
-from nearfar.decoding.answers import IGNORED, answer_rows
 from nearfar.decoding.branches import Branches
 from nearfar.errors import InputError
 from nearfar.kinds.causal import CausalLM
 from nearfar.kinds.loading import load
+from nearfar.models.answers import IGNORED, answer_rows
 from nearfar.models.language import load_language_model
 
 SETTINGS: dict[str, Any] = {"max_steps": 4, "batch_size": 4, "max_length": 64, "learning_rate": 1e-2, "save_steps": 2}

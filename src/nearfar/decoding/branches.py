@@ -16,8 +16,8 @@ from transformers import DynamicCache
 from nearfar.decoding._cache import keeps_all
 from nearfar.decoding.exits import Exits
 from nearfar.decoding.layer_contrast import LayerContrast, contrasted
-from nearfar.decoding.prompts import Prompt
 from nearfar.errors import InputError
+from nearfar.models.chat import Prompt
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int

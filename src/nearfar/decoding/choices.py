@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.decoding.branches import Branches
 from nearfar.decoding.layer_contrast import LayerContrast
-from nearfar.decoding.prompts import Prompt
+from nearfar.models.chat import Prompt
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
     from nearfar.decoding.branches import Branches
-    from nearfar.decoding.prompts import Prompt
+    from nearfar.models.chat import Prompt
 
 __all__ = ["contrastive_decoding"]
 

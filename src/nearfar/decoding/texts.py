@@ -15,8 +15,8 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from nearfar.decoding.branches import Branches
 from nearfar.decoding.contrastive_decoding import contrastive_decoding
 from nearfar.decoding.exits import number_of_layers
-from nearfar.decoding.prompts import Prompt, has_chat_template
 from nearfar.errors import InputError
+from nearfar.models.chat import Prompt, has_chat_template
 from nearfar.models.language import check_length, end_tokens, padding_token
 
 if TYPE_CHECKING:

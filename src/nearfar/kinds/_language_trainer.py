@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
-from nearfar.decoding.answers import IGNORED
 from nearfar.errors import InputError
 from nearfar.kinds._arguments import common_arguments
 from nearfar.kinds._processes import processes
@@ -20,6 +19,7 @@ from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import LanguageOptions
 from nearfar.models.adapters import train_adapters
+from nearfar.models.answers import IGNORED
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -138,7 +138,7 @@ class CausalLM(Kind, Predicts, Generates, Continues):
 
     def answers(self, rows: Dataset) -> Dataset:
         """Questions and answers as `input_ids` and `labels`, of at most `block` tokens."""
-        from nearfar.decoding.answers import answer_rows
+        from nearfar.models.answers import answer_rows
 
         return answer_rows(rows.select_columns(list(PAIR)), self.tokenizer, self.block)
 
@@ -163,11 +163,9 @@ class CausalLM(Kind, Predicts, Generates, Continues):
             texts.append(str(self.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)))
         return texts
 
-    def chooser(self, contrasts: Sequence[Any], amateur: Any = None) -> Any:
-        """See `nearfar.decoding.choices.Chooser`."""
-        from nearfar.decoding.choices import Chooser
-
-        return Chooser(self.model.eval(), self.tokenizer, contrasts, amateur)
+    def language_model(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The model in evaluation mode, and the tokenizer."""
+        return self.model.eval(), self.tokenizer
 
     def fingerprint(self, name: object) -> str | None:
         """A hash of the weight files, or of the tensors of a model in memory."""
@@ -243,7 +241,7 @@ def padded(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
-    from nearfar.decoding.answers import IGNORED
+    from nearfar.models.answers import IGNORED
 
     ids = [row["input_ids"] for row in rows]
     return {

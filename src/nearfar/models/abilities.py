@@ -7,7 +7,7 @@
 | `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
-| `Continues` | a score for each continuation of a prompt | causal language models |
+| `Continues` | the probabilities of the next token | causal language models |
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ class Generates(ABC):
 
 
 class Continues(ABC):
-    """Prompts with given continuations to scores."""
+    """A text to the probabilities of its next token, by which continuations are scored and decoded."""
 
     @abstractmethod
-    def chooser(self, contrasts: Sequence[Any], amateur: Any = None) -> Any:
-        """A function that scores continuations, see `nearfar.decoding.choices.Chooser`."""
+    def language_model(self) -> tuple[Any, Any]:
+        """The causal language model of transformers, in evaluation mode, and its tokenizer."""
 
 
 #: The output of each ability, for messages.
@@ -96,5 +96,5 @@ GIVES: dict[type, str] = {
     Scores: "scores of pairs of texts",
     Predicts: "probabilities of texts",
     Generates: "texts",
-    Continues: "scores of continuations",
+    Continues: "probabilities of the next token",
 }

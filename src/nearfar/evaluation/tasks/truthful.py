@@ -13,14 +13,16 @@ import numpy as np
 
 from nearfar.decoding import methods
 from nearfar.decoding.amateur import load_amateur
-from nearfar.decoding.answers import question_prompt
+from nearfar.decoding.choices import Chooser
 from nearfar.decoding.exits import number_of_layers
 from nearfar.decoding.layer_contrast import LayerContrast
-from nearfar.decoding.prompts import Prompt
 from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean, paired_difference
 from nearfar.evaluation.result import Result
-from nearfar.evaluation.tasks.task import Asked
+from nearfar.evaluation.tasks.task import Asked, Decoding
+from nearfar.models.abilities import Continues
+from nearfar.models.answers import question_prompt
+from nearfar.models.chat import Prompt
 from nearfar.settings import with_settings
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ __all__ = ["completion_scores", "measure", "multiple_choice", "question_scores"]
 MOST_AT_ONCE = 8
 
 
-def measure(model: Any, data: Dataset, asked: Asked) -> Result:
+def measure(model: Continues, data: Dataset, asked: Asked) -> Result:
     """Multiple choice between true and false answers (MC1, MC2, MC3), or completions (accuracy).
 
     With `asked.decoding`, the scores are those of its contrast, `greedy_NAME` is the metric of the model alone, and
@@ -47,22 +49,23 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     - `accuracy`: no false completion has a higher score than the true one; `accuracy_per_token` for mean scores.
 
     Args:
-        model: A language model that scores continuations.
+        model: A causal language model.
         data: Questions (`question`, `best_answer`, `correct_answers`, `incorrect_answers`) or texts (`prefix`,
             `completion`, `contradictions`).
         asked: How to evaluate. Answers to questions are scored without the plausibility threshold and without
             normalization unless `alpha` is set, completions with both, as in the code of DoLa and ICD.
     """
     questions = "question" in data.column_names
+    lm, tokenizer = model.language_model()
     contrasts, amateur = [LayerContrast()], None
     if asked.decoding is not None:
-        contrast, amateur = _contrast(model, asked.decoding, {"alpha": 0.0} if questions else {})
+        contrast, amateur = _contrast(lm, tokenizer, asked.decoding, {"alpha": 0.0} if questions else {})
         contrasts.append(contrast)
-    chooser = model.chooser(contrasts, amateur)
+    chooser = Chooser(lm, tokenizer, contrasts, amateur)
     score = question_scores if questions else completion_scores
     items: list[list[dict[str, float]]] = []
     for row in data:
-        items.append(score(chooser, model.tokenizer, row, min(asked.batch_size, MOST_AT_ONCE)))  # pyright: ignore[reportArgumentType]
+        items.append(score(chooser, tokenizer, row, min(asked.batch_size, MOST_AT_ONCE)))  # pyright: ignore[reportArgumentType]
         if asked.progress is not None:
             asked.progress(len(items), len(data))
     plain, *changed = (
@@ -130,17 +133,18 @@ def multiple_choice(true: Float[np.ndarray, " n"], false: Float[np.ndarray, " m"
     }
 
 
-def _contrast(model: Any, decoding: Any, defaults: Mapping[str, Any]) -> tuple[LayerContrast, Amateur | None]:
+def _contrast(
+    lm: Any, tokenizer: Any, decoding: Decoding, defaults: Mapping[str, Any]
+) -> tuple[LayerContrast, Amateur | None]:
     method = methods.get(decoding.name)
     if method.contrast is None:
         problem = f"{method.name} does not compare distributions: its scores are those of the model"
         raise InputError(problem, field="--decoding", remedy="use lol, icd, dola or cad, or remove --decoding")
     options = with_settings(method.options(), {**defaults, **decoding.settings})
-    contrast = method.contrast(options, number_of_layers(model.model))
+    contrast = method.contrast(options, number_of_layers(lm))
     if decoding.amateur is None:
         return contrast, None
-    own = model.model.name_or_path
-    return contrast, load_amateur(decoding.amateur, model.model, model.tokenizer, own, options.amateur_prompt)
+    return contrast, load_amateur(decoding.amateur, lm, tokenizer, lm.name_or_path, options.amateur_prompt)
 
 
 def _compared(

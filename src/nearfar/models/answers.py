@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nearfar.decoding.prompts import Prompt, has_chat_template
+from nearfar.models.chat import Prompt, has_chat_template
 
 if TYPE_CHECKING:
     from datasets import Dataset
