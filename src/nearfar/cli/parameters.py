@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfar.decoding.method import Method
 
 Model = Annotated[str, typer.Argument(help="Model: path, Hub ID or alias such as minilm.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -41,13 +44,13 @@ def parsed(columns: str | None) -> dict[str, str] | None:
     return None if columns is None else parse_columns(columns)
 
 
-def check_amateur(amateur: str | None, method: Any, options: Any) -> None:
+def check_amateur(amateur: str | None, method: Method, options: Any) -> None:
     """Check that an amateur is given exactly if the decoding method uses one.
 
     Raises:
         InputError: It is missing, or is not used.
     """
-    used = method is not None and method.amateur and options.amateur_weight > 0
+    used = method.amateur and options.amateur_weight > 0
     if used and amateur is None:
         remedy = "add --amateur MODEL, or `--amateur prompt` for the model itself with an instruction to answer falsely"
         raise InputError(f"expected an amateur for {method.name}, got none", field="--amateur", remedy=remedy)
