@@ -84,12 +84,15 @@ def command(
             amateur=worse,
             chat=chat,
         )
+        between = "\n" if chat else ""
         alone = len(texts) == 1 and out is None and not json_
         watch = _typed if alone and method.streams and sys.stdout.isatty() else None
         if watch is not None:
-            watch(texts[0])
+            watch(texts[0] + between)
         started = time.monotonic()
-        found = _all(writer, texts, out, watch, _run(writer, texts, options, model, amateur))
+        # Only a run that can be resumed is identified: that reads all weights.
+        run = {} if out is None else _run(writer, texts, options, model, amateur)
+        found = _all(writer, texts, out, watch, run)
         seconds = time.monotonic() - started
         rows = [{"prompt": prompt, **each._asdict()} for prompt, each in zip(texts, found, strict=True)]
         tokens = sum(each.tokens for each in found)
@@ -108,7 +111,7 @@ def command(
     elif watch is not None:
         print()
     else:
-        print("\n\n".join(_shown(prompt + each.text) for prompt, each in zip(texts, found, strict=True)))
+        print("\n\n".join(_shown(prompt + between + each.text) for prompt, each in zip(texts, found, strict=True)))
 
 
 def _all(
