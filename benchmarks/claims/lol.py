@@ -5,7 +5,8 @@
 A world of two voices (`_voices`), in which the premise of the method holds; and SmolLM2-135M on TruthfulQA and FACTOR,
 with an amateur trained on HaluEval. Layer and omega are chosen on validation facts in the world; for SmolLM2 they are
 the defaults. The figures of a seed are kept in `results/.lol/`, for SmolLM2 of each question, so that an interrupted
-run is resumed. `python benchmarks/claims/lol.py --questions 4` is a short trial that writes no result.
+run is resumed. `--only SEED` computes what is kept of one seed and writes no result, so that several processes can
+share the work; with `--questions N`, only its first N questions.
 """
 
 from __future__ import annotations
@@ -172,12 +173,14 @@ def on_task(seed: int, method: str, task: str, metrics: tuple[str, ...]) -> floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--only", type=int)
     parser.add_argument("--questions", type=int)
-    trial, _ = parser.parse_known_args()
-    if trial.questions:
+    part, _ = parser.parse_known_args()
+    if part.only is not None:
+        print(world(part.only))
         for task in ("truthfulqa", "factor"):
-            for found in answered(task, 0, trial.questions):
-                print(task, found)
+            for _ in answered(task, part.only, part.questions):
+                pass
         return
     controls = ("the amateur alone", "ICD without threshold", "ICD + layers, without the final norm")
     both = (f"{ICD}{WEAK}", f"{FUSED}{WEAK}")
