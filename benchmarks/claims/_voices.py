@@ -62,7 +62,7 @@ class World:
         believed = (true + rng.integers(1, VALUES, size=true.shape)) % VALUES
         return cls(rng, true, believed, rng.random(true.shape) < 0.5)
 
-    def trained(self, seed: int, steps: int = 1500) -> World:
+    def trained(self, seed: int, steps: int = 3000) -> World:
         """Train the model."""
         torch.manual_seed(seed)
         config = LlamaConfig(

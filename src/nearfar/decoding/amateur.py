@@ -10,7 +10,7 @@ from typing import Any
 
 from nearfar.errors import InputError
 from nearfar.models.adapters import AdapterSwitch, base_of
-from nearfar.models.language import load_language_model, weights_hash
+from nearfar.models.language import load_language_model, same_weights
 from nearfar.models.model_files import check_files
 
 __all__ = ["FALSE", "PROMPT", "Amateur", "load_amateur"]
@@ -58,10 +58,10 @@ def load_amateur(name: str, model: Any, tokenizer: Any, expert: str | Path, prom
         return Amateur(model, prompt)
     folder = Path(name).expanduser()
     base = base_of(folder)
-    if base is not None and weights_hash(base) == weights_hash(expert):
+    if base is not None and same_weights(base, expert):
         check_files(folder)
         return Amateur(model, active=AdapterSwitch(model, folder).on)
-    if base is None and weights_hash(name) == weights_hash(expert):
+    if base is None and same_weights(name, expert):
         remedy = "pass a worse model, for example one written by `nearfar train lol`, or `prompt`"
         raise InputError("the amateur is the model itself: their contrast is zero", field="--amateur", remedy=remedy)
     worse, own = load_language_model(name, str(model.device))

@@ -57,9 +57,25 @@ def weights_hash(name: str | Path) -> str:
     Raises:
         InputError: The model does not exist.
     """
+    return "+".join(sha256(file)[:16] for file in _weight_files(name))
+
+
+def same_weights(first: str | Path, second: str | Path) -> bool:
+    """Whether two names are of the same weights; equal files are read only if they are in different places.
+
+    Raises:
+        InputError: A model does not exist.
+    """
+    one, other = _weight_files(first), _weight_files(second)
+    if [file.resolve() for file in one] == [file.resolve() for file in other]:
+        return True
+    sizes = [[file.stat().st_size for file in files] for files in (one, other)]
+    return sizes[0] == sizes[1] and weights_hash(first) == weights_hash(second)
+
+
+def _weight_files(name: str | Path) -> list[Path]:
     _, folder, gguf = find_language_model(name)
-    files = [folder / gguf] if gguf else sorted(folder.glob("*.safetensors"))
-    return "+".join(sha256(file)[:16] for file in files)
+    return [folder / gguf] if gguf else sorted(folder.glob("*.safetensors"))
 
 
 def load_language_model(name: str | Path, device: str | None = None) -> tuple[Any, Any]:
