@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def command(
     ] = None,
     seed: Seed = 0,
     skip_broken: SkipBroken = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Extract the workflow of dialogue logs: which actions there are and which follows which, as a page to explore."""
@@ -118,7 +119,16 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
     if as_json:
         about = {"dialogues": len(found.log), "turns": found.log.turns, "texts": len(found.log.texts)}
         size = {"actions": len(found.actions), "shown_actions": len(graph.actions), "shown_steps": len(graph.counts)}
-        print_json({"out": written[0], "files": written, **about, "speakers": found.log.speakers, **size})
+        print_json(
+            {
+                "out": written[0],
+                "files": written,
+                **about,
+                "speakers": found.log.speakers,
+                **size,
+                "notes": list(found.log.notes),
+            }
+        )
         return
     print(
         f"{len(found.actions):,} actions in {found.log.turns:,} turns of {len(found.log):,} dialogues; "

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from nearfar.errors import InputError
-from nearfar.models.adapters import AdapterSwitch, base_of
+from nearfar.models.adapter_base import base_of
+from nearfar.models.adapters import AdapterSwitch
 from nearfar.models.language import load_language_model, same_weights
 from nearfar.models.model_files import check_files
 

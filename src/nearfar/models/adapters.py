@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -14,10 +13,12 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CONFIGURATION", "AdapterSwitch", "add_lora", "base_of", "check_adapter", "train_adapters"]
+__all__ = ["ADAPTER", "CONFIGURATION", "AdapterSwitch", "add_lora", "check_adapter", "train_adapters"]
 
 #: The file of an adapter's configuration.
 CONFIGURATION = "adapter_config.json"
+#: The file of its weights.
+ADAPTER = "adapter_model.safetensors"
 
 
 def check_adapter(folder: Path) -> None:
@@ -49,26 +50,6 @@ def train_adapters(model: nn.Module) -> bool:
                 tuned: Any = layer
                 tuned.set_adapter(tuned.active_adapters)  # peft lets what is set learn
     return True
-
-
-def base_of(folder: Path) -> str | None:
-    """The name of the model for which the adapter in a folder was made; None if the folder contains no adapter.
-
-    Raises:
-        InputError: The configuration does not name it.
-    """
-    file = folder / CONFIGURATION
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError("is not valid JSON", file=file, remedy="copy or download the folder again") from error
-    base = found.get("base_model_name_or_path") if isinstance(found, dict) else None
-    if not isinstance(base, str) or not base:
-        problem = "expected the name of the base model"
-        raise InputError(problem, file=file, field="base_model_name_or_path", remedy="add the folder or Hub ID")
-    return base
 
 
 def add_lora(model: Any, rank: int) -> None:
