@@ -12,6 +12,7 @@ from nearfar.errors import InputError
 from nearfar.models.adapter_base import base_of
 from nearfar.models.adapters import AdapterSwitch
 from nearfar.models.language import load_language_model, same_weights
+from nearfar.models.loading import failures_named, without_progress_bar
 from nearfar.models.model_files import check_files
 
 __all__ = ["FALSE", "PROMPT", "Amateur", "load_amateur"]
@@ -61,7 +62,9 @@ def load_amateur(name: str, model: Any, tokenizer: Any, expert: str | Path, prom
     base = base_of(folder)
     if base is not None and same_weights(base, expert):
         check_files(folder)
-        return Amateur(model, active=AdapterSwitch(model, folder).on)
+        remedy = "pass an adapter of this model, such as one written by `nearfar train lol`"
+        with failures_named(folder, "an adapter of the model", remedy, "--amateur"), without_progress_bar():
+            return Amateur(model, active=AdapterSwitch(model, folder).on)
     if base is None and same_weights(name, expert):
         remedy = "pass a worse model, for example one written by `nearfar train lol`, or `prompt`"
         raise InputError("the amateur is the model itself: their contrast is zero", field="--amateur", remedy=remedy)
