@@ -176,7 +176,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-depth": ("Truncated models", _depth),
     "speed-dse": ("Scoring pairs", _dse),
     "speed-reranking": ("Reranking", _reranking),
-    "speed-decoding": ("Contrastive search", _decoding),
+    "speed-decoding": ("Decoding", _decoding),
     "speed-reading": ("Reading rows", _reading),
 }
 

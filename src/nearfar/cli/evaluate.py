@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, print_table, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Model, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import (
+    Amateur,
+    BatchSize,
+    Columns,
+    Json,
+    MaxText,
+    Model,
+    Seed,
+    SkipBroken,
+    check_amateur,
+    parsed,
+)
 from nearfar.errors import InputError, about
 
 
@@ -19,14 +30,22 @@ def command(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Task: sts, ranking, retrieval, rerank, classify, cluster, zero-shot, few-shot or perplexity "
-            "(default: by the columns)."
+            help="Task: sts, ranking, retrieval, rerank, classify, cluster, zero-shot, few-shot, truthful or "
+            "perplexity (default: by the columns)."
         ),
     ] = None,
     train: Annotated[str | None, typer.Option(help="Labelled rows to train the classifier on.")] = None,
     templates: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT|FILE", help='Prompts for zero-shot, e.g. "a photo of a {}" (repeatable).'),
+    ] = None,
+    decoding: Annotated[
+        str | None, typer.Option(help="Decoding to compare with the model alone in truthful: lol, icd, dola or cad.")
+    ] = None,
+    amateur: Amateur = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of --decoding (repeatable)."),
     ] = None,
     mteb: Annotated[list[str] | None, typer.Option(metavar="TASK", help="MTEB task (repeatable).")] = None,
     split: Annotated[str, typer.Option(help="Split to evaluate on, where there are several.")] = "test",
@@ -60,6 +79,7 @@ def command(
         "--templates": templates,
         "--first": first,
         "--columns": columns,
+        "--decoding": decoding,
         "--layers": layers,
         "--dims": dims,
     }
@@ -73,9 +93,11 @@ def command(
     if report is not None:
         _check_report(report, of_sizes=bool(sizes))
     mapping = parsed(columns)
+    chosen = _decoding(decoding, settings, amateur)
 
     from nearfar.data import load as load_rows
     from nearfar.evaluation import check_options, check_task, evaluate, find_mteb, run_mteb
+    from nearfar.evaluation.dispatch import reads_documents
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.evaluation.tasks import check_able
     from nearfar.kinds.loading import class_of, load_scorer
@@ -83,13 +105,13 @@ def command(
 
     if task is not None:
         check_task(task)
-        check_options(task, train=train, templates=templates, first=first, sizes=sizes)
+        check_options(task, train=train, templates=templates, sizes=sizes, decoding=chosen, first=first)
     if mteb:
         find_mteb()
     kind = class_of(model)
     if task is not None and task != "rerank":
         check_able(task, kind)
-    documents = getattr(kind, "predicts", None) == ("text",) and task != "rerank"
+    documents = reads_documents(kind, task)
     rows = None
     if data is not None:
         rows = load_for_evaluation(data, mapping, split, skip_broken=skip_broken, documents=documents)
@@ -125,6 +147,7 @@ def command(
                         seed=seed,
                         progress=update,
                         first=first,
+                        decoding=chosen,
                     )
                 found = result.as_dict()
                 if not json_:
@@ -135,6 +158,24 @@ def command(
             print_table(["task", "score"], [[k, f"{v:.4f}"] for k, v in found["mteb"].items()])
     if json_:
         print_json({"model": model, **found})
+
+
+def _decoding(name: str | None, settings: list[str] | None, amateur: str | None) -> Any:
+    """What to compare with the model alone, checked before the model is loaded."""
+    from nearfar.settings import parse_settings, with_settings
+
+    given = parse_settings(settings or ())
+    if name is None:
+        for option, value in (("--set", given), ("--amateur", amateur)):
+            if value:
+                raise InputError("is for a decoding", field=option, remedy=f"add --decoding, or remove {option}")
+        return None
+    from nearfar.decoding import methods
+    from nearfar.evaluation.tasks import Decoding
+
+    method = methods.get(name)
+    check_amateur(amateur, method, with_settings(method.options(), given))
+    return Decoding(name, given, amateur)
 
 
 def _nothing(done: int, of: int) -> None:

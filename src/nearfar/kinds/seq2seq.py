@@ -65,7 +65,8 @@ class Seq2SeqLM(Kind, Predicts, Generates):
 
     def collate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """A batch of rows: see the class."""
-        from nearfar.kinds._language_trainer import IGNORED, as_batch
+        from nearfar.kinds._language_trainer import as_batch
+        from nearfar.models.answers import IGNORED
 
         if not {"anchor", "positive"} <= set(rows[0]):
             return as_batch(rows)

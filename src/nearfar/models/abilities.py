@@ -7,6 +7,7 @@
 | `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
+| `Continues` | the probabilities of the next token | causal language models |
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from nearfar.data.media import Medium
 
-__all__ = ["GIVES", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
+__all__ = ["GIVES", "Continues", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
 
 
 class Encodes(ABC):
@@ -61,8 +62,9 @@ class Scores(ABC):
 class Predicts(ABC):
     """Texts to probabilities, by a language model."""
 
-    #: The required columns.
+    #: The required columns; and other columns that it can predict instead, on request or after training on them.
     predicts: ClassVar[tuple[str, ...]]
+    predicts_also: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     @abstractmethod
     def log_probability(
@@ -79,6 +81,14 @@ class Generates(ABC):
         """The greedy continuation of (or answer to) each prompt."""
 
 
+class Continues(ABC):
+    """A text to the probabilities of its next token, by which continuations are scored and decoded."""
+
+    @abstractmethod
+    def language_model(self) -> tuple[Any, Any]:
+        """The causal language model of transformers, in evaluation mode, and its tokenizer."""
+
+
 #: The output of each ability, for messages.
 GIVES: dict[type, str] = {
     Encodes: "vectors of texts",
@@ -86,4 +96,5 @@ GIVES: dict[type, str] = {
     Scores: "scores of pairs of texts",
     Predicts: "probabilities of texts",
     Generates: "texts",
+    Continues: "probabilities of the next token",
 }

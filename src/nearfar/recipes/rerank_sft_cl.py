@@ -65,14 +65,14 @@ def prepare(model: Any, rows: Any, options: Options) -> Plan:
     """Give the model its prompt and the rows their negatives, and compose the loss."""
     from nearfar.losses.reranking import RerankingLoss
     from nearfar.mining.negatives import complete_rows
-    from nearfar.models.adapters import add_lora, merge_adapters
+    from nearfar.models.adapters import add_mergeable_lora, merge_adapters
     from nearfar.models.yes_no import score_by
     from nearfar.models.yes_no_prompts import prepare_reranker
 
     prepare_reranker(model, options.direction, options.instruction)
     rows = complete_rows(rows, options.negatives, options.corpus, options.miner)
     if options.lora_rank:
-        add_lora(model.transformers_model, options.lora_rank, options.lora_alpha)
+        add_mergeable_lora(model.transformers_model, options.lora_rank, options.lora_alpha)
     loss = RerankingLoss(model, options.weight, options.direction, options.tau)
 
     def stages() -> Iterator[Stage]:

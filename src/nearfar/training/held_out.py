@@ -79,7 +79,7 @@ def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
     """
     if request.evaluation is None:
         return None
-    documents = getattr(kind, "predicts", None) == ("text",)
+    documents = getattr(kind, "predicts", None) == ("text",) and "pairs" not in request.recipe.schemas
     columns = _shared(request.columns)
     rows, mapped = read_rows(
         request.evaluation, columns, request.evaluation_columns, request.skip_broken, documents=documents

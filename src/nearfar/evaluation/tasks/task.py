@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
-from nearfar.models.abilities import GIVES, Encodes, EncodesMedia, Predicts, Scores
+from nearfar.models.abilities import GIVES, Continues, Encodes, EncodesMedia, Predicts, Scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from nearfar.data.retrieval import Retrieval
     from nearfar.evaluation.result import Result
 
-__all__ = ["TASKS", "Asked", "Task", "check_able", "columns_of", "task_of", "tasks_named"]
+__all__ = ["TASKS", "Asked", "Decoding", "Task", "check_able", "columns_of", "task_of", "tasks_named"]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A decoding method that scores continuations.
+
+    Args:
+        name: Its name, such as `lol`.
+        settings: Its settings that differ from the defaults.
+        amateur: The worse model, for methods that use one; see `nearfar.decoding.amateur.load_amateur`.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    amateur: str | None = None
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,7 @@ class Asked:
         seed: Random seed of splits, classifiers and resampling.
         progress: Called with (items done, number of items), by slow tasks.
         first: The encoder of the first stage, for `rerank`: a model or a name; None: `minilm`.
+        decoding: The decoding method to compare with the model alone, for `truthful`.
     """
 
     train: Dataset | None = None
@@ -39,6 +55,7 @@ class Asked:
     seed: int = 0
     progress: Callable[[int, int], None] | None = None
     first: Any = None
+    decoding: Decoding | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +67,7 @@ class Task:
         needs: The ability that a model must have.
         columns: Required columns; `file` means `image` or `audio`, `text|file` means one of these or `text`.
         module: Module with `measure(model, data, asked)`, imported when needed because tasks import large libraries.
-        options: Which of `train`, `templates`, `first`, `sizes` (truncated models) it accepts.
+        options: Which of `train`, `templates`, `first`, `sizes` (truncated models), `decoding` it accepts.
         automatic: Whether the task is chosen by the columns; otherwise it must be requested by name.
     """
 
@@ -80,6 +97,10 @@ class Task:
 
 _LEARNS = frozenset({"sizes", "train"})
 _PROMPTS = frozenset({"templates"})
+_DECODES = frozenset({"decoding"})
+
+#: The abilities of language models, which are not meant where no model is named.
+_LANGUAGE = (Predicts, Continues)
 
 #: The first task that fits data and model is chosen.
 TASKS = (
@@ -93,6 +114,14 @@ TASKS = (
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
     Task("few-shot", Encodes, ("text|file", "label"), "few_shot", automatic=False),
+    Task(
+        "truthful",
+        Continues,
+        ("question", "best_answer", "correct_answers", "incorrect_answers"),
+        "truthful",
+        _DECODES,
+    ),
+    Task("truthful", Continues, ("prefix", "completion", "contradictions"), "truthful", _DECODES),
     Task("perplexity", Predicts, ("anchor", "positive"), "perplexity", frozenset()),
     Task("perplexity", Predicts, ("text",), "perplexity", frozenset()),
 )
@@ -126,16 +155,15 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
     columns = columns_of(data)
     fitting = [task for task in candidates if _fits(task, columns)]
     if model is None:
-        fitting = [task for task in fitting if task.needs is not Predicts] if name is None else fitting
+        fitting = [task for task in fitting if task.needs not in _LANGUAGE] if name is None else fitting
         able = fitting
     else:
         able = [task for task in fitting if _has(model, _needed(task, columns))]
-        predicts = getattr(model, "predicts", None)
-        able = [task for task in able if predicts is None or task.columns == predicts]
+        able = [task for task in able if task.needs is not Predicts or task.columns in _predicted(model)]
     if able:
         return able[0]
     if name is None:
-        fitting = [task for task in fitting if task.needs is not Predicts]
+        fitting = [task for task in fitting if task.needs not in _LANGUAGE]
     if fitting and model is not None:
         raise _unable(fitting[0], _needed(fitting[0], columns), model)
     raise _misfit(candidates, columns, name, model)
@@ -172,6 +200,11 @@ def _has(model: Any, ability: type) -> bool:
     return issubclass(model, ability) if isinstance(model, type) else isinstance(model, ability)
 
 
+def _predicted(model: Any) -> tuple[tuple[str, ...], ...]:
+    """The columns that a model, or its class, predicts, in the order of preference."""
+    return (model.predicts, *model.predicts_also)
+
+
 def _needed(task: Task, columns: list[str] | None) -> type:
     """The ability that a task needs for rows with these columns; for files, it is encoding them."""
     return EncodesMedia if "text|file" in task.columns and medium_in(columns or ()) else task.needs
@@ -198,6 +231,6 @@ def _misfit(tasks: Sequence[Task], columns: list[str] | None, name: str | None, 
     known = "; ".join(
         f"{', '.join(task.columns)} ({task.name})"
         for task in tasks
-        if (task.needs is not Predicts if model is None else _has(model, task.needs)) and "file" not in task.columns
+        if (task.needs not in _LANGUAGE if model is None else _has(model, task.needs)) and "file" not in task.columns
     ).replace("text|file", "text")
     return InputError(f"the columns {here} fit no task", remedy=f"use {known}, or a BEIR-format dataset")
