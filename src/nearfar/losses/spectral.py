@@ -15,10 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jaxtyping import Float, Int
 
 
@@ -85,3 +88,27 @@ class SpectralLoss(nn.Module):
         if self.next_token:
             loss = loss + self.next_token * F.cross_entropy(logits.float(), targets)
         return loss
+
+
+@torch.no_grad()
+def mean_losses(model: Any, batches: Iterable[Mapping[str, Any]], log_pi: Float[Tensor, " v"]) -> dict[str, float]:
+    """Both losses on blocks of held-out text, in nats: `nll`, and `spectral` (L_spec / 2), which is below 0.
+
+    Their difference `entropy` - `nll`, the gain over the marginal law, is about minus `spectral` where dependence is
+    weak.
+
+    Args:
+        model: A causal language model of transformers.
+        batches: With `input_ids` (b, n), all of one size.
+        log_pi: See `spectral_loss`.
+    """
+    sums, count = torch.zeros(3, dtype=torch.float64), 0
+    model.eval()
+    for batch in batches:
+        tokens = torch.as_tensor(batch["input_ids"]).to(model.device)
+        logits = model(input_ids=tokens, use_cache=False).logits[:, :-1].flatten(0, 1).float()
+        targets, prior = tokens[:, 1:].flatten(), log_pi.to(logits)
+        values = [F.cross_entropy(logits, targets), spectral_loss(logits, targets, prior) / 2, -prior[targets].mean()]
+        sums += len(targets) * torch.stack(values).double().cpu()
+        count += len(targets)
+    return dict(zip(("nll", "spectral", "entropy"), (sums / count).tolist(), strict=True))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def acceptance_rate(model: Float[Tensor, "... v"], draft: Float[Tensor, "... v"]) -> Float[Tensor, "..."]:
+def acceptance_rate(model: Float[Tensor, "*batch v"], draft: Float[Tensor, "*batch v"]) -> Float[Tensor, "*batch"]:
     """sum_w min(p, q) = 1 - TV(p, q): how often a token drawn from the draft is accepted.
 
     At least 1 - sqrt(KL(p || q) / 2), by Pinsker's inequality.

@@ -111,7 +111,7 @@ def sensitivity(
 
 
 @torch.no_grad()
-def jeffreys(p: Float[Tensor, "... v"], q: Float[Tensor, "... v"]) -> Float[Tensor, "..."]:
+def jeffreys(p: Float[Tensor, "*batch v"], q: Float[Tensor, "*batch v"]) -> Float[Tensor, "*batch"]:
     """KL(p || q) + KL(q || p), in nats."""
     p, q = p.double(), q.double()
     return (torch.xlogy(p - q, p) - torch.xlogy(p - q, q)).sum(-1)
