@@ -12,6 +12,7 @@ from nearfar.theory import Laws, laws
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(laws, "_NUMBERS", 20)
+    monkeypatch.setattr(laws, "_KEPT", 20)
 
 
 @pytest.mark.usefixtures("small_blocks")

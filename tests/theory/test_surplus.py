@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 
 from nearfar.errors import InputError
-from nearfar.theory import conditional_surplus, later_tokens, processes
+from nearfar.theory import ProbeOptions, conditional_surplus, fit_probe, later_tokens, processes
 
 STEP = math.log(4) - processes.copy_entropy()
 
 
-def surplus(states: torch.Tensor, tokens: torch.Tensor, offset: int, **settings: int) -> float:
+def surplus(states: torch.Tensor, tokens: torch.Tensor, offset: int) -> float:
     known, between, target, sequence = later_tokens(states, tokens, offset)
     features = F.one_hot(between, 4).flatten(1)
-    return conditional_surplus(known, features, target, sequence, **settings).estimate
+    return conditional_surplus(known, features, target, sequence)
 
 
 def test_the_process() -> None:
@@ -56,19 +56,22 @@ def test_rows_of_a_sequence_stay_together_and_laws_may_be_targets() -> None:
     generator = torch.Generator().manual_seed(0)
     states, sequence = torch.randn(60, 3, generator=generator), torch.arange(60) // 5
     law = (2 * states).softmax(1)
-    found = conditional_surplus(states, torch.zeros(60, 1), law, sequence, steps=80, learning_rate=0.01)
-    assert len(found.held_out) == 15
-    assert len(sequence[found.held_out].unique()) == 3
-    assert found.estimate > 0.1
-    assert found.with_state >= float(torch.special.entr(law[found.held_out]).sum(1).mean()) - 1e-6
-    torch.testing.assert_close(found.laws[1].sum(1), torch.ones(15))
+    options = ProbeOptions(steps=80, learning_rate=0.01, batch_size=32)
+    found, blind = (fit_probe(x, law, sequence, options) for x in (states, 0 * states))
+    assert found.rows.tolist() == blind.rows.tolist()
+    assert len(found.rows) == 15
+    assert len(sequence[found.rows].unique()) == 3
+    assert blind.cross_entropy - found.cross_entropy > 0.1
+    assert found.cross_entropy >= float(torch.special.entr(law[found.rows]).sum(1).mean()) - 1e-6
+    torch.testing.assert_close(found.laws.sum(1), torch.ones(15))
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
     generator = torch.Generator().manual_seed(0)
     arguments = torch.randn(40, 3, generator=generator), torch.randn(40, 2, generator=generator)
     rest = torch.randint(3, (40,), generator=generator), torch.arange(40) // 4
-    first, second = (conditional_surplus(*arguments, *rest, steps=20, seed=3).with_state for _ in range(2))
+    options = ProbeOptions(steps=20, batch_size=16, seed=3)
+    first, second = (conditional_surplus(*arguments, *rest, options) for _ in range(2))
     assert first == second
 
 

@@ -7,6 +7,7 @@
 | `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
+| `ExposesStates` | the states of each token by layer, and the head | causal language models |
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from nearfar.data.media import Medium
+    from nearfar.models.head import StatesAndHead
 
-__all__ = ["GIVES", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
+__all__ = ["GIVES", "Encodes", "EncodesMedia", "ExposesStates", "Generates", "Predicts", "Scores"]
 
 
 class Encodes(ABC):
@@ -79,6 +81,22 @@ class Generates(ABC):
         """The greedy continuation of (or answer to) each prompt."""
 
 
+class ExposesStates(ABC):
+    """Texts to the states of each layer, and the head that predicts the next token from the last ones."""
+
+    @abstractmethod
+    def tokens(self, text: str, most: int) -> tuple[list[int], list[int]]:
+        """The first `most` tokens of a text, and the character after which each ends.
+
+        Raises:
+            InputError: The tokenizer does not know the characters of its tokens.
+        """
+
+    @abstractmethod
+    def states(self, tokens: Sequence[int]) -> StatesAndHead:
+        """The states of each token: of the embeddings, of each layer but the last, and the input of the head."""
+
+
 #: The output of each ability, for messages.
 GIVES: dict[type, str] = {
     Encodes: "vectors of texts",
@@ -86,4 +104,5 @@ GIVES: dict[type, str] = {
     Scores: "scores of pairs of texts",
     Predicts: "probabilities of texts",
     Generates: "texts",
+    ExposesStates: "states of tokens",
 }

@@ -154,7 +154,7 @@ class LlamaShape:
 def new_language_model_for(
     documents: Dataset, name: str | Path | None, vocabulary: int, shape: LlamaShape
 ) -> tuple[Any, Any]:
-    """A model with random weights: with the shape and the tokenizer of another, or a LLaMA and one learned from documents.
+    """A model with random weights and a tokenizer: those of another model, or a LLaMA and one learned from documents.
 
     Args:
         documents: See `new_tokenizer`.

@@ -9,16 +9,16 @@ operator, which says how similar the next-token laws of two contexts are. It is 
     L_spec  = -2 E_joint[z_xw] + E_{x, w ~ pi}[z_xw^2],   z = l - log pi, minus its mean under pi
     NLL     = H(W) + L_spec / 2 + O(z^3)
 
-Near is the token that followed, far are all tokens by their share pi; L_spec has no softmax. With a head of rank d, both
-have their minimum at the first d canonical correlations of context and token, if the dependence is weak. In text it is
-strong: a likely token has a large z, the softmax of a model trained with L_spec is not its law, and its perplexity is
-worse. Train with either loss to see this; `metrics.json` contains both of both, and `nearfar inspect` measures what the
-states know.
+Near is the token that followed, far are all tokens by their share pi; L_spec has no softmax. With a head of rank d,
+both have their minimum at the first d canonical correlations of context and token, if the dependence is weak. In text
+it is strong: a likely token has a large z, the softmax of a model trained with L_spec is not its law, and its
+perplexity is worse. Train with either loss to see this; `metrics.json` contains both of both, and `nearfar inspect`
+measures what the states know.
 
 Differences from the paper: it has no experiments and no code. Its central theorem (NLL is equivalent to maximising
 E<h, h'>K for whitened states) is heuristic in version 2 and a surrogate in later ones, of which only abstracts were
-read; the second-order statement above is ours, and `tests/losses/test_spectral.py` checks it. The paper's quantities are
-in `nearfar.theory`, where the scores of alignment are ours, too.
+read; the second-order statement above is ours, and `tests/losses/test_spectral.py` checks it. The paper's quantities
+are in `nearfar.theory`, where the scores of alignment are ours, too.
 """
 
 from __future__ import annotations

@@ -33,14 +33,15 @@ from nearfar.theory.metric import (
     sensitivity,
 )
 from nearfar.theory.operators import dirichlet_energy, operator, spectrum
-from nearfar.theory.surplus import Surplus, conditional_surplus, later_tokens
+from nearfar.theory.surplus import Probe, ProbeOptions, conditional_surplus, fit_probe, later_tokens
 
 __all__ = [
     "Agreement",
     "Laws",
     "MetricSpectrum",
+    "Probe",
+    "ProbeOptions",
     "Reference",
-    "Surplus",
     "acceptance_rate",
     "average_metric",
     "categorical_entropy",
@@ -48,6 +49,7 @@ __all__ = [
     "dirichlet_energy",
     "expected_tokens",
     "fisher_rao",
+    "fit_probe",
     "jeffreys",
     "kernels",
     "later_tokens",

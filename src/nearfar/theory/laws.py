@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Maximum numbers in a block of probabilities.
 _NUMBERS = 2**23
+#: With fewer probabilities than these in all, they are computed once and kept.
+_KEPT = 2**24
 #: Laws sum to 1 up to this.
 _TOLERANCE = 1e-3
 
@@ -22,15 +24,15 @@ _TOLERANCE = 1e-3
 class Laws:
     """The laws p_x of n contexts over v tokens.
 
-    Nothing of size n x v is kept where the laws come from states: a block of the vocabulary is computed, used and
-    dropped. Probabilities are at least float32, because half precision breaks square roots and logarithms of them.
+    Memory does not grow with n v: unless there are few, a block of the vocabulary is computed, used and dropped.
+    Probabilities are at least float32, because half precision breaks square roots and logarithms of them.
 
     Args:
-        log_block: From a slice of the vocabulary to log-probabilities (n, slice).
+        log_block: From a slice or numbers of tokens to their log-probabilities, a new tensor (n, tokens).
         shape: (n, v).
     """
 
-    def __init__(self, log_block: Callable[[slice], Tensor], shape: tuple[int, int]) -> None:
+    def __init__(self, log_block: Callable[[slice | Tensor], Tensor], shape: tuple[int, int]) -> None:
         self._log_block, self.shape = log_block, shape
 
     @classmethod
@@ -61,10 +63,13 @@ class Laws:
         h = _at_least_single(states)
         n, v = len(h), len(head)
 
-        def logits(part: slice) -> Tensor:
+        def logits(part: slice | Tensor) -> Tensor:
             found = h @ head[part].to(h).T
             return found if bias is None else found + bias[part].to(h)
 
+        if n * v <= _KEPT:
+            log_p = logits(slice(None)).log_softmax(1)
+            return cls(lambda part: log_p[:, part].clone(), (n, v))
         log_z = h.new_full((n,), -torch.inf)
         for part in _parts(n, v):
             log_z = torch.logaddexp(log_z, logits(part).logsumexp(1))
@@ -94,15 +99,7 @@ class Laws:
 
     def matrix(self, columns: Int[Tensor, " c"]) -> Float[Tensor, "n c"]:
         """The probabilities of some tokens."""
-        found: list[Tensor] = []
-        places = torch.empty_like(columns)
-        seen = 0
-        for part, p in self.blocks():
-            here = ((columns >= part.start) & (columns < part.stop)).nonzero().flatten()
-            places[here] = torch.arange(seen, seen + len(here), device=columns.device)
-            seen += len(here)
-            found.append(p[:, columns[here] - part.start])
-        return torch.cat(found, 1)[:, places]
+        return self._log_block(columns).exp_()
 
 
 def as_laws(laws: Laws | Float[Tensor, "n v"]) -> Laws:

@@ -10,6 +10,7 @@ reported as it is. Source: Zhang 2025 (arXiv 2507.19247) for the quantity.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,26 +29,39 @@ _CHOOSING = 0.2
 _LOOK = 10
 
 
-@dataclass(frozen=True, eq=False)
-class Surplus:
-    """Two probes on held-out sequences.
+@dataclass(frozen=True)
+class ProbeOptions:
+    """How probes are trained and measured.
 
     Args:
-        tokens_only: Cross-entropy of the probe that sees the tokens between, in nats.
-        with_state: Cross-entropy of the probe that sees the state as well.
-        laws: What each of the two predicts for the held-out rows, (m, c), in this order.
-        held_out: Their row numbers.
+        hidden: Units of the hidden layer.
+        steps, batch_size, learning_rate, weight_decay: Of AdamW, with a one-cycle schedule.
+        held_out: Fraction of the sequences that the result is measured on.
+        seed: Random seed of the split, the weights and the batches.
     """
 
-    tokens_only: float
-    with_state: float
-    laws: tuple[Float[Tensor, "m c"], Float[Tensor, "m c"]]
-    held_out: Int[Tensor, " m"]
+    hidden: int = 64
+    steps: int = 150
+    batch_size: int = 512
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.0
+    held_out: float = 0.25
+    seed: int = 0
 
-    @property
-    def estimate(self) -> float:
-        """The surplus in nats; below 0 where the probe with the state fits worse."""
-        return self.tokens_only - self.with_state
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A trained probe on held-out sequences.
+
+    Args:
+        cross_entropy: Of its predictions, in nats.
+        laws: Its predictions.
+        rows: The numbers of the held-out rows.
+    """
+
+    cross_entropy: float
+    laws: Float[Tensor, "m c"]
+    rows: Int[Tensor, " m"]
 
 
 def later_tokens(
@@ -82,35 +96,68 @@ def conditional_surplus(
     between: Float[Tensor, "n e"],
     targets: Int[Tensor, " n"] | Float[Tensor, "n c"],
     sequences: Int[Tensor, " n"],
-    *,
-    classes: int | None = None,
-    held_out: float = 0.25,
-    hidden: int = 64,
-    steps: int = 150,
-    batch_size: int = 512,
-    learning_rate: float = 3e-3,
-    weight_decay: float = 0.0,
-    seed: int = 0,
-) -> Surplus:
-    """Train the two probes and measure them on held-out sequences.
-
-    The probes are MLPs with one hidden layer. Of the steps, the number is kept that was best on a fifth of the training
-    sequences, by which a probe with little data stops before it over-fits.
+    options: ProbeOptions | None = None,
+) -> float:
+    """The surplus of one offset in nats: the cross-entropy of a probe of the tokens minus that of one with the state.
 
     Args:
         states: H_t.
         between: Features of W_t .. W_{t+j-1}, such as one-hot vectors or embeddings.
-        targets: W_{t+j} as numbers, or a law over it for each row (a model's, for what a drafter of it can use).
-        sequences: The sequence of each row. Rows of one sequence are all held out, or none: neighbours share words.
-        classes: Number of different targets; None: as many as there are.
-        held_out: Fraction of the sequences that the result is measured on.
-        hidden, steps, batch_size, learning_rate, weight_decay: Of the probes.
-        seed: Random seed of the split, the weights and the batches.
+        targets: W_{t+j}, see `fit_probe`.
+        sequences: The sequence of each row.
+        options: How probes are trained.
 
     Raises:
         InputError: Fewer than three sequences.
     """
-    generator = torch.Generator().manual_seed(seed)
+    alone = fit_probe(torch.cat([torch.zeros_like(states), between.to(states)], 1), targets, sequences, options)
+    both = fit_probe(torch.cat([states, between.to(states)], 1), targets, sequences, options)
+    return alone.cross_entropy - both.cross_entropy
+
+
+def fit_probe(
+    features: Float[Tensor, "n f"],
+    targets: Int[Tensor, " n"] | Float[Tensor, "n c"],
+    sequences: Int[Tensor, " n"],
+    options: ProbeOptions | None = None,
+) -> Probe:
+    """Train an MLP with one hidden layer, and measure it on held-out sequences.
+
+    The number of steps is the one that was best on a fifth of the training sequences, so that a probe with little data
+    stops before it over-fits. With the same sequences and seed, the same rows are held out.
+
+    Args:
+        features: What it sees; columns are standardised.
+        targets: Numbers of tokens, or a law over them for each row (a model's, for what a drafter of it can use).
+        sequences: The sequence of each row. All rows of one are held out, or none: neighbours share words.
+        options: How it is trained.
+
+    Raises:
+        InputError: Fewer than three sequences.
+    """
+    options = options or ProbeOptions()
+    generator = torch.Generator().manual_seed(options.seed)
+    train, choice, test = _split(sequences, options.held_out, generator)
+    law = (F.one_hot(targets) if targets.ndim == 1 else targets).float()
+    x = features.float()
+    x = (x - x[train].mean(0)) / x[train].std(0).clamp(min=1e-6)
+    with torch.random.fork_rng():
+        torch.manual_seed(options.seed)
+        probe = nn.Sequential(
+            nn.Linear(x.shape[1], options.hidden), nn.GELU(), nn.Linear(options.hidden, law.shape[1])
+        ).to(x.device)
+    with torch.no_grad():
+        # The first prediction is the mean law, which does not have to be learned.
+        probe[2].weight.zero_()
+        probe[2].bias.copy_(law[train].mean(0).clamp(min=1e-6).log())
+    _fit(probe, (x[train], law[train]), (x[choice], law[choice]), options, generator)
+    with torch.no_grad():
+        log_q = probe(x[test]).log_softmax(-1)
+    return Probe(float(-(law[test] * log_q).sum(1).double().mean()), log_q.exp(), test)
+
+
+def _split(sequences: Tensor, held_out: float, generator: torch.Generator) -> list[Tensor]:
+    """Row numbers for training, for the choice of the number of steps, and for the result."""
     numbers = sequences.unique()
     if len(numbers) < 3:
         problem = f"expected at least 3 sequences, got {len(numbers)}"
@@ -119,59 +166,31 @@ def conditional_surplus(
     cut = min(len(order) - 2, max(1, round(held_out * len(order))))
     choosing = max(1, round(_CHOOSING * (len(order) - cut)))
     parts = (order[cut + choosing :], order[cut : cut + choosing], order[:cut])
-    train, choice, test = (torch.isin(sequences, part).nonzero().flatten() for part in parts)
-    law = F.one_hot(targets, classes or int(targets.max()) + 1).float() if targets.ndim == 1 else targets.float()
-    found = []
-    for known in (torch.zeros_like(states), states):
-        x = torch.cat([_standardised(known, train), _standardised(between, train)], 1)
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            probe = nn.Sequential(nn.Linear(x.shape[1], hidden), nn.GELU(), nn.Linear(hidden, law.shape[1])).to(x)
-            # The first prediction is the mean law: nothing has to be learned for it.
-            nn.init.zeros_(probe[2].weight)
-            probe[2].bias.data = law[train].mean(0).clamp(min=1e-6).log()
-            _fit(probe, x, law, train, choice, steps, batch_size, learning_rate, weight_decay, generator)
-        with torch.no_grad():
-            found.append(probe(x[test]).log_softmax(-1))
-    without, with_state = (float(-(law[test] * log_q).sum(1).double().mean()) for log_q in found)
-    return Surplus(without, with_state, (found[0].exp(), found[1].exp()), test)
+    return [torch.isin(sequences, part).nonzero().flatten() for part in parts]
 
 
 def _fit(
-    probe: nn.Sequential,
-    x: Tensor,
-    law: Tensor,
-    train: Tensor,
-    choice: Tensor,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
+    probe: nn.Module,
+    train: tuple[Tensor, Tensor],
+    choice: tuple[Tensor, Tensor],
+    options: ProbeOptions,
     generator: torch.Generator,
 ) -> None:
-    """AdamW with a one-cycle schedule; the weights that were best on `choice` are kept."""
-    optimiser = torch.optim.AdamW(probe.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps)
+    """Train on one set of (features, law), and keep the weights that were best on the other."""
+    optimiser = torch.optim.AdamW(probe.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, options.learning_rate, total_steps=options.steps)
 
     def error() -> float:
         with torch.no_grad():
-            return float(F.cross_entropy(probe(x[choice]), law[choice]))
+            return float(F.cross_entropy(probe(choice[0]), choice[1]))
 
-    best, kept = error(), [p.detach().clone() for p in probe.parameters()]
-    for step in range(1, steps + 1):
-        rows = train[torch.randint(len(train), (batch_size,), generator=generator).to(train.device)]
+    best, kept = error(), copy.deepcopy(probe.state_dict())
+    for step in range(1, options.steps + 1):
+        rows = torch.randint(len(train[0]), (options.batch_size,), generator=generator).to(train[0].device)
         optimiser.zero_grad()
-        F.cross_entropy(probe(x[rows]), law[rows]).backward()
+        F.cross_entropy(probe(train[0][rows]), train[1][rows]).backward()
         optimiser.step()
         schedule.step()
-        if (step % _LOOK == 0 or step == steps) and (now := error()) < best:
-            best, kept = now, [p.detach().clone() for p in probe.parameters()]
-    with torch.no_grad():
-        for p, value in zip(probe.parameters(), kept, strict=True):
-            p.copy_(value)
-
-
-def _standardised(x: Tensor, rows: Tensor) -> Tensor:
-    """Mean 0 and variance 1 of each column, as they are among some rows."""
-    x = x.float()
-    return (x - x[rows].mean(0)) / x[rows].std(0).clamp(min=1e-6)
+        if (step % _LOOK == 0 or step == options.steps) and (now := error()) < best:
+            best, kept = now, copy.deepcopy(probe.state_dict())
+    probe.load_state_dict(kept)
