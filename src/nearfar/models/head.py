@@ -87,4 +87,4 @@ def states_of(model: Any, tokens: Int[Tensor, " t"]) -> StatesAndHead:
         problem = f"the logits of {type(model).__name__} are not a linear function of its last state"
         raise InputError(problem, remedy="use a model without soft-capping of logits")
     states = (*(each[0].float() for each in output.hidden_states[:-1]), last.float() * scale)
-    return StatesAndHead(states, head.weight, bias)
+    return StatesAndHead(states, head.weight.detach(), None if bias is None else bias.detach())

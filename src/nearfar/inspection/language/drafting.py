@@ -145,7 +145,10 @@ def measure_drafting(
                 offset,
                 {name: probe.cross_entropy for name, probe in probes.items()},
                 float(torch.special.entr(test).sum(1).mean()),
-                {name: float(acceptance_rate(test[:, :-1], probe.laws[:, :-1]).mean()) for name, probe in probes.items()},
+                {
+                    name: float(acceptance_rate(test[:, :-1], probe.laws[:, :-1]).mean())
+                    for name, probe in probes.items()
+                },
             )
         )
         step()

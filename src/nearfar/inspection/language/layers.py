@@ -51,6 +51,7 @@ class KernelFound:
         eigenvalues: The largest of the centred operator.
         uncentred: The largest eigenvalue without centring: close to 1 where all laws are similar.
         r: Number of directions of the scores.
+        permutations: Number of assignments at random.
     """
 
     of: str | None
@@ -58,6 +59,7 @@ class KernelFound:
     eigenvalues: list[float]
     uncentred: float
     r: int
+    permutations: int
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -103,7 +105,12 @@ def compare_layers(
     narrowest = min(of_layer.shape[1] for of_layer in states)
     r = gap_near(values, max(1, min(options.directions, len(values) // 8, narrowest // 4)))
     found = KernelFound(
-        of, len(kernel), values[:EIGENVALUES].clamp(min=0).tolist(), float(spectrum(kernel, centred=False)[0]), r
+        of=of,
+        contexts=len(kernel),
+        eigenvalues=values[:EIGENVALUES].clamp(min=0).tolist(),
+        uncentred=float(spectrum(kernel, centred=False)[0]),
+        r=r,
+        permutations=options.permutations,
     )
     reference = Reference(kernel, r)
     at = []

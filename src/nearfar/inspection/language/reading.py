@@ -59,9 +59,7 @@ class Reading:
     bias: Float[Tensor, " v"] | None
 
 
-def read(
-    model: ExposesStates, pieces: Sequence[Piece], contexts: Contexts, step: Callable[[], None]
-) -> Reading:
+def read(model: ExposesStates, pieces: Sequence[Piece], contexts: Contexts, step: Callable[[], None]) -> Reading:
     """Pass all pieces through the model.
 
     Args:
@@ -128,7 +126,7 @@ def read(
 
 
 def kept_layers(depth: int) -> tuple[int, ...]:
-    """The embeddings, and a low, a middle and a high layer of `depth`, as far as these are different and not the last."""
+    """The embeddings, and a low, a middle and a high layer of `depth`; none of them the last, and each once."""
     return tuple(sorted({0, depth // 6, depth // 2, max(0, depth - 3)}))
 
 
@@ -193,4 +191,3 @@ def shortlist_laws(reading: Reading, size: int) -> Float[Tensor, "n c"]:
         logits = logits + reading.bias[columns].to(logits)
     p = (logits.double() - reading.log_z[:, None]).exp().float()
     return torch.cat([p, (1 - p.sum(1, keepdim=True)).clamp(min=0)], 1)
-

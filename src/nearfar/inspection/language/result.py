@@ -28,6 +28,7 @@ class LanguageInspection:
         seed: Random seed of all samples.
         laws: `nll`, `entropy`, `gap` (entropy minus nll), `collision` (the probability that two draws from a law are
             the same token), as means over tokens.
+        gap_interval: A 95% interval of the gap, over pieces; None for a single piece.
         calibration: (mean entropy, mean NLL) of tokens in groups of equal size, by entropy.
         metric: `trace`, `effective_rank` and `participation_ratio` of the mean Fisher-Rao metric of the last state.
         eigenvalues: Its eigenvalues, the largest first.
@@ -47,6 +48,7 @@ class LanguageInspection:
     depth: int
     seed: int
     laws: dict[str, float]
+    gap_interval: tuple[float, float] | None
     calibration: list[tuple[float, float]]
     metric: dict[str, float]
     eigenvalues: list[float]
@@ -65,7 +67,7 @@ class LanguageInspection:
             "vocabulary": self.vocabulary,
             "width": self.width,
             "depth": self.depth,
-            "laws": self.laws,
+            "laws": {**self.laws, "gap_interval_95": self.gap_interval and list(self.gap_interval)},
             "calibration": [list(point) for point in self.calibration],
             "metric": {**self.metric, "eigenvalues": self.eigenvalues},
             "kernel": None if self.kernel is None else self.kernel.as_dict(),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError, about
+from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.inspection.language.drafting import measure_drafting
 from nearfar.inspection.language.layers import compare_layers, layers_to_compare
 from nearfar.inspection.language.options import LanguageInspectOptions
@@ -115,6 +116,7 @@ def inspect_language(
         depth=depth,
         seed=seed,
         laws=_law_figures(found),
+        gap_interval=_gap_interval(found, options.seed),
         calibration=_calibration(found),
         metric={
             "trace": found.metric.trace,
@@ -160,6 +162,15 @@ def _ends(teacher: ExposesStates, piece: Piece) -> list[int]:
 def _law_figures(found: Reading) -> dict[str, float]:
     nll, entropy = float(found.losses.mean()), float(found.entropies.mean())
     return {"nll": nll, "entropy": entropy, "gap": entropy - nll, "collision": float(found.repeats.mean())}
+
+
+def _gap_interval(found: Reading, seed: int) -> tuple[float, float] | None:
+    """Over pieces: tokens of a piece are not independent."""
+    if len(found.pieces.unique()) < 2:
+        return None
+    gaps = (found.entropies - found.losses).cpu().numpy()
+    interval = bootstrap_mean(gaps, seed=seed, groups=found.pieces.numpy())
+    return interval.low, interval.high
 
 
 def _calibration(found: Reading) -> list[tuple[float, float]]:
