@@ -72,3 +72,24 @@ def test_r_out_of_range(r: int) -> None:
 def test_another_number_of_states() -> None:
     with pytest.raises(InputError, match="states"):
         Reference(kernels.linear(T), 2).agreement(torch.zeros(7, 3))
+
+
+@pytest.mark.parametrize(("d", "alignment", "captured"), [(1, 0.999, 0.999), (3, 0.94, 0.97)])
+def test_nll_aligns_states_with_the_true_law(d: int, alignment: float, captured: float) -> None:
+    """A table of states and a head, trained on the exact NLL of the chain; the kernel does not depend on the model."""
+    torch.manual_seed(0)
+    h, a = ((scale * torch.randn(8, d, dtype=torch.float64)).requires_grad_() for scale in (1.0, 0.1))
+    b = torch.zeros(8, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([h, a, b], lr=0.02)
+    reference = Reference(kernels.linear(T), d)
+    before = reference.agreement(h.detach())
+    for _ in range(400):
+        loss = -(T * (h @ a.T + b).log_softmax(1)).sum(1).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    found = reference.agreement(h.detach())
+    assert found.alignment > max(alignment, before.alignment + 0.3)
+    assert found.captured > captured
+    shuffled = reference.null(h.detach(), permutations=200)
+    assert sum(each.alignment for each in shuffled) / 200 == pytest.approx(d / 7, abs=0.1)

@@ -139,9 +139,9 @@ def test_drafting(found: LanguageInspection) -> None:
         assert set(each.cross_entropy) == set(each.acceptance)
         assert all(value >= each.entropy - 1e-6 for value in each.cross_entropy.values())
         assert all(0 <= value <= 1 for value in each.acceptance.values())
-        assert each.surplus["last state"] <= each.most + 1e-6
-    first, second = (each.acceptance["last state"] for each in found.drafting.offsets)
-    assert found.drafting.tokens["last state"] == pytest.approx(1 + first + first * second)
+        assert each.surplus["the last state"] <= each.most + 1e-6
+    first, second = (each.acceptance["the last state"] for each in found.drafting.offsets)
+    assert found.drafting.tokens["the last state"] == pytest.approx(1 + first + first * second)
 
 
 def test_the_same_seed_gives_the_same_json(

@@ -160,11 +160,13 @@ def measure_drafting(
 def state_views(reading: Reading) -> dict[str, Float[Tensor, "n d"]]:
     """What drafters may read: the last state, an inner one, or several."""
     inner = [layer for layer in reading.inner if layer > 0]
-    views = {"last state": reading.last}
+    views = {"the last state": reading.last}
     if inner:
         middle = inner[len(inner) // 2]
-        views[f"state of layer {middle}"] = reading.inner[middle]
-        views[f"layers {', '.join(map(str, inner))}"] = torch.cat([reading.inner[layer] for layer in inner], 1)
+        views[f"the state of layer {middle}"] = reading.inner[middle]
+        views[f"the states of layers {', '.join(map(str, inner))}"] = torch.cat(
+            [reading.inner[layer] for layer in inner], 1
+        )
     return views
 
 

@@ -31,7 +31,8 @@ _SCORES = (
     "A_{r} is the overlap of the first {r} principal directions of the states with the first {r} directions of the "
     'kernel, R_{r} the share of the kernel\'s energy in them, and CKA compares all directions. The lines "at random" '
     "are the lowest and the highest of {n} assignments of the states to contexts at random. Layer 0 is the embedding, "
-    "which knows only the current token: what is above it comes from context."
+    "which knows only the current token: what is above it comes from context. CKA can be low where a few very large "
+    "directions, which many models have in some layers, have nearly all of the variance."
 )
 
 
@@ -142,13 +143,21 @@ def _drafting(page: Page, found: LanguageInspection) -> None:
     )
     names = [name for name in drafting.offsets[0].acceptance if name != TOKENS_ONLY]
     surplus = {name: [(float(each.offset), each.surplus[name]) for each in drafting.offsets] for name in names}
-    bound = {"at most": [(float(each.offset), each.most) for each in drafting.offsets]}
     accepted = {
         name: [(float(each.offset), each.acceptance[name]) for each in drafting.offsets]
         for name in (TOKENS_ONLY, *names)
     }
     label = "drafted token"
-    page.figure(line_chart({**surplus, **bound}, title="Surplus by drafted token", x_label=label, y_label="nats"))
+    bounds = ", ".join(f"{each.most:.2f}" for each in drafting.offsets)
+    page.figure(
+        line_chart(
+            surplus,
+            title="Surplus by drafted token",
+            x_label=label,
+            y_label="nats",
+            caption=f"The bound is {bounds} nats.",
+        )
+    )
     page.figure(
         line_chart(accepted, title="Acceptance by drafted token", x_label=label, y_label="share of drafts accepted")
     )

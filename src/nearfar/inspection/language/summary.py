@@ -24,14 +24,14 @@ def verdict(found: LanguageInspection) -> str:
     if best is not None and found.kernel is not None:
         parts.append(
             f"layer {best.layer} of {found.depth} agrees most with {kernel_owner(found)} (CKA {best.found.cka:.2f}, "
-            f"at random {best.low.cka:.2f} to {best.high.cka:.2f})"
+            f"at random at most {best.high.cka:.2f})"
         )
     if found.drafting is not None:
         tokens = found.drafting.tokens
         name = max((name for name in tokens if name != TOKENS_ONLY), key=lambda name: tokens[name])
         parts.append(
             f"a small drafter of {len(found.drafting.offsets)} tokens gets {tokens[name]:.2f} tokens per verification "
-            f"from the {name.removeprefix('the ')}, {tokens[TOKENS_ONLY]:.2f} without a state"
+            f"from {name}, {tokens[TOKENS_ONLY]:.2f} without a state"
         )
     return f"{'; '.join(parts)}."
 
