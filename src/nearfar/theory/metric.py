@@ -105,7 +105,8 @@ def sensitivity(
         state: h.
         direction: v.
     """
-    logits, change = torch.func.jvp(logits_of, (state,), (direction,))
+    found = torch.func.jvp(logits_of, (state,), (direction,))
+    logits, change = found[0], found[1]
     p = logits.double().softmax(-1)
     return float((p * change.double().square()).sum() - (p * change.double()).sum().square())
 

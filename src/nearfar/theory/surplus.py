@@ -143,13 +143,12 @@ def fit_probe(
     x = (x - x[train].mean(0)) / x[train].std(0).clamp(min=1e-6)
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
-        probe = nn.Sequential(
-            nn.Linear(x.shape[1], options.hidden), nn.GELU(), nn.Linear(options.hidden, law.shape[1])
-        ).to(x.device)
+        last = nn.Linear(options.hidden, law.shape[1])
+        probe = nn.Sequential(nn.Linear(x.shape[1], options.hidden), nn.GELU(), last).to(x.device)
     with torch.no_grad():
         # The first prediction is the mean law, which does not have to be learned.
-        probe[2].weight.zero_()
-        probe[2].bias.copy_(law[train].mean(0).clamp(min=1e-6).log())
+        last.weight.zero_()
+        last.bias.copy_(law[train].mean(0).clamp(min=1e-6).log())
     _fit(probe, (x[train], law[train]), (x[choice], law[choice]), options, generator)
     with torch.no_grad():
         log_q = probe(x[test]).log_softmax(-1)
