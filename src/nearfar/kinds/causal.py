@@ -132,10 +132,15 @@ class CausalLM(Kind, Predicts, Generates, ExposesStates):
         return texts
 
     def tokens(self, text: str, most: int) -> tuple[list[int], list[int]]:
-        """The first `most` tokens of a text, with special tokens before it, and the character after which each ends."""
+        """The first tokens of a text, with special tokens before it, and the character after which each ends.
+
+        There are at most `most`, and no more than the model has positions.
+        """
         if not self.tokenizer.is_fast:
             problem = f"{type(self.tokenizer).__name__} does not know the characters of its tokens"
             raise InputError(problem, remedy="use a model with a tokenizer.json")
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        most = min(most, limit) if isinstance(limit, int) else most
         found = self.tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=most, verbose=False)
         ids, ends = found["input_ids"], [end for _, end in found["offset_mapping"]]
         # Special tokens after the text have no characters.

@@ -30,10 +30,11 @@ class Laws:
     Args:
         log_block: From a slice or numbers of tokens to their log-probabilities, a new tensor (n, tokens).
         shape: (n, v).
+        width: Numbers that a token of a block requires, if they are more than n: the width of the head.
     """
 
-    def __init__(self, log_block: Callable[[slice | Tensor], Tensor], shape: tuple[int, int]) -> None:
-        self._log_block, self.shape = log_block, shape
+    def __init__(self, log_block: Callable[[slice | Tensor], Tensor], shape: tuple[int, int], width: int = 1) -> None:
+        self._log_block, self.shape, self._width = log_block, shape, width
 
     @classmethod
     def of(cls, p: Float[Tensor, "n v"]) -> Laws:
@@ -61,23 +62,23 @@ class Laws:
             problem = f"expected states (n, d) and a head (v, d), got {tuple(states.shape)} and {tuple(head.shape)}"
             raise InputError(problem, field="states")
         h = _at_least_single(states)
-        n, v = len(h), len(head)
+        (n, d), v = h.shape, len(head)
 
         def logits(part: slice | Tensor) -> Tensor:
             found = h @ head[part].to(h).T
             return found if bias is None else found + bias[part].to(h)
 
         if n * v <= _KEPT:
-            log_p = logits(slice(None)).log_softmax(1)
+            log_p = torch.cat([logits(part) for part in _parts(max(n, d), v)], 1).log_softmax(1)
             return cls(lambda part: log_p[:, part].clone(), (n, v))
         log_z = h.new_full((n,), -torch.inf)
-        for part in _parts(n, v):
+        for part in _parts(max(n, d), v):
             log_z = torch.logaddexp(log_z, logits(part).logsumexp(1))
-        return cls(lambda part: logits(part) - log_z[:, None], (n, v))
+        return cls(lambda part: logits(part) - log_z[:, None], (n, v), d)
 
     def blocks(self, log: bool = False) -> Iterator[tuple[slice, Float[Tensor, "n block"]]]:
         """Each slice of the vocabulary with its probabilities, or their logarithms."""
-        for part in _parts(*self.shape):
+        for part in _parts(max(self.shape[0], self._width), self.shape[1]):
             found = self._log_block(part)
             yield part, found if log else found.exp_()
 
@@ -116,8 +117,9 @@ def sum_over(laws: Laws, term: Callable[[Tensor], Tensor], log: bool = False) ->
     return total
 
 
-def _parts(n: int, v: int) -> Iterator[slice]:
-    step = max(1, _NUMBERS // max(1, n))
+def _parts(numbers: int, v: int) -> Iterator[slice]:
+    """Slices of the vocabulary, of which each token takes so many numbers."""
+    step = max(1, _NUMBERS // max(1, numbers))
     return (slice(start, min(start + step, v)) for start in range(0, v, step))
 
 

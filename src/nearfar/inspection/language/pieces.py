@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Minimum number of tokens of a piece.
 LEAST = 8
+#: Characters per token that are given to the tokenizer, so that a long document is not tokenized again and again.
+_LONGEST = 64
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,13 @@ def draw_pieces(documents: Dataset, model: ExposesStates, options: LanguageInspe
     count = 0
     while queue and count < options.tokens:
         row, start = queue.popleft()
-        text = documents[row]["text"][start:]
+        rest = documents[row]["text"][start:]
+        text = rest[: _LONGEST * options.block]
         tokens, ends = model.tokens(text, options.block)
         if len(tokens) >= LEAST:
             found.append(Piece(row, text[: ends[-1]], tokens, ends))
             count += len(tokens)
-        if tokens and 0 < ends[-1] < len(text):
+        if tokens and 0 < ends[-1] < len(rest):
             queue.append((row, start + ends[-1]))
     if not found:
         raise InputError(f"no document has {LEAST} tokens", field="text", remedy="use longer texts")
