@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from nearfar import contrast, far, near
 from nearfar.losses.spectral import SpectralLoss, spectral_contrastive_loss, spectral_loss
 from nearfar.theory import Reference, kernels, processes
 
@@ -138,3 +139,14 @@ def test_the_loss_of_a_language_model_shifts_the_tokens() -> None:
     assert spectral == pytest.approx(float(spectral_loss(inputs, targets, log_pi)) / 2)
     both = float(SpectralLoss(log_pi, next_token=2.0)(model, {"input_ids": tokens}))
     assert both == pytest.approx(spectral + 2 * float(F.cross_entropy(inputs, targets)))
+
+
+def test_nll_is_the_kernel_of_contexts_and_tokens() -> None:
+    """Anchors are states, candidates the head's rows, and a bias is the weight of a token in the denominator."""
+    generator = torch.Generator().manual_seed(0)
+    h, head, b = (torch.randn(*shape, generator=generator) for shape in ((5, 4), (9, 4), (9,)))
+    targets = torch.tensor([3, 0, 8, 8, 1])
+    one_hot = near.weights(F.one_hot(targets, 9).float())
+    found = contrast(h, head, one_hot, far.weighted(b.exp().expand(5, -1)), temperature=1.0, similarity="dot")
+    expected = F.cross_entropy(h @ head.T + b, targets)
+    assert float(found - b[targets].mean()) == pytest.approx(float(expected), abs=1e-5)
