@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 #: Bytes of one block of S, and of what builders make of its size: enough for matrix products to run at full speed.
 BLOCK_BYTES = {"cpu": 64 << 20, "cuda": 1 << 30}
+#: Memory that a thread keeps on a CPU for the next call.
+SCRATCH_BYTES = 3 * BLOCK_BYTES["cpu"]
 #: At most this part of a GPU's memory goes to a block.
 GPU_SHARE = 1 / 32
 #: More rows make the products of a GPU no faster.
 MOST_GPU_ROWS = 4096
 #: Fewer rows would starve the matrix products; a block this low is never larger than the gradient of 128-d candidates.
 LEAST_ROWS = 128
-#: Most rows of a block of the upper triangle. Higher ones waste more: of the square on the diagonal, half is needed.
-CORNER_ROWS = 768
 
 
 def row_blocks(
@@ -32,7 +32,7 @@ def row_blocks(
     """(rows, their anchors / temperature, x of these rows). The next block overwrites x."""
     n, m = problem.shape
     if block_rows is None:
-        bytes_ = _block_bytes(problem.anchors.device)
+        bytes_ = block_bytes(problem.anchors.device)
         if not problem.lean:
             # Builders need memory of a block's size too, and below 32 MB malloc keeps the pages of what is freed, so
             # that the next block does not fault them in again.
@@ -41,28 +41,15 @@ def row_blocks(
         if problem.anchors.is_cuda:
             block_rows = min(block_rows, MOST_GPU_ROWS)
     block_rows = min(block_rows, n)
-    x = _scratch(block_rows * m, problem.anchors).view(block_rows, m)
+    x = scratch(block_rows * m, problem.anchors).view(block_rows, m)
     for start in range(0, n, block_rows):
         rows = slice(start, min(start + block_rows, n))
         a = problem.anchors[rows] / problem.temperature
         yield rows, a, torch.mm(a, problem.candidates.T, out=x[: len(a)])
 
 
-def corner_blocks(
-    problem: Problem, block_rows: int | None
-) -> Iterator[tuple[slice, Float[Tensor, "b d"], Float[Tensor, "b rest"]]]:
-    """(rows, their anchors / temperature, x of these rows from column `rows.start` on): together the upper triangle."""
-    n, _ = problem.shape
-    block_rows = min(block_rows or min(CORNER_ROWS, max(LEAST_ROWS, n // 10)), n)
-    memory = _scratch(block_rows * n, problem.anchors)
-    for start in range(0, n, block_rows):
-        rows = slice(start, min(start + block_rows, n))
-        a, rest = problem.anchors[rows] / problem.temperature, problem.candidates[start:]
-        x = memory[: len(a) * len(rest)].view(len(a), len(rest))
-        yield rows, a, torch.mm(a, rest.T, out=x)
-
-
-def _block_bytes(device: torch.device) -> int:
+def block_bytes(device: torch.device) -> int:
+    """Bytes of one block of S on a device."""
     if device.type != "cuda":
         return BLOCK_BYTES.get(device.type, BLOCK_BYTES["cpu"])
     return min(BLOCK_BYTES["cuda"], int(torch.cuda.get_device_properties(device).total_memory * GPU_SHARE))
@@ -71,9 +58,9 @@ def _block_bytes(device: torch.device) -> int:
 _kept = threading.local()
 
 
-def _scratch(size: int, like: Tensor) -> Float[Tensor, " size"]:
+def scratch(size: int, like: Tensor) -> Float[Tensor, " size"]:
     """Memory to write over. On a CPU it is kept for the next call: new pages cost as much as a sweep."""
-    if like.device.type != "cpu" or size * like.element_size() > BLOCK_BYTES["cpu"]:
+    if like.device.type != "cpu" or size * like.element_size() > SCRATCH_BYTES:
         return like.new_empty(size)
     flat = getattr(_kept, "flat", None)
     if flat is None or flat.dtype != like.dtype or flat.numel() < size:

@@ -23,7 +23,7 @@ class Streaming(Engine):
     """O((n + m) d) memory; first derivatives only.
 
     A problem costs one pass and three matrix products. The symmetric loss takes two passes and four products; a
-    symmetric problem (see `Problem.symmetric`) two passes over half of S, and two products.
+    symmetric problem (see `Problem.symmetric`) two passes over half of S, and at most two products.
 
     Args:
         block_rows: Rows in a block; None chooses by size and device.

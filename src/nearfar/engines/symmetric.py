@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from nearfar.engines.corner import Corner
 from nearfar.engines.gradients import Gradients
 from nearfar.engines.problem import Problem
-from nearfar.engines.similarity_blocks import corner_blocks
 from nearfar.engines.softmax import Softmax
 
 
@@ -25,7 +25,8 @@ def walk(
         H_ij    = G_ij + G_ji = exp(x_ij) (w_i / Z_i + w_j / Z_j) - 2 P_ij,   G = dloss / d(S / tau)
 
     H needs every Z, so a first pass over the upper triangle takes the logsumexps, and a second one the gradient: with
-    the products H a of both halves, two products of full size in place of three.
+    the products H a of both halves, two products of full size in place of three, and less where blocks of the first
+    pass stay in memory for the second.
 
     A block has the rows I and all columns from the first of I on. The square I x I at its left is its own mirror image:
     a sum over a block and its mirror image takes half of the square twice.
@@ -35,7 +36,8 @@ def walk(
     reach = problem.bound_of_x + math.log(n)  # of x, of logZ and of x - logZ
     logz, weights = a_all.new_full((n,), -torch.inf), a_all.new_zeros(n)
     numerator = a_all.new_zeros(())
-    for rows, a, x in corner_blocks(problem, block_rows):
+    corner = Corner(problem, block_rows, keep=gradients is not None)
+    for rows, a, x in corner.first_pass():
         # x: S / tau
         b, after = len(a), slice(rows.stop, n)
         targets = problem.near.corner(rows)
@@ -46,8 +48,8 @@ def walk(
         x[:, :b] *= 2
         if problem.far is not None:
             problem.far.corner(rows.start).add_to(x, slice(0, b), targets, temperature)
-        # x: S / tau + F, of no use afterwards
-        of_rows, of_columns = softmax.logsumexps(x, reach)
+        # x: S / tau + F
+        of_rows, of_columns = softmax.logsumexps(corner.to_overwrite(x, rows), reach)
         logz[rows] = torch.logaddexp(logz[rows], of_rows)
         logz[after] = torch.logaddexp(logz[after], of_columns[b:])
 
@@ -59,12 +61,12 @@ def walk(
     shift = weights.log() - logz.nan_to_num(neginf=torch.inf)
     if gradients.anchors is not None:
         gradients.anchors.zero_()
-    for rows, a, x in corner_blocks(problem, block_rows):
-        # x: S / tau
+    for rows, a, x, with_far in corner.second_pass():
+        # x: S / tau, or S / tau + F
         b, rest = len(a), slice(rows.start, n)
         targets = problem.near.corner(rows)
         far = None if problem.far is None else problem.far.corner(rows.start)
-        if far is not None:
+        if far is not None and not with_far:
             far.add_to(x, slice(0, b), targets, temperature)
         # x: S / tau + F
         softmax.exponentiate_both(x, shift[rows], shift[rest], reach)
