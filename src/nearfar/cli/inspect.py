@@ -32,8 +32,8 @@ def command(
         str | None,
         typer.Option(
             metavar="MODEL2",
-            help="Second model, compared on the same items; for a language model a teacher, whose next-token laws its "
-            "layers are compared with.",
+            help="Second model, compared on the same items; for a language model a teacher, whose output its layers "
+            "are compared with.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Output folder for report.html and inspect.json.")] = Path("runs/inspect"),

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: What a drafter sees where it sees no state.
 TOKENS_ONLY = "tokens only"
+#: What most drafters see: the state from which the next token is predicted.
+LAST = "the last state"
 #: Settings of the probes: few texts, so a small one that stops early.
 PROBE = ProbeOptions(hidden=256, steps=120, batch_size=256, learning_rate=2e-3, weight_decay=0.1)
 
@@ -160,7 +162,7 @@ def measure_drafting(
 def state_views(reading: Reading) -> dict[str, Float[Tensor, "n d"]]:
     """What drafters may read: the last state, an inner one, or several."""
     inner = [layer for layer in reading.inner if layer > 0]
-    views = {"the last state": reading.last}
+    views = {LAST: reading.last}
     if inner:
         middle = inner[len(inner) // 2]
         views[f"the state of layer {middle}"] = reading.inner[middle]

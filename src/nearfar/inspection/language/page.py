@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 _DRAWN = 1e-9
 
 _OWN = (
-    "The kernel is made of the model's own output: for each pair of contexts, how much their next-token laws overlap "
-    "(Bhattacharyya coefficient). It shows in which layer the output takes shape. It is no evidence that the model is "
-    "right, and the last state is not shown, because the laws are computed from it and agree with it by construction. "
-    "For a reference that does not depend on the model, pass a teacher with --against."
+    "The kernel is made of the model's own output: for each pair of contexts, how much their next-token distributions "
+    "overlap (Bhattacharyya coefficient). It shows in which layer the output takes shape. It is no evidence that the "
+    "model is right, and the last state is not shown, because the output is computed from it and agrees with it by "
+    "construction. For a reference that does not depend on the model, pass a teacher with --against."
 )
 _TEACHER = (
-    "The kernel is made of the laws of {of}, which does not depend on the inspected model: for each pair of contexts, "
-    "how much the teacher's next-token laws overlap (Bhattacharyya coefficient). Contexts are those at whose end "
-    "tokens of both models end. The last layer shown is the input of the head."
+    "The kernel is made of the output of a teacher, {of}, which does not depend on the inspected model: for each pair "
+    "of contexts, how much its next-token distributions overlap (Bhattacharyya coefficient). Contexts are those at "
+    "whose end tokens of both models end. The last layer shown is the input of the head."
 )
 _SCORES = (
     "A_{r} is the overlap of the first {r} principal directions of the states with the first {r} directions of the "
@@ -67,7 +67,7 @@ def language_page(found: LanguageInspection, facts: Sequence[tuple[str, object]]
 def _laws(page: Page, found: LanguageInspection) -> None:
     page.section(
         "Is the model as certain as it is right?",
-        "Tokens in ten groups, by the entropy of the model's next-token law. If the laws were right, the NLL of a "
+        "Tokens in ten groups, by the entropy of the model's next-token distribution. If it were right, the NLL of a "
         "group would equal its mean entropy. Above the line the model is over-confident.",
     )
     ends = [found.calibration[0][0], found.calibration[-1][0]]
@@ -102,8 +102,9 @@ def _layers(page: Page, found: LanguageInspection) -> None:
             title="Spectrum of the kernel",
             x_label="direction",
             y_label="eigenvalue",
-            caption=f"Of the centred operator, {kernel.contexts:,} contexts: in how many directions next-token laws "
-            f"differ. Without centring the first is {kernel.uncentred:.3f}: what all laws have in common.",
+            caption=f"Of the centred operator, {kernel.contexts:,} contexts: in how many directions the "
+            "next-token distributions differ. Without centring the first is "
+            f"{kernel.uncentred:.3f}: what all have in common.",
             log_y=True,
         )
     )
@@ -112,8 +113,9 @@ def _layers(page: Page, found: LanguageInspection) -> None:
 def _metric(page: Page, found: LanguageInspection) -> None:
     drawn = [value for value in found.eigenvalues if value > _DRAWN * found.eigenvalues[0]]
     page.section(
-        "Which directions of the last state change the law?",
-        "Eigenvalues of the mean Fisher-Rao metric. A small step e in a direction changes the law by a KL divergence "
+        "Which directions of the last state change the output?",
+        "Eigenvalues of the mean Fisher-Rao metric. A small step e in a direction changes the next-token "
+        "distribution by a KL divergence "
         "of half the eigenvalue times e squared, on average. They are spread over about "
         f"{found.metric['effective_rank']:.0f} of {found.width} directions: noise in the others hardly changes what "
         "the model says.",
@@ -137,8 +139,8 @@ def _drafting(page: Page, found: LanguageInspection) -> None:
         "What could a drafter of several tokens use?",
         "The surplus is what a state knows about a token after the next one, beyond the tokens between, as a small "
         "probe can read it: a lower bound, on held-out documents, and negative where a probe over-fits. The bound is "
-        "what the whole context knows. Targets are the model's own laws, since a drafter is accepted where it agrees "
-        "with the model. A last state need not carry what the context knows, because later steps can attend to it "
+        "what the whole context knows. Targets are the model's own distributions, since a drafter is accepted where it "
+        "agrees with the model. A last state need not carry what the context knows, because later steps can attend to it "
         "again.",
     )
     names = [name for name in drafting.offsets[0].acceptance if name != TOKENS_ONLY]

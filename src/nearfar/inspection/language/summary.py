@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from nearfar.inspection.language.drafting import TOKENS_ONLY
+from nearfar.inspection.language.drafting import LAST, TOKENS_ONLY
 from nearfar.inspection.summary import figure
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def verdict(found: LanguageInspection) -> str:
     """One sentence on the laws, the last state, the layers and drafting."""
     parts = [
         f"{_confidence(found)} (mean entropy {found.laws['entropy']:.2f}, NLL {found.laws['nll']:.2f})",
-        f"the law depends on about {found.metric['effective_rank']:.0f} of {found.width} directions of the last state",
+        f"the output depends on about {found.metric['effective_rank']:.0f} of {found.width} directions of {LAST}",
     ]
     best = best_layer(found)
     if best is not None and found.kernel is not None:
@@ -28,10 +28,9 @@ def verdict(found: LanguageInspection) -> str:
         )
     if found.drafting is not None:
         tokens = found.drafting.tokens
-        name = max((name for name in tokens if name != TOKENS_ONLY), key=lambda name: tokens[name])
         parts.append(
-            f"a small drafter of {len(found.drafting.offsets)} tokens gets {tokens[name]:.2f} tokens per verification "
-            f"from {name}, {tokens[TOKENS_ONLY]:.2f} without a state"
+            f"a small drafter of {len(found.drafting.offsets)} tokens gets {tokens[LAST]:.2f} tokens per verification "
+            f"from {LAST}, {tokens[TOKENS_ONLY]:.2f} without a state"
         )
     return f"{'; '.join(parts)}."
 
@@ -43,14 +42,18 @@ def measure_rows(found: LanguageInspection) -> list[list[Cell]]:
     interval = "" if ends is None else f", 95% interval [{figure(ends[0])}, {figure(ends[1])}] over pieces"
     rows: list[list[Cell]] = [
         ["NLL", figure(laws["nll"]), f"nats per token; perplexity {math.exp(min(laws['nll'], 700)):.1f}"],
-        ["mean entropy", figure(laws["entropy"]), "of the next-token laws, in nats"],
+        ["mean entropy", figure(laws["entropy"]), "of the next-token distributions, in nats"],
         ["stochasticity gap", figure(laws["gap"]), f"entropy minus NLL{interval}; below 0: over-confident"],
-        ["collision", figure(laws["collision"]), "probability that two draws from a law are the same token"],
-        ["metric, trace", figure(metric["trace"]), "how fast the law changes with the last state, over all directions"],
+        ["collision", figure(laws["collision"]), "probability that two draws of the next token are equal"],
+        [
+            "metric, trace",
+            figure(metric["trace"]),
+            "how fast the output changes with the last state, over all directions",
+        ],
         [
             "metric, effective rank",
             figure(metric["effective_rank"]),
-            f"of {found.width}: directions that change the law",
+            f"of {found.width}: directions that change the output",
         ],
         [
             "metric, participation ratio",
@@ -64,14 +67,14 @@ def measure_rows(found: LanguageInspection) -> list[list[Cell]]:
         rows.append(["highest CKA", figure(best.found.cka), f"{meaning} {figure(best.high.cka)}"])
     if found.drafting is not None:
         for each in found.drafting.offsets:
-            bounds = f"nats about token {each.offset} after the next; at most {figure(each.most)}"
-            rows.append([f"surplus, offset {each.offset}", figure(max(each.surplus.values())), bounds])
+            bounds = f"nats that {LAST} knows about token {each.offset} after the next; at most {figure(each.most)}"
+            rows.append([f"surplus, offset {each.offset}", figure(each.surplus[LAST]), bounds])
         tokens = found.drafting.tokens
         rows.append(
             [
                 "tokens per verification",
-                figure(max(tokens.values())),
-                f"{len(found.drafting.offsets)} drafts; {figure(tokens[TOKENS_ONLY])} without a state",
+                figure(tokens[LAST]),
+                f"{len(found.drafting.offsets)} drafts from {LAST}; {figure(tokens[TOKENS_ONLY])} without a state",
             ]
         )
     return rows
@@ -85,7 +88,7 @@ def best_layer(found: LanguageInspection) -> AtLayer | None:
 def _confidence(found: LanguageInspection) -> str:
     gap, interval = found.laws["gap"], found.gap_interval
     if interval is None or interval[0] <= 0 <= interval[1]:
-        return "No significant difference between the entropy of the model's laws and its NLL"
+        return "No significant difference between the entropy of the model's output and its NLL"
     how = "over-confident" if gap < 0 else "under-confident"
     return f"The model is {how} on these texts by {abs(gap):.2f} nats per token"
 
@@ -93,4 +96,4 @@ def _confidence(found: LanguageInspection) -> str:
 def kernel_owner(found: LanguageInspection) -> str:
     """Whose laws the kernel is made of, in words."""
     of = None if found.kernel is None else found.kernel.of
-    return "the model's own output" if of is None else f"the laws of {of}"
+    return "the model's own output" if of is None else f"the output of {of}"
