@@ -166,3 +166,12 @@ def test_unusable_data_and_models(model: CausalLM, tiny_model_folder: Path, docu
         inspect_language(model, Dataset.from_dict({"text": ["short"]}))
     with pytest.raises(InputError, match="causal language model"):
         inspect_language(tiny_model_folder, documents)
+
+
+def test_without_layers_or_offsets_only_laws_and_metric(model: CausalLM, documents: Dataset) -> None:
+    steps: list[tuple[int, int]] = []
+    found = inspect_language(model, documents, layers=[], progress=lambda *step: steps.append(step), **SMALL)
+    assert found.kernel is None
+    assert found.layers == []
+    assert found.metric["trace"] > 0
+    assert steps[-1][0] == steps[-1][1]

@@ -140,8 +140,8 @@ def _drafting(page: Page, found: LanguageInspection) -> None:
         "The surplus is what a state knows about a token after the next one, beyond the tokens between, as a small "
         "probe can read it: a lower bound, on held-out documents, and negative where a probe over-fits. The bound is "
         "what the whole context knows. Targets are the model's own distributions, since a drafter is accepted where it "
-        "agrees with the model. A last state need not carry what the context knows, because later steps can attend to it "
-        "again.",
+        "agrees with the model. A last state need not carry what the context knows, because later steps can attend to "
+        "it again.",
     )
     names = [name for name in drafting.offsets[0].acceptance if name != TOKENS_ONLY]
     surplus = {name: [(float(each.offset), each.surplus[name]) for each in drafting.offsets] for name in names}
