@@ -22,7 +22,7 @@ def test_blocks_equal_the_softmax() -> None:
     found = Laws.of_head(states, head, bias)
     p = (states @ head.T + bias).softmax(1)
     tokens = torch.tensor([0, 22, 7, 7])
-    assert len(list(found.blocks())) > 3
+    assert max(block.numel() for _, block in found.blocks()) <= 20
     torch.testing.assert_close(torch.cat([block for _, block in found.blocks()], 1), p)
     torch.testing.assert_close(found.mean(), p.double().mean(0), rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(found.entropies(), torch.special.entr(p).sum(1).double(), rtol=1e-5, atol=1e-6)
