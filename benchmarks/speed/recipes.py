@@ -195,6 +195,7 @@ def all_steps() -> dict[str, Step]:
         "dialog2flow": Step("dialog2flow", LABELLED),
         "dse": Step("dse", SCORED, teacher_epochs=0.1),
         "lost": LanguageStep("lost", vocabulary=VOCABULARY),
+        "markov": LanguageStep("markov", vocabulary=VOCABULARY),
         "matryoshka_2d": Step("matryoshka_2d", PAIRS),
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
         "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from nearfar.inspection.language import drafting
 
 from .conftest import Nearfar
 
@@ -68,3 +71,26 @@ def test_inspect_bad_input(workspace: Path, nearfar: Nearfar) -> None:
         assert ended.err.count("\n") == 1, ended.err
         assert all(word in ended.err for word in words), ended.err
     assert not (workspace / "runs").exists()
+
+
+def test_inspect_a_language_model(
+    workspace: Path, nearfar: Nearfar, tiny_lm_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafting, "PROBE", replace(drafting.PROBE, hidden=16, steps=10, batch_size=32))
+    (workspace / "texts.txt").write_text("\n\n".join(f"the cat sits on mat {n} in the house" for n in range(8)))
+    asked = f"inspect {tiny_lm_folder} --data texts.txt --out runs/lm --layers 0,1"
+    shown = nearfar(*shlex.split(asked))
+    assert shown.code == 0, shown
+    assert "tokens per verification" in shown.out
+    assert shown.out.splitlines()[-2:] == ["report  runs/lm/report.html", "numbers runs/lm/inspect.json"]
+    numbers = json.loads((workspace / "runs/lm/inspect.json").read_text("utf-8"))
+    assert [each["layer"] for each in numbers["layers"]] == [0, 1]
+    assert numbers["kernel"]["of"] is None
+    for option in ("--near-duplicate 0.9", "--dims 8", "--map tsne", "--batch-size 2", "--skip-broken"):
+        ended = nearfar(*shlex.split(f"{asked} {option}"))
+        assert (ended.code, ended.out) == (2, ""), ended
+        assert option.split()[0] in ended.err
+    same = nearfar(*shlex.split(f"{asked} --against {tiny_lm_folder}"))
+    assert same.code == 2
+    assert "--against" in same.err
+    assert nearfar(*shlex.split(f"{asked} --against tiny")).code == 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from datasets import Dataset
 
 from nearfar.data._arrow import Gathered
-from nearfar.data.packing import packed
+from nearfar.data.packing import packed, unigram
 from nearfar.errors import InputError
 from nearfar.models.new_language import new_tokenizer
 
@@ -42,3 +43,13 @@ def test_blocks_beyond_memory_are_on_disk(monkeypatch: pytest.MonkeyPatch) -> No
     blocks = packed(documents, tokenizer, 16)
     assert made[0].file is not None
     assert blocks["input_ids"][:].tolist() == expected["input_ids"][:].tolist()
+
+
+def test_shares_of_tokens_are_those_of_the_blocks() -> None:
+    documents = Dataset.from_dict({"text": ["a a b", "a c"]})
+    tokenizer = new_tokenizer(documents, 257)
+    counts = (
+        torch.stack([row["input_ids"] for row in packed(documents, tokenizer, 10)]).flatten().bincount(minlength=260)
+    )
+    expected = (counts + 1) / (counts + 1).sum()
+    assert unigram(documents, tokenizer, 260).tolist() == pytest.approx(expected.tolist())

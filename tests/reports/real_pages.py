@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,18 @@ def inspect(folder: Path, models: dict[str, Path]) -> Path:
     return inspection_page(found).write(folder / "report.html")
 
 
+def language_model(folder: Path, models: dict[str, Path]) -> Path:
+    from nearfar.inspection.language import drafting, inspect_language
+    from nearfar.inspection.language.page import language_page
+
+    run = language(folder, models).parent
+    texts = Dataset.from_dict({"text": [" ".join(random.Random(n).choices(NOUNS, k=60)) for n in range(12)]})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drafting, "PROBE", replace(drafting.PROBE, hidden=8, steps=4, batch_size=16))
+        found = inspect_language(run / "model", texts, tokens=500, contexts=60)
+    return language_page(found, [("data", "texts")]).write(folder / "report.html")
+
+
 def flow(folder: Path, models: dict[str, Path]) -> Path:
     from flows import booking_flow
     from nearfar.dialogue import write
@@ -142,5 +155,6 @@ def flow(folder: Path, models: dict[str, Path]) -> Path:
 
 
 PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
-    build.__name__: build for build in (training, language, temperature, sizes, demo, compare, inspect, flow)
+    build.__name__: build
+    for build in (training, language, temperature, sizes, demo, compare, inspect, flow, language_model)
 }

@@ -90,7 +90,7 @@ def test_no_page_is_forgotten():
         for name, value in vars(importlib.import_module(module)).items()
         if re.fullmatch(r"[a-z]+_page", name) and value.__module__ == module
     }
-    there = {"comparison_page": "compare", "inspection_page": "inspect"}
+    there = {"comparison_page": "compare", "inspection_page": "inspect", "language_page": "language_model"}
     assert {there.get(name, name.removesuffix("_page")) for name in builders} <= set(PAGES)
     assert len(builders) >= 5
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,24 +11,29 @@ from nearfar.cli.output import print_json, print_table, printable, progress, say
 from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
+if TYPE_CHECKING:
+    from nearfar.reports.page import Page
+
 #: Number of false-negative candidates on the terminal.
 SHOWN = 3
 
 
 def command(
+    context: typer.Context,
     model: Annotated[
         str,
         typer.Argument(
-            help="Model: folder, Hub ID or alias such as minilm; or vectors of the data's texts (.npy, .parquet).",
+            help="Model: folder, Hub ID or alias (minilm, smollm2); or vectors of the data's texts (.npy, .parquet).",
             show_default=False,
         ),
     ],
-    data: Annotated[str, typer.Option(help="Dataset: rows, or a BEIR-format folder.")],
+    data: Annotated[str, typer.Option(help="Dataset: rows, or a BEIR-format folder; documents for a language model.")],
     against: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL2",
-            help="Second model, compared on the same items; where both agree, false negatives are likely.",
+            help="Second model, compared on the same items; where both agree, false negatives are likely. For a "
+            "language model: a teacher, whose output its layers are compared with.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Output folder for report.html and inspect.json.")] = Path("runs/inspect"),
@@ -51,14 +56,32 @@ def command(
     max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
-    """Inspect the space that a model makes of your data, and find false negatives and duplicates in the data."""
-    depths, widths, mapping = _sizes(layers, "--layers"), _sizes(dims, "--dims"), parsed(columns)
+    """Inspect the space that a model makes of your data, and find false negatives and duplicates in the data.
+
+    Of a causal language model: what the states of its layers know about the next tokens.
+    """
+    depths, widths, mapping = _sizes(layers, "--layers", least=0), _sizes(dims, "--dims"), parsed(columns)
     _check_out(out)
+    if _exposes_states(model):
+        _refuse(context)
+        _language(
+            model,
+            data,
+            out,
+            json_,
+            against=against,
+            columns=mapping,
+            rows=rows,
+            layers=depths,
+            seed=seed,
+            **({} if split is None else {"split": split}),
+        )
+        return
 
     from nearfar.inspection import inspect
     from nearfar.inspection.page import inspection_page
     from nearfar.inspection.summary import measure_rows, verdict
-    from nearfar.writing import draft_of, folder_claimed
+    from nearfar.writing import folder_claimed
 
     with folder_claimed(out), progress("inspect") as update:
         found = inspect(
@@ -77,12 +100,8 @@ def command(
             skip_broken=skip_broken,
             progress=update,
         )
-        report, numbers = out / "report.html", out / "inspect.json"
         figures = {**found.as_dict(), "data": data}
-        # Both are whole before either takes its place: a kill hardly comes between.
-        with draft_of(report) as page, draft_of(numbers) as lines:
-            lines.write_text(_lines_of_json(figures), "utf-8")
-            inspection_page(found, [("data", data)]).write(page)
+        report, numbers = _write(out, inspection_page(found, [("data", data)]), figures)
     if json_:
         print_json({**figures, "report": str(report), "numbers": str(numbers)})
         return
@@ -106,14 +125,67 @@ def command(
     print(f"\nreport  {report}\nnumbers {numbers}")
 
 
-def _sizes(text: str | None, option: str) -> list[int] | None:
+def _exposes_states(model: str) -> bool:
+    """Whether a model is inspected as a language model."""
+    from nearfar.inspection.vector_files import is_vectors
+
+    if is_vectors(model):
+        return False
+    from nearfar.kinds.loading import class_of
+    from nearfar.models.abilities import ExposesStates
+
+    return issubclass(class_of(model), ExposesStates)
+
+
+def _refuse(context: typer.Context) -> None:
+    """Raise an InputError for options that are not for language models."""
+    for name in ("near_duplicate", "dims", "map_", "batch_size", "skip_broken"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.rstrip('_').replace('_', '-')}"
+            raise InputError("is not for language models", field=option, remedy=f"remove {option}")
+
+
+def _language(model: str, data: str, out: Path, json_: bool, **options: Any) -> None:
+    """Inspect a language model."""
+    from nearfar.inspection.language import inspect_language
+    from nearfar.inspection.language.page import language_page
+    from nearfar.inspection.language.summary import measure_rows, verdict
+    from nearfar.writing import folder_claimed
+
+    with folder_claimed(out), progress("inspect") as update:
+        found = inspect_language(model, data, **options, progress=update)
+        figures = {**found.as_dict(), "data": data}
+        report, numbers = _write(out, language_page(found, [("data", data)]), figures)
+    if json_:
+        print_json({**figures, "report": str(report), "numbers": str(numbers)})
+        return
+    print_table(["measure", model, "meaning"], [[str(cell) for cell in row] for row in measure_rows(found)])
+    print(f"\n{verdict(found)}")
+    for note in found.notes:
+        say(note)
+    print(f"\nreport  {report}\nnumbers {numbers}")
+
+
+def _write(out: Path, page: Page, figures: dict[str, Any]) -> tuple[Path, Path]:
+    """Write the report and the numbers: both are whole before either takes its place."""
+    from nearfar.writing import draft_of
+
+    report, numbers = out / "report.html", out / "inspect.json"
+    with draft_of(report) as draft, draft_of(numbers) as lines:
+        lines.write_text(_lines_of_json(figures), "utf-8")
+        page.write(draft)
+    return report, numbers
+
+
+def _sizes(text: str | None, option: str, least: int = 1) -> list[int] | None:
     """`"2,4,6"` as integers, `none` as an empty list; None without the option."""
     if text is None:
         return None
     if text.strip().lower() == "none":
         return []
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) for part in parts):
+    if not all(part.isdecimal() and int(part) >= least for part in parts):
         raise InputError(
             f"expected a comma-separated list of integers, got {text!r}", field=option, remedy="use e.g. 2,4,6, or none"
         )

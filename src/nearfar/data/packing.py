@@ -10,7 +10,7 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from jaxtyping import Int
+    from jaxtyping import Float, Int
     from transformers import PreTrainedTokenizerBase
 
 #: Documents per call of the tokenizer.
@@ -61,6 +61,22 @@ def packed(documents: Dataset, tokenizer: PreTrainedTokenizerBase, length: int) 
             raise InputError("the documents contain fewer than two tokens", field="text", remedy="add text")
         add(rest, len(rest))
     return Dataset(gathered.table(), fingerprint=uuid4().hex).with_format("torch")
+
+
+def unigram(documents: Dataset, tokenizer: PreTrainedTokenizerBase, vocabulary: int) -> Float[np.ndarray, " v"]:
+    """The share of each token in documents, counted with one more of each, so that none is impossible.
+
+    Args:
+        documents: A column `text`.
+        tokenizer: Used as in `packed`.
+        vocabulary: v, the number of outputs of the model.
+    """
+    import numpy as np
+
+    counts = np.ones(vocabulary)
+    for tokens in _tokens(documents, tokenizer):
+        counts += np.bincount(tokens, minlength=vocabulary)
+    return counts / counts.sum()
 
 
 def _tokens(documents: Dataset, tokenizer: PreTrainedTokenizerBase) -> Iterator[Int[np.ndarray, " n"]]:

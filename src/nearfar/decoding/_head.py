@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from nearfar.errors import InputError
+from nearfar.models.head import before_head, without_head
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-#: From the last layer's states after the final norm, (rows, positions, d), to those for which logits are computed.
-Pick = Callable[[Tensor], Tensor]
+    from nearfar.models.head import Pick
 
 
 def forward(model: Any, pick: Pick, **inputs: Any) -> Float[Tensor, "rows positions v"]:
@@ -36,24 +33,8 @@ def forward(model: Any, pick: Pick, **inputs: Any) -> Float[Tensor, "rows positi
 
     if "logits_to_keep" in signature(model.forward).parameters:
         inputs["logits_to_keep"] = 0
-    with _before_head(model, watched):
+    with before_head(model, watched):
         logits = model(**inputs, use_cache=True, return_dict=True).logits
     if not seen:
-        raise _without_head(model)
+        raise without_head(model)
     return logits.float()
-
-
-@contextmanager
-def _before_head(model: Any, pick: Pick) -> Iterator[None]:
-    head = model.get_output_embeddings()
-    if head is None:
-        raise _without_head(model)
-    handle = head.register_forward_pre_hook(lambda _, states: (pick(states[0]),))
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _without_head(model: Any) -> InputError:
-    return InputError(f"{type(model).__name__} has no head whose input can be accessed", remedy="use another decoding")

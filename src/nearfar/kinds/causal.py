@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
-from nearfar.models.abilities import Continues, Generates, Predicts
+from nearfar.models.abilities import Continues, ExposesStates, Generates, Predicts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from nearfar.kinds.plan import Stage
+    from nearfar.models.head import StatesAndHead
 
 __all__ = ["BLOCK", "CausalLM", "padded"]
 
@@ -27,8 +28,8 @@ BLOCK = 256
 PAIR = ("anchor", "positive")
 
 
-class CausalLM(Kind, Predicts, Generates, Continues):
-    """A causal language model with its tokenizer. It has the abilities `Predicts`, `Generates` and `Continues`.
+class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates):
+    """A causal language model with its tokenizer. It has all abilities of language models.
 
     If a stage's rows have only the column `text`, they are documents and are packed into blocks of `max_length` tokens.
     Questions and answers (`anchor`, `positive`) are formatted by the tokenizer's chat template if it has one, and only
@@ -166,6 +167,31 @@ class CausalLM(Kind, Predicts, Generates, Continues):
     def language_model(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """The model in evaluation mode, and the tokenizer."""
         return self.model.eval(), self.tokenizer
+
+    def tokens(self, text: str, most: int) -> tuple[list[int], list[int]]:
+        """The first tokens of a text, with special tokens before it, and the character after which each ends.
+
+        There are at most `most`, and no more than the model has positions.
+        """
+        if not self.tokenizer.is_fast:
+            problem = f"{type(self.tokenizer).__name__} does not know the characters of its tokens"
+            raise InputError(problem, remedy="use a model with a tokenizer.json")
+        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        most = min(most, limit) if isinstance(limit, int) else most
+        found = self.tokenizer(text, return_offsets_mapping=True, truncation=True, max_length=most, verbose=False)
+        ids, ends = found["input_ids"], [end for _, end in found["offset_mapping"]]
+        # Special tokens after the text have no characters.
+        while len(ends) > 1 and ends[-1] == 0:
+            ids, ends = ids[:-1], ends[:-1]
+        return ids, ends
+
+    def states(self, tokens: Sequence[int]) -> StatesAndHead:
+        """See `nearfar.models.head.states_of`."""
+        import torch
+
+        from nearfar.models.head import states_of
+
+        return states_of(self.model.eval(), torch.tensor(tokens, device=self.model.device))
 
     def fingerprint(self, name: object) -> str | None:
         """A hash of the weight files, or of the tensors of a model in memory."""

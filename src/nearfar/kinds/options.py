@@ -28,6 +28,7 @@ __all__ = [
     "Count",
     "Fraction",
     "LanguageOptions",
+    "NewLanguageOptions",
     "NonNegative",
     "Positive",
     "Probability",
@@ -171,3 +172,19 @@ class LanguageOptions(TrainingOptions):
     beta2: Probability = 0.95
     gradient_clip: Positive = 1.0
     held_out: Probability = 0.05
+
+
+@dataclass(frozen=True)
+class NewLanguageOptions(LanguageOptions):
+    """Options of recipes that train a new language model, and its shape if no model is named.
+
+    Args:
+        hidden_size, layers, heads, intermediate_size: Shape of a new LLaMA; intermediate_size 0: 8/3 of the width.
+        vocabulary: Number of tokens of the byte-level BPE that is learned from the data.
+    """
+
+    hidden_size: Annotated[int, Range(least=2)] = 256
+    layers: Count = 4
+    heads: Count = 4
+    intermediate_size: Whole = 0
+    vocabulary: int = 8192

@@ -8,6 +8,7 @@
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
 | `Continues` | the probabilities of the next token | causal language models |
+| `ExposesStates` | the states of each token by layer, and the head | causal language models |
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from nearfar.data.media import Medium
+    from nearfar.models.head import StatesAndHead
 
-__all__ = ["GIVES", "Continues", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
+__all__ = ["GIVES", "Continues", "Encodes", "EncodesMedia", "ExposesStates", "Generates", "Predicts", "Scores"]
 
 
 class Encodes(ABC):
@@ -89,6 +91,22 @@ class Continues(ABC):
         """The causal language model of transformers, in evaluation mode, and its tokenizer."""
 
 
+class ExposesStates(ABC):
+    """Texts to the states of each layer, and the head that predicts the next token from the last ones."""
+
+    @abstractmethod
+    def tokens(self, text: str, most: int) -> tuple[list[int], list[int]]:
+        """The first `most` tokens of a text, and the character after which each ends.
+
+        Raises:
+            InputError: The tokenizer does not know the characters of its tokens.
+        """
+
+    @abstractmethod
+    def states(self, tokens: Sequence[int]) -> StatesAndHead:
+        """The states of each token: of the embeddings, of each layer but the last, and the input of the head."""
+
+
 #: The output of each ability, for messages.
 GIVES: dict[type, str] = {
     Encodes: "vectors of texts",
@@ -97,4 +115,5 @@ GIVES: dict[type, str] = {
     Predicts: "probabilities of texts",
     Generates: "texts",
     Continues: "probabilities of the next token",
+    ExposesStates: "states of tokens",
 }

@@ -151,9 +151,18 @@ class LlamaShape:
     intermediate_size: int = 0
 
 
-def new_llama_for(
-    documents: Dataset, vocabulary: int, shape: LlamaShape
-) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    """A LLaMA with random weights, and a tokenizer learned from documents; see `new_llama` and `new_tokenizer`."""
+def new_language_model_for(
+    documents: Dataset, name: str | Path | None, vocabulary: int, shape: LlamaShape
+) -> tuple[Any, Any]:
+    """A model with random weights and a tokenizer: those of another model, or a LLaMA and one learned from documents.
+
+    Args:
+        documents: See `new_tokenizer`.
+        name: See `new_language_model`; None: a LLaMA.
+        vocabulary: See `new_tokenizer`.
+        shape: See `new_llama`.
+    """
+    if name is not None:
+        return new_language_model(name)
     tokenizer = new_tokenizer(documents, vocabulary)
     return new_llama(len(tokenizer), **asdict(shape)), tokenizer

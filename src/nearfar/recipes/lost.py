@@ -28,9 +28,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from nearfar.kinds.options import Count, LanguageOptions, Range, Whole, from_options
+from nearfar.kinds.options import NewLanguageOptions, Whole, from_options
 from nearfar.models.low_rank.options import LowRankSparse
 from nearfar.recipes import Plan, Recipe, Stage
 
@@ -39,15 +39,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options(LanguageOptions, LowRankSparse):
-    """Hyper-parameters of LOST (those of the layers are in `LowRankSparse`), and the shape of a new model.
+class Options(NewLanguageOptions, LowRankSparse):
+    """Hyper-parameters of LOST (those of the layers are in `LowRankSparse`).
 
     Args:
         rank: r; 0: full weights. The paper: a quarter of the width.
         dense: Write `dense/` too.
         dense_steps: Number of steps in which `dense/`, once fitted, learns the distributions of the trained model.
-        hidden_size, layers, heads, intermediate_size: Shape of a new LLaMA; intermediate_size 0: 8/3 of the width.
-        vocabulary: Number of tokens of the byte-level BPE that is learned from the data.
     """
 
     learning_rate: float = 2.5e-3
@@ -55,11 +53,6 @@ class Options(LanguageOptions, LowRankSparse):
     rank: Whole = 64
     dense: bool = True
     dense_steps: Whole = 100
-    hidden_size: Annotated[int, Range(least=2)] = 256
-    layers: Count = 4
-    heads: Count = 4
-    intermediate_size: Whole = 0
-    vocabulary: int = 8192
 
 
 def prepare(name: str | None, documents: Dataset, options: Options) -> Plan:
@@ -69,13 +62,10 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> Plan:
     from nearfar.losses.language import LanguageLoss, TeacherLoss
     from nearfar.models.low_rank.files import save_low_rank_sparse
     from nearfar.models.low_rank.layers import convert
-    from nearfar.models.new_language import LlamaShape, new_language_model, new_llama_for
+    from nearfar.models.new_language import LlamaShape, new_language_model_for
 
-    if name is not None:
-        model, tokenizer = new_language_model(name)
-    else:
-        shape = from_options(LlamaShape, options, positions=options.max_length)
-        model, tokenizer = new_llama_for(documents, options.vocabulary, shape)
+    shape = from_options(LlamaShape, options, positions=options.max_length)
+    model, tokenizer = new_language_model_for(documents, name, options.vocabulary, shape)
     stage = Stage(documents, LanguageLoss())
     if not options.rank:
         return Plan(CausalLM(model, tokenizer), stage)
