@@ -19,7 +19,7 @@ def command(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Task: sts, ranking, retrieval, classify, cluster, zero-shot, few-shot or perplexity "
+            help="Task: sts, ranking, retrieval, classify, cluster, zero-shot, few-shot, answers or perplexity "
             "(default: by the columns)."
         ),
     ] = None,
@@ -71,7 +71,7 @@ def command(
     from nearfar.data import load as load_rows
     from nearfar.evaluation import check_options, check_task, evaluate, find_mteb, run_mteb
     from nearfar.evaluation.rows import load_for_evaluation
-    from nearfar.evaluation.tasks import check_able
+    from nearfar.evaluation.tasks import check_able, reads_documents
     from nearfar.kinds.loading import class_of
     from nearfar.models.abilities import Predicts
 
@@ -83,7 +83,7 @@ def command(
     kind = class_of(model)
     if task is not None:
         check_able(task, kind)
-    documents = getattr(kind, "predicts", None) == ("text",)
+    documents = reads_documents(kind, task)
     rows = None
     if data is not None:
         rows = load_for_evaluation(data, mapping, split, skip_broken=skip_broken, documents=documents)

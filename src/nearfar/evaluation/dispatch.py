@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.evaluation.tasks import TASKS as TABLE
-from nearfar.evaluation.tasks import Asked, task_of, tasks_named
+from nearfar.evaluation.tasks import Asked, reads_documents, task_of, tasks_named
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,6 +47,7 @@ def evaluate(
     | `cluster` | `text`, `label`, only on request | v-measure of k-means |
     | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` on request | accuracy of the closest prompt |
+    | `answers` | `question`, `answer`, for a language model | accuracy: equal text, or equal value of numbers and equations |
     | `perplexity` | documents, or `anchor`, `positive`, for a language model | mean log-probability per token |
 
     If rows with labels have `image` or `audio`, the files are classified and clustered.
@@ -75,7 +76,7 @@ def evaluate(
     if isinstance(data, (str, Path)):
         from nearfar.evaluation.rows import load_for_evaluation
 
-        data = load_for_evaluation(data, documents=getattr(kind, "predicts", None) == ("text",))
+        data = load_for_evaluation(data, documents=reads_documents(kind, task))
     chosen = task_of(data, kind, task)
     check_options(chosen.name, train=train, templates=templates)
     model = load_kind(model) if isinstance(model, (str, Path)) else kind

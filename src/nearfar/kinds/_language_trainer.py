@@ -19,6 +19,7 @@ from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import LanguageOptions
 from nearfar.models.adapters import train_adapters
+from nearfar.models.conditional import IGNORED
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -101,10 +102,6 @@ class LanguageTrainer(Resumable, Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         load_loss(self.objective, resume_from_checkpoint)
-
-
-#: The label of a token that is not predicted.
-IGNORED = -100
 
 
 class Clock(TrainerCallback):

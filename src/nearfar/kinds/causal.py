@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
-from nearfar.models.abilities import Generates, Predicts
+from nearfar.models.abilities import Conditions, Generates, Predicts
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float, Int
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from nearfar.kinds.plan import Stage
@@ -25,8 +26,8 @@ __all__ = ["BLOCK", "CausalLM"]
 BLOCK = 256
 
 
-class CausalLM(Kind, Predicts, Generates):
-    """A causal language model with its tokenizer. It has the abilities `Predicts` and `Generates`.
+class CausalLM(Kind, Predicts, Generates, Conditions):
+    """A causal language model with its tokenizer. It has the abilities `Predicts`, `Generates` and `Conditions`.
 
     If a stage's rows have only the column `text`, they are documents and are packed into blocks of `max_length` tokens;
     any other rows reach the loss unchanged, with all columns.
@@ -129,6 +130,94 @@ class CausalLM(Kind, Predicts, Generates):
                 )
             texts.append(str(self.tokenizer.decode(found[0, ids.shape[1] :], skip_special_tokens=True)))
         return texts
+
+    @property
+    def reader(self) -> Any:
+        """The model without its head."""
+        return self.model.base_model
+
+    def target_tokens(self, texts: Sequence[str]) -> list[Int[Tensor, " t"]]:
+        """See `Conditions`."""
+        import torch
+
+        end = [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
+        found = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        return [torch.tensor([*row[: self.block - 1], *end], dtype=torch.long) for row in found]
+
+    def pair_tokens(
+        self, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]]
+    ) -> tuple[Int[Tensor, "m t"], Bool[Tensor, "m t"]]:
+        """See `Conditions`."""
+        import torch
+
+        from nearfar.models.conditional import padded
+        from nearfar.models.language import padding_token
+
+        rows = [torch.cat(pair) for pair in zip(self._sources(sources), targets, strict=True)]
+        return padded(rows, padding_token(self.tokenizer), self.model.device)
+
+    def target_losses(
+        self, model: Any, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]], owners: Sequence[int]
+    ) -> Float[Tensor, " m"]:
+        """See `Conditions`."""
+        from nearfar.models.conditional import IGNORED, mean_losses
+
+        before = self._sources(sources)
+        tokens, mask = self.pair_tokens([sources[owner] for owner in owners], targets)
+        labels = tokens.masked_fill(~mask, IGNORED)
+        for row, owner in zip(labels, owners, strict=True):
+            row[: len(before[owner])] = IGNORED
+        logits = model(input_ids=tokens, attention_mask=mask.long(), use_cache=False).logits
+        return mean_losses(logits[:, :-1], labels[:, 1:])
+
+    def sample_targets(
+        self,
+        sources: Sequence[str],
+        *,
+        temperature: float = 0.0,
+        max_new_tokens: int = 64,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[Int[Tensor, " t"]]:
+        """See `Conditions`."""
+        from nearfar.models.conditional import padded, sampled
+        from nearfar.models.language import end_tokens, padding_token
+
+        padding, rows = padding_token(self.tokenizer), self._sources(sources)
+
+        def batches() -> Iterator[tuple[dict[str, Tensor], int]]:
+            for start in range(0, len(rows), batch_size):
+                tokens, mask = padded(rows[start : start + batch_size], padding, self.model.device, left=True)
+                yield {"input_ids": tokens, "attention_mask": mask.long()}, tokens.shape[1]
+
+        return sampled(
+            self.model,
+            batches(),
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+            seed=seed,
+            ends=end_tokens(self.model, self.tokenizer),
+            padding=padding,
+        )
+
+    def target_texts(self, targets: Sequence[Int[Tensor, " t"]]) -> list[str]:
+        """See `Conditions`."""
+        return self.tokenizer.batch_decode([target.tolist() for target in targets], skip_special_tokens=True)
+
+    def _sources(self, sources: Sequence[str]) -> list[Int[Tensor, " t"]]:
+        """Source texts as a turn of the user in the model's chat format, or followed by a line break."""
+        import torch
+
+        if getattr(self.tokenizer, "chat_template", None):
+            chats = [[{"role": "user", "content": source}] for source in sources]
+            texts = [
+                str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+                for chat in chats
+            ]
+            found = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+        else:
+            found = self.tokenizer([f"{source}\n" for source in sources])["input_ids"] if sources else []
+        return [torch.tensor(row, dtype=torch.long) for row in found]
 
     def fingerprint(self, name: object) -> str | None:
         """A hash of the weight files, or of the tensors of a model in memory."""

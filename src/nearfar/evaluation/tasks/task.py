@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
-from nearfar.models.abilities import GIVES, Encodes, EncodesMedia, Predicts, Scores
+from nearfar.models.abilities import GIVES, Conditions, Encodes, EncodesMedia, Predicts, Scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nearfar.data.retrieval import Retrieval
     from nearfar.evaluation.result import Result
 
-__all__ = ["TASKS", "Asked", "Task", "check_able", "columns_of", "task_of", "tasks_named"]
+__all__ = ["TASKS", "Asked", "Task", "check_able", "columns_of", "reads_documents", "task_of", "tasks_named"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class Task:
         return import_module(f"nearfar.evaluation.tasks.{self.module}").measure(model, data, asked)
 
 
+#: Abilities of language models alone: their tasks are not suggested for other models.
+_OF_LANGUAGE_MODELS = (Predicts, Conditions)
 _LEARNS = frozenset({"sizes", "train"})
 _PROMPTS = frozenset({"templates"})
 
@@ -90,6 +92,7 @@ TASKS = (
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
     Task("few-shot", Encodes, ("text|file", "label"), "few_shot", automatic=False),
+    Task("answers", Conditions, ("question", "answer"), "answers", frozenset()),
     Task("perplexity", Predicts, ("anchor", "positive"), "perplexity", frozenset()),
     Task("perplexity", Predicts, ("text",), "perplexity", frozenset()),
 )
@@ -123,16 +126,16 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
     columns = columns_of(data)
     fitting = [task for task in candidates if _fits(task, columns)]
     if model is None:
-        fitting = [task for task in fitting if task.needs is not Predicts] if name is None else fitting
+        fitting = [task for task in fitting if task.needs not in _OF_LANGUAGE_MODELS] if name is None else fitting
         able = fitting
     else:
         able = [task for task in fitting if _has(model, _needed(task, columns))]
         predicts = getattr(model, "predicts", None)
-        able = [task for task in able if predicts is None or task.columns == predicts]
+        able = [task for task in able if task.needs is not Predicts or task.columns == predicts]
     if able:
         return able[0]
     if name is None:
-        fitting = [task for task in fitting if task.needs is not Predicts]
+        fitting = [task for task in fitting if task.needs not in _OF_LANGUAGE_MODELS]
     if fitting and model is not None:
         raise _unable(fitting[0], _needed(fitting[0], columns), model)
     raise _misfit(candidates, columns, name, model)
@@ -143,6 +146,11 @@ def check_able(name: str, model: Any) -> None:
     tasks = tasks_named(name)
     if not any(_has(model, task.needs) for task in tasks):
         raise _unable(tasks[0], tasks[0].needs, model)
+
+
+def reads_documents(model: Any, name: str | None) -> bool:
+    """Whether a model, or its class, is evaluated on documents by the task of that name, or by default."""
+    return getattr(model, "predicts", None) == ("text",) and name in (None, "perplexity")
 
 
 def columns_of(data: Dataset | Retrieval) -> list[str] | None:
@@ -195,6 +203,7 @@ def _misfit(tasks: Sequence[Task], columns: list[str] | None, name: str | None, 
     known = "; ".join(
         f"{', '.join(task.columns)} ({task.name})"
         for task in tasks
-        if (task.needs is not Predicts if model is None else _has(model, task.needs)) and "file" not in task.columns
+        if (task.needs not in _OF_LANGUAGE_MODELS if model is None else _has(model, task.needs))
+        and "file" not in task.columns
     ).replace("text|file", "text")
     return InputError(f"the columns {here} fit no task", remedy=f"use {known}, or a BEIR-format dataset")
