@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from nearfar.data.answers import answer_key
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,9 +24,12 @@ By = Literal["majority", "gold", "all"]
 
 
 def majority(answers: Sequence[str]) -> str:
-    """The most frequent answer; of several, the one that comes first (self-consistency, Wang et al. 2023)."""
-    counts = Counter(answers)
-    return max(counts, key=lambda answer: counts[answer])
+    """The most frequent answer; of several, the one that comes first (self-consistency, Wang et al. 2023).
+
+    Answers are the same if their texts or their values are equal, see `nearfar.data.answers`.
+    """
+    counts = Counter(map(answer_key, answers))
+    return max(answers, key=lambda answer: counts[answer_key(answer)])
 
 
 def sorted_rationales(rows: Dataset, by: By = "majority", *, at_most: int = 0, seed: int = 0) -> Dataset:
@@ -64,13 +68,13 @@ def sorted_rationales(rows: Dataset, by: By = "majority", *, at_most: int = 0, s
 def _split(rationales: Sequence[Any], gold: str, by: By) -> tuple[list[str], list[str]]:
     """The good and the bad rationales of a row."""
     pairs = [(item["text"], item["answer"]) if isinstance(item, dict) else (item, None) for item in rationales]
-    answers = [answer.strip() for _, answer in pairs if answer is not None]
+    answers = [answer for _, answer in pairs if answer is not None]
     if by == "all" or not answers:
         return [text for text, _ in pairs], []
-    right = gold.strip() if by == "gold" else majority(answers)
+    right = answer_key(gold if by == "gold" else majority(answers))
     sides: tuple[list[str], list[str]] = ([], [])
     for text, answer in pairs:
-        sides[answer is not None and answer.strip() != right].append(text)
+        sides[answer is not None and answer_key(answer) != right].append(text)
     return sides
 
 

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import ast
-import operator
-import re
-from collections.abc import Callable
-from fractions import Fraction
-
 import numpy as np
 from datasets import Dataset
 
+from nearfar.data.answers import equal_numbers, normalised, value_of
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.models.abilities import Conditions
 
-__all__ = ["equal_numbers", "measure", "normalised", "value_of"]
+__all__ = ["measure"]
 
 #: The task whose prefix precedes a question, if the model has one.
 PREDICT = "predict"
 #: Most tokens of an answer.
 MOST_TOKENS = 64
-#: Longest text that is read as an equation, so that nothing in an answer takes long to work out.
-MOST_CHARACTERS = 200
-_OPERATORS: dict[type, Callable[[Fraction, Fraction], Fraction]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
 
 
 def measure(model: Conditions, data: Dataset, asked: Asked) -> Result:
@@ -70,37 +57,3 @@ def measure(model: Conditions, data: Dataset, asked: Asked) -> Result:
         notes=notes,
         interval=bootstrap_mean(per_item["accuracy"], seed=asked.seed) if len(found) > 1 else None,
     )
-
-
-def normalised(answer: str) -> str:
-    """Lower case, single spaces, no final full stop."""
-    return " ".join(answer.casefold().split()).removesuffix(".").rstrip()
-
-
-def equal_numbers(one: str, other: str) -> bool:
-    """Whether both are numbers or equations of equal value, up to a millionth."""
-    a, b = value_of(one), value_of(other)
-    return a is not None and b is not None and abs(a - b) <= Fraction(1, 10**6) * max(1, abs(b))
-
-
-def value_of(text: str) -> Fraction | None:
-    """The value of a number or of an expression with + - * / and parentheses; None for anything else."""
-    plain = text.strip().removesuffix(".").replace("\N{MULTIPLICATION SIGN}", "*").replace("\N{DIVISION SIGN}", "/")
-    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", plain)
-    if not plain or len(plain) > MOST_CHARACTERS or not re.fullmatch(r"[\d\s.+\-*/()]+", plain) or "**" in plain:
-        return None
-    try:
-        return _value(ast.parse(plain.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, ZeroDivisionError, RecursionError, MemoryError):
-        return None
-
-
-def _value(node: ast.expr) -> Fraction:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return Fraction(str(node.value))
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.UAdd, ast.USub)):
-        value = _value(node.operand)
-        return value if isinstance(node.op, ast.UAdd) else -value
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_value(node.left), _value(node.right))
-    raise ValueError("not an arithmetic expression")
