@@ -343,6 +343,11 @@ def commands() -> dict[str, Command]:
     filter_ = ["refine", "filter", "pairs.jsonl", "--columns", "negative=other", "--out", "kept.jsonl"]
     filter_ += ["--dropped", "gone.jsonl", "--encoder", "tiny", "--gamma", "0"]
     inspect = ["inspect", "tiny", "--data", "pairs.jsonl", "--out", "out"]
+    evaluate = ["evaluate", "tiny", "--data", "held.jsonl", "--layers", "1,2", "--report", "sizes.html"]
+    continued = ["generate", "lm", "--prompts", "texts.jsonl", "--out", "texts-out.jsonl", "--batch-size", "2"]
+    sweep = ["sweep", "infonce", "--data", "pairs.jsonl", "--eval", "labelled.jsonl", "--temperatures", "0.05,1"]
+    sweep += ["--eval-columns", "text=text", "--out", "out", "--set", "max_steps=2", *quick]
+    demo = ["demo", "--model", "tiny", "--out", "out", "--set", "max_steps=2", "--set", "batch_size=8"]
     return {
         "train": Command(
             [*train, *steps], _run, other=[*train, *steps, "--seed", "1"], again=_resumed([*train, *steps], "run.yaml")
@@ -367,6 +372,14 @@ def commands() -> dict[str, Command]:
         "inspect": Command(
             [*inspect, "--seed", "1"], _files("out/inspect.json", "out/report.html"), old=[*inspect, "--rows", "20"]
         ),
+        "evaluate": Command([*evaluate, "--dims", "8,32"], _page("sizes.html"), old=[*evaluate, "--dims", "16,32"]),
+        "generate": Command(
+            [*continued, "--max-new-tokens", "6"], _files("texts-out.jsonl"), old=[*continued, "--max-new-tokens", "4"]
+        ),
+        "sweep": Command(
+            sweep, _models("out/infonce-0.05", "out/infonce-1"), again=_resumed(sweep, "infonce-0.05/run.yaml")
+        ),
+        "demo": Command(demo, _models("out/run"), again=_resumed(demo, "data")),
     }
 
 
@@ -401,6 +414,33 @@ def _run(work: Path) -> Look:
     if (work / "run" / "model").exists():
         found["model"] = _sha256(weights) if weights.exists() else "no weights"
     return found
+
+
+def _page(name: str) -> Callable[[Path], Look]:
+    """A page that shows how long things took: it is whole, and of the old or of the new run."""
+
+    def look(work: Path) -> Look:
+        if not (work / name).exists():
+            return {}
+        text = (work / name).read_text("utf-8")
+        dims = re.findall(r"<t[hd][^>]*>\s*(8|16|32)\s*<", text)
+        return {name: f"whole, {sorted(set(dims))}" if text.rstrip().endswith("</html>") else "cut"}
+
+    return look
+
+
+def _models(*runs: str) -> Callable[[Path], Look]:
+    """The models of several runs."""
+
+    def look(work: Path) -> Look:
+        weights = {run: work / run / "model" / "model.safetensors" for run in runs}
+        return {
+            run: _sha256(path) if path.exists() else "no weights"
+            for run, path in weights.items()
+            if path.parent.exists()
+        }
+
+    return look
 
 
 def _comparison(work: Path) -> Look:
@@ -459,6 +499,7 @@ def write_inputs(folder: Path) -> None:
 
     jsonl("pairs.jsonl", [_triplet(a, b) for a, b in pairs[:40]])
     jsonl("held.jsonl", [_triplet(a, b) for a, b in pairs[60:80]])
+    jsonl("labelled.jsonl", [{"text": f"the {a} near {b}", "label": a} for a, b in pairs[20:60]])
     jsonl("texts.jsonl", [{"text": f"the {a} and a {b}"} for a, b in pairs[:8]])
     turns = [[("user", f"a {a} please"), ("agent", f"the {a} by the {b}"), ("user", f"no {b}")] for a, b in pairs[:12]]
     rows = [

@@ -40,6 +40,7 @@ def test_the_command_writes_the_files_that_it_reports(calls: Path, tiny_model_fo
     assert all(Path(path).stat().st_size for path in found["files"])
     assert (found["dialogues"], found["turns"], found["texts"], found["actions"]) == (6, 24, 8, 3)
     assert found["speakers"] == ["Caller", "Agent"]
+    assert found["notes"] == []
     assert "encode: 8 of 8" in printed.err
     graph = json.loads(Path(exports[0]).read_text())
     assert len([node for node in graph["nodes"] if node["id"] > 1]) == found["shown_actions"]

@@ -126,3 +126,19 @@ def test_a_mistake_in_parquet_is_named_with_its_row(tmp_path: Path, case: str) -
         load(tmp_path / "x.parquet")
     assert (str(caught.value.file), caught.value.field) == (str(tmp_path / "x.parquet"), field)
     assert caught.value.problem.startswith(f"row {row}: ")
+
+
+def test_whole_decimals_are_labels(tmp_path: Path) -> None:
+    labels = pa.array([1, 2]).cast(pa.decimal128(20, 0))
+    pq.write_table(pa.table({"text": ["a", "b"], "label": labels}), tmp_path / "x.parquet")
+    assert load(tmp_path / "x.parquet")["label"][:] == [1, 2]
+
+
+def test_a_list_written_as_text_is_refused_in_every_format(tmp_path: Path) -> None:
+    row = {"anchor": "a", "positive": "b", "negative": '["x", "y"]'}
+    (tmp_path / "x.jsonl").write_text(rows(row))
+    pq.write_table(pa.table({name: [text] for name, text in row.items()}), tmp_path / "x.parquet")
+    for name in ("x.jsonl", "x.parquet"):
+        with pytest.raises(InputError) as caught:
+            load(tmp_path / name)
+        assert caught.value.field == "negative"

@@ -75,3 +75,17 @@ def test_semicolons_in_a_file_with_commas(tmp_path: Path) -> None:
 def test_a_field_too_many_names_the_delimiter(mistake: Callable[..., InputError]) -> None:
     error = mistake("x.csv", "anchor;positive\na;b\nno; really;b\n")
     assert (error.line, error.remedy) == (3, "put texts that contain a semicolon in double quotes")
+
+
+def test_the_last_of_few_rows_shows_the_delimiter_too(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("anchor\tpositive, x\na\tb, c\nd\te\n")
+    assert load(tmp_path / "x.csv", columns={"positive": "positive, x"}).to_dict() == {
+        "anchor": ["a", "d"],
+        "positive": ["b, c", "e"],
+    }
+
+
+def test_tsv_with_other_line_ends_is_refused_with_the_cause(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_bytes(b"anchor\tpositive\ra\tb\r")
+    with pytest.raises(InputError, match="carriage return"):
+        load(tmp_path / "x.tsv")

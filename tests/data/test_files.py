@@ -95,3 +95,58 @@ def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(InputError, match="permission denied"):
         load(tmp_path)
+
+
+FOREIGN = {
+    "Zstandard": b"\x28\xb5\x2f\xfd",
+    "xz": b"\xfd7zXZ\0",
+    "bzip2": b"BZh91AY&SY",
+    "LZ4": b"\x04\x22\x4d\x18",
+    "old Excel": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    "PDF": b"%PDF-1.7\n",
+    "RTF": b"{\\rtf1\\ansi a",
+    "Git LFS": b"version https://git-lfs.github.com/spec/v1\n",
+    "HTML": b"\n<!DOCTYPE html><html>",
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.tsv"])
+def test_files_of_another_kind_are_named(tmp_path: Path, kind: str, name: str) -> None:
+    (tmp_path / name).write_bytes(FOREIGN[kind] + b"\0" * 20)
+    with pytest.raises(InputError, match=kind) as caught:
+        load(tmp_path / name)
+    assert Path(str(caught.value.file)) == tmp_path / name
+
+
+def test_a_pointer_in_place_of_a_parquet_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.parquet").write_bytes(FOREIGN["Git LFS"])
+    with pytest.raises(InputError, match="Git LFS"):
+        load(tmp_path / "x.parquet")
+
+
+def test_a_text_may_begin_like_a_page(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("<html> is a tag\n")
+    assert load(tmp_path / "x.txt")["text"][:] == ["<html> is a tag"]
+
+
+@pytest.mark.parametrize("before", ["", "x" * 70_000, "\u00e9" * 70_001])
+def test_the_byte_that_is_not_utf8_is_found_in_long_lines(tmp_path: Path, before: str) -> None:
+    start = before.encode()
+    (tmp_path / "x.txt").write_bytes(b"one\n" + start + b"\xff\n")
+    with pytest.raises(InputError, match=rf"byte {len(start) + 1} of the line \(0xff\)") as caught:
+        load(tmp_path / "x.txt")
+    assert caught.value.line == 2
+
+
+def test_a_character_that_the_end_cuts_is_found(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_bytes(b"one\ntw\xc3")
+    with pytest.raises(InputError, match="byte 3") as caught:
+        load(tmp_path / "x.txt")
+    assert caught.value.line == 2
+
+
+def test_a_broken_link_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(InputError, match="link"):
+        load(tmp_path / "x.csv")

@@ -78,3 +78,10 @@ def test_plain_text_beside_a_table_is_a_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "line"), [("", None), ("\n \n", None), (b"a\nb\xe9\n", 2)])
 def test_bad_plain_text(mistake: Callable[..., InputError], content: str | bytes, line: int | None) -> None:
     assert mistake("x.txt", content).line == line
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_line_ends_of_any_system_end_a_text(tmp_path: Path, end: str) -> None:
+    (tmp_path / "x.txt").write_bytes(f"one{end}{end}two{end}three".encode())
+    rows = load(tmp_path / "x.txt")
+    assert rows["text"][:] == ["one", "two", "three"]

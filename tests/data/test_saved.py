@@ -52,3 +52,19 @@ def test_damaged_and_empty_folders(tmp_path: Path) -> None:
     Dataset.from_dict({"text": []}).save_to_disk(tmp_path / "y")
     with pytest.raises(InputError, match="is empty"):
         load(tmp_path / "y")
+
+
+def test_a_folder_without_its_facts_is_refused_as_such(tmp_path: Path) -> None:
+    Dataset.from_dict(ROWS).save_to_disk(tmp_path / "x")
+    (tmp_path / "x" / "dataset_info.json").unlink()
+    with pytest.raises(InputError, match="save_to_disk"):
+        load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("state", ["[]", "5", "{", "{}", '{"_data_files": 5}'])
+def test_a_broken_state_is_refused(tmp_path: Path, state: str) -> None:
+    Dataset.from_dict(ROWS).save_to_disk(tmp_path / "x")
+    (tmp_path / "x" / "state.json").write_text(state)
+    with pytest.raises(InputError) as caught:
+        load(tmp_path / "x")
+    assert Path(str(caught.value.file)) == tmp_path / "x"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nearfar.dialogue import Rules, write
-from nearfar.dialogue.exports import as_dot, as_mermaid
+from nearfar.dialogue.exports import as_dot, as_json, as_mermaid
 from nearfar.reports.text import plain
 
 from .flows import booking_flow, hostile_flow
@@ -93,3 +94,10 @@ def test_an_empty_graph_is_written_too(tmp_path: Path):
     assert flow.graph().nodes == {}
     for ending in ("html", "json", "mmd", "dot"):
         assert write(flow, tmp_path / f"flow.{ending}").stat().st_size > 10
+
+
+def test_the_notes_about_the_log_are_in_the_json():
+    flow = booking_flow(30)
+    noted = replace(flow, log=replace(flow.log, notes=("left out 1 line\x00",)))
+    assert json.loads(as_json(noted))["about"]["notes"] == ["left out 1 line\ufffd"]
+    assert json.loads(as_json(flow))["about"]["notes"] == []

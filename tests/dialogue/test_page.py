@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,10 @@ def test_every_script_of_the_folder_is_on_the_page():
 
 def test_a_small_page_is_below_one_hundred_kilobytes():
     assert len(page(FLOWS["booking"]).encode()) < 100_000
+
+
+def test_the_notes_about_the_log_are_on_the_page():
+    flow = FLOWS["booking"]
+    noted = replace(flow, log=replace(flow.log, notes=("left out 1 <b>",)))
+    assert "<li>left out 1 &lt;b&gt;</li>" in page(noted)
+    assert 'class="notes"' not in page(flow)

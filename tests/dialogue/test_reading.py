@@ -138,7 +138,7 @@ def test_turn_ids_are_surer_than_times_and_unusable_ones_are_noted(tmp_path: Pat
     file = tmp_path / "log.csv"
     file.write_text("dialogue_id,speaker,text,time,turn_id\n1,a,one,9:05,1\n1,b,two,9:01,2\n")
     assert [text for _, text in dialogues(read(file))["1"]] == ["one", "two"]
-    assert caplog.text == ""
+    assert "'time' contradicts 'turn_id' in 1 dialogue" in caplog.text
     file.write_text("dialogue_id,speaker,text,time,turn_id\n1,a,two,9:05,x\n1,b,one,9:01,\n")
     assert [text for _, text in dialogues(read(file))["1"]] == ["one", "two"]
     assert "the column 'turn_id' does not state an order of the turns" in caplog.text
@@ -168,3 +168,43 @@ def test_turns_in_lists_are_sorted_by_their_keys(tmp_path: Path, caplog: pytest.
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert dialogues(read(file)) == {"1": [("b", "one"), ("a", "two")], "2": [("b", "one"), ("a", "two")]}
     assert "log.jsonl: turns of 1 dialogue were not in the order of their turn_id or time; sorted by it" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "first", "second"),
+    [
+        ("TurnID", "2", "1"),
+        ("Turn ID", "2", "1"),
+        ("turnIndex", "2.0", "1.0"),
+        ("seq", "t10", "t2"),
+        ("start", "5.5", "1.25"),
+        ("date", "2024-02-02", "2024-02-01"),
+        ("date,time", "2024-02-02,09:00", "2024-02-01,10:00"),
+        ("created_at", '"Feb 1, 2024 9:06 AM"', '"Jan 31, 2024 10:05 AM"'),
+    ],
+)
+def test_columns_of_order_in_any_spelling(tmp_path: Path, header: str, first: str, second: str):
+    file = tmp_path / "log.csv"
+    file.write_text(f"dialogue_id,speaker,text,{header}\n1,a,two,{first}\n1,b,one,{second}\n")
+    log = read(file)
+    assert [text for _, text in dialogues(log)["1"]] == ["one", "two"]
+    assert "sorted by it" in log.notes[0]
+
+
+def test_a_turn_id_that_occurs_twice_states_no_order(tmp_path: Path):
+    file = tmp_path / "log.csv"
+    file.write_text("dialogue_id,speaker,text,turn_id\n1,a,p,1\n1,b,q,2\n1,a,r,1\n1,b,s,2\n")
+    log = read(file)
+    assert [text for _, text in dialogues(log)["1"]] == ["p", "q", "r", "s"]
+    assert "'turn_id' contains a value twice in dialogue 1" in log.notes[0]
+
+
+def test_notes_of_the_readers_belong_to_the_log(tmp_path: Path):
+    (tmp_path / "a.txt").write_text("[00:01] A: hi\n[00:02] music\n[00:03] B: ok\n")
+    (tmp_path / "b.txt").write_text("[00:01] A: hi\n[00:03] B: ok\n")
+    assert read(tmp_path).notes == read(tmp_path, sample=1).notes
+    assert "left out 1 lines" in read(tmp_path).notes[0]
+    file = tmp_path / "log.jsonl"
+    turns = [{"speaker": "a", "text": "two", "turn_id": 2}, {"speaker": "b", "text": "one", "turn_id": 1}]
+    file.write_text(json.dumps({"dialogue_id": 1, "turns": turns}) + "\n")
+    assert "turn_id" in read(file).notes[0]

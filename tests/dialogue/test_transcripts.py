@@ -91,6 +91,15 @@ def test_hostile_lines_are_read_in_linear_time(tmp_path: Path, line: str):
     assert time.process_time() - start < 2
 
 
+@pytest.mark.parametrize("line", ["<" + "edited " * 140_000, "<b " * 300_000, "User: " * 170_000, "1 jan " * 160_000])
+@pytest.mark.parametrize("head", ["User: ", "[01/02/2024, 09:05:11] User: ", "10:30\tUser\t"])
+def test_hostile_turns_are_read_in_linear_time(tmp_path: Path, line: str, head: str):
+    (tmp_path / "a.txt").write_text(f"{head}hello\n{head}{line}\n{head}bye\n")
+    start = time.process_time()
+    read(tmp_path)
+    assert time.process_time() - start < 2
+
+
 def test_the_page_of_the_docs_lists_every_format_and_its_suffixes():
     page = (Path(__file__).parents[2] / "docs" / "dialogues.md").read_text("utf-8").casefold()
     for form in FORMATS:

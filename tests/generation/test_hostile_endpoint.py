@@ -233,3 +233,43 @@ def test_no_redirect_is_followed(server, monkeypatch, code: int, location: str) 
 def test_a_host_that_cannot_be(url: str) -> None:
     with pytest.raises(InputError, match="cannot be reached"):
         ask(url)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ([{"type": "text", "text": "hello"}, {"type": "text", "text": " you"}], "hello you"),
+        ([{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "hello"}], "hello"),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_a_content_of_parts(server, content, wanted: str) -> None:
+    server.reply = lambda *_: (200, {}, json.dumps({"choices": [{"message": {"content": content}}]}))
+    assert ask(server.url) == wanted
+
+
+@pytest.mark.parametrize("choices", ["[]", "null", '[{"text": "x"}]', '[{"message": {"content": 5}}]', "[{}]"])
+def test_choices_without_a_text(server, choices: str) -> None:
+    server.reply = lambda *_: (200, {}, f'{{"choices": {choices}}}')
+    with pytest.raises(InputError, match="not a chat completion"):
+        ask(server.url)
+
+
+@pytest.mark.parametrize(
+    "form", ['{{"error": {{"message": "no model {}"}}}}', '{{"object": "error", "message": "{}"}}']
+)
+def test_an_error_with_the_status_of_a_success(server, monkeypatch, form: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    server.reply = lambda *_: (200, {}, form.format(KEY))
+    with pytest.raises(InputError, match="the server reports an error") as caught:
+        ask(server.url)
+    assert not leaks(str(caught.value))
+
+
+def test_a_response_that_breaks_off_is_asked_for_again() -> None:
+    body = completion("whole").encode()
+    sizes = iter([len(body) + 500, len(body)])
+    head = "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n"
+    with raw(lambda send: send(head.format(next(sizes)).encode() + body)) as url:
+        assert ask(url, tries=2) == "whole"

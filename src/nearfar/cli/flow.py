@@ -118,7 +118,16 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
     if as_json:
         about = {"dialogues": len(found.log), "turns": found.log.turns, "texts": len(found.log.texts)}
         size = {"actions": len(found.actions), "shown_actions": len(graph.actions), "shown_steps": len(graph.counts)}
-        print_json({"out": written[0], "files": written, **about, "speakers": found.log.speakers, **size})
+        print_json(
+            {
+                "out": written[0],
+                "files": written,
+                **about,
+                "speakers": found.log.speakers,
+                **size,
+                "notes": list(found.log.notes),
+            }
+        )
         return
     print(
         f"{len(found.actions):,} actions in {found.log.turns:,} turns of {len(found.log):,} dialogues; "

@@ -15,13 +15,17 @@ import pyarrow.parquet as pq
 
 from nearfar.data._blocks import ROWS, Block, Source
 from nearfar.data._values import is_text
-from nearfar.data.files import open_binary
+from nearfar.data.files import check_foreign, open_binary
 from nearfar.errors import InputError
 
 
 def open_parquet(path: Path) -> Source:
     """Open a Parquet file; only the columns that are needed are read."""
     with open_binary(path) as raw:
+        head = raw.read(64)
+        if not head.startswith(b"PAR1"):
+            check_foreign(path, head)
+        raw.seek(0)
         # Reading Parquet starts at the end of the file, so a gzip stream must be unpacked first.
         file = tempfile.TemporaryFile() if isinstance(raw, gzip.GzipFile) else path.open("rb")  # noqa: SIM115
         if isinstance(raw, gzip.GzipFile):

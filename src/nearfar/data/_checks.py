@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -77,11 +78,11 @@ class Column:
             array = self._labels(values, fail)
         elif self.name == "turns":
             array = turn_lists(values, fail, source.file)
-        elif self.name in FOLDED and not source.typed and _is_written_list(values[0]):
+        elif self.name in FOLDED and _is_written_list(values[0]):
             fail(0, ("contains a list written as text", "write the rows as .jsonl, or one text per column"))
         elif self.name in FOLDED and self._of_lists(values):
             array = text_lists(self.name, values, fail, self.type)
-        elif self.name in ("turn_id", "time"):
+        elif self.name in ("turn_id", "time", "date"):
             array = _states_of_order(values)
         elif self.name == "scores":
             array = score_lists(values, fail)
@@ -114,6 +115,8 @@ class Column:
 
     def _labels(self, values: Any, fail: Fail) -> pa.Array:
         """All strings or all integers in the whole file; the first row decides."""
+        if isinstance(values, pa.Array) and pa.types.is_decimal(values.type) and values.type.scale == 0:  # pyright: ignore[reportAttributeAccessIssue]
+            values = [value if value is None else int(value) for value in values.to_pylist()]
         if isinstance(values, pa.Array) and pa.types.is_signed_integer(values.type) and self.type != TEXT:
             return _no_nulls(values, fail).cast(pa.int64())
         if isinstance(values, pa.Array) and is_text(values.type) and self.type in (None, TEXT):
@@ -185,7 +188,8 @@ def _texts(values: Any, fail: Fail) -> pa.Array:
 
 def _is_written_list(value: Any) -> bool:
     """Whether a text is a list of texts as Python or JSON write it, such as "['a', 'b']"."""
-    text = str(value).strip()
+    text = value.as_py() if isinstance(value, pa.Scalar) else value
+    text = text.strip() if isinstance(text, str) else ""
     if not (text.startswith(("['", '["')) and text.endswith(("']", '"]'))):
         return False
     try:
@@ -235,7 +239,8 @@ def _whole_problem(value: object, whole: bool) -> Problem | None:
     if isinstance(value, bool):
         return "expected a string or an integer, got a boolean", "write 0 or 1"
     if not isinstance(value, int):
-        return f"expected a string or an integer, got {kind_of(value)} ({value!r:.40})", "write 3, not 3.0"
+        remedy = "write 3, not 3.0" if isinstance(value, float | Decimal) else "write the column as text"
+        return f"expected a string or an integer, got {kind_of(value)} ({value!s:.40})", remedy
     return ("is too large", "use 64-bit integers, or strings") if not -(2**63) <= value < 2**63 else None
 
 

@@ -39,6 +39,8 @@ def open_tsv(path: Path) -> Source:
     chunks = line_chunks(path)
     start, data = next(chunks, (1, b""))
     header, _, rest = data.partition(b"\n")
+    if b"\r" in header.removesuffix(b"\r"):
+        raise InputError("unexpected carriage return", file=path, line=start, remedy="end lines with a line feed")
     names = _names(path, start, next(_cells(path, start, header))[1] if header else None)
     if rest:
         chunks = chain([(start + 1, rest)], chunks)
@@ -134,8 +136,8 @@ def _widths(first: str, rest: str, delimiter: str) -> list[int]:
                 return found
     except csv.Error:
         pass
-    # The last row may be cut off.
-    return found[:-1] if len(found) > 2 else found or [1]
+    cut = len(first) + len(rest) + 1 >= _CHARACTERS_SHOWN  # then the last row may be incomplete
+    return found[:-1] if cut and len(found) > 2 else found or [1]
 
 
 def _csv_rows(path: Path, delimiter: str) -> Rows:

@@ -45,6 +45,7 @@ def objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def kind_of(value: object) -> str:
     """The JSON name of a value's type, with its article."""
     names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "an object"}
+    names |= {bytes: "bytes"}
     return "null" if value is None else names.get(type(value), f"a {type(value).__name__}")
 
 

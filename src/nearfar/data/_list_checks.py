@@ -24,7 +24,7 @@ from nearfar.data._values import (
     text_problem,
 )
 from nearfar.data.limits import max_text
-from nearfar.data.times import order_of
+from nearfar.data.times import order_of, stating_order
 
 pc: Any = pyarrow.compute  # its functions are created at import, where a type checker cannot see them
 
@@ -32,8 +32,6 @@ TEXTS = pa.list_(TEXT)
 TURN = pa.struct([("speaker", TEXT), ("text", TEXT), ("acts", TEXTS), ("slots", TEXTS)])
 RATIONALE = pa.struct([("text", TEXT), ("answer", TEXT)])
 
-#: Keys and columns that state the order of turns, the surest first.
-ORDER_KEYS = ("turn_id", "turn_index", "turn_idx", "turn_number", "time", "timestamp", "created_at")
 _OPTIONAL = ("acts", "slots")
 _A_TEXT_IS_A_LIST = ("rationales", *_OPTIONAL)
 
@@ -95,9 +93,8 @@ def turn_lists(values: Any, fail: Fail, file: str) -> pa.Array:
 
 def _stated_order(turns: list[dict[str, object]]) -> list[int] | None:
     """The order that the keys of turns state, if it is not theirs."""
-    for key in ORDER_KEYS:
-        if not all(key in turn for turn in turns):
-            continue
+    keys = stating_order(key for key in turns[0] if all(key in turn for turn in turns)) if turns else {}
+    for key in keys.values():
         values = [turn[key] for turn in turns]
         numbers = order_of(
             [None if value is None or isinstance(value, list | dict) else str(value) for value in values]

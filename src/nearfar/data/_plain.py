@@ -41,9 +41,13 @@ def open_sentences(path: Path) -> Source:
 
 
 def _sentences(path: Path) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text_lines(path), 1):
-        if line.strip():
-            yield number, line.rstrip("\r\n")
+    """Yield numbered texts; a carriage return alone ends a line, too, as in files of old programs."""
+    number = 0
+    for line in text_lines(path):
+        for part in line.rstrip("\r\n").split("\r") if "\r" in line else [line]:
+            number += 1
+            if part.strip():
+                yield number, part.rstrip("\n")
 
 
 def _blocks(path: Path) -> Iterator[Block]:

@@ -90,7 +90,9 @@ def text_problem(value: object) -> Problem | None:
     if problem := absent(value):
         return problem
     if not isinstance(value, str):
-        remedy = "write it in quotes" if isinstance(value, int | float) else ONE_PER_ROW
+        # Bytes, dates and decimals are values of typed columns; lists and objects contain several texts.
+        other = "write it in quotes" if isinstance(value, int | float) else "write the column as text"
+        remedy = ONE_PER_ROW if isinstance(value, list | dict) else other
         return f"expected a string, got {kind_of(value)}", remedy
     if is_blank(value):
         return blank(value)

@@ -32,7 +32,19 @@ _FOREIGN = (  # first bytes -> (what the file is, what to do); longer marks firs
     (b"\x1f\x8b", "is compressed with gzip, but its name does not end in .gz", "add .gz to its name"),
     (b"PK\x03\x04", "is a zip archive or an Excel workbook, not text", "unzip it, or save the sheet as CSV"),
     (b"PAR1", "is a Parquet file, but its name does not end in .parquet", "rename it"),
+    (b"ARROW1", "is an Arrow file, not text", "write the rows as .parquet or .jsonl"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Excel or Word file, not text", "save the sheet as CSV"),
+    (b"{\\rtf", "is an RTF document, not text", "save it as plain text"),
+    (b"%PDF-", "is a PDF file, not text", "convert it to text"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with Zstandard, not text", "unpack it, or compress it with gzip"),
+    (b"\xfd7zXZ\0", "is compressed with xz, not text", "unpack it, or compress it with gzip"),
+    (b"\x04\x22\x4d\x18", "is compressed with LZ4, not text", "unpack it, or compress it with gzip"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive, not text", "unpack it"),
+    *((b"BZh%d1AY&SY" % level, "is compressed with bzip2, not text", "unpack it") for level in range(1, 10)),
+    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull"),
 )
+# Of these, a file of texts may be one.
+_HTML = (b"<!doctype html", b"<html")
 
 
 @contextmanager
@@ -61,9 +73,7 @@ def open_lines(path: Path) -> Iterator[BinaryIO]:
     """
     with open_binary(path) as raw:
         head = cast(io.BufferedReader, raw).peek(4096)
-        for mark, problem, remedy in _FOREIGN:
-            if head.startswith(mark):
-                raise InputError(problem, file=path, remedy=remedy)
+        check_foreign(path, head)
         if (at := head.find(b"\0")) >= 0 and head.count(b"\0") * _FEW < len(head):
             raise nul_byte(path, 1 + head.count(b"\n", 0, at))
         if at >= 0:
@@ -75,6 +85,16 @@ def open_lines(path: Path) -> Iterator[BinaryIO]:
         if head.startswith(codecs.BOM_UTF8):
             raw.read(len(codecs.BOM_UTF8))
         yield raw
+
+
+def check_foreign(path: Path, head: bytes) -> None:
+    """Raise an InputError if the first bytes of a file are those of another kind of file than its name says."""
+    for mark, problem, remedy in _FOREIGN:
+        if head.startswith(mark):
+            raise InputError(problem, file=path, remedy=remedy)
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    if suffix not in ("", ".txt", ".text", ".md", ".log") and head.lstrip()[:14].lower().startswith(_HTML):
+        raise InputError("is an HTML page", file=path, remedy="download the file itself")
 
 
 def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -194,6 +214,8 @@ def check_file(path: Path) -> None:
     if exists:
         what = "is a folder" if path.is_dir() else "is a pipe or a device"
         raise InputError(f"{what}, not a file", file=path, remedy="name a regular file")
+    if path.is_symlink():
+        raise InputError("is a link to what does not exist", file=path, remedy="correct the link")
     raise InputError("no such file or folder", file=path, remedy=_nearest(path))
 
 
@@ -229,18 +251,27 @@ def write_jsonl(rows: Iterable[Mapping[str, object]], path: str | Path) -> int:
 
 def not_utf8(path: Path) -> InputError:
     """The error for a file that is not UTF-8: finds the first line and byte that are not."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    number, before = 1, 0  # the line, and its bytes before the piece
     with open_binary(path) as raw:
-        for number, line in enumerate(raw, 1):
+        while True:
+            piece = raw.readline(_PIECE)
+            held = len(decoder.getstate()[0])
             try:
-                line.decode()
+                decoder.decode(piece, not piece)
             except UnicodeDecodeError as error:
+                at, byte = before - held + error.start + 1, error.object[error.start]
                 return InputError(
-                    f"byte {error.start + 1} of the line (0x{line[error.start]:02x}) is not UTF-8",
+                    f"byte {at} of the line (0x{byte:02x}) is not UTF-8",
                     file=path,
                     line=number,
-                    remedy="convert the file: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW",
+                    remedy="convert the file from its encoding, such as: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW",
                 )
-    raise RuntimeError(f"{path} changed while it was read")
+            if not piece:
+                raise RuntimeError(f"{path} changed while it was read")
+            before += len(piece)
+            if piece.endswith(b"\n"):
+                number, before = number + 1, 0
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:

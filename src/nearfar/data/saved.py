@@ -17,7 +17,9 @@ _ONE, _SEVERAL = "state.json", "dataset_dict.json"
 
 def is_saved(folder: Path) -> bool:
     """Whether a path is a folder of `save_to_disk`."""
-    return (folder / _SEVERAL).is_file() or ((folder / _ONE).is_file() and (folder / "dataset_info.json").is_file())
+    if (folder / _SEVERAL).is_file():
+        return True
+    return (folder / _ONE).is_file() and ((folder / "dataset_info.json").is_file() or any(folder.glob("data-*.arrow")))
 
 
 def open_saved(folder: Path, split: str) -> Dataset:
@@ -34,8 +36,8 @@ def open_saved(folder: Path, split: str) -> Dataset:
     except IndexError:
         # A dataset without rows has no file of rows.
         raise InputError("is empty", file=folder, remedy="add rows") from None
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        reason = str(error).partition("\n")[0]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         remedy = "write it again with save_to_disk(), or a file with to_parquet()"
         raise InputError(
             f"cannot be loaded as a folder of save_to_disk ({reason:.120})", file=folder, remedy=remedy

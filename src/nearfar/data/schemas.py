@@ -61,7 +61,7 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema(
             "turns",
             ("dialogue_id", "speaker", "text"),
-            ("acts", "slots", "turn_id", "time"),
+            ("acts", "slots", "turn_id", "time", "date"),
             "one turn of a dialogue, in order",
         ),
         Schema("image + text", ("image", "text"), ("label",), "the path of an image and a text about it"),

@@ -78,8 +78,9 @@ def _node(flow: Flow, node: int, count: int) -> dict[str, Any]:
 
 
 def as_json(flow: Flow) -> str:
-    """The pruned graph as JSON, with its source and settings."""
+    """The pruned graph as JSON, with its source and settings, and what was left out of the log."""
     about = {"dialogues": len(flow.log), "turns": flow.log.turns, "speakers": flow.log.speakers, **flow.facts}
+    about["notes"] = [plain(note) for note in flow.log.notes]
     return json.dumps({"about": about, **as_dict(flow)}, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,7 @@ class Log:
         speaker: The speaker of each turn, as an index into `speakers`.
         texts: The distinct texts.
         text: The text of each turn, as an index into `texts`.
+        notes: What the reader has to say: what was left out, sorted, or may be no speaker.
     """
 
     ids: list[str]
@@ -34,6 +35,7 @@ class Log:
     speaker: Int[np.ndarray, " turns"]
     texts: list[str]
     text: Int[np.ndarray, " turns"]
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, dialogues: Iterable[tuple[str, Iterable[Turn]]]) -> Log:
@@ -76,10 +78,11 @@ class Log:
         chosen = np.sort(np.random.default_rng(seed).choice(len(self), most, replace=False))
         part = self.chosen(chosen.tolist())
         # Without the texts and speakers that only occur in the other dialogues.
-        return Log.of(
+        smaller = Log.of(
             (part.ids[i], [(part.speakers[w], part.texts[t]) for w, t in part.dialogue_turns(i)])
             for i in range(len(part))
         )
+        return replace(smaller, notes=self.notes)
 
     def chosen(self, numbers: list[int]) -> Log:
         """Some of the dialogues, over the same speakers and texts."""
@@ -92,6 +95,7 @@ class Log:
             np.concatenate([self.speaker[part] for part in parts]),
             self.texts,
             np.concatenate([self.text[part] for part in parts]),
+            self.notes,
         )
 
     def dialogue_turns(self, number: int) -> list[tuple[int, int]]:

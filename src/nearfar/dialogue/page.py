@@ -59,6 +59,7 @@ def page(flow: Flow) -> str:
     html = _template().render(
         title=f"Workflow of {plain(_title(flow))}",
         facts=_facts(flow, data),
+        notes=[plain(note) for note in flow.log.notes],
         speakers=[plain(name) for name in flow.log.speakers],
         policy=policy(style, script),
         style=Markup(style),

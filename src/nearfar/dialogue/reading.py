@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +16,8 @@ from nearfar.data.files import list_folder
 from nearfar.data.formats import FORMATS as TABLES
 from nearfar.data.formats import format_of
 from nearfar.data.saved import is_saved
-from nearfar.data.times import order_of
-from nearfar.dialogue.formats.parts import Context, in_one_line_each
+from nearfar.data.times import order_of, stating_order
+from nearfar.dialogue.formats.parts import Context, cleaned, in_one_line_each
 from nearfar.dialogue.log import Log, Turn
 from nearfar.dialogue.speakers import Casting, heard_once
 from nearfar.dialogue.transcripts import is_transcripts, known_formats, read_transcripts
@@ -24,12 +27,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _ROWS = 1024
+_HALVES = re.compile("[\ud800-\udfff\0]")
 _LOG = logging.getLogger(__name__)
-# Columns that state the order of turns, by their common names.
-_ORDERS = {
-    "turn_id": ("turn_id", "turn_index", "turn_idx", "turn_number", "turn_no", "turn", "utterance_id", "message_index"),
-    "time": ("time", "timestamp", "ts", "datetime", "created_at", "sent_at", "start_time"),
-}
+_READERS = ("nearfar.dialogue", "nearfar.data")
 
 
 def read(
@@ -62,16 +62,51 @@ def read(
         InputError: the source cannot be read, has a turn without a text, contains no dialogue, or has more speakers
             than a graph can show.
 
-    What does not become a turn is counted in a warning, with its lines; so is a speaker who is heard once.
+    What does not become a turn is counted in a warning, with its lines; so is a speaker who is heard once. The warnings
+    are also the `notes` of the log.
     """
     if sample is not None and sample < 1:
         raise InputError(f"invalid value {sample}", field="--sample", remedy="must be at least 1")
+    with _Notes() as notes:
+        log = _read(source, columns, split, Casting.parse(speakers), skip_broken)
+    log = replace(log, notes=tuple(notes.texts))
+    return log if sample is None else log.sampled(sample, seed)
+
+
+class _Notes(logging.Handler):
+    """Collects the warnings of this package's readers, of this one and of the tables', in one thread."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+        self._thread = threading.get_ident()
+
+    def __enter__(self) -> _Notes:
+        for name in _READERS:
+            logging.getLogger(name).addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in _READERS:
+            logging.getLogger(name).removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self.texts.append(record.getMessage())
+
+
+def _read(
+    source: str | Path | Dataset,
+    columns: Mapping[str, str] | None,
+    split: str,
+    casting: Casting,
+    skip_broken: bool,
+) -> Log:
     path = Path(source).expanduser() if isinstance(source, str | Path) else None
-    casting = Casting.parse(speakers)
     context = Context(frozenset(casting.roles or ()))
     if path is not None and is_transcripts(path):
         found: Iterable[tuple[str, Iterable[Turn]]] = (
-            (dialogue.name, [(turn.speaker, turn.text) for turn in dialogue.turns])
+            (_whole(dialogue.name), [(_whole(turn.speaker), _whole(turn.text)) for turn in dialogue.turns])
             for dialogue in read_transcripts(path, context)
         )
     elif path is not None and path.is_dir() and not _may_be_table(path):
@@ -95,7 +130,12 @@ def read(
         _LOG.warning(note)
     if empty.total():
         _LOG.warning("skipped %d turns without a text", empty.total())
-    return log if sample is None else log.sampled(sample, seed)
+    return log
+
+
+def _whole(text: str) -> str:
+    """A text without halves of surrogate pairs and NUL characters, which JSON can contain and files cannot."""
+    return text if text.isprintable() else _HALVES.sub("\ufffd", text)
 
 
 def _may_be_table(folder: Path) -> bool:
@@ -110,10 +150,16 @@ def _kept(
     most: Counter[str],
     empty: Counter[str],
 ) -> Iterator[tuple[str, list[Turn]]]:
-    """Dialogues with the turns of the included speakers; dialogues without such turns are skipped."""
+    """Dialogues with the turns of the included speakers; dialogues without such turns are skipped.
+
+    Names that differ only in case, or in characters without width, are one speaker.
+    """
+    spellings: dict[str, str] = {}
     for name, turns in dialogues:
         kept, here = [], Counter[str]()
-        for speaker, text in turns:
+        for written, text in turns:
+            speaker = cleaned(written) or written
+            speaker = spellings.setdefault(speaker.casefold(), speaker)
             here[speaker] += 1
             role = casting.role(speaker)
             if role is not None and text.strip():
@@ -137,7 +183,10 @@ def _of_table(
     schema = "dialogues" if SCHEMAS["dialogues"].fits(names) else "turns"
     columns = dict(columns or {})
     if schema == "turns":
-        columns |= {key: column for key, column in _stated_order(names).items() if key not in columns}
+        stating = stating_order(names)
+        if "time" not in stating and "date" in stating:
+            stating["time"] = stating.pop("date")
+        columns |= {key: column for key, column in stating.items() if key not in columns}
     table: Any = load(source, columns=columns, split=split, schema=schema, skip_broken=skip_broken)
     if schema == "dialogues":
         for rows in table.iter(_ROWS):
@@ -152,44 +201,45 @@ def _of_table(
     for rows in table.iter(_ROWS):
         for name, speaker, text in zip(rows["dialogue_id"], rows["speaker"], rows["text"], strict=True):
             dialogues.setdefault(name, []).append((speaker, text))
+        if "date" in rows and "time" in rows:
+            rows["time"] = [a and b and f"{a} {b}" for a, b in zip(rows["date"], rows["time"], strict=True)]
         for key, of in stated.items():
             for name, value in zip(rows["dialogue_id"], rows[key], strict=True):
                 of.setdefault(name, []).append(value)
-    for key in stated:
-        unsorted = _sorted_by(dialogues, stated[key])
-        field = columns.get(key, key)
-        if unsorted is None:
-            _LOG.warning("the column %r does not state an order of the turns, so it is not used", field)
-            continue
-        if unsorted:
-            what = "1 dialogue" if unsorted == 1 else f"{unsorted:,} dialogues"
-            _LOG.warning("turns of %s were not in the order of the column %r; sorted by it", what, field)
-        break
+    _sort(dialogues, stated, columns)
     for name, turns in dialogues.items():
         yield str(name), turns
 
 
-def _stated_order(names: Iterable[str]) -> dict[str, str]:
-    """The columns that state the order of turns: canonical name -> name in the file."""
-    by_name = {name.casefold(): name for name in reversed(list(names))}
-    found = {}
-    for key, aliases in _ORDERS.items():
-        column = next((by_name[alias] for alias in aliases if alias in by_name), None)
-        if column is not None:
-            found[key] = column
-    return found
-
-
-def _sorted_by(dialogues: dict[Any, list[Turn]], stated: dict[Any, list[str | None]]) -> int | None:
-    """Sort the turns of each dialogue; return how many dialogues had another order, None if a value states none."""
-    orders = {name: order_of(values) for name, values in stated.items()}
-    if any(order is None for order in orders.values()):
-        return None
-    count = 0
-    for name, order in orders.items():
-        assert order is not None
-        if any(b < a for a, b in pairwise(order)):
-            turns = dialogues[name]
+def _sort(
+    dialogues: dict[Any, list[Turn]], stated: Mapping[str, dict[Any, list[str | None]]], columns: Mapping[str, str]
+) -> None:
+    """Sort the turns by the first column that states an order, and say where it was another one."""
+    used = ""
+    for key, values in stated.items():
+        field = columns.get(key, key)
+        orders = {name: order_of(of) for name, of in values.items()}
+        if any(order is None for order in orders.values()):
+            _LOG.warning("the column %r does not state an order of the turns, so it is not used", field)
+            continue
+        falling = [name for name, order in orders.items() if order and any(b < a for a, b in pairwise(order))]
+        what = "1 dialogue" if len(falling) == 1 else f"{len(falling):,} dialogues"
+        if used:
+            if falling:
+                _LOG.warning("the column %r contradicts %r in %s; sorted by %r", field, used, what, used)
+            break
+        repeated = [name for name in falling if len(set(orders[name] or ())) < len(orders[name] or ())]
+        if key == "turn_id" and repeated:
+            _LOG.warning(
+                "the column %r contains a value twice in dialogue %s, so it is not used", field, str(repeated[0])
+            )
+            continue
+        used = field
+        for name in falling:
+            order, turns = orders[name] or [], dialogues[name]
             dialogues[name] = [turns[number] for number in sorted(range(len(turns)), key=order.__getitem__)]
-            count += 1
-    return count
+            for other in stated.values():
+                if len(other[name]) == len(turns):
+                    other[name] = [other[name][number] for number in sorted(range(len(turns)), key=order.__getitem__)]
+        if falling:
+            _LOG.warning("turns of %s were not in the order of the column %r; sorted by it", what, field)

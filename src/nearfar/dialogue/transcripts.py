@@ -9,19 +9,20 @@ from pathlib import Path
 from nearfar.data.files import list_folder
 from nearfar.data.formats import FORMATS as TABLES
 from nearfar.data.formats import format_of
-from nearfar.dialogue.formats import discord, headed, plain, rasa, slack, subtitles, whatsapp, zoom
+from nearfar.dialogue.formats import discord, headed, plain, rasa, slack, subtitles, telegram, whatsapp, zoom
 from nearfar.dialogue.formats.parts import Context, Dialogue, Format, head_of
 from nearfar.errors import InputError
 
 #: The formats; of those that a file's suffix allows, the first that detects the file reads it.
 FORMATS: tuple[Format, ...] = (
     subtitles.FORMAT,
-    whatsapp.FORMAT,
     zoom.FORMAT,
     headed.FORMAT,
+    whatsapp.FORMAT,
     plain.FORMAT,
     slack.FORMAT,
     discord.FORMAT,
+    telegram.FORMAT,
     rasa.FORMAT,
 )
 # The name that WhatsApp gives to a chat on iOS; other names that begin with an underscore are not read.

@@ -106,6 +106,8 @@ class _Watch:
             size += len(part)
         if self.expired:
             raise TimeoutError
+        if size <= MOST_BYTES and (missing := getattr(reply, "length", None)):
+            raise http.client.IncompleteRead(b"", missing)  # the connection broke off: `read1` does not say so
         return b"".join(parts)
 
     def _close(self) -> None:

@@ -137,7 +137,7 @@ class Endpoint:
                 raise InputError("cannot be reached: invalid URL", file=self.url, remedy=_ADDRESS_REMEDY) from None
             else:
                 if 200 <= reply.code < 300:
-                    answer = self._content(reply.body)
+                    answer = self._content(reply, key)
                     # A short word such as EMPTY, which servers without keys ask for, may be part of an answer.
                     return first_line(without_key(key, answer) if len(key) >= _SECRET else answer)
                 problem = f"HTTP status {reply.code}: {one_line(without_key(key, _message(reply)))}"
@@ -150,14 +150,23 @@ class Endpoint:
         remedy = "run the same command again later: answers so far are kept"
         raise InputError(f"{problem} ({self.tries} attempts)", file=self.url, remedy=remedy)
 
-    def _content(self, reply: bytes) -> str:
+    def _content(self, reply: Response, key: str) -> str:
+        found: Any = None
+        content: object = 0
         try:
-            content: Any = json.loads(reply)["choices"][0]["message"]["content"]
+            found = json.loads(reply.body)
+            content = found["choices"][0]["message"]["content"]
         except (ValueError, LookupError, TypeError, RecursionError):
-            content = 0
-        if not isinstance(content, str | None):
-            raise InputError("the response is not a chat completion", file=self.url, remedy=_ADDRESS_REMEDY)
-        return content or ""
+            pass
+        if isinstance(content, list):
+            content = _joined(content)
+        if isinstance(content, str | None):
+            return content or ""
+        if isinstance(found, dict) and (found.get("error") or found.get("object") == "error"):
+            # Some servers report failures with the status of a success.
+            problem = f"the server reports an error: {one_line(without_key(key, _message(reply)))}"
+            raise InputError(problem, file=self.url, remedy=self._remedy(reply.code))
+        raise InputError("the response is not a chat completion", file=self.url, remedy=_ADDRESS_REMEDY)
 
     def _remedy(self, code: int) -> str:
         if code in (401, 403):
@@ -183,6 +192,13 @@ def _check_address(url: str, key_variable: str) -> None:
     if not good or parts.query or parts.fragment or not url.isprintable() or " " in url:
         shown = one_line(re.split(r"[?#]", url)[0])
         raise InputError(f"invalid URL {shown!r}", field="--endpoint", remedy=_ADDRESS_REMEDY)
+
+
+def _joined(parts: list[Any]) -> str | int:
+    """The texts of a content of several parts; 0 if there is none. Parts of other types, such as thoughts, are none."""
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type", "text") == "text"]
+    found = [text for text in texts if isinstance(text, str)]
+    return "".join(found) if found or not parts else 0
 
 
 def _message(reply: Response) -> str:

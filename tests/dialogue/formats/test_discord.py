@@ -44,3 +44,21 @@ def test_an_export_of_a_channel(tmp_path: Path, caplog: pytest.LogCaptureFixture
 def test_a_broken_export_is_refused(tmp_path: Path, messages: object):
     (tmp_path / "help.json").write_text(json.dumps(export(messages)))
     assert refused(lambda: read(tmp_path))[0] == "help.json"
+
+
+def test_csv_exports(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    header = "AuthorID,Author,Date,Content,Attachments,Reactions\n"
+    rows = [("1", "anna", "33", "later, yes"), ("2", "ben", "31", "hello?")]
+    text = "".join(f'"{i}","{who}","2024-05-12T10:{at}:00.0000000+00:00","{said}","",""\n' for i, who, at, said in rows)
+    (tmp_path / "help.csv").write_text(header + text)
+    assert dialogues(read(tmp_path)) == {"help": [("ben", "hello?"), ("anna", "later, yes")]}
+    assert "contradict" in caplog.text
+    text = (header + text).replace(",", ";").replace("2024-05-12T10:33:00.0000000+00:00", "01-Feb-24 09:05 AM")
+    (tmp_path / "help.csv").write_text(text.replace("2024-05-12T10:31:00.0000000+00:00", "01-Feb-24 09:04 AM"))
+    assert read(tmp_path / "help.csv").speakers == ["ben", "anna"]
+
+
+def test_people_of_one_nickname_stay_apart(tmp_path: Path):
+    messages = [message(name, "x y", "2024-05-12T10:31:00+00:00", nickname="Sam") for name in ("a", "b")]
+    (tmp_path / "help.json").write_text(json.dumps({**export(messages), "guild": {"id": "1"}}))
+    assert read(tmp_path).speakers == ["Sam (a)", "Sam (b)"]

@@ -46,6 +46,18 @@ TWO = [("Agent", "hi there"), ("User", "hello")]
         "<v Agent>hi there</v>\n<v User>hello",
         "Agent: hi\u2028there\nUser: hello",
         "上午10:01 Agent: hi there\n下午10:02 User: hello",
+        "Agent\u2236 hi there\nUser\ufe55 hello",
+        "\u2014 Agent : hi there\n\u2013 User : hello",
+        "<b>Agent:</b> hi there<br>\n<strong>User:</strong> hello",
+        "<@Agent> hi there\n<User|away> hello",
+        "10:01:02\tAgent\thi there\n10:01:03\tUser\thello",
+        "10:01:02\tAgent:\thi there\n10:01:03\tUser:\thello",
+        "1706778000 Agent: hi there\n1706778060 User: hello",
+        "2024-02-01 10:01:02,123 INFO Agent: hi there\n2024-02-01 10:01:03 [WARN] User: hello",
+        "Agent [00:00:03 - 00:00:05]: hi there\nUser [00:00:06 - 00:00:07]: hello",
+        "[Agent] hi there\n[User] hello",
+        "[Feb 1, 2024, 10:01 AM] Agent: hi there\n[1 Feb 2024 at 10:02 AM] User: hello",
+        "Agent started transcription\nAgent: hi there\nUser: hello\nTranscribed by https://x.org",
     ],
 )
 def test_ways_to_write_a_turn(tmp_path: Path, text: str):
@@ -194,3 +206,51 @@ def test_what_is_no_log_is_refused_with_the_known_formats(tmp_path: Path):
 def test_a_very_long_line_is_refused_with_its_number(tmp_path: Path):
     (tmp_path / "a.txt").write_text("A: hi\nB: " + "x" * (1 << 20) + "\n")
     assert refused(lambda: read(tmp_path)) == ("a.txt", 2, None)
+
+
+@pytest.mark.parametrize("line", ["at 10:30: sure", "more: x", "배송지: 서울", "Адрес: дом 5"])
+def test_phrases_and_facts_among_names_with_capitals_are_text(
+    tmp_path: Path, line: str, caplog: pytest.LogCaptureFixture
+):
+    found = one(tmp_path, f"Anna: hi\n{line}\nBen: ok\nAnna: x\nBen: y\n")
+    assert found[:2] == [("Anna", f"hi {line}"), ("Ben", "ok")]
+    assert "as text of the turn" in caplog.text
+
+
+def test_names_that_say_no_word_are_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    one(tmp_path, "Anna: the list\nMilk: 2\nMilk: 3\nBen: ok\nAnna: yes\nBen: x\n")
+    assert "no turn of 'Milk' contains a word" in caplog.text
+
+
+def test_what_contains_a_time_is_no_name(tmp_path: Path):
+    assert refused(lambda: one(tmp_path, "xx 10:31 zz - Anna: hi\nxx 10:32 zz - Ben: ok\n")) == ("a.txt", 1, None)
+
+
+def test_phone_numbers_are_names(tmp_path: Path):
+    assert [who for who, _ in one(tmp_path, "+49 170 1234567: hi\nAnna: ok\n+49 170 1234567: x\n")] == [
+        "+49 170 1234567",
+        "Anna",
+        "+49 170 1234567",
+    ]
+
+
+def test_names_that_differ_in_case_or_marks_are_one_speaker(tmp_path: Path):
+    assert {who for who, _ in one(tmp_path, "Anna: a\nANNA: b\nan\u200bna: c\nBen: d\n")} == {"Anna", "Ben"}
+
+
+def test_labels_alone_are_no_speakers(tmp_path: Path):
+    text = "From: Anna\nSent: 2024-02-01 09:05\nhi\nFrom: Ben\nSent: 2024-02-01 09:06\nyes\n"
+    assert refused(lambda: one(tmp_path, text))[0] == "a.txt"
+
+
+def test_several_turns_on_one_line_are_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    one(tmp_path, "Anna: hi Ben: hello Anna: how are you? Ben: fine\n")
+    assert "inside a turn (line 1)" in caplog.text
+
+
+def test_brackets_before_words_are_no_part_of_a_name(tmp_path: Path):
+    assert refused(lambda: one(tmp_path, "00:01 (Anna) hi\n00:02 (Ben) well: x\n")) == ("a.txt", 1, None)
+
+
+def test_a_page_is_no_transcript(tmp_path: Path):
+    assert refused(lambda: one(tmp_path, "<html><body><p>Anna: hi</p></body></html>\n")) == ("a.txt", 1, None)

@@ -65,3 +65,11 @@ def test_a_folder_without_stories_or_other_logs_is_refused_with_the_known_format
     (tmp_path / "rules.yml").write_text("rules:\n- rule: x\n  steps:\n  - intent: a\n")
     with pytest.raises(InputError, match=r"contains no dialogue log: .*Rasa stories"):
         read(tmp_path)
+
+
+def test_scalars_are_texts(tmp_path: Path):
+    (tmp_path / "s.yml").write_text(
+        "  stories:\n  - story: 2024-02-01\n    steps:\n    - user: yes\n      intent: a\n"
+        "    - user: 10:30\n    - bot: no\n"
+    )
+    assert dialogues(read(tmp_path)) == {"2024-02-01": [("user", "yes"), ("user", "10:30"), ("bot", "no")]}

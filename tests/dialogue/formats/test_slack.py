@@ -85,3 +85,20 @@ def test_a_broken_day_is_named(tmp_path: Path):
     file = tmp_path / "general" / "2024-05-13.json"
     file.write_text(file.read_text() + "]")
     assert refused(lambda: read(tmp_path))[0] == "2024-05-13.json"
+
+
+def test_times_that_are_none_texts_in_blocks_and_equal_names(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    users = [{"id": f"U{n}", "profile": {"display_name": "Sam"}} for n in (1, 2)]
+    (tmp_path / "users.json").write_text(json.dumps(users))
+    bot = {"type": "message", "bot_id": "B1", "text": "", "ts": "3.1"}
+    messages = [
+        message("U1", "no time", "nan"),
+        message("U1", "one", "1.1"),
+        message("U2", "two", "2.1"),
+        {**bot, "attachments": [{"fallback": "alert"}]},
+        {**bot, "ts": "4.1", "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "in a block"}}]},
+    ]
+    (tmp_path / "2024-05-12.json").write_text(json.dumps(messages))
+    found = dialogues(read(tmp_path / "2024-05-12.json"))
+    assert found["2024-05-12"] == [("Sam (U1)", "one"), ("Sam (U2)", "two"), ("B1", "alert"), ("B1", "in a block")]
+    assert "left out 1 messages without a time" in caplog.text

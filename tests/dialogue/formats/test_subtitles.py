@@ -113,3 +113,30 @@ def test_times_and_turns_on_one_line_are_a_plain_transcript(tmp_path: Path):
         ("SPEAKER_01", "Hi."),
         ("SPEAKER_00", "Yes?"),
     ]
+
+
+def test_names_beside_the_number_as_webex_writes_them(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    cues = [('1 "Anna Schmidt" (12)', 1, "Hello: all."), ('2 "Ben" (13)', 3, "Hi."), ('3 "" (14)', 5, "Who?")]
+    text = "".join(f"{name}\n00:00:0{at}.000 --> 00:00:0{at}.900\n{said}\n\n" for name, at, said in cues)
+    (tmp_path / "a.vtt").write_text("WEBVTT\n\n" + text)
+    assert dialogues(read(tmp_path))["a"] == [("Anna Schmidt", "Hello: all."), ("Ben", "Hi.")]
+    assert "left out 1 cues" in caplog.text
+
+
+def test_names_above_the_texts_as_teams_wrote_them(tmp_path: Path):
+    cues = [
+        ("0:0:3.120", "Anna Schmidt", "Hello."),
+        ("0:0:8.0", "Ben", "Hi: you."),
+        ("0:0:10.0", "Anna Schmidt", "Ok."),
+    ]
+    text = "".join(f"{at} --> {at}\n{who}\n{said}\n" for at, who, said in cues)
+    (tmp_path / "a.txt").write_text(text)
+    assert dialogues(read(tmp_path))["a"] == [(who, said) for _, who, said in cues]
+
+
+def test_subrip_without_blank_lines_and_with_codes_of_place(tmp_path: Path):
+    (tmp_path / "a.srt").write_text(
+        "1\n00:00:01,000 --> 00:00:02,000\nAnna: I have\n2\n00:00:03,000 --> 00:00:04,000\n{\\an8}Ben: 55\n"
+        "3\n00:00:05,000 --> 00:00:06,000\nAnna: Bye\n"
+    )
+    assert dialogues(read(tmp_path))["a"] == [("Anna", "I have"), ("Ben", "55"), ("Anna", "Bye")]

@@ -32,6 +32,13 @@ STAMPS = {
     "Android, Czech": "12. 5. 2024 {h}:{m} - ",
     "Android, Japanese": "2024/05/12 {h}:{m} - ",
     "Android, Chinese": "2024/5/12 下午{h}:{m} - ",
+    "Android, Turkish": "1.02.2024 ÖS {h}:{m} - ",
+    "Android, Hindi": "1/2/24, {h}:{m} अपराह्न - ",
+    "Android, Bulgarian": "1.02.24 г., {h}:{m} ч. - ",
+    "Android, Hungarian": "2024. 02. 01. du. {h}:{m} - ",
+    "iOS, Hebrew": "[MARK1.2.2024, {h}:{m}:12] MARK",
+    "iOS, name of the month": "[1 févr. 2024, {h}:{m}:12] ",
+    "iOS, edited": "[01/02/2024 {h}:{m}:12 | Edited 12:00:00] ",
     "Android, dash": "12.05.24, {h}:{m} \u2013 ",
 }
 
@@ -143,3 +150,55 @@ def test_the_order_of_day_and_month_is_found(tmp_path: Path, caplog: pytest.LogC
 def test_a_text_before_the_first_message_is_refused(tmp_path: Path):
     text = "12/05/24, 10:30 - Anna added Ben\n"
     assert refused(lambda: read(written(tmp_path / "chat.txt", text))) == ("chat.txt", None, None)
+
+
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        "You deleted this message",
+        "This message was deleted by admin Anna",
+        "Hai eliminato questo messaggio",
+        "U hebt dit bericht verwijderd",
+        "Данное сообщение удалено",
+        "Bu mesaj silindi",
+        "Usunięto tę wiadomość",
+        "Det här meddelandet har raderats",
+        "此訊息已刪除",
+        "このメッセージは削除されました。",
+        "تم حذف هذه الرسالة",
+    ],
+)
+def test_deleted_messages_of_many_languages_are_left_out(
+    deleted: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    text = f"01.02.24, 09:05 - Anna: hi\n01.02.24, 09:06 - Ben: {deleted}\n01.02.24, 09:07 - Ben: ok\n"
+    found = dialogues(read(written(tmp_path / "chat.txt", text)))["chat"]
+    assert found == [("Anna", "hi"), ("Ben", "ok")]
+    assert "chat.txt:2" in caplog.text
+
+
+@pytest.mark.parametrize("mark", ["<Diese Nachricht wurde bearbeitet.>", "<Сообщение изменено>", "<已编辑>"])
+def test_marks_of_edited_messages_on_android(mark: str, tmp_path: Path):
+    text = f"01.02.24, 09:05 - Anna: hi {mark}\n01.02.24, 09:06 - Ben: see <b>\n"
+    assert [said for _, said in dialogues(read(written(tmp_path / "chat.txt", text)))["chat"]] == ["hi", "see <b>"]
+
+
+@pytest.mark.parametrize(("before", "after"), [("ÖÖ", "ÖS"), ("qq", "rr")])
+def test_words_for_noon_do_not_disturb_the_order(before: str, after: str, tmp_path: Path):
+    lines = [
+        f"1.02.2024 {before} 11:59 - A: one",
+        f"1.02.2024 {after} 12:06 - B: two",
+        f"1.02.2024 {after} 1:06 - A: x",
+    ]
+    found = dialogues(read(written(tmp_path / "chat.txt", "\n".join(lines))))["chat"]
+    assert [said for _, said in found] == ["one", "two", "x"]
+
+
+def test_the_first_notice_without_its_mark_is_no_speech(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    text = (
+        "[12/05/2024, 10:30:00] Trip: Messages and calls are end-to-end encrypted. Nobody else can read them.\n"
+        "[12/05/2024, 10:31:00] Anna: is it end-to-end?\n[12/05/2024, 10:32:00] Ben: yes\n"
+    )
+    found = dialogues(read(written(tmp_path / "chat.txt", text)))["chat"]
+    assert found == [("Anna", "is it end-to-end?"), ("Ben", "yes")]
+    assert "chat.txt:1" in caplog.text

@@ -8,11 +8,16 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from nearfar.data.times import DATE
 from nearfar.dialogue.formats.words import LABEL_ENDINGS, LABELS, PARTICLES, ROLES
 
 MOST_WORDS, MOST_CHARACTERS = 5, 60
 
 _WORDS = re.compile(r"[\s_/()\[\]-]+")
+# What contains a time or a date is a line that was not understood, not a name.
+_DATED = re.compile(rf"\d:\d\d|(?<![\d+]){DATE}(?!\d)")
+_AFTER_BRACKETS = re.compile(r"[\[(<][^\])>]*[\])>] ?\w")
+_PHONE = re.compile(r"\+\d[\d ()-]{4,20}")
 
 
 @dataclass
@@ -62,22 +67,34 @@ class Names:
             self._speakers = frozenset(self._elected())
         return name.casefold() in self._speakers
 
+    def say_no_words(self, names: Collection[str]) -> list[str]:
+        """Names whose texts are all without letters, if others have some: "Milk: 2"."""
+        wordless = sorted(name for name in names if not self.worded[name.casefold()] and not is_role(name))
+        return wordless if 0 < len(wordless) < len(names) else []
+
     def _elected(self) -> set[str]:
         sure = {key for key in self.counts if key in self.known or is_role(self.spellings[key]) or self.timed[key]}
         sure |= {key for key in self.counts if self.most[key] > 1 and not self._label(key)}
+        # Where names begin with capitals, a word in lower case is the beginning of a phrase.
+        capitals = {key for key in (sure or self.first.keys()) if self.spellings[key][0].isupper()}
         roles_only = all(is_role(self.spellings[key]) for key in sure)
         if len(sure) > 1:
             doubtful = self.counts.keys() - sure
             # Where roles speak, other words are facts; else a name that is heard once may be a guest.
-            return sure | (set() if roles_only else {key for key in doubtful if self._may_speak(key)})
-        plain = sure | {key for key in self.counts if self._may_speak(key)}
-        return plain if len(plain) > 1 or self.counts.total() == len(plain) else set(self.counts)
+            return sure | (set() if roles_only else {key for key in doubtful if self._may_speak(key, bool(capitals))})
+        plain = sure | {key for key in self.counts if self._may_speak(key, bool(capitals))}
+        if len(plain) > 1 or self.counts.total() == len(plain):
+            return plain
+        # Where only labels are found ("From: Anna", "Subject: hi"), nobody is known to speak.
+        return {key for key in self.counts if not is_label(self.spellings[key])}
 
     def _label(self, key: str) -> bool:
         return is_label(self.spellings[key]) or (self.joined[key] == self.counts[key] and self.most[key] < 2)
 
-    def _may_speak(self, key: str) -> bool:
+    def _may_speak(self, key: str, capitals: bool) -> bool:
         name = self.spellings[key]
+        if capitals and name[0].islower():
+            return False
         # In every file once and never first: a field of a form.
         of_a_form = self.files[key] > 2 and not self.first[key] and any(self.most[other] > 1 for other in self.most)
         return not (self._label(key) or in_sentence_case(name) or not self.worded[key] or of_a_form)
@@ -87,6 +104,10 @@ def is_name(text: str) -> bool:
     """Whether a text before a colon may name a speaker: a few words, not only digits and marks."""
     if not 0 < len(text) <= MOST_CHARACTERS or len(text.split()) > MOST_WORDS or "://" in text:
         return False
+    if _DATED.search(text) or (_AFTER_BRACKETS.match(text) and not is_role(text)):
+        return False
+    if _PHONE.fullmatch(text):
+        return True
     return any(character.isalpha() or unicodedata.category(character) == "So" for character in text)
 
 

@@ -26,7 +26,9 @@ def in_order(turns: list[Spoken]) -> tuple[list[Spoken], str | None]:
         return turns, f"the times begin again at place {turns[falls[0]].place}; the order of the file was kept"
     order = sorted(range(len(turns)), key=times.__getitem__)
     first = turns[falls[0]].place
-    return [turns[number] for number in order], f"the times contradict the order (first at place {first})"
+    return [
+        turns[number] for number in order
+    ], f"the times contradict the order (first at place {first}); sorted by them"
 
 
 def _begins_again(times: list[float], falls: list[int]) -> bool:

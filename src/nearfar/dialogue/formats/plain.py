@@ -10,28 +10,54 @@ from pathlib import Path
 from nearfar.data.times import CLOCK, DATE, Date, date_numbers, moments, seconds
 from nearfar.dialogue.formats.names import Names, is_name, is_role
 from nearfar.dialogue.formats.order import in_order, numbered_again
-from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, cleaned, numbered, stem
+from nearfar.dialogue.formats.parts import (
+    Context,
+    Dialogue,
+    Format,
+    Head,
+    Notes,
+    Spoken,
+    cleaned,
+    numbered,
+    stem,
+    visible,
+)
 from nearfar.errors import InputError
 
 # No digit before or after: a line of digits can be matched in one way only, and so in linear time.
-_TIME = rf"(?<!\d)(?:{DATE}(?:[T,]? ?{CLOCK})?|{CLOCK})(?!\d)"
-_SPAN = rf"{_TIME}(?: ?-?-> ?{_TIME})?"
+_TIME = rf"(?<!\d)(?:{DATE}(?:[T,]? ?(?:(?:at|um|à|klo) )?{CLOCK})?|{CLOCK}|1\d{{9}}(?:\d{{3}})?)(?!\d)"
+_SPAN = rf"{_TIME}(?: ?(?:-?->|[-\u2013]) ?{_TIME})?"
 _IN_BRACKETS = rf"(?:\[ ?{_SPAN} ?\]|\( ?{_SPAN} ?\)|< ?{_SPAN} ?>)"
 _DASH = "[-\u2013\u2014|,]"
 _LEADING = re.compile(rf"(?:(?:{_IN_BRACKETS}|{_TIME}) ?(?:-->|->|{_DASH})? ?)+")
 _LEADING_BRACKETS = re.compile(rf"(?:{_IN_BRACKETS} ?)+")
 _TIMES_ALONE = re.compile(rf"(?:{_IN_BRACKETS}|{_TIME}|-->|->|{_DASH}| )+")
 # Marks of lists, quotes and emphasis before a name, as Markdown has them: "- **Anna:** hi", "1. Anna: hi".
-_MARKUP = re.compile(r"(?:[-+\u2022] |>{1,3} |\* |#{1,6} |\d{1,4}[.)] )*[*_]{0,3}")
+_MARKUP = re.compile(r"(?:[-+\u2022\u2013\u2014] |>{1,3} |\* |#{1,6} |\d{1,4}[.)] )*[*_]{0,3}")
 _TIME_BEHIND = re.compile(rf" ?(?:{_DASH} ?)?(?:{_IN_BRACKETS}|{_TIME})$")
-# "<anna> hi" of IRC, and "<v Anna>hi" of WebVTT.
-_NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? )?([^\W\d][^<>:]{0,59})>(?! ?:)")
+# "<anna> hi" and "<@anna> hi" of IRC, and "<v Anna>hi" of WebVTT.
+_NICK = re.compile(r"<(?:v(?:\.[^\s>]*)? |[@+~&%!])?([^\W\d][^<>:/|=]{0,59})(?:\|[^<>]*)?>(?! ?:)")
+# "[SPEAKER_00] hi" of programs that tell voices apart.
+_ROLE = re.compile(r"[\[(]([^\[\]()]{1,60})[\])] (?=\S)")
+_TAG = re.compile(r"</?(?i:b|i|u|p|em|strong|span|div|font|li|ul|td|tr|h\d|br ?/?)(?: [^<>]*)?>")
+_PAGE = re.compile(r"\s*<(?:!doctype|html)\b", re.IGNORECASE)
+# Programs write how grave a line is: "2024-05-01 10:11:12 INFO Agent: hi".
+_LEVEL = re.compile(r"\[?(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|TRACE)\b\]?:? ?(?:[-|] )?")
+# The name in a column of its own, as some programs for chats write logs.
+_IN_COLUMNS = re.compile(rf"({_TIME})\t([^\t]{{1,60}})\t(.*)", re.DOTALL)
 # "[Anna has left]", "(laughs)", "*** call ended ***", "--- part 2 ---".
 _NOT_SAID = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|\*{3}.*\*{3}|-{2,} .* -{2,}|={2,}.*={2,}|~{2,}.*~{2,}")
-_COLON = re.compile("[:\uff1a]")
+_NOTICE = re.compile(
+    r"[^:]{1,60} (?:started|stopped) (?:the )?(?:transcription|recording)\.?|Transcribed by https?://\S+|"
+    r"Meeting ended after [\d:]+.*"
+)
+# The colon, the full-width one, and characters that look like one.
+_COLON = re.compile("[:\uff1a\ufe55\ufe13\u2236\ua789]")
 _CLOCK, _DATE = re.compile(CLOCK), re.compile(rf"(?<!\d){DATE}")
 #: Only so much of a line may contain its time and its speaker, so that hostile lines cost little.
 _START = 300
+
+_MOST_NAMES = 50
 
 READ_LIKE = "write turns like 'Agent: How can I help?'"
 
@@ -58,6 +84,11 @@ class Line:
     bracketed: bool = False
     spaced: bool = True
 
+    @property
+    def timed(self) -> bool:
+        """Whether a time tells that the name is a speaker, not the beginning of a phrase: "at 10:30: maybe"."""
+        return bool(self.time) and (self.bracketed or not self.name[:1].islower())
+
 
 def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
     """Yield one dialogue per file.
@@ -70,7 +101,7 @@ def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
     """
     names = Names(context.known)
     for file in files:
-        names.add_file([(line.name, line.text, bool(line.time), line.spaced) for line in lines(file) if line.name])
+        names.add_file([(line.name, line.text, line.timed, line.spaced) for line in lines(file) if line.name])
     for file in files:
         yield Dialogue(stem(file), _turns(file, names, context.about(file)))
 
@@ -78,19 +109,31 @@ def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
 def lines(file: Path) -> Iterator[Line]:
     """Yield the lines of a file that are neither blank nor only numbers or times."""
     for place, raw in numbered(file):
-        line = cleaned(raw)
-        if line and not line.isdecimal() and not _TIMES_ALONE.fullmatch(line):
-            yield parsed(line, place)
+        line = _line(raw, place)
+        if line is not None:
+            yield line
+
+
+def _line(raw: str, place: int) -> Line | None:
+    columns = _IN_COLUMNS.match(visible(raw[:_START])) if "\t" in raw else None
+    if columns is not None and not columns[2].rstrip().endswith(":"):
+        name, text = cleaned(columns[2]), cleaned(raw.split("\t", 2)[2])
+        return Line(place, name if is_name(name) else "", text, text, columns[1], True)
+    line = _without_tags(cleaned(raw))
+    return parsed(line, place) if line and not line.isdecimal() and not _TIMES_ALONE.fullmatch(line) else None
 
 
 def parsed(line: str, place: int) -> Line:
     """What a cleaned line contains."""
+    line = _without_tags(line)
     start, rest = line[:_START], line
     leading = _LEADING.match(start)
     time, bracketed = "", False
     if leading is not None and leading.end() < len(line):
         time, rest = leading[0], line[leading.end() :]
         bracketed = line[0] in "[(<"
+        if level := _LEVEL.match(rest):
+            rest = rest[level.end() :]
     # A time without brackets may be the beginning of a text.
     whole = rest if bracketed else line
     name, text, beside, spaced = split_name(rest)
@@ -107,7 +150,8 @@ def split_name(line: str) -> tuple[str, str, str, bool]:
         return found[1].strip(), line[found.end() :].removesuffix("</v>").strip(), "", True
     colon = _speaker_colon(start)
     if colon is None:
-        return "", line, "", True
+        role = _ROLE.match(start)
+        return (role[1].strip(), line[role.end() :], "", True) if role and is_role(role[1]) else ("", line, "", True)
     at, spaced = colon
     markup = _MARKUP.match(start[:at])
     name = start[markup.end() if markup else 0 : at].strip()
@@ -126,12 +170,17 @@ def split_name(line: str) -> tuple[str, str, str, bool]:
     return (name, text, time, spaced) if is_name(name) else ("", line, "", True)
 
 
+def _without_tags(line: str) -> str:
+    """A line that begins with a tag of HTML, without tags."""
+    return _TAG.sub("", line).strip() if line.startswith("<") and _TAG.match(line[:_START]) else line
+
+
 def _speaker_colon(start: str) -> tuple[int, bool] | None:
     """Where the colon after the name stands, and whether a space, or a script without spaces, follows it."""
     for found in _COLON.finditer(start):
         at = found.start()
         after = start[at + 1 : at + 2]
-        if found[0] == "\uff1a" or not after or after in " *_":
+        if found[0] != ":" or not after or after in " *_":
             return at, True
         before = start[at - 1 : at]
         if after.isalpha() and not before.isdigit():
@@ -156,8 +205,8 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
         if speaks and (not timed or line.time or line.name.casefold() in sure or is_role(line.name)):
             turns.append((line, [line.text]))
             open_ = True
-        elif not line.name and _NOT_SAID.fullmatch(line.whole):
-            notes.left_out("lines in brackets or between marks, which nobody says", line.place)
+        elif not line.name and (unsaid := not_said(line.whole)):
+            notes.left_out(unsaid, line.place)
         elif line.time and (timed or line.bracketed):
             notes.left_out("lines with a time and without a speaker", line.place)
             open_ = False
@@ -181,8 +230,28 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
             f"read {quoted} before a colon as text of the turn, not as a speaker (line {at}); "
             f"use --speakers to name all speakers if this is wrong"
         )
+    if numbers := names.say_no_words({line.name for line, _ in turns}):
+        shown = ", ".join(map(repr, numbers))
+        notes.remarks.append(f"no turn of {shown} contains a word; use --speakers to choose the speakers")
     spoken = [Spoken(line.name, " ".join(filter(None, parts)), line.place) for line, parts in turns]
+    if within := _names_within(spoken):
+        at = ", ".join(map(str, within[:3])) + ", ..." * (len(within) > 3)
+        notes.remarks.append(f"the name of a speaker and a colon are inside a turn (line {at}); write a turn per line")
     return ordered(spoken, [line.time for line, _ in turns], notes)
+
+
+def _names_within(turns: list[Spoken]) -> list[int]:
+    """The lines of turns that contain the name of a speaker and a colon: several turns may be on one line."""
+    names = sorted({turn.speaker for turn in turns}, key=len, reverse=True)[:_MOST_NAMES]
+    inside = re.compile(rf"(?<=[\s.!?\u3002])(?:{'|'.join(map(re.escape, names))}) ?(?:: |\uff1a)")
+    return [turn.place for turn in turns if inside.search(turn.text)]
+
+
+def not_said(line: str) -> str | None:
+    """What a line is that nobody says; None if somebody may say it."""
+    if _NOT_SAID.fullmatch(line):
+        return "lines in brackets or between marks, which nobody says"
+    return "notices of programs" if _NOTICE.fullmatch(line) else None
 
 
 def ordered(turns: list[Spoken], times: Sequence[str], notes: Notes) -> list[Spoken]:
@@ -191,6 +260,8 @@ def ordered(turns: list[Spoken], times: Sequence[str], notes: Notes) -> list[Spo
     if not all(clocks):
         return turns
     dates: list[Date | None] = [date_numbers(day[0]) if (day := _DATE.search(time)) else None for time in times]
+    if any(dates) and not all(dates):
+        return turns  # the day of some is not known
     written = [clock[0] for clock in clocks if clock is not None]
     if not any(dates) and len({clock.count(":") > 1 for clock in written}) > 1:
         # Calls are counted in minutes and seconds until the first hour is over.
@@ -209,7 +280,10 @@ def without_times(text: str) -> str:
 
 
 def _detect(head: Head) -> bool:
-    return any(parsed(line, 0).name for line in head.lines[:50])
+    if _PAGE.match(head.text):
+        return False
+    found = (_line(raw, 0) for raw in head.text.split("\n", 100)[:100])
+    return any(line is not None and line.name for line in found)
 
 
 FORMAT = Format("lines like 'Name: text'", (".txt", ".text", ".log"), _detect, read)

@@ -20,7 +20,9 @@ from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Note
 from nearfar.errors import InputError
 
 USER, BOT = "user", "bot"
-_KEY = re.compile(r"^stories:", re.MULTILINE)
+# A small compressed file can become any size.
+_MOST_CHARACTERS = 1 << 26
+_KEY = re.compile(r"^ *stories:", re.MULTILINE)
 # "[Rome](city)", "[Rome]{"entity": "city"}": what is marked is said.
 _ENTITY = re.compile(r"\[([^\[\]]+)\](?:\([^()]*\)|\{[^{}]*\})")
 
@@ -60,9 +62,9 @@ def _turn(step: object, number: int, responses: Mapping[str, str], notes: Notes)
         notes.left_out("steps that are no turn", number)
         return None
     said, intent, action = step.get("user"), step.get("intent"), step.get("action")
-    if isinstance(said, str):
+    if isinstance(said, str) and said.strip():
         return Spoken(USER, _ENTITY.sub(r"\1", said).strip(), number)
-    if isinstance(intent, str):
+    if isinstance(intent, str) and intent.strip():
         return Spoken(USER, intent, number)
     if isinstance(step.get("bot"), str):
         return Spoken(BOT, step["bot"].strip(), number)
@@ -94,7 +96,7 @@ def _responses(folder: Path) -> dict[str, str]:
 
 def _mentions(file: Path, key: str) -> bool:
     with open_text(file) as text:
-        return any(line.startswith(key) for line in text)
+        return re.search(rf"^ *{key}", text.read(_MOST_CHARACTERS), re.MULTILINE) is not None
 
 
 def _yaml(file: Path) -> Any:
@@ -102,7 +104,12 @@ def _yaml(file: Path) -> Any:
 
     with open_text(file) as text:
         try:
-            return yaml.load(text.read(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            # Without types: "yes" and "10:30" are said, not a truth value and a number.
+            content = text.read(_MOST_CHARACTERS + 1)
+            if len(content) > _MOST_CHARACTERS:
+                problem = f"contains more than {_MOST_CHARACTERS:,} characters"
+                raise InputError(problem, file=file, remedy="split the file")
+            return yaml.load(content, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
         except (yaml.YAMLError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             problem = f"invalid YAML: {getattr(error, 'problem', None) or 'it cannot be parsed'}"

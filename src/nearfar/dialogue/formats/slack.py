@@ -6,6 +6,7 @@ A thread is a dialogue; what is said outside of threads is one dialogue per chan
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 from nearfar.dialogue.formats.order import in_order
 from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, stem
-from nearfar.dialogue.formats.raw_json import first_object, load_json
+from nearfar.dialogue.formats.raw_json import distinct, first_object, load_json
 from nearfar.errors import InputError
 
 #: Subtypes that are messages of a person or a program; the others say who joined, and the like.
@@ -59,6 +60,8 @@ def _turns(file: Path, users: dict[str, str], notes: Notes) -> Iterator[tuple[st
         try:
             time = float(message["ts"])
         except (KeyError, TypeError, ValueError):
+            time = math.nan
+        if not math.isfinite(time):
             notes.left_out("messages without a time", number)
             continue
         name = _name(message, users)
@@ -66,19 +69,34 @@ def _turns(file: Path, users: dict[str, str], notes: Notes) -> Iterator[tuple[st
             notes.left_out("messages about the channel, not of a person", number)
         elif name is None:
             notes.left_out("messages without a sender", number)
-        elif message.get("subtype") == "tombstone" or not isinstance(message.get("text", ""), str):
-            notes.left_out("deleted messages", number)
         else:
-            text = _plain(message.get("text", ""), users)
+            text = _plain(_text(message), users)
             thread = message.get("thread_ts")
             yield (f"thread {thread}" if thread else stem(file)), Spoken(name, text, number, time)
 
 
+def _text(message: dict[str, Any]) -> str:
+    """The text of a message; of a program's message without one, the texts of its attachments and blocks."""
+    text = message.get("text")
+    if isinstance(text, str) and text.strip():
+        return text
+    found = []
+    for part in [*_objects(message.get("attachments")), *_objects(message.get("blocks"))]:
+        inner = part.get("text")
+        texts = (inner.get("text") if isinstance(inner, dict) else inner, part.get("fallback"))
+        found += [text for text in texts if isinstance(text, str) and text.strip()][:1]
+    return " ".join(found)
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
 def _name(message: dict[str, Any], users: dict[str, str]) -> str | None:
-    found = _of_profile(message.get("user_profile"))
     user = message.get("user")
-    if found is None and isinstance(user, str):
-        found = users.get(user)
+    found = users.get(user) if isinstance(user, str) else None
+    if found is None:
+        found = _of_profile(message.get("user_profile"))
     if found is None and isinstance(message.get("bot_profile"), dict):
         found = message["bot_profile"].get("name")
     for other in (message.get("username"), user, message.get("bot_id")):
@@ -94,7 +112,8 @@ def _users(folder: Path) -> dict[str, str]:
             users = load_json(file)
             entries = [user for user in users if isinstance(user, dict)] if isinstance(users, list) else []
             names = {user.get("id"): _of_profile(user.get("profile")) or _of_profile(user) for user in entries}
-            return {key: name for key, name in names.items() if isinstance(key, str) and name is not None}
+            pairs = [(key, name) for key, name in names.items() if isinstance(key, str) and name is not None]
+            return {key: name for (key, _), name in distinct(pairs).items()}
     return {}
 
 
@@ -121,7 +140,9 @@ def _plain(text: str, users: dict[str, str]) -> str:
 
 def _detect(head: Head) -> bool:
     message = first_object(head.text, "[")
-    return message is not None and "ts" in message and message.get("type", "message") == "message"
+    if message is None or message.get("type", "message") != "message":
+        return False
+    return "ts" in message or ("type" in message and "user" in message)
 
 
 FORMAT = Format("Slack export", (".json",), _detect, read)

@@ -13,17 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nearfar.data.times import seconds
-from nearfar.dialogue.formats.names import Names
+from nearfar.dialogue.formats.names import Names, is_name
 from nearfar.dialogue.formats.order import in_order
 from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, cleaned, numbered, stem
 from nearfar.dialogue.formats.plain import split_name
 from nearfar.errors import InputError
 
-_CLOCK = r"(?:\d{1,4}:)?\d{1,2}:\d{2}(?:[.,]\d{1,3})?"
+_CLOCK = r"(?:\d{1,4}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"
 # What follows on the line is where the cue is shown. A line with a text is one of a plain transcript.
 _TIMING = re.compile(rf"({_CLOCK}) ?--> ?{_CLOCK}(?: (?:align|position|line|size|region|vertical|[XY][12]):\S+)*")
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?[ \t]+([^>]*)>")
-_TAG = re.compile(r"</?[A-Za-z0-9][^<>]*>")
+_TAG = re.compile(r"</?[A-Za-z0-9][^<>]*>|\{\\[^{}]*\}")
+# Webex writes the name beside the number of the cue: 12 "Anna Schmidt" (3456).
+_NUMBERED = re.compile(r'\d+ "([^"]*)" \(\d+\)')
 _UTTERANCE = re.compile(r"(.+)[-/]\d+$")
 _ENDS = tuple(".!?\u2026\u3002\uff01\uff1f\u061f\"'\u201d)")
 # Marks of another speaker, who is not named, and of what nobody says: "(music)".
@@ -38,6 +40,7 @@ class _Cue:
     start: float
     identity: str
     lines: list[str]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def read(files: Sequence[Path], context: Context) -> Iterator[Dialogue]:
     """
     names = Names(context.known)
     for file in files:
-        pieces = [piece for cue in _cues(file) for piece in _pieces(cue) if piece.name]
+        pieces = [piece for cue in _named_cues(file) for piece in _pieces(cue) if piece.name]
         names.add_file([(piece.name, piece.text, piece.voiced, piece.spaced) for piece in pieces])
     for file in files:
         yield Dialogue(stem(file), _turns(file, names, context.about(file)))
@@ -76,7 +79,7 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
     turns: list[Spoken] = []
     utterance = ""
     used, open_ = False, False  # whether the last piece became part of a turn, and whether its sentence goes on
-    pieces = [piece for cue in _cues(file) for piece in _pieces(cue)]
+    pieces = [piece for cue in _named_cues(file) for piece in _pieces(cue)]
     voices = any(piece.voiced for piece in pieces)  # then every cue that somebody says has one
     for piece in pieces:
         name, text = piece.name, piece.text
@@ -108,6 +111,27 @@ def _turns(file: Path, names: Names, notes: Notes) -> list[Spoken]:
     return turns
 
 
+def _named_cues(file: Path) -> list[_Cue]:
+    """The cues, with the names that Webex and older versions of Teams write beside their numbers or above the texts."""
+    cues = list(_cues(file))
+    above = _names_above(cues)
+    for cue in cues:
+        if found := _NUMBERED.fullmatch(cue.identity):
+            cue.name = cleaned(found[1])
+        elif above:
+            cue.name = cue.lines.pop(0)
+    return cues
+
+
+def _names_above(cues: list[_Cue]) -> bool:
+    """Whether the first lines of all cues are the names of a few speakers."""
+    if not cues or any(len(cue.lines) < 2 for cue in cues):
+        return False
+    first = [cue.lines[0] for cue in cues]
+    few = len(set(first)) < len(first) and len(set(first)) <= max(2, len(first) // 2)
+    return few and all(is_name(name) and ":" not in name and not name.endswith((*_ENDS, ",")) for name in first)
+
+
 def _cues(file: Path) -> Iterator[_Cue]:
     held: _Cue | None = None
     before, skipping = "", False
@@ -116,6 +140,8 @@ def _cues(file: Path) -> Iterator[_Cue]:
         timing = _TIMING.fullmatch(line)
         if timing is not None:
             if held is not None:
+                if held.lines and held.lines[-1] == before and _follows(held.identity, before):
+                    held.lines.pop()  # the number of this cue, which no blank line separates from the text
                 yield held
             held, skipping = _Cue(place, seconds(_three(timing[1])), before, []), False
         elif not line:
@@ -131,14 +157,22 @@ def _cues(file: Path) -> Iterator[_Cue]:
         yield held
 
 
+def _follows(number: str, other: str) -> bool:
+    return number.isdecimal() and other.isdecimal() and int(other) == int(number) + 1
+
+
 def _three(clock: str) -> str:
-    """Hours, minutes and seconds: WebVTT leaves out hours that are 0."""
-    return clock if clock.count(":") == 2 else f"0:{clock}"
+    """Hours, minutes and seconds: WebVTT leaves out hours that are 0, Teams the first 0 of 03."""
+    padded = re.sub(r"(?<!\d)\d(?=[:.,]|$)", r"0\g<0>", clock)
+    return padded if padded.count(":") == 2 else f"0:{padded}"
 
 
 def _pieces(cue: _Cue) -> Iterator[_Piece]:
     utterance = found[1] if (found := _UTTERANCE.match(cue.identity)) else ""
     text = " ".join(cue.lines)
+    if cue.name:
+        yield _Piece(cue.place, cue.start, "", cue.name, _said(text), True)
+        return
     marks = list(_VOICE.finditer(text))
     bounds = [*(mark.start() for mark in marks), len(text)]
     if before := _said(text[: bounds[0]]):

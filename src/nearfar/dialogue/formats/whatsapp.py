@@ -7,6 +7,7 @@
 The export does not say whether the day or the month is first; see `times.moments`.
 """
 
+# ruff: noqa: RUF001 - other scripts have characters that look like Latin ones
 from __future__ import annotations
 
 import re
@@ -15,16 +16,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfar.data.times import DATE, NOON, date_numbers, moments, seconds
+from nearfar.data.times import DATE, NOON, date_numbers, is_known, moments, seconds
 from nearfar.dialogue.formats.names import MOST_WORDS
 from nearfar.dialogue.formats.order import in_order, numbered_again
 from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, cleaned, numbered, stem
 from nearfar.errors import InputError
 
-_CLOCK = rf"(?:{NOON} ?)?\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}})?(?: ?{NOON})?"
+# The words for before and after noon differ in each language: any short word is one.
+_WORD = r"[^\d\s:,()\[\]|-]{1,12}"
+_CLOCK = rf"(?:(?:{NOON}|{_WORD}) ?)?\d{{1,2}}[:.]\d{{2}}(?:[:.]\d{{2}})?(?: ?(?:{NOON}|{_WORD}))?"
 # Between date and time some languages have a word: "12.5.2024 klo 10.31".
 _STAMP = rf"({DATE})(?:[,\u060c]? ?(?:à|klo|um|at|kl\.?|[,\u060c])?) ?({_CLOCK})"
-_IOS = re.compile(rf"\[ ?{_STAMP} ?\] ?")
+# Skype, which has the same lines, adds when a message was edited.
+_IOS = re.compile(rf"\[ ?{_STAMP} ?(?:\|[^\[\]]{{0,60}})?\] ?")
 _ANDROID = re.compile(rf"{_STAMP} ?(?: [-\u2013](?: |$)|, (?=[^:]{{1,60}} : ))")
 # What WhatsApp itself writes into the text of a message begins with this mark.
 _MARK = "\u200e"
@@ -34,15 +38,33 @@ _NOTICE = re.compile(
     re.IGNORECASE,
 )
 _DELETED = re.compile(
-    r"(?:this message was deleted|you deleted this message|diese nachricht wurde gelöscht|du hast diese nachricht "
-    r"gelöscht|se eliminó este mensaje|eliminaste este mensaje|ce message a été supprimé|"
-    r"vous avez supprimé ce message|mensagem apagada|questo messaggio \u00e8 stato eliminato|dit bericht is "
-    r"verwijderd)\.?",
+    r"(?:this message was deleted(?: by admin .+)?|you deleted this message(?: as admin)?|"
+    r"diese nachricht wurde (?:von .+ )?gelöscht|du hast diese nachricht (?:als admin )?gelöscht|"
+    r"(?:se eliminó|eliminaste) este mensaje|este mensaje fue eliminado|"
+    r"ce message a (?:été|\u00e9t\u00e9) supprimé|vous avez supprimé ce message|"
+    r"mensagem apagada|(?:essa|esta) mensagem foi (?:apagada|eliminada)|(?:você apagou|eliminou|apagou) esta mensagem|"
+    r"questo messaggio è stato eliminato|hai eliminato questo messaggio|"
+    r"dit bericht is verwijderd|(?:u hebt|je hebt) dit bericht verwijderd|"
+    r"данное сообщение удалено|вы удалили данное сообщение|сообщение удалено|"
+    r"bu mesaj silindi|bu mesajı sildiniz|usunięto tę wiadomość|ta wiadomość została usunięta|"
+    r"det här meddelandet (?:har raderats|raderades)|du raderade det här meddelandet|"
+    r"denne (?:meddelelse|besked) (?:blev|er) slettet|denne meldingen ble slettet|du slettet denne meldingen|"
+    r"tämä viesti (?:on )?poistettu|pesan ini telah dihapus|pesan ini dihapus|anda menghapus pesan ini|"
+    r"تم حذف هذه الرسالة|(?:لقد )?حذفت هذه الرسالة|ההודעה (?:הזו )?נמחקה|הודעה זו נמחקה|מחקת הודעה זו|"
+    r"यह संदेश हटाया गया|यह मैसेज डिलीट किया गया|این پیام حذف شد|"
+    r"此消息已(?:被)?删除|你删除了此消息|已删除此消息|此訊息已(?:被)?刪除|(?:你|您)已?刪除(?:了)?此訊息|"
+    r"このメッセージは削除されました|このメッセージを削除しました|"
+    r"삭제된 메시지입니다|이 메시지는 삭제되었습니다|메시지를 삭제했습니다)[.。]?",
     re.IGNORECASE,
 )
 # What the app writes behind the text of a message that was edited.
-_EDITED = re.compile(r"(?<=\S)\s*(?:\u200e<[^<>]*>|<This message was edited>)\s*$")
-_LONGEST_NAME, _START = 80, 300
+_EDITED = re.compile(
+    r"(?<=\S)\s*(?:\u200e<[^<>]{0,80}>|<[^<>]{0,80}(?:edited|bearbeitet|edit(?:ó|ado|ada)|modifi(?:é|cato)|bewerkt|"
+    r"изменено|düzenlendi|edytowan|redigera|redigeret|redigert|muokattu|diedit|تعديل|נערכה|已编辑|已編輯|編集|수정|"
+    r"संपादित)[^<>]{0,80}>)\s*$",
+    re.IGNORECASE,
+)
+_LONGEST_NAME, _START, _SHORT = 80, 300, 40
 NO_SPEAKER = "lines with a time and without a speaker"
 
 
@@ -84,6 +106,8 @@ def _turns(file: Path, notes: Notes) -> list[Spoken]:
             kept.append(message)
     if not turns:
         raise InputError("contains no message of a person", file=file, remedy="export the chat again, or remove it")
+    if not all(is_known(message.clock) for message in messages):
+        return turns
     # All stamps help to see whether the day or the month is first.
     stamps = moments([date_numbers(m.date) for m in messages], [seconds(m.clock) for m in messages])
     of = {message.place: stamp for message, stamp in zip(messages, stamps, strict=True)}
@@ -115,7 +139,7 @@ def _messages(file: Path) -> Iterator[_Message]:
             not colon
             or not name
             or len(name) > _LONGEST_NAME
-            or any(mark in name for mark in '"\u201c\u201d\u201e\u00ab')
+            or any(mark in name for mark in '"\u201c\u201d\u201e\u00ab\u300c\u300e\u300a')
         ):
             name, text = "", rest
         held = _Message(place, date, clock, name, [text], text.lstrip().startswith(_MARK))
@@ -128,9 +152,11 @@ def _take_names_from_notices(messages: list[_Message]) -> None:
     people = {message.name for message in messages if message.name and not message.by_app}
     heard = Counter(message.name for message in messages if message.name)
     groups = {m.name for m in messages if m.by_app and m.name not in people and _NOTICE.search(m.text[0])}
-    for message in messages:
+    for number, message in enumerate(messages):
         text = cleaned(message.text[0])
-        notice = _NOTICE.search(text) and (message.by_app or message.name not in people)
+        # Programs that copy a chat drop marks; every chat begins with this notice.
+        first = number == 0 and len(text) > _SHORT
+        notice = _NOTICE.search(text) and (message.by_app or message.name not in people or first)
         about = message.by_app and any(text.startswith(f"{name} ") for name in heard)
         if message.name in groups or notice or about or _is_sentence(message.name, heard):
             message.name = ""

@@ -1,5 +1,6 @@
 """Words in names of speakers, and in the labels of facts that stand before a colon in a turn."""
 
+# ruff: noqa: RUF001 - other scripts have characters that look like Latin ones
 from __future__ import annotations
 
 _ROLES = """
@@ -19,13 +20,20 @@ email e-mail mail phone telephone tel fax mobile note notes notice summary subje
 links url website status warning tip hint step steps option options example examples answer question reason result
 results details detail description street city country zip postcode code pin password username account product
 products item items quantity size color colour model version type category delivery shipping payment tracking
-invoice room seat flight departure arrival destination from to cc re ps p.s fyi edit update attachment file page
-chapter section topic title agenda duration location hours deadline due rating score nummer bestellnummer
+invoice room seat flight departure arrival destination from to sent cc
+bcc re ps p.s fyi edit update attachment file
+page chapter section topic title agenda duration location hours deadline due rating score nummer bestellnummer
 kundennummer rechnungsnummer adresse lieferadresse anschrift datum uhrzeit betrag summe preis hinweis betreff
 telefon pedido numero número dirección fecha hora precio teléfono nota asunto correo commande numéro heure prix
 montant objet remarque indirizzo data ora prezzo oggetto ordine endereço preço valor 订单号 订单 地址 电话
 姓名 时间 日期 价格 金额 备注
 注 注意 链接 邮箱 العنوان الرقم الطلب التاريخ السعر
+заказ заказа номер адрес доставка сумма итого дата время цена телефон почта примечание
+carrier warehouse material brand ingredients instructions monday tuesday wednesday thursday friday saturday sunday
+montag dienstag mittwoch donnerstag freitag samstag sonntag prazo
+numer adres kwota zamówienie numarası tarih toplam teslimat
+주문번호 배송지 주소 전화 전화번호 이름 날짜 시간 가격 합계
+注文番号 住所 電話 電話番号 氏名 名前 日付 時間 価格 合計 תאריך מספר כתובת טלפון שם סכום
 """
 _PARTICLES = "de da do dos das del della di du la le el al bin ibn ben van von der den zu of the and y e"
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nearfar.data.times import moments, seconds
+from nearfar.data.times import DATE, moments, seconds
 from nearfar.dialogue.formats.order import in_order, numbered_again
 from nearfar.dialogue.formats.parts import Context, Dialogue, Format, Head, Notes, Spoken, cleaned, numbered, stem
 from nearfar.errors import InputError
@@ -22,14 +22,24 @@ from nearfar.errors import InputError
 _WORDS = {
     "From": "to",
     "Von": "an",
-    "De": "a|\u00e0|para",
+    "De": "a|\u00e0|para|pour",
     "Da": "a",
-    "Van": "aan",
+    "Van": "aan|naar",
     "Fra": "til",
+    "Från": "till",
     "Od": "do",
-    "\u041e\u0442": "\u043a",
+    "Dari": "kepada|ke",
+    "Từ": "đến|tới",
+    "\u041e\u0442": "\u043a|кому",
+    "从": "至|到|发送给|给",
+    "從": "至|到|傳送給|給",
+    "開始": "から|宛先",
+    "시작": "받는 사람|수신자",
+    "发件人": "收件人",
 }
-_HEADER = re.compile(rf"(\d{{1,2}}:\d{{2}}:\d{{2}}) ({'|'.join(_WORDS)}) (.{{1,200}}?) ?:(?: (.*)|$)")
+_HEADER = re.compile(
+    rf"(?:{DATE} )?(\d{{1,2}}:\d{{2}}:\d{{2}}) ({'|'.join(_WORDS)}) (.{{1,200}}?) ?[:\uff1a](?: (.*)|$)"
+)
 _REACTION = re.compile(r"(?:Reacted to \".*\" with|Removed an? .+ reaction from \")", re.DOTALL)
 _REPLY = re.compile(r"Replying to \".*?\"$")
 
