@@ -11,7 +11,7 @@ import pytest
 from nearfar.cli.app import run
 
 NOUNS = ["cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank"]
-COUPLES = [(a, b) for a in NOUNS for b in NOUNS if a != b]
+NOUN_PAIRS = [(a, b) for a in NOUNS for b in NOUNS if a != b]
 
 
 class Ended(NamedTuple):
@@ -40,13 +40,13 @@ def jsonl(rows: Iterable[dict[str, Any]]) -> str:
 
 def write_tables(folder: Path) -> None:
     """Good rows of every kind that a command takes."""
-    pairs = [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in COUPLES]
+    pairs = [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in NOUN_PAIRS]
     (folder / "pairs.jsonl").write_text(jsonl(pairs))
     (folder / "heldout.jsonl").write_text(jsonl(pairs[:12]))
-    labelled = [{"text": f"the {a} and a {b}", "label": a} for a, b in COUPLES]
+    labelled = [{"text": f"the {a} and a {b}", "label": a} for a, b in NOUN_PAIRS]
     (folder / "labelled.jsonl").write_text(jsonl(labelled))
     (folder / "sentences.jsonl").write_text(jsonl({"text": row["text"]} for row in labelled))
-    scores = [{"sentence1": f"the {a}", "sentence2": f"a {b}", "score": len(a + b)} for a, b in COUPLES[:20]]
+    scores = [{"sentence1": f"the {a}", "sentence2": f"a {b}", "score": len(a + b)} for a, b in NOUN_PAIRS[:20]]
     (folder / "sts.jsonl").write_text(jsonl(scores))
     (folder / "beir" / "qrels").mkdir(parents=True)
     (folder / "beir" / "corpus.jsonl").write_text(jsonl({"_id": noun, "text": f"the {noun}"} for noun in NOUNS))

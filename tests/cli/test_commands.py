@@ -13,18 +13,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from sentence_transformers import SentenceTransformer
 
 import nearfar as package
-from nearfar import recipes
 from nearfar.models import fingerprint, load
 from nearfar.training.run import train
 
-from .conftest import COUPLES, Nearfar, jsonl
+from .conftest import NOUN_PAIRS, Nearfar, jsonl
 
 HEAVY = "torch transformers sentence_transformers datasets numpy scipy sklearn pandas pyarrow usearch jinja2"
 COMMANDS = [
@@ -57,27 +54,6 @@ def test_help_names_every_command_and_version_is_the_package_s(nearfar: Nearfar)
     assert nearfar("--version") == (0, f"nearfar {package.__version__}\n", "")
 
 
-def test_recipes_lists_all(nearfar: Nearfar):
-    table = nearfar("recipes")
-    assert (table.code, table.err) == (0, "")
-    listed = nearfar("recipes", "--json").json["recipes"]
-    assert [recipe["name"] for recipe in listed] == recipes.names()
-    for recipe in listed:
-        assert recipe["name"] in table.out
-        assert recipe["url"].startswith("https://")
-        assert recipe["needs"]
-
-
-@pytest.mark.parametrize("name", recipes.names())
-def test_recipes_shows_one_in_full(name: str, nearfar: Nearfar):
-    shown, found = nearfar("recipes", name), nearfar("recipes", name, "--json").json
-    assert (shown.code, shown.err) == (0, "")
-    options = recipes.get(name).options()
-    assert found["options"] == {option: getattr(options, option) for option in found["options"]}
-    for text in (*found["options"], found["paper"], found["url"], *found["needs"], f"nearfar train {name}"):
-        assert text in shown.out
-
-
 def test_train_on_pairs_with_evaluation(workspace: Path, nearfar: Nearfar, tiny_model_folder: Path):
     command = f"train infonce --model tiny --data pairs.jsonl --eval heldout.jsonl --out runs/a --seed 3 {STEPS} --json"
     ended = nearfar(*shlex.split(command))
@@ -108,7 +84,7 @@ def test_train_on_pairs_with_evaluation(workspace: Path, nearfar: Nearfar, tiny_
 
 
 def test_run_yaml_holds_everything_to_run_it_again(workspace: Path, nearfar: Nearfar, monkeypatch: pytest.MonkeyPatch):
-    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in COUPLES))
+    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in NOUN_PAIRS))
     command = "train infonce --model tiny --data x.csv --columns anchor=q,positive=a --eval x.csv --out run --seed 7 "
     command += f"{STEPS} --set temperature=0.1 --set symmetric=true"
     assert nearfar(*shlex.split(command)).code == 0
@@ -116,7 +92,7 @@ def test_run_yaml_holds_everything_to_run_it_again(workspace: Path, nearfar: Nea
     assert asked["options"]["temperature"] == 0.1
     assert asked["options"]["symmetric"] is True
     assert set(asked["versions"]) >= {"python", "nearfar", "torch", "transformers", "sentence-transformers", "datasets"}
-    assert asked["data"]["rows"] == len(COUPLES)
+    assert asked["data"]["rows"] == len(NOUN_PAIRS)
     assert asked["seed"] == 7
     monkeypatch.chdir(workspace.parent)  # the paths in it hold anywhere
     again = train(
@@ -135,7 +111,7 @@ def test_run_yaml_holds_everything_to_run_it_again(workspace: Path, nearfar: Nea
 
 
 def test_evaluation_rows_may_have_other_columns(workspace: Path, nearfar: Nearfar):
-    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in COUPLES))
+    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in NOUN_PAIRS))
     command = "train infonce --model tiny --data x.csv --columns anchor=q,positive=a --eval sts.jsonl --out run "
     command += f"--eval-columns sentence1=sentence1 --json {STEPS}"
     ended = nearfar(*shlex.split(command))
@@ -196,7 +172,7 @@ def test_a_finished_run_gone_on_with_stays_what_it_was(workspace: Path, nearfar:
 
 
 def test_notes_on_the_data_are_shown_once(workspace: Path, nearfar: Nearfar):
-    rows = [{"anchor": f"the {a}", "positive": f"a {b}", "hard_negative": "a loan"} for a, b in COUPLES]
+    rows = [{"anchor": f"the {a}", "positive": f"a {b}", "hard_negative": "a loan"} for a, b in NOUN_PAIRS]
     (workspace / "x.jsonl").write_text(jsonl(rows))
     ended = nearfar(*shlex.split(f"train infonce --model tiny --data x.jsonl --out run {STEPS}"))
     note = "x.jsonl: the column 'hard_negative' is not used; use it with --columns negative=hard_negative"
@@ -244,20 +220,6 @@ def test_evaluate_with_mapped_columns_and_a_smaller_batch(workspace: Path, nearf
     )
 
 
-def test_encode(workspace: Path, nearfar: Nearfar, tiny_model):
-    texts = [json.loads(line)["text"] for line in (workspace / "sentences.jsonl").read_text().splitlines()]
-    right = tiny_model.encode(texts, normalize_embeddings=True)
-    ended = nearfar(*shlex.split("encode tiny sentences.jsonl --out new/v.npy --json"))
-    assert ended.json == {"out": "new/v.npy", "texts": len(texts), "dimension": 32}
-    np.testing.assert_allclose(np.load(workspace / "new" / "v.npy"), right, atol=1e-6)
-    ended = nearfar(*shlex.split("encode tiny sentences.jsonl --out v.parquet --no-normalize --batch-size 5"))
-    assert (ended.code, ended.out) == (0, f"{len(texts)} vectors of 32 dimensions in v.parquet\n")
-    table = pq.read_table(workspace / "v.parquet").to_pydict()
-    assert table["text"] == texts
-    np.testing.assert_allclose(table["vector"], tiny_model.encode(texts), atol=1e-5)
-    assert not list(workspace.rglob(".*"))
-
-
 def test_search_builds_once_and_again_when_the_corpus_changes(workspace: Path, nearfar: Nearfar):
     first = nearfar("search", "tiny", "sentences.jsonl", "the cat and a dog", "-k", "3", "--json")
     found = first.json
@@ -282,7 +244,7 @@ def test_search_builds_once_and_again_when_the_corpus_changes(workspace: Path, n
 
 
 def test_search_over_other_columns_builds_again(workspace: Path, nearfar: Nearfar):
-    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in COUPLES))
+    (workspace / "x.csv").write_text("q,a\n" + "".join(f"the {a} on a {b},a {a}\n" for a, b in NOUN_PAIRS))
     nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=q", "--json")
     other = nearfar("search", "tiny", "x.csv", "a cat", "--columns", "text=a", "-k", "1", "--json")
     assert "(built with other columns)" in other.err
@@ -324,7 +286,7 @@ main()
 def test_ctrl_c_is_one_line_and_resume_finishes(workspace: Path, nearfar: Nearfar, plain_model_folder: Path):
     """In a process of its own, on a model and texts about which the libraries have much to warn."""
     long = " ".join(["the cat sits on the mat"] * 20)
-    rows = [{"anchor": f"the {a} {b}", "positive": f"a {a} {long}"} for a, b in COUPLES]
+    rows = [{"anchor": f"the {a} {b}", "positive": f"a {a} {long}"} for a, b in NOUN_PAIRS]
     (workspace / "x.jsonl").write_text(jsonl(rows))
     command = f"train infonce --model {plain_model_folder} --data x.jsonl --out run --set batch_size=4"
     settings = shlex.split("--set epochs=500 --set save_steps=2")

@@ -58,7 +58,7 @@ def test_of_a_table_one_chooses_images_or_texts(towers: Path, nearfar: Nearfar) 
 
 
 def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> None:
-    (towers / "images" / "red" / "broken.png").write_text("no picture")
+    (towers / "images" / "red" / "broken.png").write_text("not an image")
     for arguments, said in (
         (("towers", "images"), "broken.png: image: is not an image"),
         (("tiny", "images", "--skip-broken"), "the model has only a tower for texts"),

@@ -24,8 +24,8 @@ SMALL = {"batch_size": 8, "learning_rate": 1e-3}
 
 
 def pairs(start: int, stop: int) -> list[dict[str, str]]:
-    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
-    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in couples]
+    noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
+    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in noun_pairs]
 
 
 @pytest.fixture
@@ -111,14 +111,15 @@ def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: 
     assert again.metrics == found.metrics
 
 
+@pytest.mark.slow
 def test_resume_adds_and_refuses(files: Path, jobs: list[Job], tiny_model_folder: Path):
     asked: dict[str, Any] = {"evaluate_on": "held.jsonl", "model": tiny_model_folder, "out": "out", **SMALL}
-    with pytest.raises(InputError, match="contains no comparison"):
+    with pytest.raises(InputError, match=r"^out: --resume: "):
         nearfar.compare(["infonce"], data="train.jsonl", resume=True, **asked)
     nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
-    with pytest.raises(InputError, match="already contains a comparison"):
+    with pytest.raises(InputError, match=r"^out: --out: "):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
-    with pytest.raises(InputError, match=r"options: expected .* as in the comparison to resume"):
+    with pytest.raises(InputError, match=r"compare\.yaml: options: .*'8'.*'4'"):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, resume=True, **{**asked, "batch_size": 4})
     write_jsonl(pairs(0, 31), files / "train.jsonl")
     with pytest.raises(InputError, match="sha256"):
@@ -151,7 +152,7 @@ def test_a_failure_loses_nothing_else(files: Path, jobs: list[Job], tiny_model_f
     assert "invalid value 128" in (files / "out/report.html").read_text("utf-8")
     assert found.baseline == "infonce"
     assert any("matryoshka_2d failed" in note for note in found.notes)
-    with pytest.raises(RuntimeError, match="every recipe failed"):
+    with pytest.raises(RuntimeError, match=r"matryoshka_2d: max_length.*none/logs"):
         nearfar.compare(
             ["matryoshka_2d"], data="train.jsonl", evaluate_on="held.jsonl", model=tiny_model_folder, out="none"
         )
@@ -229,15 +230,15 @@ def test_pictures_are_found_from_anywhere(files: Path):
     from nearfar.comparison.request import Request
     from nearfar.data import load
 
-    (files / "pictures").mkdir()
+    (files / "images").mkdir()
     for i in range(40):
-        Image.new("RGB", (4, 4), (i, 0, 0)).save(files / f"pictures/{i}.png")
-    write_jsonl([{"image": f"{i}.png", "text": f"picture {i}"} for i in range(40)], files / "pictures/rows.jsonl")
-    prepared = prepare(Request([], "pictures/rows.jsonl"))
+        Image.new("RGB", (4, 4), (i, 0, 0)).save(files / f"images/{i}.png")
+    write_jsonl([{"image": f"{i}.png", "text": f"image {i}"} for i in range(40)], files / "images/rows.jsonl")
+    prepared = prepare(Request([], "images/rows.jsonl"))
     write_rows(prepared, files / "elsewhere")
     there = load(files / "elsewhere" / TRAINING)
     assert len(there) == len(prepared.training) == 30
-    assert Path(there[0]["image"]).parent == files / "pictures"
+    assert Path(there[0]["image"]).parent == files / "images"
     assert prepared.task == "retrieval"
 
 
@@ -273,14 +274,14 @@ def test_wrong_input(files: Path, jobs: list[Job], tiny_model_folder: Path, chan
 
 def test_rows_that_cannot_be_scored(files: Path, jobs: list[Job], tiny_model_folder: Path):
     same = Dataset.from_list([{"sentence1": f"a {i}", "sentence2": "b", "score": 1.0} for i in range(20)])
-    with pytest.raises(InputError, match="cannot be evaluated on this data: score: "):
+    with pytest.raises(InputError, match=r"^--eval: .*\bscore: "):
         nearfar.compare(["infonce"], data="train.jsonl", evaluate_on=same, model=tiny_model_folder, out="out")
     assert not (files / "out").exists()
 
 
 def test_sentences_alone_hold_nothing_to_measure_by(files: Path, jobs: list[Job]):
     write_jsonl([{"text": f"text {i}"} for i in range(50)], files / "texts.jsonl")
-    with pytest.raises(InputError, match=r"texts\.jsonl: no evaluation task fits these rows; pass --eval"):
+    with pytest.raises(InputError, match=r"^texts\.jsonl: .*--eval FILE"):
         nearfar.compare(data="texts.jsonl", out="out")
 
 
@@ -323,5 +324,5 @@ def test_minutes_are_shared(files: Path, jobs: list[Job], tiny_model_folder: Pat
 def test_the_name_of_the_base_model_is_reserved(tmp_path: Path):
     source = Path(infonce.__file__).read_text("utf-8").replace('"infonce"', '"base"')
     (tmp_path / "base.py").write_text(source)
-    with pytest.raises(InputError, match=r"base\.py: RECIPE: the name 'base' is reserved for the base model"):
+    with pytest.raises(InputError, match=r"base\.py: RECIPE: .*'base'"):
         chosen_recipes(str(tmp_path / "base.py"))

@@ -30,8 +30,8 @@ def weights(run: Path) -> str:
 
 @pytest.mark.slow
 def test_killed_and_resumed(tmp_path: Path, tiny_model_folder: Path):
-    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b]
-    rows = [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in couples]
+    noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b]
+    rows = [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in noun_pairs]
     write_jsonl(rows[:40], tmp_path / "train.jsonl")
     write_jsonl(rows[40:], tmp_path / "held.jsonl")
     folder = tmp_path / "out"

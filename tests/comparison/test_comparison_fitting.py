@@ -46,7 +46,7 @@ def test_columns_decide(columns: tuple[str, ...], taking: set[str], absent: set[
     assert all(found[name][0] for name in absent)
 
 
-def test_a_recipe_of_texts_beside_pictures():
+def test_a_recipe_of_texts_beside_images():
     reason, _ = by_name("image", "text")["simcse"]
     assert reason == "trains only on texts; these rows have the column 'image'"
 

@@ -62,9 +62,9 @@ def test_refused_by_row_and_mended():
 
 
 def test_all_rows():
-    with pytest.raises(InputError, match="all evaluation rows are training rows"):
+    with pytest.raises(InputError, match=r"^--eval: .*--drop-leaks"):
         refuse_same(find_leaks(TRAINING, TRAINING), None)
-    with pytest.raises(InputError, match="only 0 of 3"):
+    with pytest.raises(InputError, match=r"^--drop-leaks: .*0 of 3"):
         without_same(TRAINING, TRAINING)
 
 

@@ -20,6 +20,7 @@ from nearfar.comparison.ranking import (
     recommended,
     tied,
 )
+from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.intervals import Interval
 
 ITEMS = np.random.default_rng(0).random(300) * 0.5
@@ -139,9 +140,13 @@ def test_where_all_are_at_the_ceiling_nothing_is_told():
 
 def test_where_all_are_at_chance_nothing_is_recommended():
     ranking = rank(models(infonce=(0.1, 10)), "infonce")
-    assert recommended(ranking).name == recommended(ranking, 0.1).name == "infonce"
-    assert recommended(ranking, 0.99).name == "base"
-    assert "no model is significantly better than chance (accuracy 0.990)" in recommendation(ranking, "accuracy", 0.99)
+    assert recommended(ranking).name == "infonce"
+    chance = Chance(0.25, 0.99)
+    assert recommended(ranking, chance).name == "base"
+    assert "no model is significantly better than chance (accuracy 0.990)" in recommendation(
+        ranking, "accuracy", chance
+    )
+    assert "all models are at chance" in against_baseline(ranking, chance)
 
 
 def test_one_budget_is_claimed_where_there_was_one():

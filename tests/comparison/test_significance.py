@@ -122,7 +122,7 @@ def test_the_seed_decides_the_draws():
 def test_what_cannot_be_paired():
     with pytest.raises(InputError, match="same items"):
         resample({"a": np.zeros((1, 3)), "b": np.zeros((1, 4))})
-    with pytest.raises(InputError, match="same items and seeds"):
+    with pytest.raises(InputError, match="items and seeds"):
         resample({"a": np.zeros((2, 3)), "b": np.zeros((3, 3))})
-    with pytest.raises(InputError, match="at least 2 evaluation items"):
+    with pytest.raises(InputError, match=r"^--eval: .*got 1\b"):
         resample({"a": np.zeros((1, 1))})

@@ -98,7 +98,7 @@ def test_texts_of_every_arrow_type(tmp_path: Path, kind: str, column: str) -> No
 def test_a_mistake_in_a_column_of_another_text_type_has_its_row(tmp_path: Path, kind: str) -> None:
     texts = pa.array(["a", "b", " "]).cast(KINDS[kind])
     pq.write_table(pa.table({"text": texts}), tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=r"x.parquet: text: row 3: contains only white space"):
+    with pytest.raises(InputError, match=r"x\.parquet: text: row 3: "):
         load(tmp_path / "x.parquet")
 
 

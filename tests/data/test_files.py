@@ -49,7 +49,7 @@ def test_an_error_of_the_reader_itself_passes_through(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("a")
     with pytest.raises(FileNotFoundError, match="other"), open_text(tmp_path / "x.txt"):
         raise FileNotFoundError("other")
-    with pytest.raises(InputError, match="is a folder, not a file"), open_text(tmp_path):
+    with pytest.raises(InputError, match=r"^\S+: is a folder"), open_text(tmp_path):
         pass
 
 

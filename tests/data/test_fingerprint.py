@@ -11,6 +11,7 @@ from datasets import Dataset, concatenate_datasets
 
 from nearfar.data import load
 from nearfar.data.fingerprint import fingerprint
+from nearfar.data.retrieval import Retrieval
 from nearfar.data.stored import as_stored
 
 ROWS = [{"anchor": f"a{number}", "positive": "é"} for number in range(20)]
@@ -35,3 +36,15 @@ def test_stored_rows_are_not_decoded() -> None:
     rows = Dataset.from_list(ROWS).with_transform(lambda batch: {"anchor": [1] * len(batch["anchor"])})
     assert rows[0]["anchor"] == 1
     assert as_stored(rows)[0]["anchor"] == "a0"
+
+
+def test_a_retrieval_dataset_changes_its_hash_with_any_of_its_parts() -> None:
+    corpus, queries, relevant = {"d1": "a", "d2": "b"}, {"q1": "c"}, {"q1": {"d1": 1}}
+    others = [
+        Retrieval({**corpus, "d2": "e"}, queries, relevant),
+        Retrieval(corpus, {"q1": "e"}, relevant),
+        Retrieval(corpus, queries, {"q1": {"d1": 2}}),
+        Retrieval({**corpus, **queries}, {}, relevant),
+    ]
+    assert fingerprint(Retrieval(corpus, queries, relevant)) == fingerprint(Retrieval({**corpus}, queries, relevant))
+    assert len({fingerprint(each) for each in (Retrieval(corpus, queries, relevant), *others)}) == 5

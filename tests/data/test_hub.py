@@ -37,7 +37,7 @@ def test_rows_of_the_hub_are_checked_in_the_order_of_the_dataset(hub: dict[str, 
     rows = {"text": [f"t{number}" for number in range(20_000)] + [" "]}
     hub["answer"] = Dataset.from_dict(rows).select(range(10_000, 20_001))
     assert load("user/name", limit=10_000)["text"][:3] == ["t10000", "t10001", "t10002"]
-    with pytest.raises(InputError, match=r"^user/name: text: row 10001: contains only"):
+    with pytest.raises(InputError, match=r"^user/name: text: row 10001: "):
         load("user/name")
 
 
@@ -80,5 +80,5 @@ def test_what_can_go_wrong_on_the_hub(hub: dict[str, Any], answer: object, piece
 
 def test_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=r"^'nosuch/thing' is neither an existing file nor .*Offline"):
+    with pytest.raises(InputError, match=r"^'nosuch/thing' .*Offline"):
         load("nosuch/thing")

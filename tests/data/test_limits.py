@@ -48,10 +48,10 @@ def test_a_long_text_is_refused_with_its_line(
 
 def test_long_texts_of_parquet_and_of_a_corpus(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a", "b", LONG]}), tmp_path / "x.parquet")
-    with pytest.raises(InputError, match=r"x.parquet: text: row 3: the text has"):
+    with pytest.raises(InputError, match=r"x\.parquet: text: row 3: .*1,048,577 .*1,048,576"):
         load(tmp_path / "x.parquet")
     (tmp_path / "corpus.jsonl").write_text('{"_id": "1", "text": "a"}\n' + json.dumps({"_id": "2", "text": LONG}))
-    with pytest.raises(InputError, match=r"corpus.jsonl:2: text: the text has"):
+    with pytest.raises(InputError, match=r"corpus\.jsonl:2: text: .*1,048,577 .*1,048,576"):
         load_corpus(tmp_path / "corpus.jsonl")
 
 
@@ -139,6 +139,6 @@ def test_a_nul_byte_anywhere_is_refused_with_its_line(
 
 def test_a_nul_byte_in_documents(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("text\n" * 3000 + "a\0\n")
-    with pytest.raises(InputError, match=r"x.txt:3001: contains a NUL byte"):
+    with pytest.raises(InputError, match=r"x\.txt:3001: .*NUL"):
         load_documents(tmp_path / "x.txt")
     assert os.listdir(tmp_path) == ["x.txt"]

@@ -76,7 +76,7 @@ def test_broken_files_are_named(path: str, words: str, tmp_path: Path, caplog: p
 
 def test_all_broken_is_an_error_even_when_skipped(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("audio,text\nnone.wav,one\nother.wav,two\n")
-    with pytest.raises(InputError, match="all 2 audio files are broken"):
+    with pytest.raises(InputError, match=r"none\.wav: .*\b2 audio files"):
         load(tmp_path / "rows.csv", skip_broken=True)
 
 
@@ -88,5 +88,5 @@ def test_images_from_the_hub_are_decoded_with_limits(tmp_path: Path) -> None:
     assert decoded(load(rows), Reader("image"))[0]["image"].getpixel((0, 0)) == (255, 255, 255)
     bomb = bomb_png(tmp_path / "bomb.png", 30_000, 30_000).read_bytes()
     rows = Dataset.from_dict({"image": [{"bytes": bomb, "path": "bomb.png"}], "text": ["a"]}, features=features)
-    with pytest.raises(InputError, match=r"bomb.png: is too large"):
+    with pytest.raises(InputError, match=r"^bomb\.png: .*--skip-broken"):
         decoded(rows, Reader("image"))[0]

@@ -38,8 +38,8 @@ def test_a_folder_a_label(tmp_path: Path) -> None:
         f"{tmp_path}/sounds/test/{name}/test.wav" for name in ("off", "on")
     ]
     png(tmp_path / "sounds" / "test" / "on" / "odd.png")
-    with pytest.raises(InputError, match="both images and audio files"):
+    with pytest.raises(InputError, match=r"sounds/test: .*images.*audio"):
         load(tmp_path / "sounds", split="test")
     png(tmp_path / "one" / "only" / "a.png")
-    with pytest.raises(InputError, match="the same label"):
+    with pytest.raises(InputError, match=r"one: .*'only'"):
         load(tmp_path / "one")

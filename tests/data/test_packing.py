@@ -24,7 +24,7 @@ def test_blocks_contain_every_token_once() -> None:
     assert tokenizer.decode(expected, skip_special_tokens=True) == "".join(texts)
     # A rest shorter than a block is kept only if there is no block.
     assert packed(documents.select([3]), tokenizer, 512)["input_ids"][0].tolist()[-1] == tokenizer.eos_token_id
-    with pytest.raises(InputError, match="fewer than two tokens"):
+    with pytest.raises(InputError, match=r"^text: "):
         packed(documents.select([]), tokenizer, 32)
 
 

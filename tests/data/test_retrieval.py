@@ -150,7 +150,7 @@ def test_a_dataset_in_beir_format_is_pairs_to_train_on(tmp_path: Path, caplog: p
     assert caplog.text == ""
     assert load(tmp_path, limit=1).to_list() == wanted[:1]
     assert load(tmp_path, split="test")["anchor"][:] == ["unjudged"]
-    with pytest.raises(InputError, match="no qrels for the split 'dev'; the splits are test, train"):
+    with pytest.raises(InputError, match=r": split: .*'dev'.* test, train$"):
         load(tmp_path, split="dev")
 
 
@@ -159,5 +159,5 @@ def test_an_empty_document_is_no_positive(tmp_path: Path) -> None:
     write_jsonl(QUERIES, tmp_path / "queries.jsonl")
     (tmp_path / "qrels").mkdir()
     (tmp_path / "qrels" / "train.tsv").write_text("q2\td3\t1\n")
-    with pytest.raises(InputError, match="document 'd3', which is relevant for query 'q2', is empty"):
+    with pytest.raises(InputError, match=r"'d3'.*'q2'"):
         load(tmp_path)

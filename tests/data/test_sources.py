@@ -49,7 +49,7 @@ def test_a_bad_folder(tmp_path: Path, case: str) -> None:
 
 def test_a_missing_path_suggests_the_most_similar_name(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text(PAIR)
-    with pytest.raises(InputError, match=r"trian\.jsonl: .*; did you mean train\.jsonl\?"):
+    with pytest.raises(InputError, match=r"trian\.jsonl: .*train\.jsonl\?"):
         load(tmp_path / "trian.jsonl")
     with pytest.raises(InputError) as caught:
         load(str(tmp_path / "zebra.csv"))
@@ -78,7 +78,7 @@ def test_an_empty_name(name: str) -> None:
 
 
 def test_a_url_is_not_downloaded() -> None:
-    with pytest.raises(InputError, match=r"^https://x\.org/a\.csv: is a URL"):
+    with pytest.raises(InputError, match=r"^https://x\.org/a\.csv: "):
         load("https://x.org/a.csv")
 
 

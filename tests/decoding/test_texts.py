@@ -76,11 +76,11 @@ def test_watching_shows_the_text_as_it_grows(loaded: Any, name: str) -> None:
 
 
 def test_what_cannot_be_written_is_one_line(loaded: Any) -> None:
-    with pytest.raises(InputError, match="prompt 2 has no token"):
+    with pytest.raises(InputError, match=r"^prompt: prompt 2\b"):
         list(writer(loaded, "greedy").batches(["a", ""]))
     with pytest.raises(InputError, match="1024 positions"):
         list(writer(loaded, "greedy").batches(["long " * 300]))
-    with pytest.raises(InputError, match="did you mean contrastive-search"):
+    with pytest.raises(InputError, match=r"^--decoding: .*contrastive-search\?"):
         methods.get("contrastive_serch")
 
 

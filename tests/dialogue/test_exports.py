@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from flows import booking_flow, hostile_flow
 from nearfar.dialogue import Rules, write
 from nearfar.dialogue.exports import as_dot, as_json, as_mermaid
 from nearfar.reports.text import plain
 
-from .flows import booking_flow, hostile_flow
 from .helpers import refused
 
 FLOWS = {"booking": booking_flow(30), "hostile": hostile_flow()}

@@ -12,12 +12,12 @@ import pytest
 
 import nearfar
 from call_transcripts import TEXTS
+from flows import booking_flow
 from nearfar.dialogue import FlowOptions, Log, Rules, extraction
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.extraction import merged_by_name
 from nearfar.dialogue.naming import Described, describe, same_names
 
-from .flows import booking_flow
 from .helpers import refused
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows import booking_flow, flow_of
 from nearfar.dialogue.graph import END, FIRST, START, Rules, counted, entered, happy_path, prune, weighed
 
-from .flows import booking_flow, flow_of
 from .helpers import refused
 
 A, B, C, D = 2, 3, 4, 5

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows import booking_flow, flow_of
 from nearfar.dialogue.naming import name_by_model, shortened
 from nearfar.generation import Decoding, Prompt
-
-from .flows import booking_flow, flow_of
 
 
 class Fake:

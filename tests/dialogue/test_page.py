@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from flows import HOSTILE, booking_flow, hostile_flow
 from nearfar.dialogue.page import SCRIPTS, page, page_data
 from nearfar.reports.text import plain
 
-from .flows import HOSTILE, booking_flow, hostile_flow
 from .helpers import refused
 
 FLOWS = {"booking": booking_flow(30), "hostile": hostile_flow()}

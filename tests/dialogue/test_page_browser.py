@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows import booking_flow, hostile_flow
 from nearfar.dialogue import Flow, Rules, write
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.exports import as_dot, as_mermaid
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import describe
 from nearfar.dialogue.page import SHOWN_DIALOGUES
-
-from .flows import booking_flow, hostile_flow
 
 pytestmark = pytest.mark.browser
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from flows import booking_flow
 from nearfar.dialogue import Rules
 from nearfar.dialogue.graph import prune
-
-from .flows import booking_flow
 
 
 def test_a_flow_can_be_pruned_by_other_rules_and_by_speaker():

@@ -56,3 +56,23 @@ def test_the_same_result_with_a_product_less_for_each_block_that_is_kept(
     assert counted.count == 12 - kept
     for got, expected in zip(*outcomes, strict=True):
         torch.testing.assert_close(got, expected)
+
+
+@pytest.mark.parametrize("block_rows", [1, 30, N])
+@pytest.mark.parametrize("room", [0, WIDE, 10**6])
+def test_both_passes_cover_the_upper_triangle(block_rows: int, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corner, "block_bytes", lambda device: room * Z.element_size() / corner.KEPT_BLOCKS)
+    tau = torch.tensor(0.5, dtype=Z.dtype)
+    blocks = Corner(Problem(Z, Z, near.paired(), None, tau), block_rows, keep=True)
+    expected, upper = Z @ Z.T / tau, torch.ones(N, N).triu() > 0
+    first, second = torch.full((N, N), torch.nan, dtype=Z.dtype), torch.full((N, N), torch.nan, dtype=Z.dtype)
+    for rows, a, x in blocks.first_pass():
+        torch.testing.assert_close(a, Z[rows] / tau)
+        first[rows, rows.start :] = x
+        blocks.to_overwrite(x, rows).zero_()  # what is kept stays
+    for rows, a, x, kept in blocks.second_pass():
+        torch.testing.assert_close(a, Z[rows] / tau)
+        assert kept == (blocks.rows.index(rows) < blocks.kept)
+        second[rows, rows.start :] = x
+    torch.testing.assert_close(first[upper], expected[upper])
+    torch.testing.assert_close(second[upper], expected[upper])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 from typing import Any
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 
 from nearfar import contrast, far, near
 from nearfar.engines import Problem, Streaming, choose
-from nearfar.engines.similarity_blocks import BLOCK_BYTES, LEAST_ROWS, row_blocks
 
 OBLONG = World(n=7, m=11, d=4)
 SQUARE = World(n=9, m=9, d=4, seed=1)
@@ -283,28 +281,10 @@ def grown(n: int, engine: str, *cases: str) -> dict[str, int]:
     return {case: int(size) for case, size in (line.split() for line in done.stdout.splitlines())}
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_where_a_matrix_would_show() -> None:
     n = 4_096
     matrix = n * n * 4 // 2**20
     assert grown(n, "dense", "paired")["paired"] > matrix  # the measurement itself
     growth = grown(n, "streaming", "paired", "rows", "symmetric", "guided")
     assert growth["guided"] < matrix / 2, growth
-
-
-def test_blocks_are_bounded_but_never_thin() -> None:
-    for m in (1_000, 1_000_000):
-        problem = Problem(torch.zeros(20_000, 1), torch.zeros(m, 1), near.paired(), None, torch.tensor(1.0))
-        rows, _, x = next(row_blocks(problem, None))
-        assert rows.stop == max(LEAST_ROWS, math.floor(BLOCK_BYTES["cpu"] / m / 4))
-        assert x.shape == (rows.stop, m)
-
-
-def test_builders_that_make_blocks_share_the_room() -> None:
-    a, c = torch.randn(20_000, 2), torch.randn(1_024, 2)
-    rows = {}
-    for far_ in (None, far.masked(torch.zeros(1, 1).expand(20_000, 1_024) > 0), far.except_likely_positives(a, c)):
-        problem = Problem(a, c, near.paired().transposed(), far_, torch.tensor(1.0)).bound()
-        rows[far_] = next(row_blocks(problem, None))[0].stop
-    bare, masked, guided = rows.values()
-    assert bare == masked
-    assert guided == bare * 3 // 8

@@ -184,7 +184,7 @@ def test_an_empty_denominator_is_an_error_if_the_anchor_takes_part() -> None:
         # The guide finds everyone too similar: what is left are positives.
         removed = far.except_self() + far.except_likely_positives(guide, guide, 0.5)
         if fails:
-            with pytest.raises(ValueError, match="far removes every candidate"):
+            with pytest.raises(ValueError, match="far removes"):
                 contrast(z, z, builder, removed, engine=Streaming(2))
             continue
         x = z.clone().requires_grad_()

@@ -38,7 +38,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
         paths.append(str(folder / f"{number}.png"))
         Image.new("RGB", (16, 16), (number * 30, 255 - number * 20, 90)).save(paths[-1])
     texts = [f"the cat {number}" for number in range(6)]
-    # The last text has two pictures, the first picture two texts.
+    # The last text has two images, the first image two texts.
     return Dataset.from_dict({"image": [*paths, paths[0]], "text": [*texts, texts[-1], "a dog"]})
 
 

@@ -29,11 +29,11 @@ def test_extra_columns_do_not_matter():
 
 
 def test_columns_that_fit_no_task(tiny_model):
-    with pytest.raises(InputError, match=r"columns question, answer fit no task; use sentence1.*anchor, positive"):
+    with pytest.raises(InputError, match=r"question, answer .*sentence1.*anchor, positive"):
         evaluate(tiny_model, Dataset.from_dict({"question": ["a"], "answer": ["b"]}))
-    with pytest.raises(InputError, match=r"'sts' requires the column 'sentence1', got anchor, positive"):
+    with pytest.raises(InputError, match=r"'sts' .*'sentence1'.* anchor, positive"):
         evaluate(tiny_model, PAIRS, task="sts")
-    with pytest.raises(InputError, match=r"task: unknown task 'rerank'; choose from sts"):
+    with pytest.raises(InputError, match=r"^task: .*'rerank'.* sts"):
         evaluate(tiny_model, PAIRS, task="rerank")
     with pytest.raises(InputError, match="got a DatasetDict"):
         evaluate(tiny_model, DatasetDict(test=PAIRS))  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ def test_labels_with_too_few_vectors_are_left_out() -> None:
     vectors, labels = clusters(0.01, labels=3, each=8)
     labels[:3] = ["rare"] * 3
     assert few_shot(vectors, labels, 1).labels == 2  # five of label 0 are fewer than 1 + 5
-    with pytest.raises(InputError, match="at least 2 labels with 10 or more vectors, got 0"):
+    with pytest.raises(InputError, match=r"^label: .* 10 .*got 0"):
         few_shot(vectors, labels, 5)
 
 
@@ -98,7 +98,7 @@ def test_nothing_to_measure(shots: int, draws: int) -> None:
 
 
 def test_closeness_needs_labels() -> None:
-    with pytest.raises(InputError, match="at least 2 labels, one of them with 3 vectors"):
+    with pytest.raises(InputError, match=r"^label: .* 3 "):
         intra_inter(np.eye(4), ["a", "a", "b", "b"])
 
 

@@ -73,23 +73,23 @@ def test_equal_values_are_called_degenerate():
 
 
 def test_what_has_no_interval():
-    with pytest.raises(InputError, match="at least 2 values"):
+    with pytest.raises(InputError, match=r"^values: .*\(1,\)"):
         bootstrap_mean([1.0])
-    with pytest.raises(InputError, match="at least 2 groups, got 1"):
+    with pytest.raises(InputError, match=r"^groups: .*got 1\b"):
         bootstrap_mean([1.0, 2.0], groups=["a", "a"])
-    with pytest.raises(InputError, match="expected 2 groups, one per value, got 3"):
+    with pytest.raises(InputError, match=r"^groups: .* 2 .*got 3\b"):
         bootstrap_mean([1.0, 2.0], groups=["a", "b", "c"])
-    with pytest.raises(InputError, match="expected 2 values after, as before, got 3"):
+    with pytest.raises(InputError, match=r" 2 .*got 3\b"):
         paired_difference([1.0, 2.0], [1.0, 2.0, 3.0])
-    with pytest.raises(InputError, match="values: expected finite values"):
+    with pytest.raises(InputError, match=r"^values: .*NaN"):
         bootstrap_mean([1.0, float("nan")])
-    with pytest.raises(InputError, match="level: invalid value 95"):
+    with pytest.raises(InputError, match=r"^level: .* 95\b"):
         bootstrap_mean([1.0, 2.0], level=95)
     with pytest.raises(InputError, match=r"resamples: .*got 5"):
         bootstrap_mean([1.0, 2.0], resamples=5)
-    with pytest.raises(InputError, match="gold: all values are equal"):
+    with pytest.raises(InputError, match=r"^gold: "):
         paired_correlation_difference([1.0, 2.0, 3.0], [1.0, 3.0, 2.0], [1.0, 1.0, 1.0])
-    with pytest.raises(InputError, match="at least 3 pairs"):
+    with pytest.raises(InputError, match=r" 3 pairs.*got 2"):
         paired_correlation_difference([1.0, 2.0], [1.0, 3.0], [1.0, 2.0])
 
 

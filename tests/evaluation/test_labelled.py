@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import warnings
-from collections import Counter
-
 import numpy as np
 import pytest
 from datasets import Dataset
 
 from nearfar.errors import InputError
 from nearfar.evaluation import evaluate
-from nearfar.evaluation.split import split_by_text
 
 TOPICS = {"money": ["bank", "loan", "card", "bill"], "music": ["song", "band", "drum", "guitar"]}
 TEXTS = [f"{a} {b} {c}" for words in TOPICS.values() for a in words for b in words for c in words]
@@ -55,61 +51,23 @@ def test_clusters(tiny_model):
     assert evaluate(tiny_model, rows(TEXTS, shuffled), task="cluster").score < 0.1
 
 
-def test_split_keeps_copies_together_and_labels_on_both_sides():
-    texts = [f"text {i % 40}" + " " * (i % 3) for i in range(120)]
-    labels = [["a", "b", "b", "b"][i % 4] for i in range(120)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        learn, test = split_by_text(texts, labels, seed=1)
-    assert sorted(learn + test) == list(range(120))
-    assert not {texts[i].strip() for i in learn} & {texts[i].strip() for i in test}
-    assert Counter(labels[i] for i in test)["a"] in (6, 9)  # 2 or 3 of 10 texts, three copies each
-    assert len(test) == 30
-    assert split_by_text(texts, labels, seed=1) == (learn, test)
-    assert split_by_text(texts, labels, seed=2) != (learn, test)
-
-
-def test_smallest_split():
-    learn, test = split_by_text(["p", "q", "r", "s"], ["a", "a", "b", "b"])
-    assert len(learn) == len(test) == 2
-    assert {i // 2 for i in learn} == {0, 1} == {i // 2 for i in test}
-
-
-def test_a_text_with_several_labels_is_of_its_first():
-    texts, labels = ["p", "q", "r", "s", "p ", "p"], ["a", "a", "b", "b", "b", "b"]
-    for seed in range(4):
-        learn, test = split_by_text(texts, labels, seed=seed)
-        # Each side has one text of "a" and one of "b", and all copies of "p" are on one side.
-        for side in (learn, test):
-            assert {texts[i].strip() for i in side} & {"p", "q"}
-            assert {texts[i].strip() for i in side} & {"r", "s"}
-        assert {0, 4, 5} <= set(learn) or {0, 4, 5} <= set(test)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_rare_labels_can_always_be_learnt(seed: int):
-    labels = ["common"] * 60 + ["rare"] * 2 + ["scarce"] * 3
-    learn, _ = split_by_text([f"text {i}" for i in range(65)], labels, seed=seed)
-    assert {labels[i] for i in learn} == {"common", "rare", "scarce"}
-
-
 def test_what_cannot_be_told_apart(tiny_model):
-    with pytest.raises(InputError, match="label: expected at least 2 different texts with the label 'one'"):
+    with pytest.raises(InputError, match=r"^label: .*'one'.*got 1\b"):
         evaluate(tiny_model, rows(["a", "b", "c", "c"], ["two", "two", "one", "one"]))
-    with pytest.raises(InputError, match="at least 2 labels, got 1"):
+    with pytest.raises(InputError, match=r"^label: .* 2 labels.*got 1\b"):
         evaluate(tiny_model, rows(["a", "b"], ["same", "same"]))
-    with pytest.raises(InputError, match="at least 2 labels, got 1"):
+    with pytest.raises(InputError, match=r"^label: .* 2 labels.*got 1\b"):
         evaluate(tiny_model, rows(["a", "b"], ["same", "same"]), task="cluster")
     with pytest.raises(InputError, match="every row has a different label"):
         evaluate(tiny_model, rows(["a", "b"], ["p", "q"]), task="cluster")
-    with pytest.raises(InputError, match="at least 2 different texts"):
+    with pytest.raises(InputError, match=r"^label: .*'p'.*got 1\b"):
         evaluate(tiny_model, rows(["a"], ["p"]))
-    with pytest.raises(InputError, match="label: row 2 has no label"):
+    with pytest.raises(InputError, match=r"^label: row 2\b"):
         evaluate(tiny_model, rows(["a", "b"], ["p", None]))
     train = rows(["a", "b"], ["p", "q"])
-    with pytest.raises(InputError, match="no training row has the label 'new'"):
+    with pytest.raises(InputError, match=r"^label: .*'new'"):
         evaluate(tiny_model, rows(["c"], ["new"]), train=train)
-    with pytest.raises(InputError, match=r"label: .*training rows, got 1"):
+    with pytest.raises(InputError, match=r"^label: .*training rows, got 1"):
         evaluate(tiny_model, train, train=train.select([0]))
     with pytest.raises(InputError, match=r"text: .*got none"):
         evaluate(tiny_model, rows([], []), train=train)

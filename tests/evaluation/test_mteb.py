@@ -41,9 +41,9 @@ def test_main_scores_by_task_name(mteb: Any, tiny_model):
 
 
 def test_unknown_task(mteb: Any, tiny_model):
-    with pytest.raises(InputError, match="mteb has no task 'STSB'"):
+    with pytest.raises(InputError, match=r"^mteb: .*'STSB'"):
         run_mteb(tiny_model, ["SciFact", "STSB"])
-    with pytest.raises(InputError, match="at least one task"):
+    with pytest.raises(InputError, match=r"^mteb: .*got none"):
         run_mteb(tiny_model, "SciFact")
     assert mteb.calls == []
 

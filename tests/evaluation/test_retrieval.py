@@ -102,13 +102,13 @@ def test_relevant_documents_outside_the_corpus_count_as_missed(tiny_model):
 
 
 def test_what_cannot_be_ranked(tiny_model):
-    with pytest.raises(InputError, match="at least 2 different documents to rank, got 1"):
+    with pytest.raises(InputError, match=r"\b2 .*documents.*got 1\b"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": ["a", "b"], "positive": ["x", "x"]}))
     with pytest.raises(InputError, match="no query has a relevant document"):
         measure_retrieval(tiny_model, CORPUS, QUERIES, {"other": {"d0": 1}})
     with pytest.raises(InputError, match="no relevant document is in the corpus"):
         measure_retrieval(tiny_model, CORPUS, QUERIES, {"q0": {"other": 1}})
-    with pytest.raises(InputError, match="queries: row 1: expected a string, got None"):
+    with pytest.raises(InputError, match=r"^queries: row 1: .*None"):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [None, "b"], "positive": ["x", "y"]}))
     with pytest.raises(InputError, match="corpus: "):
         evaluate(tiny_model, Dataset.from_dict({"anchor": [], "positive": []}))

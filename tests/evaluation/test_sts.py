@@ -48,11 +48,11 @@ def test_a_collapsed_model_has_no_correlation_and_says_so(tiny_model_folder: Pat
 
 
 def test_what_cannot_be_correlated(tiny_model):
-    with pytest.raises(InputError, match="expected different scores to rank, got only 2"):
+    with pytest.raises(InputError, match=r"^score: .*only 2"):
         evaluate(tiny_model, rows([2.0] * 8))
-    with pytest.raises(InputError, match="at least 3 pairs for a correlation, got 1"):
+    with pytest.raises(InputError, match=r"\b3 pairs.*got 1\b"):
         evaluate(tiny_model, rows(SCORES).select([0]))
-    with pytest.raises(InputError, match="score: row 2: expected a finite number, got nan"):
+    with pytest.raises(InputError, match=r"^score: row 2: .*nan"):
         evaluate(tiny_model, rows([1.0, float("nan"), *SCORES[2:]]))
     with pytest.raises(InputError, match=r"score: row 1: .*got 'high'"):
         evaluate(tiny_model, rows(["high"] * 8))

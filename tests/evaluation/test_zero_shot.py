@@ -62,29 +62,29 @@ def test_columns_decide_the_task() -> None:
     assert detect_task(Dataset.from_dict({"image": ["a"], "label": ["b"]})) == "zero-shot"
     assert detect_task(Dataset.from_dict({"audio": ["a"], "text": ["b"], "label": ["b"]})) == "zero-shot"
     assert detect_task(rows()) == "classify"
-    with pytest.raises(InputError, match="fit no task"):
+    with pytest.raises(InputError, match=r"columns label .*text, label"):
         detect_task(Dataset.from_dict({"label": ["a"]}))
 
 
 def test_mistakes_are_named(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no \{\} for the label"):
+    with pytest.raises(InputError, match=r"^templates: 'a photo' .*\{\}"):
         evaluate(tiny_model, rows(), "zero-shot", templates=["a photo"])
-    with pytest.raises(InputError, match="at least one template"):
+    with pytest.raises(InputError, match=r"^templates: .*got none"):
         evaluate(tiny_model, rows(), "zero-shot", templates=[])
     with pytest.raises(InputError, match="templates: "):
         evaluate(tiny_model, rows(), "classify", templates=["{}"])
-    with pytest.raises(InputError, match="at least 2 labels"):
+    with pytest.raises(InputError, match=r"^label: .*got 1\b"):
         evaluate(tiny_model, Dataset.from_dict({"text": ["a", "b"], "label": ["c", "c"]}), "zero-shot")
     with pytest.raises(InputError, match="both become 'blue bird'"):
         evaluate(tiny_model, Dataset.from_dict({"text": ["a", "b"], "label": ["blueBird", "blue_bird"]}), "zero-shot")
-    with pytest.raises(InputError, match="requires the column 'text'"):
+    with pytest.raises(InputError, match=r"'zero-shot' .*'text'"):
         evaluate(tiny_model, Dataset.from_dict({"label": ["a", "b"]}), "zero-shot")
-    with pytest.raises(InputError, match="returns no vectors of image"):
+    with pytest.raises(InputError, match=r"^model: .*image.*'zero-shot'"):
         evaluate(tiny_model, Dataset.from_dict({"image": ["a.png"] * 2, "label": ["a", "b"]}))
     (tmp_path / "t.txt").write_text("a {}\n\nthe {}\n")
     assert check_templates([str(tmp_path / "t.txt"), "{}"]) == ("a {}", "the {}", "{}")
     (tmp_path / "t.txt").write_text("a {}\nthe\n")
-    with pytest.raises(InputError, match=r"t.txt:2: templates: 'the' contains no"):
+    with pytest.raises(InputError, match=r"t\.txt:2: templates: 'the'"):
         check_templates([str(tmp_path / "t.txt")])
 
 
@@ -93,11 +93,11 @@ def test_pictures_from_the_command_line(
 ) -> None:
     two_towers(tiny_model_folder, image="small-cnn", image_size=16, device="cpu").save_pretrained(str(tmp_path / "m"))
     for name in ("cat", "dog"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "images" / name).mkdir(parents=True)
         for number in range(3):
-            Image.new("RGB", (5, 5), (number, 9, 9)).save(tmp_path / "pictures" / name / f"{number}.png")
-    (tmp_path / "pictures" / "dog" / "broken.png").write_text("no picture")
-    arguments = ["evaluate", str(tmp_path / "m"), "--data", str(tmp_path / "pictures"), "--task", "zero-shot"]
+            Image.new("RGB", (5, 5), (number, 9, 9)).save(tmp_path / "images" / name / f"{number}.png")
+    (tmp_path / "images" / "dog" / "broken.png").write_text("not an image")
+    arguments = ["evaluate", str(tmp_path / "m"), "--data", str(tmp_path / "images"), "--task", "zero-shot"]
     assert run(arguments) == 2
     assert "broken.png" in capsys.readouterr().err
     assert run([*arguments, "--skip-broken", "--templates", "the {}"]) == 0

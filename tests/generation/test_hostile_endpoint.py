@@ -16,7 +16,6 @@ import pytest
 from fake_endpoint import completion
 from nearfar.errors import InputError
 from nearfar.generation import CallLog, Decoding, Prompt
-from nearfar.generation._secrets import one_line, without_key
 from nearfar.generation.endpoint import Endpoint
 
 KEY = "sk-SECRET0123456789abcdefghijklmnopqrstuvwxyz"
@@ -97,18 +96,12 @@ def test_a_key_is_not_repeated(server, monkeypatch, way: str, form: str) -> None
         assert way in AMONG_WORDS or not leaks(text, echo)
 
 
-def test_an_ordinary_message_is_shown_as_it_is() -> None:
-    message = "model 'gpt-9' not found: try /v1/models, 100% of it (it's there) in \u00fcber-model"
-    assert without_key(KEY, message) == message == one_line(message)
-    assert without_key("EMPTY", "the list is empty; EMPTY") == "the list is ***; ***"
-
-
 @pytest.mark.parametrize(
     "key", ["sk-se\ncret-key", "sk-se\r\nX: secret-key", "secret key", "sk-secret\u00e9", "\x00secret"]
 )
 def test_a_key_that_no_header_can_contain_is_refused_before_it_is_sent(server, monkeypatch, key: str) -> None:
     monkeypatch.setattr("os.environ", {"OPENAI_API_KEY": key})
-    with pytest.raises(InputError, match="the key in the environment variable OPENAI_API_KEY contains") as caught:
+    with pytest.raises(InputError, match="OPENAI_API_KEY contains") as caught:
         ask(server.url)
     assert "secret" not in str(caught.value)
     assert not server.requests
@@ -116,7 +109,7 @@ def test_a_key_that_no_header_can_contain_is_refused_before_it_is_sent(server, m
 
 @pytest.mark.parametrize("name", [KEY, "", "A B", "1A", "A=B"])
 def test_a_key_in_place_of_the_variables_name_is_not_repeated(name: str) -> None:
-    with pytest.raises(InputError, match="--key-env: is not the name of an environment variable") as caught:
+    with pytest.raises(InputError, match=r"^--key-env: ") as caught:
         Endpoint("http://localhost/v1", "m", name)
     assert "SECRET" not in str(caught.value)
 
@@ -159,7 +152,7 @@ def test_half_a_surrogate_pair_ends_no_run_and_poisons_no_log(server, tmp_path) 
 
 def test_a_log_nested_deeply_is_no_log(tmp_path) -> None:
     (tmp_path / "calls").write_text("[" * 100_000)
-    with pytest.raises(InputError, match="calls:1: is not a log of calls"):
+    with pytest.raises(InputError, match="calls:1: "):
         CallLog(tmp_path / "calls")
 
 
@@ -196,7 +189,7 @@ def test_a_server_that_drips_is_given_up(where: str) -> None:
     start["failure"] = HEAD.replace(b"200 OK", b"400 No")
     with raw(lambda send: (send(start[where]), drip(send, b"x"))) as url:
         began = time.monotonic()
-        with pytest.raises(InputError, match=r"cannot be reached: .*0\.6 seconds \(2 attempts\)"):
+        with pytest.raises(InputError, match=r"/v1: .*0\.6 seconds .*\b2 attempts"):
             ask(url, timeout=0.6, tries=2)
         assert time.monotonic() - began < 30
 
@@ -208,7 +201,7 @@ def test_a_response_without_end(code: bytes) -> None:
         while True:
             send(b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
-    with raw(endless) as url, pytest.raises(InputError, match=r"larger than 1,048,576 bytes|HTTP status 400") as caught:
+    with raw(endless) as url, pytest.raises(InputError, match=r"1,048,576 bytes|HTTP status 400") as caught:
         ask(url, timeout=60)
     assert len(str(caught.value)) < 500
 

@@ -14,7 +14,7 @@ def test_a_score(answer: str, score: float) -> None:
     assert parse_score(answer) == score
 
 
-@pytest.mark.parametrize("answer", ["", "6", "-1", "4.25", "about 4", "4 of 5", "4.", "nan", "10", "4,2"])
+@pytest.mark.parametrize("answer", ["", "6", "5.1", "5.9", "-1", "4.25", "about 4", "4 of 5", "4.", "nan", "10", "4,2"])
 def test_no_score(answer: str) -> None:
     assert parse_score(answer) is None
 

@@ -32,7 +32,10 @@ def captions(found: Inspection) -> list[str]:
 
 
 def test_lists_are_cut_and_say_how_many_there_are(look: Inspection) -> None:
-    candidates = [FalseNegative(item(i), item(100 + i), 0.25, item(200 + i), 0.75, 1) for i in range(ROWS + 1)]
+    candidates = [
+        FalseNegative(item(i), item(100 + i), 0.25, item(200 + i), 0.75, 1, ("duplicates",) if i < 2 else ())
+        for i in range(ROWS + 1)
+    ]
     found = replace(
         look,
         against=None,
@@ -40,6 +43,7 @@ def test_lists_are_cut_and_say_how_many_there_are(look: Inspection) -> None:
         confusions=[],
         false_negatives=candidates,
         false_negative_rows=41,
+        likely_rows=2,
         near_duplicates=[NearDuplicate(item(1), item(2), 0.96875)],
         near_duplicate_count=1,
         repeats=[Repeat(item(7).place or {}, item(5).place or {}, True)] * 2,
@@ -54,6 +58,8 @@ def test_lists_are_cut_and_say_how_many_there_are(look: Inspection) -> None:
     assert "0.750  rows.jsonl:201" in html
     false_negatives, duplicates, repeats, _ = (re.sub(r"<.*?>", "", each) for each in captions(found))
     assert "41" in false_negatives
+    assert "2 likely" in false_negatives
+    assert html.count("supported by duplicates</td>") == 2
     assert re.findall(r"\d+", duplicates) == ["1"]
     assert re.findall(r"\d+", repeats) == ["2", "1"]
     assert "0.969" in html

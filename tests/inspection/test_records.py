@@ -22,6 +22,8 @@ def test_every_item_of_a_record_gets_its_place_and_the_figures_stay() -> None:
         "negative": {"kind": "text", "id": "at c", "text": "text c"},
         "negative_cosine": 0.75,
         "negatives_above": 3,
+        "likely": False,
+        "support": [],
     }
     near = with_places(NearDuplicate(item("a"), item("b"), 0.9), place_of).as_dict()
     assert (near["first"]["id"], near["second"]["id"], near["cosine"]) == ("at a", "at b", 0.9)

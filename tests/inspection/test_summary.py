@@ -9,7 +9,7 @@ import pytest
 from nearfar.evaluation.intervals import Interval
 from nearfar.inspection import Inspection
 from nearfar.inspection.records import Confusion
-from nearfar.inspection.summary import counted, figure, measure_rows, verdict
+from nearfar.inspection.summary import candidates, counted, figure, measure_rows, verdict
 
 from .helpers import labelled_inspection
 
@@ -31,14 +31,25 @@ def test_the_verdict_has_every_count(look: Inspection) -> None:
         dims=64,
     )
     assert verdict(many) == (
-        "1,234 rows (25.0%) have a non-matching item ranked above their positive (possible false negatives); "
-        "17 near-duplicate pairs (cosine >= 0.875); 29 rows repeat an earlier row; effective rank 7 of 64 dimensions."
+        "1,234 rows (25.0%) have a non-matching item ranked above their positive (possible false negatives, but only "
+        "one model's opinion); 17 near-duplicate pairs (cosine >= 0.875); 29 rows repeat an earlier row; effective "
+        "rank 7 of 64 dimensions."
     )
     one = verdict(replace(many, false_negative_rows=1, near_duplicate_count=1, repeated=1, schema="retrieval"))
     assert one.startswith("1 query (25.0%) has")
     assert "1 near-duplicate pair (" in one
     assert "1 document repeats an earlier document" in one
     assert "2 queries" in verdict(replace(many, false_negative_rows=2, schema="retrieval"))
+
+
+def test_likely_false_negatives_are_counted_apart(look: Inspection) -> None:
+    some = replace(look, false_negative_rows=1234, likely_rows=1, models=1)
+    assert candidates(some) == (
+        "1 likely false negative, supported by duplicates or labels; 1,233 only one model's opinion"
+    )
+    both = candidates(replace(some, likely_rows=1234, models=2))
+    assert both == "1,234 likely false negatives, supported by duplicates, labels or both models"
+    assert "opinion" not in candidates(replace(some, false_negative_rows=0, likely_rows=0))
 
 
 def test_without_positives_there_is_no_count_of_false_negatives(look: Inspection) -> None:

@@ -10,8 +10,7 @@ import pytest
 from recipes_for_tests import NOISE, RERANKER, SEQ2SEQ, STAGED, STREAM
 
 from nearfar.data import write_jsonl
-
-WORDS = ("cat", "dog", "mat", "grass", "green", "blue", "red", "sky", "sea", "fish", "bird", "tree", "bank", "money")
+from word_level import WORDS, write_causal, write_seq2seq
 
 
 @dataclass(frozen=True)
@@ -48,54 +47,14 @@ STEPS = ("batch_size=8", "max_steps=6", "save_steps=2", "learning_rate=1e-3")
 
 
 @pytest.fixture(scope="session")
-def words_tokenizer():
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    names = ["<pad>", "</s>", "<unk>", "yes", "no", "the", "a", "and", "so", *WORDS, *map(str, range(120))]
-    tokenizer = Tokenizer(models.WordLevel({word: row for row, word in enumerate(names)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=64
-    )
+def seq2seq_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_seq2seq(tmp_path_factory.mktemp("t5"))
 
 
 @pytest.fixture(scope="session")
-def seq2seq_folder(words_tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-    from transformers import T5Config, T5ForConditionalGeneration
-
-    folder = tmp_path_factory.mktemp("t5")
-    torch.manual_seed(0)
-    size = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 2, "dropout_rate": 0.1}
-    config = T5Config(vocab_size=len(words_tokenizer), pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, **size)
-    T5ForConditionalGeneration(config).save_pretrained(folder)
-    words_tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def yes_no_folder(words_tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A causal language model whose vocabulary has yes and no."""
-    import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("yes-no")
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(words_tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        max_position_embeddings=128,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=None,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    words_tokenizer.save_pretrained(folder)
-    return folder
+def yes_no_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A causal language model whose vocabulary contains yes and no."""
+    return write_causal(tmp_path_factory.mktemp("yes-no"))
 
 
 @pytest.fixture(scope="session")

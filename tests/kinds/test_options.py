@@ -16,7 +16,7 @@ from nearfar.models.towers import medium_of
 def test_contrast_options_are_arguments_of_the_loss(tiny_model) -> None:
     loss = ContrastLoss(tiny_model, **ContrastOptions(temperature=0.3, cached=True).contrast)
     assert (loss.temperature, loss.uses_gradient_cache, loss.gather_across_devices) == (0.3, True, True)
-    with pytest.raises(InputError, match="temperature: invalid value 0"):
+    with pytest.raises(InputError, match=r"^temperature: .* 0;"):
         ContrastOptions(temperature=0)
 
 

@@ -142,7 +142,7 @@ def test_prompts_of_texts_alone_and_of_several_datasets(tiny_model_folder: Path,
 
 @pytest.mark.parametrize("value", ["modle", "query: ", "[1]", '{"query": 1}', '{"query": '])
 def test_prompts_that_are_none(value: str) -> None:
-    with pytest.raises(InputError, match="prompts: expected a JSON object of texts"):
+    with pytest.raises(InputError, match=r"^prompts: .*JSON object"):
         parse_prompts(value)
 
 

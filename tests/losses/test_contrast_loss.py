@@ -278,7 +278,7 @@ def test_what_near_far_and_extra_see(model) -> None:
 
 @pytest.mark.parametrize("wrong", [torch.zeros(7), torch.zeros(7, 3), None], ids=["vector", "width", "nothing"])
 def test_extra_candidates_must_be_vectors_of_the_same_width(model, wrong) -> None:
-    with pytest.raises(ValueError, match=r"extra: expected vectors \(k, 32\)"):
+    with pytest.raises(ValueError, match=r"^extra: .*\(k, 32\)"):
         ContrastLoss(model, extra=lambda batch: wrong)(columns(model, 2))
 
 

@@ -118,7 +118,7 @@ def test_values_and_gradients_are_those_of_the_definition(engine: Any) -> None:
                 torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-12)
 
 
-def test_gradient_is_four_times_a_softmax_over_all_strangers() -> None:
+def test_gradient_is_four_times_a_softmax_over_all_negatives() -> None:
     a, b = (torch.nn.functional.normalize(x, dim=1) for x in sides())
     a.requires_grad_()
     (slope,) = torch.autograd.grad(cross_uniformity(a, b), a)
@@ -196,7 +196,7 @@ def test_half_precision_is_raised() -> None:
 def test_one_pair_has_nothing_to_spread() -> None:
     a, b = sides(1)
     for call in (lambda: uniformity(a), lambda: cross_uniformity(a, b)):
-        with pytest.raises(ValueError, match="requires at least two vectors, got one"):
+        with pytest.raises(ValueError, match=r"uniformity .*got one"):
             call()
     assert float(loss(a, b, CUAXU, 0.3)) == pytest.approx(float(alignment(a, b)), abs=1e-12)
 

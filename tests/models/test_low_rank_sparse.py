@@ -150,12 +150,10 @@ def test_small_inputs_see_half_of_the_low_rank_part() -> None:
 
 def test_a_weight_of_too_low_a_rank_is_refused() -> None:
     low = random_weight(12, 4) @ random_weight(4, 10, seed=1)
-    with pytest.raises(InputError, match="a weight of shape 12 x 10 has at most rank 4"):
+    with pytest.raises(InputError, match=r"^rank: .*12 x 10 .*\b4\b"):
         decompose(low, LowRankSparse(rank=4))
     assert decompose(low, LowRankSparse(rank=3)).up.shape == (12, 3)
-    with pytest.raises(
-        InputError, match="rank: invalid value 9: must be below 9 for a layer with 9 inputs and 12 outputs"
-    ):
+    with pytest.raises(InputError, match=r"^rank: .* 9: .*\b9 inputs.*\b12 outputs"):
         decompose(random_weight(12, 9), LowRankSparse(rank=9))
 
 
@@ -221,7 +219,7 @@ def test_no_dense_matrix_is_left() -> None:
     assert not replaced & set(after)
     assert {name for name in after if name in before} == set(before) - replaced
     assert all(tuple(after[f"{name[:-7]}.up"].shape) == (before[name][0], 4) for name in replaced)
-    with pytest.raises(InputError, match="already has low-rank layers"):
+    with pytest.raises(InputError, match=r"^--model: "):
         convert(model, LowRankSparse(4))
 
 
@@ -268,7 +266,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     for folder, layers in (("a", 2), ("b", 3)):
         save_low_rank_sparse(convert(tiny_llama(layers=layers), LowRankSparse(4, 0.2)), tmp_path / folder)
     (tmp_path / "a" / "model.safetensors").replace(tmp_path / "b" / "model.safetensors")
-    with pytest.raises(InputError, match=r"lacks model\.layers\.2.*do not match"):
+    with pytest.raises(InputError, match=r"b: .*model\.layers\.2"):
         load_low_rank_sparse(tmp_path / "b")
-    with pytest.raises(InputError, match="cannot be loaded as a language model"):  # no tokenizer either
+    with pytest.raises(InputError, match=r"b: .*\(ValueError: "):  # no tokenizer either
         load_language_model(tmp_path / "b")

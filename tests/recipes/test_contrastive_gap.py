@@ -156,7 +156,7 @@ def test_a_second_model_of_its_own(tiny_model_folder: Path) -> None:
     torch.testing.assert_close(model.encode_query(texts), model.encode_document(texts))
 
 
-def picture(path: Path, colour: tuple[int, int, int]) -> str:
+def write_image(path: Path, colour: tuple[int, int, int]) -> str:
     from PIL import Image
 
     Image.new("RGB", (16, 16), colour).save(path)
@@ -164,13 +164,13 @@ def picture(path: Path, colour: tuple[int, int, int]) -> str:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures of one colour each; two of them have the same text."""
-    folder = tmp_path_factory.mktemp("pictures")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of one colour each; two of them have the same text."""
+    folder = tmp_path_factory.mktemp("images")
     colours = [(red, green, 60) for red in (0, 80, 160, 240) for green in (0, 120, 240)]
     rows = [
         {
-            "image": picture(folder / f"{n}.png", colour),
+            "image": write_image(folder / f"{n}.png", colour),
             "text": f"a picture of {WORDS[min(n, 7)]} {min(n, 10)}",
             "label": "x",
         }
@@ -180,25 +180,25 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_pictures_and_texts(pictures: Path, tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_images_and_texts(image_folder: Path, tiny_model_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     options = {**SMALL, "batch_size": 4, "image_size": 16, "image_model": "small-vit", "loss": "cuaxu", "dims": 8}
-    run = nearfar.train("contrastive_gap", pictures / "rows.jsonl", model=tiny_model_folder, out=out, **options)
+    run = nearfar.train("contrastive_gap", image_folder / "rows.jsonl", model=tiny_model_folder, out=out, **options)
     before, after = (run.metrics["measured"][when]["gap"] for when in ("before", "after"))
     assert after["pairs"] == 12
     assert after != before
     model = SentenceTransformer(str(out / "model"), device="cpu")
-    texts = model.encode([run_text(pictures, n) for n in range(12)], task="text")
-    images = model.encode([str(pictures / f"{n}.png") for n in range(12)], task="image")
+    texts = model.encode([run_text(image_folder, n) for n in range(12)], task="text")
+    images = model.encode([str(image_folder / f"{n}.png") for n in range(12)], task="image")
     assert images.shape == (12, 8)
     assert geometry.centroid_distance(images, texts) == pytest.approx(after["centroid_distance"], abs=1e-4)
     again = nearfar.train(
-        "contrastive_gap", pictures / "rows.jsonl", model=out / "model", out=tmp_path / "again", **SMALL
+        "contrastive_gap", image_folder / "rows.jsonl", model=out / "model", out=tmp_path / "again", **SMALL
     )
     assert again.metrics["measured"]["before"]["gap"] == pytest.approx(after, abs=1e-4)
 
 
-def test_recordings_and_texts(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_audio_and_texts(tiny_model_folder: Path, tmp_path: Path) -> None:
     import math
     import struct
     import wave
@@ -234,11 +234,11 @@ def run_text(folder: Path, n: int) -> str:
     return json.loads((folder / "rows.jsonl").read_text().splitlines()[n])["text"]
 
 
-def test_a_text_is_no_negative_of_itself(pictures: Path, tiny_model_folder: Path) -> None:
+def test_a_text_is_no_negative_of_itself(image_folder: Path, tiny_model_folder: Path) -> None:
     from nearfar.kinds._sampling import Epochs, parts_of
 
     model = nearfar.load(tiny_model_folder, device="cpu")
-    rows = nearfar.data.load(pictures / "rows.jsonl")
+    rows = nearfar.data.load(image_folder / "rows.jsonl")
     options = contrastive_gap.Options(image_size=16, image_model="small-vit", batch_size=12)
     plan = first_stage(contrastive_gap.prepare)(model, rows, options)
     assert plan.learning_rates == {r"sub_modules\.image\.": 50}

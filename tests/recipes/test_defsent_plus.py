@@ -157,7 +157,7 @@ def test_the_last_bank_alone_is_whitened(model, method) -> None:
 
 
 def test_too_few_entries_to_whiten(model, rows) -> None:
-    with pytest.raises(InputError, match="11 entries are too few to whiten 32 dimensions"):
+    with pytest.raises(InputError, match=r"^isotropy: 11 .* 32 "):
         first_stage(prepare)(model, rows, Options(stages=3, isotropy="pca"))
 
 

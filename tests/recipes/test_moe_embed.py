@@ -138,7 +138,7 @@ def test_loss_embeds_each_row_by_its_domain(model, labelled, in_domain, cached) 
 
 
 def test_loss_refuses_rows_without_domains_and_a_dense_model(model, tiny_model_folder) -> None:
-    with pytest.raises(ValueError, match="requires a 'label' column with the domains"):
+    with pytest.raises(ValueError, match="'label' column"):
         DomainLoss(model)([model.preprocess(["cat"])] * 2)
     with pytest.raises(ValueError, match="no DomainExperts"):
         DomainLoss(SentenceTransformer(str(tiny_model_folder), device="cpu"))
@@ -186,7 +186,7 @@ def test_a_run_stopped_half_way_goes_on_to_the_same_model(tiny_model_folder, tmp
 
 
 def test_rows_without_a_domain_are_refused(tiny_model_folder, tmp_path) -> None:
-    with pytest.raises(InputError, match=r"expected domain pairs .* for moe_embed, got pairs"):
+    with pytest.raises(InputError, match=r"anchor, positive, domain.* for moe_embed, got pairs"):
         train("moe_embed", PAIRS.remove_columns("domain"), model=str(tiny_model_folder), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

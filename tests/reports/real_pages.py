@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ SMALL: dict[str, Any] = {"batch_size": 8, "max_length": 32}
 
 
 def pairs() -> list[dict[str, str]]:
-    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b]
-    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in couples]
+    noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b]
+    return [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in noun_pairs]
 
 
 def labelled() -> Dataset:
@@ -136,9 +135,7 @@ def inspect(folder: Path, models: dict[str, Path]) -> Path:
 
 
 def flow(folder: Path, models: dict[str, Path]) -> Path:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "dialogue"))
     from flows import booking_flow
-
     from nearfar.dialogue import write
 
     return write(booking_flow(40), folder / "flow.html")

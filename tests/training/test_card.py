@@ -78,3 +78,20 @@ def test_the_model_loads_and_a_run_without_evaluation_says_so(tmp_path: Path, ti
     assert "Not evaluated: no evaluation data was given." in found.text
     assert not found.data.eval_results
     SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
+
+
+def test_no_checkpoint_quotes_a_row(tmp_path: Path, tiny_model_folder: Path):
+    trained(tmp_path / "run", tiny_model_folder, save_steps=2, keep_checkpoints=True)
+    checkpoints = list((tmp_path / "run" / "checkpoints").glob("checkpoint-*"))
+    assert checkpoints
+    for file in (file for folder in checkpoints for file in folder.rglob("*") if file.is_file()):
+        content = file.read_bytes()
+        assert not any(text.encode() in content for text in SECRETS), file
+
+
+def test_a_trained_model_that_is_saved_again_quotes_no_row(tmp_path: Path, tiny_model_folder: Path):
+    rows = Dataset.from_dict({"anchor": SECRETS, "positive": [f"{text} again" for text in SECRETS]})
+    run = nearfar.train("infonce", rows, model=str(tiny_model_folder), out=tmp_path / "run", max_steps=2, batch_size=3)
+    run.model.save_pretrained(str(tmp_path / "again"))
+    said = (tmp_path / "again" / "README.md").read_text("utf-8")
+    assert not any(text in said for text in SECRETS)

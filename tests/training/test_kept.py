@@ -84,6 +84,7 @@ def test_a_finished_run_goes_on_with_more_epochs_as_one_that_kept_all(go, tmp_pa
     assert weights(tmp_path / "thin") == done
 
 
+@pytest.mark.slow
 def test_killed_while_it_goes_on_it_ends_the_same(go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go("whole")
     go("killed")
@@ -101,7 +102,7 @@ def test_killed_while_it_goes_on_it_ends_the_same(go, tmp_path: Path, monkeypatc
         with pytest.raises(Killed):
             go("killed", resume=True, epochs=3, progress=lambda *_: None)
     assert not (tmp_path / "killed" / "metrics.json").exists()
-    with pytest.raises(InputError, match=r"options.epochs: expected 3.0, as in the run to resume, got 4"):
+    with pytest.raises(InputError, match=r"run\.yaml: options\.epochs: .*\b3\.0,.* 4"):
         go("killed", resume=True, epochs=4)
     again = go("killed", resume=True, epochs=3)
     assert again.metrics["steps"] == 15
@@ -155,7 +156,7 @@ def test_a_model_that_was_changed_is_not_trained_on(go, tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(InputError, match=r"model.safetensors: has changed since the run ended"):
+    with pytest.raises(InputError, match=r"model\.safetensors: has changed"):
         go("run", resume=True, epochs=2)
 
 
@@ -173,6 +174,7 @@ TEXTS = Dataset.from_dict({"text": [f"the {a} on the {b}" for a in WORDS for b i
 ROUNDS = {"negatives": 6, "positives": 4, "random_negatives": 2, "batch_size": 4, "t_fn": 0.999}
 
 
+@pytest.mark.slow
 def test_a_stage_is_added_to_a_finished_run(go, tmp_path: Path) -> None:
     go("two", "debcse", TEXTS, rounds=2, **ROUNDS)
     first = tmp_path / "two" / "checkpoints"
@@ -184,9 +186,9 @@ def test_a_stage_is_added_to_a_finished_run(go, tmp_path: Path) -> None:
     at_once = go("three", "debcse", TEXTS, rounds=3, **ROUNDS)
     assert weights(tmp_path / "two") == weights(tmp_path / "three")
     assert longer.metrics["stages"] == at_once.metrics["stages"]
-    with pytest.raises(InputError, match=r"options.rounds: expected at least 3 stages"):
+    with pytest.raises(InputError, match=r"run\.yaml: options\.rounds: .*\b3 stages"):
         go("two", "debcse", TEXTS, rounds=2, resume=True, **ROUNDS)
-    with pytest.raises(InputError, match=r"options.epochs: invalid change: stage 1 is finished"):
+    with pytest.raises(InputError, match=r"run\.yaml: options\.epochs: .*stage 1\b"):
         go("copy", "debcse", TEXTS, rounds=2, epochs=2, resume=True, **ROUNDS)
 
 

@@ -243,7 +243,7 @@ def test_what_does_not_fit_is_said_before_anything_is_written(
 
 def test_one_document_cannot_be_split(tmp_path: Path) -> None:
     (tmp_path / "one.txt").write_text(" ".join(WORDS * 50))
-    with pytest.raises(InputError, match="held_out: expected at least 2 documents"):
+    with pytest.raises(InputError, match=r"^held_out: .*got 1\b"):
         nearfar.train("lost", tmp_path / "one.txt", out=tmp_path / "run", **SMALL, **STEPS)
     run = nearfar.train("lost", tmp_path / "one.txt", out=tmp_path / "run", **SMALL, **STEPS, held_out=0, dense=False)
     assert run.metrics["steps"] == 8

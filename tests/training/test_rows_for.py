@@ -20,7 +20,7 @@ def test_a_column_that_is_commonly_called_otherwise_is_named_with_its_mapping(tm
     assert caught.value.remedy == "map the columns with --columns label=intent"
     rows = rows_for(get("dialog2flow"), tmp_path / "x.csv", {"label": "intent"})
     assert rows.column_names == ["text", "label"]
-    with pytest.raises(InputError, match="choose another recipe"):
+    with pytest.raises(InputError, match=r"for infonce, got sentences"):
         rows_for(get("infonce"), Dataset.from_dict({"text": ["a", "b"], "zzz": ["c", "d"]}))
 
 

@@ -27,11 +27,11 @@ SMALL: dict[str, Any] = {"batch_size": 4, "learning_rate": 1e-2}
 
 
 def pairs(start: int, stop: int, **columns: list[Any]) -> Dataset:
-    couples = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
+    noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b][start:stop]
     return Dataset.from_dict(
         {
-            "anchor": [f"the {a} sits on a {b}" for a, b in couples],
-            "positive": [f"a {a} in the {b}" for a, b in couples],
+            "anchor": [f"the {a} sits on a {b}" for a, b in noun_pairs],
+            "positive": [f"a {a} in the {b}" for a, b in noun_pairs],
             **columns,
         }
     )
@@ -151,6 +151,10 @@ def test_what_a_run_states_is_of_its_own_model_data_and_seed(tiny_model_folder: 
             nearfar.train(recipe, pairs(0, 20), out=tmp_path / "run", seed=5, resume=True, **{**options, **change})
     with pytest.raises(InputError):
         nearfar.train(recipe, pairs(0, 20), out=tmp_path / "run", seed=6, resume=True, **options)
+    other = {**options, "evaluation": held_out.select(range(15, -1, -1))}
+    with pytest.raises(InputError) as caught:
+        nearfar.train(recipe, pairs(0, 20), out=tmp_path / "run", seed=5, resume=True, **other)
+    assert caught.value.field == "evaluation_sha256"
     resumed = nearfar.train(recipe, pairs(0, 20), out=tmp_path / "run", seed=5, resume=True, **options)
     assert resumed.metrics == run.metrics
 

@@ -20,6 +20,7 @@ CONFIGURATION: dict[str, Any] = {
     "model": {"name": "minilm", "weights": "bb"},
     "evaluation": "/held.jsonl",
     "evaluation_columns": None,
+    "evaluation_sha256": "ee",
     "options": {"epochs": 1.0, "temperature": 0.05},
     "seed": 0,
     "command": "nearfar train",
@@ -65,6 +66,8 @@ def test_stages_have_checkpoints_of_their_own(tmp_path: Path) -> None:
         ("model", {"name": "minilm", "weights": "dd"}),
         ("evaluation", None),
         ("evaluation_columns", {"anchor": "q"}),
+        ("evaluation_sha256", "ff"),
+        ("evaluation_sha256", None),
         ("options", {"epochs": 1.0, "temperature": 0.1}),
         ("options", {"epochs": 1.0, "temperature": 0.05, "new": 3}),
         ("options", {"epochs": 1.0}),
@@ -79,6 +82,19 @@ def test_a_run_is_resumed_only_as_it_was_begun(field: str, value: Any, tmp_path:
         folder.check({**CONFIGURATION, field: value}, resume=True)
     assert (caught.value.field or "").partition(".")[0] == field
     assert caught.value.file == folder.configuration
+
+
+def test_other_evaluation_rows_are_named_by_their_file(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start(CONFIGURATION)
+    with pytest.raises(InputError, match=r"/held\.jsonl"):
+        folder.check({**CONFIGURATION, "evaluation_sha256": "ff"}, resume=True)
+
+
+def test_a_run_of_a_version_that_did_not_hash_evaluation_rows_is_resumed(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start({name: value for name, value in CONFIGURATION.items() if name != "evaluation_sha256"})
+    assert folder.check(CONFIGURATION, resume=True) == {}
 
 
 def test_a_resumed_run_keeps_what_was_recorded(tmp_path: Path) -> None:

@@ -139,11 +139,11 @@ def trained(plan: Plan, options: TrainingOptions, folder: Path, last: Path | Non
 
 def test_too_few_rows_for_a_step_are_named(tiny_model):
     plan = plan_of(tiny_model, [])
-    with pytest.raises(InputError, match=r"sts: expected at least 20 rows \(one step\), got 18"):
+    with pytest.raises(InputError, match=r"^sts: .*\b20 rows .*got 18\b"):
         prepared(plan, TrainingOptions(batch_size=4, gradient_accumulation=5))
     same = DatasetDict(ir=Dataset.from_dict({"anchor": ["a"] * 9, "positive": ["b"] * 9}))
     doubled = Plan(tiny_model, Stage(same, torch.nn.Identity()))
-    with pytest.raises(InputError, match="ir: no batch of 4 rows"):
+    with pytest.raises(InputError, match=r"^ir: .*\b4 rows"):
         prepared(doubled, TrainingOptions(batch_size=4))
 
 
@@ -177,6 +177,7 @@ def run(files: list[Path], model: Path, out: Path, **options: Any) -> Any:
     return train("codiemb", files, model=model, out=out, seed=3, columns=columns, **{**SETTINGS, **options})
 
 
+@pytest.mark.slow
 def test_run_folder_and_resume_to_the_same_bits(
     files: list[Path], tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 
 from nearfar.errors import InputError
 from nearfar.evaluation.result import Result
@@ -78,7 +80,8 @@ class Trainer:
         torch.rand(3)  # as a new head would, whose size is another in each stage
 
     def train_or_resume(self, checkpoint: Path | None) -> None:
-        steps = self.options.max_steps or round(10 * self.options.epochs)
+        batches = 10 if self.stage.rows is None else len(self.stage.rows) // self.options.batch_size
+        steps = self.options.max_steps or round(batches * self.options.epochs)
         self.kind.events.append(("train", self.stage.name, steps, checkpoint, torch.rand(()).item()))
         torch.rand(steps)  # as dropout would, and less in a stage that is resumed
         self.kind.net.train()
@@ -121,9 +124,32 @@ def test_steps_are_shared_and_counted_through_all_stages(events: list[Event], tm
     assert found.steps == 8
     assert [entry["step"] for entry in found.log] == [3, 6, 8]
     assert [step for step, _ in seen] == list(range(1, 9))
-    # Later stages are taken to be as long as this one.
-    assert [total for _, total in seen] == [9] * 3 + [9] * 3 + [8] * 2
+    assert [total for _, total in seen] == [8] * 8
     assert found.facts == {"trainers": ["a", "b", "c"]}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_progress_counts_the_steps_of_stages_of_unequal_length(
+    listed: bool, events: list[Event], tmp_path: Path
+) -> None:
+    short, long = (Dataset.from_dict({"text": ["a"] * count}) for count in (2 * 8, 10 * 8 + 3))
+    stages = [replace(stage("a"), rows=short), replace(stage("b"), rows=long)]
+    plan = Plan(Counting(events), stages if listed else iter(stages), count=2)
+    seen: list[tuple[int, int]] = []
+    train_stages(
+        prepared(plan, TrainingOptions(epochs=1, batch_size=8)),
+        RunFolder(tmp_path),
+        0,
+        progress=lambda step, of, _: seen.append((step, of)),
+        rows=None if listed else [len(short), len(long)],
+    )
+    assert seen == [(step, 12) for step in range(1, 13)]
+
+
+def test_progress_takes_stages_of_unknown_length_for_as_long_as_this_one(events: list[Event], tmp_path: Path) -> None:
+    seen: list[int] = []
+    train_plan(three(events), TrainingOptions(epochs=1), tmp_path, 0, progress=lambda _, of, __: seen.append(of))
+    assert set(seen) == {30}
 
 
 def test_with_epochs_each_stage_trains_that_long(events: list[Event], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfar.cli.output import print_json, print_table, progress, say
-from nearfar.cli.parameters import Columns, Json, SkipBroken, parsed
+from nearfar.cli.parameters import Columns, Json, MaxText, SkipBroken, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def command(
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the comparison in --out.")] = False,
     skip_broken: SkipBroken = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Find out which recipe is best on your data: equal budgets, several seeds, a ranking with intervals."""

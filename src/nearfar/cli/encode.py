@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfar.cli.output import print_json, progress
-from nearfar.cli.parameters import BatchSize, Columns, Json, Model, SkipBroken, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Model, SkipBroken, parsed
 
 
 def command(
@@ -31,6 +31,7 @@ def command(
     ] = None,
     normalize: Annotated[bool, typer.Option(help="Normalize vectors to length 1.")] = True,
     skip_broken: SkipBroken = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Write the vectors of texts, image or audio files to a file, in their order."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, print_table, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, Model, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Model, Seed, SkipBroken, parsed
 from nearfar.errors import InputError, about
 
 
@@ -44,6 +44,7 @@ def command(
     batch_size: BatchSize = 64,
     seed: Seed = 0,
     skip_broken: SkipBroken = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Measure a model on your data, or on public benchmarks; whole, or at several depths and widths."""

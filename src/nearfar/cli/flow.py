@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def command(
     ] = None,
     seed: Seed = 0,
     skip_broken: SkipBroken = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Extract the workflow of dialogue logs: which actions there are and which follows which, as a page to explore."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import Columns, Json, Seed, parsed
+from nearfar.cli.parameters import Columns, Json, MaxText, Seed, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def command(
     columns: Columns = None,
     limit: Annotated[int | None, typer.Option(help="Maximum number of prompts, from the start.", min=1)] = None,
     batch_size: Annotated[int, typer.Option(help="Batch size; nucleus sampling depends on it.", min=1)] = 8,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Continue prompts with a language model."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, print_table, printable, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
 #: Number of false-negative candidates on the terminal.
@@ -26,7 +26,10 @@ def command(
     data: Annotated[str, typer.Option(help="Dataset: rows, or a BEIR-format folder.")],
     against: Annotated[
         str | None,
-        typer.Option(metavar="MODEL2", help="Second model, compared on the same items."),
+        typer.Option(
+            metavar="MODEL2",
+            help="Second model, compared on the same items; where both agree, false negatives are likely.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Output folder for report.html and inspect.json.")] = Path("runs/inspect"),
     rows: Annotated[int, typer.Option(help="Maximum number of rows; larger datasets are sampled.", min=3)] = 10_000,
@@ -45,6 +48,7 @@ def command(
     batch_size: BatchSize = 64,
     seed: Seed = 0,
     skip_broken: SkipBroken = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Inspect the space that a model makes of your data, and find false negatives and duplicates in the data."""
@@ -88,7 +92,9 @@ def command(
     for each in found.false_negatives[:SHOWN]:
         print(printable(f"{each.item.name}: {_short(each.item.text)}"))
         print(printable(f"  {each.positive_cosine:.3f}  {_short(each.positive.text)}"))
-        print(printable(f"  {each.negative_cosine:.3f}  {_short(each.negative.text)}  ({each.negative.name})"))
+        print(
+            printable(f"  {each.negative_cosine:.3f}  {_short(each.negative.text)}  ({each.negative.name})  {each.why}")
+        )
     for pair in found.confusions[:SHOWN]:
         first, second = pair.labels
         print(printable(f"{first} / {second}: {pair.rows:,} of {pair.of:,} rows"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -20,6 +21,38 @@ SkipBroken = Annotated[
     typer.Option(
         "--skip-broken",
         help="Skip rows whose image or audio file is missing or damaged, and turns without text.",
+    ),
+]
+
+
+def _limit_texts(context: typer.Context, size: int | None) -> None:
+    """Set the limit for this command and the processes that it starts, and put the earlier one back at its end."""
+    if size is None:
+        return
+    from nearfar.data.limits import VARIABLE
+
+    earlier = os.environ.get(VARIABLE)
+
+    def restore() -> None:
+        if earlier is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = earlier
+
+    os.environ[VARIABLE] = str(size)
+    context.call_on_close(restore)
+
+
+#: Takes effect when it is parsed; no command passes it on.
+MaxText = Annotated[
+    int | None,
+    typer.Option(
+        help="Maximum size of a text in bytes (default: 1 MiB, or NEARFAR_MAX_TEXT).",
+        metavar="BYTES",
+        min=1,
+        show_default=False,
+        callback=_limit_texts,
+        expose_value=False,
     ),
 ]
 

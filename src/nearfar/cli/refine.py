@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import Columns, Json, parsed
+from nearfar.cli.parameters import Columns, Json, MaxText, parsed
 from nearfar.errors import InputError
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ def generate(
     per_minute: PerMinute = 0.0,
     tries: Tries = 6,
     calls: Calls = None,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Generate an entailed and a contradicting sentence for each sentence. Run again to resume."""
@@ -104,6 +105,7 @@ def filter_(
     per_minute: PerMinute = 0.0,
     tries: Tries = 6,
     calls: Calls = None,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Score triplets and keep those within the limits. Running again with other limits makes no new calls."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfar.cli.output import print_json, printable, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, Model, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Model, parsed
 
 
 def command(
@@ -21,6 +21,7 @@ def command(
     index: Annotated[Path | None, typer.Option(help="Folder of the index.", show_default="CORPUS.index")] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Search a corpus. The index is built once and stored; it is rebuilt when the model or the corpus changes."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfar.cli.output import print_json, print_table, progress
-from nearfar.cli.parameters import Columns, Json, Seed, parsed
+from nearfar.cli.parameters import Columns, Json, MaxText, Seed, parsed
 from nearfar.errors import InputError
 
 
@@ -35,6 +35,7 @@ def command(
     ] = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the sweep in --out.")] = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Train anew at every temperature, and draw what it does: accuracy, uniformity and tolerance."""

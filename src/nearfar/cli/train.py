@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import Json, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import Json, MaxText, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
 
 
@@ -61,6 +61,7 @@ def command(
         bool, typer.Option("--keep-checkpoints", help="Keep all files of the last checkpoints of a finished run.")
     ] = False,
     skip_broken: SkipBroken = False,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Train a model on your rows, measure it before and after, and write a folder with model and report."""

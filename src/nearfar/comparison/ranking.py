@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.comparison.significance import Resampled, holm, resample
+from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.intervals import Interval
 from nearfar.evaluation.result import CEILING, at_ceiling
 
@@ -183,10 +184,14 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
     return Cost(costs[0]["steps"], seconds, mean("seconds_a_step"), most("memory"), most("gpu_memory"))
 
 
-def recommended(ranking: Sequence[Ranked], chance: float | None = None) -> Ranked:
-    """The cheapest of the leading models that are significantly better than the base model, or the base model."""
-    guessing = chance is not None and all(row.score.low <= chance for row in ranking)
-    leaders = [] if guessing or _all_at_ceiling(ranking) else tied(ranking)
+def recommended(ranking: Sequence[Ranked], chance: Chance | None = None) -> Ranked:
+    """The cheapest of the leading models that are significantly better than the base model, or the base model.
+
+    Args:
+        ranking: All models.
+        chance: What guessing scores, if it explains all scores; otherwise None.
+    """
+    leaders = [] if chance is not None or _all_at_ceiling(ranking) else tied(ranking)
     leaders = [row for row in leaders if row.base is not None and row.base.verdict == "better"]
     if not leaders:
         return next(row for row in ranking if row.name == BASE)
@@ -198,23 +203,23 @@ def tied(ranking: Sequence[Ranked]) -> list[Ranked]:
     return [row for row in ranking if row.best is None or row.best.verdict == "no significant difference"]
 
 
-def recommendation(ranking: Sequence[Ranked], metric: str, chance: float | None = None) -> str:
+def recommendation(ranking: Sequence[Ranked], metric: str, chance: Chance | None = None) -> str:
     """The recommendation in one sentence.
 
     Args:
         ranking: All models.
         metric: The name of the primary metric.
-        chance: The score of guessing, if it is known.
+        chance: What guessing scores, if it explains all scores; otherwise None.
     """
     if _all_at_ceiling(ranking):
         return (
             f"Keep the base model: {metric} is {CEILING:.3f} or more for all {len(ranking)} models and cannot be above "
             "1, so this evaluation shows no difference; compare on harder data."
         )
-    if chance is not None and all(row.score.low <= chance for row in ranking):
+    if chance is not None:
         return (
-            f"Keep the base model: no model is significantly better than chance ({metric} {chance:.3f}), so the order "
-            "means nothing; compare on more data, or on another task."
+            f"Keep the base model: no model is significantly better than chance ({metric} {chance.high:.3f}), so the "
+            "order means nothing; compare on more data, or on another task."
         )
     chosen, first = recommended(ranking, chance), next((row for row in ranking if row.name != BASE), None)
     if chosen.name == BASE:
@@ -237,8 +242,10 @@ def recommendation(ranking: Sequence[Ranked], metric: str, chance: float | None 
     return f"{gain}. There is no significant difference to {others}, {least}."
 
 
-def against_baseline(ranking: Sequence[Ranked]) -> str:
-    """Which models are significantly better than the baseline, and which are not."""
+def against_baseline(ranking: Sequence[Ranked], chance: Chance | None = None) -> str:
+    """Which models are significantly better than the baseline, and which are not; for `chance` see `recommended`."""
+    if chance is not None:
+        return "No difference can be measured: all models are at chance."
     if _all_at_ceiling(ranking):
         return "No difference can be measured: all models have the highest possible score."
     baseline = next(row.name for row in ranking if row.baseline is None)

@@ -188,7 +188,8 @@ def _finish(
     notes: list[str],
 ) -> Comparison:
     from nearfar.comparison.page import comparison_page
-    from nearfar.evaluation.result import known_chance, metric_name
+    from nearfar.evaluation.chance import Chance, at_chance
+    from nearfar.evaluation.result import metric_name
 
     found = ran.results
     ranked = [name for name in found if name != BASE]
@@ -196,13 +197,16 @@ def _finish(
     first = found[BASE][0]
     metric = metric_name(first["primary"])
     ranking = rank(found, baseline)
-    chance = known_chance(first["task"], first["metrics"])
+    # Not known to results of earlier versions.
+    chance = Chance(*first["chance"]) if "chance" in first else None
+    if not at_chance((row.score for row in ranking), chance, first["n"]):
+        chance = None
     chosen = recommended(ranking, chance)
     model = request.start if chosen.name == BASE else str(folder.run(f"{chosen.name}-0") / "model")
     notes = [*notes, *_notes(request, prepared, fitting, found, ranking, baseline)]
     metrics = {
         "recommendation": recommendation(ranking, metric, chance),
-        "verdicts": against_baseline(ranking),
+        "verdicts": against_baseline(ranking, chance),
         "recommended": chosen.name,
         "model": model,
         "task": first["task"],

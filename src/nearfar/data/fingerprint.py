@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
+
+from nearfar.data.retrieval import Retrieval
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def fingerprint(rows: Dataset) -> str:
+def fingerprint(rows: Dataset | Retrieval) -> str:
     """The SHA-256 of column names and values, in hexadecimal; it does not depend on the file format."""
-    import pyarrow as pa
-
     digest = hashlib.sha256()
+    if isinstance(rows, Retrieval):
+        for part in (rows.corpus, rows.queries, rows.relevant):
+            for entry in part.items():
+                digest.update(json.dumps(entry).encode() + b"\n")
+            digest.update(b"\n")
+        return digest.hexdigest()
+    import pyarrow as pa
 
     class Sink:
         closed = False

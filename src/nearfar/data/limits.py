@@ -8,6 +8,8 @@ from nearfar.errors import InputError
 
 #: The environment variable that sets the maximum size of a text in bytes.
 VARIABLE = "NEARFAR_MAX_TEXT"
+#: The option of the command line, which sets that variable.
+OPTION = "--max-text"
 MAX_TEXT = 1 << 20
 #: A line contains several texts, such as the turns of a dialogue.
 MAX_LINE = 32 << 20
@@ -35,10 +37,11 @@ def max_line() -> int:
 def too_long(size: int) -> tuple[str, str]:
     """Problem and remedy for a text of so many bytes."""
     problem = f"the text has {size:,} bytes, more than the limit of {max_text():,}"
-    return problem, f"split or remove it, or raise the limit: {VARIABLE}={size}"
+    return problem, f"split or remove it, or raise the limit: {OPTION} {size}, or {VARIABLE}={size}"
 
 
 def line_too_long(limit: int) -> tuple[str, str]:
     """Problem and remedy for a line that is longer than a limit, which follows from that for texts."""
     problem = f"the line has more than {limit:,} bytes"
-    return problem, f"remove it, or raise the limit for texts, from which that of lines follows: {VARIABLE}=BYTES"
+    raised = f"{OPTION} BYTES, or {VARIABLE}=BYTES"
+    return problem, f"remove it, or raise the limit for texts, from which that of lines follows: {raised}"

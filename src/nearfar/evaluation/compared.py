@@ -1,4 +1,4 @@
-"""The difference between two results on the same items, with its interval."""
+"""The intervals of a result, and of the difference between two results on the same items."""
 
 from __future__ import annotations
 
@@ -6,8 +6,30 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from nearfar.evaluation.intervals import Interval, paired_correlation_difference, paired_difference
+from nearfar.evaluation.intervals import Interval, bootstrap_mean, paired_correlation_difference, paired_difference
 from nearfar.evaluation.result import Result
+
+
+def score_interval(result: Result) -> Interval | None:
+    """The primary metric with its 95% interval over items; None without values per item, or if it is undefined.
+
+    The interval of a correlation is that of Bonett and Wright 2000, Sample size requirements for estimating Pearson,
+    Kendall and Spearman correlations.
+    """
+    if math.isnan(result.score):
+        return None
+    if result.interval is not None:
+        return result.interval
+    if result.task == "sts":
+        if result.n < 4:
+            return Interval(result.score, -1.0, 1.0)
+        if abs(result.score) > 1 - 1e-12:
+            return Interval(result.score, result.score, result.score)
+        centre, half = math.atanh(result.score), 1.96 * math.sqrt((1 + result.score**2 / 2) / (result.n - 3))
+        return Interval(result.score, math.tanh(centre - half), math.tanh(centre + half))
+    if result.per_item is None or result.primary not in result.per_item or result.n < 2:
+        return None
+    return bootstrap_mean(result.per_item[result.primary])
 
 
 def paired_interval(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
+    from nearfar.evaluation.chance import Chance
     from nearfar.evaluation.intervals import Interval
 
 
@@ -30,6 +30,7 @@ class Result:
             pair. None for `cluster` and `few-shot`.
         notes: Notes for readers of the results, such as a metric that was omitted.
         interval: The primary metric with its 95% interval over items, if the task has one.
+        chance: What guessing is expected to score in the primary metric; None where the data do not say.
     """
 
     task: str
@@ -40,16 +41,12 @@ class Result:
     per_item: dict[str, Float[np.ndarray, " n"]] | None = None
     notes: tuple[str, ...] = ()
     interval: Interval | None = None
+    chance: Chance | None = None
 
     @property
     def score(self) -> float:
         """The primary metric's value."""
         return self.metrics[self.primary]
-
-    @property
-    def chance(self) -> float | None:
-        """What guessing scores in the primary metric, where the task knows it."""
-        return known_chance(self.task, self.metrics)
 
     def as_dict(self) -> dict[str, Any]:
         """All fields except the per-item values, for JSON; an undefined metric (NaN) becomes None."""
@@ -61,6 +58,7 @@ class Result:
             "seconds": self.seconds,
             "notes": list(self.notes),
             **({} if self.interval is None else {"interval_95": [self.interval.low, self.interval.high]}),
+            **({} if self.chance is None else {"chance": list(self.chance)}),
         }
 
 
@@ -71,11 +69,6 @@ CEILING = 0.9995
 def at_ceiling(*scores: float) -> bool:
     """Whether nothing can be better than any of the scores; log-probabilities are never above 0."""
     return all(score >= CEILING for score in scores)
-
-
-def known_chance(task: str, metrics: Mapping[str, float | None]) -> float | None:
-    """The score of guessing, where a task knows it: always the commonest label, or no correlation."""
-    return 0.0 if task == "sts" else metrics.get("chance")
 
 
 NAMES = {

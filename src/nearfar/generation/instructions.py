@@ -67,8 +67,8 @@ def scored(first: str, second: str) -> Prompt:
 
 
 def parse_score(answer: str) -> float | None:
-    """The score in an answer: a digit from 0 to 5, optionally with one decimal; None for anything else."""
-    return float(answer) if re.fullmatch(r"[0-5](\.[0-9])?", answer) else None
+    """The score in an answer: a number from 0 to 5, with at most one decimal; None for anything else."""
+    return float(answer) if re.fullmatch(r"[0-4](\.[0-9])?|5(\.0)?", answer) else None
 
 
 def _one_line(text: str) -> str:

@@ -48,7 +48,7 @@ def repeated_rows(data: Dataset | Retrieval, most: int = 100) -> Repeated:
     contradicting: list[tuple[Any, Any, bool]] = []
     count = contradictions = 0
     for row, texts, verdict in _rows(data):
-        key = hashlib.blake2b("\0".join(_plain(text) for text in texts).encode(), digest_size=16).digest()
+        key = hashlib.blake2b("\0".join(plain_text(text) for text in texts).encode(), digest_size=16).digest()
         if key not in first:
             first[key] = (row, verdict)
             continue
@@ -121,5 +121,6 @@ def _rows(data: Dataset | Retrieval) -> Any:
             yield start + offset, texts, value
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """A text without what does not count when texts are compared: case and white space."""
     return " ".join(text.lower().split())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.inspection.evidence import Opinion, support_of
 from nearfar.inspection.findings import confusions, false_negatives, hubs, near_duplicate_items
 from nearfar.inspection.flat import flat_map
 from nearfar.inspection.measuring import measure, union
@@ -30,8 +31,10 @@ POINTS = 2_000
 
 def examine(
     source: VectorSource, sample: Sample, few: Sample, options: InspectOptions, step: Callable[[int], None]
-) -> Inspection:
+) -> tuple[Inspection, Opinion]:
     """Inspect a sample through one model. Rows are named by their numbers; see `Inspection.with_places`.
+
+    What supports the candidates for false negatives depends on all models, see `with_candidates`.
 
     Args:
         source: An encoder, or vectors.
@@ -57,13 +60,14 @@ def examine(
     dims = by_dims(few, few_vectors, options.dims, options.seed) if measure_dims else []
     duplicates, duplicate_count = near_duplicate_items(sample, vectors, options.near_duplicate)
     several_positives = len(np.unique(sample.positives[:, 0])) < len(sample.positives)
-    above, width = int((found.neighbours.above > 0).sum()), vectors[0].shape[1]
+    confused = int((found.neighbours.above > 0).sum()) if sample.by_label else 0
+    width = vectors[0].shape[1]
     if len(sample) <= width:
         notes.append(
             f"fewer items than the {width} dimensions: effective rank, spectrum and IsoScore are limited by the number "
             "of items"
         )
-    return Inspection(
+    inspection = Inspection(
         model=source.name,
         schema=sample.schema,
         total=sample.total,
@@ -77,10 +81,10 @@ def examine(
         similarities=found.similarities,
         scored=None if found.scored is None or sample.scored is None else (found.scored, sample.scored[1]),
         spectrum=[float(share) for share in found.spectrum],
-        false_negatives=[] if sample.by_label else false_negatives(sample, found.neighbours),
-        false_negative_rows=0 if sample.by_label else above,
+        false_negatives=[],
+        false_negative_rows=0,
         confusions=confusions(sample, found.neighbours) if sample.by_label else [],
-        confused_rows=above if sample.by_label else 0,
+        confused_rows=confused,
         near_duplicates=duplicates,
         near_duplicate_count=duplicate_count,
         threshold=options.near_duplicate,
@@ -94,6 +98,26 @@ def examine(
         notes=(*sample.notes, *notes, *found.notes),
         seconds=time.perf_counter() - started,
     )
+    return inspection, Opinion(vectors, found.neighbours)
+
+
+def with_candidates(sample: Sample, inspections: Sequence[Inspection], opinions: Sequence[Opinion]) -> list[Inspection]:
+    """The inspections of one sample by several models, with their candidates for false negatives."""
+    if sample.by_label:
+        return list(inspections)  # rows of different labels are negatives
+    found = []
+    for number, (inspection, opinion) in enumerate(zip(inspections, opinions, strict=True)):
+        support = support_of(sample, opinions, number)
+        found.append(
+            replace(
+                inspection,
+                false_negatives=false_negatives(sample, opinion.neighbours, support),
+                false_negative_rows=int((opinion.neighbours.above > 0).sum()),
+                likely_rows=sum(map(bool, support)),
+                models=len(opinions),
+            )
+        )
+    return found
 
 
 def layers_to_measure(source: VectorSource, options: InspectOptions) -> tuple[Sequence[int], list[str]]:

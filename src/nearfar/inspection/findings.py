@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nearfar.inspection.duplicates import near_duplicates
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float, Int
 
+    from nearfar.inspection.evidence import Support
     from nearfar.inspection.neighbours import Neighbours
     from nearfar.inspection.sample import Sample
 
@@ -22,10 +24,23 @@ HUBS = 10
 EXAMPLES = 3
 
 
-def false_negatives(sample: Sample, found: Neighbours) -> list[FalseNegative]:
-    """Items with a negative ranked above their positive; those with the most similar negative first."""
+def false_negatives(
+    sample: Sample, found: Neighbours, support: Sequence[tuple[Support, ...]] | None = None
+) -> list[FalseNegative]:
+    """Items with a negative ranked above their positive: likely ones first, then those with the most similar negative.
+
+    Args:
+        sample: What is inspected.
+        found: What comparing the items of both sides finds.
+        support: For each item of the first side, what supports that its negative matches; None: nothing does.
+    """
+    import torch
+
+    support = [()] * len(found.above) if support is None else support
     rows = (found.above > 0).nonzero().flatten()
     order = found.negative_cosine[rows].argsort(descending=True, stable=True)
+    likely = torch.tensor([bool(support[row]) for row in rows[order].tolist()], dtype=torch.bool)
+    order = torch.cat([order[likely], order[~likely]])
     last = len(sample.sides) - 1
     row_of: dict[tuple[int, ...], int] = {}
     for row in rows[order].tolist():
@@ -42,6 +57,7 @@ def false_negatives(sample: Sample, found: Neighbours) -> list[FalseNegative]:
             negative=_item(sample, last, int(found.negative[row])),
             negative_cosine=float(found.negative_cosine[row]),
             above=int(found.above[row]),
+            support=support[row],
         )
         for row in row_of.values()
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nearfar.data.places import place_name
 from nearfar.inspection.measures import MEASURES
 from nearfar.inspection.page_figures import TIP, cut, map_figures, size_figures, spectrum_figure
-from nearfar.inspection.summary import counted, figure, measure_rows, verdict
+from nearfar.inspection.summary import candidates, counted, figure, measure_rows, verdict
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.page import Page
@@ -25,9 +25,11 @@ ROWS = 15
 CUT = 110
 
 _PAIRED = (
-    "A false-negative candidate is a non-matching item that is more similar to a row than its positive. If it does "
-    "match, training on it as a negative teaches an error. The most similar come first. The model may be wrong: read "
-    "them."
+    "A false-negative candidate is a non-matching item that a model ranks above a row's positive. It is a likely false "
+    "negative if the data say that it matches (it repeats the row, a positive of the row, or a positive of a row with "
+    "the same text; or it has the row's label), or if both models agree, where there are two. All others are one "
+    "model's opinion, and the model may be wrong: read them. If an item does match, training on it as a negative "
+    "teaches an error. Likely ones come first, then the most similar."
 )
 _LABELLED = (
     "Labels are confused where a row is closer to a row of another label than to any row of its own. The labels say "
@@ -148,20 +150,21 @@ def _similarities(page: Page, models: ByModel) -> None:
 
 
 def _false_negatives(page: Page, found: Inspection, by: str) -> None:
-    candidates = found.false_negatives[:ROWS]
-    if candidates:
+    listed = found.false_negatives[:ROWS]
+    if listed:
         page.table(
-            ["row", "positive", "negative ranked above it"],
+            ["row", "positive", "negative ranked above it", "likely"],
             [
                 [
                     _described(each.item),
                     f"{each.positive_cosine:.3f}  {_described(each.positive)}",
                     f"{each.negative_cosine:.3f}  {_described(each.negative)}",
+                    each.why,
                 ]
-                for each in candidates
+                for each in listed
             ],
-            caption=f"False-negative candidates{by}, with cosines: "
-            f"{_of(len(candidates), found.false_negative_rows)} rows.",
+            caption=f"False-negative candidates{by}, with cosines: {_of(len(listed), found.false_negative_rows)} rows "
+            f"({candidates(found)}).",
         )
     elif found.measures["false_negative_share"] is not None:
         page.text(f"No false-negative candidates{by}.")

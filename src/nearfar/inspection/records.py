@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from nearfar.data.places import place_name
+from nearfar.inspection.evidence import Support
 
 #: Maximum number of characters of a text that are kept.
 SHOWN = 200
@@ -52,6 +53,7 @@ class FalseNegative(NamedTuple):
         negative: The most similar non-matching item.
         negative_cosine: The cosine of item and negative.
         above: Number of non-matching items that are more similar than the positive.
+        support: What says that the negative does match, besides this model; empty if it is one model's opinion.
     """
 
     item: Item
@@ -60,6 +62,13 @@ class FalseNegative(NamedTuple):
     negative: Item
     negative_cosine: float
     above: int
+    support: tuple[Support, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """The support in words."""
+        named = ["both models" if each == "models" else each for each in self.support]
+        return f"supported by {' and '.join(named)}" if named else "one model's opinion"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -70,6 +79,8 @@ class FalseNegative(NamedTuple):
             "negative": self.negative.as_dict(),
             "negative_cosine": self.negative_cosine,
             "negatives_above": self.above,
+            "likely": bool(self.support),
+            "support": list(self.support),
         }
 
 

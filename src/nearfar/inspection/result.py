@@ -39,6 +39,8 @@ class Inspection:
         false_negatives: Candidates for false negatives; those with the most similar negative first.
             None of labelled rows: rows of different labels are negatives.
         false_negative_rows: Number of rows with a non-matching item ranked above their positive.
+        likely_rows: How many of them have an item that duplicates, labels or all models say matches.
+        models: Number of models that were asked.
         confusions: Of labelled rows: pairs of labels whose rows are closest to each other, the most frequent first.
         confused_rows: Number of rows that are closer to a row of another label than to any of their own.
         near_duplicates: Different items with nearly equal vectors, the most similar first.
@@ -92,6 +94,8 @@ class Inspection:
     contradictions: int = 0
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    likely_rows: int = 0
+    models: int = 1
     against: Inspection | None = None
     differences: dict[str, Interval] = field(default_factory=dict)
 
@@ -127,6 +131,8 @@ class Inspection:
             "gap": self.gap,
             "false_negatives": {
                 "rows": self.false_negative_rows,
+                "likely_rows": self.likely_rows,
+                "models": self.models,
                 "named": [each.as_dict() for each in self.false_negatives],
             },
             "confused_labels": {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nearfar.errors import about
 from nearfar.inspection.differences import differences
 from nearfar.inspection.duplicates import repeated_rows
-from nearfar.inspection.examine import examine, layers_to_measure
+from nearfar.inspection.examine import examine, layers_to_measure, with_candidates
 from nearfar.inspection.findings import LISTED
 from nearfar.inspection.locating import RowPlaces
 from nearfar.inspection.options import InspectOptions
@@ -57,7 +57,8 @@ def inspect(
         model: An encoder, or a name that `nearfar.models.load` takes; or the vectors of the data's texts, as a matrix
             or a file that `nearfar encode` wrote.
         data: Rows, a retrieval set, or where to read them.
-        against: Another model, inspected on the same items, with paired 95% intervals of the differences.
+        against: Another model, inspected on the same items, with paired 95% intervals of the differences. A candidate
+            for a false negative is a likely one if both models agree on it, or if duplicates or labels support it.
         columns, split, rows, near_duplicate, layers, dims, map, batch_size, seed, skip_broken: See `InspectOptions`.
             Repeated rows are found among all rows, even where `rows` limits the sample.
         progress: Called with (items encoded, items in total).
@@ -91,8 +92,9 @@ def inspect(
             if progress is not None:
                 progress(done, total)
 
-        first, *second = (examine(source, sample, few, options, step) for source in sources)
-    first, *second = _with_rows(data, found, options, [first, *second])
+        examined = [examine(source, sample, few, options, step) for source in sources]
+    inspections = with_candidates(sample, *zip(*examined, strict=True))
+    first, *second = _with_rows(data, found, options, inspections)
     if not second:
         return first
     return replace(first, against=second[0], differences=differences(first, second[0], options.seed))

@@ -22,7 +22,7 @@ def verdict(found: Inspection) -> str:
         has, its = ("has", "its") if found.false_negative_rows == 1 else ("have", "their")
         parts.append(
             f"{counted(found.false_negative_rows, asking)} ({share:.1%}) {has} a non-matching item ranked above {its} "
-            "positive (possible false negatives)"
+            f"positive ({candidates(found)})"
         )
     confused = found.measures["confused_share"]
     if confused is not None:
@@ -37,6 +37,16 @@ def verdict(found: Inspection) -> str:
     parts.append(f"{counted(found.repeated, repeating)} {repeat} an earlier {repeating}")
     parts.append(f"effective rank {found.measures['effective_rank']:.0f} of {found.dims} dimensions")
     return f"{'; '.join(parts)}."
+
+
+def candidates(found: Inspection) -> str:
+    """How many candidates for false negatives something supports, and how many are one model's opinion."""
+    alone = found.false_negative_rows - found.likely_rows
+    if not found.likely_rows:
+        return "possible false negatives" + (", but only one model's opinion" if alone else "")
+    by = "duplicates or labels" if found.models == 1 else "duplicates, labels or both models"
+    likely = f"{counted(found.likely_rows, 'likely false negative')}, supported by {by}"
+    return f"{likely}; {alone:,} only one model's opinion" if alone else likely
 
 
 def _named(pair: Confusion) -> str:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,10 @@ class Resumable:
 
 
 class SentenceTrainer(Resumable):
-    """For sentence-transformers trainers: saves the loss's parameters in checkpoints, and uses our own samplers."""
+    """For sentence-transformers trainers: saves the loss's parameters in checkpoints, and uses our own samplers.
+
+    The library's model card is not made: it quotes training rows, which may be private.
+    """
 
     #: All batches of the run, and what `metrics.json` says of the rows that they draw.
     batches: RunBatches
@@ -76,9 +80,18 @@ class SentenceTrainer(Resumable):
         """All batches of the run, as numbers of rows that are counted through all datasets."""
         return self.batches
 
+    def add_model_card_callback(self: Any, *_: Any) -> None:
+        """Collect no rows for a card."""
+
     def _save(self: Any, output_dir: str | None = None, state_dict: Any = None) -> None:
         trainer: Any = super()
-        trainer._save(output_dir, state_dict)
+        save = self.model.save_pretrained
+        # The trainer itself has no option for it.
+        self.model.save_pretrained = partial(save, create_model_card=False)
+        try:
+            trainer._save(output_dir, state_dict)
+        finally:
+            del self.model.save_pretrained
         save_loss(self.loss, output_dir or str(self.args.output_dir))
 
     def _load_from_checkpoint(self: Any, checkpoint_path: str) -> None:

@@ -11,10 +11,12 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CONFIGURATION", "check_adapter", "train_adapters"]
+__all__ = ["ADAPTER", "CONFIGURATION", "check_adapter", "train_adapters"]
 
 #: The file of an adapter's configuration.
 CONFIGURATION = "adapter_config.json"
+#: The file of its weights.
+ADAPTER = "adapter_model.safetensors"
 
 
 def check_adapter(folder: Path) -> None:

@@ -4,6 +4,7 @@ transformers gives random numbers to a tensor that a file of weights does not co
 does say which ones when it is asked, and it knows tied weights and what each architecture computes by itself. What
 remains missing is an error unless nothing of what the model gives depends on it: the pooler of BERT and its kin, which
 many published encoders do without. That is tried and not looked up: NaN in place of the tensor must not show.
+Of an adapter and the model under it, transformers tells only what the adapter lacks, so the base is asked separately.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.adapter_base import base_of
+from nearfar.models.adapters import ADAPTER, CONFIGURATION
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,11 +41,13 @@ class Loaded:
         model: The model.
         missing: Names of its tensors that no file contains.
         surplus: Names in the files that the model does not have.
+        base: The folder or Hub ID of the files, if they are those of the base model of an adapter.
     """
 
     model: PreTrainedModel
     missing: list[str]
     surplus: list[str]
+    base: str | None = None
 
 
 @contextmanager
@@ -53,12 +58,18 @@ def watched() -> Iterator[list[Loaded]]:
     found: list[Loaded] = []
     own: Any = PreTrainedModel.__dict__["from_pretrained"]
 
-    def from_pretrained(cls: Any, *args: Any, output_loading_info: bool = False, **options: Any) -> Any:
+    def from_pretrained(cls: Any, source: Any, *args: Any, output_loading_info: bool = False, **options: Any) -> Any:
         options = {**options, "output_loading_info": True}
-        model, info = own.__func__(cls, *args, **options)
+        model, info = own.__func__(cls, source, *args, **options)
         if place := _place_in_whole(model, info):
-            model, info = own.__func__(cls, *args, **options, key_mapping={rf"^{re.escape(place)}\.": ""})
+            renamed = {rf"^{re.escape(place)}\.": ""}
+            model, info = own.__func__(cls, source, *args, **options, key_mapping=renamed)
         found.append(Loaded(model, missing_of(model, info), sorted(info["unexpected_keys"])))
+        # transformers' automatic classes have followed an adapter to its base already.
+        followed = "_adapter_model_path" in (options.pop("adapter_kwargs", None) or {})
+        if source is not None and (base := source if followed else base_of(Path(source))):
+            bare, of_base = own.__func__(cls, base, *args, **options)
+            found.append(Loaded(model, missing_of(bare, of_base), sorted(of_base["unexpected_keys"]), str(base)))
         return (model, info) if output_loading_info else model
 
     with _LOCK:
@@ -105,25 +116,55 @@ def check_complete(found: Sequence[Loaded], whole: nn.Module | None, folder: Pat
     """
     for loaded in found:
         holder = None if whole is None else _holder(whole, loaded.model)
+        place = folder if loaded.base is None else Path(loaded.base)
         for name in loaded.missing:
             if holder is None or _matters(name, loaded.model, holder):
-                raise incomplete(name, folder, loaded.surplus)
+                raise incomplete(name, place, loaded.surplus)
+        if loaded.base is None and (foreign := _foreign_of_adapter(loaded, folder)):
+            raise InputError(
+                f"the adapter contains {foreign!r}, for which the base model has no place",
+                file=folder / ADAPTER,
+                remedy="use the base model that the adapter was trained on",
+            )
         if dropped := _dropped_layer(loaded):
             logger.warning(
-                "%s: the weights contain %r, a layer more than config.json says; it is not used", folder, dropped
+                "%s: the weights contain %r, a layer more than config.json says; it is not used", place, dropped
             )
 
 
 def incomplete(name: str, folder: Path, surplus: Sequence[str] = ()) -> InputError:
-    """The error for a folder whose weights do not contain a tensor; `surplus` is what they contain and nothing uses."""
-    file = folder / "model.safetensors"
+    """The error for a folder, or a GGUF file, whose weights do not contain a tensor.
+
+    Args:
+        name: The tensor.
+        folder: The folder or the file.
+        surplus: What the weights contain and nothing uses.
+    """
+    file = next((file for file in (folder / "model.safetensors", folder / ADAPTER) if file.is_file()), folder)
+    what, settings = ("adapter", CONFIGURATION) if file.name == ADAPTER else ("model", "config.json")
+    needing, remedy = f"{what} of {settings}", f"folder again; weights and {settings} must belong together"
+    if file.suffix == ".gguf":
+        needing, remedy = "model of its metadata", "file again"
     other = next((each for each in surplus if each.endswith(f".{name}")), None)
     instead = "" if other is None else f" (they contain {other!r}, which is not used)"
     return InputError(
-        f"the weights do not contain {name!r}, which the model of config.json needs{instead}",
-        file=file if file.is_file() else folder,
-        remedy="copy or download the folder again; weights and config.json must belong together",
+        f"the weights do not contain {name!r}, which the {needing} needs{instead}",
+        file=file,
+        remedy=f"copy or download the {remedy}",
     )
+
+
+def _foreign_of_adapter(loaded: Loaded, folder: Path) -> str | None:
+    """The first tensor of an adapter's file that the model does not have."""
+    from safetensors import safe_open
+
+    file = folder / ADAPTER
+    if not loaded.surplus or not file.is_file():
+        return None
+    with safe_open(file, framework="pt") as weights:
+        names = {name.removeprefix("base_model.model.") for name in weights.keys()}  # noqa: SIM118 - no dictionary
+    # peft puts the adapter's name before the last part of a tensor's.
+    return next((name for name in loaded.surplus if {name, name.replace(".default", "")} & names), None)
 
 
 def _holder(whole: nn.Module, model: PreTrainedModel) -> Any:
@@ -196,10 +237,13 @@ def _dropped_layer(loaded: Loaded) -> str | None:
     """The first tensor of a layer that the files contain beyond the model's own stack of layers."""
     from torch import nn
 
+    prefix = f"{loaded.model.base_model_prefix}."
     for name in loaded.surplus:
-        at: Any = loaded.model
-        for step in name.removeprefix(f"{loaded.model.base_model_prefix}.").split("."):
-            if isinstance(at, nn.ModuleList) and step.isdigit() and len(at) and int(step) >= len(at):
-                return name
-            at = getattr(at, step, None)
+        # The files may name tensors as the base model does, or as the model with a head.
+        for path in {name, name.removeprefix(prefix)}:
+            at: Any = loaded.model
+            for step in path.split("."):
+                if isinstance(at, nn.ModuleList) and step.isdigit() and len(at) and int(step) >= len(at):
+                    return name
+                at = getattr(at, step, None)
     return None

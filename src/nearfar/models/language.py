@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nearfar.errors import InputError
 from nearfar.models.aliases import GENERATORS, alias_folder, sha256
-from nearfar.models.completeness import incomplete, missing_of
+from nearfar.models.completeness import Loaded, check_complete, missing_of
 from nearfar.models.model_files import check_files
 
 
@@ -99,7 +98,9 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
             loader: Any = AutoModelForCausalLM
             asked = {**options, **weights, "output_loading_info": True}
             model, found = loader.from_pretrained(str(files.folder), **asked)
-            _check_head(model, missing_of(model, found), files)
+            loaded = Loaded(model, missing_of(model, found), sorted(found["unexpected_keys"]))
+            _check_head(loaded, files)
+            check_complete([loaded], None, files.folder / (files.gguf or ""))
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
 
 
@@ -115,16 +116,13 @@ def _unpacked() -> dict[str, Any]:
     return {} if found is None else {"quantization_config": found(dequantize=True)}
 
 
-def _check_head(model: Any, missing: Sequence[str], files: LanguageFiles) -> None:
+def _check_head(loaded: Loaded, files: LanguageFiles) -> None:
     """Raise an InputError for an encoder: transformers would load it with a random head and only a warning."""
-    if not missing:
-        return
-    place = files.folder / (files.gguf or "")
-    head = next((name for name in missing if not name.startswith(f"{model.base_model_prefix}.")), None)
-    if head == missing[0] or files.gguf:
-        problem = f"expected a language model, but the weights do not contain {missing[0]!r}"
+    first = next(iter(loaded.missing), None)
+    if first is not None and not first.startswith(f"{loaded.model.base_model_prefix}."):
+        problem = f"expected a language model, but the weights do not contain {first!r}"
+        place = files.folder / (files.gguf or "")
         raise InputError(problem, file=place, remedy="pass a causal language model, such as smollm2")
-    raise incomplete(missing[0], place)
 
 
 def padding_token(tokenizer: Any) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
+from nearfar.models.adapter_base import check_base
 from nearfar.models.adapters import CONFIGURATION
 from nearfar.models.aliases import ALIASES, alias_folder
 from nearfar.models.completeness import check_complete, watched
@@ -69,6 +70,7 @@ def load(
     _check_device(device)
     folder = find(name)
     check_files(folder)
+    check_base(folder)
     _check_kind(folder, part_of)
     # The base model of an adapter may be on the Hub; everything else is already in the folder.
     complete = not (folder / CONFIGURATION).is_file()

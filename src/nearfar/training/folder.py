@@ -105,7 +105,11 @@ class RunFolder:
     def _changed(self, configuration: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         there, changed = read_configuration(self.configuration), {}
         for key in _DECIDING:
+            if key == _HELD_OUT and key not in there:
+                continue  # a run of an earlier version
             for field, was, now in _differences(key, there.get(key), configuration.get(key)):
+                if key == _HELD_OUT:
+                    raise otherwise(self.configuration, field, was, now, of=str(there.get("evaluation")))
                 if key != "options" or not self.metrics.exists():
                     raise otherwise(self.configuration, field, was, now)
                 changed[field.removeprefix("options.")] = (was, now)
@@ -147,11 +151,13 @@ class RunFolder:
 OTHERWISE = "resume with the same recipe, arguments and data, or choose another folder"
 
 
-def otherwise(file: Path, field: str, was: Any, now: Any) -> InputError:
-    """The error for a run that was started with another setting."""
+def otherwise(file: Path, field: str, was: Any, now: Any, of: str = "") -> InputError:
+    """The error for a run that was started with another setting; `of` is the file whose content has changed."""
     problem = f"expected {was!r}, as in the run to resume, got {now!r}"
     if field == "recipe_sha256":
         problem = "the recipe file has changed since the run began"
+    if of:
+        problem = f"the rows of {of} have changed since the run began"
     return InputError(problem, file=file, field=field, remedy=OTHERWISE)
 
 
@@ -195,6 +201,8 @@ def read_configuration(file: Path) -> dict[str, Any]:
     return there
 
 
+#: The hash of the evaluation rows.
+_HELD_OUT = "evaluation_sha256"
 # Settings that must be equal, so that a resumed run gives the same result as an uninterrupted one.
 _DECIDING = (
     "recipe",
@@ -204,6 +212,7 @@ _DECIDING = (
     "model",
     "evaluation",
     "evaluation_columns",
+    _HELD_OUT,
     "options",
     "seed",
 )

@@ -63,7 +63,7 @@ def averaged(results: Mapping[str, Result]) -> Result:
     metrics = {primary: sum(scores.values()) / len(scores), **scores}
     notes = tuple(dict.fromkeys(note for result in results.values() for note in result.notes))
     n = sum(result.n for result in results.values())
-    return replace(first, primary=primary, metrics=metrics, n=n, per_item=None, notes=notes, interval=None)
+    return replace(first, primary=primary, metrics=metrics, n=n, per_item=None, notes=notes, interval=None, chance=None)
 
 
 def read_held_out(request: Request) -> HeldOut | None:

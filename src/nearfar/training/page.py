@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nearfar.evaluation.chance import at_chance
+from nearfar.evaluation.compared import score_interval
 from nearfar.evaluation.result import at_ceiling, metric_name
 from nearfar.kinds.drawn import left_out_note
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
@@ -30,9 +32,11 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
     if at_ceiling(before.score, after.score):
         reached = f"{metric} is {before.score:.3f} before training and {after.score:.3f} after, and cannot be above 1"
         return f"Nothing can be told: {reached}. Measure on harder evaluation data.", "neutral"
-    if not _above_chance(before) and not _above_chance(after):
-        scores = f"{metric} {before.score:.3f} before training and {after.score:.3f} after, and guessing has"
-        return f"At chance: {scores} {before.chance:.3f}. More data, or another task, may tell more.", "neutral"
+    if before.chance is not None and at_chance(
+        (score_interval(result) for result in (after, before)), before.chance, before.n
+    ):
+        scores = f"{metric} is {before.score:.3f} before training and {after.score:.3f} after, and guessing scores"
+        return f"At chance: {scores} {before.chance.high:.3f}. More data, or another task, may tell more.", "neutral"
     if change is None:
         return f"{figures}; this task has no interval, so the difference may be due to chance).", "neutral"
     if not change.degenerate:
@@ -47,15 +51,6 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
     if change.high < 0:
         return f"Worse: {figures} on {before.n:,} {items}.", "bad"
     return f"No significant improvement: {figures} on {before.n:,} {items}; the 95% interval includes 0.", "neutral"
-
-
-def _above_chance(result: Result) -> bool:
-    """Whether a score is beyond what guessing gives among so many items, as far as that is known."""
-    if result.chance is None or math.isnan(result.score):
-        return True
-    # Two standard errors of a correlation of nothing, or of a share of right guesses.
-    spread = 1.0 if result.task == "sts" else math.sqrt(result.chance * (1 - result.chance))
-    return result.score > result.chance + 2 * spread / math.sqrt(max(1, result.n - 1))
 
 
 def add_outcome(page: Page, before: Result, after: Result, change: Interval | None, seed: int) -> None:

@@ -17,7 +17,7 @@ from nearfar.training.kept import thin
 from nearfar.training.longer import Changed, check_longer
 from nearfar.training.request import Request
 from nearfar.training.result import Run, made_by, metrics_of, stage_metrics
-from nearfar.training.rows import described, rows_for, source_of, together
+from nearfar.training.rows import STREAM, described, rows_for, source_of, together
 from nearfar.training.stages import Prepared, prepared, train_stages
 from nearfar.writing import check_writable, folder_claimed, full_disk_noticed
 
@@ -169,6 +169,7 @@ def _run(
         measure=None if held_out is None else lambda: held_out.measure(model, seed),
         progress=request.progress,
         rows_in_step=request.rows_in_step,
+        rows=_rows_of_tasks(request.recipe, rows, plan.count),
     )
     check_weights(model.module, folder.path)
     if is_main_process():
@@ -209,6 +210,13 @@ def _run(
     return finished
 
 
+def _rows_of_tasks(recipe: Recipe, rows: Dataset | DatasetDict, stages: int | None) -> list[int] | None:
+    """Number of rows of each task of a stream, if each task is a stage."""
+    if not isinstance(rows, dict) or recipe.roles != (STREAM,) or len(rows) != stages:
+        return None
+    return [len(part) for part in rows.values()]
+
+
 def _kind(request: Request) -> type[Kind]:
     """The kind of the base model; of a recipe that can start from several, the one of the model that was named."""
     from nearfar.kinds.loading import class_of, kind_named, of
@@ -245,9 +253,12 @@ def _configuration(
     request: Request, rows: Dataset | DatasetDict, held_out: HeldOut | None, start: Any
 ) -> dict[str, Any]:
     """Contents of `run.yaml`."""
+    from nearfar.data.fingerprint import fingerprint
+
     recorded = request.recorded()
     if held_out is not None:
         recorded["evaluation_columns"] = None if held_out.columns is None else dict(held_out.columns)
+        recorded["evaluation_sha256"] = fingerprint(held_out.rows)
     return {
         "recipe": request.recipe.name,
         **request.recipe.recorded(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from nearfar.kinds.options import TrainingOptions, with_settings
 from nearfar.kinds.plan import Plan, Stage, staged_options
 from nearfar.models.prompts import MODEL
 from nearfar.training.folder import RunFolder
+from nearfar.training.plan_steps import PlanSteps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,6 +110,7 @@ def train_stages(
     measure: Callable[[], Result] | None = None,
     progress: Progress | None = None,
     rows_in_step: int = 0,
+    rows: Sequence[int] | None = None,
 ) -> Trained:
     """Train a plan's model in place, each stage from its last checkpoint in `folder`.
 
@@ -119,6 +121,7 @@ def train_stages(
         measure: Evaluates on held-out data; called after each stage except the last, and every `eval_steps` steps.
         progress: Called with step, number of steps of all stages, latest loss.
         rows_in_step: Rows that a step of `max_steps` stands for; 0: steps are steps.
+        rows: Number of rows of each stage, if they are known, for progress alone.
 
     Raises:
         ValueError: The generator yields another number of stages than `count`.
@@ -126,6 +129,7 @@ def train_stages(
     from transformers import set_seed
 
     model, options = prepared.model, prepared.options
+    expected = PlanSteps(prepared.plan, options, _own, rows, bool(rows_in_step))
     steps, log, stages, trainers, drawn = 0, [], [], [], []
     stage: Stage | None = prepared.first
     number = 0
@@ -140,7 +144,7 @@ def train_stages(
             folder.checkpoints_of(number),
             seed,
             None if measure is None else _primary(measure),
-            None if progress is None else _shifted(progress, steps, len(options) - number),
+            None if progress is None else expected.progress(progress, number, steps),
             own.max_steps * rows_in_step,
         )
         trainer = model.trainer(stage, own, setting)
@@ -185,12 +189,3 @@ def _primary(measure: Callable[[], Result]) -> Callable[[], Mapping[str, float]]
         return {result.primary: result.score}
 
     return named
-
-
-def _shifted(progress: Progress, done: int, after: int) -> Progress:
-    """Progress over all stages; it assumes that later stages are as long as this one."""
-
-    def update(step: int, of: int, loss: float | None) -> None:
-        progress(done + step, done + of * (1 + after), loss)
-
-    return update

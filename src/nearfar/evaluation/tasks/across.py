@@ -11,6 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar.data.media import WORDS, medium_in, undecoded
 from nearfar.errors import InputError
+from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
@@ -80,7 +81,18 @@ def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int
     if tied:
         what = f"for {tied} of {len(a) + len(b)} texts and {WORDS[medium]} the best correct item ties with others"
         notes += (f"{what}: recall is averaged over all orders of ties",)
-    return Result("retrieval", "recall@1", metrics, n=len(first), per_item=per_item, notes=notes, interval=interval)
+    # Of random orders, a share is correct at the first rank: the share of the files that belong to the text.
+    correct = np.bincount(np.unique(np.stack([of_text, of_file]), axis=1)[0]) / len(b)
+    return Result(
+        "retrieval",
+        "recall@1",
+        metrics,
+        n=len(first),
+        per_item=per_item,
+        notes=notes,
+        interval=interval,
+        chance=Chance(*[float(correct.mean())] * 2),
+    )
 
 
 def _numbered(values: list[str | int]) -> Int[np.ndarray, " n"]:

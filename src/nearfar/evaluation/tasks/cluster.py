@@ -7,9 +7,11 @@ from typing import Any
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score, v_measure_score
+from sklearn.metrics import adjusted_rand_score, mutual_info_score, v_measure_score
+from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 
 from nearfar.errors import InputError
+from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
@@ -47,4 +49,15 @@ def measure_clusters(model: SentenceTransformer, rows: Dataset, *, batch_size: i
         "v_measure": float(v_measure_score(gold, found)),
         "adjusted_rand": float(adjusted_rand_score(gold, found)),
     }
-    return Result("cluster", "v_measure", metrics, n=len(gold))
+    return Result("cluster", "v_measure", metrics, n=len(gold), chance=_chance(gold))
+
+
+def _chance(gold: list[str]) -> Chance:
+    """The expected V-measure of random clusters that are as large as the labels: unlike the Rand index, not adjusted.
+
+    The V-measure is mutual information over mean entropy. Source: Vinh et al. 2010, Information theoretic measures for
+    clusterings comparison.
+    """
+    sizes = contingency_matrix(gold, gold, sparse=True)
+    expected = float(expected_mutual_information(sizes, len(gold)) / mutual_info_score(gold, gold))
+    return Chance(expected, expected)

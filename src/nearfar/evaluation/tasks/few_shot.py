@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nearfar.errors import InputError
+from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
@@ -49,6 +50,7 @@ def measure_few_shot(model: SentenceTransformer, rows: Dataset, *, batch_size: i
     vectors = item_vectors(model, rows, batch_size=batch_size)
     metrics: dict[str, float] = {}
     notes: list[str] = []
+    known = 0
     for shots in SHOTS:
         try:
             found = few_shot(vectors, labels, shots, DRAWS, seed)
@@ -58,9 +60,12 @@ def measure_few_shot(model: SentenceTransformer, rows: Dataset, *, batch_size: i
             notes.append(error.problem)
             continue
         metrics[f"f1_{shots}_shot"], metrics[f"accuracy_{shots}_shot"] = found.f1, found.accuracy
+        known = known or found.labels
         notes.append(f"{shots}-shot: {found.labels} of {len(set(labels))} labels, means over {DRAWS} draws")
     metrics["within"], metrics["between"] = intra_inter(vectors, labels)
-    return Result("few-shot", f"f1_{SHOTS[0]}_shot", metrics, n=len(labels), notes=tuple(notes))
+    # The F1 of a label that is guessed as often as it occurs is its share, and the mean share is 1 / labels.
+    chance = Chance(1 / known, 1 / known)
+    return Result("few-shot", f"f1_{SHOTS[0]}_shot", metrics, n=len(labels), notes=tuple(notes), chance=chance)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datasets import Dataset
 from jaxtyping import Float
 
 from nearfar.errors import InputError
+from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
@@ -49,12 +50,14 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     first = [query for query, candidates, _ in kept for _ in candidates]
     second = [candidate for _, candidates, _ in kept for candidate in candidates]
     scores = model.score_pairs(first, second, batch_size=asked.batch_size)
-    ndcg, reciprocal, start, tied = [], [], 0, 0
+    ndcg, reciprocal, guessed, start, tied = [], [], [], 0, 0
     for _, candidates, gains in kept:
         own = scores[start : start + len(candidates)]
         start += len(candidates)
         ranks = ranks_of(own, gains > 0)
         ndcg.append(dcg(own, gains) / dcg(gains, gains))
+        # Where all scores are equal, the gain is the mean over all orders.
+        guessed.append(dcg(np.zeros(len(gains)), gains) / dcg(gains, gains))
         reciprocal.append(float(reciprocal_rank(ranks, TOP).max()))
         tied += bool(((ranks.tied > ranks.relevant_tied) & (ranks.above < TOP)).any())
     per_item = {"ndcg@10": np.array(ndcg), "mrr@10": np.array(reciprocal)}
@@ -71,6 +74,7 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
         per_item=per_item,
         notes=notes,
         interval=bootstrap_mean(per_item["ndcg@10"], seed=asked.seed) if len(kept) > 1 else None,
+        chance=Chance(*[float(np.mean(guessed))] * 2),
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nearfar.data.retrieval import Retrieval
 from nearfar.errors import InputError
+from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.evaluation.ties import TOLERANCE, Ranks, average_precision, discounted_gain, found_at, reciprocal_rank
@@ -83,14 +84,22 @@ def measure_retrieval(
     if len(depths) < len(RECALL_AT):
         notes += (f"recall@k is omitted for k of {len(corpus)} or more, the size of the corpus",)
     found = _Found(model, corpus, queries, wanted, own, batch_size)
-    per_query = {"ndcg@10": found.ndcg(), "mrr@10": found.best(reciprocal_rank(found.ranks, _TOP))}
+    per_query = {"ndcg@10": found.ndcg(found.ranks), "mrr@10": found.best(reciprocal_rank(found.ranks, _TOP))}
     per_query |= {f"recall@{k}": found.sums(found_at(found.ranks, k)) / found.judged for k in depths}
     metrics = {name: float(values.mean()) for name, values in per_query.items()}
     precision = found.sums(average_precision(found.ranks, _DEEP)) / np.minimum(found.judged, _DEEP)
     metrics["map@100"] = float(precision.mean())
     if note := found.note_of_ties():
         notes += (note,)
-    return Result(task="retrieval", primary="ndcg@10", metrics=metrics, n=len(wanted), per_item=per_query, notes=notes)
+    return Result(
+        task="retrieval",
+        primary="ndcg@10",
+        metrics=metrics,
+        n=len(wanted),
+        per_item=per_query,
+        notes=notes,
+        chance=Chance(*[float(found.ndcg(found.unordered()).mean())] * 2),
+    )
 
 
 def from_pairs(
@@ -145,7 +154,7 @@ class _Found:
         own: Mapping[str, str],
         batch_size: int,
     ) -> None:
-        self._model, self._batch_size = model, batch_size
+        self._model, self._batch_size, self._documents = model, batch_size, len(corpus)
         self.judged = np.array([len(grades) for grades in wanted.values()])
         self._grades = [list(grades.values()) for grades in wanted.values()]
         relevant = dict.fromkeys(document for grades in wanted.values() for document in grades if document in corpus)
@@ -157,7 +166,8 @@ class _Found:
             if document in place
         ]
         self._query, self._document, self._gain = np.array(pairs).T
-        self._own = np.array([(row, place[own[query]]) for row, query in enumerate(wanted) if query in own], int)
+        of_own = [(row, place[own[query]]) for row, query in enumerate(wanted) if query in own]
+        self._own = np.array(of_own, int).reshape(-1, 2)
         self._vectors = self._encoded([queries[query] for query in wanted], "query")
         width = min(WINDOW[1], max(WINDOW[0], _SCORES_AT_ONCE // len(wanted)))
         texts = [corpus[document] for document in place]
@@ -208,7 +218,7 @@ class _Found:
         self, scores: Tensor, start: int, upper: np.ndarray, lower: np.ndarray, wanted: np.ndarray
     ) -> tuple[Int[np.ndarray, " pairs"], Int[np.ndarray, " pairs"]]:
         """How many documents of a window, that are not relevant themselves, are above each relevant one or tied."""
-        for rows, columns in ((self._query, self._document), self._own.reshape(-1, 2).T):
+        for rows, columns in ((self._query, self._document), self._own.T):
             inside = (columns >= start) & (columns < start + scores.shape[1])
             rows, columns = torch.from_numpy(rows[inside]), torch.from_numpy(columns[inside] - start)
             scores[rows.to(scores.device), columns.to(scores.device)] = -torch.inf
@@ -231,14 +241,22 @@ class _Found:
         np.maximum.at(found, self._query, values)
         return found
 
-    def ndcg(self) -> Float[np.ndarray, " queries"]:
-        """nDCG@10 of each query."""
+    def unordered(self) -> Ranks:
+        """The ranks where all documents of a query have the same score: the mean over them is that of random orders."""
+        candidates = np.full(len(self.judged), self._documents)
+        candidates[self._own[:, 0]] -= 1
+        in_corpus = np.bincount(self._query, minlength=len(self.judged))
+        none = np.zeros(len(self._query), int)
+        return Ranks(none, candidates[self._query], none, in_corpus[self._query])
+
+    def ndcg(self, ranks: Ranks) -> Float[np.ndarray, " queries"]:
+        """nDCG@10 of each query, if its relevant documents have these ranks."""
         discount = 1 / np.log2(np.arange(2, _TOP + 2))
         ideal = np.zeros((len(self._grades), _TOP))
         for row, grades in enumerate(self._grades):
             best = sorted(grades, reverse=True)[:_TOP]
             ideal[row, : len(best)] = best
-        return self.sums(self._gain * discounted_gain(self.ranks, _TOP)) / (ideal @ discount)
+        return self.sums(self._gain * discounted_gain(ranks, _TOP)) / (ideal @ discount)
 
     def note_of_ties(self) -> str | None:
         """What to say where the order of equal scores would decide."""

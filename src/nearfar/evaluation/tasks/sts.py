@@ -10,6 +10,7 @@ from datasets import Dataset
 from scipy.stats import pearsonr, spearmanr
 
 from nearfar.errors import InputError
+from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.models.abilities import Scores
@@ -56,6 +57,7 @@ def measure_sts(
         n=len(gold),
         per_item={"similarity": similarity, "score": gold},
         notes=notes,
+        chance=Chance(0.0, 0.0),
     )
 
 

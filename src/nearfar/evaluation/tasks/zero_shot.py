@@ -14,6 +14,7 @@ from sentence_transformers import SentenceTransformer
 from nearfar.data.labels import in_words
 from nearfar.data.media import Medium, medium_in
 from nearfar.errors import InputError
+from nearfar.evaluation.chance import of_labels
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
@@ -75,11 +76,8 @@ def measure_zero_shot(
     wanted = np.array([place[label] for label in gold])
     told = closest(similarity)
     right = told[np.arange(len(gold)), wanted]
-    metrics = {
-        "accuracy": float(right.mean()),
-        "f1": macro_f1(told, wanted),
-        "chance": float(np.bincount(wanted).max() / len(wanted)),
-    }
+    chance = of_labels(wanted.tolist(), len(names))
+    metrics = {"accuracy": float(right.mean()), "f1": macro_f1(told, wanted), "chance": chance.high}
     if len(names) > _TOP:
         metrics[f"accuracy@{_TOP}"] = float(among_closest(similarity, wanted, _TOP).mean())
     interval = bootstrap_mean(right, seed=seed) if len(right) > 1 else None
@@ -89,7 +87,14 @@ def measure_zero_shot(
     if tied := int((told.max(1) < 1).sum()):
         notes += (f"for {tied} of {len(gold)} rows several labels are equally close; each counts in part",)
     return Result(
-        "zero-shot", "accuracy", metrics, n=len(gold), per_item={"accuracy": right}, notes=notes, interval=interval
+        "zero-shot",
+        "accuracy",
+        metrics,
+        n=len(gold),
+        per_item={"accuracy": right},
+        notes=notes,
+        interval=interval,
+        chance=chance,
     )
 
 

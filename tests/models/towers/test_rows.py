@@ -40,7 +40,7 @@ def test_sides_of_texts(tiny_model_folder: Path) -> None:
     model = load(tiny_model_folder, device="cpu")
     pairs, texts = Dataset.from_dict({"anchor": ["a"], "positive": ["b"]}), Dataset.from_dict({"text": ["a", "b"]})
     assert both_sides(model, pairs).to_dict() == pairs.to_dict()
-    with pytest.raises(InputError, match="towers: expected pairs, got single texts"):
+    with pytest.raises(InputError, match=r"^towers: "):
         both_sides(model, texts)
     split_towers(model)
     assert both_sides(model, texts).to_dict() == {"anchor": ["a", "b"], "positive": ["a", "b"]}
