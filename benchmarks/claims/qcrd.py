@@ -151,8 +151,8 @@ if __name__ == "__main__":
             recipe="qcrd",
             claim="A student that learns from several right and wrong rationales, its own wrong ones, and weights by "
             "quality (QCRD) explains better than one that learns from one rationale (Distilling Step-by-Step).",
-            data=f"sums of {DIGITS} digits modulo {MODULUS}: {TRAINED_ON} for training with {RATIONALES} rationales each "
-            f"from a made-up teacher (one step wrong in {WRONG:.0%} of them), {TESTED_ON} others for the result",
+            data=f"sums of {DIGITS} digits modulo {MODULUS}: {TRAINED_ON} for training, with {RATIONALES} rationales "
+            f"each from a made-up teacher (one step wrong in {WRONG:.0%} of them), {TESTED_ON} others for the result",
             backbone="T5, 2 + 2 layers, 64 wide, from scratch",
             budget="35 epochs, batches of 50, AdamW at 2e-3; QCRD also reads rationales without learning from them",
             metric="part of test sums whose greedy rationale is right in all steps",

@@ -19,7 +19,7 @@ from nearfar.kinds.seq2seq import Seq2SeqLM
 from nearfar.losses.rationales import DiscriminatorLoss, RationaleLoss
 from nearfar.recipes import qcrd
 
-DIGITS = "zero one two three four".split()
+DIGITS = ["zero", "one", "two", "three", "four"]
 
 
 def rows() -> list[dict[str, Any]]:
@@ -178,6 +178,32 @@ def test_from_the_command_line(
     found = json.loads(capsys.readouterr().out)
     assert found["metrics"] == pytest.approx(metrics["after"]["metrics"])
     assert not any("prefix" in note for note in found["notes"])
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_with_the_same_weights(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nearfar.kinds import _trainer
+
+    sets = "max_steps=16 batch_size=5 learning_rate=3e-3 max_rationale=6 lag=2 save_steps=3 iteration_steps=2"
+    chosen = " ".join(f"--set {setting}" for setting in f"{sets} discriminator_epochs=1 epochs=5".split())
+    command = f"train qcrd --data {folders['root']}/rows.jsonl --model {folders['t5']} {chosen} --out {tmp_path}/"
+    assert run(shlex.split(command + "whole")) == 0
+    original = _trainer.MarkComplete.on_step_end
+
+    def stopped(self: Any, args: Any, state: Any, control: Any, **rest: Any) -> Any:
+        if "stage-2" in str(args.output_dir) and state.global_step == 8:
+            raise KeyboardInterrupt
+        return original(self, args, state, control, **rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_trainer.MarkComplete, "on_step_end", stopped)
+        assert run(shlex.split(command + "cut")) != 0
+    assert not (tmp_path / "cut" / "model").exists()
+    assert run(shlex.split(command + "cut --resume")) == 0
+    whole, cut = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut
 
 
 def test_a_model_of_another_kind_is_refused_in_one_line(

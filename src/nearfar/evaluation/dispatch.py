@@ -47,7 +47,7 @@ def evaluate(
     | `cluster` | `text`, `label`, only on request | v-measure of k-means |
     | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` on request | accuracy of the closest prompt |
-    | `answers` | `question`, `answer`, for a language model | accuracy: equal text, or equal value of numbers and equations |
+    | `answers` | `question`, `answer`, for a language model | accuracy: equal texts, or numbers of equal value |
     | `perplexity` | documents, or `anchor`, `positive`, for a language model | mean log-probability per token |
 
     If rows with labels have `image` or `audio`, the files are classified and clustered.
