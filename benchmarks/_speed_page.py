@@ -163,7 +163,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-recipes": ("Recipes", _recipes),
     "speed-depth": ("Truncated models", _depth),
     "speed-dse": ("Scoring pairs", _dse),
-    "speed-decoding": ("Contrastive search", _decoding),
+    "speed-decoding": ("Decoding", _decoding),
     "speed-reading": ("Reading rows", _reading),
 }
 

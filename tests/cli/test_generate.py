@@ -94,6 +94,12 @@ def test_a_run_that_was_stopped_goes_on(nearfar: Any, workspace: Path, monkeypat
         (["--prompt", "a", "--set", "topk=3"], "did you mean top_k"),
         (["--prompt", "a", "--set", "top_k=many"], "top_k"),
         (["--prompt", "a", "--out", "texts.txt"], "jsonl"),
+        (["--prompt", "a", "--decoding", "icd"], "--amateur"),
+        (["--prompt", "a", "--decoding", "icd", "--amateur", "./lm"], "is the model itself"),
+        (["--prompt", "a", "--decoding", "greedy", "--amateur", "prompt"], "no amateur"),
+        (["--prompt", "a", "--decoding", "dola", "--set", "layers=9"], "layers"),
+        (["--prompt", "a", "--decoding", "dola", "--set", "layers=some"], "high"),
+        (["--prompt", "a", "--chat"], "chat template"),
     ],
 )
 def test_bad_input_is_one_line(nearfar: Any, workspace: Path, arguments: list[str], said: str) -> None:
@@ -103,6 +109,22 @@ def test_bad_input_is_one_line(nearfar: Any, workspace: Path, arguments: list[st
     assert err.count("\n") == 1
     assert said in err
     assert sorted(workspace.iterdir()) == before
+
+
+@pytest.mark.parametrize("decoding", ["lol", "icd", "dola", "cad"])
+def test_decoding_against_hallucinations(nearfar: Any, workspace: Path, decoding: str) -> None:
+    arguments = ["--prompts", "sentences.jsonl", "--limit", "3", "--decoding", decoding, "--batch-size", "2"]
+    if decoding in ("lol", "icd"):
+        arguments += ["--amateur", "prompt"]
+    code, out, _ = nearfar(*arguments, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert len(found["texts"]) == 3
+    assert found.get("amateur") == ("prompt" if "--amateur" in arguments else None)
+    code, _, _ = nearfar(*arguments, "--out", "texts.jsonl")
+    assert code == 0
+    rows = [json.loads(line) for line in (workspace / "texts.jsonl").read_text("utf-8").splitlines()]
+    assert rows == found["texts"]
 
 
 def test_what_a_model_writes_cannot_steer_the_terminal(nearfar: Any) -> None:

@@ -26,6 +26,7 @@ def test_pairs():
     assert found["moe_embed"][0].startswith("needs domains (domain")
     assert found["cwcl"][0] == "needs images (image, text) or audio (audio, text)"
     assert found["lost"][0] == "trains a language model on documents; a comparison trains on rows"
+    assert found["lol"][0] is not None
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def rows(*columns: str) -> Dataset:
         (("anchor", "positive"), Seq2SeqLM, "perplexity", "perplexity"),
         (("text",), CausalLM, "perplexity", "perplexity"),
         (("text", "label"), CausalLM, "perplexity", "perplexity"),
+        (("anchor", "positive"), CausalLM, "perplexity", "perplexity"),
         (("text", "label"), Encoder, "classify", "classify"),
         (("image", "label"), TwoTowers, "zero-shot", "zero_shot"),
         (("image", "text"), TwoTowers, "retrieval", "across"),
@@ -74,8 +75,7 @@ def test_some_are_chosen_only_by_name(name: str) -> None:
         (("text", "label"), Reranker, None),
         (("text",), Encoder, "perplexity"),
         (None, CausalLM, None),
-        # A causal model reads texts, a sequence-to-sequence model targets of sources.
-        (("anchor", "positive"), CausalLM, None),
+        # A sequence-to-sequence model reads targets of sources.
         (("text",), Seq2SeqLM, None),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import transformers
 
 from nearfar.errors import InputError
 from nearfar.models import language
-from nearfar.models.language import load_language_model
+from nearfar.models.language import load_language_model, same_weights
 
 
 def test_an_encoder_is_no_language_model(plain_model_folder: Path) -> None:
@@ -37,3 +38,13 @@ def test_gguf_becomes_plain_weights(tiny_lm_folder: Path, monkeypatch: pytest.Mo
         load_language_model("it")
     assert seen["gguf_file"] == "weights.gguf"
     assert seen["quantization_config"].dequantize is True
+
+
+def test_weights_are_compared_by_their_files(tiny_lm_folder: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(tiny_lm_folder, tmp_path / "copied"))
+    assert same_weights(tiny_lm_folder, tiny_lm_folder)
+    assert same_weights(tiny_lm_folder, copied)
+    model, _ = load_language_model(copied, "cpu")
+    model.get_output_embeddings().weight.data.add_(1.0)
+    model.save_pretrained(copied)
+    assert not same_weights(tiny_lm_folder, copied)

@@ -9,7 +9,18 @@ from typing import Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, print_table, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Model, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import (
+    Amateur,
+    BatchSize,
+    Columns,
+    Json,
+    MaxText,
+    Model,
+    Seed,
+    SkipBroken,
+    check_amateur,
+    parsed,
+)
 from nearfar.errors import InputError, about
 
 
@@ -19,14 +30,22 @@ def command(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Task: sts, ranking, retrieval, classify, cluster, zero-shot, few-shot, answers or perplexity "
-            "(default: by the columns)."
+            help="Task: sts, ranking, retrieval, classify, cluster, zero-shot, few-shot, answers, truthful or "
+            "perplexity (default: by the columns)."
         ),
     ] = None,
     train: Annotated[str | None, typer.Option(help="Labelled rows to train the classifier on.")] = None,
     templates: Annotated[
         list[str] | None,
         typer.Option(metavar="TEXT|FILE", help='Prompts for zero-shot, e.g. "a photo of a {}" (repeatable).'),
+    ] = None,
+    decoding: Annotated[
+        str | None, typer.Option(help="Decoding to compare with the model alone in truthful: lol, icd, dola or cad.")
+    ] = None,
+    amateur: Amateur = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of --decoding (repeatable)."),
     ] = None,
     mteb: Annotated[list[str] | None, typer.Option(metavar="TASK", help="MTEB task (repeatable).")] = None,
     split: Annotated[str, typer.Option(help="Split to evaluate on, where there are several.")] = "test",
@@ -55,6 +74,7 @@ def command(
         "--train": train,
         "--templates": templates,
         "--columns": columns,
+        "--decoding": decoding,
         "--layers": layers,
         "--dims": dims,
     }
@@ -68,17 +88,19 @@ def command(
     if report is not None:
         _check_report(report, of_sizes=bool(sizes))
     mapping = parsed(columns)
+    chosen = _decoding(decoding, settings, amateur)
 
     from nearfar.data import load as load_rows
     from nearfar.evaluation import check_options, check_task, evaluate, find_mteb, run_mteb
+    from nearfar.evaluation.dispatch import reads_documents
     from nearfar.evaluation.rows import load_for_evaluation
-    from nearfar.evaluation.tasks import check_able, reads_documents
+    from nearfar.evaluation.tasks import check_able
     from nearfar.kinds.loading import class_of
     from nearfar.models.abilities import Predicts
 
     if task is not None:
         check_task(task)
-        check_options(task, train=train, templates=templates, sizes=sizes)
+        check_options(task, train=train, templates=templates, sizes=sizes, decoding=chosen)
     if mteb:
         find_mteb()
     kind = class_of(model)
@@ -118,6 +140,7 @@ def command(
                         batch_size=batch_size,
                         seed=seed,
                         progress=update,
+                        decoding=chosen,
                     )
                 found = result.as_dict()
                 if not json_:
@@ -128,6 +151,24 @@ def command(
             print_table(["task", "score"], [[k, f"{v:.4f}"] for k, v in found["mteb"].items()])
     if json_:
         print_json({"model": model, **found})
+
+
+def _decoding(name: str | None, settings: list[str] | None, amateur: str | None) -> Any:
+    """What to compare with the model alone, checked before the model is loaded."""
+    from nearfar.settings import parse_settings, with_settings
+
+    given = parse_settings(settings or ())
+    if name is None:
+        for option, value in (("--set", given), ("--amateur", amateur)):
+            if value:
+                raise InputError("is for a decoding", field=option, remedy=f"add --decoding, or remove {option}")
+        return None
+    from nearfar.decoding import methods
+    from nearfar.evaluation.tasks import Decoding
+
+    method = methods.get(name)
+    check_amateur(amateur, method, with_settings(method.options(), given))
+    return Decoding(name, given, amateur)
 
 
 def _nothing(done: int, of: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import Columns, Json, MaxText, Seed, parsed
+from nearfar.cli.parameters import Amateur, Columns, Json, MaxText, Seed, check_amateur, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,8 +29,14 @@ def command(
         str | None, typer.Option(help="File of prompts: rows with a column text.", show_default=False)
     ] = None,
     decoding: Annotated[
-        str, typer.Option(help="Decoding method: greedy, contrastive-search, beam, nucleus.")
+        str,
+        typer.Option(
+            help="Decoding method: greedy, contrastive-search, beam, nucleus; "
+            "for fewer hallucinations lol, icd, dola, cad."
+        ),
     ] = "contrastive-search",
+    amateur: Amateur = None,
+    chat: Annotated[bool, typer.Option("--chat", help="Format prompts by the model's chat template.")] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,8 +59,10 @@ def command(
 
     method = methods.get(decoding)
     options = with_settings(method.options(), parse_settings(settings or ()))
+    check_amateur(amateur, method, options)
     if out is not None:
         _check_out(out)
+    from nearfar.decoding.amateur import load_amateur
     from nearfar.decoding.texts import Writer
     from nearfar.models.language import load_language_model
     from nearfar.writing import file_claimed
@@ -62,6 +70,9 @@ def command(
     with nullcontext() if out is None else file_claimed(out):
         texts = _texts(prompt, prompts, mapping, limit)
         loaded, tokenizer = load_language_model(model)
+        worse = None
+        if amateur is not None:
+            worse = load_amateur(amateur, loaded, tokenizer, model, options.amateur_prompt)
         writer = Writer(
             loaded,
             tokenizer,
@@ -71,13 +82,18 @@ def command(
             seed=seed,
             batch_size=batch_size,
             name=model,
+            amateur=worse,
+            chat=chat,
         )
+        between = "\n" if chat else ""
         alone = len(texts) == 1 and out is None and not json_
         watch = _typed if alone and method.streams and sys.stdout.isatty() else None
         if watch is not None:
-            watch(texts[0])
+            watch(texts[0] + between)
         started = time.monotonic()
-        found = _all(writer, texts, out, watch, options, model)
+        # Only a run that can be resumed is identified: that reads all weights.
+        run = {} if out is None else _run(writer, texts, options, model, amateur)
+        found = _all(writer, texts, out, watch, run)
         seconds = time.monotonic() - started
         rows = [{"prompt": prompt, **each._asdict()} for prompt, each in zip(texts, found, strict=True)]
         tokens = sum(each.tokens for each in found)
@@ -88,6 +104,7 @@ def command(
             _unfinished(out).unlink(missing_ok=True)
     if json_:
         summary = {"model": model, "decoding": decoding, "settings": vars(options), "seed": seed, "tokens": tokens}
+        summary |= {} if amateur is None else {"amateur": amateur}
         texts_ = {"texts": rows} if out is None else {"out": str(out), "prompts": len(rows)}
         print_json({**summary, "seconds": round(seconds, 3), **texts_})
     elif out is not None:
@@ -95,11 +112,11 @@ def command(
     elif watch is not None:
         print()
     else:
-        print("\n\n".join(_shown(prompt + each.text) for prompt, each in zip(texts, found, strict=True)))
+        print("\n\n".join(_shown(prompt + between + each.text) for prompt, each in zip(texts, found, strict=True)))
 
 
 def _all(
-    writer: Writer, texts: list[str], out: Path | None, watch: Callable[[str], None] | None, options: Any, model: str
+    writer: Writer, texts: list[str], out: Path | None, watch: Callable[[str], None] | None, run: dict[str, Any]
 ) -> list[Continuation]:
     """The continuations in the order of the prompts; with `out`, batches of an interrupted run are reused."""
     found: dict[int, Continuation] = {}
@@ -109,7 +126,7 @@ def _all(
     if out is not None:
         from nearfar.decoding.texts import Unfinished
 
-        kept = Unfinished(_unfinished(out), _run(writer, texts, options, model))
+        kept = Unfinished(_unfinished(out), run)
         for batch in kept.batches():
             found.update(zip(*batch, strict=True))
             done += 1
@@ -124,17 +141,20 @@ def _all(
     return [found[number] for number in range(len(texts))]
 
 
-def _run(writer: Writer, texts: list[str], options: Any, model: str) -> dict[str, Any]:
+def _run(writer: Writer, texts: list[str], options: Any, model: str, amateur: str | None) -> dict[str, Any]:
     """Everything that determines the texts."""
     from importlib.metadata import version
 
+    from nearfar.decoding.amateur import PROMPT
     from nearfar.models.language import weights_hash
 
     return {
         "model": weights_hash(model),
+        "amateur": amateur if amateur in (None, PROMPT) else weights_hash(amateur),
         "decoding": writer.method.name,
         "settings": vars(options),
         "prompts": texts,
+        "chat": writer.chat,
         "numbers": [writer.max_new_tokens, writer.seed, writer.batch_size],
         "versions": [version(name) for name in ("nearfar", "torch", "transformers")],
     }

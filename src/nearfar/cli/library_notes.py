@@ -15,6 +15,8 @@ _NO_MATTER = (
     "Token indices sequence length is longer than",
     # Checkpoints are found by their steps.
     "mtime may not be reliable on this filesystem",
+    # An adapter names its base model as nearfar does, such as by an alias; its vocabulary never changes.
+    "Could not find a config file in",
     # A resumed run is checked against run.yaml, which records more.
     "Warning: The following arguments do not match the ones in the `trainer_state.json`",
 )

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from nearfar.decoding.method import Method
 
 Model = Annotated[str, typer.Argument(help="Model: path, Hub ID or alias such as minilm.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 # 32 bits: what numpy takes.
+Amateur = Annotated[
+    str | None,
+    typer.Option(
+        help="Worse model for lol and icd: path, hub id, adapter of the model (as written by nearfar train lol), "
+        "or prompt for the model itself with an instruction to answer falsely.",
+        metavar="MODEL|FOLDER|prompt",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Random seed.", min=0, max=2**32 - 1)]
 BatchSize = Annotated[int, typer.Option(help="Batch size.", min=1)]
 Columns = Annotated[
@@ -62,3 +75,18 @@ def parsed(columns: str | None) -> dict[str, str] | None:
     from nearfar.data import parse_columns
 
     return None if columns is None else parse_columns(columns)
+
+
+def check_amateur(amateur: str | None, method: Method, options: Any) -> None:
+    """Check that an amateur is given exactly if the decoding method uses one.
+
+    Raises:
+        InputError: It is missing, or is not used.
+    """
+    used = method.amateur and options.amateur_weight > 0
+    if used and amateur is None:
+        remedy = "add --amateur MODEL, or `--amateur prompt` for the model itself with an instruction to answer falsely"
+        raise InputError(f"expected an amateur for {method.name}, got none", field="--amateur", remedy=remedy)
+    if amateur is not None and not used:
+        problem = "the decoding uses no amateur"
+        raise InputError(problem, field="--amateur", remedy="use --decoding lol or icd, or remove --amateur")

@@ -64,6 +64,8 @@ def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
         return Fit(recipe.name, f"requires several datasets ({', '.join(recipe.roles)}); a comparison uses one")
     if "documents" in recipe.schemas:
         return Fit(recipe.name, "trains a language model on documents; a comparison trains on rows")
+    if recipe.trains == "causal LM" and "pairs" in recipe.schemas:
+        return Fit(recipe.name, "trains a language model on answers; a comparison on pairs measures how they are found")
     medium = medium_in(columns)
     schemas = [SCHEMAS[name] for name in recipe.schemas]
     if medium is not None:

@@ -86,7 +86,7 @@ class Column:
             array = _states_of_order(values)
         elif self.name == "scores":
             array = score_lists(values, fail)
-        elif self.name in ("rationales", "candidates", "labels", "acts", "slots"):
+        elif self.name in _TEXT_LISTS:
             array = text_lists(self.name, values, fail, self.type)
         elif self.name in ("image", "audio") and isinstance(values, pa.Array) and pa.types.is_struct(values.type):
             array = _no_nulls(values, fail)  # a decodable Image or Audio column from the hub
@@ -149,12 +149,15 @@ def check_lengths(source: Source, arrays: Mapping[str, pa.Array], places: Sequen
         source.fail(places[index], problem, field="scores", remedy="give both lists the same length")
 
 
+#: Columns of lists of texts.
+_TEXT_LISTS = ("rationales", "candidates", "labels", "acts", "slots")
+_TEXT_LISTS += ("correct_answers", "incorrect_answers", "contradictions")
 #: What the values of a column must be, in words, where they are not texts.
 _WANTED = {
     "score": "numbers",
     "scores": "lists of numbers",
     "turns": "lists of turns",
-    **dict.fromkeys(("rationales", "candidates", "labels", "acts", "slots"), "lists of texts"),
+    **dict.fromkeys(_TEXT_LISTS, "lists of texts"),
     **dict.fromkeys(("label", "domain", "dialogue_id", "task"), "texts or integers"),
 }
 #: Where a list of texts may go that is in a column of pairs which takes one text.

@@ -24,6 +24,7 @@ _ALIASES = {
     "question": ("query", "problem", "input"),
     "answer": ("label", "correct", "target", "output"),
     "rationales": ("rationale", "explanation", "explanations", "reasoning", "llm_rationale"),
+    "contradictions": ("false_completions", "distractors"),
     "dialogue_id": ("dialog_id", "conversation_id", "session_id", "id"),
     "turns": ("utterances", "messages", "dialogue", "dialog", "conversation", "conversations"),
     "speaker": ("role", "author", "from", "actor"),

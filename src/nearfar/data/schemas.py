@@ -57,6 +57,18 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("dictionary", ("entry", "definition"), (), "a word or phrase and its definition"),
         Schema("rationales", ("question", "answer", "rationales"), (), "a question, its answer, and the reasons"),
         Schema("questions", ("question",), ("answer",), "a question, and its answer if it is known"),
+        Schema(
+            "true and false answers",
+            ("question", "best_answer", "correct_answers", "incorrect_answers"),
+            (),
+            "a question, and true and false answers",
+        ),
+        Schema(
+            "true and false completions",
+            ("prefix", "completion", "contradictions"),
+            (),
+            "a text, how it goes on, and false continuations",
+        ),
         Schema("dialogues", ("dialogue_id", "turns"), (), "a dialogue with its turns: speaker, text, acts, slots"),
         Schema(
             "turns",
@@ -82,10 +94,10 @@ SCHEMAS: Mapping[str, Schema] = {
 #: Maximum number of a file's columns in a message.
 _SHOWN = 10
 #: Columns of lists that CSV and TSV cannot represent.
-LIST_COLUMNS = ("candidates", "scores", "labels", "turns")
+LIST_COLUMNS = ("candidates", "scores", "labels", "turns", "correct_answers", "incorrect_answers", "contradictions")
 
 _TEXTS = {"anchor", "positive", "negative", "negative_N", "sentence1", "sentence2", "text", "entry", "definition"}
-_TEXTS |= {"question", "answer", "query"}
+_TEXTS |= {"question", "answer", "query", "best_answer", "prefix", "completion"}
 
 
 def matching(column_names: Collection[str]) -> list[Schema]:

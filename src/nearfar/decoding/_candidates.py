@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from nearfar.decoding._cache import keeps_all
 from nearfar.decoding._head import forward
 from nearfar.errors import InputError
 
@@ -160,7 +161,7 @@ def way_for(model: Any, cache: DynamicCache, low_memory: bool) -> Candidates:
         InputError: `low_memory` with a cache that cannot remove its last token.
     """
     if low_memory:
-        if not _holds_all(cache):
+        if not keeps_all(cache):
             problem = f"{type(model).__name__} has a cache from which a token cannot be removed"
             raise InputError(problem, field="low_memory", remedy="remove low_memory")
         return OneByOne()
@@ -181,16 +182,9 @@ def why_not_shared(model: Any, cache: DynamicCache) -> str | None:
         return f"uses the attention {text._attn_implementation}, which does not support 4-dimensional masks"
     if "position_ids" not in signature(model.forward).parameters:
         return "does not accept position_ids"
-    if cache.offloading or not _holds_all(cache):
+    if cache.offloading or not keeps_all(cache):
         return "does not keep all keys and values of the prefix in memory"
     return None
-
-
-def _holds_all(cache: DynamicCache) -> bool:
-    """Whether all layers keep all tokens: no sliding window, no recurrent state."""
-    from transformers.cache_utils import DynamicLayer
-
-    return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 @once

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nearfar.decoding.layer_contrast import LayerContrast
+
 
 @dataclass(frozen=True)
 class Method:
@@ -16,6 +18,9 @@ class Method:
         summary: How it chooses tokens, in one line.
         options: Dataclass of its settings, with defaults.
         arguments: From the model and the settings to further arguments of `model.generate`.
+        contrast: From the settings and the number of layers to a contrast, for methods that compare next-token
+            distributions; they have no `arguments`.
+        amateur: Whether an amateur is used; its settings contain `amateur_prompt`.
         streams: Whether tokens are final once chosen.
         random: Whether the result depends on the seed.
     """
@@ -23,6 +28,8 @@ class Method:
     name: str
     summary: str
     options: type[Any]
-    arguments: Callable[[Any, Any], dict[str, Any]] = field(repr=False)
+    arguments: Callable[[Any, Any], dict[str, Any]] = field(default=lambda model, options: {}, repr=False)
+    contrast: Callable[[Any, int], LayerContrast] | None = field(default=None, repr=False)
+    amateur: bool = False
     streams: bool = True
     random: bool = False

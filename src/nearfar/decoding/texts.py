@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
+from nearfar.decoding.branches import Branches
+from nearfar.decoding.contrastive_decoding import contrastive_decoding
+from nearfar.decoding.exits import number_of_layers
 from nearfar.errors import InputError
+from nearfar.models.chat import Prompt, has_chat_template
 from nearfar.models.language import check_length, end_tokens, padding_token
 
 if TYPE_CHECKING:
+    from nearfar.decoding.amateur import Amateur
     from nearfar.decoding.method import Method
 
 
@@ -51,6 +56,11 @@ class Writer:
         seed: Random seed.
         batch_size: Prompts per forward pass.
         name: Name of the model in messages.
+        amateur: The amateur, for decoding methods that use one.
+        chat: Format prompts by the tokenizer's chat template.
+
+    Raises:
+        InputError: A setting is invalid for the model, there is no amateur, or no chat template.
     """
 
     def __init__(
@@ -64,13 +74,20 @@ class Writer:
         seed: int = 0,
         batch_size: int = 8,
         name: str = "the model",
+        amateur: Amateur | None = None,
+        chat: bool = False,
     ) -> None:
         for field, value in (("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
             if value < 1:
                 raise InputError(f"invalid value {value}: must be 1 or more", field=field)
         self.model, self.tokenizer, self.method, self.name = model, tokenizer, method, name
         self.max_new_tokens, self.seed, self.batch_size = max_new_tokens, seed, batch_size
-        self.arguments = method.arguments(model, options)
+        if chat and not has_chat_template(tokenizer):
+            raise InputError(f"{name} has no chat template", field="--chat", remedy="remove --chat")
+        self.chat, self.arguments, self._branches = chat, method.arguments(model, options), None
+        if method.contrast is not None:
+            contrast = method.contrast(options, number_of_layers(model))
+            self._branches = Branches(model, tokenizer, [contrast], amateur)
         self.ends, self.padding = end_tokens(model, tokenizer), padding_token(tokenizer)
         model.generation_config = GenerationConfig()
 
@@ -91,7 +108,8 @@ class Writer:
         Raises:
             InputError: A prompt without tokens, or too long for the model.
         """
-        rows = [self.tokenizer(prompt, verbose=False)["input_ids"] for prompt in prompts]
+        said = [Prompt(prompt, self.chat) for prompt in prompts]
+        rows = [prompt.tokens(self.tokenizer) for prompt in said]
         for number, row in enumerate(rows, 1):
             if not row:
                 raise InputError(f"prompt {number} has no tokens", field="prompt", remedy="write at least a word")
@@ -101,9 +119,11 @@ class Writer:
             numbers = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             with torch.random.fork_rng():
                 torch.manual_seed((self.seed * 1_000_003 + batch) % 2**32)
-                yield numbers, self._continued([rows[i] for i in numbers], watch)
+                yield numbers, self._continued([rows[i] for i in numbers], [said[i] for i in numbers], watch)
 
-    def _continued(self, rows: list[list[int]], watch: Callable[[str], None] | None) -> list[Continuation]:
+    def _continued(
+        self, rows: list[list[int]], prompts: list[Prompt], watch: Callable[[str], None] | None
+    ) -> list[Continuation]:
         width = max(map(len, rows))
         device = self.model.device
         ids = torch.tensor([[self.padding] * (width - len(row)) + row for row in rows], device=device)
@@ -111,6 +131,9 @@ class Writer:
         watching = StoppingCriteriaList()
         if watch is not None and self.method.streams:
             watching.append(_Watch(self.tokenizer, width, watch))
+        arguments = self.arguments
+        if self._branches is not None:
+            arguments = {"custom_generate": contrastive_decoding, "branches": self._branches, "prompts": prompts}
         with torch.no_grad():
             found = self.model.generate(
                 input_ids=ids,
@@ -119,7 +142,7 @@ class Writer:
                 eos_token_id=self.ends or None,
                 pad_token_id=self.padding,
                 stopping_criteria=watching,
-                **{"do_sample": False, **self.arguments},
+                **{"do_sample": False, **arguments},
             )
         return [self._continuation(row) for row in found[:, width:].tolist()]
 

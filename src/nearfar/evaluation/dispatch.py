@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.evaluation.tasks import TASKS as TABLE
-from nearfar.evaluation.tasks import Asked, reads_documents, task_of, tasks_named
+from nearfar.evaluation.tasks import Asked, Decoding, task_of, tasks_named
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nearfar.data.retrieval import Retrieval
     from nearfar.evaluation.result import Result
 
-__all__ = ["TASKS", "check_options", "check_task", "detect_task", "evaluate"]
+__all__ = ["TASKS", "check_options", "check_task", "detect_task", "evaluate", "reads_documents"]
 
 #: Names of all tasks.
 TASKS = tuple(dict.fromkeys(task.name for task in TABLE))
@@ -34,6 +34,7 @@ def evaluate(
     batch_size: int = 64,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    decoding: Decoding | None = None,
 ) -> Result:
     """Evaluate a model on data, with the task that fits the data's columns and the model's abilities.
 
@@ -48,6 +49,8 @@ def evaluate(
     | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` on request | accuracy of the closest prompt |
     | `answers` | `question`, `answer`, for a language model | accuracy: equal texts, or numbers of equal value |
+    | `truthful` | `question`, `best_answer`, `correct_answers`, `incorrect_answers`, for a language model | MC1 |
+    | `truthful` | `prefix`, `completion`, `contradictions`, for a language model | accuracy |
     | `perplexity` | documents, or `anchor`, `positive`, for a language model | mean log-probability per token |
 
     If rows with labels have `image` or `audio`, the files are classified and clustered.
@@ -62,6 +65,7 @@ def evaluate(
         batch_size: Batch size.
         seed: Random seed of the split, the classifier and the initial centres.
         progress: Called with (items done, number of items), by slow tasks.
+        decoding: The decoding method that `truthful` compares with the model alone.
 
     Raises:
         InputError: The columns do not fit the task or any task, the model lacks the ability, or the rows cannot be
@@ -78,11 +82,16 @@ def evaluate(
 
         data = load_for_evaluation(data, documents=reads_documents(kind, task))
     chosen = task_of(data, kind, task)
-    check_options(chosen.name, train=train, templates=templates)
+    check_options(chosen.name, train=train, templates=templates, decoding=decoding)
     model = load_kind(model) if isinstance(model, (str, Path)) else kind
     started = time.perf_counter()
-    result = chosen.measure(model, data, Asked(train, templates, batch_size, seed, progress))
+    result = chosen.measure(model, data, Asked(train, templates, batch_size, seed, progress, decoding))
     return replace(result, seconds=time.perf_counter() - started)
+
+
+def reads_documents(kind: Any, task: str | None) -> bool:
+    """Whether a task for a kind of model reads documents, including plain text."""
+    return getattr(kind, "predicts", None) == ("text",) and task in (None, "perplexity")
 
 
 def check_task(task: str) -> None:
@@ -95,7 +104,7 @@ def check_options(task: str, **options: object) -> None:
 
     Args:
         task: Name of the task.
-        **options: Values of `train`, `templates`, `sizes`; None if not given.
+        **options: Values of `train`, `templates`, `sizes`, `decoding`; None if not given.
     """
     taken = frozenset[str]().union(*(each.options for each in tasks_named(task)))
     for name, value in options.items():

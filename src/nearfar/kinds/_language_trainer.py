@@ -19,7 +19,7 @@ from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import LanguageOptions
 from nearfar.models.adapters import train_adapters
-from nearfar.models.conditional import IGNORED
+from nearfar.models.answers import IGNORED
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
-from nearfar.models.abilities import Conditions, Generates, Predicts
+from nearfar.models.abilities import Conditions, Continues, Generates, Predicts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,17 +20,20 @@ if TYPE_CHECKING:
 
     from nearfar.kinds.plan import Stage
 
-__all__ = ["BLOCK", "CausalLM"]
+__all__ = ["BLOCK", "CausalLM", "padded"]
 
 #: Tokens per block in evaluation, unless the model has fewer positions or was trained with another length.
 BLOCK = 256
+#: The columns of questions and answers.
+PAIR = ("anchor", "positive")
 
 
-class CausalLM(Kind, Predicts, Generates, Conditions):
-    """A causal language model with its tokenizer. It has the abilities `Predicts`, `Generates` and `Conditions`.
+class CausalLM(Kind, Predicts, Generates, Continues, Conditions):
+    """A causal language model with its tokenizer. It has all abilities of language models.
 
-    If a stage's rows have only the column `text`, they are documents and are packed into blocks of `max_length` tokens;
-    any other rows reach the loss unchanged, with all columns.
+    If a stage's rows have only the column `text`, they are documents and are packed into blocks of `max_length` tokens.
+    Questions and answers (`anchor`, `positive`) are formatted by the tokenizer's chat template if it has one, and only
+    the answers are predicted. Any other rows reach the loss unchanged, with all columns.
 
     Args:
         model: A transformers model; trained in place.
@@ -46,6 +49,7 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
         "model = AutoModelForCausalLM.from_pretrained(MODEL)\ntokenizer = AutoTokenizer.from_pretrained(MODEL)"
     )
     predicts: ClassVar[tuple[str, ...]] = ("text",)
+    predicts_also: ClassVar[tuple[tuple[str, ...], ...]] = (PAIR,)
 
     def __init__(
         self,
@@ -86,18 +90,21 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
 
     def log_probability(
         self, rows: Dataset, *, batch_size: int = 8, progress: Callable[[int, int], None] | None = None
-    ) -> Float[np.ndarray, " blocks"]:
-        """The mean log-probability per token of each block, without its first token, in nats.
+    ) -> Float[np.ndarray, " items"]:
+        """The mean log-probability per token of each block, without its first token, or of each answer, in nats.
 
         Args:
-            rows: Documents (column `text`) or blocks (column `input_ids`).
-            batch_size: Blocks in one forward pass.
-            progress: Called with (blocks done, number of blocks).
+            rows: Documents (column `text`), blocks (column `input_ids`), or questions and answers (`anchor`,
+                `positive`).
+            batch_size: Blocks or rows in one forward pass.
+            progress: Called with (items done, number of items).
         """
         import numpy as np
         import torch
         from torch.nn import functional as F
 
+        if set(PAIR) <= set(rows.column_names):
+            return self._of_answers(rows, batch_size, progress)
         blocks = rows if "input_ids" in rows.column_names else self.blocks(rows)
         model, items = self.model.eval(), []
         with torch.no_grad():
@@ -109,6 +116,32 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
                 if progress is not None:
                     progress(len(items), len(blocks))
         return np.asarray(items)
+
+    def _of_answers(
+        self, rows: Dataset, batch_size: int, progress: Callable[[int, int], None] | None
+    ) -> Float[np.ndarray, " rows"]:
+        import numpy as np
+        import torch
+        from torch.nn import functional as F
+
+        answers, items = self.answers(rows), []
+        with torch.no_grad():
+            for start in range(0, len(answers), batch_size):
+                part = [answers[row] for row in range(start, min(start + batch_size, len(answers)))]
+                batch = {name: value.to(self.model.device) for name, value in padded(part).items()}
+                labels = batch.pop("labels")[:, 1:]
+                logits = self.model.eval()(**batch, use_cache=False).logits[:, :-1].float()
+                losses = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
+                items += (-losses.double().sum(1) / (labels >= 0).sum(1)).tolist()
+                if progress is not None:
+                    progress(len(items), len(answers))
+        return np.asarray(items)
+
+    def answers(self, rows: Dataset) -> Dataset:
+        """Questions and answers as `input_ids` and `labels`, of at most `block` tokens."""
+        from nearfar.models.answers import answer_rows
+
+        return answer_rows(rows.select_columns(list(PAIR)), self.tokenizer, self.block)
 
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 64, batch_size: int = 8) -> list[str]:
         """The greedy continuation of each prompt; `nearfar.decoding` has other ways to choose tokens."""
@@ -140,9 +173,11 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
         """See `Conditions`."""
         import torch
 
-        end = [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
-        found = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
-        return [torch.tensor([*row[: self.block - 1], *end], dtype=torch.long) for row in found]
+        from nearfar.models.answers import question_prompt
+
+        prompt = question_prompt(self.tokenizer, "")  # the tokens of an answer do not depend on the question
+        rows = [prompt.answer(self.tokenizer, text, end=True) for text in texts]
+        return [torch.tensor(row[: self.block], dtype=torch.long) for row in rows]
 
     def pair_tokens(
         self, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]]
@@ -160,7 +195,8 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
         self, model: Any, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]], owners: Sequence[int]
     ) -> Float[Tensor, " m"]:
         """See `Conditions`."""
-        from nearfar.models.conditional import IGNORED, mean_losses
+        from nearfar.models.answers import IGNORED
+        from nearfar.models.conditional import mean_losses
 
         before = self._sources(sources)
         tokens, mask = self.pair_tokens([sources[owner] for owner in owners], targets)
@@ -205,19 +241,17 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
         return self.tokenizer.batch_decode([target.tolist() for target in targets], skip_special_tokens=True)
 
     def _sources(self, sources: Sequence[str]) -> list[Int[Tensor, " t"]]:
-        """Source texts as a turn of the user in the model's chat format, or followed by a line break."""
+        """Source texts as questions, in the format of training and of generation."""
         import torch
 
-        if getattr(self.tokenizer, "chat_template", None):
-            chats = [[{"role": "user", "content": source}] for source in sources]
-            texts = [
-                str(self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
-                for chat in chats
-            ]
-            found = self.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-        else:
-            found = self.tokenizer([f"{source}\n" for source in sources])["input_ids"] if sources else []
-        return [torch.tensor(row, dtype=torch.long) for row in found]
+        from nearfar.models.answers import question_prompt
+
+        rows = [question_prompt(self.tokenizer, source).tokens(self.tokenizer) for source in sources]
+        return [torch.tensor(row[-self.block :], dtype=torch.long) for row in rows]
+
+    def language_model(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The model in evaluation mode, and the tokenizer."""
+        return self.model.eval(), self.tokenizer
 
     def fingerprint(self, name: object) -> str | None:
         """A hash of the weight files, or of the tensors of a model in memory."""
@@ -243,23 +277,28 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
         self.block = options.max_length or self.block
 
     def rows_of(self, stage: Stage) -> Dataset:
-        """The rows for the trainer: blocks of documents, or the stage's rows."""
+        """The rows for the trainer: blocks of documents, questions with answers as tokens, or the stage's rows."""
         rows: Any = stage.rows
-        return self.blocks(rows) if rows.column_names == ["text"] else rows
+        if rows.column_names == ["text"]:
+            return self.blocks(rows)
+        return self.answers(rows) if rows.column_names == list(PAIR) else rows
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
         """Raise an InputError if the documents do not fill the blocks of one step."""
         from nearfar.kinds._language_trainer import check_rows
 
         assert isinstance(options, LanguageOptions)
-        check_rows(self.rows_of(stage), options, f"blocks of {self.block} tokens")
+        rows = self.rows_of(stage)
+        check_rows(rows, options, "rows" if "labels" in rows.column_names else f"blocks of {self.block} tokens")
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
         """The transformers trainer."""
         from nearfar.kinds._language_trainer import as_batch, language_trainer
 
         assert isinstance(options, LanguageOptions)
-        return language_trainer(self.model, stage, self.rows_of(stage), as_batch, options, setting)
+        rows = self.rows_of(stage)
+        collate = padded if rows.column_names == ["input_ids", "labels"] else as_batch
+        return language_trainer(self.model, stage, rows, collate, options, setting)
 
     def facts(self, trainers: list[Any]) -> dict[str, Any]:
         """Number of training tokens, parameters, memory and speed."""
@@ -269,7 +308,9 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
         seen, per_step = 0, None
         for trainer in trainers:
             first = trainer.train_dataset[0]
-            if "input_ids" in first:
+            if "labels" in first:
+                seen += trainer.tokens
+            elif "input_ids" in first:
                 arguments = trainer.args
                 per_step = (
                     len(first["input_ids"])
@@ -279,3 +320,18 @@ class CausalLM(Kind, Predicts, Generates, Conditions):
                 )
                 seen += per_step * trainer.state.global_step
         return {"tokens_seen": seen, **sizes(self.model), "speed": speed(trainers, per_step)}
+
+
+def padded(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A batch of rows with `input_ids` and `labels` of different lengths, padded on the right."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    from nearfar.models.answers import IGNORED
+
+    ids = [row["input_ids"] for row in rows]
+    return {
+        "input_ids": pad_sequence(ids, batch_first=True),
+        "attention_mask": pad_sequence([torch.ones_like(each) for each in ids], batch_first=True),
+        "labels": pad_sequence([row["labels"] for row in rows], batch_first=True, padding_value=IGNORED),
+    }

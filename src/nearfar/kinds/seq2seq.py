@@ -67,7 +67,7 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditions):
     def collate(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """A batch of rows: see the class."""
         from nearfar.kinds._language_trainer import as_batch
-        from nearfar.models.conditional import IGNORED
+        from nearfar.models.answers import IGNORED
 
         if not {"anchor", "positive"} <= set(rows[0]):
             return as_batch(rows)
@@ -152,7 +152,8 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditions):
         self, model: Any, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]], owners: Sequence[int]
     ) -> Float[Tensor, " m"]:
         """See `Conditions`."""
-        from nearfar.models.conditional import IGNORED, mean_losses, padded
+        from nearfar.models.answers import IGNORED
+        from nearfar.models.conditional import mean_losses, padded
 
         rows = self._rows(sources)
         tokens, mask = padded([rows[owner] for owner in owners], self._padding, self.model.device)

@@ -92,5 +92,5 @@ def corrupted(text: str, words: Sequence[str], rate: float) -> str:
     removed = torch.rand(len(own)) < (0.5 if len(own) > 1 else 0.0)
     other = torch.randint(len(words), (len(own),)).tolist()
     choices = zip(own, changed.tolist(), removed.tolist(), other, strict=True)
-    kept = [words[number] if change else word for word, change, remove, number in choices if not (change and remove)]
-    return " ".join(kept) or words[other[0]]
+    kept = [str(words[n]) if change else word for word, change, remove, n in choices if not (change and remove)]
+    return " ".join(kept) or str(words[other[0]])

@@ -8,6 +8,7 @@
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
 | `Conditions` | a target text for each source text, and the loss of one | the same |
+| `Continues` | the probabilities of the next token | causal language models |
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from nearfar.data.media import Medium
 
-__all__ = ["GIVES", "Conditions", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
+__all__ = ["GIVES", "Conditions", "Continues", "Encodes", "EncodesMedia", "Generates", "Predicts", "Scores"]
 
 
 class Encodes(ABC):
@@ -63,8 +64,9 @@ class Scores(ABC):
 class Predicts(ABC):
     """Texts to probabilities, by a language model."""
 
-    #: The required columns.
+    #: The required columns; and other columns that it can predict instead, on request or after training on them.
     predicts: ClassVar[tuple[str, ...]]
+    predicts_also: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     @abstractmethod
     def log_probability(
@@ -148,6 +150,14 @@ class Conditions(ABC):
         """Target tokens as texts, without special tokens."""
 
 
+class Continues(ABC):
+    """A text to the probabilities of its next token, by which continuations are scored and decoded."""
+
+    @abstractmethod
+    def language_model(self) -> tuple[Any, Any]:
+        """The causal language model of transformers, in evaluation mode, and its tokenizer."""
+
+
 #: The output of each ability, for messages.
 GIVES: dict[type, str] = {
     Encodes: "vectors of texts",
@@ -156,4 +166,5 @@ GIVES: dict[type, str] = {
     Predicts: "probabilities of texts",
     Generates: "texts",
     Conditions: "target texts for source texts",
+    Continues: "probabilities of the next token",
 }

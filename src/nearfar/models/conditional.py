@@ -11,13 +11,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
+from nearfar.models.answers import IGNORED
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["IGNORED", "mean_losses", "padded", "sampled", "until_end"]
-
-#: The label of a token that is not predicted.
-IGNORED = -100
+__all__ = ["mean_losses", "padded", "sampled", "until_end"]
 
 
 def padded(

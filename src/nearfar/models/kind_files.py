@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from nearfar.errors import InputError
+from nearfar.models.adapters import CONFIGURATION
 from nearfar.models.model_files import json_object
 from nearfar.writing import write_text
 
@@ -72,7 +73,9 @@ _REMEDIES = {
 
 
 def _by_architecture(folder: Path) -> str:
-    """The kind of a plain transformers folder."""
+    """The kind of a plain transformers folder, or of an adapter of peft."""
+    if (folder / CONFIGURATION).is_file() and json_object(folder / CONFIGURATION).get("task_type") == "CAUSAL_LM":
+        return "causal LM"
     config = json_object(folder / "config.json") if (folder / "config.json").is_file() else {}
     if config.get("model_type") == "low_rank_sparse":
         return "causal LM"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nearfar.errors import InputError
+from nearfar.models.adapter_base import base_of
 from nearfar.models.aliases import GENERATORS, alias_folder, sha256
 from nearfar.models.completeness import Loaded, check_complete, missing_of
 from nearfar.models.model_files import check_files
@@ -55,16 +56,32 @@ def weights_hash(name: str | Path) -> str:
     Raises:
         InputError: The model does not exist.
     """
+    return "+".join(sha256(file)[:16] for file in _weight_files(name))
+
+
+def same_weights(first: str | Path, second: str | Path) -> bool:
+    """Whether two names are of the same weights; equal files are read only if they are in different places.
+
+    Raises:
+        InputError: A model does not exist.
+    """
+    one, other = _weight_files(first), _weight_files(second)
+    if [file.resolve() for file in one] == [file.resolve() for file in other]:
+        return True
+    sizes = [[file.stat().st_size for file in files] for files in (one, other)]
+    return sizes[0] == sizes[1] and weights_hash(first) == weights_hash(second)
+
+
+def _weight_files(name: str | Path) -> list[Path]:
     _, folder, gguf = find_language_model(name)
-    files = [folder / gguf] if gguf else sorted(folder.glob("*.safetensors"))
-    return "+".join(sha256(file)[:16] for file in files)
+    return [folder / gguf] if gguf else sorted(folder.glob("*.safetensors"))
 
 
 def load_language_model(name: str | Path, device: str | None = None) -> tuple[Any, Any]:
     """A causal language model in evaluation mode, and its tokenizer.
 
     Args:
-        name: See `find_language_model`.
+        name: See `find_language_model`; or the folder of an adapter (LoRA or similar), which is loaded into its base.
         device: Device of the model; by default a GPU if there is one.
 
     Raises:
@@ -88,6 +105,8 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     weights = _unpacked() if files.gguf else {"use_safetensors": True}
     if not files.gguf:
         check_files(files.folder)
+        if (base := base_of(files.folder)) is not None:
+            return _adapted(files.folder, base, device)
     remedy = "pass a causal language model of transformers, with its tokenizer"
     with failures_named(files.folder / (files.gguf or ""), "a language model", remedy), without_progress_bar():
         tokenizer = AutoTokenizer.from_pretrained(str(files.folder), **options)
@@ -101,7 +120,29 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
             loaded = Loaded(model, missing_of(model, found), sorted(found["unexpected_keys"]))
             _check_head(loaded, files)
             check_complete([loaded], None, files.folder / (files.gguf or ""))
+    model.name_or_path = _lasting(files)  # what an adapter that is added to it will name as its base
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval(), tokenizer
+
+
+def _lasting(files: LanguageFiles) -> str:
+    """A name by which the model is found from any folder."""
+    path = Path(files.name).expanduser()
+    return files.name if files.name in GENERATORS or not path.exists() else str(path.resolve())
+
+
+def _adapted(folder: Path, base: str, device: str | None) -> tuple[Any, Any]:
+    """The base model with an adapter, and the adapter's tokenizer, or that of the base if it has none."""
+    from transformers import AutoTokenizer
+
+    from nearfar.models.loading import failures_named, without_progress_bar
+
+    model, tokenizer = load_language_model(base, device)
+    with failures_named(folder, f"an adapter of {base}", "pass the adapter of a causal language model"):
+        with without_progress_bar():
+            model.load_adapter(str(folder))
+        if (folder / "tokenizer_config.json").is_file():
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    return model.eval(), tokenizer
 
 
 def _unpacked() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
 from nearfar.errors import InputError
-from nearfar.models.adapters import check_adapter
+from nearfar.models.adapters import CONFIGURATION, check_adapter
 
 __all__ = ["check_files", "check_settings", "json_object", "parts_of", "read_json"]
 
@@ -101,7 +101,7 @@ def check_files(folder: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
     check_adapter(folder)
-    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
+    if not any((folder / name).is_file() for name in ("modules.json", "config.json", CONFIGURATION)):
         raise InputError(
             "is not a model: contains neither modules.json nor config.json",
             file=folder,

@@ -26,7 +26,8 @@ def verdict(before: Result, after: Result, change: Interval | None) -> tuple[str
     metric, delta = metric_name(before.primary), after.score - before.score
     figures, items = f"{metric} went from {before.score:.3f} to {after.score:.3f} ({delta:+.3f}", "held-out items"
     if "perplexity" in after.metrics:
-        items = "blocks of held-out text"
+        # The task notes it where an item is not a row.
+        items = "blocks of held-out text" if after.notes else items
         first, last = before.metrics["perplexity"], after.metrics["perplexity"]
         figures = f"perplexity went from {first:,.1f} to {last:,.1f} ({metric} {delta:+.3f}"
     if at_ceiling(before.score, after.score):

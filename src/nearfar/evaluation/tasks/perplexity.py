@@ -22,8 +22,9 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
 
     Args:
         model: A language model. A causal model reads documents, packed into blocks of `model.block` tokens, and
-            predicts every token except the first of each block; a sequence-to-sequence model predicts each target.
-        data: Documents (`text`), or sources and targets (`anchor`, `positive`).
+            predicts every token except the first of each block; or it predicts the answer to each question, as a
+            sequence-to-sequence model predicts each target.
+        data: Documents (`text`), or sources and targets, or questions and answers (`anchor`, `positive`).
         asked: How to evaluate.
 
     Returns:
@@ -34,7 +35,8 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
 
     found = model.log_probability(data, batch_size=min(asked.batch_size, MOST_AT_ONCE), progress=asked.progress)
     mean = float(np.mean(found))
-    notes = (f"items are blocks of {model.block} tokens",) if model.predicts == ("text",) else ()
+    blocks = model.predicts == ("text",) and "text" in data.column_names
+    notes = (f"items are blocks of {model.block} tokens",) if blocks else ()
     return Result(
         task="perplexity",
         primary="log_probability",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
-from nearfar.models.abilities import GIVES, Conditions, Encodes, EncodesMedia, Predicts, Scores
+from nearfar.models.abilities import GIVES, Conditions, Continues, Encodes, EncodesMedia, Predicts, Scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -17,7 +17,22 @@ if TYPE_CHECKING:
     from nearfar.data.retrieval import Retrieval
     from nearfar.evaluation.result import Result
 
-__all__ = ["TASKS", "Asked", "Task", "check_able", "columns_of", "reads_documents", "task_of", "tasks_named"]
+__all__ = ["TASKS", "Asked", "Decoding", "Task", "check_able", "columns_of", "task_of", "tasks_named"]
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A decoding method that scores continuations.
+
+    Args:
+        name: Its name, such as `lol`.
+        settings: Its settings that differ from the defaults.
+        amateur: The worse model, for methods that use one; see `nearfar.decoding.amateur.load_amateur`.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    amateur: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,7 @@ class Asked:
         batch_size: Batch size.
         seed: Random seed of splits, classifiers and resampling.
         progress: Called with (items done, number of items), by slow tasks.
+        decoding: The decoding method to compare with the model alone, for `truthful`.
     """
 
     train: Dataset | None = None
@@ -37,6 +53,7 @@ class Asked:
     batch_size: int = 64
     seed: int = 0
     progress: Callable[[int, int], None] | None = None
+    decoding: Decoding | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +65,7 @@ class Task:
         needs: The ability that a model must have.
         columns: Required columns; `file` means `image` or `audio`, `text|file` means one of these or `text`.
         module: Module with `measure(model, data, asked)`, imported when needed because tasks import large libraries.
-        options: Which of `train`, `templates`, `sizes` (truncated models) it accepts.
+        options: Which of `train`, `templates`, `sizes` (truncated models), `decoding` it accepts.
         automatic: Whether the task is chosen by the columns; otherwise it must be requested by name.
     """
 
@@ -76,10 +93,12 @@ class Task:
         return import_module(f"nearfar.evaluation.tasks.{self.module}").measure(model, data, asked)
 
 
-#: Abilities of language models alone: their tasks are not suggested for other models.
-_OF_LANGUAGE_MODELS = (Predicts, Conditions)
 _LEARNS = frozenset({"sizes", "train"})
 _PROMPTS = frozenset({"templates"})
+_DECODES = frozenset({"decoding"})
+
+#: The abilities of language models, which are not meant where no model is named.
+_LANGUAGE = (Predicts, Continues, Conditions)
 
 #: The first task that fits data and model is chosen.
 TASKS = (
@@ -93,6 +112,14 @@ TASKS = (
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
     Task("few-shot", Encodes, ("text|file", "label"), "few_shot", automatic=False),
     Task("answers", Conditions, ("question", "answer"), "answers", frozenset()),
+    Task(
+        "truthful",
+        Continues,
+        ("question", "best_answer", "correct_answers", "incorrect_answers"),
+        "truthful",
+        _DECODES,
+    ),
+    Task("truthful", Continues, ("prefix", "completion", "contradictions"), "truthful", _DECODES),
     Task("perplexity", Predicts, ("anchor", "positive"), "perplexity", frozenset()),
     Task("perplexity", Predicts, ("text",), "perplexity", frozenset()),
 )
@@ -126,16 +153,15 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
     columns = columns_of(data)
     fitting = [task for task in candidates if _fits(task, columns)]
     if model is None:
-        fitting = [task for task in fitting if task.needs not in _OF_LANGUAGE_MODELS] if name is None else fitting
+        fitting = [task for task in fitting if task.needs not in _LANGUAGE] if name is None else fitting
         able = fitting
     else:
         able = [task for task in fitting if _has(model, _needed(task, columns))]
-        predicts = getattr(model, "predicts", None)
-        able = [task for task in able if task.needs is not Predicts or task.columns == predicts]
+        able = [task for task in able if task.needs is not Predicts or task.columns in _predicted(model)]
     if able:
         return able[0]
     if name is None:
-        fitting = [task for task in fitting if task.needs not in _OF_LANGUAGE_MODELS]
+        fitting = [task for task in fitting if task.needs not in _LANGUAGE]
     if fitting and model is not None:
         raise _unable(fitting[0], _needed(fitting[0], columns), model)
     raise _misfit(candidates, columns, name, model)
@@ -146,11 +172,6 @@ def check_able(name: str, model: Any) -> None:
     tasks = tasks_named(name)
     if not any(_has(model, task.needs) for task in tasks):
         raise _unable(tasks[0], tasks[0].needs, model)
-
-
-def reads_documents(model: Any, name: str | None) -> bool:
-    """Whether a model, or its class, is evaluated on documents by the task of that name, or by default."""
-    return getattr(model, "predicts", None) == ("text",) and name in (None, "perplexity")
 
 
 def columns_of(data: Dataset | Retrieval) -> list[str] | None:
@@ -175,6 +196,11 @@ def _fits(task: Task, columns: list[str] | None) -> bool:
 
 def _has(model: Any, ability: type) -> bool:
     return issubclass(model, ability) if isinstance(model, type) else isinstance(model, ability)
+
+
+def _predicted(model: Any) -> tuple[tuple[str, ...], ...]:
+    """The columns that a model, or its class, predicts, in the order of preference."""
+    return (model.predicts, *model.predicts_also)
 
 
 def _needed(task: Task, columns: list[str] | None) -> type:
@@ -203,7 +229,6 @@ def _misfit(tasks: Sequence[Task], columns: list[str] | None, name: str | None, 
     known = "; ".join(
         f"{', '.join(task.columns)} ({task.name})"
         for task in tasks
-        if (task.needs not in _OF_LANGUAGE_MODELS if model is None else _has(model, task.needs))
-        and "file" not in task.columns
+        if (task.needs not in _LANGUAGE if model is None else _has(model, task.needs)) and "file" not in task.columns
     ).replace("text|file", "text")
     return InputError(f"the columns {here} fit no task", remedy=f"use {known}, or a BEIR-format dataset")
