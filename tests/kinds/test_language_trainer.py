@@ -124,3 +124,16 @@ def test_columns_become_tensors_where_they_can() -> None:
     assert batch["score"].tolist() == [0.5, 1]
     assert batch["flag"].tolist() == [True, False]
     assert batch["text"] == ["a", "b"]
+
+
+def test_gradients_of_own_parameters_do_not_add_up_over_the_steps(tmp_path: Path) -> None:
+    class Pulled(Own):
+        def forward(self, model: Any, batch: Any) -> Any:
+            found.append(None if self.scale.grad is None else float(self.scale.grad))
+            return LanguageLoss.forward(self, model, batch) + self.scale
+
+    found: list[float | None] = []
+    trainer_of(tmp_path, Pulled(), max_steps=3, gradient_accumulation=2).train()
+    # A gradient is there only between the two batches of a step.
+    assert [bool(each) for each in found] == [False, True] * 3
+    assert found[1::2] == pytest.approx([0.5] * 3)

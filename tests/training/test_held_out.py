@@ -35,7 +35,7 @@ def request(evaluation: Any, **more: Any) -> Request:
 
 def test_each_task_is_measured_by_itself_and_their_mean_is_the_metric(tiny_model: Any) -> None:
     rows = rows_of_tasks()
-    held_out = read_held_out(request(rows), None)
+    held_out = read_held_out(request(rows))
     assert held_out is not None
     assert list(held_out.tasks) == ["things", "animals"]
     assert len(held_out.rows) == 12
@@ -69,11 +69,11 @@ def test_what_holds_for_one_task_is_not_said_of_their_mean() -> None:
 
 def test_rows_without_tasks_are_measured_at_once(tiny_model: Any) -> None:
     rows = rows_of_tasks().remove_columns("task")
-    held_out = read_held_out(request(rows), None)
+    held_out = read_held_out(request(rows))
     assert held_out is not None
     assert not held_out.tasks
     assert held_out.measure(Encoder(tiny_model), seed=0).metrics == evaluate(tiny_model, rows).metrics
-    assert read_held_out(request(None), None) is None
+    assert read_held_out(request(None)) is None
 
 
 def test_rows_that_cannot_be_measured_are_named(tiny_model: Any, tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_rows_that_cannot_be_measured_are_named(tiny_model: Any, tmp_path: Path)
     write_jsonl(
         [{"anchor": "a", "positive": "b", "task": "one"}, {"anchor": "c", "positive": "b", "task": "one"}], file
     )
-    held_out = read_held_out(request(str(file)), None)
+    held_out = read_held_out(request(str(file)))
     assert held_out is not None
     with pytest.raises(InputError, match=r"held\.jsonl"):
         held_out.measure(Encoder(tiny_model), seed=0)

@@ -30,8 +30,8 @@ def command(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Task: sts, ranking, retrieval, rerank, classify, cluster, zero-shot, few-shot, truthful or "
-            "perplexity (default: by the columns)."
+            help="Task: sts, ranking, retrieval, rerank, classify, cluster, zero-shot, few-shot, answers, "
+            "truthful or perplexity (default: by the columns)."
         ),
     ] = None,
     train: Annotated[str | None, typer.Option(help="Labelled rows to train the classifier on.")] = None,

@@ -1,4 +1,4 @@
-"""`nearfar refine`: triplets from a language model, and a filter for them."""
+"""`nearfar refine`: triplets and rationales from a language model, and a filter for triplets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from nearfar.cli.output import print_json, progress, say
 from nearfar.cli.parameters import Columns, Json, MaxText, parsed
 from nearfar.errors import InputError
 
-app = typer.Typer(help="Generate training triplets with a language model, and filter them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Generate training triplets or rationales with a language model, and filter triplets.", no_args_is_help=True
+)
 
 Model = Annotated[str, typer.Option(help="Language model: path, hub id, .gguf file or alias.")]
 EndpointUrl = Annotated[
@@ -153,6 +155,53 @@ def filter_(
         say(f"Next: nearfar train multicsr --data {out}")
     else:
         say("See the scores with --dropped FILE; other limits or another scorer may keep more.")
+
+
+@app.command("rationales")
+def rationales(
+    questions: Annotated[str, typer.Argument(help="Rows with a column question, and answer if known.")],
+    out: Annotated[Path, typer.Option(help="Output file, .jsonl.")],
+    model: Model = "smollm2",
+    endpoint: EndpointUrl = None,
+    samples: Annotated[int, typer.Option(help="Number of rationales for each question.", min=1)] = 5,
+    temperature: Annotated[float, typer.Option(help="Sampling temperature.", min=0.01)] = 0.7,
+    max_tokens: Annotated[int, typer.Option(help="Maximum new tokens.")] = 160,
+    columns: Columns = None,
+    limit: Annotated[int | None, typer.Option(help="Maximum number of rows, from the start.", min=1)] = None,
+    batch_size: BatchSize = 16,
+    key_env: KeyVariable = "OPENAI_API_KEY",
+    per_minute: PerMinute = 0.0,
+    tries: Tries = 6,
+    calls: Calls = None,
+    json_: Json = False,
+) -> None:
+    """Sample rationales for questions, each with the answer it reaches. Run again to resume."""
+    from nearfar.generation import Decoding
+
+    mapping, decoding = parsed(columns), Decoding(max_tokens, temperature=temperature)
+    _check_out(out)
+    from nearfar.data import load
+    from nearfar.generation import CallLog
+    from nearfar.generation.rationales import explain, with_rationales
+
+    with _claimed(out, _calls(calls, out)):
+        table: Any = load(questions, columns=mapping, schema="questions", limit=limit).to_list()
+        generator = _generator(model, endpoint, batch_size, key_env, per_minute, tries)
+        log = CallLog(_calls(calls, out))
+        with progress("rationales") as update:
+            found = explain([row["question"] for row in table], generator, log, samples, decoding, update)
+        rows, counts = with_rationales(table, found)
+        _write(rows, out)
+    if json_:
+        print_json({"out": str(out), "questions": len(table), **counts, "calls": str(log.path)})
+        return
+    print(f"{counts['rationales']:,} rationales for {len(rows):,} of {len(table):,} questions in {out}")
+    say(f"{counts['rationales']:,} of {len(table) * samples:,} answers contain a rationale and its answer")
+    say(f"{counts['agree']:,} rationales agree with most others of their question")
+    if counts["known"]:
+        say(f"{counts['right']:,} of {counts['known']:,} majority answers equal the given answer")
+    if rows:
+        say(f"Next: nearfar train qcrd --data {out} --model MODEL")
 
 
 def _generator(model: str, endpoint: str | None, batch_size: int, key_env: str, per_minute: float, tries: int) -> Any:

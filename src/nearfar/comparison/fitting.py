@@ -20,6 +20,7 @@ _HAVE = {
     "scored pairs": "scores",
     "dictionary": "definitions",
     "rationales": "rationales",
+    "questions": "questions",
     "dialogues": "dialogues",
     "turns": "dialogues",
     "image + text": "images",

@@ -56,6 +56,7 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("ranked lists", ("query", "candidates", "scores"), (), "a query, candidate texts, a score for each"),
         Schema("dictionary", ("entry", "definition"), (), "a word or phrase and its definition"),
         Schema("rationales", ("question", "answer", "rationales"), (), "a question, its answer, and the reasons"),
+        Schema("questions", ("question",), ("answer",), "a question, and its answer if it is known"),
         Schema(
             "true and false answers",
             ("question", "best_answer", "correct_answers", "incorrect_answers"),

@@ -50,6 +50,7 @@ def evaluate(
     | `cluster` | `text`, `label`, only on request | v-measure of k-means |
     | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` on request | accuracy of the closest prompt |
+    | `answers` | `question`, `answer`, for a language model | accuracy: equal texts, or numbers of equal value |
     | `truthful` | `question`, `best_answer`, `correct_answers`, `incorrect_answers`, for a language model | MC1 |
     | `truthful` | `prefix`, `completion`, `contradictions`, for a language model | accuracy |
     | `perplexity` | documents, or `anchor`, `positive`, for a language model | mean log-probability per token |

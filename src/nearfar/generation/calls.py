@@ -96,5 +96,7 @@ class CallLog:
 def _key(identity: str, prompt: Prompt, decoding: Decoding) -> str:
     # Without contrast, the opposite prompt and its settings have no effect.
     contrast = [prompt.opposite, decoding.omega, decoding.plausibility] if decoding.omega else None
-    deciding = [identity, prompt.text, decoding.max_tokens, contrast]
+    deciding: list[object] = [identity, prompt.text, decoding.max_tokens, contrast]
+    if decoding.temperature:
+        deciding += [decoding.temperature, prompt.sample]
     return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()

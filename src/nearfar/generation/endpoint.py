@@ -116,7 +116,7 @@ class Endpoint:
             "model": self.model,
             "messages": [{"role": "user", "content": text}],
             "max_tokens": decoding.max_tokens,
-            "temperature": 0,
+            "temperature": decoding.temperature,
             "stop": ["\n"],
         }
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})

@@ -18,26 +18,30 @@ class Prompt:
     Args:
         text: Instruction, examples and input.
         opposite: The same input with the opposite instruction, for contrastive decoding.
+        sample: Number of the answer, where several are sampled for the same text.
     """
 
     text: str
     opposite: str | None = None
+    sample: int = 0
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """Settings of greedy decoding: equal prompts have equal answers.
+    """Settings of decoding. Without a temperature it is greedy: equal prompts have equal answers.
 
     Args:
         max_tokens: Maximum number of new tokens; an answer also ends at a line break.
         omega: Weight of the logits of the opposite prompt, which are subtracted; 0 is plain decoding.
         plausibility: With omega > 0, only tokens with at least this fraction of the top token's probability are
             considered.
+        temperature: Above 0, answers are sampled at this temperature.
     """
 
     max_tokens: int = 48
     omega: float = 0.0
     plausibility: float = 0.0
+    temperature: float = 0.0
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -45,6 +49,12 @@ class Decoding:
         if not 0 <= self.omega < math.inf:
             raise InputError(
                 f"invalid value {self.omega}: must be 0 or more", field="omega", remedy="use for example 0.3"
+            )
+        if not 0 <= self.temperature < math.inf:
+            raise InputError(
+                f"invalid value {self.temperature}: must be 0 or more",
+                field="temperature",
+                remedy="use for example 0.7",
             )
         if not 0 <= self.plausibility <= 1:
             raise InputError(f"invalid value {self.plausibility}: must be 0 to 1", field="plausibility")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,7 +53,8 @@ class LocalModel:
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for start in range(0, len(order), self.batch_size):
             batch = order[start : start + self.batch_size]
-            found = self._generated([rows[i] for i in batch], [against[i] for i in batch if against], decoding)
+            with _seeded([prompts[i] for i in batch]):
+                found = self._generated([rows[i] for i in batch], [against[i] for i in batch if against], decoding)
             yield from zip(batch, found, strict=True)
 
     def _generated(self, rows: list[list[int]], against: list[list[int]], decoding: Decoding) -> list[str]:
@@ -64,6 +68,9 @@ class LocalModel:
             opposite = Context.of(self._model, against, self._padding)
             processors.append(ContrastiveLogits(self._model, opposite, decoding.omega, decoding.plausibility))
         context = Context.of(self._model, rows, self._padding)
+        drawn: dict[str, Any] = {"do_sample": False}
+        if decoding.temperature:
+            drawn = {"do_sample": True, "temperature": decoding.temperature, "top_k": 0, "top_p": 1.0}
         with torch.no_grad():
             tokens = self._model.generate(
                 input_ids=context.input_ids,
@@ -71,7 +78,7 @@ class LocalModel:
                 past_key_values=context.cache,
                 logits_processor=processors,
                 max_new_tokens=decoding.max_tokens,
-                do_sample=False,
+                **drawn,
                 eos_token_id=self._ends or None,
                 pad_token_id=self._padding,
             )
@@ -113,3 +120,14 @@ class LocalModel:
     @property
     def _padding(self) -> int:
         return padding_token(self._tokenizer)
+
+
+@contextmanager
+def _seeded(prompts: Sequence[Prompt]) -> Iterator[None]:
+    """Sampling that depends on the prompts of the batch only; the random generators are the same afterwards."""
+    import torch
+
+    text = json.dumps([[prompt.text, prompt.sample] for prompt in prompts])
+    with torch.random.fork_rng():
+        torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big"))
+        yield

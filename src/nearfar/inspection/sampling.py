@@ -42,6 +42,7 @@ _ONE_COLUMN = {
     "labelled": "text",
     "domain labelled": "text",
     "sentences": "text",
+    "questions": "question",
     "turns": "text",
     "image + label": "image",
     "audio + label": "audio",

@@ -61,7 +61,7 @@ class LanguageTrainer(Resumable, Trainer):
             train_dataset=rows,  # pyright: ignore[reportArgumentType]
             # transformers requires rows for evaluation; `evaluate` below does not use them.
             eval_dataset=rows if setting.measure is not None else None,  # pyright: ignore[reportArgumentType]
-            callbacks=[*callbacks, self.clock],
+            callbacks=[*callbacks, self.clock, ClearGradients(loss)],
         )
         # The means of the batches of one step are averaged.
         self.loss_is_scaled_for_ga = False
@@ -102,6 +102,21 @@ class LanguageTrainer(Resumable, Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         load_loss(self.objective, resume_from_checkpoint)
+
+
+class ClearGradients(TrainerCallback):
+    """Clears a loss's own gradients before a step: transformers clears only those of the model.
+
+    Args:
+        loss: The loss.
+    """
+
+    def __init__(self, loss: torch.nn.Module) -> None:
+        self.loss = loss
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Called by the trainer."""
+        self.loss.zero_grad()
 
 
 class Clock(TrainerCallback):

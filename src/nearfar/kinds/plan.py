@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -62,7 +62,8 @@ class Plan:
             or one of `nearfar.kinds`.
         stages: One stage, several, or a generator of them. Code after a `yield` runs when that stage has been trained;
             it must depend only on the model and the seed, so that a resumed run does the same.
-        count: Number of stages that a generator yields: `max_steps` is shared among them.
+        count: Number of stages that a generator yields.
+        shares: How `max_steps` is shared among the stages, in proportion; None: equally.
         measure: Returns additional numbers by name for `metrics.json`, before and after training. Called with the model
             and the held-out data (None if there is none), in evaluation mode and without gradients.
         finish: Called with the run's folder and the held-out data after the model has been trained and saved; the
@@ -73,6 +74,7 @@ class Plan:
     model: Any
     stages: Stage | Iterable[Stage]
     count: int | None = None
+    shares: Sequence[float] | None = None
     measure: Callable[[Any, Any], Mapping[str, Any]] | None = None
     finish: Callable[[Path, Any], Mapping[str, Any]] | None = None
     grows: str | None = None
@@ -82,6 +84,8 @@ class Plan:
         count = len(stages) if isinstance(stages, (list, tuple)) else self.count
         if count is None or count < 1:
             raise ValueError("a plan requires at least one stage, and `count` if its stages are a generator")
+        if self.shares is not None and (len(self.shares) != count or not min(self.shares) > 0):
+            raise ValueError(f"expected {count} positive shares, one for each stage, got {self.shares}")
         object.__setattr__(self, "stages", stages)
         object.__setattr__(self, "count", count)
 
@@ -92,7 +96,9 @@ class Plan:
 
 
 def staged_options(options: Options, plan: Plan) -> list[Options]:
-    """The options of each stage: `max_steps` is shared among all stages, and the first ones take the remainder.
+    """The options of each stage: `max_steps` is shared among all stages, at least one step each.
+
+    Of equal shares, the first ones take the remainder; with `Plan.shares`, the last one does.
 
     Raises:
         InputError: There are fewer steps than stages.
@@ -103,5 +109,9 @@ def staged_options(options: Options, plan: Plan) -> list[Options]:
     if options.max_steps < plan.count:
         problem = f"invalid value {options.max_steps}: must be at least 1 for each of {plan.count} stages"
         raise InputError(problem, field="max_steps", remedy=f"use at least {plan.count}")
+    if plan.shares is not None:
+        whole = sum(plan.shares)
+        steps = [max(1, int(options.max_steps * share / whole)) for share in plan.shares[:-1]]
+        return [replace(options, max_steps=of_stage) for of_stage in (*steps, max(1, options.max_steps - sum(steps)))]
     each, more = divmod(options.max_steps, plan.count)
     return [replace(options, max_steps=each + (number < more)) for number in range(plan.count)]

@@ -7,6 +7,7 @@
 | `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
+| `Conditions` | a target text for each source text, and the loss of one | the same |
 | `Continues` | the probabilities of the next token | causal language models |
 | `ExposesStates` | the states of each token by layer, and the head | causal language models |
 """
@@ -14,18 +15,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float, Int
+    from torch import Tensor
 
     from nearfar.data.media import Medium
     from nearfar.models.head import StatesAndHead
 
-__all__ = ["GIVES", "Continues", "Encodes", "EncodesMedia", "ExposesStates", "Generates", "Predicts", "Scores"]
+__all__ = [
+    "GIVES",
+    "Conditions",
+    "Continues",
+    "Encodes",
+    "EncodesMedia",
+    "ExposesStates",
+    "Generates",
+    "Predicts",
+    "Scores",
+]
 
 
 class Encodes(ABC):
@@ -83,6 +95,73 @@ class Generates(ABC):
         """The greedy continuation of (or answer to) each prompt."""
 
 
+class Conditions(ABC):
+    """Source texts to target texts, such as questions to answers or rationales: their losses, and samples.
+
+    Targets are tokens of the model, with its end token.
+    """
+
+    #: A transformers model.
+    model: Any
+
+    @property
+    def prefixes(self) -> Mapping[str, str]:
+        """What precedes a source, for each task that the model was trained for; in the config, as T5 does."""
+        tasks = getattr(self.model.config, "task_specific_params", None) or {}
+        return {name: str(task.get("prefix", "")) for name, task in tasks.items()}
+
+    @prefixes.setter
+    def prefixes(self, prefixes: Mapping[str, str]) -> None:
+        self.model.config.task_specific_params = {name: {"prefix": prefix} for name, prefix in prefixes.items()}
+
+    @property
+    @abstractmethod
+    def reader(self) -> Any:
+        """The module that turns `input_ids` and `attention_mask` into `last_hidden_state`."""
+
+    @abstractmethod
+    def target_tokens(self, texts: Sequence[str]) -> list[Int[Tensor, " t"]]:
+        """Target texts as tokens, with the end token."""
+
+    @abstractmethod
+    def pair_tokens(
+        self, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]]
+    ) -> tuple[Int[Tensor, "m t"], Bool[Tensor, "m t"]]:
+        """Each source followed by its target, padded, and where there is a token; on the model's device."""
+
+    @abstractmethod
+    def target_losses(
+        self, model: Any, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]], owners: Sequence[int]
+    ) -> Float[Tensor, " m"]:
+        """The mean negative log-likelihood per token of each target, given `sources[owners[j]]`; can be differentiated.
+
+        Args:
+            model: The model, perhaps wrapped by a trainer.
+            sources: Source texts.
+            targets: Target tokens.
+            owners: The source of each target.
+        """
+
+    @abstractmethod
+    def sample_targets(
+        self,
+        sources: Sequence[str],
+        *,
+        temperature: float = 0.0,
+        max_new_tokens: int = 64,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> list[Int[Tensor, " t"]]:
+        """A target for each source, with the end token if it was reached; temperature 0 is greedy decoding.
+
+        The random generators and the mode of the model are the same afterwards.
+        """
+
+    @abstractmethod
+    def target_texts(self, targets: Sequence[Int[Tensor, " t"]]) -> list[str]:
+        """Target tokens as texts, without special tokens."""
+
+
 class Continues(ABC):
     """A text to the probabilities of its next token, by which continuations are scored and decoded."""
 
@@ -114,6 +193,7 @@ GIVES: dict[type, str] = {
     Scores: "scores of pairs of texts",
     Predicts: "probabilities of texts",
     Generates: "texts",
+    Conditions: "target texts for source texts",
     Continues: "probabilities of the next token",
     ExposesStates: "states of tokens",
 }

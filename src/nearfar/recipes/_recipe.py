@@ -15,6 +15,8 @@ from nearfar.recipes._about import entry
 
 __all__ = ["About", "Paper", "Recipe"]
 
+KindName = Literal["encoder", "two towers", "pair scorer", "reranker", "causal LM", "seq2seq LM"]
+
 
 @dataclass(frozen=True)
 class Paper:
@@ -62,7 +64,7 @@ class Recipe:
         prepare: Composes the library's parts into a plan. It is called with the model (what `nearfar.load` returns for
             its kind), the rows (a Dataset for the role `rows`, else a
             DatasetDict by role or task) and the options.
-        trains: The kind of model that it starts from, see `nearfar.kinds`.
+        trains: The kind of model that it starts from, see `nearfar.kinds`; or several, which it can start from.
         model: What it starts from where no model is named; None: the user has to name one.
         makes_model: `prepare` makes a new model, and gets the name of the one that the user named, or None.
         multi_dataset: The role `rows` accepts several datasets at once, each with a schema of its own.
@@ -74,7 +76,7 @@ class Recipe:
     inputs: Mapping[str, tuple[str, ...]]
     options: type[TrainingOptions]
     prepare: Callable[[Any, Any, Any], Plan] = field(repr=False)
-    trains: Literal["encoder", "two towers", "pair scorer", "reranker", "causal LM", "seq2seq LM"] = "encoder"
+    trains: KindName | tuple[KindName, ...] = "encoder"
     model: str | None = "minilm"
     makes_model: bool = False
     multi_dataset: bool = False

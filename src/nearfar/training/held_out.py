@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError, about
-from nearfar.training.rows import by_task
+from nearfar.training.rows import DOCUMENTS, by_task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -67,19 +67,18 @@ def averaged(results: Mapping[str, Result]) -> Result:
     return replace(first, primary=primary, metrics=metrics, n=n, notes=notes, **of_items)
 
 
-def read_held_out(request: Request, kind: type | None) -> HeldOut | None:
+def read_held_out(request: Request) -> HeldOut | None:
     """Read the evaluation rows; None if there are none.
 
     Args:
-        request: The request of the run.
-        kind: The kind of model to evaluate, which decides whether documents are read.
+        request: The request of the run; a recipe that trains on documents is evaluated on documents.
 
     Raises:
         InputError: The rows cannot be read.
     """
     if request.evaluation is None:
         return None
-    documents = getattr(kind, "predicts", None) == ("text",) and "pairs" not in request.recipe.schemas
+    documents = DOCUMENTS in request.recipe.schemas
     columns = _shared(request.columns)
     rows, mapped = read_rows(
         request.evaluation, columns, request.evaluation_columns, request.skip_broken, documents=documents
@@ -145,7 +144,7 @@ def split_documents(rows: Dataset, part: float, seed: int) -> tuple[Dataset, Dat
         return rows, None
     if len(rows) < 2:
         raise InputError(
-            "expected at least 2 documents, one of them to hold out, got 1",
+            "expected at least 2 rows or documents, one of them to hold out, got 1",
             field="held_out",
             remedy="separate documents by blank lines, pass --eval, or set held_out=0",
         )

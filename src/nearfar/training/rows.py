@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Sources = Source | Sequence[Source] | Mapping[str, Source]
     Columns = Mapping[str, str]
 
-__all__ = ["by_task", "described", "named", "rows_for", "source_of", "together"]
+__all__ = ["DOCUMENTS", "by_task", "described", "named", "rows_for", "source_of", "together"]
 
 #: The role of most recipes, and the role of a sequence of tasks.
 ROWS, STREAM = "rows", "stream"

@@ -120,7 +120,7 @@ def _claimed(request: Request, folder: RunFolder) -> Run:
 
     recipe = request.recipe
     rows = rows_for(recipe, request.data, request.columns, skip_broken=request.skip_broken)
-    held_out = read_held_out(request, _kind(recipe))
+    held_out = read_held_out(request)
     set_seed(request.seed)  # loading may initialize a new head
     start = _start(request)
     configuration = _configuration(request, rows, held_out, start)
@@ -217,10 +217,21 @@ def _rows_of_tasks(recipe: Recipe, rows: Dataset | DatasetDict, stages: int | No
     return [len(part) for part in rows.values()]
 
 
-def _kind(recipe: Recipe) -> type[Kind]:
-    from nearfar.kinds.loading import kind_named
+def _kind(request: Request) -> type[Kind]:
+    """The kind of the base model; of a recipe that can start from several, the one of the model that was named."""
+    from nearfar.kinds.loading import class_of, kind_named, of
 
-    return kind_named(recipe.trains)
+    trains, start = request.recipe.trains, request.start
+    if isinstance(trains, str):
+        return kind_named(trains)
+    kinds = [kind_named(name) for name in trains]
+    words = " or ".join(kind.words for kind in kinds)
+    if start is None:
+        raise InputError("a base model is required", field="--model", remedy=f"pass {words}")
+    found = class_of(start) if isinstance(start, (str, Path)) else type(of(start))
+    if found not in kinds:
+        raise InputError(f"expected {words}, got {found.words}", field="--model", remedy="pass another model")
+    return found
 
 
 def _start(request: Request) -> Any:
@@ -230,9 +241,9 @@ def _start(request: Request) -> Any:
     recipe, start = request.recipe, request.start
     if recipe.makes_model:
         return start
+    kind = _kind(request)
     if start is None:
-        raise InputError("a base model is required", field="--model", remedy=f"pass {_kind(recipe).words}")
-    kind = _kind(recipe)
+        raise InputError("a base model is required", field="--model", remedy=f"pass {kind.words}")
     model = kind.load(start) if isinstance(start, (str, Path)) else of(start)
     model.configure(request.options)
     return model.host

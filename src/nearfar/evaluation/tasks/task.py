@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
-from nearfar.models.abilities import GIVES, Continues, Encodes, EncodesMedia, Predicts, Scores
+from nearfar.models.abilities import GIVES, Conditions, Continues, Encodes, EncodesMedia, Predicts, Scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -100,7 +100,7 @@ _PROMPTS = frozenset({"templates"})
 _DECODES = frozenset({"decoding"})
 
 #: The abilities of language models, which are not meant where no model is named.
-_LANGUAGE = (Predicts, Continues)
+_LANGUAGE = (Predicts, Continues, Conditions)
 
 #: The first task that fits data and model is chosen.
 TASKS = (
@@ -114,6 +114,7 @@ TASKS = (
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
     Task("few-shot", Encodes, ("text|file", "label"), "few_shot", automatic=False),
+    Task("answers", Conditions, ("question", "answer"), "answers", frozenset()),
     Task(
         "truthful",
         Continues,

@@ -1,0 +1,173 @@
+"""QCRD: does a student learn better rationales from several right and wrong ones than from a single one?
+
+    python benchmarks/claims/qcrd.py [--seeds 5]
+
+The rationales can be worked out, so that each can be judged without a model: sums of four digits modulo 5, whose
+rationale is the three partial results. A made-up teacher writes five for each sum; three in ten have a wrong step.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from functools import cache, partial
+from typing import Any
+
+import transformers
+from _claim import Also, Claim, run
+from datasets import Dataset
+
+from nearfar.kinds.seq2seq import Seq2SeqLM
+from nearfar.recipes import qcrd
+from nearfar.training.stages import train_plan
+
+MODULUS, DIGITS, RATIONALES, WRONG = 5, 4, 5, 0.3
+TRAINED_ON, TESTED_ON = 1500, 1000
+SETTINGS: dict[str, Any] = {
+    "epochs": 35.0,
+    "batch_size": 50,
+    "learning_rate": 2e-3,
+    "max_rationale": 8,
+    "save_steps": 10_000,
+}
+ARMS: dict[str, dict[str, Any]] = {
+    "DSS (one rationale)": {"rationales": 1, "positive_by": "all", "beta": 0.0, "quality": False},
+    "several positives": {"beta": 0.0, "quality": False},
+    "positives and negatives": {"quality": False},
+    "QCRD": {},
+    "QCRD, normalised weights": {"normalise_weights": True},
+}
+
+#: A sum: its first digit, then an operator and a digit three times.
+Sum = tuple[int, tuple[tuple[str, int], ...]]
+
+
+def steps(problem: Sum, wrong_at: int | None, generator: random.Random) -> list[int]:
+    """The partial results; a wrong one spreads to those after it."""
+    value, found = problem[0], []
+    for place, (operator, digit) in enumerate(problem[1]):
+        value = (value + (digit if operator == "+" else -digit)) % MODULUS
+        if place == wrong_at:
+            value = (value + generator.randrange(1, MODULUS)) % MODULUS
+        found.append(value)
+    return found
+
+
+def question(problem: Sum) -> str:
+    """One word for each place, operator and digit, which a small encoder can align."""
+    return " ".join([f"0+{problem[0]}", *(f"{n}{sign}{digit}" for n, (sign, digit) in enumerate(problem[1], 1))])
+
+
+@cache
+def problems() -> list[Sum]:
+    generator = random.Random(0)
+    found: dict[Sum, None] = {}
+    while len(found) < TRAINED_ON + TESTED_ON:
+        rest = tuple((generator.choice("+-"), generator.randrange(MODULUS)) for _ in range(DIGITS - 1))
+        found[generator.randrange(MODULUS), rest] = None
+    return list(found)
+
+
+@cache
+def rows(seed: int) -> Dataset:
+    """Training rows, with the teacher's rationales."""
+    generator, made = random.Random(seed), []
+    for problem in problems()[:TRAINED_ON]:
+        rationales = []
+        for _ in range(RATIONALES):
+            wrong = generator.randrange(DIGITS - 1) if generator.random() < WRONG else None
+            values = steps(problem, wrong, generator)
+            rationales.append({"text": " ".join(map(str, values)), "answer": str(values[-1])})
+        answer = str(steps(problem, None, generator)[-1])
+        made.append({"question": question(problem), "answer": answer, "rationales": rationales})
+    return Dataset.from_list(made)
+
+
+@cache
+def tokenizer() -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = ["<pad>", "</s>", "<unk>", qcrd.PREDICT.strip(), qcrd.EXPLAIN.strip(), *map(str, range(MODULUS))]
+    words += [f"0+{digit}" for digit in range(MODULUS)]
+    words += [f"{n}{sign}{digit}" for n in range(1, DIGITS) for sign in "+-" for digit in range(MODULUS)]
+    made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    made.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 1)])  # type: ignore[assignment]
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+def student() -> Seq2SeqLM:
+    config = transformers.T5Config(
+        vocab_size=len(tokenizer()),
+        d_model=64,
+        d_kv=16,
+        d_ff=128,
+        num_layers=2,
+        num_heads=4,
+        decoder_start_token_id=0,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
+    return Seq2SeqLM(transformers.T5ForConditionalGeneration(config).to("cpu"), tokenizer())
+
+
+@cache
+def trained(seed: int, arm: str) -> tuple[float, float]:
+    """The parts of right rationales and of right answers on the test sums."""
+    transformers.set_seed(seed)
+    options = qcrd.Options(**{**SETTINGS, **ARMS[arm]})
+    plan = qcrd.prepare(student(), rows(seed), options)
+    with tempfile.TemporaryDirectory() as folder:
+        train_plan(plan, options, folder, seed)
+    return tested(plan.model)
+
+
+@cache
+def base(seed: int) -> tuple[float, float]:
+    transformers.set_seed(seed)
+    return tested(student())
+
+
+def tested(model: Seq2SeqLM) -> tuple[float, float]:
+    tests, found = problems()[TRAINED_ON:], []
+    for prefix, start in ((qcrd.EXPLAIN, 0), (qcrd.PREDICT, -1)):
+        targets = model.sample_targets([prefix + question(test) for test in tests], max_new_tokens=8, batch_size=250)
+        right = [" ".join(map(str, steps(test, None, random.Random())[start:])) for test in tests]
+        texts = model.target_texts(targets)
+        found.append(sum(text == gold for text, gold in zip(texts, right, strict=True)) / len(tests))
+    return found[0], found[1]
+
+
+def arms(metric: int) -> dict[str, Any]:
+    named = {name: partial(lambda seed, name: trained(seed, name)[metric], name=name) for name in ARMS}
+    return {**named, "base model": lambda seed: base(seed)[metric]}
+
+
+if __name__ == "__main__":
+    run(
+        Claim(
+            recipe="qcrd",
+            claim="A student that learns from several right and wrong rationales, its own wrong ones, and weights by "
+            "quality (QCRD) explains better than one that learns from one rationale (Distilling Step-by-Step).",
+            data=f"sums of {DIGITS} digits modulo {MODULUS}: {TRAINED_ON} for training, with {RATIONALES} rationales "
+            f"each from a made-up teacher (one step wrong in {WRONG:.0%} of them), {TESTED_ON} others for the result",
+            backbone="T5, 2 + 2 layers, 64 wide, from scratch",
+            budget="35 epochs, batches of 50, AdamW at 2e-3; QCRD also reads rationales without learning from them",
+            metric="part of test sums whose greedy rationale is right in all steps",
+            ours="QCRD",
+            baseline="DSS (one rationale)",
+            arms=arms(0),
+            also=(
+                Also("part of test sums with the right answer", "QCRD", "DSS (one rationale)", arms(1)),
+                Also(
+                    "part of right rationales: negatives and weights over positives alone",
+                    "QCRD",
+                    "several positives",
+                    {name: arms(0)[name] for name in ("QCRD", "several positives")},
+                ),
+            ),
+            caveat="",
+        )
+    )
