@@ -102,8 +102,6 @@ def student() -> Seq2SeqLM:
     config = transformers.T5Config(
         vocab_size=len(tokenizer()),
         d_model=64,
-        d_kv=16,
-        d_ff=128,
         num_layers=2,
         num_heads=4,
         decoder_start_token_id=0,
