@@ -186,7 +186,7 @@ def _check(model: Any, config: GenerationConfig, model_kwargs: dict[str, Any]) -
     for name in ("output_attentions", "output_hidden_states"):
         if getattr(config, name):
             raise InputError("contrastive search does not return these", field=name, remedy=f"remove {name}")
-    cache = model_kwargs.get("past_key_values")
+    cache = model_kwargs.get("cache", model_kwargs.get("past_key_values"))  # renamed in transformers 5.24
     if not isinstance(cache, DynamicCache):
         problem = f"contrastive search requires a dynamic cache, which {type(model).__name__} does not use"
         raise InputError(problem, remedy="remove use_cache and cache_implementation, or use another model")
