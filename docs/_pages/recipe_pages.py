@@ -23,6 +23,11 @@ ROWS: dict[str, dict[str, Any]] = {
     "pairs": {"anchor": "when does the train leave?", "positive": "at nine, from platform two"},
     "labelled": {"text": "when does the train leave?", "label": "timetable"},
     "scored pairs": {"sentence1": "a man plays", "sentence2": "someone makes music", "score": 0.7},
+    "rationales": {
+        "question": "Ann has 3 pens and buys 4. How many has she?",
+        "answer": "7",
+        "rationales": [{"text": "3 + 4 = 7.", "answer": "7"}, {"text": "4 - 3 = 1.", "answer": "1"}],
+    },
     "dictionary": {"entry": "platform", "definition": "the raised floor beside the rails"},
     "dialogues": {
         "dialogue_id": "d1",

@@ -64,8 +64,8 @@ def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
         return Fit(recipe.name, f"requires several datasets ({', '.join(recipe.roles)}); a comparison uses one")
     if "documents" in recipe.schemas:
         return Fit(recipe.name, "trains a language model on documents; a comparison trains on rows")
-    if recipe.trains == "causal LM" and "pairs" in recipe.schemas:
-        return Fit(recipe.name, "trains a language model on answers; a comparison on pairs measures how they are found")
+    if set(_of(recipe.trains)) <= {"causal LM", "seq2seq LM"}:
+        return Fit(recipe.name, "trains a language model on answers; a comparison measures how texts are found")
     medium = medium_in(columns)
     schemas = [SCHEMAS[name] for name in recipe.schemas]
     if medium is not None:
@@ -78,6 +78,10 @@ def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
     if medium is not None and not schemas:
         return Fit(recipe.name, f"trains only on texts; these rows have the column {medium!r}")
     return Fit(recipe.name, needs(recipe.schemas, columns))
+
+
+def _of(kinds: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (kinds,) if isinstance(kinds, str) else kinds
 
 
 def needs(schemas: Sequence[str], columns: Collection[str]) -> str:

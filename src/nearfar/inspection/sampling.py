@@ -42,7 +42,6 @@ _ONE_COLUMN = {
     "labelled": "text",
     "domain labelled": "text",
     "sentences": "text",
-    "questions": "question",
     "turns": "text",
     "image + label": "image",
     "audio + label": "audio",
@@ -84,6 +83,8 @@ def draw_sample(data: Dataset | Retrieval, limit: int, seed: int = 0) -> Sample:
     schema = fitting(data.column_names).name
     if schema not in _TWO_COLUMNS and schema not in _ONE_COLUMN:
         remedy = "pass texts, pairs, scored pairs, labelled texts, images or audio with texts, or a BEIR-format dataset"
+        if schema == "questions" and "answer" in data.column_names:
+            remedy = "map the columns with --columns anchor=question,positive=answer"
         raise InputError(f"expected rows of texts, images or audio, got {schema}", remedy=remedy)
     chosen = np.sort(rng.permutation(len(data))[:limit])
     rows = as_stored(data).select(chosen)
