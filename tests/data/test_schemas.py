@@ -25,7 +25,7 @@ from nearfar.errors import InputError
         (["dialogue_id", "speaker", "text", "acts"], ["turns", "sentences", "documents"]),
         (["image", "text", "label"], ["image + text", "image + label", "labelled", "sentences", "documents", "images"]),
         (["audio", "text"], ["audio + text", "sentences", "documents", "audio"]),
-        (["question", "answer", "rationales"], ["rationales"]),
+        (["question", "answer", "rationales"], ["rationales", "questions"]),
         (["scores", "query", "candidates"], ["ranked lists"]),
         (["text", "labels"], ["label texts", "sentences", "documents"]),
         (["text", "label", "labels"], ["labelled", "label texts", "sentences", "documents"]),

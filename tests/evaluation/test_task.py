@@ -114,7 +114,7 @@ def test_the_column_that_is_missing_is_named(columns: tuple[str, ...] | None, na
 def test_columns_that_fit_nothing_are_answered_by_what_would() -> None:
     for model in (None, Encoder, Reranker, CausalLM):
         with pytest.raises(InputError) as caught:
-            task_of(rows("question", "answer"), model)
+            task_of(rows("question", "reply"), model)
         told = str(caught.value)
         assert "question" in told
         assert ("perplexity" in told) == (model is CausalLM)

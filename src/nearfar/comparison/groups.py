@@ -132,9 +132,13 @@ def _stratified(group: Int[np.ndarray, " rows"], labels: list[str], share: float
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about labels with fewer rows than folds: handled below
         try:
-            _, chosen = next(iter(splitter.split(names, names, group)))
+            # Before scikit-learn 1.8, a shuffled fold may contain a group that is larger than all of it should be.
+            within = (fold for _, fold in splitter.split(names, names, group) if len(fold) <= 2 * share * len(names))
+            chosen = next(within, None)
         except ValueError:  # every label has fewer rows than there are folds
             return []
+    if chosen is None:
+        return []
     held_out = np.zeros(len(names), dtype=bool)
     held_out[chosen] = True
     lost = held_out & ~np.isin(names, names[~held_out])

@@ -14,11 +14,10 @@ the student of `lag` iterations before samples another negative. A discriminator
 qualities s. Near is the token of an answer or of the chosen rationale, all others are far; a negative has the opposite
 sign. `beta=0, quality=false, own_negatives=false` are positives only; with `rationales=1, positive_by=all` it is DSS.
 
-Differences from the paper: no code was published, and the method is known from a review of it. Not certain, and each an
-option: that the least likely negative counts (`neg_reduce`), that an iteration is an epoch (`iteration_steps`), the map
-from qualities to weights (`weight_map`), and that losses are means over tokens (`token_mean`). The discriminator begins
-as a copy of what reads in the student (theirs: the encoder of T5-base, for all students). A sample that equals a
-positive is no negative. `normalise_weights` is not in the paper: qualities below 1 shrink the loss of rationales.
+Differences from the paper: no code was published, and the method is known from a review of it. Uncertain, and each an
+option: `neg_reduce` (the least likely negative counts), `iteration_steps` (an iteration is an epoch), `weight_map` and
+`token_mean`. The discriminator begins as a copy of what reads in the student (theirs: T5-base's encoder). A sample that
+equals a positive is no negative. `normalise_weights` is not in the paper.
 """
 
 from __future__ import annotations
@@ -28,7 +27,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from nearfar.kinds.options import Count, Fraction, LanguageOptions, NonNegative, Positive, Whole, from_options
-from nearfar.losses.rationales import Weighing
 from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
@@ -40,22 +38,23 @@ PREDICT, EXPLAIN = "predict: ", "explain: "
 
 
 @dataclass(frozen=True)
-class Options(LanguageOptions, Weighing):
-    """Hyper-parameters of QCRD (those of its contrastive loss are in `Weighing`).
+class Options(LanguageOptions):
+    """Hyper-parameters of QCRD.
 
     Args:
-        answer_weight, rationale_weight, discriminator_weight: a1, a2, a3.
-        discriminator_decay: a3 is multiplied by it after every iteration.
+        answer_weight, rationale_weight, discriminator_weight: a1, a2, a3; a3 is multiplied by `discriminator_decay`
+            after every iteration.
+        beta, delta: Weight of negatives, and the loss above which one has no effect.
+        neg_reduce, weight_map, normalise_weights, token_mean: See `nearfar.losses.rationales.Weighing`.
         rationales: Rationales of each question, chosen at random; 0: all.
-        positive_by: Positives have the answer of the `majority` of their question's rationales, the `gold` answer, or
-            `all` are positives.
+        positive_by: Rationales are positive by the `majority` of their answers, by the `gold` answer, or `all` are.
         own_negatives: The student's own earlier rationales are negatives too.
         lag: Iterations between a student and the use of its rationales.
         sampling_temperature, max_rationale: Temperature and longest length in tokens of its rationales.
         iteration_steps: Batches in an iteration; 0: an epoch.
         quality: Weights by the discriminator; false: all weights are 1.
-        discriminator_epochs: Passes that train the discriminator before the student; the paper: at most 500 steps.
-        discriminator_every: Iterations from one update of the discriminator to the next.
+        discriminator_epochs: Passes that train it before the student; the paper: at most 500 steps.
+        discriminator_every: Iterations from one of its updates to the next.
         corruption: Fraction of words changed in a good rationale, to make a bad one for the discriminator.
     """
 
@@ -70,6 +69,12 @@ class Options(LanguageOptions, Weighing):
     rationale_weight: NonNegative = 0.5
     discriminator_weight: NonNegative = 0.5
     discriminator_decay: Fraction = 0.9
+    beta: NonNegative = 0.2
+    delta: Positive = 3.0
+    neg_reduce: Literal["max", "min", "mean"] = "max"
+    weight_map: Literal["linear", "hard", "none"] = "linear"
+    normalise_weights: bool = False
+    token_mean: bool = True
     rationales: Whole = 0
     positive_by: Literal["majority", "gold", "all"] = "majority"
     own_negatives: bool = True
@@ -88,7 +93,7 @@ def prepare(model: Seq2SeqLM, rows: Dataset, options: Options) -> Plan:
     import torch
 
     from nearfar.losses.own_samples import OwnSamples
-    from nearfar.losses.rationales import DiscriminatorLoss, RationaleLoss
+    from nearfar.losses.rationales import DiscriminatorLoss, RationaleLoss, Weighing
     from nearfar.mining.rationales import corrupted, sorted_rationales
     from nearfar.models.discriminator import Discriminator
 
@@ -98,8 +103,8 @@ def prepare(model: Seq2SeqLM, rows: Dataset, options: Options) -> Plan:
     own = None
     if options.own_negatives and options.beta:
         sources = [EXPLAIN + question for question in rows["question"]]
-        sampling = {"temperature": options.sampling_temperature, "max_new_tokens": options.max_rationale, "seed": seed}
-        own = OwnSamples(sources, lag=options.lag, batch_size=options.batch_size, **sampling)
+        drawn = {"temperature": options.sampling_temperature, "max_new_tokens": options.max_rationale}
+        own = OwnSamples(sources, lag=options.lag, seed=seed, batch_size=options.batch_size, **drawn)
     discriminator = Discriminator.like(model) if options.quality else None
     loss = RationaleLoss(
         model,
