@@ -48,7 +48,7 @@ def columns(model: SentenceTransformer, number: int) -> list[dict]:
 
 
 def changed_guide(model: SentenceTransformer, number: int) -> SentenceTransformer:
-    """The model with noise in its weights, whose cosines are all well away from where it masks: rounding decides none."""
+    """The model with noise in its weights; no cosine is so near to where it masks that rounding decides."""
     for seed in range(100):
         guide, generator = copy.deepcopy(model), torch.Generator().manual_seed(seed)
         with torch.no_grad():

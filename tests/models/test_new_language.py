@@ -14,8 +14,8 @@ from nearfar.models.new_language import (
     END,
     LlamaShape,
     new_language_model,
-    new_llama,
     new_language_model_for,
+    new_llama,
     new_tokenizer,
     shape_hash,
 )
@@ -92,6 +92,8 @@ def test_heads_need_an_even_share_of_the_width(hidden: int, heads: int, least: i
 
 
 def test_a_model_for_documents_has_their_vocabulary() -> None:
-    model, tokenizer = new_language_model_for(TEXTS, None, 5_000, LlamaShape(hidden_size=16, layers=1, heads=2, positions=8))
+    model, tokenizer = new_language_model_for(
+        TEXTS, None, 5_000, LlamaShape(hidden_size=16, layers=1, heads=2, positions=8)
+    )
     assert model.config.vocab_size == len(tokenizer) < 5_000
     assert model(input_ids=torch.tensor([[0, 5]])).logits.shape == (1, 2, len(tokenizer))
