@@ -42,8 +42,8 @@ class Options(LanguageOptions):
     """Hyper-parameters of QCRD.
 
     Args:
-        answer_weight, rationale_weight, discriminator_weight: a1, a2, a3; a3 is multiplied by `discriminator_decay`
-            after every iteration.
+        answer_weight, rationale_weight, discriminator_weight: a1, a2, a3.
+        discriminator_decay: a3 is multiplied by it after every iteration.
         beta, delta: Weight of negatives, and the loss above which one has no effect.
         neg_reduce, weight_map, normalise_weights, token_mean: See `nearfar.losses.rationales.Weighing`.
         rationales: Rationales of each question, chosen at random; 0: all.
