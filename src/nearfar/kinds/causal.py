@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nearfar.errors import InputError
+from nearfar.kinds._conditional import Conditional
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
-from nearfar.models.abilities import Conditions, Continues, ExposesStates, Generates, Predicts
+from nearfar.models.abilities import Continues, ExposesStates, Generates, Predicts
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float, Int
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -29,7 +30,7 @@ BLOCK = 256
 PAIR = ("anchor", "positive")
 
 
-class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditions):
+class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional):
     """A causal language model with its tokenizer. It has all abilities of language models.
 
     If a stage's rows have only the column `text`, they are documents and are packed into blocks of `max_length` tokens.
@@ -50,6 +51,7 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditions):
         "model = AutoModelForCausalLM.from_pretrained(MODEL)\ntokenizer = AutoTokenizer.from_pretrained(MODEL)"
     )
     predicts: ClassVar[tuple[str, ...]] = ("text",)
+    one_sequence: ClassVar[bool] = True
     predicts_also: ClassVar[tuple[tuple[str, ...], ...]] = (PAIR,)
 
     def __init__(
@@ -180,74 +182,13 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditions):
         rows = [prompt.answer(self.tokenizer, text, end=True) for text in texts]
         return [torch.tensor(row[: self.block], dtype=torch.long) for row in rows]
 
-    def pair_tokens(
-        self, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]]
-    ) -> tuple[Int[Tensor, "m t"], Bool[Tensor, "m t"]]:
-        """See `Conditions`."""
-        import torch
-
-        from nearfar.models.conditional import padded
-        from nearfar.models.language import padding_token
-
-        rows = [torch.cat(pair) for pair in zip(self._sources(sources), targets, strict=True)]
-        return padded(rows, padding_token(self.tokenizer), self.model.device)
-
-    def target_losses(
-        self, model: Any, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]], owners: Sequence[int]
-    ) -> Float[Tensor, " m"]:
-        """See `Conditions`."""
-        from nearfar.models.answers import IGNORED
-        from nearfar.models.conditional import mean_losses
-
-        before = self._sources(sources)
-        tokens, mask = self.pair_tokens([sources[owner] for owner in owners], targets)
-        labels = tokens.masked_fill(~mask, IGNORED)
-        for row, owner in zip(labels, owners, strict=True):
-            row[: len(before[owner])] = IGNORED
-        logits = model(input_ids=tokens, attention_mask=mask.long(), use_cache=False).logits
-        return mean_losses(logits[:, :-1], labels[:, 1:])
-
-    def sample_targets(
-        self,
-        sources: Sequence[str],
-        *,
-        temperature: float = 0.0,
-        max_new_tokens: int = 64,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[Int[Tensor, " t"]]:
-        """See `Conditions`."""
-        from nearfar.models.conditional import padded, sampled
-        from nearfar.models.language import end_tokens, padding_token
-
-        padding, rows = padding_token(self.tokenizer), self._sources(sources)
-
-        def batches() -> Iterator[tuple[dict[str, Tensor], int]]:
-            for start in range(0, len(rows), batch_size):
-                tokens, mask = padded(rows[start : start + batch_size], padding, self.model.device, left=True)
-                yield {"input_ids": tokens, "attention_mask": mask.long()}, tokens.shape[1]
-
-        return sampled(
-            self.model,
-            batches(),
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-            ends=end_tokens(self.model, self.tokenizer),
-            padding=padding,
-        )
-
-    def target_texts(self, targets: Sequence[Int[Tensor, " t"]]) -> list[str]:
-        """See `Conditions`."""
-        return self.tokenizer.batch_decode([target.tolist() for target in targets], skip_special_tokens=True)
-
-    def _sources(self, sources: Sequence[str]) -> list[Int[Tensor, " t"]]:
+    def source_tokens(self, texts: Sequence[str]) -> list[Int[Tensor, " t"]]:
         """Source texts as questions, in the format of training and of generation."""
         import torch
 
         from nearfar.models.answers import question_prompt
 
-        rows = [question_prompt(self.tokenizer, source).tokens(self.tokenizer) for source in sources]
+        rows = [question_prompt(self.tokenizer, source).tokens(self.tokenizer) for source in texts]
         return [torch.tensor(row[-self.block :], dtype=torch.long) for row in rows]
 
     def language_model(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nearfar.kinds._conditional import Conditional
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.kinds.options import LanguageOptions, TrainingOptions
-from nearfar.models.abilities import Conditions, Generates, Predicts
+from nearfar.models.abilities import Generates, Predicts
 from nearfar.models.lengths import check_length
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Float, Int
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Seq2SeqLM"]
 
 
-class Seq2SeqLM(Kind, Predicts, Generates, Conditions):
+class Seq2SeqLM(Kind, Predicts, Generates, Conditional):
     """A sequence-to-sequence model with its tokenizer. It has the abilities `Predicts`, `Generates` and `Conditions`.
 
     The columns `anchor` (source) and `positive` (target) of a stage's rows reach the loss as `input_ids`,
@@ -43,6 +44,7 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditions):
         "model = AutoModelForSeq2SeqLM.from_pretrained(MODEL)\ntokenizer = AutoTokenizer.from_pretrained(MODEL)"
     )
     predicts: ClassVar[tuple[str, ...]] = ("anchor", "positive")
+    one_sequence: ClassVar[bool] = False
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 0) -> None:
         self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
@@ -137,63 +139,9 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditions):
         """See `Conditions`."""
         return self._rows(texts, target=True)
 
-    def pair_tokens(
-        self, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]]
-    ) -> tuple[Int[Tensor, "m t"], Bool[Tensor, "m t"]]:
-        """See `Conditions`."""
-        import torch
-
-        from nearfar.models.conditional import padded
-
-        rows = [torch.cat(pair) for pair in zip(self._rows(sources), targets, strict=True)]
-        return padded(rows, self._padding, self.model.device)
-
-    def target_losses(
-        self, model: Any, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]], owners: Sequence[int]
-    ) -> Float[Tensor, " m"]:
-        """See `Conditions`."""
-        from nearfar.models.answers import IGNORED
-        from nearfar.models.conditional import mean_losses, padded
-
-        rows = self._rows(sources)
-        tokens, mask = padded([rows[owner] for owner in owners], self._padding, self.model.device)
-        labels, _ = padded(targets, IGNORED, self.model.device)
-        logits = model(input_ids=tokens, attention_mask=mask.long(), labels=labels, use_cache=False).logits
-        return mean_losses(logits, labels)
-
-    def sample_targets(
-        self,
-        sources: Sequence[str],
-        *,
-        temperature: float = 0.0,
-        max_new_tokens: int = 64,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> list[Int[Tensor, " t"]]:
-        """See `Conditions`."""
-        from nearfar.models.conditional import padded, sampled
-        from nearfar.models.language import end_tokens
-
-        rows = self._rows(sources)
-
-        def batches() -> Iterator[tuple[dict[str, Tensor], int]]:
-            for start in range(0, len(rows), batch_size):
-                tokens, mask = padded(rows[start : start + batch_size], self._padding, self.model.device)
-                yield {"input_ids": tokens, "attention_mask": mask.long()}, 1  # the start token of the decoder
-
-        return sampled(
-            self.model,
-            batches(),
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-            ends=end_tokens(self.model, self.tokenizer),
-            padding=self._padding,
-        )
-
-    def target_texts(self, targets: Sequence[Int[Tensor, " t"]]) -> list[str]:
-        """See `Conditions`."""
-        return self.tokenizer.batch_decode([target.tolist() for target in targets], skip_special_tokens=True)
+    def source_tokens(self, texts: Sequence[str]) -> list[Int[Tensor, " t"]]:
+        """See `Conditional`."""
+        return self._rows(texts)
 
     def _rows(self, texts: Sequence[str], *, target: bool = False) -> list[Int[Tensor, " t"]]:
         import torch
@@ -202,12 +150,6 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditions):
         given: dict[str, Any] = {"text_target" if target else "text": list(texts)}
         found = self.tokenizer(**given, truncation=True, **cut)["input_ids"] if texts else []
         return [torch.tensor(row, dtype=torch.long) for row in found]
-
-    @property
-    def _padding(self) -> int:
-        from nearfar.models.language import padding_token
-
-        return padding_token(self.tokenizer)
 
     def fingerprint(self, name: object) -> str:
         """A hash of all tensors."""
