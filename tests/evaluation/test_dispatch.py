@@ -29,8 +29,8 @@ def test_extra_columns_do_not_matter():
 
 
 def test_columns_that_fit_no_task(tiny_model):
-    with pytest.raises(InputError, match=r"question, answer .*sentence1.*anchor, positive"):
-        evaluate(tiny_model, Dataset.from_dict({"question": ["a"], "answer": ["b"]}))
+    with pytest.raises(InputError, match=r"first, second .*sentence1.*anchor, positive"):
+        evaluate(tiny_model, Dataset.from_dict({"first": ["a"], "second": ["b"]}))
     with pytest.raises(InputError, match=r"'sts' .*'sentence1'.* anchor, positive"):
         evaluate(tiny_model, PAIRS, task="sts")
     with pytest.raises(InputError, match=r"^task: .*'reorder'.* sts"):

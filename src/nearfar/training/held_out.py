@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,8 @@ class HeldOut:
         """
         from nearfar.evaluation import evaluate
 
-        with about(self.source, getattr(self.rows, "column_names", ("corpus", "queries"))):
+        columns = getattr(self.rows, "column_names", ("corpus", "queries"))
+        with about(self.source, columns), _own_option_named():
             if not self.tasks:
                 return evaluate(model, self.rows, seed=seed)
             found = {name: evaluate(model, rows, seed=seed) for name, rows in self.tasks.items()}
@@ -107,8 +109,15 @@ def read_rows(
     documents: bool = False,
 ) -> tuple[Dataset | Retrieval, Mapping[str, str] | None]:
     """The evaluation rows and their column mapping: their own, or that of the training rows if it fits."""
-    try:
+    with _own_option_named():
         return _read_rows(source, columns, own, skip_broken, documents)
+
+
+@contextmanager
+def _own_option_named() -> Iterator[None]:
+    """Where a remedy maps columns, name the option for those of the evaluation rows."""
+    try:
+        yield
     except InputError as error:
         if "--columns" not in (error.remedy or ""):
             raise

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import medium_in
+from nearfar.data.schemas import mapping_to
 from nearfar.errors import InputError
 from nearfar.models.abilities import GIVES, Conditions, Continues, Encodes, EncodesMedia, Predicts, Scores
 
@@ -99,6 +100,8 @@ _LEARNS = frozenset({"sizes", "train"})
 _PROMPTS = frozenset({"templates"})
 _DECODES = frozenset({"decoding"})
 
+#: Schemas that most evaluation rows have, of which the columns may have other names.
+_USUAL = ("pairs", "scored pairs", "ranked lists", "labelled")
 #: The abilities of language models, which are not meant where no model is named.
 _LANGUAGE = (Predicts, Continues, Conditions)
 
@@ -234,4 +237,6 @@ def _misfit(tasks: Sequence[Task], columns: list[str] | None, name: str | None, 
         for task in tasks
         if (task.needs not in _LANGUAGE if model is None else _has(model, task.needs)) and "file" not in task.columns
     ).replace("text|file", "text")
-    return InputError(f"the columns {here} fit no task", remedy=f"use {known}, or a BEIR-format dataset")
+    mapping = mapping_to(columns, _USUAL) if columns and (model is None or not _has(model, Conditions)) else None
+    remedy = f"use {known}, or a BEIR-format dataset" if mapping is None else f"map them with --columns {mapping}"
+    return InputError(f"the columns {here} fit no task", remedy=remedy)
