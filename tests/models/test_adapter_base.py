@@ -105,3 +105,19 @@ def test_a_base_that_is_not_named_or_does_not_exist(base: object, whole: Path, t
     with pytest.raises(InputError) as caught:
         check_base(folder)
     assert (caught.value.file, caught.value.field) == (folder / CONFIGURATION, "base_model_name_or_path")
+
+
+def test_a_release_of_peft_that_transformers_refuses_is_one_line(tiny_lm_folder: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    from nearfar.models.adapters import add_lora, add_mergeable_lora
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_lm_folder)
+
+    def refuse(*_: object) -> None:
+        raise ValueError("The version of PEFT you are using is not compatible, please use a version >= 0.99")
+
+    model.add_adapter = refuse
+    for add in (lambda: add_lora(model, 2), lambda: add_mergeable_lora(model, 2, 4.0)):
+        with pytest.raises(InputError, match=r"^lora_rank: .*0\.99"):
+            add()

@@ -74,9 +74,24 @@ def add_mergeable_lora(model: PreTrainedModel, rank: int, alpha: float) -> None:
         if name and id(each) not in body and each is not embeds and any(True for _ in each.parameters(recurse=False))
     ]
     peft: Any = import_module("peft")
-    model.add_adapter(peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear, modules_to_save=heads or None))
+    with _old_peft_named():
+        model.add_adapter(
+            peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear, modules_to_save=heads or None)
+        )
     # Otherwise peft looks for files of the base model whenever it saves.
     model.peft_config["default"].base_model_name_or_path = None
+
+
+@contextmanager
+def _old_peft_named() -> Iterator[None]:
+    """Turn the error of transformers about the version of peft into an InputError."""
+    try:
+        yield
+    except ValueError as error:
+        if "version of PEFT" not in str(error):
+            raise
+        problem = f"this release of transformers requires another peft: {error}"
+        raise InputError(problem, field="lora_rank", remedy="pip install -U peft, or 'transformers<5.24'") from error
 
 
 def load_lora(model: nn.Module, folder: Path) -> bool:
@@ -171,7 +186,8 @@ def add_lora(model: Any, rank: int) -> None:
         raise InputError(problem, field="lora_rank", remedy="set lora_rank=0 to train the adapter, or pass its base")
     from peft import LoraConfig  # pyright: ignore[reportMissingImports]
 
-    model.add_adapter(LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
+    with _old_peft_named():
+        model.add_adapter(LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
 
 
 class AdapterSwitch:
