@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -107,7 +108,7 @@ def test_a_mistake_in_a_column_of_another_text_type_has_its_row(tmp_path: Path, 
     [
         pa.array([Decimal("0.25"), Decimal("1.50")]),
         pa.array([Decimal("0.25"), Decimal("1.50")], pa.decimal256(50, 3)),
-        pa.array([0.25, 1.5], pa.float16()),
+        pa.array(np.array([0.25, 1.5], np.float16)),
         pa.array([0.25, 1.5]).dictionary_encode(),
     ],
 )
