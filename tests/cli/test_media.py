@@ -75,7 +75,7 @@ def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> N
 
 
 def test_images_are_classified_and_not_the_names_of_their_folders(towers: Path, nearfar: Nearfar) -> None:
-    # The names alone would tell them all; grey images cannot be told apart.
+    # The names of the folders alone would give every class away; grey images cannot be distinguished.
     for path in (towers / "images").rglob("*.png"):
         Image.new("RGB", (5, 5), (99, 99, 99)).save(path)
     for task, metric in (("classify", "accuracy_logistic"), ("few-shot", "accuracy_1_shot"), ("cluster", "v_measure")):

@@ -173,6 +173,7 @@ def rationales(
     per_minute: PerMinute = 0.0,
     tries: Tries = 6,
     calls: Calls = None,
+    max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
     """Sample rationales for questions, each with the answer it reaches. Run again to resume."""
