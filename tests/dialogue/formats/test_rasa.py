@@ -73,3 +73,10 @@ def test_scalars_are_texts(tmp_path: Path):
         "    - user: 10:30\n    - bot: no\n"
     )
     assert dialogues(read(tmp_path)) == {"2024-02-01": [("user", "yes"), ("user", "10:30"), ("bot", "no")]}
+
+
+def test_an_alias_which_may_stand_for_a_file_of_any_length_is_refused(tmp_path: Path):
+    (tmp_path / "stories.yml").write_text(
+        "stories:\n- story: one\n  steps: &a\n  - user: hello\n- story: two\n  steps: *a\n"
+    )
+    assert refused(lambda: read(tmp_path))[:2] == ("stories.yml", 6)

@@ -109,7 +109,13 @@ def _yaml(file: Path) -> Any:
             if len(content) > _MOST_CHARACTERS:
                 problem = f"contains more than {_MOST_CHARACTERS:,} characters"
                 raise InputError(problem, file=file, remedy="split the file")
-            return yaml.load(content, getattr(yaml, "CBaseLoader", yaml.BaseLoader))
+            loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+            for event in yaml.parse(content, loader):
+                if isinstance(event, yaml.AliasEvent):
+                    # A small file of aliases stands for stories of any length.
+                    problem, line = f"contains the alias '*{event.anchor}'", event.start_mark.line + 1
+                    raise InputError(problem, file=file, line=line, remedy="write out what it stands for")
+            return yaml.load(content, loader)
         except (yaml.YAMLError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None)
             problem = f"invalid YAML: {getattr(error, 'problem', None) or 'it cannot be parsed'}"
