@@ -51,7 +51,6 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional)
         "model = AutoModelForCausalLM.from_pretrained(MODEL)\ntokenizer = AutoTokenizer.from_pretrained(MODEL)"
     )
     predicts: ClassVar[tuple[str, ...]] = ("text",)
-    one_sequence: ClassVar[bool] = True
     predicts_also: ClassVar[tuple[tuple[str, ...], ...]] = (PAIR,)
 
     def __init__(
@@ -190,6 +189,28 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional)
 
         rows = [question_prompt(self.tokenizer, source).tokens(self.tokenizer) for source in texts]
         return [torch.tensor(row[-self.block :], dtype=torch.long) for row in rows]
+
+    def target_losses(
+        self, model: Any, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]], owners: Sequence[int]
+    ) -> Float[Tensor, " m"]:
+        """See `Conditions`."""
+        from nearfar.models.answers import IGNORED
+        from nearfar.models.conditional import mean_losses
+
+        lengths = [len(tokens) for tokens in self.source_tokens(sources)]
+        tokens, mask = self.pair_tokens([sources[owner] for owner in owners], targets)
+        labels = tokens.masked_fill(~mask, IGNORED)
+        for row, owner in zip(labels, owners, strict=True):
+            row[: lengths[owner]] = IGNORED
+        logits = model(input_ids=tokens, attention_mask=mask.long(), use_cache=False).logits
+        return mean_losses(logits[:, :-1], labels[:, 1:])
+
+    def generation_inputs(self, sources: Sequence[Int[Tensor, " t"]]) -> tuple[dict[str, Tensor], int]:
+        """See `Conditional`: the result repeats the sources, which are padded on the left."""
+        from nearfar.models.conditional import padded
+
+        tokens, mask = padded(sources, self.padding, self.model.device, left=True)
+        return {"input_ids": tokens, "attention_mask": mask.long()}, tokens.shape[1]
 
     def language_model(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """The model in evaluation mode, and the tokenizer."""

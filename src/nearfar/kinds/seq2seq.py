@@ -44,7 +44,6 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditional):
         "model = AutoModelForSeq2SeqLM.from_pretrained(MODEL)\ntokenizer = AutoTokenizer.from_pretrained(MODEL)"
     )
     predicts: ClassVar[tuple[str, ...]] = ("anchor", "positive")
-    one_sequence: ClassVar[bool] = False
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 0) -> None:
         self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
@@ -142,6 +141,26 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditional):
     def source_tokens(self, texts: Sequence[str]) -> list[Int[Tensor, " t"]]:
         """See `Conditional`."""
         return self._rows(texts)
+
+    def target_losses(
+        self, model: Any, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]], owners: Sequence[int]
+    ) -> Float[Tensor, " m"]:
+        """See `Conditions`."""
+        from nearfar.models.answers import IGNORED
+        from nearfar.models.conditional import mean_losses, padded
+
+        rows = self.source_tokens(sources)
+        tokens, mask = padded([rows[owner] for owner in owners], self.padding, self.model.device)
+        labels, _ = padded(targets, IGNORED, self.model.device)
+        logits = model(input_ids=tokens, attention_mask=mask.long(), labels=labels, use_cache=False).logits
+        return mean_losses(logits, labels)
+
+    def generation_inputs(self, sources: Sequence[Int[Tensor, " t"]]) -> tuple[dict[str, Tensor], int]:
+        """See `Conditional`: the result begins with the start token of the decoder."""
+        from nearfar.models.conditional import padded
+
+        tokens, mask = padded(sources, self.padding, self.model.device)
+        return {"input_ids": tokens, "attention_mask": mask.long()}, 1
 
     def _rows(self, texts: Sequence[str], *, target: bool = False) -> list[Int[Tensor, " t"]]:
         import torch
