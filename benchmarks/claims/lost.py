@@ -7,29 +7,34 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import transformers
 from _claim import RESULTS, Claim, run
-from datasets import Dataset
+from _small_llama import (
+    BATCH,
+    CHOSEN_BY,
+    LAYERS,
+    LENGTH,
+    MEASURED,
+    STEPS,
+    TRAINED_ON,
+    VOCABULARY,
+    WIDTH,
+    blocks,
+    documents,
+    shape,
+)
 
-from nearfar.data.documents import load_documents
-from nearfar.data.packing import packed
 from nearfar.kinds._language_trainer import speed
 from nearfar.kinds.kind import Setting
-from nearfar.models.new_language import new_llama, new_tokenizer
 from nearfar.recipes import lost
 
-STEPS, BATCH, LENGTH, VOCABULARY = 400, 4, 64, 1024
-WIDTH, LAYERS, RANK = 96, 2, 24
-#: Number of documents for training, and of the following ones for choosing learning rates.
-TRAINED_ON, CHOSEN_BY = 500, 60
-MEASURED = 300
+RANK = 24
 LEARNING_RATES = (6.25e-4, 1.25e-3, 2.5e-3, 5e-3, 1e-2, 2e-2)
 #: A seed that is not reported.
 TUNED_ON = 1_000
@@ -44,32 +49,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "LOST, random channels": {"channels": "random"},
     "LOST, residual values": {"values": "residual"},
 }
-
-
-@cache
-def documents(file: str) -> Dataset:
-    return load_documents(Path(os.environ.get("NEARFAR_DATA", "../shared/data"), "wiki_lm", f"wiki-lm-{file}.jsonl.gz"))
-
-
-@cache
-def shape() -> str:
-    """A folder with the common tokenizer and configuration of all arms."""
-    folder = tempfile.mkdtemp()
-    tokenizer = new_tokenizer(documents("train").select(range(TRAINED_ON)), VOCABULARY)
-    model = new_llama(len(tokenizer), hidden_size=WIDTH, layers=LAYERS, heads=4, positions=LENGTH)
-    model.config.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@cache
-def blocks(part: str) -> Dataset:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(shape())
-    if part == "train":
-        return packed(documents("train").select(range(TRAINED_ON)), tokenizer, LENGTH)
-    chosen = documents("train").select(range(TRAINED_ON, TRAINED_ON + CHOSEN_BY))
-    found = packed(chosen if part == "choice" else documents("valid"), tokenizer, LENGTH)
-    return found.select(range(MEASURED))
 
 
 def trained(seed: int, method: str, learning_rate: float, part: str) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,17 +21,25 @@ import torch
 import torch.nn.functional as F
 import transformers
 from _claim import RESULTS, Also, Claim, run
-from datasets import Dataset
+from _small_llama import (
+    BATCH,
+    LAYERS,
+    LENGTH,
+    STEPS,
+    TRAINED_ON,
+    WIDTH,
+    blocks,
+    documents,
+    shape,
+)
 from torch import Tensor, nn
 
-from nearfar.data.documents import load_documents
-from nearfar.data.packing import packed
 from nearfar.inspection.language import inspect_language
 from nearfar.kinds.causal import CausalLM
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.loading import load_kind
 from nearfar.losses.spectral import spectral_contrastive_loss
-from nearfar.models.new_language import new_language_model, new_llama, new_tokenizer
+from nearfar.models.new_language import new_language_model
 from nearfar.recipes import markov
 from nearfar.theory import (
     Agreement,
@@ -49,9 +56,6 @@ CHAIN = processes.hierarchical_chain()
 UNIFORM = torch.full((8,), 1 / 8, dtype=torch.float64)
 DELAY, TOKENS = 3, 4
 
-STEPS, BATCH, LENGTH, VOCABULARY = 400, 4, 64, 1024
-WIDTH, LAYERS = 96, 2
-TRAINED_ON, CHOSEN_BY, MEASURED = 500, 60, 300
 LEARNING_RATES = (6.25e-4, 1.25e-3, 2.5e-3, 5e-3, 1e-2)
 TUNED_ON = 1_000
 CHOSEN = RESULTS / ".markov.rates.part.json"
@@ -201,11 +205,6 @@ def true_surplus(seed: int) -> float:
 
 
 @cache
-def documents(file: str) -> Dataset:
-    return load_documents(Path(os.environ.get("NEARFAR_DATA", "../shared/data"), "wiki_lm", f"wiki-lm-{file}.jsonl.gz"))
-
-
-@cache
 def smollm2(weights: str) -> CausalLM:
     if weights == "trained":
         model = load_kind("smollm2", device="cpu")
@@ -239,26 +238,6 @@ def layer_cka(seed: int, layer: int, weights: str = "trained") -> float:
 
 
 # Language models by NLL, by the spectral loss, and by both.
-
-
-@cache
-def shape() -> str:
-    """A folder with the common tokenizer and configuration."""
-    folder = tempfile.mkdtemp()
-    tokenizer = new_tokenizer(documents("train").select(range(TRAINED_ON)), VOCABULARY)
-    model = new_llama(len(tokenizer), hidden_size=WIDTH, layers=LAYERS, heads=4, positions=LENGTH)
-    model.config.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@cache
-def blocks(part: str) -> Dataset:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(shape())
-    if part == "train":
-        return packed(documents("train").select(range(TRAINED_ON)), tokenizer, LENGTH)
-    chosen = documents("train").select(range(TRAINED_ON, TRAINED_ON + CHOSEN_BY))
-    return packed(chosen if part == "choice" else documents("valid"), tokenizer, LENGTH).select(range(MEASURED))
 
 
 def language_model(seed: int, loss: Any, learning_rate: float, part: str) -> float:
