@@ -8,8 +8,10 @@ from functools import cache
 from typing import Any
 
 import pytest
+import tiny_decoders
 import torch
 import transformers as T
+from tiny_decoders import GPT, PROMPTS
 from torch import Tensor
 
 from nearfar.decoding.amateur import Amateur
@@ -19,20 +21,7 @@ from nearfar.decoding.layer_contrast import LayerContrast, contrasted
 from nearfar.errors import InputError
 from nearfar.models.chat import Prompt
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 97,
-    "hidden_size": 32,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 128,
-    "eos_token_id": None,
-    "bos_token_id": None,
-    "pad_token_id": 0,
-    "initializer_range": 0.3,
-}
-GPT: dict[str, Any] = {"vocab_size": 97, "initializer_range": 0.3, "eos_token_id": None, "bos_token_id": None}
+SIZES = {**tiny_decoders.SIZES, "num_hidden_layers": 4}
 FAMILIES: dict[str, Callable[[], Any]] = {
     "llama": lambda: T.LlamaForCausalLM(T.LlamaConfig(**SIZES)),
     "gpt2": lambda: T.GPT2LMHeadModel(T.GPT2Config(**GPT, n_embd=32, n_layer=4, n_head=4, pad_token_id=0)),
@@ -53,7 +42,6 @@ CONTRASTS = {
     "dola, raw": LayerContrast(layers=(1, 2), select="js", early_exit_weight=1, alpha=0.1, norm=False),
     "cad": LayerContrast(guidance_weight=0.5, guidance=GUIDANCE),
 }
-PROMPTS = [[7, 23, 51, 8, 64, 30, 11, 90, 42, 15, 77], [33, 12, 58, 71, 20, 9, 84]]
 
 
 class Letters:

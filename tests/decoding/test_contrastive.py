@@ -8,28 +8,17 @@ from functools import cache
 from typing import Any
 
 import pytest
+import tiny_decoders
 import torch
 import torch.nn.functional as F
 import transformers as T
+from tiny_decoders import GPT, PROMPTS
 
 from nearfar.decoding import _candidates, contrastive_search
 from nearfar.decoding.contrastive import degeneration
 from nearfar.errors import InputError
 
-SIZES: dict[str, Any] = {
-    "vocab_size": 97,
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 128,
-    "eos_token_id": None,
-    "bos_token_id": None,
-    "pad_token_id": 0,
-    "initializer_range": 0.3,
-}
-GPT: dict[str, Any] = {"vocab_size": 97, "initializer_range": 0.3, "eos_token_id": None, "bos_token_id": None}
+SIZES = {**tiny_decoders.SIZES, "num_hidden_layers": 3}
 FAMILIES: dict[str, Callable[[], Any]] = {
     "llama": lambda: T.LlamaForCausalLM(T.LlamaConfig(**SIZES)),
     "llama, eager": lambda: T.LlamaForCausalLM._from_config(T.LlamaConfig(**SIZES), attn_implementation="eager"),
@@ -51,7 +40,6 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     "bloom, no positions": lambda: T.BloomForCausalLM(T.BloomConfig(**GPT, hidden_size=32, n_layer=2, n_head=4)),
 }
 SHARED = ("llama", "llama, eager", "gpt2")
-PROMPTS = [[7, 23, 51, 8, 64, 30, 11, 90, 42, 15, 77], [33, 12, 58, 71, 20, 9, 84]]
 
 
 @cache

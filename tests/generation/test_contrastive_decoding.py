@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
+from opposed import PROMPTS
 
 from nearfar.errors import InputError
 from nearfar.generation import Decoding, Prompt
@@ -14,16 +13,6 @@ from nearfar.generation.local import LocalModel
 
 L = torch.tensor([[2.0, 2.2, 0.5, 1.9]])
 OPPOSITE = torch.tensor([[1.5, 3.0, 0.4, -1.0]])
-PROMPTS = [
-    Prompt("Say it again: the cat sits\nAnswer:", "Deny this: the cat sits\nAnswer:"),
-    Prompt("Say it again: a dog runs on the grass\nAnswer:", "Deny this: a dog runs on the grass\nAnswer:"),
-    Prompt("Say it again: sky\nAnswer:", "Deny this: sky\nAnswer:"),
-]
-
-
-@pytest.fixture(scope="module")
-def lm(tiny_lm_folder: Path) -> LocalModel:
-    return LocalModel(tiny_lm_folder, batch_size=3, device="cpu")
 
 
 def test_worked_numbers() -> None:

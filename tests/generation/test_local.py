@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from opposed import PROMPTS
 
 from nearfar.errors import InputError
 from nearfar.generation import Decoding, Prompt
 from nearfar.generation.local import LocalModel
-
-PROMPTS = [
-    Prompt("Say it again: the cat sits\nAnswer:", "Deny this: the cat sits\nAnswer:"),
-    Prompt("Say it again: a dog runs on the grass\nAnswer:", "Deny this: a dog runs on the grass\nAnswer:"),
-    Prompt("Say it again: sky\nAnswer:", "Deny this: sky\nAnswer:"),
-]
-
-
-@pytest.fixture(scope="module")
-def lm(tiny_lm_folder: Path) -> LocalModel:
-    return LocalModel(tiny_lm_folder, batch_size=3, device="cpu")
 
 
 def test_answers_keep_their_prompts_numbers_and_end_at_a_line_end(lm) -> None:

@@ -62,7 +62,7 @@ def as_text(values: pa.Array) -> pa.Array:
             values = values.cast(values.type.value_type)  # pyright: ignore[reportAttributeAccessIssue]
         return values.cast(TEXT)
     except pa.ArrowNotImplementedError:
-        # Older versions of Arrow cannot convert every type.
+        # Arrow has no cast for some, such as a dictionary of string views.
         return pa.array(values.to_pylist(), TEXT)
 
 
