@@ -60,11 +60,7 @@ def add_mergeable_lora(model: PreTrainedModel, rank: int, alpha: float) -> None:
     """
     from torch import nn
 
-    if find_spec("peft") is None:
-        raise InputError("LoRA requires the package peft", field="lora_rank", remedy="pip install 'nearfar[peft]'")
-    if getattr(model, "_hf_peft_config_loaded", False):
-        problem = "the model already has an adapter, which is what is trained"
-        raise InputError(problem, field="lora_rank", remedy="remove it, or start from the base model")
+    _check_addable(model)
     body = {id(each) for each in model.base_model.modules()}
     linear = [name for name, each in model.named_modules() if id(each) in body and isinstance(each, nn.Linear)]
     embeds = model.get_output_embeddings()
@@ -80,6 +76,14 @@ def add_mergeable_lora(model: PreTrainedModel, rank: int, alpha: float) -> None:
         )
     # Otherwise peft looks for files of the base model whenever it saves.
     model.peft_config["default"].base_model_name_or_path = None
+
+
+def _check_addable(model: PreTrainedModel) -> None:
+    if find_spec("peft") is None:
+        raise InputError("LoRA requires the package peft", field="lora_rank", remedy="pip install 'nearfar[peft]'")
+    if getattr(model, "_hf_peft_config_loaded", False):
+        problem = "the model already has an adapter (LoRA or similar), to which no second one can be added"
+        raise InputError(problem, field="lora_rank", remedy="set lora_rank=0 to train the adapter, or pass its base")
 
 
 @contextmanager
@@ -179,11 +183,7 @@ def add_lora(model: Any, rank: int) -> None:
     Raises:
         InputError: peft is not installed, or the model has an adapter.
     """
-    if find_spec("peft") is None:
-        raise InputError("LoRA requires the library peft", field="lora_rank", remedy="pip install 'nearfar[peft]'")
-    if getattr(model, "_hf_peft_config_loaded", False):
-        problem = "the model is an adapter (LoRA or similar), to which no second one can be added"
-        raise InputError(problem, field="lora_rank", remedy="set lora_rank=0 to train the adapter, or pass its base")
+    _check_addable(model)
     from peft import LoraConfig  # pyright: ignore[reportMissingImports]
 
     with _old_peft_named():
