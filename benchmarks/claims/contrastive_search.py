@@ -19,7 +19,7 @@ from _data import located
 
 from nearfar.decoding import coherence, diversity, isotropy, methods
 from nearfar.decoding.texts import Writer
-from nearfar.models.language import load_language_model
+from nearfar.kinds.causal import CausalLM
 
 PROMPTS, PROMPT, NEW = 16, 32, 64
 #: Decoding method and settings of each arm: those of the authors for English text.
@@ -33,8 +33,12 @@ PEOPLE = "the articles themselves"
 
 
 @cache
+def source() -> CausalLM:
+    return CausalLM.load("smollm2", device="cpu")
+
+
 def loaded() -> tuple[Any, Any]:
-    return load_language_model("smollm2", "cpu")
+    return source().language_model()
 
 
 @cache
@@ -62,11 +66,9 @@ def written(arm: str, seed: int) -> list[str]:
     """The continuations of a seed's prompts."""
     if arm == PEOPLE:
         return [text for _, text in prompts(seed)]
-    (name, settings), (model, tokenizer) = ARMS[arm], loaded()
+    name, settings = ARMS[arm]
     method = methods.get(name)
-    writer = Writer(
-        model, tokenizer, method, method.options(**settings), max_new_tokens=NEW, seed=seed, batch_size=PROMPTS
-    )
+    writer = Writer(source(), method, method.options(**settings), max_new_tokens=NEW, seed=seed, batch_size=PROMPTS)
     found: dict[int, str] = {}
     for numbers, continuations in writer.batches([text for text, _ in prompts(seed)]):
         found.update((n, each.text) for n, each in zip(numbers, continuations, strict=True))

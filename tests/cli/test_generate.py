@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from nearfar.cli.app import run
+from word_level import write_causal, write_seq2seq
 
 ARGUMENTS = ["--max-new-tokens", "5"]
 
@@ -130,3 +132,87 @@ def test_decoding_against_hallucinations(nearfar: Any, workspace: Path, decoding
 def test_what_a_model_writes_cannot_steer_the_terminal(nearfar: Any) -> None:
     _, out, _ = nearfar("--prompt", "the \x1b[31mcat\x9b2J")
     assert out.startswith("the [31mcat2J")
+
+
+@pytest.fixture
+def students(workspace: Path) -> Any:
+    """Language models of both kinds, whose training recorded prefixes."""
+    from nearfar.kinds.causal import CausalLM
+    from nearfar.kinds.seq2seq import Seq2SeqLM
+
+    for kind, write, folder in ((CausalLM, write_causal, "causal"), (Seq2SeqLM, write_seq2seq, "t5")):
+        model: Any = kind.load(write(workspace / folder), device="cpu")
+        model.prefixes = {"predict": "answer ", "explain": "reason "}
+        with torch.no_grad():  # otherwise T5 predicts its start token, whatever it reads
+            model.model.get_output_embeddings().weight[:2] = 0.0
+        model.write(workspace / folder)
+    return workspace
+
+
+@pytest.mark.parametrize("model", ["causal", "t5"])
+@pytest.mark.parametrize("prefix", ["predict", "explain"])
+def test_a_recorded_prefix_gives_what_evaluation_reads(
+    students: Path, model: str, prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nearfar.kinds.loading import load_kind
+
+    questions = ["the cat sits", "a"]
+    given = [part for question in questions for part in ("--prompt", question)]
+    code = run(["generate", model, *given, "--prefix", prefix, "--decoding", "greedy", "--json", *ARGUMENTS])
+    found = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert found["prefix"] == prefix
+    source: Any = load_kind(model, device="cpu")
+    targets = source.sample_targets([source.prefixes[prefix] + each for each in questions], max_new_tokens=5)
+    assert [row["text"] for row in found["texts"]] == source.target_texts(targets)
+    assert [row["prompt"] for row in found["texts"]] == questions
+    assert any(row["text"] for row in found["texts"])
+
+
+@pytest.mark.parametrize("decoding", [None, "greedy", "beam", "nucleus"])
+def test_a_sequence_to_sequence_model_answers(
+    students: Path, decoding: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = [] if decoding is None else ["--decoding", decoding]
+    arguments = ["generate", "t5", "--prompts", "sentences.jsonl", "--limit", "5", "--batch-size", "2", *chosen]
+    assert run([*arguments, "--out", "texts.jsonl", *ARGUMENTS]) == 0
+    rows = [json.loads(line) for line in (students / "texts.jsonl").read_text("utf-8").splitlines()]
+    capsys.readouterr()
+    assert run([*arguments, "--json", *ARGUMENTS]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["texts"] == rows
+    assert found["decoding"] == (decoding or "greedy")
+    assert any(row["text"] for row in rows)
+
+
+def test_an_answer_is_not_printed_as_a_continuation(students: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["generate", "t5", "--prompt", "the cat", *ARGUMENTS]) == 0
+    assert capsys.readouterr().out.startswith("the cat\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["causal", "--prefix", "explane"], "it has explain, predict"),
+        (["lm", "--prefix", "explain"], "recorded none"),
+        (["causal", "--prefix", "explain", "--chat"], "got both"),
+        (["t5", "--decoding", "contrastive-search"], "use greedy, beam or nucleus"),
+        (["t5", "--decoding", "dola"], "use greedy, beam or nucleus"),
+        (["t5", "--chat"], "chat template"),
+        (["model"], "expected a language model"),
+    ],
+)
+def test_a_model_that_cannot_answer_so_is_one_line(
+    students: Path,
+    tiny_lm_folder: Path,
+    tiny_model_folder: Path,
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (students / "lm").symlink_to(tiny_lm_folder)
+    (students / "model").symlink_to(tiny_model_folder)
+    assert run(["generate", *arguments, "--prompt", "the cat", *ARGUMENTS]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert said in err

@@ -10,7 +10,7 @@ from nearfar.decoding import methods
 from nearfar.decoding.amateur import Amateur
 from nearfar.decoding.texts import Unfinished, Writer
 from nearfar.errors import InputError
-from nearfar.models.language import load_language_model
+from nearfar.kinds.causal import CausalLM
 from nearfar.settings import with_settings
 
 PROMPTS = ["the cat sits", "a", "a dog runs on the grass", "sky", "the long house under a tree"]
@@ -18,14 +18,14 @@ PROMPTS = ["the cat sits", "a", "a dog runs on the grass", "sky", "the long hous
 
 @pytest.fixture(scope="module")
 def loaded(tiny_lm_folder: Path) -> Any:
-    return load_language_model(tiny_lm_folder, "cpu")
+    return CausalLM.load(tiny_lm_folder, device="cpu")
 
 
 def writer(loaded: Any, name: str, batch_size: int = 2, seed: int = 0, **settings: Any) -> Writer:
     method = methods.get(name)
     options = with_settings(method.options(), settings)
-    amateur = Amateur(loaded[0], "wrong") if method.amateur else None
-    return Writer(*loaded, method, options, max_new_tokens=6, seed=seed, batch_size=batch_size, amateur=amateur)
+    amateur = Amateur(loaded.model, "wrong") if method.amateur else None
+    return Writer(loaded, method, options, max_new_tokens=6, seed=seed, batch_size=batch_size, amateur=amateur)
 
 
 def texts(writing: Writer, prompts: list[str] = PROMPTS, **how: Any) -> dict[int, str]:
@@ -62,8 +62,8 @@ def test_the_model_comes_to_an_end(loaded: Any) -> None:
     writing = writer(loaded, "greedy")
     ((_, (free,)),) = writing.batches(["the cat sits"])
     assert (free.tokens, free.ended) == (6, False)
-    ids = torch.tensor([loaded[1].encode("the cat sits")])
-    written = loaded[0].generate(ids, max_new_tokens=6, do_sample=False, pad_token_id=0)[0, ids.shape[1] :].tolist()
+    ids = torch.tensor([loaded.tokenizer.encode("the cat sits")])
+    written = loaded.model.generate(ids, max_new_tokens=6, do_sample=False, pad_token_id=0)[0, ids.shape[1] :].tolist()
     writing.ends = [written[2]]
     ((_, (ended,)),) = writing.batches(["the cat sits"])
     assert (ended.tokens, ended.ended) == (written.index(written[2]) + 1, True)

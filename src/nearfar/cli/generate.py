@@ -29,13 +29,22 @@ def command(
         str | None, typer.Option(help="File of prompts: rows with a column text.", show_default=False)
     ] = None,
     decoding: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Decoding method: greedy, contrastive-search, beam, nucleus; "
-            "for fewer hallucinations lol, icd, dola, cad."
+            help="Decoding method: greedy, contrastive-search, beam, nucleus; for fewer hallucinations lol, icd, dola, "
+            "cad. By default contrastive-search, for a sequence-to-sequence model greedy.",
+            show_default=False,
         ),
-    ] = "contrastive-search",
+    ] = None,
     amateur: Amateur = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Prefix that the model's training recorded, such as predict or explain of qcrd: prompts get it.",
+            show_default=False,
+        ),
+    ] = None,
     chat: Annotated[bool, typer.Option("--chat", help="Format prompts by the model's chat template.")] = False,
     settings: Annotated[
         list[str] | None,
@@ -52,30 +61,36 @@ def command(
     max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
-    """Continue prompts with a language model."""
+    """Continue prompts with a language model, or answer them."""
     mapping = parsed(columns)
+    if chat and prefix is not None:
+        problem = "expected --chat or --prefix, got both"
+        raise InputError(problem, field="--chat", remedy="remove --chat: --prefix uses the format of training")
     from nearfar.decoding import methods
+    from nearfar.kinds.loading import class_of
+    from nearfar.models.abilities import Conditions, Continues
     from nearfar.settings import parse_settings, with_settings
 
-    method = methods.get(decoding)
+    kind = class_of(model)
+    if not issubclass(kind, Conditions):
+        raise InputError(f"expected a language model, got {kind.words}", field="MODEL", remedy="pass a language model")
+    method = methods.get(decoding or ("contrastive-search" if issubclass(kind, Continues) else "greedy"))
     options = with_settings(method.options(), parse_settings(settings or ()))
     check_amateur(amateur, method, options)
     if out is not None:
         _check_out(out)
     from nearfar.decoding.amateur import load_amateur
     from nearfar.decoding.texts import Writer
-    from nearfar.models.language import load_language_model
     from nearfar.writing import file_claimed
 
     with nullcontext() if out is None else file_claimed(out):
         texts = _texts(prompt, prompts, mapping, limit)
-        loaded, tokenizer = load_language_model(model)
+        loaded: Any = kind.load(model)
         worse = None
         if amateur is not None:
-            worse = load_amateur(amateur, loaded, tokenizer, model, options.amateur_prompt)
+            worse = load_amateur(amateur, loaded.model, loaded.tokenizer, model, options.amateur_prompt)
         writer = Writer(
             loaded,
-            tokenizer,
             method,
             options,
             max_new_tokens=max_new_tokens,
@@ -84,8 +99,9 @@ def command(
             name=model,
             amateur=worse,
             chat=chat,
+            prefix=prefix,
         )
-        between = "\n" if chat else ""
+        between = "" if writer.continues else "\n"
         alone = len(texts) == 1 and out is None and not json_
         watch = _typed if alone and method.streams and sys.stdout.isatty() else None
         if watch is not None:
@@ -103,8 +119,9 @@ def command(
             write_jsonl(rows, out)
             _unfinished(out).unlink(missing_ok=True)
     if json_:
-        summary = {"model": model, "decoding": decoding, "settings": vars(options), "seed": seed, "tokens": tokens}
-        summary |= {} if amateur is None else {"amateur": amateur}
+        summary = {"model": model, "decoding": method.name, "settings": vars(options), "seed": seed, "tokens": tokens}
+        given = {"amateur": amateur, "prefix": prefix}
+        summary |= {name: value for name, value in given.items() if value is not None}
         texts_ = {"texts": rows} if out is None else {"out": str(out), "prompts": len(rows)}
         print_json({**summary, "seconds": round(seconds, 3), **texts_})
     elif out is not None:
@@ -155,6 +172,7 @@ def _run(writer: Writer, texts: list[str], options: Any, model: str, amateur: st
         "settings": vars(options),
         "prompts": texts,
         "chat": writer.chat,
+        "prefix": writer.prefix,
         "numbers": [writer.max_new_tokens, writer.seed, writer.batch_size],
         "versions": [version(name) for name in ("nearfar", "torch", "transformers")],
     }

@@ -16,12 +16,14 @@ from nearfar.decoding.branches import Branches
 from nearfar.decoding.contrastive_decoding import contrastive_decoding
 from nearfar.decoding.exits import number_of_layers
 from nearfar.errors import InputError
+from nearfar.models.abilities import Continues
 from nearfar.models.chat import Prompt, has_chat_template
 from nearfar.models.language import check_length, end_tokens, padding_token
 
 if TYPE_CHECKING:
     from nearfar.decoding.amateur import Amateur
     from nearfar.decoding.method import Method
+    from nearfar.models.abilities import Conditions
 
 
 class Continuation(NamedTuple):
@@ -43,13 +45,12 @@ Batch = tuple[list[int], list[Continuation]]
 
 
 class Writer:
-    """Continues prompts with a model and a decoding method.
+    """Continues prompts, or answers them, with a model and a decoding method.
 
     Equal prompts, settings, seed and batch size give equal texts; rounding and sampling depend on the batch.
 
     Args:
-        model: A causal language model of transformers. Its generation settings are not used.
-        tokenizer: The tokenizer of the model.
+        source: A language model. The generation settings in its files are not used.
         method: The decoding method.
         options: Settings of the method.
         max_new_tokens: Maximum number of new tokens.
@@ -58,15 +59,15 @@ class Writer:
         name: Name of the model in messages.
         amateur: The amateur, for decoding methods that use one.
         chat: Format prompts by the tokenizer's chat template.
+        prefix: The name of a prefix that the model's training recorded: prompts get it, and the format of training.
 
     Raises:
-        InputError: A setting is invalid for the model, there is no amateur, or no chat template.
+        InputError: A setting is invalid for the model, or it has no such prefix, no chat template, or no amateur.
     """
 
     def __init__(
         self,
-        model: Any,
-        tokenizer: Any,
+        source: Conditions,
         method: Method,
         options: Any,
         *,
@@ -76,20 +77,34 @@ class Writer:
         name: str = "the model",
         amateur: Amateur | None = None,
         chat: bool = False,
+        prefix: str | None = None,
     ) -> None:
         for field, value in (("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
             if value < 1:
                 raise InputError(f"invalid value {value}: must be 1 or more", field=field)
-        self.model, self.tokenizer, self.method, self.name = model, tokenizer, method, name
+        model, tokenizer = source.model.eval(), source.tokenizer
+        self.source, self.model, self.tokenizer, self.method, self.name = source, model, tokenizer, method, name
         self.max_new_tokens, self.seed, self.batch_size = max_new_tokens, seed, batch_size
         if chat and not has_chat_template(tokenizer):
             raise InputError(f"{name} has no chat template", field="--chat", remedy="remove --chat")
-        self.chat, self.arguments, self._branches = chat, method.arguments(model, options), None
+        if not method.seq2seq and not isinstance(source, Continues):
+            problem = f"{method.name} needs a model that continues its prompt: {name} reads it with an encoder"
+            raise InputError(problem, field="--decoding", remedy="use greedy, beam or nucleus")
+        self.chat, self.prefix = chat, prefix
+        self._before = None if prefix is None else _prefix(source, prefix, name)
+        self.arguments, self._branches = method.arguments(model, options), None
         if method.contrast is not None:
             contrast = method.contrast(options, number_of_layers(model))
             self._branches = Branches(model, tokenizer, [contrast], amateur)
         self.ends, self.padding = end_tokens(model, tokenizer), padding_token(tokenizer)
-        model.generation_config = GenerationConfig()
+        # The decoder of some models begins with a token that only this file names.
+        first = getattr(model.generation_config, "decoder_start_token_id", None)
+        model.generation_config = GenerationConfig(decoder_start_token_id=first)
+
+    @property
+    def continues(self) -> bool:
+        """Whether a text continues its prompt; otherwise it answers."""
+        return isinstance(self.source, Continues) and not self.chat and self.prefix is None
 
     def batches(
         self,
@@ -108,12 +123,13 @@ class Writer:
         Raises:
             InputError: A prompt without tokens, or too long for the model.
         """
-        said = [Prompt(prompt, self.chat) for prompt in prompts]
+        said = [self._prompt(prompt) for prompt in prompts]
         rows = [prompt.tokens(self.tokenizer) for prompt in said]
         for number, row in enumerate(rows, 1):
             if not row:
                 raise InputError(f"prompt {number} has no tokens", field="prompt", remedy="write at least a word")
-        check_length(self.model, max(map(len, rows), default=0) + self.max_new_tokens, self.name, "--max-new-tokens")
+        longest = self.source.positions(max(map(len, rows), default=0), self.max_new_tokens)
+        check_length(self.model, longest, self.name, "--max-new-tokens")
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for batch in range(done, -(-len(order) // self.batch_size)):
             numbers = order[batch * self.batch_size : (batch + 1) * self.batch_size]
@@ -121,35 +137,44 @@ class Writer:
                 torch.manual_seed((self.seed * 1_000_003 + batch) % 2**32)
                 yield numbers, self._continued([rows[i] for i in numbers], [said[i] for i in numbers], watch)
 
+    def _prompt(self, text: str) -> Prompt:
+        return Prompt(text, self.chat) if self._before is None else self.source.prompt(self._before + text)
+
     def _continued(
         self, rows: list[list[int]], prompts: list[Prompt], watch: Callable[[str], None] | None
     ) -> list[Continuation]:
-        width = max(map(len, rows))
-        device = self.model.device
-        ids = torch.tensor([[self.padding] * (width - len(row)) + row for row in rows], device=device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=device)
+        inputs, known = self.source.generation_inputs([torch.tensor(row) for row in rows])
         watching = StoppingCriteriaList()
         if watch is not None and self.method.streams:
-            watching.append(_Watch(self.tokenizer, width, watch))
+            watching.append(_Watch(self.tokenizer, known, watch))
         arguments = self.arguments
         if self._branches is not None:
             arguments = {"custom_generate": contrastive_decoding, "branches": self._branches, "prompts": prompts}
         with torch.no_grad():
             found = self.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
+                **inputs,
                 max_new_tokens=self.max_new_tokens,
                 eos_token_id=self.ends or None,
                 pad_token_id=self.padding,
                 stopping_criteria=watching,
                 **{"do_sample": False, **arguments},
             )
-        return [self._continuation(row) for row in found[:, width:].tolist()]
+        return [self._continuation(row) for row in found[:, known:].tolist()]
 
     def _continuation(self, tokens: list[int]) -> Continuation:
         end = next((place for place, token in enumerate(tokens) if token in self.ends), None)
         written = tokens if end is None else tokens[: end + 1]
         return Continuation(self.tokenizer.decode(written, skip_special_tokens=True), len(written), end is not None)
+
+
+def _prefix(source: Conditions, name: str, model: str) -> str:
+    known = source.prefixes
+    if name in known:
+        return known[name]
+    problem = f"{model} has no prefix {name!r}: its training recorded none"
+    if known:
+        problem = f"{model} has no prefix {name!r}: it has {', '.join(sorted(known))}"
+    raise InputError(problem, field="--prefix", remedy="use one of these" if known else "remove --prefix")
 
 
 class _Watch(StoppingCriteria):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nearfar.models.abilities import Conditions
 
@@ -18,16 +18,9 @@ __all__ = ["Conditional"]
 class Conditional(Conditions):
     """Pairs, samples and texts of targets, by a transformers model and its tokenizer."""
 
-    model: Any
-    tokenizer: Any
-
     @abstractmethod
     def source_tokens(self, texts: Sequence[str]) -> list[Int[Tensor, " t"]]:
         """Source texts as tokens."""
-
-    @abstractmethod
-    def generation_inputs(self, sources: Sequence[Int[Tensor, " t"]]) -> tuple[dict[str, Tensor], int]:
-        """Arguments of `generate` for a batch, and the number of positions in its result that are not new."""
 
     def pair_tokens(
         self, sources: Sequence[str], targets: Sequence[Int[Tensor, " t"]]

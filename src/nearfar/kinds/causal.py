@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from nearfar.kinds.plan import Stage
+    from nearfar.models.chat import Prompt
     from nearfar.models.head import StatesAndHead
 
 __all__ = ["BLOCK", "CausalLM", "padded"]
@@ -175,9 +176,7 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional)
         """See `Conditions`."""
         import torch
 
-        from nearfar.models.answers import question_prompt
-
-        prompt = question_prompt(self.tokenizer, "")  # the tokens of an answer do not depend on the question
+        prompt = self.prompt("")  # the tokens of an answer do not depend on the question
         rows = [prompt.answer(self.tokenizer, text, end=True) for text in texts]
         return [torch.tensor(row[: self.block], dtype=torch.long) for row in rows]
 
@@ -185,9 +184,7 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional)
         """Source texts as questions, in the format of training and of generation."""
         import torch
 
-        from nearfar.models.answers import question_prompt
-
-        rows = [question_prompt(self.tokenizer, source).tokens(self.tokenizer) for source in texts]
+        rows = [self.prompt(source).tokens(self.tokenizer) for source in texts]
         return [torch.tensor(row[-self.block :], dtype=torch.long) for row in rows]
 
     def target_losses(
@@ -205,8 +202,18 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional)
         logits = model(input_ids=tokens, attention_mask=mask.long(), use_cache=False).logits
         return mean_losses(logits[:, :-1], labels[:, 1:])
 
+    def prompt(self, source: str) -> Prompt:
+        """See `nearfar.models.answers.question_prompt`."""
+        from nearfar.models.answers import question_prompt
+
+        return question_prompt(self.tokenizer, source)
+
+    def positions(self, source: int, new: int) -> int:
+        """See `Conditions`: new tokens stand after the source."""
+        return source + new
+
     def generation_inputs(self, sources: Sequence[Int[Tensor, " t"]]) -> tuple[dict[str, Tensor], int]:
-        """See `Conditional`: the result repeats the sources, which are padded on the left."""
+        """See `Conditions`: the result repeats the sources, which are padded on the left."""
         from nearfar.models.conditional import padded
 
         tokens, mask = padded(sources, self.padding, self.model.device, left=True)

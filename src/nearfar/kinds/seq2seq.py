@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from nearfar.kinds.plan import Stage
+    from nearfar.models.chat import Prompt
 
 __all__ = ["Seq2SeqLM"]
 
@@ -155,8 +156,18 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditional):
         logits = model(input_ids=tokens, attention_mask=mask.long(), labels=labels, use_cache=False).logits
         return mean_losses(logits, labels)
 
+    def prompt(self, source: str) -> Prompt:
+        """See `Conditions`: the source itself."""
+        from nearfar.models.chat import Prompt
+
+        return Prompt(source)
+
+    def positions(self, source: int, new: int) -> int:
+        """See `Conditions`: encoder and decoder count apart; the decoder's start token has a position too."""
+        return max(source, new)
+
     def generation_inputs(self, sources: Sequence[Int[Tensor, " t"]]) -> tuple[dict[str, Tensor], int]:
-        """See `Conditional`: the result begins with the start token of the decoder."""
+        """See `Conditions`: the result begins with the start token of the decoder."""
         from nearfar.models.conditional import padded
 
         tokens, mask = padded(sources, self.padding, self.model.device)

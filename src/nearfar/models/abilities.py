@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nearfar.data.media import Medium
+    from nearfar.models.chat import Prompt
     from nearfar.models.head import StatesAndHead
 
 __all__ = [
@@ -101,8 +102,9 @@ class Conditions(ABC):
     Targets are tokens of the model, with its end token.
     """
 
-    #: A transformers model.
+    #: A transformers model, and its tokenizer.
     model: Any
+    tokenizer: Any
 
     @property
     def prefixes(self) -> Mapping[str, str]:
@@ -118,6 +120,18 @@ class Conditions(ABC):
     @abstractmethod
     def reader(self) -> Any:
         """The module that turns `input_ids` and `attention_mask` into `last_hidden_state`."""
+
+    @abstractmethod
+    def prompt(self, source: str) -> Prompt:
+        """A source text in the format of training."""
+
+    @abstractmethod
+    def generation_inputs(self, sources: Sequence[Int[Tensor, " t"]]) -> tuple[dict[str, Tensor], int]:
+        """Arguments of `generate` for sources as tokens, and how many positions of its result are not new."""
+
+    @abstractmethod
+    def positions(self, source: int, new: int) -> int:
+        """The positions that the model needs for so many tokens of a source and so many new ones."""
 
     @abstractmethod
     def target_tokens(self, texts: Sequence[str]) -> list[Int[Tensor, " t"]]:

@@ -32,4 +32,11 @@ def _arguments(model: Any, options: Options) -> dict[str, Any]:
     return {"num_beams": options.num_beams, "length_penalty": options.length_penalty}
 
 
-METHOD = Method("beam", "the most probable text among several kept in parallel", Options, _arguments, streams=False)
+METHOD = Method(
+    "beam",
+    "the most probable text among several kept in parallel",
+    Options,
+    _arguments,
+    seq2seq=True,
+    streams=False,
+)

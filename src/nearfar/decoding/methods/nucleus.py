@@ -39,4 +39,6 @@ def _arguments(model: Any, options: Options) -> dict[str, Any]:
     return {"do_sample": True, "top_k": 0, "top_p": options.top_p, "temperature": options.temperature}
 
 
-METHOD = Method("nucleus", "a token sampled from the most probable ones", Options, _arguments, random=True)
+METHOD = Method(
+    "nucleus", "a token sampled from the most probable ones", Options, _arguments, seq2seq=True, random=True
+)
