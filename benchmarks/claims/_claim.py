@@ -127,6 +127,19 @@ def run(claim: Claim) -> None:
     print(f"{result['verdict']}: {claim.ours} minus {claim.baseline} {mean:+.4f} [{low:+.4f}, {high:+.4f}]")
 
 
+def kept(recipe: str, name: str, compute: Callable[[], Any]) -> Any:
+    """What has been computed under this name, in this run or in one before; in `results/.<recipe>.json`."""
+    file = RESULTS / f".{recipe}.json"
+    known = json.loads(file.read_text()) if file.exists() else {}
+    if name not in known:
+        found = compute()
+        # Another process may have added something in the meantime.
+        known = json.loads(file.read_text()) if file.exists() else {}
+        known[name] = found
+        _write(file, known)
+    return known[name]
+
+
 def _arms(claim: Claim) -> list[tuple[str, str, Arm]]:
     also = [(name, also.metric, arm) for also in claim.also for name, arm in also.arms.items()]
     return [(name, claim.metric, arm) for name, arm in claim.arms.items()] + also

@@ -14,7 +14,7 @@ from functools import cache, partial
 from typing import Any
 
 import transformers
-from _claim import Also, Claim, run
+from _claim import Also, Claim, kept, run
 from datasets import Dataset
 
 from nearfar.kinds.seq2seq import Seq2SeqLM
@@ -25,7 +25,7 @@ MODULUS, DIGITS, RATIONALES, WRONG = 5, 4, 5, 0.3
 TRAINED_ON, TESTED_ON, CHOSEN_BY = 1500, 1000, 500
 #: A seed that is not reported.
 TUNED_ON = 1_000
-LEARNING_RATES = (2.5e-4, 5e-4, 1e-3)
+LEARNING_RATES = (5e-4, 1e-3, 2e-3)
 SETTINGS: dict[str, Any] = {
     "epochs": 35.0,
     "batch_size": 50,
@@ -38,7 +38,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "several positives": {"beta": 0.0, "quality": False},
     "positives and negatives": {"quality": False},
     OURS: {},
-    "QCRD, normalised weights": {"normalise_weights": True},
 }
 
 #: A sum: its first digit, then an operator and a digit three times.
@@ -105,8 +104,10 @@ def student() -> Seq2SeqLM:
     config = transformers.T5Config(
         vocab_size=len(tokenizer()),
         d_model=64,
+        d_ff=256,
         num_layers=2,
         num_heads=4,
+        dropout_rate=0.0,  # with the usual 0.1, a model of this size did not learn the sums at any learning rate
         decoder_start_token_id=0,
         pad_token_id=0,
         eos_token_id=1,
@@ -114,17 +115,21 @@ def student() -> Seq2SeqLM:
     return Seq2SeqLM(transformers.T5ForConditionalGeneration(config).to("cpu"), tokenizer())
 
 
-@cache
 def trained(seed: int, arm: str) -> tuple[float, float]:
     """The parts of right rationales and of right answers on the test sums."""
-    return tested(model_of(seed, arm, learning_rate()), slice(TRAINED_ON, TRAINED_ON + TESTED_ON))
+    rate, test = learning_rate(), slice(TRAINED_ON, TRAINED_ON + TESTED_ON)
+    return kept("qcrd", f"test {arm} {seed}", lambda: tested(model_of(seed, arm, rate), test))
 
 
 @cache
 def learning_rate() -> float:
     """The best one of the baseline, on sums and with a seed that are not reported."""
     chosen = slice(TRAINED_ON + TESTED_ON, None)
-    scores = {rate: tested(model_of(TUNED_ON, BASELINE, rate), chosen)[0] for rate in LEARNING_RATES}
+
+    def right(rate: float) -> float:
+        return kept("qcrd", f"validation {rate:g}", lambda: tested(model_of(TUNED_ON, BASELINE, rate), chosen)[0])
+
+    scores = {rate: right(rate) for rate in LEARNING_RATES}
     print(f"right rationales by learning rate: {scores}", flush=True)
     return max(scores, key=lambda rate: scores[rate])
 

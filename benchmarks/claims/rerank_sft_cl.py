@@ -18,13 +18,13 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+import _claim
 import numpy as np
 import torch
-from _claim import RESULTS, Also, Claim, run
+from _claim import Also, Claim, run
 from _data import located, table
 from datasets import Dataset
 from torch import Tensor, nn
@@ -42,7 +42,6 @@ from nearfar.recipes import rerank_sft_cl
 from nearfar.training.stages import train_plan
 
 PARTS = frozenset(filter(None, os.environ.get("RERANK_PARTS", "").split(",")))
-CACHE = RESULTS / ".rerank_sft_cl.json"
 VALIDATION_SEED = 100
 
 # Rerankers.
@@ -65,17 +64,7 @@ PROBES = {
 }
 
 
-def kept(name: str, compute: Callable[[], Any]) -> Any:
-    """What has been computed under this name, in this run or in one before."""
-    known = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-    if name not in known:
-        found = compute()
-        known = json.loads(CACHE.read_text()) if CACHE.exists() else {}
-        known[name] = found
-        draft = CACHE.with_name(f"{CACHE.name}.{os.getpid()}")
-        draft.write_text(json.dumps(known, indent=1) + "\n")
-        os.replace(draft, CACHE)
-    return known[name]
+kept = partial(_claim.kept, "rerank_sft_cl")
 
 
 # TrecQA: a question, and sentences that answer it or not.
@@ -374,7 +363,6 @@ if __name__ == "__main__":
             arms={
                 "SFT": partial(reranker, "minilm", ("sft", "sft")),
                 "CL": partial(reranker, "minilm", ("cl", "cl")),
-                "mask": partial(reranker, "minilm", ("mask", "sft")),
                 "first stage: MiniLM's cosine": lambda seed: first_stage(),
             },
             also=(
