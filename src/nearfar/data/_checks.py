@@ -84,7 +84,7 @@ class Column:
             array = text_lists(self.name, values, fail, self.type)
         elif self.name in ("turn_id", "time", "date"):
             array = _states_of_order(values)
-        elif self.name == "scores":
+        elif self.name in ("scores", "attributes"):
             array = score_lists(values, fail)
         elif self.name in _TEXT_LISTS:
             array = text_lists(self.name, values, fail, self.type)
@@ -156,6 +156,7 @@ _TEXT_LISTS += ("correct_answers", "incorrect_answers", "contradictions")
 _WANTED = {
     "score": "numbers",
     "scores": "lists of numbers",
+    "attributes": "lists of numbers",
     "turns": "lists of turns",
     **dict.fromkeys(_TEXT_LISTS, "lists of texts"),
     **dict.fromkeys(("label", "domain", "dialogue_id", "task"), "texts or integers"),

@@ -95,12 +95,12 @@ def encode_sides(
 
 def _encode(model: SentenceTransformer, side: Side, items: Sequence[Any], batch_size: int) -> np.ndarray:
     from nearfar.models.encoding import encode
-    from nearfar.models.towers import medium_of
+    from nearfar.models.routes import medium_of, only_medium
     from nearfar.models.towers.reading import encode_media
     from nearfar.models.towers.texts import has_text_towers
 
     if side.medium != "text":
-        if medium_of(model) is None:
+        if medium_of(model) is None and only_medium(model) is None:
             raise InputError(
                 "the model encodes only text", field=side.name, remedy=f"use a model with a tower for {side.medium}"
             )

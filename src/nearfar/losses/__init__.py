@@ -14,6 +14,7 @@ from nearfar.losses.hypersphere import HypersphereLoss, HypersphereWeights
 from nearfar.losses.labelled import LabelledPairsLoss
 from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.losses.reference import ReferenceLoss
+from nearfar.losses.separation import SeparationLoss, SeparationWeights
 
 __all__ = [
     "Batch",
@@ -30,5 +31,7 @@ __all__ = [
     "MultiPositiveLoss",
     "PrototypeLoss",
     "ReferenceLoss",
+    "SeparationLoss",
+    "SeparationWeights",
     "angle_objective",
 ]

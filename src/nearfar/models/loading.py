@@ -36,6 +36,7 @@ def load(
     max_length: int | None = None,
     layers: int | None = None,
     dims: int | None = None,
+    view: str | None = None,
     part_of: str | None = None,
 ) -> SentenceTransformer:
     """Load a text encoder.
@@ -49,6 +50,7 @@ def load(
         max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
         layers: Number of layers to keep, the first ones; good vectors need a model that was trained for this.
         dims: Number of dimensions to keep, the first ones; see `nearfar.models.elastic.truncated`.
+        view: Name of a view, of a model that has several; by default all, of which the first one encodes.
         part_of: The kind of model that needs the encoder, such as `pair scorer`; otherwise there is a warning that the
             rest of such a folder is not used.
 
@@ -57,7 +59,8 @@ def load(
 
     Raises:
         InputError: The model does not exist, has no safetensors weights, or its weights are corrupted (or NaN or
-            infinite); the device cannot be used; or the length, layers or dimensions are more than the model has.
+            infinite); the device cannot be used; the length, layers or dimensions are more than the model has; or it
+            has no such view.
 
     Example:
         >>> load("minilm").encode(["near", "far"]).shape  # doctest: +SKIP
@@ -85,6 +88,10 @@ def load(
         )
     check_complete(found, model, folder)
     check_weights(model, folder)
+    if view is not None:
+        from nearfar.models.views import one_view
+
+        model = one_view(model, view)
     own, least = getattr(model, "max_seq_length", None), least_length(getattr(model, "tokenizer", None))
     if isinstance(own, int) and own < least:
         problem = f"the model truncates texts to {own} tokens, of which none remains beside its special tokens"
