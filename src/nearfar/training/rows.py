@@ -132,12 +132,14 @@ def _read_all(
 def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, skip_broken: bool) -> Dataset:
     """The columns of the first schema of the role that the rows fit."""
     from nearfar.data import SCHEMAS, fitting, load
+    from nearfar.data.encodable import folder_of_files
     from nearfar.data.readers import columns_of
     from nearfar.data.schemas import TASK, mapping_to
 
     if DOCUMENTS in recipe.inputs[role]:
         return _documents(recipe, source, columns)
-    rows = _unlabelled_files(recipe, role, source, skip_broken)
+    files = {"images", "audio"} & set(recipe.inputs[role])
+    rows = folder_of_files(source, skip_broken=skip_broken) if files else None
     if rows is None:
         rows = load(source, columns=columns, skip_broken=skip_broken)
     file = source if isinstance(source, (str, Path)) else None
@@ -158,19 +160,6 @@ def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, sk
         raise InputError("expected at least 2 rows, got 1", file=file, remedy="use more rows")
     kept = [name for name in fits[0].pick(rows.column_names) if role == STREAM or name != TASK]
     return rows.select_columns(kept)
-
-
-def _unlabelled_files(recipe: Recipe, role: str, source: Source, skip_broken: bool) -> Dataset | None:
-    """The images or audio files in a folder that are not sorted by label, for a role that accepts them."""
-    from nearfar.data.encodable import load_encodable
-    from nearfar.data.media_folders import files_below, folder_rows
-
-    if not isinstance(source, (str, Path)) or not {"images", "audio"} & set(recipe.inputs[role]):
-        return None
-    folder = Path(source).expanduser()
-    if not folder.is_dir() or folder_rows(folder) is not None or files_below(folder) is None:
-        return None
-    return load_encodable(source, skip_broken=skip_broken)[0]
 
 
 def _documents(recipe: Recipe, data: Any, columns: Any) -> Dataset:
