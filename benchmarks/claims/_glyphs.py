@@ -70,7 +70,7 @@ def digits_with_glyphs(seed: int) -> Split:
 
 @cache
 def photos_with_digits(seed: int, count: int = 5_000) -> Split:
-    """CIFAR-10 at half intensity; targets have a digit of MNIST over it. Photos and digits held out are not trained on."""
+    """CIFAR-10 at half intensity; targets have a digit of MNIST over it. Held-out photos and digits are others."""
     rng = np.random.default_rng(seed)
     photos, names = _photos()
     with np.load(located("mnist_t10k", "mnist-t10k.npz")) as file:

@@ -113,9 +113,9 @@ def of_texts(seed: int) -> Data:
         rows = [row for row in turns(part) if row[2] in acts and row[1] in known]
         return [rows[i] for i in rng.permutation(len(rows))[:count]]
 
-    # Domains that occur in both parts and in background and target.
-    groups = [Counter(d for _, d, a in turns(part) if a in acts) for part in ("train", "test") for acts in (ACTS,)]
-    groups.append(Counter(d for _, d, a in turns("train") if a == ACT))
+    # Domains that occur in both parts, and in background and target.
+    places = (("train", ACTS), ("test", ACTS), ("train", (ACT,)))
+    groups = [Counter(domain for _, domain, act in turns(part) if act in acts) for part, acts in places]
     known = {name for name in groups[0] if min(group[name] for group in groups) >= 20}
     background = drawn("train", (ACT,), TEXTS, known)
     targets = [*drawn("train", ACTS, TEXTS, known), *(held := drawn("test", ACTS, TEXTS_HELD_OUT, known))]
@@ -151,7 +151,9 @@ def computed(setting: Setting, arm: str, seed: int) -> dict[str, float]:
         options = replace(options, batch_size=TEXT_BATCH, max_steps=TEXT_STEPS, save_steps=TEXT_STEPS)
     rows = {"background": found.background, "target": found.targets[:trained_on]}
     plan = sepclr.prepare(
-        encoder(setting), DatasetDict({role: Dataset.from_dict({"text": texts}) for role, texts in rows.items()}), options
+        encoder(setting),
+        DatasetDict({role: Dataset.from_dict({"text": texts}) for role, texts in rows.items()}),
+        options,
     )
     with tempfile.TemporaryDirectory() as folder:
         train_plan(plan, options, folder, seed)
@@ -196,21 +198,21 @@ if __name__ == "__main__":
     run(
         Claim(
             "sepclr",
-            "From a background and a target alone, two contrastive encoders separate what both share from what only the "
-            "target has, better if the joint entropy of both codes is kept high.",
-            "Digits (common) with one of five glyphs (salient, targets only) at random places: 2,000 background and "
-            "2,000 target images, 1,500 held out with other digits. Also CIFAR-10 (common) with MNIST digits (salient), "
-            "5,000 of each; and turns of Schema-Guided Dialogue: requests of the system against confirmations, offers, "
-            "answers and notices, with the domain as the common and the act as the salient factor",
+            "From a background and a target alone, two contrastive encoders separate what both share from what only "
+            "the target has, better if the joint entropy of both codes is kept high.",
+            "Digits (common) with one of five glyphs (salient, targets only) at random places: 2,000 background "
+            "and 2,000 target images, 1,500 held out with other digits. Also CIFAR-10 (common) with MNIST digits "
+            "(salient), 5,000 of each; and turns of Schema-Guided Dialogue: requests of the system against "
+            "confirmations, offers, answers and notices, with the domain as the common and the act as the salient factor",
             "two convolutional networks from scratch; for texts two copies of the first 3 layers of MiniLM",
             f"800 steps of {BATCH} (texts: {TEXT_STEPS} of {TEXT_BATCH}); all arms have the same rows and steps",
             "separation: accuracy of linear classifiers of the right factor in each space, minus that of the wrong one",
             "all terms",
             "no joint entropy",
             arms("glyphs", "separation"),
-            caveat="Classifiers are trained on training targets and tested on held-out ones. `no joint entropy` trains the "
-            "common encoder as alignment and uniformity on all images. In the common space the salient factor, and in "
-            "the salient space the common factor, should be at chance.",
+            caveat="Classifiers are trained on training targets and tested on held-out ones. `no joint entropy` trains "
+            "the common encoder as alignment and uniformity on all images. In the common space the salient factor, and "
+            "in the salient space the common factor, should be at chance.",
             also=(
                 *(also("glyphs", name, GLYPHS) for name in (*FACTORS, "leakage")),
                 Also(

@@ -58,7 +58,8 @@ def command(
 ) -> None:
     """Inspect the space that a model makes of your data, and find false negatives and duplicates in the data.
 
-    Of a model with views (sepclr): both spaces, and what they share. Of a causal language model: what the states of its layers know about the next tokens.
+    Of a model with views (sepclr): both spaces, and what they share. Of a causal language model: what the states of its
+    layers know about the next tokens.
     """
     depths, widths, mapping = _sizes(layers, "--layers", least=0), _sizes(dims, "--dims"), parsed(columns)
     _check_out(out)

@@ -20,9 +20,9 @@
     relative_penalties(a, c)    share of each negative in the push on an anchor
     effective_negatives(a, c)   number of negatives that this push is spread over
 
-Vectors are compared by direction: every row is scaled to length one first. All functions walk over blocks of rows with
-float64 sums, so memory is linear in the number of rows, and accept what `torch.as_tensor` accepts: tensors, or the
-arrays of `encode`. No gradient flows: `nearfar.losses.hypersphere` has the terms for training.
+Vectors are compared by direction: every row is scaled to length one first, except in `leakage`. All functions walk over
+blocks of rows with float64 sums, so memory is linear in the number of rows, and accept what `torch.as_tensor` accepts:
+tensors, or the arrays of `encode`. No gradient flows: `nearfar.losses.hypersphere` has the terms for training.
 """
 
 from nearfar.geometry.gap import LEAST_PAIRS, Gap, centroid_distance, cross_uniformity, gap, linear_separability

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nearfar.errors import InputError
-from nearfar.geometry._rows import blocks, unit, vectors
+from nearfar.geometry._rows import blocks, vectors
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -40,10 +40,11 @@ class Leakage:
 
 
 @torch.no_grad()
-def leakage(
-    a: Float[Vectors, "n d"], b: Float[Vectors, "n k"], temperature: float = 0.5, seed: int = 0
-) -> Leakage:
+def leakage(a: Float[Vectors, "n d"], b: Float[Vectors, "n k"], temperature: float = 0.5, seed: int = 0) -> Leakage:
     """Estimate how much a second vector of each item tells of the first one.
+
+    Both spaces are centred, and scaled so that the mean squared distance of two items is 2, as of unit vectors that are
+    spread evenly: the estimate does not depend on where a space is, or on how large it is.
 
     Args:
         a, b: Two vectors of each of at least 10 items; all pairs are compared, so that 1,000 items are enough.
@@ -54,16 +55,22 @@ def leakage(
         InputError: Too few items, or different numbers of them.
 
     Source: Louiset et al. 2024, Separating common from salient patterns with Contrastive Representation Learning (the
-    terms of its k-JEM), on unit vectors.
+    terms of its k-JEM).
     """
     a, b = vectors(a, "a", LEAST_ITEMS), vectors(b, "b", LEAST_ITEMS)
     if len(a) != len(b):
         raise InputError(f"expected as many rows in a and b, got {len(a)} and {len(b)}", field="b")
-    x, y = unit(a).double(), unit(b).double()
+    x, y = _scaled(a), _scaled(b)
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)).to(y.device)
     of_a, of_b = _entropy([x], temperature), _entropy([y], temperature)
     together, apart = _entropy([x, y], temperature), _entropy([x, y[order]], temperature)
     return Leakage(of_a + of_b - together, of_a + of_b - apart, min(of_a, of_b), _explained(x, y, order))
+
+
+def _scaled(x: Tensor) -> Tensor:
+    x = x.double() - x.double().mean(0)
+    size = (x**2).sum(1).mean().sqrt()
+    return x / size if size > 0 else x
 
 
 def _entropy(spaces: list[Tensor], temperature: float) -> float:

@@ -55,9 +55,9 @@ def inspect(
     with texts, or only texts. `nearfar.inspection.MEASURES` defines each.
 
     Args:
-        model: An encoder, or a name that `nearfar.models.load` takes (the views of a model that has several are compared
-            with each other); or the vectors of the data's texts, as a matrix
-            or a file that `nearfar encode` wrote.
+        model: An encoder, or a name that `nearfar.models.load` takes; the views of a model that has several are
+            compared with each other. Or the vectors of the data's texts, as a matrix or a file that `nearfar encode`
+            wrote.
         data: Rows, a retrieval set, or where to read them.
         against: Another model, inspected on the same items, with paired 95% intervals of the differences. A candidate
             for a false negative is a likely one if both models agree on it, or if duplicates or labels support it.
@@ -102,8 +102,9 @@ def inspect(
         return first
     views = None
     if against is None:
-        vectors = [opinion.vectors[0] for _, opinion in examined]
-        views = comparison_of_views(sample, *vectors, options.seed).with_places(RowPlaces(data, found, options.split))
+        one, other = (opinion.vectors[0] for _, opinion in examined)
+        places = RowPlaces(data, found, options.split)
+        views = comparison_of_views(sample, one, other, options.seed).with_places(places)
     return replace(first, against=second[0], differences=differences(first, second[0], options.seed), views=views)
 
 

@@ -54,7 +54,7 @@ _ONE_COLUMN = {
 
 
 def read(source: str | Path | Dataset | Retrieval, options: InspectOptions) -> Dataset | Retrieval:
-    """Rows, also of a folder of images or audio; a retrieval set where `source` is one, or a folder in BEIR's format."""
+    """Rows (also a folder of images or audio), or a retrieval set if `source` is one or a folder in BEIR format."""
     from nearfar.data import load, load_retrieval
     from nearfar.data.encodable import folder_of_files
 

@@ -67,7 +67,10 @@ class ComparedViews:
             "leakage": None if self.leakage is None else asdict(self.leakage),
             "items": self.items,
             "directions": [
-                {"share": each.share, **{end: [item.as_dict() for item in getattr(each, end)] for end in ("high", "low")}}
+                {
+                    "share": each.share,
+                    **{end: [item.as_dict() for item in getattr(each, end)] for end in ("high", "low")},
+                }
                 for each in self.directions
             ],
         }
@@ -80,7 +83,7 @@ def comparison_of_views(
 
     Args:
         sample: The items.
-        first, second: Their unit vectors in the two views.
+        first, second: Their vectors in the two views.
         seed: Random seed of the items that are used, where there are many.
     """
     import numpy as np

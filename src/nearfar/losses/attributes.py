@@ -19,9 +19,7 @@ __all__ = ["attribute_loss", "attribute_pull"]
 WIDTH = 0.025
 
 
-def attribute_pull(
-    s: Float[Tensor, " n"], attribute: Float[Tensor, " n"], discrete: bool = False
-) -> Float[Tensor, ""]:
+def attribute_pull(s: Float[Tensor, " n"], attribute: Float[Tensor, " n"], discrete: bool = False) -> Float[Tensor, ""]:
     """The mean of w_ij (s_i - s_j)^2 over pairs, where w_ij says how similar the attributes are; 0 for one row.
 
     Args:

@@ -53,9 +53,7 @@ def spread(u: Float[Tensor, "n k"], temperature: float = 0.5) -> Float[Tensor, "
     return rows.logsumexp(0) - math.log(len(u)) - math.log(len(u) - 1)
 
 
-def joint_density(
-    c: Float[Tensor, "n d"], u: Float[Tensor, "n k"], temperature: float = 0.5
-) -> Float[Tensor, ""]:
+def joint_density(c: Float[Tensor, "n d"], u: Float[Tensor, "n k"], temperature: float = 0.5) -> Float[Tensor, ""]:
     """The mean of the log-density of each row (c_i, u_i): -log n to 0, and 0 if all rows are equal.
 
     Args:

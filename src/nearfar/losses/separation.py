@@ -1,4 +1,4 @@
-"""Contrastive analysis: a common code for what background and target share, a salient one for what only targets have."""
+"""Contrastive analysis: a common code for what background and target share, a salient one for the rest of targets."""
 
 from __future__ import annotations
 
@@ -86,25 +86,29 @@ class SeparationLoss(nn.Module):
         """The loss of a batch, as the trainer of sentence-transformers passes it."""
         (features,) = sentence_features
         if self.discrete is None:
-            views = [self._codes(self.augment(features)) for _ in range(2)]
-            return self.loss_of_codes(*zip(*views, strict=True), target=labels == 1)
+            (c1, s1), (c2, s2) = (self._codes(self.augment(features)) for _ in range(2))
+            return self.loss_of_codes((c1, c2), (s1, s2), labels == 1)
         (c1, s), (c2, _) = self._codes(features), self._codes(self.augment(features))
         return self.loss_with_attributes(c1, c2, s, labels[:, 0] == 1, labels[:, 1:])
 
     def loss_of_codes(
-        self, c: Sequence[Float[Tensor, "n d"]], s: Sequence[Float[Tensor, "n k"]], target: Bool[Tensor, " n"]
+        self,
+        c: tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]],
+        s: tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]],
+        target: Bool[Tensor, " n"],
     ) -> Float[Tensor, ""]:
         """The loss from the codes of two views of each row, and which rows are targets."""
         w = self.weights
-        u = [masked(each, target) for each in s]
-        loss = common_terms(*c, w.temperature)
+        loss = common_terms(c[0], c[1], w.temperature)
         if w.salient:
-            loss = loss + w.salient * salient_terms(*s, target, w.temperature)
+            loss = loss + w.salient * salient_terms(s[0], s[1], target, w.temperature)
         if w.informationless:
             loss = loss + w.informationless * sum(informationless(each, target, w.temperature) for each in s) / 2
         if w.joint:
-            pairs = zip(c, u, strict=True)
-            loss = loss + w.joint * sum(joint_density(*pair, w.temperature) for pair in pairs) / 2
+            joint = [
+                joint_density(*pair, w.temperature) for pair in zip(c, (masked(x, target) for x in s), strict=True)
+            ]
+            loss = loss + w.joint * sum(joint) / 2
         return loss
 
     def loss_with_attributes(
@@ -158,9 +162,7 @@ def salient_terms(
     return loss + spread(masked(s1, target), temperature) + spread(masked(s2, target), temperature)
 
 
-def informationless(
-    s: Float[Tensor, "n k"], target: Bool[Tensor, " n"], temperature: float = 0.5
-) -> Float[Tensor, ""]:
+def informationless(s: Float[Tensor, "n k"], target: Bool[Tensor, " n"], temperature: float = 0.5) -> Float[Tensor, ""]:
     """The mean squared distance of the background's salient codes from 0, over 2 tau; 0 without background."""
     background = (s**2).sum(1)[~target]
     return background.sum() / max(1, len(background)) / (2 * temperature)

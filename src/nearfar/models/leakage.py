@@ -47,7 +47,7 @@ def leakage_while_training(rows: Dataset) -> Callable[[SentenceTransformer, Any]
 
 
 def view_vectors(model: SentenceTransformer, rows: Dataset, view: str) -> Float[np.ndarray, "n d"]:
-    """The unit vectors of a view, for rows with a column `text`, `image` or `audio`."""
+    """The unit vectors of a view for rows with a column `text`, `image` or `audio`."""
     of_view, medium = one_view(model, view), medium_in(rows.column_names)
     if medium is None:
         return encode(of_view, rows["text"][:])

@@ -1,8 +1,8 @@
 """Models with views: several vectors for each input, such as one for what two datasets share and one for what differs.
 
-A model with views is a SentenceTransformer whose only module is a `Router` with a route for each view:
-`encode(inputs)` returns the vectors of the first view, `encode(inputs, task=NAME)` those of another. In its folder, each
-view has a folder that is a plain model too: `SentenceTransformer(folder / NAME)`.
+A model with views is a SentenceTransformer whose only module is a `Router` with a route for each view. `encode(inputs)`
+returns the vectors of the first view, `encode(inputs, task=NAME)` those of another. In the model's folder, that of each
+view is a plain model too: `SentenceTransformer(folder / NAME)`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ entropy of both codes is kept high, so that neither space repeats the other.
 
     C  = A(c1, c2) + U(c1) + U(c2)                  c: unit vectors of two views of all rows
     S  = A(s1, s2 | target) + U(u1) + U(u2)         u: s of targets, 0 of the background
-    S0 = mean |s|^2 / (2 tau) over the background   J = mean_i log mean_j exp(-(|c_i - c_j|^2 + |u_i - u_j|^2) / (2 tau))
+    S0 = mean |s|^2 / (2 tau) over the background   J = mean_i log mean_j exp(-(|c_i-c_j|^2 + |u_i-u_j|^2) / (2 tau))
     loss = C + beta_s S + beta_0 S0 + lambda J      A = mean |x1 - x2|^2 / (2 tau), U: log of the mean kernel of pairs
 
 The terms are its ablations: `joint=0`, `informationless=0`. With `joint=0` the common encoder is alignment and

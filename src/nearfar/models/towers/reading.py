@@ -29,10 +29,10 @@ def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
         InputError: The model does not encode such files.
     """
     only = only_medium(model)
-    routes: Any = router_of(model).sub_modules if only is None else {only: None}
+    routes: Any = router_of(model).sub_modules if only is None else {str(only): None}
     if medium not in routes:
         words: dict[str, str] = {"text": "texts", **WORDS}
-        found = " and ".join(words.get(name, name) for name in routes)
+        found = " and ".join(words.get(name, str(name)) for name in routes)
         raise InputError(
             f"expected a model for {WORDS[medium]}, got one for {found}",
             field=medium,
