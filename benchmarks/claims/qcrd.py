@@ -271,8 +271,9 @@ if __name__ == "__main__":
                 *([of_word_problems()] if "svamp" in PARTS else []),
             ),
             caveat="No code was published, and the method is known from a review of the paper, which trains T5-base "
-            "with GPT-3.5's rationales on four tasks. The student is trained without dropout: with it, a model of this size "
-            "learned no sums. Answers without a rationale stay at chance (one in five) in all arms: the sums are too "
-            "hard to do in one step. SVAMP with SmolLM2-135M, a part of this benchmark, needs a GPU and was not run.",
+            "with GPT-3.5's rationales on four tasks. The student is trained without dropout: with it, a model of this "
+            "size learned no sums. Answers without a rationale stay at chance (one in five) in all arms: the sums are "
+            "too hard to do in one step. SVAMP with SmolLM2-135M, a part of this benchmark, needs a GPU and was not "
+            "run.",
         )
     )
