@@ -26,7 +26,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from nearfar.kinds.options import Count, LanguageOptions, NonNegative, Positive, Range, Whole
+from nearfar.kinds.options import Count, Fraction, LanguageOptions, NonNegative, Positive, Range, Whole
 from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Options(LanguageOptions):
     learning_rate: Positive = 5e-4
     max_length: Annotated[int, Range(least=2)] = 128
     schedule: Literal["cosine", "linear"] = "cosine"
+    held_out: Fraction = 0.0
     contrast_weight: NonNegative = 1.0
     split: Whole = 0
     interval: Count = 2

@@ -12,10 +12,11 @@ from nearfar.data.media import WORDS, medium_in, undecoded
 from nearfar.errors import InputError
 from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.intervals import bootstrap_mean
-from nearfar.evaluation.items import file_vectors, text_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.evaluation.ties import TOLERANCE
+from nearfar.models.encoding import encode
+from nearfar.models.towers.reading import encode_media
 
 __all__ = ["measure_across"]
 
@@ -56,8 +57,8 @@ def measure_across(model: Any, rows: Dataset, *, batch_size: int = 64, seed: int
             raise InputError(f"expected at least 2 different {what} to rank, got 1")
     distinct_files = [files[row] for row in np.unique(of_file, return_index=True)[1]]
     distinct_texts = [texts[row] for row in np.unique(of_text, return_index=True)[1]]
-    a = text_vectors(model, distinct_texts, batch_size=batch_size)
-    b = file_vectors(model, distinct_files, medium, batch_size=batch_size)
+    a = encode(model, distinct_texts, batch_size=batch_size)
+    b = encode_media(model, distinct_files, medium, batch_size=batch_size)
     metrics: dict[str, float] = {}
     per_item: dict[str, np.ndarray] = {}
     tied = 0

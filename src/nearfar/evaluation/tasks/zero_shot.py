@@ -15,11 +15,12 @@ from nearfar.data.media import Medium, medium_in
 from nearfar.errors import InputError
 from nearfar.evaluation.chance import of_labels
 from nearfar.evaluation.intervals import bootstrap_mean
-from nearfar.evaluation.items import item_vectors, text_vectors
+from nearfar.evaluation.items import item_vectors
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.evaluation.ties import among_closest, closest, macro_f1
+from nearfar.models.encoding import encode
 
 __all__ = ["TEMPLATES", "check_templates", "label_vectors", "measure_zero_shot"]
 
@@ -114,7 +115,7 @@ def label_vectors(
             raise InputError(problem, field="label", remedy="rename one of them")
     # `replace`, not `format`: a label may contain braces.
     prompts = [template.replace(SLOT, words) for words in said for template in templates]
-    vectors = text_vectors(model, prompts, batch_size=batch_size)
+    vectors = encode(model, prompts, batch_size=batch_size)
     vectors = vectors.reshape(len(labels), len(templates), -1).mean(axis=1)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
