@@ -14,7 +14,7 @@ images costs little, makes few and narrow cross-attention layers in the upper ha
 Only images with one caption have L_con; the language model and the vision tower are frozen. Near is an image's own
 caption, far are all others of the batch but equal ones.
 
-Differences from the authors' code: vectors of texts come from the layer at the split, theirs from one below, and
+Differences from the paper and its code: vectors of texts come from the layer at the split, theirs from one below, and
 without padding; equal captions are no negatives, which their code intends. An image's place among the tokens has a
 trained embedding instead of a new token, and the end-of-text token ends what belongs to an image. Documents with more
 images are cut into pieces of `max_images` each; theirs is a window around an image. A vision tower with new weights is
