@@ -203,7 +203,8 @@ if __name__ == "__main__":
             "Digits (common) with one of five glyphs (salient, targets only) at random places: 2,000 background "
             "and 2,000 target images, 1,500 held out with other digits. Also CIFAR-10 (common) with MNIST digits "
             "(salient), 5,000 of each; and the system's turns in Schema-Guided Dialogue: requests against "
-            "confirmations, offers, answers and notices, with the domain as the common and the act as the salient factor",
+            "confirmations, offers, answers and notices, with the domain as the common and the act as the salient "
+            "factor",
             "two convolutional networks from scratch; for texts two copies of the first 3 layers of MiniLM",
             f"800 steps of {BATCH} (texts: {TEXT_STEPS} of {TEXT_BATCH}); all arms have the same rows and steps",
             "separation: accuracy of linear classifiers of the right factor in each space, minus that of the wrong one",
