@@ -48,6 +48,16 @@ def test_each_view_is_a_plain_model_and_the_whole_encodes_with_the_first(saved: 
     assert not np.allclose(whole.encode(TEXTS), whole.encode(TEXTS, task="common"))
 
 
+def test_queries_and_documents_are_encoded_with_the_first_view(saved: Path) -> None:
+    whole = nearfar.load(saved, device="cpu")
+    for found in (
+        whole.encode_query(TEXTS),
+        whole.encode_document(TEXTS),
+        encode(whole, TEXTS, kind="query", normalize=False),
+    ):
+        assert np.array_equal(found, whole.encode(TEXTS, task="salient"))
+
+
 def test_a_shared_encoder_stays_shared(saved: Path, tmp_path: Path) -> None:
     model = nearfar.load(saved, device="cpu")
     of(model).save(tmp_path / "again")

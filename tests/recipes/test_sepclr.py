@@ -155,6 +155,15 @@ def test_pretrained_layers_learn_slowly_and_new_ones_do_not(tiny_model_folder: P
     assert not any("linear" in name for name in slow)
 
 
+def test_the_first_view_is_measured_on_held_out_rows(files: list[str], tiny_model_folder: Path, tmp_path: Path) -> None:
+    write_jsonl([{"anchor": text, "positive": text} for text in TEXTS], tmp_path / "pairs.jsonl")
+    more = ["--eval", str(tmp_path / "pairs.jsonl"), "--out", str(tmp_path / "run")]
+    assert run(["train", "sepclr", *files, "--model", str(tiny_model_folder), *SMALL, *more]) == 0
+    assert "sub_modules" in (tmp_path / "run/model/README.md").read_text()
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["after"]["n"] == len(TEXTS)
+
+
 def test_attributes_that_do_not_exist_are_refused(tiny_model_folder: Path) -> None:
     with pytest.raises(InputError) as caught:
         prepared(tiny_model_folder, BACKGROUND, attributes="auto")

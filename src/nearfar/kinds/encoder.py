@@ -107,11 +107,7 @@ class Encoder(Kind, Encodes, Scores):
 
     def write(self, folder: Path) -> None:
         """In the format that `SentenceTransformer(folder)` loads."""
-        from nearfar.models.views import views_of, write_views
-
-        if self._write is None and views_of(self.model):
-            write_views(self.model, folder)
-        elif self._write is None:
+        if self._write is None:
             self.model.save_pretrained(str(folder), create_model_card=False)
         else:
             self._write(self.model, folder)

@@ -138,7 +138,12 @@ def of(model: Any) -> Kind:
 
     if isinstance(model, SentenceTransformer):
         from nearfar.models.towers import medium_of
+        from nearfar.models.views import views_of
 
+        if views_of(model):
+            from nearfar.kinds.encoder_with_views import EncoderWithViews
+
+            return EncoderWithViews(model)
         return kind_named("encoder" if medium_of(model) is None else "two towers")(model)  # pyright: ignore[reportCallIssue]
     if isinstance(model, CrossEncoder):
         return kind_named("reranker")(model)  # pyright: ignore[reportCallIssue]

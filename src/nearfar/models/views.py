@@ -37,7 +37,11 @@ def with_views(views: Mapping[str, list[Any]], like: SentenceTransformer | None 
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Router
 
-    return SentenceTransformer(modules=[Router(dict(views), default_route=next(iter(views)))], **_settings(like))
+    first = next(iter(views))
+    # Prompts are for queries and documents, but both are encoded with the first view.
+    routes: dict[Any, str] = {(task, None): first for task in ("query", "document")}
+    router = Router(dict(views), default_route=first, route_mappings=routes)
+    return SentenceTransformer(modules=[router], **_settings(like))
 
 
 def views_of(model: SentenceTransformer) -> tuple[str, ...]:
@@ -91,6 +95,8 @@ def write_views(model: SentenceTransformer, folder: Path) -> None:
     of_router = f"{type(router).__module__}.{type(router).__name__}"
     _write(folder / "modules.json", [{"idx": 0, "name": "0", "path": "", "type": of_router}])
     parameters = router.get_config_dict()
+    # JSON has no tuples as keys; the library reads them back from text.
+    parameters["route_mappings"] = {str(key): route for key, route in parameters["route_mappings"].items()}
     _write(folder / "router_config.json", {"types": types, "structure": structure, "parameters": parameters})
     shutil.copyfile(folder / views[0] / _SETTINGS, folder / _SETTINGS)
 
