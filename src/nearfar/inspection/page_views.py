@@ -31,7 +31,7 @@ def add_views(page: Page, found: ComparedViews, first: str, second: str) -> None
         page.table(["measure", "value", "meaning"], leakage_rows(found, first, second))
     page.section(
         f"What {first} shows",
-        f"The directions in which the vectors of {first} differ most, and the items at both ends of each. If the two ends "
+        f"The directions in which the vectors of {first} differ most, and the items at both ends of each. If both ends "
         "of a direction look alike, it may be noise.",
     )
     if not found.directions:
