@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from nearfar.reports.page import Page
     from nearfar.reports.tables import Cell
 
-#: Pixels of a thumbnail's longer side.
-PIXELS = 96
+#: Pixels of the longer side of a thumbnail: sixty of them, in two drawings, must fit into a page of 5 MB.
+PIXELS = 64
 #: Characters of a text in a table.
 CUT = 110
 
