@@ -20,6 +20,7 @@ from nearfar.cli.app import run
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
 from nearfar.kinds.options import with_settings
+from nearfar.models.fingerprint import files_fingerprint
 from nearfar.models.views import views_of
 from nearfar.recipes import sepclr
 from plans import first_stage
@@ -65,7 +66,10 @@ def test_texts_from_the_command_line_to_both_views(files: list[str], tiny_model_
         assert found["rows"] == "training"
         assert 0 <= found["nats"] <= found["most"] + 1e-9
     assert metrics["drawn"][0]["rows"] == len(BACKGROUND) + len(TARGET)
-    sets = yaml.safe_load((out / "run.yaml").read_text())["data"]["sets"]
+    recorded = yaml.safe_load((out / "run.yaml").read_text())
+    assert recorded["model"]["name"] == str(tiny_model_folder)
+    assert recorded["model"]["weights"] == files_fingerprint(tiny_model_folder)
+    sets = recorded["data"]["sets"]
     assert {name: each["rows"] for name, each in sets.items()} == {"background": 20, "target": 40}
     vectors = {}
     for view in ("salient", "common"):
@@ -92,6 +96,7 @@ def test_folders_of_images(tmp_path: Path) -> None:
         dims=4,
     )
     assert found.metrics["drawn"][0]["rows"] == 22
+    assert yaml.safe_load((tmp_path / "run/run.yaml").read_text())["model"] == {"name": "small-cnn", "weights": None}
     assert run(["encode", str(tmp_path / "run/model"), str(tmp_path / "ill"), "--out", str(tmp_path / "v.npy")]) == 0
     assert np.load(tmp_path / "v.npy").shape == (12, 4)
 
@@ -176,3 +181,11 @@ def test_training_on_attributes_from_the_command_line(
     more = ["--set", "attributes=auto", "--set", "encoders=shared", "--out", str(tmp_path / "run")]
     assert run(["train", "sepclr", *files, "--model", str(tiny_model_folder), *SMALL, *more]) == 0
     assert views_of(nearfar.load(tmp_path / "run/model", device="cpu")) == ("salient", "common")
+
+
+def test_the_base_model_depends_on_the_rows() -> None:
+    recipe = sepclr.RECIPE
+    assert recipe.base(["text"]) == "minilm"
+    assert recipe.base({"audio", "label"}) == "small-audio"
+    assert recipe.base(["image", "text"]) == "small-cnn"
+    assert recipe.base(["other"]) is None

@@ -120,6 +120,6 @@ RECIPE = Recipe(
     {"background": BACKGROUND, "target": (*DESCRIBED, "labelled", *BACKGROUND)},
     Options,
     prepare,
-    model=None,
+    model={"image": "small-cnn", "audio": "small-audio", "text": "minilm"},
     makes_model=True,
 )
