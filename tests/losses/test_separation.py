@@ -42,7 +42,8 @@ def test_the_loss_is_the_sum_of_its_terms(tiny_model_folder: Path) -> None:
     away = sum((x[~TARGET] ** 2).sum(1).mean() for x in s) / 2
     joint = (joint_density(c[0], u1) + joint_density(c[1], u2)) / 2
     found = loss_of(tiny_model_folder, SeparationWeights(7.0, 5.0, 3.0)).loss_of_codes(c, s, TARGET)
-    assert float(found) == pytest.approx(float(common + 7 * salient + 5 * away + 3 * joint), abs=1e-8)
+    expected = common + 7 * salient + 5 * away + 3 * joint
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), abs=1e-8)
 
 
 def test_without_further_weights_only_the_common_terms_remain(tiny_model_folder: Path) -> None:
