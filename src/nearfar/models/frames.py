@@ -6,8 +6,9 @@ from typing import Any
 
 from sentence_transformers.base.modules import Module
 from sentence_transformers.util import fullname
+from torch import nn
 
-__all__ = ["OWN_MODULES", "RealFrames"]
+__all__ = ["OWN_MODULES", "RealFrames", "requires_nearfar"]
 
 
 class RealFrames(Module):
@@ -33,3 +34,8 @@ class RealFrames(Module):
 
 #: The modules of this package that a saved model may contain, by the names in its files.
 OWN_MODULES: dict[str, type[Module]] = {fullname(RealFrames): RealFrames}
+
+
+def requires_nearfar(model: nn.Module) -> bool:
+    """Whether a model contains a module of this package, so that `SentenceTransformer(folder)` refuses to load it."""
+    return any(isinstance(module, tuple(OWN_MODULES.values())) for module in model.modules())

@@ -17,9 +17,13 @@ _POSITIONS = f"{_ENCODER}embed_positions.weight"
 def whisper_tower(folder: Path, *, seconds: int) -> list[Any]:
     """The encoder of a Whisper, and the mean of its last states over the frames of the audio, without the padding.
 
-    The encoder has positions for the first `seconds` seconds only, and audio is truncated or padded with silence to this
-    length, instead of to 30 seconds: the states differ from those of the whole model, but cost a fraction of the time.
-    With `seconds=30` they are the states of the whole model.
+    The encoder has positions for the first `seconds` seconds only, and audio is truncated or padded with silence to
+    this length, instead of to 30 seconds. The states differ from those of the whole model, which sees more silence, but
+    cost a fraction of the time. With `seconds=30` they are the states of the whole model.
+
+    Measured on 480 spoken digits of 0.5 s on average: a logistic classifier trained on three speakers has an accuracy of
+    0.98, 0.99 and 0.98 on two others with 1, 4 and 30 seconds, at 10, 44 and 745 ms a file on one core. The mean over all
+    states, padding included, has 0.96, 0.98 and 0.77.
 
     Args:
         folder: A transformers folder of a whole Whisper.
@@ -50,4 +54,3 @@ def whisper_tower(folder: Path, *, seconds: int) -> list[Any]:
     ears = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True, chunk_length=seconds)
     module = as_module(encoder, ears, processing_kwargs={"audio": {"return_attention_mask": True}})
     return [module, RealFrames(), Pooling(module.get_embedding_dimension(), "mean")]
-

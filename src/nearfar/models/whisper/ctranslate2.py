@@ -1,6 +1,6 @@
 """Reads the weight files of CTranslate2 (`model.bin`), version 6, without the library.
 
-Little-endian, without padding; a string is its length (2 bytes), its characters and a zero byte, which the length counts:
+Little-endian, without padding. A string is its length (2 bytes), its characters, and a zero byte, which is counted:
 
     version (4)   name of the specification (string)   revision (4)
     number of variables (4), then for each
