@@ -68,8 +68,12 @@ SPEECH: dict[str, Packaged] = {
 }
 
 
-def alias_folder(alias: str) -> Path:
+def alias_folder(alias: str, field: str | None = None) -> Path:
     """The folder of an alias, after its weights have been checked against their hash.
+
+    Args:
+        alias: A key of `ALIASES`, `GENERATORS` or `SPEECH`.
+        field: The option that named it, for messages.
 
     Raises:
         InputError: The package is not installed, or its weights are not the published ones.
@@ -78,7 +82,7 @@ def alias_folder(alias: str) -> Path:
     spec = importlib.util.find_spec(packaged.module)
     places = list(spec.submodule_search_locations or ()) if spec else []
     if not places:
-        raise InputError(f"the package with the model {alias!r} is not installed", remedy=packaged.install)
+        raise InputError(f"the package with the model {alias!r} is not installed", field=field, remedy=packaged.install)
     folder = Path(places[0]) / packaged.folder
     weights = folder / packaged.weights
     if not weights.is_file():

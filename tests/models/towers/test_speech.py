@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from sentence_transformers import SentenceTransformer
+from whisper.helpers import SHAPE, as_variables, install, whole_whisper, write_package
 
 import nearfar
 from nearfar.errors import InputError
@@ -20,7 +21,6 @@ from nearfar.models.towers import two_towers
 from nearfar.models.towers.reading import encode_media, reader_for
 from nearfar.models.towers.speech import whisper_tower
 from nearfar.models.whisper.folder import convert
-from whisper.helpers import SHAPE, as_variables, install, whole_whisper, write_package
 
 RATE = 16_000
 

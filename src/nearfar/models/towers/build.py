@@ -32,9 +32,9 @@ def two_towers(
     """A SentenceTransformer with a tower for texts and one for images or audio.
 
     Its first module is a `Router` with the routes `text` and `image` or `audio`; its second module normalises. It can
-    be trained, saved and loaded like any other: `SentenceTransformer(folder)` does not need nearfar, unless the tower is
-    `whisper-tiny`, which contains `nearfar.models.frames.RealFrames`: `nearfar.load` loads it. If the vectors of a tower
-    do not have `dims` dimensions, it ends with a linear layer; this is not possible for the frozen tower.
+    be trained, saved and loaded like any other: `SentenceTransformer(folder)` does not need nearfar, unless the tower
+    is `whisper-tiny`, which contains `nearfar.models.frames.RealFrames`; `nearfar.load` loads it, too. If the vectors
+    of a tower do not have `dims` dimensions, it ends with a linear layer; this is not possible for the frozen tower.
 
     Args:
         text: A text encoder: a folder, a Hub ID, an alias, or a model in memory, whose modules are used, not copied.

@@ -34,8 +34,8 @@ def media_tower(
     """The modules of a tower for images or audio: a model, and the mean over its patches or frames.
 
     Args:
-        model: A name of `SMALL`, or for audio of `SPEECH`; a folder or Hub ID of any transformers model that encodes the
-            medium (in a model with several towers, such as CLIP, the tower of the medium); or a model in memory.
+        model: A name of `SMALL`, or for audio of `SPEECH`; a folder or Hub ID of any transformers model that encodes
+            the medium (in a model with several towers, such as CLIP, the tower of the medium); or a model in memory.
         medium: The medium to encode.
         image_size: Width and height of images in pixels, for the small towers.
         seconds: Seconds of audio that the small towers and those of `SPEECH` use.

@@ -21,9 +21,9 @@ def whisper_tower(folder: Path, *, seconds: int) -> list[Any]:
     this length, instead of to 30 seconds. The states differ from those of the whole model, which sees more silence, but
     cost a fraction of the time. With `seconds=30` they are the states of the whole model.
 
-    Measured on 480 spoken digits of 0.5 s on average: a logistic classifier trained on three speakers has an accuracy of
-    0.98, 0.99 and 0.98 on two others with 1, 4 and 30 seconds, at 10, 44 and 745 ms a file on one core. The mean over all
-    states, padding included, has 0.96, 0.98 and 0.77.
+    Measured on 480 spoken digits of 0.5 s on average: a logistic classifier trained on three speakers has an accuracy
+    of 0.98, 0.99 and 0.98 on two others with 1, 4 and 30 seconds, at 10, 44 and 745 ms per file on one core. The mean
+    over all states, padding included, has 0.96, 0.98 and 0.77.
 
     Args:
         folder: A transformers folder of a whole Whisper.

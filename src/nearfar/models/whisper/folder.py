@@ -42,7 +42,7 @@ def whisper_folder(alias: str = "whisper-tiny") -> Path:
     folder = user_cache() / "models" / f"{alias}-{SPEECH[alias].sha256[:12]}-{_FORMAT}"
     if _is_valid(folder):
         return folder
-    source = alias_folder(alias)
+    source = alias_folder(alias, "audio_model")
     with file_claimed(folder, "NEARFAR_CACHE", wait=_WAIT):
         if not _is_valid(folder):
             replace_folder(folder, partial(convert, source / SPEECH[alias].weights, shape=TINY))
