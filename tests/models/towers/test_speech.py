@@ -118,3 +118,30 @@ def test_the_name_is_of_no_text_encoder_and_no_image_model(tiny_model_folder: Pa
         two_towers(tiny_model_folder, image="whisper-tiny", device="cpu")
     with pytest.raises(InputError, match="whisper-tiny"):
         two_towers(tiny_model_folder, audio="whisper-large", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options"),
+    [("cwcl", {}), ("contrastive_gap", {"dims": 8}), ("contrastive_gap", {"dims": 8, "cached": True})],
+)
+def test_recipes_train_it_as_a_pre_trained_tower(
+    recipe: str, options: dict, tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    install(tmp_path, monkeypatch)
+    lines = ["audio,text"]
+    for number, clip in enumerate(clips(*[0.2 + number / 5 for number in range(8)])):
+        soundfile.write(tmp_path / f"{number}.wav", clip["array"], RATE)
+        lines.append(f"{number}.wav,the {['cat', 'dog', 'fish', 'bird', 'sun', 'rain', 'bank', 'song'][number]}")
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    options = {"audio_model": "whisper-tiny", "seconds": 1, "batch_size": 4, "max_steps": 3, **options}
+    trained = nearfar.train(
+        recipe, tmp_path / "rows.csv", model=tiny_model_folder, out=tmp_path / "run", learning_rate=0.01, **options
+    )
+    model = load(trained.folder / "model", device="cpu")
+    (encoder, *_) = model[0].sub_modules["audio"]
+    new, old = encoder.auto_model.state_dict(), whole_whisper().model.encoder.state_dict()
+    moved = {name: (value - old[name][: len(value)]).abs().max().item() for name, value in new.items()}
+    assert moved["layers.0.fc1.weight"] > 0
+    # AdamW moves a weight by about the learning rate in a step; the random weights would differ by more than 1.
+    assert max(moved.values()) < 0.05
+    assert "SentenceTransformer" not in (trained.folder / "model" / "README.md").read_text().split("## Training")[0]
