@@ -33,17 +33,19 @@ from nearfar.data.audio import read_audio
 from nearfar.writing import draft_of, write_text
 
 RATE = 16_000
-#: Voices of espeak-ng, with their words per minute, by split.
+#: Voices of espeak-ng, with their words per minute, by split. They were chosen among 18 by how well Whisper tiny.en
+#: transcribes nine other texts, captions of Multi30k: word error rates are 0.19 to 0.36 here, and 0.58 to 0.77 with the
+#: accents of Scotland, Lancaster, the West Midlands and the Caribbean.
 VOICES: dict[str, dict[str, int]] = {
     "train": {
-        "en-us": 165,
-        "en-gb": 155,
-        "en-gb-scotland+f2": 170,
-        "en-us+m3": 150,
-        "en-gb-x-rp+f4": 160,
-        "en-029+m1": 175,
+        "en-us": 160,
+        "en-us+klatt2": 150,
+        "en-us+m3": 155,
+        "en-gb+f3": 155,
+        "en-gb+Annie": 165,
+        "en-gb-x-rp+m7": 150,
     },
-    "test": {"en-us-nyc+f3": 160, "en-gb-x-gbcwmd+m7": 165},
+    "test": {"en-us+steph": 160, "en-us-nyc+f3": 155},
 }
 #: One text of so many is for the test.
 TEST_SHARE = 5
