@@ -53,7 +53,7 @@ class Options(TrainingOptions):
             `discrete` ones, or `auto`: discrete where all are whole numbers. `none`: do not.
         pretrained_rate: Factor of `learning_rate` for pretrained layers.
         dropout: Dropout of a text encoder, which makes its two views.
-        image_size, seconds: Size of images in pixels and of audio, for the small encoders.
+        image_size, seconds: Size of images in pixels, for the small encoders; of audio, for them and `whisper-tiny`.
         gradient_clip: Maximum gradient norm; 0: none, as the weights of the two spaces differ a thousandfold.
     """
 

@@ -273,6 +273,7 @@ def _configuration(
 def _weights(request: Request, start: Any) -> str | None:
     """A hash of the base model; only of its configuration if the recipe makes new weights, None for a new tower."""
     from nearfar.kinds.loading import of
+    from nearfar.models.aliases import SPEECH
     from nearfar.models.fingerprint import files_fingerprint
     from nearfar.models.loading import find
     from nearfar.models.new_language import shape_hash
@@ -280,6 +281,8 @@ def _weights(request: Request, start: Any) -> str | None:
 
     if start is None or any(start in names for names in SMALL.values() if isinstance(start, str)):
         return None
+    if isinstance(start, str) and start in SPEECH:
+        return SPEECH[start].sha256
     if isinstance(start, (str, Path)):
         return shape_hash(start) if request.recipe.trains == "causal LM" else files_fingerprint(find(start))
     return of(start).fingerprint(request.start)
