@@ -50,7 +50,6 @@ ROWS: dict[str, dict[str, Any]] = {
     "audio + label": {"audio": "audio/1.wav", "label": "timetable"},
     "image + attributes": {"image": "images/1.png", "attributes": [3, 0.4]},
     "audio + attributes": {"audio": "audio/1.wav", "attributes": [3, 0.4]},
-    "interleaved": {"parts": [{"text": "The train in the snow:"}, {"image": "images/1.png"}, {"text": "it is red."}]},
     "text + attributes": {"text": "the train was nine minutes late", "attributes": [9, 0.4]},
 }  # fmt: skip
 
