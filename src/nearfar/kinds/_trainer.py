@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers.base.evaluation import BaseEvaluator
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import BatchSampler
+from torch.utils.data import BatchSampler, DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
@@ -22,10 +22,11 @@ from nearfar.kinds._arguments import common_arguments
 from nearfar.kinds._processes import is_main_process, processes
 from nearfar.kinds._sampling import Epochs, RunBatches, parts_of
 from nearfar.kinds._trainer_files import COMPLETE
+from nearfar.kinds._views import DrawnRows
 from nearfar.kinds.drawn import left_out_note
 from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
-from nearfar.kinds.plan import Stage
+from nearfar.kinds.plan import RowViews, Stage
 from nearfar.models.adapters import load_lora, train_adapters
 
 _LOSS_STATE = "loss.safetensors"
@@ -71,6 +72,7 @@ class SentenceTrainer(Resumable):
     #: All batches of the run, and what `metrics.json` says of the rows that they draw.
     batches: RunBatches
     drawn: Sequence[dict[str, Any]] = ()
+    views: RowViews | None = None
 
     def get_batch_sampler(self: Any, dataset: Any, *_: Any, **__: Any) -> BatchSampler | None:
         """All batches of the run; of several datasets they are asked for below."""
@@ -79,6 +81,25 @@ class SentenceTrainer(Resumable):
     def get_multi_dataset_batch_sampler(self: Any, dataset: Any, *_: Any, **__: Any) -> BatchSampler:
         """All batches of the run, as numbers of rows that are counted through all datasets."""
         return self.batches
+
+    def get_train_dataloader(self: Any) -> DataLoader:
+        """The library's own, or one whose rows are made anew whenever they are drawn."""
+        if self.args.dataloader_num_workers:
+            # Tokenizers that have used threads warn in every forked process, unless this is set.
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        if self.views is None:
+            trainer: Any = super()
+            return trainer.get_train_dataloader()
+        self.accelerator.even_batches = False
+        loader = DataLoader(
+            DrawnRows(self.train_dataset, self.views, self.args.seed),
+            batch_sampler=self.batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        self._train_dataloader = self.accelerator.prepare(loader)
+        return self._train_dataloader
 
     def add_model_card_callback(self: Any, *_: Any) -> None:
         """Collect no rows for a card."""
@@ -123,7 +144,7 @@ def sentence_trainer(
     epochs = Epochs(
         parts_of(stage, options), setting.seed, processes=processes(), accumulation=options.gradient_accumulation
     )
-    batches = RunBatches(epochs, epochs.rounds(options, setting.rows))
+    batches = RunBatches(epochs, epochs.rounds(options, setting.rows), with_epoch=stage.views is not None)
     drawn = epochs.described(batches.rounds)
     say_left_out(drawn)
     train_adapters(model)
@@ -145,7 +166,7 @@ def sentence_trainer(
         evaluator=None if measured is None else Measured(measured),
         callbacks=[CountEpochs(batches), *callbacks_of(setting)],
     )
-    trainer.batches, trainer.drawn = batches, drawn
+    trainer.batches, trainer.drawn, trainer.views = batches, drawn, stage.views
     quiet(trainer)
     return trainer
 

@@ -121,9 +121,15 @@ class Encoder(Kind, Encodes, Scores):
 
         from nearfar.kinds._sampling import parts_of
         from nearfar.kinds._trainer import sentence_trainer
+        from nearfar.kinds.options import TowerOptions
 
         parts = parts_of(stage, options)
         prompts = _prompts(self.model, parts, options) if prompted else {}
+        routes = _by_part(parts, lambda part: column_routes(self.model, part.rows.column_names))
+        if stage.views is not None:
+            made = stage.views.columns
+            routes = {name: routes[stored] for name, stored in made.items() if stored in routes}
+            prompts = {name: prompts[stored] for name, stored in made.items() if stored in prompts}
         trainer = sentence_trainer(
             SentenceTransformerTrainer,
             SentenceTransformerTrainingArguments,
@@ -131,8 +137,9 @@ class Encoder(Kind, Encodes, Scores):
             stage,
             options,
             setting,
-            router_mapping=_by_part(parts, lambda part: column_routes(self.model, part.rows.column_names)),
+            router_mapping=routes,
             prompts=prompts or None,
+            dataloader_num_workers=options.workers if isinstance(options, TowerOptions) else 0,
         )
         trainer.prompts = prompts
         if options.max_length:
