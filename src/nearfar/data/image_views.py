@@ -104,4 +104,5 @@ def _turned(image: Image, turns: float) -> Image:
 
     hue, saturation, value = image.convert("HSV").split()
     shift = round(turns * 255)
-    return Images.merge("HSV", (hue.point(lambda h: (h + shift) % 256), saturation, value)).convert("RGB")
+    table = [(before + shift) % 256 for before in range(256)]
+    return Images.merge("HSV", (hue.point(table), saturation, value)).convert("RGB")

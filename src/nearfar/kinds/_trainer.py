@@ -101,6 +101,14 @@ class SentenceTrainer(Resumable):
         self._train_dataloader = self.accelerator.prepare(loader)
         return self._train_dataloader
 
+    def compute_loss(self: Any, model: Any, *arguments: Any, **options: Any) -> Any:
+        """The library's own; with several processes and towers, every weight gets a gradient, if only 0."""
+        trainer: Any = super()
+        loss = trainer.compute_loss(model, *arguments, **options)
+        if self.args.ddp_find_unused_parameters is False and model.training:
+            loss = loss + 0 * sum(weight.sum() for weight in model.parameters() if weight.requires_grad)
+        return loss
+
     def add_model_card_callback(self: Any, *_: Any) -> None:
         """Collect no rows for a card."""
 

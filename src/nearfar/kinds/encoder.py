@@ -140,6 +140,9 @@ class Encoder(Kind, Encodes, Scores):
             router_mapping=routes,
             prompts=prompts or None,
             dataloader_num_workers=options.workers if isinstance(options, TowerOptions) else 0,
+            # A step calls each tower by itself. torch would take the weights of the other towers for unused in each
+            # call, and fail when they get a gradient after all.
+            ddp_find_unused_parameters=False if len(set(routes.values())) > 1 else None,
         )
         trainer.prompts = prompts
         if options.max_length:

@@ -14,9 +14,8 @@ well as they are. Most of the gain comes from the views of images and texts.
 
 Differences from the paper: pre-trained towers may be used. The learning rate falls linearly to 0, and weight decay
 reaches all weights. An image has one text. Synonyms need a file; without one, words are swapped or deleted. In the
-similarity, a head's vectors are divided by their mean length instead of their own, so that the saved model consists of
-ordinary layers; `share` 0 and 1 are exact. Hidden layers and BarLIP's vectors have 1024 dimensions, theirs 2048 to
-8192. Views of audio (shift, volume, noise) are an addition. Their tables could not be verified.
+similarity, vectors are divided by the mean length of their head, so that the saved model consists of ordinary layers;
+`share` 0 and 1 are exact. Layers are narrower, and audio has views, too. Their tables could not be verified.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class TwoHeads(Module):
             ),
         ]
         activations = (nn.ReLU(), nn.ReLU(), nn.Identity())
-        return [_dense(*layer, activation) for layer, activation in zip(layers, activations, strict=True)]
+        return [_dense(w, b, activation) for (w, b), activation in zip(layers, activations, strict=True)]
 
     def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
         """Write the heads into a checkpoint; a trained model is saved by `save_mixed`."""
