@@ -32,9 +32,7 @@ def by_definition(z: Tensor, h: Tensor, a: float, b: float, smoothing: float) ->
 
     weak = each(z[0], z[1], a, 0), each(z[1], z[0], a, 0)
     pairs = [(k, m) for k in range(views) for m in range(views)]
-    strong = [
-        torch.stack([each(h[side, k], h[1 - side, m], b, smoothing) for k, m in pairs]).mean() for side in (0, 1)
-    ]
+    strong = [torch.stack([each(h[side, k], h[1 - side, m], b, smoothing) for k, m in pairs]).mean() for side in (0, 1)]
     return sum((g + views * s) / (1 + views) for g, s in zip(weak, strong, strict=True)) / 2  # type: ignore[return-value]
 
 
@@ -96,7 +94,7 @@ def test_temperatures_stay_in_their_range() -> None:
 
 @pytest.mark.slow
 def test_two_processes_are_as_one(tmp_path: Path) -> None:
-    """Also with batch norms, label smoothing, a cross-correlation and assignments, which all depend on the whole batch."""
+    """Also batch norms, label smoothing, a cross-correlation and assignments, which depend on the whole batch."""
     torch.multiprocessing.spawn(views_worker.work, args=(2, str(tmp_path)), nprocs=2)
     found: list[dict[str, Any]] = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
     for extra in views_worker.EXTRAS:

@@ -67,8 +67,6 @@ def work(rank: int, processes: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=store, rank=rank, world_size=processes, timeout=timedelta(seconds=60))
     start = sum(ROWS[:rank])
     rows = slice(start, start + ROWS[rank])
-    found = {
-        f"{extra} {name}": value for extra in EXTRAS for name, value in outcome(rows, processes, extra).items()
-    }
+    found = {f"{extra} {name}": value for extra in EXTRAS for name, value in outcome(rows, processes, extra).items()}
     save_file(found, Path(folder, f"rank{rank}.safetensors"))
     dist.destroy_process_group()
