@@ -199,6 +199,7 @@ def all_steps() -> dict[str, Step]:
         "matryoshka_2d": Step("matryoshka_2d", PAIRS),
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
         "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),
+        "vlp_baselines": Step("vlp_baselines", pictures(), workers=0),
     }
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.errors import InputError
 from nearfar.kinds.options import Count, Fraction, Positive, Probability, TowerOptions, Whole
-from nearfar.recipes import Plan, Recipe, Stage
+from nearfar.recipes import Plan, Recipe, RowViews, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -112,7 +112,6 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
 def with_views(model: SentenceTransformer, rows: Dataset, views: PairedViews, options: Options, rates: Any) -> Plan:
     """Train a model with two towers on given views of its rows."""
     from nearfar.data.media import undecoded
-    from nearfar.kinds.plan import RowViews
     from nearfar.kinds.two_towers import TwoTowers
     from nearfar.losses.non_contrastive import term_of
     from nearfar.losses.views import ViewsLoss
