@@ -45,7 +45,7 @@ LOOKS = (("thin", "medium", "bold"), ("rising", "upright", "falling"), ("narrow"
 TEMPLATES = ("a {} {} {} {}", "the digit {3} , {0} , {1} and {2}", "a handwritten {3} that is {2} , {1} and {0}")
 PROMPTS = ("a {}", "the digit {}", "a handwritten {}")
 # CIFAR-10 and emoji.
-PIXELS, CAPTIONED, TESTED, IMAGE_STEPS, EMOJI_STEPS = 32, 200, 200, 400, 200
+PIXELS, CAPTIONED, TESTED, IMAGE_STEPS, EMOJI_STEPS = 32, 200, 200, 400, 100
 SAID = ("a photo of a {}", "a small picture of the {}", "there is a {} in this image")
 
 
@@ -252,7 +252,7 @@ if __name__ == "__main__":
             claim="With augmented views, two heads and label smoothing, CLIP classifies new images better than a basic "
             "CLIP that takes as much time; a loss without negatives adds nothing to it.",
             data="8 x 8 digits of scikit-learn with artificial captions (class, ink, slant and width in thirds, three "
-            f"wordings), {TRAINED_ON} pairs for training and 1,197 other images for testing, a new split for each seed. "
+            f"wordings), {TRAINED_ON} pairs for training, 1,197 other images for testing, a new split for each seed. "
             f"Also CIFAR-10, {10 * CAPTIONED:,} images with their class in three wordings, {10 * TESTED:,} test "
             "images; 1,338 emoji with their names, and 155 others for testing",
             backbone="digits: two layers over pixels, and mean of 64-d word vectors with a layer, from scratch. "

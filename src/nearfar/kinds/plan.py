@@ -73,6 +73,10 @@ class Stage:
     settings: Mapping[str, Any] | None = None
     views: RowViews | None = None
 
+    def __post_init__(self) -> None:
+        if self.views is not None and isinstance(self.rows, Mapping):
+            raise ValueError("views are made of the rows of one dataset, got several")
+
 
 @dataclass(frozen=True)
 class Plan:
