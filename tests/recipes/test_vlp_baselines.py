@@ -84,6 +84,23 @@ def test_processes_that_load_change_nothing(rows: Path, tiny_model_folder: Path,
         torch.testing.assert_close(found[1][name], value, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_file_is_named(
+    workers: int, rows: Path, tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (rows.parent / "red0.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    texts = [{"image": "cut.png", "text": "a"}, {"image": str(rows.parent / "red0.png"), "text": "b"}]
+    write_jsonl(texts, tmp_path / "rows.jsonl")
+    settings = {**SMALL, "batch_size": 2, "max_steps": 1, "workers": workers}
+    arguments = ["train", "vlp_baselines", "--data", tmp_path / "rows.jsonl", "--model", tiny_model_folder]
+    arguments += ["--out", tmp_path / "run", *(f"--set={name}={value}" for name, value in settings.items())]
+    assert run([str(each) for each in arguments]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].count("cut.png: is a corrupted image") == 1
+    assert "Traceback" not in "".join(said)
+
+
 def stage_of(rows: Path, model_folder: Path, **settings: Any) -> tuple[Any, Any]:
     model = load(model_folder, device="cpu")
     options = with_settings(

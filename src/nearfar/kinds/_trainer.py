@@ -18,11 +18,13 @@ from torch.utils.data import BatchSampler, DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from nearfar.errors import InputError
 from nearfar.kinds._arguments import common_arguments
 from nearfar.kinds._processes import is_main_process, processes
 from nearfar.kinds._sampling import Epochs, RunBatches, parts_of
 from nearfar.kinds._trainer_files import COMPLETE
 from nearfar.kinds._views import DrawnRows
+from nearfar.kinds._workers import before_workers, of_worker
 from nearfar.kinds.drawn import left_out_note
 from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
@@ -46,7 +48,13 @@ class Resumable:
                 self.state = state
                 self._load_from_checkpoint(str(checkpoint))
                 return
-        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        try:
+            self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        except (InputError, RuntimeError) as error:
+            known = of_worker(error)
+            if known is None:
+                raise
+            raise known from error
 
     def _steps_in_all(self: Any) -> int:
         return self.set_initial_training_values(self.args, self.get_train_dataloader())[-1]
@@ -85,8 +93,7 @@ class SentenceTrainer(Resumable):
     def get_train_dataloader(self: Any) -> DataLoader:
         """The library's own, or one whose rows are made anew whenever they are drawn."""
         if self.args.dataloader_num_workers:
-            # Tokenizers that have used threads warn in every forked process, unless this is set.
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+            before_workers()
         if self.views is None:
             trainer: Any = super()
             return trainer.get_train_dataloader()
