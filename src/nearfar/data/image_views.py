@@ -1,6 +1,6 @@
 """Weak and strong views of images: random crops, colours, blur.
 
-The operations and their distributions are those of `torchvision.transforms.v2`, which calls Pillow for Pillow images,
+Operations and distributions are those of `torchvision.transforms.v2`, which calls Pillow for Pillow images (blur aside),
 as this module does. torchvision is not used: its Linux package on PyPI requires the CUDA build of torch, and with a CPU
 build it cannot be imported. A view depends on the random generator that is passed, and on no global state.
 
@@ -84,7 +84,7 @@ def random_resized_crop(image: Image, size: int, least: float, rng: random.Rando
             left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
             box = (left, top, left + width, top + height)
             break
-    return image.resize((size, size), Resampling.BILINEAR, box=box)
+    return image.crop(box).resize((size, size), Resampling.BILINEAR)
 
 
 def colour_jitter(image: Image, rng: random.Random) -> Image:
@@ -103,6 +103,6 @@ def _turned(image: Image, turns: float) -> Image:
     from PIL import Image as Images
 
     hue, saturation, value = image.convert("HSV").split()
-    shift = round(turns * 255)
+    shift = int(turns * 255)
     table = [(before + shift) % 256 for before in range(256)]
     return Images.merge("HSV", (hue.point(table), saturation, value)).convert("RGB")
