@@ -1,8 +1,8 @@
 """Weak and strong views of images: random crops, colours, blur.
 
 Operations and distributions are those of `torchvision.transforms.v2`, which calls Pillow for Pillow images (its blur
-aside), as this module does. torchvision is not used: its Linux package on PyPI requires the CUDA build of torch, and with
-a CPU build it cannot be imported. A view depends on the random generator that is passed, and on no global state.
+aside), as this module does. torchvision is not used: its Linux package on PyPI requires the CUDA build of torch, and
+with a CPU build it cannot be imported. A view depends on the random generator that is passed, and on no global state.
 
 Source: Chen et al. 2020, A Simple Framework for Contrastive Learning of Visual Representations (SimCLR).
 """
