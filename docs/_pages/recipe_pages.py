@@ -36,6 +36,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "turns": {
         "dialogue_id": "d1", "speaker": "user", "text": "to Bern, please", "acts": ["inform"], "slots": ["destination"],
     },
+    "interleaved": {
+        "parts": [{"text": "The journey"}, {"image": "images/1.png"}, {"text": "It snowed before Bern."}],
+    },
     "image + text": {"image": "images/1.png", "text": "a red train in the snow"},
     "audio + text": {"audio": "audio/1.wav", "text": "to Bern, please"},
     "domain pairs": {"anchor": "a lost card", "positive": "block it in the app", "domain": "banking"},

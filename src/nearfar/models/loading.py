@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.models.adapter_base import check_base
@@ -67,7 +67,7 @@ def load(
     """
     from sentence_transformers import SentenceTransformer
 
-    from nearfar.models.frames import OWN_MODULES
+    from nearfar.models.frames import OWN_MODULES, has_own_modules
 
     _check_device(device)
     folder = find(name)
@@ -78,15 +78,17 @@ def load(
     complete = not (folder / CONFIGURATION).is_file()
     remedy = "pass a sentence-transformers model, or a transformers encoder with its tokenizer"
     with failures_named(folder, "a text encoder", remedy), without_progress_bar(), watched() as found:
-        # Modules of this package are given, and others are refused: no import follows the names in a folder.
-        model = SentenceTransformer._load_with_module_classes(
-            str(folder),
-            OWN_MODULES,
-            device=device,
-            trust_remote_code=False,
-            local_files_only=complete,
-            model_kwargs={"use_safetensors": True},
-        )
+        options: dict[str, Any] = {
+            "device": device,
+            "trust_remote_code": False,
+            "local_files_only": complete,
+            "model_kwargs": {"use_safetensors": True},
+        }
+        if has_own_modules(folder):
+            # Modules of this package are given, and others are refused: no import follows the names in a folder.
+            model = SentenceTransformer._load_with_module_classes(str(folder), OWN_MODULES, **options)
+        else:
+            model = SentenceTransformer(str(folder), **options)
     check_complete(found, model, folder)
     check_weights(model, folder)
     own, least = getattr(model, "max_seq_length", None), least_length(getattr(model, "tokenizer", None))
