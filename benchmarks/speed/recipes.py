@@ -200,6 +200,7 @@ def all_steps() -> dict[str, Step]:
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
         "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),
         "sepclr": Step("sepclr", DatasetDict({"background": SENTENCES, "target": Dataset.from_dict({"text": TEXTS})})),
+        "vlp_baselines": Step("vlp_baselines", pictures(), workers=0),
     }
 
 

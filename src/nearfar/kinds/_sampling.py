@@ -182,14 +182,20 @@ class Epochs:
                 return step
         raise AssertionError
 
-    def forever(self) -> Iterator[list[int]]:
-        """The batches of one epoch after the other."""
+    def forever(self, *, with_epoch: bool = False) -> Iterator[list[int]]:
+        """The batches of one epoch after the other.
+
+        Args:
+            with_epoch: Add the number of all rows to that of a row for each earlier epoch, see `nearfar.kinds._views`.
+        """
         for epoch in count():
             if not self.length(epoch):
                 raise InputError(
                     f"no batch can be drawn in epoch {epoch + 1}", remedy="give more rows, or a smaller batch_size"
                 )
-            yield from self.batches(epoch)
+            earlier = epoch * self.offsets[-1] if with_epoch else 0
+            for batch in self.batches(epoch):
+                yield [row + earlier for row in batch]
 
     def described(self, rounds: int) -> list[dict[str, Any]]:
         """What `metrics.json` says of the rows that are drawn, of each dataset.
@@ -226,17 +232,18 @@ class RunBatches(BatchSampler):
     Args:
         epochs: The batches of every epoch.
         rounds: Batches of each process in the run.
+        with_epoch: Whether the numbers of rows say the epoch too, see `nearfar.kinds._views`.
     """
 
-    def __init__(self, epochs: Epochs, rounds: int) -> None:
+    def __init__(self, epochs: Epochs, rounds: int, *, with_epoch: bool = False) -> None:
         super().__init__(range(epochs.offsets[-1]), 1, drop_last=True)
-        self.epochs, self.rounds = epochs, rounds
+        self.epochs, self.rounds, self.with_epoch = epochs, rounds, with_epoch
         # Batches differ in size; accelerate takes None to mean just that.
         self.batch_size: Any = None
         self._ends: list[int] = []
 
     def __iter__(self) -> Iterator[list[int]]:
-        return islice(self.epochs.forever(), len(self))
+        return islice(self.epochs.forever(with_epoch=self.with_epoch), len(self))
 
     def __len__(self) -> int:
         return self.rounds * self.epochs.processes

@@ -113,12 +113,14 @@ class TowerOptions(TrainingOptions):
             pre-trained encoder of Whisper tiny.en (extra `speech`).
         image_size: Width and height of images in pixels, for the small image towers.
         seconds: Seconds of audio that `small-audio` and `whisper-tiny` use, from the beginning of each file; up to 30.
+        workers: Processes that read and decode files ahead of the training step; 0: none. The result is the same.
     """
 
     image_model: str = "small-cnn"
     audio_model: str = "small-audio"
     image_size: Count = 64
     seconds: Count = 4
+    workers: Whole = 0
 
     def tower(self, medium: Literal["image", "audio"]) -> str:
         """The name of the tower for `medium`."""

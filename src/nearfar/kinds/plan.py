@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -18,9 +19,26 @@ if TYPE_CHECKING:
 
     Options = TypeVar("Options", bound=TrainingOptions)
 
-__all__ = ["Batches", "Plan", "Stage", "staged_options"]
+__all__ = ["Batches", "Plan", "RowViews", "Stage", "staged_options"]
 
 Batches = Literal["no_duplicates", "group_by_label", "shuffled"]
+
+
+@dataclass(frozen=True)
+class RowViews:
+    """Columns that are made anew whenever a row is drawn, such as augmented images and texts.
+
+    They are made in the processes that load batches (`TowerOptions.workers`), which get both arguments by pickle where
+    processes are not forked.
+
+    Args:
+        make: From a stored row and a random generator to the columns that the loss gets, in its order. The generator
+            depends only on seed, epoch and row, so that a resumed run makes the same views.
+        columns: These columns, each with the stored column that decides its tower and its prompt.
+    """
+
+    make: Callable[[Mapping[str, Any], random.Random], Mapping[str, Any]]
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -42,6 +60,8 @@ class Stage:
             their names. Names of the model's parameters begin with `model.`; if there are several losses, all names
             begin with the dataset's name and a dot.
         settings: Options that differ in this stage. They cannot change how long the plan trains.
+        views: What is made of a row whenever it is drawn; None: the row itself. For sentence encoders and models with
+            two towers, with one dataset.
     """
 
     rows: Dataset | DatasetDict
@@ -51,6 +71,11 @@ class Stage:
     batch_sizes: Mapping[str, int] | None = None
     learning_rates: Mapping[str, float] | None = None
     settings: Mapping[str, Any] | None = None
+    views: RowViews | None = None
+
+    def __post_init__(self) -> None:
+        if self.views is not None and isinstance(self.rows, Mapping):
+            raise ValueError("views are made of the rows of one dataset, got several")
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["check_medium", "encode_media", "encode_tower", "reader_for"]
+__all__ = ["check_medium", "encode_media", "encode_tower", "input_size", "reader_for"]
 
-#: Sampling rate of an audio model if its processor does not define one.
-_RATE = 16_000
+#: Sampling rate of an audio model, and size of an image model, if its processor does not define one.
+_RATE, _SIZE = 16_000, 224
 
 
 def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
@@ -43,6 +43,20 @@ def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
     ears = getattr(processor, "feature_extractor", processor)
     rate, seconds = getattr(ears, "sampling_rate", None), getattr(ears, "chunk_length", None)
     return Reader(medium, rate or _RATE, seconds)
+
+
+def input_size(model: SentenceTransformer) -> int:
+    """The width and height in pixels of the images that the image tower of a model gets from its processor."""
+    tower: Any = router_of(model).sub_modules["image"]
+    processor = getattr(tower[0], "processor", None)
+    eyes = getattr(processor, "image_processor", processor)
+    names = ["crop_size"] if getattr(eyes, "do_center_crop", False) else []
+    for name in (*names, "size"):
+        size = getattr(eyes, name, None)
+        for side in ("height", "shortest_edge"):
+            if size is not None and side in size and size[side]:
+                return int(size[side])
+    return _SIZE
 
 
 def check_medium(model: SentenceTransformer | Encodes, medium: Medium) -> None:

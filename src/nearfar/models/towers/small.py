@@ -104,6 +104,8 @@ def as_module(network: Any, processor: Any, **settings: Any) -> Transformer:
 
     from nearfar.models.loading import without_progress_bar
 
+    # With several processes, transformers writes in the first one alone; here each makes a tower of its own.
+    network.should_save_on_this_rank = lambda *_: True
     with tempfile.TemporaryDirectory() as folder, without_progress_bar():
         network.save_pretrained(folder)
         processor.save_pretrained(folder)
