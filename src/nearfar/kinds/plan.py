@@ -18,9 +18,23 @@ if TYPE_CHECKING:
 
     Options = TypeVar("Options", bound=TrainingOptions)
 
-__all__ = ["Batches", "Plan", "Stage", "staged_options"]
+__all__ = ["Batches", "Plan", "Rehearsal", "Stage", "staged_options"]
 
 Batches = Literal["no_duplicates", "group_by_label", "shuffled"]
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Rows of a stage that fill a fixed share of every batch, such as examples of earlier tasks.
+
+    Args:
+        rows: Number of these rows; they are the last ones of the dataset. They take turns, so that each is drawn about
+            equally often, more than once in an epoch if there are few.
+        share: Their share of a batch, above 0 and below 1.
+    """
+
+    rows: int
+    share: float
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,7 @@ class Stage:
             their names. Names of the model's parameters begin with `model.`; if there are several losses, all names
             begin with the dataset's name and a dot.
         settings: Options that differ in this stage. They cannot change how long the plan trains.
+        rehearsal: The rows that fill a fixed share of every batch; only for one dataset and `batches="shuffled"`.
     """
 
     rows: Dataset | DatasetDict
@@ -51,6 +66,15 @@ class Stage:
     batch_sizes: Mapping[str, int] | None = None
     learning_rates: Mapping[str, float] | None = None
     settings: Mapping[str, Any] | None = None
+    rehearsal: Rehearsal | None = None
+
+    def __post_init__(self) -> None:
+        if self.rehearsal is None:
+            return
+        if self.batches != "shuffled":
+            raise ValueError(f'a stage with rehearsal requires batches="shuffled", got {self.batches!r}')
+        if not 0 < self.rehearsal.rows < len(self.rows) or not 0 < self.rehearsal.share < 1:
+            raise ValueError(f"expected some of {len(self.rows)} rows and a share of a batch, got {self.rehearsal}")
 
 
 @dataclass(frozen=True)
@@ -68,7 +92,8 @@ class Plan:
             and the held-out data (None if there is none), in evaluation mode and without gradients.
         finish: Called with the run's folder and the held-out data after the model has been trained and saved; the
             returned values are added to the metrics.
-        grows: The option that sets the number of stages, if the earlier stages stay the same when it grows.
+        grows: The option that sets the number of stages, if the earlier stages stay the same when it grows; or
+            `"stream"`, if a stage depends on no later task of a stream, so that tasks can be added to a finished run.
     """
 
     model: Any

@@ -4,6 +4,7 @@
 """
 
 from nearfar.losses.angle import angle_objective
+from nearfar.losses.continual import ContinualLoss, ContinualWeights, new_items_contrast, rehearsal_contrast
 from nearfar.losses.contrast import Batch, ContrastLoss
 from nearfar.losses.distillation import DistilledPairs
 from nearfar.losses.domains import DomainLoss
@@ -17,6 +18,8 @@ from nearfar.losses.reference import ReferenceLoss
 
 __all__ = [
     "Batch",
+    "ContinualLoss",
+    "ContinualWeights",
     "ContrastLoss",
     "DistilledPairs",
     "DomainLoss",
@@ -31,4 +34,6 @@ __all__ = [
     "PrototypeLoss",
     "ReferenceLoss",
     "angle_objective",
+    "new_items_contrast",
+    "rehearsal_contrast",
 ]

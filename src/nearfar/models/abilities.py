@@ -5,6 +5,7 @@
 | `Encodes` | a vector for each text | text encoders, two towers |
 | `EncodesMedia` | a vector for each image or audio file | two towers |
 | `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
+| `Classifies` | a number for each label, for each item | classifiers |
 | `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
 | `Generates` | a text for each prompt | the same |
 | `Conditions` | a target text for each source text, and the loss of one | the same |
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GIVES",
+    "Classifies",
     "Conditions",
     "Continues",
     "Encodes",
@@ -72,6 +74,24 @@ class Scores(ABC):
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, " n"]:
         """The score of each pair (first_i, second_i)."""
+
+
+class Classifies(ABC):
+    """Texts, or image or audio files, to one of the labels that the model knows."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> list[str]:
+        """The labels, in the order of the scores."""
+
+    @property
+    @abstractmethod
+    def medium(self) -> Medium | None:
+        """The medium of the items; None: they are texts."""
+
+    @abstractmethod
+    def label_scores(self, items: Sequence[Any], *, batch_size: int = 64) -> Float[np.ndarray, "n labels"]:
+        """A number for each item and label; the prediction is the label with the highest one."""
 
 
 class Predicts(ABC):
@@ -205,6 +225,7 @@ GIVES: dict[type, str] = {
     Encodes: "vectors of texts",
     EncodesMedia: "vectors of image or audio files",
     Scores: "scores of pairs of texts",
+    Classifies: "labels of its own",
     Predicts: "probabilities of texts",
     Generates: "texts",
     Conditions: "target texts for source texts",

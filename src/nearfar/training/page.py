@@ -11,6 +11,7 @@ from nearfar.evaluation.compared import score_interval
 from nearfar.evaluation.result import at_ceiling, metric_name
 from nearfar.kinds.drawn import left_out_note
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
+from nearfar.reports.charts.heatmap import heatmap
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
 from nearfar.reports.page import Page, Tone
@@ -176,7 +177,7 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
 
 def add_drawn(page: Page, drawn: Sequence[Mapping[str, Any]]) -> None:
     """How many rows an epoch draws, and which it leaves out, and why."""
-    page.section("Rows drawn", "No row is drawn twice in an epoch.")
+    page.section("Rows drawn", "No row is drawn twice in an epoch, except rehearsed rows with a fixed share.")
     named = [key for key in ("stage", "dataset") if len({each[key] for each in drawn}) > 1]
     page.table(
         [*named, "rows", "drawn in an epoch", "batches in an epoch", "smaller batches", "drawn in total"],
@@ -217,6 +218,40 @@ def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:
             f"After the last stage, the average over the tasks is {stream['average']:.3f}. Forgetting is "
             f"{stream['forgetting']:.3f}: the average drop of earlier tasks from their best score."
         )
+        if "seen" in stream:
+            _add_seen(page, stages, stream)
+
+
+def _add_seen(page: Page, stages: Sequence[Mapping[str, Any]], stream: Mapping[str, Any]) -> None:
+    """The score on all tasks seen so far, and on each task, after each stage."""
+    mean, *tasks = stages[0]["metrics"]
+    metric = metric_name(mean.removeprefix("mean "))
+    names = [str(stage["name"]) for stage in stages]
+    lines = {"all tasks seen so far": list(enumerate(stream["seen"], 1))}
+    first = [stage["metrics"][tasks[0]] for stage in stages]
+    lines[names[0]] = list(enumerate(first, 1))
+    page.text(
+        f"{metric[:1].upper()}{metric[1:]} on all tasks seen so far: average {stream['average_seen']:.3f} over the "
+        f"stages, last {stream['last_seen']:.3f}."
+    )
+    page.figure(
+        line_chart(
+            lines,
+            title="Tasks seen so far, and the first task",
+            x_label="tasks seen",
+            y_label=metric,
+            caption="After each task, measured on the held-out rows of all tasks up to it, and of the first one alone.",
+        )
+    )
+    page.figure(
+        heatmap(
+            [f"after {name}" for name in names],
+            [task.partition(" of ")[2] for task in tasks],
+            [[stage["metrics"][task] for task in tasks] for stage in stages],
+            title=f"{metric[:1].upper()}{metric[1:]} by task",
+            caption="A row is a stage, a column the held-out rows of a task. What fades downwards is forgotten.",
+        )
+    )
 
 
 def _figure(value: float | None) -> str:

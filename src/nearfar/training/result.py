@@ -70,13 +70,23 @@ def metrics_of(
     return metrics
 
 
-def stage_metrics(stages: Sequence[tuple[str, int, Result | None]], before: Result | None) -> dict[str, Any]:
+def stage_metrics(
+    stages: Sequence[tuple[str, int, Result | None]], before: Result | None, rows: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Steps and scores after each stage of a run with several stages, for `metrics.json`.
 
     If the held-out data has several tasks, also the average score after the last stage, and the forgetting: the mean
     over all tasks except the last of the best score after an earlier stage minus the score after the last stage.
 
-    Source: Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, section 3.
+    Args:
+        stages: Name, number of steps and result of each stage.
+        before: The result of the base model.
+        rows: Number of held-out rows of each task, if each stage trains on the task of its place: then also the score
+            on all tasks seen so far after each stage (each task counts by its rows), its mean over the stages, and the
+            last one.
+
+    Source: Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, section 3; Rebuffi et al. 2017, iCaRL, for
+    the mean over the stages.
     """
     listed = [
         {"name": name, "steps": steps, "metrics": None if found is None else _scores(found)}
@@ -90,7 +100,20 @@ def stage_metrics(stages: Sequence[tuple[str, int, Result | None]], before: Resu
     last = results[-1]
     forgotten = [max(each.metrics[name] for each in results[:-1]) - last.metrics[name] for name in tasks[:-1]]
     forgetting = sum(forgotten) / len(forgotten) if forgotten else 0.0
-    return {**metrics, "stream": {"average": last.score, "forgetting": forgetting}}
+    stream: dict[str, Any] = {"average": last.score, "forgetting": forgetting}
+    if rows is not None and len(results) == len(rows):
+        scores = [
+            {task: found.metrics[f"{found.primary.removeprefix('mean ')} of {task}"] for task in rows}
+            for found in results
+        ]
+        seen = [_seen(each, list(rows)[:number], rows) for number, each in enumerate(scores, 1)]
+        stream |= {"seen": seen, "average_seen": sum(seen) / len(seen), "last_seen": seen[-1]}
+    return {**metrics, "stream": stream}
+
+
+def _seen(scores: Mapping[str, float], tasks: Sequence[str], rows: Mapping[str, int]) -> float:
+    """The mean score of the rows of some tasks."""
+    return sum(scores[task] * rows[task] for task in tasks) / sum(rows[task] for task in tasks)
 
 
 def made_by() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nearfar.data.media import medium_in
 from nearfar.data.schemas import mapping_to
 from nearfar.errors import InputError
-from nearfar.models.abilities import GIVES, Conditions, Continues, Encodes, EncodesMedia, Predicts, Scores
+from nearfar.models.abilities import GIVES, Classifies, Conditions, Continues, Encodes, EncodesMedia, Predicts, Scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -109,6 +109,7 @@ _LANGUAGE = (Predicts, Continues, Conditions)
 TASKS = (
     Task("sts", Scores, ("sentence1", "sentence2", "score"), "sts"),
     Task("ranking", Scores, ("query", "candidates", "scores"), "ranking"),
+    Task("classify", Classifies, ("text|file", "label"), "own_labels", frozenset()),
     Task("zero-shot", EncodesMedia, ("file", "label"), "zero_shot", _PROMPTS),
     Task("retrieval", EncodesMedia, ("file", "text"), "across", frozenset()),
     Task("retrieval", Encodes, ("anchor", "positive"), "retrieval"),
@@ -211,7 +212,8 @@ def _predicted(model: Any) -> tuple[tuple[str, ...], ...]:
 
 def _needed(task: Task, columns: list[str] | None) -> type:
     """The ability that a task needs for rows with these columns; for files, it is encoding them."""
-    return EncodesMedia if "text|file" in task.columns and medium_in(columns or ()) else task.needs
+    of_files = task.needs is Encodes and "text|file" in task.columns and medium_in(columns or ())
+    return EncodesMedia if of_files else task.needs
 
 
 def _unable(task: Task, needed: type, model: Any) -> InputError:
