@@ -154,6 +154,8 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
         add_stages(page, metrics)
     if metrics.get("drawn"):
         add_drawn(page, metrics["drawn"])
+    if "rehearsal" in metrics:
+        add_rehearsal(page, metrics["rehearsal"])
     if "parameters" in metrics:
         page.section("Model and cost")
         page.table(["", "figure"], [list(row) for row in _cost(metrics)])
@@ -188,6 +190,18 @@ def add_drawn(page: Page, drawn: Sequence[Mapping[str, Any]]) -> None:
 
 
 _DRAWN = ("rows", "rows_per_epoch", "batches_per_epoch", "smaller_batches_per_epoch", "rows_in_all")
+
+
+def add_rehearsal(page: Page, rehearsal: Mapping[str, Any]) -> None:
+    """What the run folder contains of the rows that were rehearsed."""
+    kept = {"rows": "these rows", "features": "their vectors, not the rows", "nothing": "none of them"}
+    page.section(
+        "Rehearsal",
+        f"For later tasks, {rehearsal['items']:,} rows are kept. The folder rehearsal/ of the run contains "
+        f"{kept[rehearsal['keep']]}; its README.md says how to keep less.",
+    )
+    tasks = rehearsal["tasks"].items()
+    page.table(["task", "labels", "rows"], [[name, str(len(of)), f"{sum(of.values()):,}"] for name, of in tasks])
 
 
 def add_prompts(page: Page, prompts: Mapping[str, Any]) -> None:

@@ -46,9 +46,8 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     occurring = np.flatnonzero(np.bincount(wanted, minlength=len(names)) + told.sum(0))
     unknown = int((wanted >= len(known)).sum())
     metrics = {"accuracy": float(right.mean()), "f1": macro_f1(told[:, occurring], np.searchsorted(occurring, wanted))}
-    notes = (f"the model knows {len(known)} labels",)
-    if unknown:
-        notes = (f"{unknown} of {len(gold)} rows have a label that the model does not know; they count as wrong",)
+    count = f"{unknown} of {len(gold)} rows have a label that the model does not know; they count as wrong"
+    notes = (count,) if unknown else ()
     return Result(
         "classify",
         "accuracy",
