@@ -286,6 +286,8 @@ def bad(value: float, row: int) -> Tensor:
         ({"candidates": torch.randn(4, 2), "symmetric": True, "reduction": "none"}, "as many candidates as anchors"),
         ({"positives": OK, "symmetric": True}, "symmetric=True cannot be used with positives="),
         ({"positives": OK, "symmetric": True, "reduction": "none"}, "symmetric=True cannot be used with positives="),
+        ({"empty": "zero", "symmetric": True}, "empty"),
+        ({"empty": "nothing"}, "empty: .*'nothing'"),
         ({"anchors": OK * 1e30, "candidates": OK * 1e30, "similarity": "dot"}, "similarity / temperature overflows"),
     ],
 )

@@ -14,6 +14,7 @@ NAMES = (
     "stages",
     "noise",
     "stream",
+    "classifier",
 )
 
 RERANKER = '''

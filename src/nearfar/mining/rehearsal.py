@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 
+from nearfar.data.files import write_jsonl
 from nearfar.data.labels import in_words
 from nearfar.data.media import medium_in, undecoded
 from nearfar.writing import replace_folder, write_text
@@ -156,7 +157,7 @@ class RehearsalBuffer:
     def _write_rows(self, rows: Dataset, folder: Path) -> str:
         medium = medium_in(rows.column_names)
         if medium is None or getattr(rows.features[medium], "dtype", None) == "string":
-            rows.to_json(folder / "rows.jsonl", force_ascii=False)
+            write_jsonl(rows.to_list(), folder / "rows.jsonl")
             paths = "" if medium is None else f" The column `{medium}` has the paths of your files, not the files."
             return f"`rows.jsonl` contains {len(rows)} of your training rows.{paths}"
         undecoded(rows, medium).to_parquet(folder / "rows.parquet")

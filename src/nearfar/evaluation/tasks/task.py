@@ -109,12 +109,12 @@ _LANGUAGE = (Predicts, Continues, Conditions)
 TASKS = (
     Task("sts", Scores, ("sentence1", "sentence2", "score"), "sts"),
     Task("ranking", Scores, ("query", "candidates", "scores"), "ranking"),
-    Task("classify", Classifies, ("text|file", "label"), "own_labels", frozenset()),
     Task("zero-shot", EncodesMedia, ("file", "label"), "zero_shot", _PROMPTS),
     Task("retrieval", EncodesMedia, ("file", "text"), "across", frozenset()),
     Task("retrieval", Encodes, ("anchor", "positive"), "retrieval"),
     Task("rerank", Scores, ("anchor", "positive"), "reranking", frozenset({"first"})),
     Task("classify", Encodes, ("text|file", "label"), "classify", _LEARNS),
+    Task("classify", Classifies, ("text|file", "label"), "own_labels", frozenset()),
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
     Task("few-shot", Encodes, ("text|file", "label"), "few_shot", automatic=False),
