@@ -162,8 +162,8 @@ if __name__ == "__main__":
             f"intents in {TASKS} tasks, in an order of its own for each seed, {EACH} texts of each, its own test split",
             backbone="speech: small-audio, trained on the digits of three other speakers, and a new vector for each "
             "word. Texts: all-MiniLM-L6-v2",
-            budget=f"speech: {SPEECH_EPOCHS} epochs a task, batches of 32, learning rate 5e-4, {MEMORY} rehearsed audio "
-            f"file of each digit (1 %, as in the paper). Texts: {TEXT_EPOCHS} epochs a task, batches of 32, 5e-5, "
+            budget=f"speech: {SPEECH_EPOCHS} epochs a task, batches of 32, learning rate 5e-4, {MEMORY} rehearsed file "
+            f"of each digit (1 %, as in the paper). Texts: {TEXT_EPOCHS} epochs a task, batches of 32, 5e-5, "
             f"{TEXT_MEMORY} rehearsed texts of each intent. All weights 0.1, all temperatures 0.1",
             metric="average accuracy on all labels seen so far, speech",
             ours=OURS,
@@ -176,8 +176,8 @@ if __name__ == "__main__":
             ),
             caveat="All tasks at once is a bound: its average accuracy is its last one. The paper has a pre-trained "
             "speech encoder and a decoder that writes the intent and the transcript; here the nearest label is "
-            "predicted. The words of the digits are the only texts. A pilot with a class order that is not reported, on "
-            "the same test files, showed that ten rehearsed files of each digit leave nothing to gain (0.97 for plain "
+            "predicted. The words of the digits are the only texts. A pilot with a class order that is not reported, "
+            "on the same test files, showed that ten rehearsed files of each digit leave nothing to gain (0.97 for plain "
             "replay), which decided for the paper's 1 %; no weight, rate or temperature was tuned.",
         )
     )
