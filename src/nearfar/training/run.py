@@ -159,7 +159,7 @@ def _run(
         check_longer(changed, ready, folder)
     model = ready.model
     if held_out is not None and request.recipe.roles == (STREAM,) and isinstance(model, Classifies):
-        held_out = held_out.by_labels_of(cast("DatasetDict", rows))
+        held_out = held_out.by_labels_of(cast("dict[str, Dataset]", rows))
     before = None if held_out is None else held_out.measure(model, seed)
     said = _measured(ready, held_out)
     similarities = [_similarities(model, held_out, seed)]
