@@ -164,7 +164,8 @@ if __name__ == "__main__":
             "rehearsal of the same rows alone.",
             data=f"Free Spoken Digit Dataset, two speakers: five tasks of two digits, in an order of its own for each "
             f"seed, 80 audio files of each digit, {2 * TESTED} others for testing. In addition: CLINC150, {INTENTS} "
-            f"intents in {TASKS} tasks, in an order of its own for each seed, {EACH} texts of each, {TEXT_TESTED} of each from its test split",
+            f"intents in {TASKS} tasks, in an order of its own for each seed, {EACH} texts of each, and {TEXT_TESTED} "
+            "of its test split",
             backbone="speech: small-audio, trained on the digits of three other speakers, and a new vector for each "
             "word. Texts: all-MiniLM-L6-v2",
             budget=f"speech: {SPEECH_EPOCHS} epochs a task, batches of 32, learning rate 5e-4, {MEMORY} rehearsed file "
