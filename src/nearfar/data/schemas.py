@@ -77,7 +77,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "one turn of a dialogue, in order",
         ),
         Schema("image + text", ("image", "text"), ("label",), "the path of an image and a text about it"),
-        Schema("audio + text", ("audio", "text"), ("label",), "the path of an audio file and a text about it"),
+        Schema("audio + text", ("audio", "text"), ("label", "slots"), "the path of an audio file and a text about it"),
         Schema("image + label", ("image", "label"), (), "the path of an image and its class"),
         Schema("audio + label", ("audio", "label"), (), "the path of an audio file and its class"),
         Schema("labelled", ("text", "label"), (), "a text and its class"),

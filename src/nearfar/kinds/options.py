@@ -34,6 +34,7 @@ __all__ = [
     "Probability",
     "Range",
     "RehearsalOptions",
+    "SequenceOptions",
     "TowerOptions",
     "TrainingOptions",
     "Whole",
@@ -180,6 +181,24 @@ class RehearsalOptions(TrainingOptions):
         """See `Plan.grows`: tasks can be added, unless the number of rehearsed rows depends on the labels of all."""
         by_all_labels = self.memory_size and not self.memory_per_class and not self.total_labels
         return None if by_all_labels else "stream"
+
+
+@dataclass(frozen=True)
+class SequenceOptions(TrainingOptions):
+    """Options of recipes that can add a decoder, which writes label, slots and transcript of audio files.
+
+    Args:
+        decoder_layers: Layers of the decoder; 0: no decoder.
+        vocabulary: Number of tokens of the byte-level BPE that is learned from the first task.
+        sequence_weight: Weight of the decoder's negative log-likelihood per token.
+        distil_beams: Beams of sequence distillation: the decoder learns for rehearsed files what it wrote about them
+            before the task; 0: no distillation, it learns their own targets.
+    """
+
+    decoder_layers: Whole = 0
+    vocabulary: int = 1000
+    sequence_weight: Positive = 1.0
+    distil_beams: Whole = 0
 
 
 @dataclass(frozen=True)

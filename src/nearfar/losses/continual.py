@@ -18,6 +18,7 @@ from nearfar.losses.contrast import ContrastLoss
 from nearfar.models.guide import Guide
 from nearfar.models.label_vectors import LabelVectors
 from nearfar.models.packing import embed
+from nearfar.models.sequence_decoder import SequenceDecoder
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -132,12 +133,14 @@ class ContinualWeights:
     Args:
         nspt_weight: Weight of `rehearsal_contrast`; 0: no teacher is needed.
         mm_weight: Weight of `new_items_contrast`.
+        sequence_weight: Weight of the decoder's negative log-likelihood per token.
         temperature: tau of both.
         negatives, own_teacher, self_in_denominator, reduction: See `rehearsal_contrast`.
     """
 
     nspt_weight: float = 0.1
     mm_weight: float = 0.1
+    sequence_weight: float = 1.0
     temperature: float = 0.1
     negatives: Literal["student", "teacher"] = "student"
     own_teacher: bool = True
@@ -159,11 +162,12 @@ class ContinualLoss(ContrastLoss):
         teacher: The model as it was before this task, frozen; None in the first task.
         weights: The weights of the terms, and their settings.
         class_temperature: Temperature of the classification.
+        decoder: Learns to write the targets of audio files from the model's frames; trained. None: there are none.
         stored: Vectors of earlier items and their labels, which are classified in every batch instead of rehearsed
             items. They reach the head alone.
 
     Data: a column of texts, images or audio files, then perhaps one of their texts; and `label`: the number of the
-    label, and 1 for a rehearsed row, otherwise 0.
+    label, 1 for a rehearsed row, otherwise 0, and the tokens of its target for the decoder.
 
     Raises:
         ValueError: an invalid argument.
@@ -176,11 +180,13 @@ class ContinualLoss(ContrastLoss):
         teacher: SentenceTransformer | None = None,
         weights: ContinualWeights = ContinualWeights(),
         class_temperature: float = 0.05,
+        decoder: SequenceDecoder | None = None,
         stored: tuple[Float[Tensor, "m d"], Int[Tensor, " m"]] | None = None,
     ) -> None:
         super().__init__(model, temperature=weights.temperature, gather_across_devices=True)
         self.weights, self.class_temperature = weights, class_temperature
         self.head: Any = averaged_over_processes(head)
+        self.decoder: Any = None if decoder is None else averaged_over_processes(decoder)
         self.teacher = Guide(teacher, model) if teacher is not None and weights.nspt_weight else None
         vectors, labels = (None, None) if stored is None else stored
         self.register_buffer("stored_vectors", vectors, persistent=False)
@@ -191,9 +197,15 @@ class ContinualLoss(ContrastLoss):
         assert labels is not None
         columns = list(sentence_features)
         both = bool(self.weights.mm_weight) and len(columns) > 1
-        items, *texts = embed(self.model, columns if both else columns[:1], self.mini_batch_num_tokens)
         classes, rehearsal = labels[:, 0].long(), labels[:, 1].bool()
-        loss = self.classification(items, classes)
+        if self.decoder is None:
+            items, *texts = embed(self.model, columns if both else columns[:1], self.mini_batch_num_tokens)
+            loss = self.classification(items, classes)
+        else:
+            outputs = self.model(columns[0])
+            items, texts = outputs["sentence_embedding"], embed(self.model, columns[1:]) if both else []
+            written = self.decoder.loss(outputs["token_embeddings"], labels[:, 2:].long())
+            loss = self.classification(items, classes) + self.weights.sequence_weight * written
         (group, size), weights = self._processes(), self.weights
         how: Any = {"reduction": weights.reduction, "engine": self.engine, "group": group}
         if self.teacher is not None:

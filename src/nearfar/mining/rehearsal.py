@@ -198,6 +198,7 @@ def with_rehearsal(
     columns: Iterable[str],
     *,
     label_in_text: bool = False,
+    targets: Sequence[Sequence[int]] | None = None,
 ) -> Dataset:
     """The rows of a task, then the rehearsed rows, as `nearfar.losses.ContinualLoss` expects them.
 
@@ -207,17 +208,20 @@ def with_rehearsal(
         names: All labels; the number of a label is its place.
         columns: The columns that the model reads, in order.
         label_in_text: Whether to put the label, in words, before each text.
+        targets: For each row, then for each rehearsed row, equally many further numbers.
 
     Returns:
-        These columns, and `label`: the number of the label, and 1 for a rehearsed row, otherwise 0.
+        These columns, and `label`: the number of the label, 1 for a rehearsed row, otherwise 0, and the row of targets.
     """
     from datasets import concatenate_datasets
 
     number = {name: place for place, name in enumerate(names)}
     parts = [rows, *([] if rehearsed is None else [rehearsed])]
     labels = [[number[str(label)], flag] for flag, part in enumerate(parts) for label in part["label"][:]]
+    if targets is not None:
+        labels = [[*label, *target] for label, target in zip(labels, targets, strict=True)]
     found = concatenate_datasets([part.select_columns(list(columns)) for part in parts]).add_column("label", labels)
     if not label_in_text:
         return found
-    texts = [f"{in_words(names[label])} {text}" for (label, _), text in zip(labels, found["text"][:], strict=True)]
+    texts = [f"{in_words(names[label])} {text}" for (label, *_), text in zip(labels, found["text"][:], strict=True)]
     return found.remove_columns("text").add_column("text", texts).select_columns([*columns, "label"])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nearfar.data.media import Medium
+    from nearfar.data.utterances import Utterance
     from nearfar.models.chat import Prompt
     from nearfar.models.head import StatesAndHead
 
@@ -92,6 +93,10 @@ class Classifies(ABC):
     @abstractmethod
     def label_scores(self, items: Sequence[Any], *, batch_size: int = 64) -> Float[np.ndarray, "n labels"]:
         """A number for each item and label; the prediction is the label with the highest one."""
+
+    def understood(self, items: Sequence[Any], *, batch_size: int = 64) -> list[Utterance] | None:
+        """What a model that also writes transcripts writes about audio files; None if it writes none."""
+        return None
 
 
 class Predicts(ABC):

@@ -15,10 +15,10 @@ NSPT are rehearsed items of one label; anchors of MM are new items; i runs over 
 ablation NTPT. Baselines: `nspt_weight=0 mm_weight=0` is plain replay, `memory_share=0` in addition fine-tuning,
 `offline=true` trains on all tasks at once. What helps most is a larger buffer: try it before all else.
 
-Differences from the paper: the class is the label whose learned vector is closest, not the first tokens of a decoder's
-output; so there are no transcripts, slots and sequence distillation. Texts have a text encoder, not the decoder's
-embeddings. Texts alone with labels are trained likewise, without MM. No authors' code was found: the equations are
-partly reconstructed, and what was open in them are options.
+Differences from the paper: the class is the label whose learned vector is closest. Their decoder, which writes label,
+slots and transcript, is added by `decoder_layers=2`; `distil_beams=4` is sequence distillation. Texts have a text
+encoder, not the decoder's embeddings; texts alone are trained likewise, without MM. No authors' code was found: the
+equations are partly reconstructed, and what was open in them are options.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.kinds.options import NonNegative, Positive, RehearsalOptions, TowerOptions, from_options
+from nearfar.kinds.options import NonNegative, Positive, RehearsalOptions, SequenceOptions, TowerOptions, from_options
 from nearfar.kinds.plan import Rehearsal
 from nearfar.recipes import Plan, Recipe, Stage
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options(RehearsalOptions, TowerOptions):
+class Options(RehearsalOptions, SequenceOptions, TowerOptions):
     """Hyper-parameters of COCONUT.
 
     Args:
@@ -93,6 +93,9 @@ def prepare(model: SentenceTransformer, tasks: DatasetDict, options: Options) ->
         rates[rf"sub_modules\.{medium}\."] = options.untrained_rate
     options.add_tower(model, medium)
     learner = Classifier.without_labels(model, every)
+    if options.decoder_layers:
+        learner.add_decoder(next(iter(tasks.values())), options.vocabulary, options.decoder_layers)
+        rates[r"^decoder\."] = options.untrained_rate
     quota = from_options(Quota, options, total_labels=options.total_labels or len(set(every["label"][:])))
     buffer = RehearsalBuffer(quota, options.selection, options.keep)
     texts = ["text"] if medium and weights.mm_weight and "text" in every.column_names else []
@@ -103,10 +106,12 @@ def prepare(model: SentenceTransformer, tasks: DatasetDict, options: Options) ->
         for name, new in tasks.items():
             learner.add_labels(new)
             old, names = buffer.rows, learner.labels
-            rows = with_rehearsal(new, old, names, columns, label_in_text=in_text)
+            targets = learner.targets(new, old, options.distil_beams)
+            rows = with_rehearsal(new, old, names, columns, label_in_text=in_text, targets=targets)
             rows = rows if medium is None else decoded(rows, reader_for(model, medium))
             fixed = Rehearsal(len(old), share) if old is not None and share else None
-            loss = ContinualLoss(model, learner.head, teacher, weights, options.class_temperature, buffer.stored(names))
+            parts = learner.head, teacher, weights, options.class_temperature, learner.decoder, buffer.stored(names)
+            loss = ContinualLoss(model, *parts)
             yield Stage(rows, loss, "shuffled", str(name), learning_rates=rates, rehearsal=fixed)
             buffer.add(str(name), new, learner.vectors_of(new) if buffer.needs_vectors else None)
             teacher = copy.deepcopy(model) if weights.nspt_weight and buffer.rows is not None else None

@@ -238,8 +238,8 @@ def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:
 
 def _add_seen(page: Page, stages: Sequence[Mapping[str, Any]], stream: Mapping[str, Any]) -> None:
     """The score on all tasks seen so far, and on each task, after each stage."""
-    mean, *tasks = stages[0]["metrics"]
-    metric = metric_name(mean.removeprefix("mean "))
+    plain = next(iter(stages[0]["metrics"])).removeprefix("mean ")
+    metric, tasks = metric_name(plain), [name for name in stages[0]["metrics"] if name.startswith(f"{plain} of ")]
     names = [str(stage["name"]) for stage in stages]
     lines = {"all tasks seen so far": list(enumerate(stream["seen"], 1))}
     first = [stage["metrics"][tasks[0]] for stage in stages]
@@ -248,6 +248,8 @@ def _add_seen(page: Page, stages: Sequence[Mapping[str, Any]], stream: Mapping[s
         f"{metric[:1].upper()}{metric[1:]} on all tasks seen so far: average {stream['average_seen']:.3f} over the "
         f"stages, last {stream['last_seen']:.3f}."
     )
+    if "last_wer" in stream:
+        page.text(f"Word error rate: average {stream['average_wer']:.3f}, last {stream['last_wer']:.3f}.")
     page.figure(
         line_chart(
             lines,

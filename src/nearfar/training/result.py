@@ -83,7 +83,7 @@ def stage_metrics(
         before: The result of the base model.
         rows: Number of held-out rows of each task, if each stage trains on the task of its place: then also the score
             on all tasks seen so far after each stage (each task counts by its rows), its mean over the stages, and the
-            last one.
+            last one; and the same of word error rates, if there are any.
 
     Source: Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, section 3; Rebuffi et al. 2017, iCaRL, for
     the mean over the stages.
@@ -96,24 +96,29 @@ def stage_metrics(
     results = [found for _, _, found in stages if found is not None]
     if before is None or not before.primary.startswith("mean ") or len(results) < 2:
         return metrics
-    tasks = [name for name in before.metrics if name != before.primary]
+    metric = before.primary.removeprefix("mean ")
+    tasks = [name for name in before.metrics if name.startswith(f"{metric} of ")]
     last = results[-1]
     forgotten = [max(each.metrics[name] for each in results[:-1]) - last.metrics[name] for name in tasks[:-1]]
     forgetting = sum(forgotten) / len(forgotten) if forgotten else 0.0
     stream: dict[str, Any] = {"average": last.score, "forgetting": forgetting}
     if rows is not None and len(results) == len(rows):
-        scores = [
-            {task: found.metrics[f"{found.primary.removeprefix('mean ')} of {task}"] for task in rows}
-            for found in results
-        ]
-        seen = [_seen(each, list(rows)[:number], rows) for number, each in enumerate(scores, 1)]
+        seen = _seen(results, metric, rows)
         stream |= {"seen": seen, "average_seen": sum(seen) / len(seen), "last_seen": seen[-1]}
+        if f"wer of {next(iter(rows))}" in before.metrics:
+            errors = _seen(results, "wer", rows)
+            stream |= {"average_wer": sum(errors) / len(errors), "last_wer": errors[-1]}
     return {**metrics, "stream": stream}
 
 
-def _seen(scores: Mapping[str, float], tasks: Sequence[str], rows: Mapping[str, int]) -> float:
-    """The mean score of the rows of some tasks."""
-    return sum(scores[task] * rows[task] for task in tasks) / sum(rows[task] for task in tasks)
+def _seen(results: Sequence[Result], metric: str, rows: Mapping[str, int]) -> list[float]:
+    """The mean of a metric over the rows of the first task, of the first two, ..., after as many stages."""
+    found = []
+    for number, result in enumerate(results, 1):
+        tasks = list(rows)[:number]
+        total = sum(result.metrics[f"{metric} of {task}"] * rows[task] for task in tasks)
+        found.append(total / sum(rows[task] for task in tasks))
+    return found
 
 
 def made_by() -> dict[str, Any]:

@@ -15,10 +15,14 @@ from nearfar.evaluation.result import Result
 from nearfar.evaluation.split import label_names
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.evaluation.ties import closest, macro_f1
+from nearfar.evaluation.words import word_error_rate
 
 
 def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     """Accuracy and macro F1 of the label that the model predicts for each row.
+
+    For audio files with texts and a model that writes transcripts, also `wer`, the word error rate, and
+    `accuracy_written`, that of the label that it writes before the transcript.
 
     A row whose label the model does not know counts as wrong; a note says how many there are.
 
@@ -45,7 +49,16 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     right = told[np.arange(len(gold)), wanted]
     occurring = np.flatnonzero(np.bincount(wanted, minlength=len(names)) + told.sum(0))
     unknown = int((wanted >= len(known)).sum())
-    metrics = {"accuracy": float(right.mean()), "f1": macro_f1(told[:, occurring], np.searchsorted(occurring, wanted))}
+    metrics: dict[str, float] = {
+        "accuracy": float(right.mean()),
+        "f1": macro_f1(told[:, occurring], np.searchsorted(occurring, wanted)),
+    }
+    written = model.understood(items_of(data), batch_size=asked.batch_size) if "text" in data.column_names else None
+    if written is not None:
+        metrics["accuracy_written"] = float(
+            np.mean([one.label == label for one, label in zip(written, gold, strict=True)])
+        )
+        metrics["wer"] = word_error_rate([one.text for one in written], data["text"][:])
     count = f"{unknown} of {len(gold)} rows have a label that the model does not know; they count as wrong"
     notes = (count,) if unknown else ()
     return Result(
