@@ -9,6 +9,7 @@ import pytest
 from datasets import Dataset
 from sklearn.metrics import f1_score
 
+from nearfar.data.utterances import Utterance
 from nearfar.errors import InputError
 from nearfar.evaluation.tasks.own_labels import measure
 from nearfar.evaluation.tasks.task import Asked
@@ -24,6 +25,9 @@ class Model:
 
     def label_scores(self, items: list[str], *, batch_size: int) -> np.ndarray:
         return np.eye(3)[[int(item) for item in items]]
+
+    def understood(self, items: list[str], *, batch_size: int) -> list[Utterance] | None:
+        return None
 
 
 def rows(told: str, gold: str) -> Dataset:
@@ -60,3 +64,15 @@ def test_equal_scores_count_in_part() -> None:
             return np.ones((len(items), 3))
 
     assert measure(Undecided(), rows("00", "ab"), Asked()).score == pytest.approx(1 / 3)
+
+
+def test_what_a_model_writes_is_measured_too() -> None:
+    class Writes(Model):
+        def understood(self, items: list[str], *, batch_size: int) -> list[Utterance]:
+            return [Utterance("a", (), "one two"), Utterance("c", (), "three")]
+
+    data = rows("01", "ab").remove_columns("text").add_column("audio", ["0", "1"])
+    model = Writes("audio")
+    assert "wer" not in measure(model, data, Asked()).metrics
+    found = measure(model, data.add_column("text", ["one two", "three four"]), Asked())
+    assert (found.score, found.metrics["accuracy_written"], found.metrics["wer"]) == (1.0, 0.5, 0.25)

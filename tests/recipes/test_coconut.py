@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,70 @@ def test_audio_with_texts(tmp_path: Path, tiny_model_folder: Path) -> None:
     told = model.predict([str(tmp_path / row["audio"]) for row in given])
     right = np.mean([one == row["label"] for one, row in zip(told, given, strict=True)])
     assert right == pytest.approx(metrics["after"]["metrics"]["mean accuracy"])
+
+
+def heard(folder: Path, *labels: str, each: int = 6) -> Dataset:
+    found = sounds(folder, labels, each)
+    rows_ = [{**row, "audio": str(folder.parent / row["audio"]), "slots": [f"pitch={row['label']}"]} for row in found]
+    return Dataset.from_list(rows_)
+
+
+SPEECH: dict[str, Any] = {"seconds": 1, "untrained_rate": 1, "decoder_layers": 1, "vocabulary": 300}
+
+
+def test_a_decoder_writes_label_slots_and_transcript(tmp_path: Path, tiny_model_folder: Path) -> None:
+    tasks_ = DatasetDict({f"task {n}": heard(tmp_path / "files", *TASKS[n]) for n in range(2)})
+    held_out = Dataset.from_list([row for part in tasks_.values() for row in part.select(range(0, 12, 4))])  # type: ignore[union-attr]
+    options = {**SMALL, **SPEECH, "distil_beams": 2}
+    done = nearfar.train(
+        "coconut", dict(tasks_), model=tiny_model_folder, evaluation=held_out, out=tmp_path / "run", **options
+    )
+    assert {"average_wer", "last_wer"} < set(done.metrics["stream"])
+    assert "Word error rate" in (tmp_path / "run" / "report.html").read_text()
+    model = nearfar.load(tmp_path / "run" / "model")
+    files = held_out["audio"][:]
+    written = model.understood(files)
+    assert written == done.model.understood(files)
+    measured = nearfar.evaluate(str(tmp_path / "run" / "model"), held_out).metrics
+    right = np.mean([one.label == label for one, label in zip(written, held_out["label"][:], strict=True)])
+    assert measured["accuracy_written"] == pytest.approx(right)
+    shutil.copytree(tmp_path / "run" / "model", tmp_path / "other")
+    shutil.rmtree(tmp_path / "other" / "decoder")
+    without = nearfar.load(tmp_path / "other")
+    assert without.understood(files) is None
+    assert without.predict(files) == model.predict(files)
+    assert without.fingerprint("") != model.fingerprint("")
+
+
+def test_targets_of_new_and_of_rehearsed_files(tmp_path: Path, tiny_model_folder: Path) -> None:
+    new, old = heard(tmp_path / "files", "cat", each=2), heard(tmp_path / "files", "sun", each=2)
+    encoder = load(tiny_model_folder)
+    options = coconut.Options(**SPEECH)
+    torch.manual_seed(0)
+    options.add_tower(encoder, "audio")
+    learner = Classifier.without_labels(encoder, new)
+    assert learner.targets(new, old) is None
+    learner.add_decoder(new, options.vocabulary, 1)
+    assert learner.decoder is not None
+
+    def texts(distil_beams: int) -> list[str]:
+        found = learner.targets(new, old, distil_beams)
+        assert found is not None
+        kept = [[token for token in ids if token >= 0] for ids in found]
+        return learner.decoder.tokenizer.batch_decode(kept, skip_special_tokens=True)  # type: ignore[union-attr]
+
+    assert texts(0) == ["cat\npitch=cat\nthe cat"] * 2 + ["sun\npitch=sun\nthe sun"] * 2
+    written = learner.understood(old["audio"][:], beams=2)
+    assert written is not None
+    own = learner.decoder.targets([one.target() for one in written])
+    cut = [[token for token in ids if token >= 0] for ids in own]
+    assert texts(2) == [*texts(0)[:2], *learner.decoder.tokenizer.batch_decode(cut, skip_special_tokens=True)]
+
+
+def test_a_decoder_requires_audio_with_texts(tiny_model_folder: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        coconut.prepare(load(tiny_model_folder), tasks(), coconut.Options(decoder_layers=1))
+    assert caught.value.field == "decoder_layers"
 
 
 def test_terms_of_a_batch_of_two_columns() -> None:

@@ -72,6 +72,18 @@ def test_scores_on_all_tasks_seen_so_far() -> None:
     assert "seen" not in stage_metrics(stages, tasks(a=0.0, b=0.0, c=0.0))["stream"]
 
 
+def test_word_error_rates_of_a_stream() -> None:
+    def written(**rates: float) -> Result:
+        of = {name: Result("classify", "accuracy", {"accuracy": 0.5, "wer": rate}, n=2) for name, rate in rates.items()}
+        return averaged(of)
+
+    stages = [("a", 1, written(a=0.5, b=2.0)), ("b", 1, written(a=0.25, b=0.75))]
+    found = stage_metrics(stages, written(a=1.0, b=1.0), {"a": 10, "b": 30})["stream"]
+    assert (found["average"], found["forgetting"]) == (0.5, 0.0)
+    assert found["last_wer"] == pytest.approx((0.25 + 3 * 0.75) / 4)
+    assert found["average_wer"] == pytest.approx((0.5 + found["last_wer"]) / 2)
+
+
 def test_forgetting_is_below_zero_where_earlier_tasks_improve() -> None:
     stages = [("a", 1, tasks(a=0.5, b=0.1)), ("b", 1, tasks(a=0.75, b=0.5))]
     assert stage_metrics(stages, tasks(a=0.0, b=0.0))["stream"] == {
