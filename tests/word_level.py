@@ -34,7 +34,7 @@ def write_seq2seq(folder: Path) -> Path:
     return folder
 
 
-def write_causal(folder: Path, tokenizer: Any = None) -> Path:
+def write_causal(folder: Path, tokenizer: Any = None, layers: int = 1) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -44,7 +44,7 @@ def write_causal(folder: Path, tokenizer: Any = None) -> Path:
         vocab_size=len(tokenizer),
         hidden_size=32,
         intermediate_size=64,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         max_position_embeddings=256,
         pad_token_id=0,

@@ -126,7 +126,7 @@ def test_across_media(monkeypatch: pytest.MonkeyPatch):
 
     same = np.ones((4, 2)) / 2**0.5
     monkeypatch.setattr(across, "encode", lambda _, texts, **__: same[: len(texts)])
-    monkeypatch.setattr("nearfar.models.towers.reading.encode_media", lambda _, files, *__, **___: same[: len(files)])
+    monkeypatch.setattr(across, "encode_media", lambda _, files, *__, **___: same[: len(files)])
     data: Any = Dataset.from_dict({"image": ["1", "2", "3", "4", "1"], "text": ["a", "b", "c", "c", "a"]})
     found = across.measure_across(None, data)  # type: ignore[arg-type]
     # One text of three has two of the four files.

@@ -123,6 +123,11 @@ def case(files: Path, tiny_model_folder, tiny_lm_folder, seq2seq_folder, yes_no_
             "seq2seq LM", str(files / "seq2seq.py"), *rows("pairs"), seq2seq_folder, language, "perplexity",
             ("sts", files / "held-scored.jsonl"),
         ),
+        "vision-language LM": (
+            "vision-language LM", "cosmo", *rows("images"), tiny_lm_folder,
+            ("image_size=16", "max_length=16", "latents=2", "resampler_layers=1", "heads=2", "dims=8"), "retrieval",
+            ("sts", files / "held-scored.jsonl"),
+        ),
         "stages": (
             "encoder", str(files / "stages.py"), *rows("pairs"), tiny_model_folder, (), "retrieval",
             ("perplexity", texts),

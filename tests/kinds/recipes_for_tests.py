@@ -11,6 +11,7 @@ NAMES = (
     "yes or no",
     "causal LM",
     "seq2seq LM",
+    "vision-language LM",
     "stages",
     "noise",
     "stream",

@@ -31,7 +31,7 @@ def command(
         str | None,
         typer.Option(
             help="Task: sts, ranking, retrieval, rerank, classify, cluster, zero-shot, few-shot, answers, "
-            "truthful or perplexity (default: by the columns)."
+            "truthful, captions or perplexity (default: by the columns)."
         ),
     ] = None,
     train: Annotated[str | None, typer.Option(help="Labelled rows to train the classifier on.")] = None,
@@ -46,6 +46,9 @@ def command(
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of --decoding (repeatable)."),
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(help="Examples before each image, for --task captions.", min=0, show_default="0")
     ] = None,
     mteb: Annotated[list[str] | None, typer.Option(metavar="TASK", help="MTEB task (repeatable).")] = None,
     split: Annotated[str, typer.Option(help="Split to evaluate on, where there are several.")] = "test",
@@ -80,6 +83,7 @@ def command(
         "--first": first,
         "--columns": columns,
         "--decoding": decoding,
+        "--shots": shots,
         "--layers": layers,
         "--dims": dims,
     }
@@ -105,7 +109,7 @@ def command(
 
     if task is not None:
         check_task(task)
-        check_options(task, train=train, templates=templates, sizes=sizes, decoding=chosen, first=first)
+        check_options(task, train=train, templates=templates, sizes=sizes, decoding=chosen, first=first, shots=shots)
     if mteb:
         find_mteb()
     kind = class_of(model)
@@ -148,6 +152,7 @@ def command(
                         progress=update,
                         first=first,
                         decoding=chosen,
+                        shots=shots,
                     )
                 found = result.as_dict()
                 if not json_:

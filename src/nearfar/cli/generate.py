@@ -16,6 +16,7 @@ from nearfar.cli.parameters import Amateur, Columns, Json, MaxText, Seed, check_
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
+    from nearfar.decoding.image_prompts import ImageWriter
     from nearfar.decoding.texts import Continuation, Writer
 
 
@@ -25,14 +26,22 @@ def command(
         typer.Argument(help="Language model: path, hub id, .gguf file, or smollm2.", show_default=False),
     ],
     prompt: Annotated[list[str] | None, typer.Option(help="Prompt text (repeatable).", show_default=False)] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="Image before each prompt, for a model that reads images (repeatable).", show_default=False),
+    ] = None,
     prompts: Annotated[
-        str | None, typer.Option(help="File of prompts: rows with a column text.", show_default=False)
+        str | None,
+        typer.Option(
+            help="File of prompts: rows with a column text; for a model that reads images also image, or parts.",
+            show_default=False,
+        ),
     ] = None,
     decoding: Annotated[
         str | None,
         typer.Option(
             help="Decoding method: greedy, contrastive-search, beam, nucleus; for fewer hallucinations lol, icd, dola, "
-            "cad. By default contrastive-search, for a sequence-to-sequence model greedy.",
+            "cad. By default contrastive-search, or greedy for models that read images or have an encoder.",
             show_default=False,
         ),
     ] = None,
@@ -61,54 +70,49 @@ def command(
     max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
-    """Continue prompts with a language model, or answer them."""
+    """Continue prompts with a language model, answer them, or describe images."""
     mapping = parsed(columns)
     if chat and prefix is not None:
         problem = "expected --chat or --prefix, got both"
         raise InputError(problem, field="--chat", remedy="remove --chat: --prefix uses the format of training")
     from nearfar.decoding import methods
     from nearfar.kinds.loading import class_of
-    from nearfar.models.abilities import Conditions, Continues
+    from nearfar.models.abilities import Conditions, Continues, Describes
     from nearfar.settings import parse_settings, with_settings
 
     kind = class_of(model)
-    if not issubclass(kind, Conditions):
+    reads_images = issubclass(kind, Describes)
+    if not reads_images and not issubclass(kind, Conditions):
         raise InputError(f"expected a language model, got {kind.words}", field="MODEL", remedy="pass a language model")
+    if image and not reads_images:
+        problem = f"{kind.words} does not read images"
+        raise InputError(problem, field="--image", remedy="use a model that `nearfar train cosmo` has made")
     method = methods.get(decoding or ("contrastive-search" if issubclass(kind, Continues) else "greedy"))
     options = with_settings(method.options(), parse_settings(settings or ()))
     check_amateur(amateur, method, options)
     if out is not None:
         _check_out(out)
-    from nearfar.decoding.amateur import load_amateur
-    from nearfar.decoding.texts import Writer
     from nearfar.writing import file_claimed
 
     with nullcontext() if out is None else file_claimed(out):
-        texts = _texts(prompt, prompts, mapping, limit)
-        loaded: Any = kind.load(model)
-        worse = None
-        if amateur is not None:
-            worse = load_amateur(amateur, loaded.model, loaded.tokenizer, model, options.amateur_prompt)
-        writer = Writer(
-            loaded,
-            method,
-            options,
-            max_new_tokens=max_new_tokens,
-            seed=seed,
-            batch_size=batch_size,
-            name=model,
-            amateur=worse,
-            chat=chat,
-            prefix=prefix,
+        texts: Any = (
+            _documents(prompt, image, prompts, mapping, limit)
+            if reads_images
+            else _texts(prompt, prompts, mapping, limit)
         )
-        between = "" if writer.continues else "\n"
+        loaded: Any = kind.load(model)
+        how: dict[str, Any] = {"max_new_tokens": max_new_tokens, "seed": seed, "batch_size": batch_size, "name": model}
+        if reads_images:
+            writer: Any = _image_writer(loaded, method, options, how, {"--prefix": prefix, "--chat": chat or None})
+        else:
+            writer = _writer(loaded, method, options, {**how, "chat": chat, "prefix": prefix}, amateur)
         alone = len(texts) == 1 and out is None and not json_
-        watch = _typed if alone and method.streams and sys.stdout.isatty() else None
+        watch = _typed if alone and method.streams and writer.streams and sys.stdout.isatty() else None
         if watch is not None:
-            watch(texts[0] + between)
+            watch(writer.shown(texts[0]))
         started = time.monotonic()
         # Only a run that can be resumed is identified: that reads all weights.
-        run = {} if out is None else _run(writer, texts, options, model, amateur)
+        run = {} if out is None else _run(writer, texts, options, loaded.fingerprint(model), amateur)
         found = _all(writer, texts, out, watch, run)
         seconds = time.monotonic() - started
         rows = [{"prompt": prompt, **each._asdict()} for prompt, each in zip(texts, found, strict=True)]
@@ -129,11 +133,32 @@ def command(
     elif watch is not None:
         print()
     else:
-        print("\n\n".join(_shown(prompt + between + each.text) for prompt, each in zip(texts, found, strict=True)))
+        pairs = zip(texts, found, strict=True)
+        print("\n\n".join(_shown(writer.shown(prompt) + each.text) for prompt, each in pairs))
+
+
+def _writer(loaded: Any, method: Any, options: Any, how: dict[str, Any], amateur: str | None) -> Writer:
+    from nearfar.decoding.amateur import load_amateur
+    from nearfar.decoding.texts import Writer
+
+    worse = None
+    if amateur is not None:
+        worse = load_amateur(amateur, loaded.model, loaded.tokenizer, how["name"], options.amateur_prompt)
+    return Writer(loaded, method, options, amateur=worse, **how)
+
+
+def _image_writer(loaded: Any, method: Any, options: Any, how: dict[str, Any], other: dict[str, Any]) -> ImageWriter:
+    from nearfar.decoding.image_prompts import ImageWriter
+
+    for name, value in other.items():
+        if value is not None:
+            problem = "does not go with a model that reads images"
+            raise InputError(problem, field=name, remedy=f"remove {name}")
+    return ImageWriter(loaded, method, options, **how)
 
 
 def _all(
-    writer: Writer, texts: list[str], out: Path | None, watch: Callable[[str], None] | None, run: dict[str, Any]
+    writer: Any, texts: list[Any], out: Path | None, watch: Callable[[str], None] | None, run: dict[str, Any]
 ) -> list[Continuation]:
     """The continuations in the order of the prompts; with `out`, batches of an interrupted run are reused."""
     found: dict[int, Continuation] = {}
@@ -158,7 +183,7 @@ def _all(
     return [found[number] for number in range(len(texts))]
 
 
-def _run(writer: Writer, texts: list[str], options: Any, model: str, amateur: str | None) -> dict[str, Any]:
+def _run(writer: Any, texts: list[Any], options: Any, weights: str | None, amateur: str | None) -> dict[str, Any]:
     """Everything that determines the texts."""
     from importlib.metadata import version
 
@@ -166,13 +191,12 @@ def _run(writer: Writer, texts: list[str], options: Any, model: str, amateur: st
     from nearfar.models.language import weights_hash
 
     return {
-        "model": weights_hash(model),
+        "model": weights,
         "amateur": amateur if amateur in (None, PROMPT) else weights_hash(amateur),
         "decoding": writer.method.name,
         "settings": vars(options),
         "prompts": texts,
-        "chat": writer.chat,
-        "prefix": writer.prefix,
+        **writer.recorded(texts),
         "numbers": [writer.max_new_tokens, writer.seed, writer.batch_size],
         "versions": [version(name) for name in ("nearfar", "torch", "transformers")],
     }
@@ -190,6 +214,32 @@ def _texts(prompt: list[str] | None, prompts: str | None, mapping: Any, limit: i
 
     rows: Any = load(prompts, columns=mapping, schema="sentences", limit=limit)
     return list(rows["text"])
+
+
+def _documents(
+    prompt: list[str] | None, images: list[str] | None, prompts: str | None, mapping: Any, limit: int | None
+) -> list[list[dict[str, str]]]:
+    """Prompts of texts and images: the images before each text, or what a file says."""
+    if prompts is None:
+        if not images and prompt is None:
+            problem = "expected an image or a prompt, got none"
+            raise InputError(problem, field="--image", remedy="add --image FILE, --prompt TEXT or --prompts FILE")
+        before = [{"image": image} for image in images or []]
+        return [[*before, *([{"text": text}] if text else [])] for text in (prompt or [""])][:limit]
+    if prompt is not None or images:
+        field = "--image" if images else "--prompt"
+        raise InputError(f"expected {field} or --prompts, got both", field=field, remedy="remove one of them")
+    from nearfar.data import load
+
+    rows: Any = load(prompts, columns=mapping, limit=limit)
+    columns = rows.column_names
+    if "parts" in columns:
+        return [[{k: v for k, v in part.items() if v is not None} for part in parts] for parts in rows["parts"]]
+    if "image" in columns:
+        return [[{"image": image}] for image in rows["image"]]
+    if "text" in columns:
+        return [[{"text": text}] for text in rows["text"]]
+    raise InputError("expected a column parts, image or text", file=prompts, remedy="map one with --columns")
 
 
 def _check_out(path: Path) -> None:

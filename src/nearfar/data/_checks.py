@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow.compute
 from nearfar.data._blocks import Source
 from nearfar.data._json import kind_of
 from nearfar.data._list_checks import of_turn, score_lists, text_lists, turn_lists
+from nearfar.data._part_checks import part_lists
 from nearfar.data._unfolding import FOLDED
 from nearfar.data._values import (
     GIVE_ALL,
@@ -86,6 +87,8 @@ class Column:
             array = _states_of_order(values)
         elif self.name == "scores":
             array = score_lists(values, fail)
+        elif self.name == "parts":
+            array = part_lists(values, fail, _joiner(source.file))
         elif self.name in _TEXT_LISTS:
             array = text_lists(self.name, values, fail, self.type)
         elif self.name in ("image", "audio") and isinstance(values, pa.Array) and pa.types.is_struct(values.type):
@@ -157,6 +160,7 @@ _WANTED = {
     "score": "numbers",
     "scores": "lists of numbers",
     "turns": "lists of turns",
+    "parts": "lists of texts and images",
     **dict.fromkeys(_TEXT_LISTS, "lists of texts"),
     **dict.fromkeys(("label", "domain", "dialogue_id", "task"), "texts or integers"),
 }
@@ -214,10 +218,14 @@ def _states_of_order(values: Any) -> pa.Array:
 
 def _joined(file: str, paths: pa.Array) -> pa.Array:
     """Relative paths in a file, joined to the folder of the file."""
-    if not os.path.isfile(file):
-        return paths
-    folder = os.path.dirname(file)
-    return pa.array([os.path.join(folder, path) if "://" not in path else path for path in paths.to_pylist()], TEXT)
+    joined = _joiner(file)
+    return pa.array([joined(path) for path in paths.to_pylist()], TEXT)
+
+
+def _joiner(file: str) -> Callable[[str], str]:
+    """From a path in a file to one that can be opened from here."""
+    folder = os.path.dirname(file) if os.path.isfile(file) else ""
+    return lambda path: path if "://" in path else os.path.join(folder, path)
 
 
 def _utf8(array: pa.Array, fail: Fail) -> pa.Array:

@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -92,7 +93,7 @@ def usable(rows: Dataset, source: str, *, skip_broken: bool = False) -> Dataset:
     more than the file contains.
 
     Args:
-        rows: Rows with at most one column of files, by paths that can be opened from here.
+        rows: Rows with at most one column of files, by paths that can be opened from here, or with `parts`.
         source: Name of the rows in messages.
         skip_broken: Remove rows whose file is broken, with a warning that counts and names the files.
 
@@ -102,11 +103,10 @@ def usable(rows: Dataset, source: str, *, skip_broken: bool = False) -> Dataset:
     Raises:
         InputError: A file is broken: names it and counts the broken files. Or all files are broken.
     """
-    medium = medium_in(rows.column_names)
-    if medium is None or getattr(rows.features[medium], "dtype", None) != "string":
+    medium, paths = _files_of(rows)
+    if medium is None:
         return rows
-    paths: list[str] = rows[medium][:]
-    problems = {path: _problem(path, medium, decode=skip_broken) for path in dict.fromkeys(paths)}
+    problems = {path: _problem(path, medium, decode=skip_broken) for path in dict.fromkeys(chain(*paths))}
     broken = [path for path, problem in problems.items() if problem is not None]
     if not broken:
         return rows
@@ -120,7 +120,17 @@ def usable(rows: Dataset, source: str, *, skip_broken: bool = False) -> Dataset:
         )
     names = ", ".join(map(_shown, broken[:_NAMED])) + (", ..." if len(broken) > _NAMED else "")
     logging.getLogger(__name__).warning("%s: skipped %s that are broken: %s", source, count, names)
-    return rows.select([row for row, path in enumerate(paths) if problems[path] is None])
+    return rows.select([row for row, own in enumerate(paths) if all(problems[path] is None for path in own)])
+
+
+def _files_of(rows: Dataset) -> tuple[Medium | None, list[list[str]]]:
+    """The medium of the files that rows name, and the paths of each row; None if there are no paths."""
+    if "parts" in rows.column_names:
+        return "image", [[part["image"] for part in parts if part["image"]] for parts in rows["parts"]]
+    medium = medium_in(rows.column_names)
+    if medium is None or getattr(rows.features[medium], "dtype", None) != "string":
+        return None, []
+    return medium, [[path] for path in rows[medium]]
 
 
 def _problem(path: str, medium: Medium, *, decode: bool) -> str | None:

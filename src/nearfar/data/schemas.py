@@ -76,6 +76,7 @@ SCHEMAS: Mapping[str, Schema] = {
             ("acts", "slots", "turn_id", "time", "date"),
             "one turn of a dialogue, in order",
         ),
+        Schema("interleaved", ("parts",), ("id",), "a document: a list of {text} or {image: the path of an image}"),
         Schema("image + text", ("image", "text"), ("label",), "the path of an image and a text about it"),
         Schema("audio + text", ("audio", "text"), ("label", "slots"), "the path of an audio file and a text about it"),
         Schema("image + label", ("image", "label"), (), "the path of an image and its class"),
@@ -94,7 +95,8 @@ SCHEMAS: Mapping[str, Schema] = {
 #: Maximum number of a file's columns in a message.
 _SHOWN = 10
 #: Columns of lists that CSV and TSV cannot represent.
-LIST_COLUMNS = ("candidates", "scores", "labels", "turns", "correct_answers", "incorrect_answers", "contradictions")
+LIST_COLUMNS = ("candidates", "scores", "labels", "turns", "parts")
+LIST_COLUMNS += ("correct_answers", "incorrect_answers", "contradictions")
 
 _TEXTS = {"anchor", "positive", "negative", "negative_N", "sentence1", "sentence2", "text", "entry", "definition"}
 _TEXTS |= {"question", "answer", "query", "best_answer", "prefix", "completion"}

@@ -10,16 +10,12 @@ from torch import Tensor, nn
 
 from nearfar.decoding._head import forward
 from nearfar.errors import InputError
+from nearfar.models.blocks import blocks_of, number_of_layers
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-__all__ = ["Exits", "layers_named", "number_of_layers"]
-
-
-def number_of_layers(model: Any) -> int:
-    """The number of layers (blocks) of a causal language model of transformers."""
-    return int(model.config.get_text_config(decoder=True).num_hidden_layers)
+__all__ = ["Exits", "layers_named"]
 
 
 def layers_named(text: str, count: int) -> tuple[int, ...]:
@@ -76,7 +72,7 @@ class Exits:
         for layer in self.layers:
             if not 1 <= layer <= count:
                 raise InputError(f"invalid layer {layer}: must be 1 to {count}", field="layers")
-        self._blocks, found = _parts(model, count) if self.layers else ([], None)
+        self._blocks, found = _parts(model) if self.layers else ([], None)
         self._norm: Callable[[Tensor], Tensor] = found if norm and found is not None else nn.Identity()
 
     def __call__(self, keep: Callable[[Tensor], Tensor], **inputs: Any) -> Float[Tensor, "b n 1+l v"]:
@@ -108,12 +104,10 @@ def _keeper(seen: dict[int, Tensor], layer: int) -> Callable[..., None]:
     return keep
 
 
-def _parts(model: Any, count: int) -> tuple[list[nn.Module], nn.Module]:
+def _parts(model: Any) -> tuple[list[nn.Module], nn.Module]:
     """The blocks and the final norm: the last norm of the decoder, if its output is the input of the head."""
-    decoder = model.get_decoder()
-    children = list(decoder.children())
-    blocks = next((each for each in children if isinstance(each, nn.ModuleList) and len(each) == count), None)
-    norms = [each for each in children if "norm" in type(each).__name__.lower()]
+    blocks = blocks_of(model)
+    norms = [each for each in model.get_decoder().children() if "norm" in type(each).__name__.lower()]
     if blocks is None or not norms or not _feeds_head(model, list(blocks)[-1], norms[-1]):
         problem = f"{type(model).__name__} has no final norm between its last layer and its head that could be found"
         raise InputError(problem, field="layers", remedy="use another model, or a decoding without lower layers")

@@ -21,7 +21,7 @@ class Method:
         contrast: From the settings and the number of layers to a contrast, for methods that compare next-token
             distributions; they have no `arguments`.
         amateur: Whether an amateur is used; its settings contain `amateur_prompt`.
-        seq2seq: Whether it also works with sequence-to-sequence models.
+        any_model: Whether it works with every model that generates, not only with those that continue a text.
         streams: Whether tokens are final once chosen.
         random: Whether the result depends on the seed.
     """
@@ -32,6 +32,6 @@ class Method:
     arguments: Callable[[Any, Any], dict[str, Any]] = field(default=lambda model, options: {}, repr=False)
     contrast: Callable[[Any, int], LayerContrast] | None = field(default=None, repr=False)
     amateur: bool = False
-    seq2seq: bool = False
+    any_model: bool = False
     streams: bool = True
     random: bool = False

@@ -14,9 +14,9 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 
 from nearfar.decoding.branches import Branches
 from nearfar.decoding.contrastive_decoding import contrastive_decoding
-from nearfar.decoding.exits import number_of_layers
 from nearfar.errors import InputError
 from nearfar.models.abilities import Continues
+from nearfar.models.blocks import number_of_layers
 from nearfar.models.chat import Prompt, has_chat_template
 from nearfar.models.language import check_length, end_tokens, padding_token
 
@@ -42,6 +42,13 @@ class Continuation(NamedTuple):
 
 #: Indices of prompts, and their continuations.
 Batch = tuple[list[int], list[Continuation]]
+
+
+def continuation(tokenizer: Any, tokens: list[int], ends: Sequence[int]) -> Continuation:
+    """New tokens as a text, up to the first end token."""
+    end = next((place for place, token in enumerate(tokens) if token in ends), None)
+    written = tokens if end is None else tokens[: end + 1]
+    return Continuation(tokenizer.decode(written, skip_special_tokens=True), len(written), end is not None)
 
 
 class Writer:
@@ -87,7 +94,7 @@ class Writer:
         self.max_new_tokens, self.seed, self.batch_size = max_new_tokens, seed, batch_size
         if chat and not has_chat_template(tokenizer):
             raise InputError(f"{name} has no chat template", field="--chat", remedy="remove --chat")
-        if not method.seq2seq and not isinstance(source, Continues):
+        if not method.any_model and not isinstance(source, Continues):
             problem = f"{method.name} needs a model that continues its prompt: {name} reads it with an encoder"
             raise InputError(problem, field="--decoding", remedy="use greedy, beam or nucleus")
         self.chat, self.prefix = chat, prefix
@@ -101,10 +108,17 @@ class Writer:
         first = getattr(model.generation_config, "decoder_start_token_id", None)
         model.generation_config = GenerationConfig(decoder_start_token_id=first)
 
-    @property
-    def continues(self) -> bool:
-        """Whether a text continues its prompt; otherwise it answers."""
-        return isinstance(self.source, Continues) and not self.chat and self.prefix is None
+    #: Whether tokens can be watched.
+    streams = True
+
+    def shown(self, prompt: str) -> str:
+        """What to print before a continuation: an answer begins on a line of its own."""
+        continues = isinstance(self.source, Continues) and not self.chat and self.prefix is None
+        return prompt if continues else f"{prompt}\n"
+
+    def recorded(self, prompts: Sequence[str]) -> dict[str, Any]:
+        """What else determines the texts, apart from model, method and seed."""
+        return {"chat": self.chat, "prefix": self.prefix}
 
     def batches(
         self,
@@ -159,12 +173,7 @@ class Writer:
                 stopping_criteria=watching,
                 **{"do_sample": False, **arguments},
             )
-        return [self._continuation(row) for row in found[:, known:].tolist()]
-
-    def _continuation(self, tokens: list[int]) -> Continuation:
-        end = next((place for place, token in enumerate(tokens) if token in self.ends), None)
-        written = tokens if end is None else tokens[: end + 1]
-        return Continuation(self.tokenizer.decode(written, skip_special_tokens=True), len(written), end is not None)
+        return [continuation(self.tokenizer, row, self.ends) for row in found[:, known:].tolist()]
 
 
 def _prefix(source: Conditions, name: str, model: str) -> str:

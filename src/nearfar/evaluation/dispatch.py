@@ -36,6 +36,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     first: Any = None,
     decoding: Decoding | None = None,
+    shots: int | None = None,
 ) -> Result:
     """Evaluate a model on data, with the task that fits the data's columns and the model's abilities.
 
@@ -51,6 +52,7 @@ def evaluate(
     | `cluster` | `text`, `label`, only on request | v-measure of k-means |
     | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` on request | accuracy of the closest prompt |
+    | `captions` | `image`, `text`, only on request, for a model that reads images | CIDEr of greedy captions |
     | `answers` | `question`, `answer`, for a language model | accuracy: equal texts, or numbers of equal value |
     | `truthful` | `question`, `best_answer`, `correct_answers`, `incorrect_answers`, for a language model | MC1 |
     | `truthful` | `prefix`, `completion`, `contradictions`, for a language model | accuracy |
@@ -70,6 +72,7 @@ def evaluate(
         progress: Called with (items done, number of items), by slow tasks.
         first: Encoder of the first stage of `rerank`: a model, or a name for `nearfar.load`; by default `minilm`.
         decoding: The decoding method that `truthful` compares with the model alone.
+        shots: Number of examples before each image, for `captions`; None: none.
 
     Raises:
         InputError: The columns do not fit the task or any task, the model lacks the ability, or the rows cannot be
@@ -86,10 +89,12 @@ def evaluate(
 
         data = load_for_evaluation(data, documents=reads_documents(kind, task))
     chosen = task_of(data, kind, task)
-    check_options(chosen.name, train=train, templates=templates, decoding=decoding, first=first)
+    check_options(chosen.name, train=train, templates=templates, decoding=decoding, first=first, shots=shots)
     model = load_kind(model) if isinstance(model, (str, Path)) else kind
     started = time.perf_counter()
-    result = chosen.measure(model, data, Asked(train, templates, batch_size, seed, progress, first, decoding))
+    result = chosen.measure(
+        model, data, Asked(train, templates, batch_size, seed, progress, first, decoding, shots or 0)
+    )
     return replace(result, seconds=time.perf_counter() - started)
 
 
@@ -108,7 +113,7 @@ def check_options(task: str, **options: object) -> None:
 
     Args:
         task: Name of the task.
-        **options: Values of `train`, `templates`, `first`, `sizes`, `decoding`; None if not given.
+        **options: Values of `train`, `templates`, `first`, `sizes`, `decoding`, `shots`; None if not given.
     """
     taken = frozenset[str]().union(*(each.options for each in tasks_named(task)))
     for name, value in options.items():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor
 
     from nearfar.kinds._sampling import Part
     from nearfar.kinds.options import TrainingOptions
@@ -69,6 +70,18 @@ class Encoder(Kind, Encodes, Scores):
     ) -> Float[np.ndarray, "n d"]:
         """The unit vectors of texts; see `nearfar.models.encoding.encode`."""
         return encode(self.model, texts, batch_size=batch_size, kind=kind)
+
+    def comparable(
+        self, texts: Sequence[str], *, batch_size: int = 64, kind: Prompt | None = None
+    ) -> Float[Tensor, "n d"]:
+        """See `Encodes`: the model's own vectors, of any length, on its device."""
+        own = self.model
+        method: Any = {"query": own.encode_query, "document": own.encode_document, None: own.encode}[kind]
+        return method(list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True).float()
+
+    def similarity(self, a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+        """See `Encodes`: by the model's similarity function."""
+        return self.model.similarity(a, b)
 
     def score_pairs(
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64

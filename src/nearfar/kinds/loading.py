@@ -20,6 +20,7 @@ KINDS = {
     "reranker": ("nearfar.kinds.reranker", "Reranker"),
     "causal LM": ("nearfar.kinds.causal", "CausalLM"),
     "seq2seq LM": ("nearfar.kinds.seq2seq", "Seq2SeqLM"),
+    "vision-language LM": ("nearfar.kinds.vision_language", "VisionLanguageLM"),
 }
 
 

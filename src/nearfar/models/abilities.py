@@ -2,12 +2,13 @@
 
 | ability | output | models |
 | --- | --- | --- |
-| `Encodes` | a vector for each text | text encoders, two towers |
-| `EncodesMedia` | a vector for each image or audio file | two towers |
+| `Encodes` | a vector for each text | text encoders, two towers, vision-language models |
+| `EncodesMedia` | a vector for each image or audio file | two towers, vision-language models |
 | `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
 | `Classifies` | a number for each label, for each item | classifiers |
-| `Predicts` | the log-probability of each item | causal and sequence-to-sequence language models |
+| `Predicts` | the log-probability of each item | causal, sequence-to-sequence and vision-language models |
 | `Generates` | a text for each prompt | the same |
+| `Describes` | a text for texts and images in turn | vision-language models |
 | `Conditions` | a target text for each source text, and the loss of one | the same |
 | `Continues` | the probabilities of the next token | causal language models |
 | `ExposesStates` | the states of each token by layer, and the head | causal language models |
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ __all__ = [
     "Classifies",
     "Conditions",
     "Continues",
+    "Describes",
     "Encodes",
     "EncodesMedia",
     "ExposesStates",
@@ -52,6 +55,18 @@ class Encodes(ABC):
         self, texts: Sequence[str], *, batch_size: int = 64, kind: Literal["query", "document"] | None = None
     ) -> Float[np.ndarray, "n d"]:
         """The unit vectors of texts, in their order, as float32."""
+
+    def comparable(
+        self, texts: Sequence[str], *, batch_size: int = 64, kind: Literal["query", "document"] | None = None
+    ) -> Float[Tensor, "n d"]:
+        """The vectors that `similarity` compares, as float32: those of `encode`, unless the model compares others."""
+        import torch
+
+        return torch.from_numpy(self.encode(texts, batch_size=batch_size, kind=kind))
+
+    def similarity(self, a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+        """The similarity of each of a with each of b; cosines, unless the model has another measure."""
+        return a @ b.T
 
 
 class EncodesMedia(ABC):
@@ -119,6 +134,34 @@ class Generates(ABC):
     @abstractmethod
     def generate(self, prompts: Sequence[str], *, max_new_tokens: int = 64, batch_size: int = 8) -> list[str]:
         """The greedy continuation of (or answer to) each prompt."""
+
+
+class Describes(ABC):
+    """Texts and images in turn, each `{"text": ...}` or `{"image": ...}`, to the text that follows."""
+
+    #: The tokenizer.
+    tokenizer: Any
+
+    @abstractmethod
+    def describe(
+        self, prompts: Sequence[Sequence[Mapping[str, Any]]], *, max_new_tokens: int = 64, batch_size: int = 8
+    ) -> list[str]:
+        """The greedy continuation of each prompt."""
+
+    @property
+    @abstractmethod
+    def language_model(self) -> Any:
+        """The causal language model of transformers that writes, in evaluation mode."""
+
+    @abstractmethod
+    def generation(
+        self, prompts: Sequence[Sequence[Mapping[str, Any]]]
+    ) -> tuple[dict[str, Any], AbstractContextManager[None]]:
+        """Arguments of `language_model.generate` for a batch of prompts, and the context in which it sees them."""
+
+    @abstractmethod
+    def prompt_length(self, parts: Sequence[Mapping[str, Any]]) -> int:
+        """The number of positions that a prompt takes."""
 
 
 class Conditions(ABC):
@@ -233,6 +276,7 @@ GIVES: dict[type, str] = {
     Classifies: "labels of its own",
     Predicts: "probabilities of texts",
     Generates: "texts",
+    Describes: "texts about images",
     Conditions: "target texts for source texts",
     Continues: "probabilities of the next token",
     ExposesStates: "states of tokens",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.data.media import MEDIA
 from nearfar.errors import InputError
+from nearfar.models.abilities import Encodes
 from nearfar.models.routes import medium_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Kind = Literal["query", "document"]
 
 
 def encode(
-    model: SentenceTransformer,
+    model: SentenceTransformer | Encodes,
     texts: Sequence[str],
     *,
     batch_size: int = 64,
@@ -31,7 +32,7 @@ def encode(
     """The vectors of a list of texts, in the same order, as float32.
 
     Args:
-        model: The encoder.
+        model: The encoder; a model with the ability `Encodes` has its own length, and vectors of length 1.
         texts: At least one text.
         batch_size: Batch size.
         max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
@@ -46,6 +47,8 @@ def encode(
 
     check_batch_size(batch_size)
     check_texts(texts)
+    if isinstance(model, Encodes):
+        return model.encode(texts, batch_size=batch_size, kind=kind)
     if max_length is not None:
         from nearfar.models.loading import check_max_length
 

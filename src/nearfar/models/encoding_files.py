@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
+    from nearfar.models.abilities import Encodes
+
 Progress = Callable[[int, int], None]
 
 # Texts are sorted by length within a window of this many batches: enough for little padding, but few enough for little
@@ -24,7 +26,7 @@ _BATCHES_A_WINDOW = 32
 
 
 def encode_file(
-    model: SentenceTransformer,
+    model: SentenceTransformer | Encodes,
     texts: Sequence[str] | Dataset,
     out_path: str | Path,
     *,
@@ -42,7 +44,7 @@ def encode_file(
     its name only when it is complete.
 
     Args:
-        model: The encoder.
+        model: The encoder, see `nearfar.models.encoding.encode`.
         texts: A sequence of texts, or a dataset with the column.
         column: `text`, or `image` or `audio` for files that the model's other tower encodes.
         out_path: The file to write; its suffix decides the format. An existing file is replaced.
@@ -82,7 +84,7 @@ def check_target(path: str | Path) -> None:
 
 
 def encode_windows(
-    model: SentenceTransformer,
+    model: SentenceTransformer | Encodes,
     texts: Sequence[str] | Dataset,
     *,
     column: str = "text",
@@ -121,14 +123,19 @@ def encode_windows(
 
 
 def _media_windows(
-    model: SentenceTransformer, rows: Any, column: str, batch_size: int, normalize: bool, progress: Progress | None
+    model: SentenceTransformer | Encodes,
+    rows: Any,
+    column: str,
+    batch_size: int,
+    normalize: bool,
+    progress: Progress | None,
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
     """Paths of files and their vectors; a Hub file without a path is named by its row."""
     from nearfar.data.media import Medium, undecoded
-    from nearfar.models.towers.reading import encode_media, reader_for
+    from nearfar.models.towers.reading import check_medium, encode_media
 
     medium: Medium = "image" if column == "image" else "audio"
-    reader_for(model, medium)  # raises an error at the call if the model does not encode such files
+    check_medium(model, medium)
     files = undecoded(rows, medium)[medium]
 
     def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:

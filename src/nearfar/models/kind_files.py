@@ -23,6 +23,7 @@ WORDS = {
     "reranker": "a reranker (cross-encoder)",
     "causal LM": "a causal language model",
     "seq2seq LM": "a sequence-to-sequence language model",
+    "vision-language LM": "a vision-language model",
 }
 
 
@@ -43,6 +44,8 @@ def kind_of_folder(folder: Path) -> str:
             problem = f"unknown kind of model {kind!r}"
             raise InputError(problem, file=folder / FILE, field="kind", remedy=f"expected one of {', '.join(WORDS)}")
         return kind
+    if (folder / "fusion.json").is_file():
+        return "vision-language LM"
     if (folder / "pair_head").is_dir():
         return "pair scorer"
     if (folder / "labels").is_dir() and (folder / "modules.json").is_file():

@@ -37,6 +37,6 @@ METHOD = Method(
     "the most probable text among several kept in parallel",
     Options,
     _arguments,
-    seq2seq=True,
+    any_model=True,
     streams=False,
 )

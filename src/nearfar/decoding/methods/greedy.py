@@ -29,4 +29,4 @@ def _arguments(model: Any, options: Options) -> dict[str, Any]:
     return {} if options.repetition_penalty == 1 else {"repetition_penalty": options.repetition_penalty}
 
 
-METHOD = Method("greedy", "the most probable token at each step", Options, _arguments, seq2seq=True)
+METHOD = Method("greedy", "the most probable token at each step", Options, _arguments, any_model=True)

@@ -40,5 +40,5 @@ def _arguments(model: Any, options: Options) -> dict[str, Any]:
 
 
 METHOD = Method(
-    "nucleus", "a token sampled from the most probable ones", Options, _arguments, seq2seq=True, random=True
+    "nucleus", "a token sampled from the most probable ones", Options, _arguments, any_model=True, random=True
 )

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 from jaxtyping import Float, Int
-from sentence_transformers import SentenceTransformer
 
 from nearfar.data.media import WORDS, medium_in, undecoded
 from nearfar.errors import InputError
@@ -17,6 +16,7 @@ from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.evaluation.ties import TOLERANCE
 from nearfar.models.encoding import encode
+from nearfar.models.towers.reading import encode_media
 
 __all__ = ["measure_across"]
 
@@ -27,10 +27,10 @@ _AT_ONCE = 2**24
 
 def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     """See `measure_across`."""
-    return measure_across(model.host, data, batch_size=asked.batch_size, seed=asked.seed)
+    return measure_across(model, data, batch_size=asked.batch_size, seed=asked.seed)
 
 
-def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
+def measure_across(model: Any, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
     """recall@1 (primary), @5 and @10: how many texts have one of their files among the first k, and vice versa.
 
     Equal texts count as one text, and equal paths as one file. For ties with the best correct item, recall is averaged
@@ -38,7 +38,7 @@ def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int
     fewer. `per_item` has one value per text.
 
     Args:
-        model: A model with towers for texts and for the files.
+        model: A model of `nearfar.kinds` or of the host library that encodes texts and the files.
         rows: `text`, and `image` or `audio`.
         batch_size: Batch size.
         seed: Random seed of the interval's resampling.
@@ -46,8 +46,6 @@ def measure_across(model: SentenceTransformer, rows: Dataset, *, batch_size: int
     Raises:
         InputError: There are fewer than two different texts or files, or the model has no such tower.
     """
-    from nearfar.models.towers.reading import encode_media
-
     medium = medium_in(rows.column_names)
     assert medium is not None
     files, texts = undecoded(rows, medium)[medium][:], rows["text"][:]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from datasets import Dataset
-from sentence_transformers import SentenceTransformer
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, mutual_info_score, v_measure_score
 from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
@@ -20,10 +19,10 @@ from nearfar.evaluation.tasks.task import Asked
 
 def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     """See `measure_clusters`."""
-    return measure_clusters(model.host, data, batch_size=asked.batch_size, seed=asked.seed)
+    return measure_clusters(model, data, batch_size=asked.batch_size, seed=asked.seed)
 
 
-def measure_clusters(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
+def measure_clusters(model: Any, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
     """V-measure (primary) and adjusted Rand index of k-means on unit vectors, with as many clusters as labels.
 
     Neither is a mean over rows, so there are no per-item values.

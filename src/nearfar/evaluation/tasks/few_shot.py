@@ -19,7 +19,6 @@ from nearfar.evaluation.ties import closest, discounted_gain, macro_f1, ranks_of
 if TYPE_CHECKING:
     from datasets import Dataset
     from jaxtyping import Float, Int
-    from sentence_transformers import SentenceTransformer
 
 __all__ = ["FewShot", "few_shot", "intra_inter", "measure_few_shot", "r_precision_ndcg", "ranking_of_prototypes"]
 
@@ -29,10 +28,10 @@ SHOTS, DRAWS = (1, 5), 10
 
 def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     """See `measure_few_shot`."""
-    return measure_few_shot(model.host, data, batch_size=asked.batch_size, seed=asked.seed)
+    return measure_few_shot(model, data, batch_size=asked.batch_size, seed=asked.seed)
 
 
-def measure_few_shot(model: SentenceTransformer, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
+def measure_few_shot(model: Any, rows: Dataset, *, batch_size: int = 64, seed: int = 0) -> Result:
     """Macro F1 of classifying all other rows by one example of each label (primary), or by five examples.
 
     Labels with too few rows are skipped, see `few_shot`. `within` and `between` are those of `intra_inter`.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from datasets import Dataset
 from jaxtyping import Float, Int
-from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
 from nearfar.data.retrieval import Retrieval
@@ -19,6 +18,7 @@ from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.evaluation.ties import TOLERANCE, Ranks, average_precision, discounted_gain, found_at, reciprocal_rank
+from nearfar.kinds.loading import of
 from nearfar.models.encoding import check_texts, require_finite
 
 Relevant = Mapping[str, Mapping[str, int]]
@@ -34,9 +34,7 @@ WINDOW = (1_000, 50_000)
 def measure(model: Any, data: Dataset | Retrieval, asked: Asked) -> Result:
     """See `measure_retrieval`; for pairs, each distinct positive is a document."""
     found, own = as_retrieval(data)
-    return measure_retrieval(
-        model.host, found.corpus, found.queries, found.relevant, own=own, batch_size=asked.batch_size
-    )
+    return measure_retrieval(model, found.corpus, found.queries, found.relevant, own=own, batch_size=asked.batch_size)
 
 
 def as_retrieval(data: Dataset | Retrieval) -> tuple[Retrieval, dict[str, str] | None]:
@@ -50,7 +48,7 @@ def as_retrieval(data: Dataset | Retrieval) -> tuple[Retrieval, dict[str, str] |
 
 
 def measure_retrieval(
-    model: SentenceTransformer,
+    model: Any,
     corpus: Mapping[str, str],
     queries: Mapping[str, str],
     relevant: Relevant,
@@ -68,7 +66,7 @@ def measure_retrieval(
     MAP@100.
 
     Args:
-        model: The encoder; its prompts for queries and documents are used, if it has any.
+        model: An encoder, of `nearfar.kinds` or of the host library; its prompts for queries and documents are used.
         corpus: Texts by document id.
         queries: Texts by query id.
         relevant: Grades by query id and document id; a grade of 0 or less is not relevant.
@@ -82,7 +80,7 @@ def measure_retrieval(
     depths = [k for k in RECALL_AT if k < len(corpus)]
     if len(depths) < len(RECALL_AT):
         notes += (f"recall@k is omitted for k of {len(corpus)} or more, the size of the corpus",)
-    found = _Found(model, corpus, queries, wanted, own, batch_size)
+    found = _Found(of(model), corpus, queries, wanted, own, batch_size)
     per_query = {"ndcg@10": found.ndcg(found.ranks), "mrr@10": found.best(reciprocal_rank(found.ranks, _TOP))}
     per_query |= {f"recall@{k}": found.sums(found_at(found.ranks, k)) / found.judged for k in depths}
     metrics = {name: float(values.mean()) for name, values in per_query.items()}
@@ -170,7 +168,7 @@ class _Found:
 
     def __init__(
         self,
-        model: SentenceTransformer,
+        model: Any,
         corpus: Mapping[str, str],
         queries: Mapping[str, str],
         wanted: Relevant,
@@ -199,10 +197,8 @@ class _Found:
         rest = (self._encoded(texts[at : at + width], "document") for at in range(len(relevant), len(texts), width))
         self.ranks = self._count(first, rest)
 
-    def _encoded(self, texts: list[str], kind: str) -> Tensor:
-        method: Any = self._model.encode_query if kind == "query" else self._model.encode_document
-        vectors = method(texts, batch_size=self._batch_size, show_progress_bar=False, convert_to_tensor=True)
-        vectors = vectors.float()
+    def _encoded(self, texts: list[str], kind: Literal["query", "document"]) -> Tensor:
+        vectors = self._model.comparable(texts, batch_size=self._batch_size, kind=kind)
         require_finite(vectors.cpu().numpy())
         return vectors
 

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 from nearfar.data.media import medium_in
 from nearfar.data.schemas import mapping_to
 from nearfar.errors import InputError
-from nearfar.models.abilities import GIVES, Classifies, Conditions, Continues, Encodes, EncodesMedia, Predicts, Scores
+from nearfar.models.abilities import (
+    GIVES,
+    Classifies,
+    Conditions,
+    Continues,
+    Describes,
+    Encodes,
+    EncodesMedia,
+    Predicts,
+    Scores,
+)
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -48,6 +58,7 @@ class Asked:
         progress: Called with (items done, number of items), by slow tasks.
         first: The encoder of the first stage, for `rerank`: a model or a name; None: `minilm`.
         decoding: The decoding method to compare with the model alone, for `truthful`.
+        shots: Rows of the data that stand before each image as examples, for `captions`.
     """
 
     train: Dataset | None = None
@@ -57,6 +68,7 @@ class Asked:
     progress: Callable[[int, int], None] | None = None
     first: Any = None
     decoding: Decoding | None = None
+    shots: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,7 @@ _DECODES = frozenset({"decoding"})
 #: Schemas that most evaluation rows have, of which the columns may have other names.
 _USUAL = ("pairs", "scored pairs", "ranked lists", "labelled")
 #: The abilities of language models, which are not meant where no model is named.
-_LANGUAGE = (Predicts, Continues, Conditions)
+_LANGUAGE = (Predicts, Continues, Conditions, Describes)
 
 #: The first task that fits data and model is chosen.
 TASKS = (
@@ -111,6 +123,7 @@ TASKS = (
     Task("ranking", Scores, ("query", "candidates", "scores"), "ranking"),
     Task("zero-shot", EncodesMedia, ("file", "label"), "zero_shot", _PROMPTS),
     Task("retrieval", EncodesMedia, ("file", "text"), "across", frozenset()),
+    Task("captions", Describes, ("image", "text"), "captions", frozenset({"shots"}), automatic=False),
     Task("retrieval", Encodes, ("anchor", "positive"), "retrieval"),
     Task("rerank", Scores, ("anchor", "positive"), "reranking", frozenset({"first"})),
     Task("classify", Encodes, ("text|file", "label"), "classify", _LEARNS),

@@ -14,7 +14,6 @@ import numpy as np
 from nearfar.decoding import methods
 from nearfar.decoding.amateur import load_amateur
 from nearfar.decoding.choices import Chooser
-from nearfar.decoding.exits import number_of_layers
 from nearfar.decoding.layer_contrast import LayerContrast
 from nearfar.errors import InputError
 from nearfar.evaluation.intervals import bootstrap_mean, paired_difference
@@ -22,6 +21,7 @@ from nearfar.evaluation.result import Result
 from nearfar.evaluation.tasks.task import Asked, Decoding
 from nearfar.models.abilities import Continues
 from nearfar.models.answers import question_prompt
+from nearfar.models.blocks import number_of_layers
 from nearfar.models.chat import Prompt
 from nearfar.settings import with_settings
 

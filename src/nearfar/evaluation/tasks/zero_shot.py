@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from datasets import ClassLabel, Dataset
 from jaxtyping import Float
-from sentence_transformers import SentenceTransformer
 
 from nearfar.data.labels import in_words
 from nearfar.data.media import Medium, medium_in
@@ -38,11 +37,11 @@ _TOP = 5
 def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     """See `measure_zero_shot`."""
     how = {"templates": asked.templates, "batch_size": asked.batch_size, "seed": asked.seed}
-    return measure_zero_shot(model.host, data, **how)
+    return measure_zero_shot(model, data, **how)
 
 
 def measure_zero_shot(
-    model: SentenceTransformer,
+    model: Any,
     rows: Dataset,
     *,
     templates: Sequence[str] | None = None,
@@ -99,7 +98,7 @@ def measure_zero_shot(
 
 
 def label_vectors(
-    model: SentenceTransformer, labels: Sequence[str], templates: Sequence[str], *, batch_size: int = 64
+    model: Any, labels: Sequence[str], templates: Sequence[str], *, batch_size: int = 64
 ) -> Float[np.ndarray, "labels d"]:
     """One unit vector per label: the normalised mean over templates.
 
@@ -116,7 +115,8 @@ def label_vectors(
             raise InputError(problem, field="label", remedy="rename one of them")
     # `replace`, not `format`: a label may contain braces.
     prompts = [template.replace(SLOT, words) for words in said for template in templates]
-    vectors = encode(model, prompts, batch_size=batch_size).reshape(len(labels), len(templates), -1).mean(axis=1)
+    vectors = encode(model, prompts, batch_size=batch_size)
+    vectors = vectors.reshape(len(labels), len(templates), -1).mean(axis=1)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import WORDS, Medium, Reader, undecoded
 from nearfar.errors import InputError
+from nearfar.models.abilities import Encodes, EncodesMedia
 from nearfar.models.encoding import encode, require_finite
 from nearfar.models.towers.build import router_of
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["encode_media", "encode_tower", "reader_for"]
+__all__ = ["check_medium", "encode_media", "encode_tower", "reader_for"]
 
 #: Sampling rate of an audio model if its processor does not define one.
 _RATE = 16_000
@@ -44,6 +45,15 @@ def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
     return Reader(medium, rate or _RATE, seconds)
 
 
+def check_medium(model: SentenceTransformer | Encodes, medium: Medium) -> None:
+    """Raise an InputError if a model does not encode files of a medium."""
+    if not isinstance(model, EncodesMedia):
+        reader_for(model, medium)  # type: ignore[arg-type]
+    elif model.medium != medium:
+        problem = f"expected a model for {WORDS[medium]}, got one for texts and {WORDS[model.medium]}"
+        raise InputError(problem, field=medium, remedy=f"use a model for {WORDS[medium]}")
+
+
 def encode_tower(
     model: SentenceTransformer, rows: Dataset, tower: str, *, batch_size: int = 64
 ) -> Float[np.ndarray, "n d"]:
@@ -55,12 +65,17 @@ def encode_tower(
 
 
 def encode_media(
-    model: SentenceTransformer, files: Sequence[Any], medium: Medium, *, batch_size: int = 64, normalize: bool = True
+    model: SentenceTransformer | Encodes,
+    files: Sequence[Any],
+    medium: Medium,
+    *,
+    batch_size: int = 64,
+    normalize: bool = True,
 ) -> Float[np.ndarray, "n d"]:
     """The vectors of images or audio files, in their order, as float32. One batch is in memory at a time.
 
     Args:
-        model: A model with a tower for the medium.
+        model: A model with a tower for the medium, or with the ability `EncodesMedia`, whose vectors have length 1.
         files: Paths, or the values of a column `image` or `audio` from the Hub.
         medium: `image` or `audio`.
         batch_size: Batch size.
@@ -73,6 +88,10 @@ def encode_media(
 
     if not len(files):
         raise InputError(f"expected at least one {medium} file, got none", field=medium, remedy="pass at least one row")
+    check_medium(model, medium)
+    if isinstance(model, EncodesMedia):
+        return model.encode_media(files, batch_size=batch_size)
+    assert not isinstance(model, Encodes)
     reader, found = reader_for(model, medium), []
     for start in range(0, len(files), batch_size):
         items = [reader.read(file) for file in files[start : start + batch_size]]
