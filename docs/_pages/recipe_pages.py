@@ -38,6 +38,8 @@ ROWS: dict[str, dict[str, Any]] = {
     },
     "image + text": {"image": "images/1.png", "text": "a red train in the snow"},
     "audio + text": {"audio": "audio/1.wav", "text": "to Bern, please"},
+    "image + label": {"image": "images/1.png", "label": "train"},
+    "audio + label": {"audio": "audio/1.wav", "label": "destination"},
     "domain pairs": {"anchor": "a lost card", "positive": "block it in the app", "domain": "banking"},
     "documents": {"text": "The train left at nine. Nobody had seen the snow coming."},
     "domain labelled": {"text": "my card is gone", "label": "lost card", "domain": "banking"},
@@ -100,11 +102,15 @@ def _needs(recipe: Recipe) -> str:
     rows = "\n".join(json.dumps(ROWS[name]) for name in recipe.schemas)
     other = "To use other column names, map them: `--columns anchor=question,positive=answer`."
     several = " To use several datasets, give each its own `--data`." if recipe.multi_dataset else ""
+    if "stream" in recipe.roles:
+        several = " Give each task its own `--data`, in order, or add a column `task` to one file."
     return "\n".join(lines) + f"\n\nAn example row of each, as jsonl:\n\n```json\n{rows}\n```\n\n{other}{several}"
 
 
 def _command(recipe: Recipe) -> str:
     data = " ".join(["--data rows.jsonl"] + (["--data scores.jsonl"] if recipe.multi_dataset else []))
+    if "stream" in recipe.roles:
+        data = "--data first.jsonl --data second.jsonl"
     lines = [f"nearfar train {recipe.name} {data} --out runs/{recipe.name}"]
     return "```sh\n" + "\n".join(lines) + "\n```"
 
