@@ -40,6 +40,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "audio + text": {"audio": "audio/1.wav", "text": "to Bern, please"},
     "image + label": {"image": "images/1.png", "label": "train"},
     "audio + label": {"audio": "audio/1.wav", "label": "destination"},
+    "interleaved": {"parts": [{"text": "The line in winter:"}, {"image": "images/1.png"}]},
     "domain pairs": {"anchor": "a lost card", "positive": "block it in the app", "domain": "banking"},
     "documents": {"text": "The train left at nine. Nobody had seen the snow coming."},
     "domain labelled": {"text": "my card is gone", "label": "lost card", "domain": "banking"},
