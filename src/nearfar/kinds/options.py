@@ -111,9 +111,10 @@ class TowerOptions(TrainingOptions):
     Args:
         image_model: Image tower for rows with images: a folder, a Hub ID, `small-cnn` or `small-vit`. A model that
             already has an image tower keeps it.
-        audio_model: Audio tower for rows with audio: a folder, a Hub ID or `small-audio`.
+        audio_model: Audio tower for rows with audio: a folder, a Hub ID, `small-audio`, or `whisper-tiny`, the
+            pre-trained encoder of Whisper tiny.en (extra `speech`).
         image_size: Width and height of images in pixels, for the small image towers.
-        seconds: Seconds of audio that `small-audio` uses, from the beginning of each file.
+        seconds: Seconds of audio that `small-audio` and `whisper-tiny` use, from the beginning of each file; up to 30.
     """
 
     image_model: str = "small-cnn"

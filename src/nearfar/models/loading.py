@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nearfar.errors import InputError
 from nearfar.models.adapter_base import check_base
 from nearfar.models.adapters import CONFIGURATION
-from nearfar.models.aliases import ALIASES, alias_folder
+from nearfar.models.aliases import ALIASES, SPEECH, alias_folder
 from nearfar.models.completeness import check_complete, watched
 from nearfar.models.kind_files import require_kind
 from nearfar.models.lengths import check_length, least_length
@@ -67,6 +67,8 @@ def load(
     """
     from sentence_transformers import SentenceTransformer
 
+    from nearfar.models.frames import OWN_MODULES
+
     _check_device(device)
     folder = find(name)
     check_files(folder)
@@ -76,8 +78,10 @@ def load(
     complete = not (folder / CONFIGURATION).is_file()
     remedy = "pass a sentence-transformers model, or a transformers encoder with its tokenizer"
     with failures_named(folder, "a text encoder", remedy), without_progress_bar(), watched() as found:
-        model = SentenceTransformer(
+        # Modules of this package are given, and others are refused: no import follows the names in a folder.
+        model = SentenceTransformer._load_with_module_classes(
             str(folder),
+            OWN_MODULES,
             device=device,
             trust_remote_code=False,
             local_files_only=complete,
@@ -123,6 +127,9 @@ def find(name: str | Path) -> Path:
     text = str(name)
     if text in ALIASES:
         return alias_folder(text)
+    if text in SPEECH:
+        problem = f"expected a text encoder, got the speech model {text!r}"
+        raise InputError(problem, field="model", remedy=f"use it as the audio tower of a recipe: audio_model={text}")
     path = settled(Path(text).expanduser())
     if text.strip() and path.is_dir():
         return path
