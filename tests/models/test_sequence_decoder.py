@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from nearfar.errors import InputError
-from nearfar.models.sequence_decoder import FOLDER, IGNORED, SequenceDecoder
+from nearfar.models.sequence_decoder import FOLDER, IGNORED, SequenceDecoder, frames_of
 
 TEXTS = ["on\n\tturn it on", "off\n\tturn it off", "on\n\tlight"]
 
@@ -59,10 +60,33 @@ def test_a_token_depends_on_those_before_it_and_on_the_frames(decoder: SequenceD
     assert not torch.allclose(a, decoder(-frames(1), one))
 
 
+def test_frames_of_padding_are_ignored(decoder: SequenceDecoder) -> None:
+    real = torch.tensor([[True, True, True, False, False], [True] * 5])
+    targets = torch.tensor(decoder.targets([TEXTS[0], TEXTS[0]]))
+    other = frames(2)
+    other[0, 3:] += 10
+    torch.testing.assert_close(decoder.loss(frames(2), targets, real), decoder.loss(other, targets, real))
+    assert not torch.allclose(decoder.loss(frames(2), targets), decoder.loss(other, targets))
+    for beams in (1, 3):
+        assert decoder.decode(frames(2), beams, real) == decoder.decode(other, beams, real)
+    cut = decoder.loss(frames(2)[:1, :3], targets[:1])
+    torch.testing.assert_close(decoder.loss(frames(2)[:1], targets[:1], real[:1]), cut)
+
+
+def test_masks_that_do_not_fit_the_frames_say_nothing() -> None:
+    states = frames(2)
+    assert frames_of({"token_embeddings": states})[1] is None
+    assert frames_of({"token_embeddings": states, "attention_mask": torch.ones(2, 10)})[1] is None
+    found = frames_of({"token_embeddings": states, "attention_mask": torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])})
+    assert found[0] is states
+    assert found[1] is not None
+    assert found[1].sum(1).tolist() == [3, 5]
+
+
 class Chain(SequenceDecoder):
     """Probabilities of the next token by the one before, however the frames are: 0 is the end, 1 to 3 are letters."""
 
-    def forward(self, frames: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+    def forward(self, frames: torch.Tensor, inputs: torch.Tensor, real: Any = None) -> torch.Tensor:
         return self.table[inputs]
 
 

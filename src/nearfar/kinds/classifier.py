@@ -22,12 +22,12 @@ from nearfar.models.encoding import encode
 from nearfar.models.label_vectors import LabelVectors
 from nearfar.models.loading import find, load
 from nearfar.models.routes import medium_of
-from nearfar.models.sequence_decoder import SequenceDecoder
+from nearfar.models.sequence_decoder import SequenceDecoder, frames_of
 from nearfar.models.towers.reading import encode_media, encode_tower, reader_for
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from jaxtyping import Float
+    from jaxtyping import Bool, Float
 
     from nearfar.data.media import Medium
     from nearfar.kinds.options import TrainingOptions
@@ -131,7 +131,7 @@ class Classifier(Kind, Classifies):
         if medium_in(rows.column_names) != "audio" or "text" not in rows.column_names:
             problem = f"a decoder requires the columns audio and text, got {', '.join(rows.column_names)}"
             raise InputError(problem, field="decoder_layers", remedy="set decoder_layers=0, or use such rows")
-        width = self._frames(items_of(rows.select([0]))).shape[2]
+        width = self._frames(items_of(rows.select([0])))[0].shape[2]
         decoder = SequenceDecoder.new([each.target() for each in _utterances(rows)], width, vocabulary, layers)
         self.decoder = decoder.to(self.encoder.device).eval()
 
@@ -197,15 +197,15 @@ class Classifier(Kind, Classifies):
             return None
         found: list[Utterance] = []
         for start in range(0, len(items), batch_size):
-            frames = self._frames(items[start : start + batch_size])
-            found += [Utterance.parsed(text) for text in self.decoder.decode(frames, beams)]
+            frames, real = self._frames(items[start : start + batch_size])
+            found += [Utterance.parsed(text) for text in self.decoder.decode(frames, beams, real)]
         return found
 
     @torch.no_grad()
-    def _frames(self, items: Sequence[Any]) -> Float[Tensor, "n t width"]:
+    def _frames(self, items: Sequence[Any]) -> tuple[Float[Tensor, "n t width"], Bool[Tensor, "n t"] | None]:
         reader = reader_for(self.encoder, "audio")
         features = self.encoder.preprocess([reader.read(item) for item in items], task="audio")
-        return self.encoder(batch_to_device(features, self.encoder.device), task="audio")["token_embeddings"]
+        return frames_of(self.encoder(batch_to_device(features, self.encoder.device), task="audio"))
 
     def _of(self, items: Sequence[Any], batch_size: int) -> Float[Tensor, "n d"]:
         return torch.from_numpy(self.vectors(items, batch_size=batch_size)).to(self.head.vectors)

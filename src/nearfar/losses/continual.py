@@ -18,7 +18,7 @@ from nearfar.losses.contrast import ContrastLoss
 from nearfar.models.guide import Guide
 from nearfar.models.label_vectors import LabelVectors
 from nearfar.models.packing import embed
-from nearfar.models.sequence_decoder import SequenceDecoder
+from nearfar.models.sequence_decoder import SequenceDecoder, frames_of
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -204,7 +204,8 @@ class ContinualLoss(ContrastLoss):
         else:
             outputs = self.model(columns[0])
             items, texts = outputs["sentence_embedding"], embed(self.model, columns[1:]) if both else []
-            written = self.decoder.loss(outputs["token_embeddings"], labels[:, 2:].long())
+            frames, real = frames_of(outputs)
+            written = self.decoder.loss(frames, labels[:, 2:].long(), real)
             loss = self.classification(items, classes) + self.weights.sequence_weight * written
         (group, size), weights = self._processes(), self.weights
         how: Any = {"reduction": weights.reduction, "engine": self.engine, "group": group}

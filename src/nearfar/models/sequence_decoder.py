@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,9 @@ from nearfar.models.model_files import json_object
 from nearfar.models.new_language import new_tokenizer
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int
 
-__all__ = ["FOLDER", "IGNORED", "DecoderConfig", "SequenceDecoder"]
+__all__ = ["FOLDER", "IGNORED", "DecoderConfig", "SequenceDecoder", "frames_of"]
 
 #: Its folder in a model's folder.
 FOLDER = "decoder"
@@ -49,6 +49,12 @@ class DecoderConfig:
     heads: int = 4
     positions: int = 128
     dropout: float = 0.1
+
+
+def frames_of(outputs: Mapping[str, Any]) -> tuple[Float[Tensor, "n t width"], Bool[Tensor, "n t"] | None]:
+    """The frames in the outputs of an audio encoder, and which of them are of the audio; None: that is not known."""
+    frames, mask = outputs["token_embeddings"], outputs.get("attention_mask")
+    return frames, mask.bool() if mask is not None and mask.shape == frames.shape[:2] else None
 
 
 class SequenceDecoder(nn.Module):
@@ -97,21 +103,35 @@ class SequenceDecoder(nn.Module):
         longest = max(map(len, found))
         return [ids + [IGNORED] * (longest - len(ids)) for ids in found]
 
-    def forward(self, frames: Float[Tensor, "n t width"], inputs: Int[Tensor, "n l"]) -> Float[Tensor, "n l v"]:
-        """The logits of the token after each of `inputs`."""
+    def forward(
+        self, frames: Float[Tensor, "n t width"], inputs: Int[Tensor, "n l"], real: Bool[Tensor, "n t"] | None = None
+    ) -> Float[Tensor, "n l v"]:
+        """The logits of the token after each of `inputs`.
+
+        Args:
+            frames: The states of an audio encoder.
+            inputs: Tokens.
+            real: Which frames are of the audio and not padding, see `frames_of`; None: all.
+        """
         length = inputs.shape[1]
         x = self.tokens(inputs) + self.places.weight[:length]
         later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
-        return F.linear(self.layers(x, frames.to(x.dtype), tgt_mask=later), self.tokens.weight)
+        padding = None if real is None else ~real
+        states = self.layers(x, frames.to(x.dtype), tgt_mask=later, memory_key_padding_mask=padding)
+        return F.linear(states, self.tokens.weight)
 
-    def loss(self, frames: Float[Tensor, "n t width"], targets: Int[Tensor, "n l"]) -> Float[Tensor, ""]:
+    def loss(
+        self, frames: Float[Tensor, "n t width"], targets: Int[Tensor, "n l"], real: Bool[Tensor, "n t"] | None = None
+    ) -> Float[Tensor, ""]:
         """The mean negative log-likelihood of the tokens of `targets`; those that are `IGNORED` do not count."""
         begun = F.pad(targets[:, :-1], (1, 0), value=self.tokenizer.eos_token_id)
         inputs = begun.masked_fill(begun == IGNORED, self.tokenizer.eos_token_id)
-        return F.cross_entropy(self(frames, inputs).flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+        return F.cross_entropy(self(frames, inputs, real).flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
 
     @torch.no_grad()
-    def decode(self, frames: Float[Tensor, "n t width"], beams: int = 1) -> list[str]:
+    def decode(
+        self, frames: Float[Tensor, "n t width"], beams: int = 1, real: Bool[Tensor, "n t"] | None = None
+    ) -> list[str]:
         """The most likely text for each item, found by beam search; 1 beam is greedy decoding.
 
         Finished texts are compared by log-probability / ((5 + length) / 6)^0.6.
@@ -120,26 +140,31 @@ class SequenceDecoder(nn.Module):
         """
         training = self.training
         self.eval()
-        found = self._greedy(frames) if beams == 1 else [self._searched(each, beams) for each in frames]
+        if beams == 1:
+            found = self._greedy(frames, real)
+        else:
+            masks = [None] * len(frames) if real is None else list(real)
+            found = [self._searched(each, beams, mask) for each, mask in zip(frames, masks, strict=True)]
         self.train(training)
         return found
 
-    def _greedy(self, frames: Float[Tensor, "n t width"]) -> list[str]:
+    def _greedy(self, frames: Float[Tensor, "n t width"], real: Bool[Tensor, "n t"] | None) -> list[str]:
         end = self.tokenizer.eos_token_id
         found = torch.full((len(frames), 1), end, device=frames.device)
         ended = torch.zeros(len(frames), dtype=torch.bool, device=frames.device)
         while found.shape[1] < self.config.positions and not bool(ended.all()):
-            token = self(frames, found)[:, -1].argmax(1).masked_fill(ended, end)
+            token = self(frames, found, real)[:, -1].argmax(1).masked_fill(ended, end)
             found, ended = torch.cat([found, token[:, None]], 1), ended | (token == end)
         return self.tokenizer.batch_decode(found[:, 1:], skip_special_tokens=True)
 
-    def _searched(self, frames: Float[Tensor, "t width"], beams: int) -> str:
+    def _searched(self, frames: Float[Tensor, "t width"], beams: int, real: Bool[Tensor, " t"] | None) -> str:
         end = self.tokenizer.eos_token_id
         open_, scores = torch.full((1, 1), end, device=frames.device), torch.zeros(1, device=frames.device)
         best: tuple[float, list[int]] = (-torch.inf, [])
         while open_.shape[1] < self.config.positions and len(open_):
             length = open_.shape[1]  # of a text that ends now, with its end
-            logits = self(frames.expand(len(open_), -1, -1), open_)[:, -1]
+            mask = None if real is None else real.expand(len(open_), -1)
+            logits = self(frames.expand(len(open_), -1, -1), open_, mask)[:, -1]
             total = scores[:, None] + logits.float().log_softmax(1)
             top, places = total.flatten().topk(min(beams, total.numel()))
             rows, tokens = places // total.shape[1], places % total.shape[1]
