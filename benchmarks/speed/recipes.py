@@ -107,7 +107,7 @@ class Step:
         self.trainer: Any = ready.model.trainer(ready.first, options, Setting(Path(self.folder.name), 0))
         batches = iter(self.trainer.get_train_dataloader())
         self.batches = [self.trainer._prepare_inputs(next(batches)) for _ in range(STEPS)]
-        model.train()
+        self.trainer.model.train()
         self.forwards: list[list[Any]] = []
         for batch in self.batches:
             with recorded() as calls:
@@ -200,6 +200,7 @@ def all_steps() -> dict[str, Step]:
         "matryoshka_2d": Step("matryoshka_2d", PAIRS),
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
         "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),
+        "sepclr": Step("sepclr", DatasetDict({"background": SENTENCES, "target": Dataset.from_dict({"text": TEXTS})})),
     }
 
 

@@ -27,8 +27,11 @@ from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import Stage
 from nearfar.models.adapters import load_lora, train_adapters
+from nearfar.models.views import views_of, write_views
 
 _LOSS_STATE = "loss.safetensors"
+#: Maximum gradient norm of recipes without an option for it.
+GRADIENT_CLIP = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +88,11 @@ class SentenceTrainer(Resumable):
 
     def _save(self: Any, output_dir: str | None = None, state_dict: Any = None) -> None:
         trainer: Any = super()
-        save = self.model.save_pretrained
-        # The trainer itself has no option for it.
-        self.model.save_pretrained = partial(save, create_model_card=False)
+        # The trainer itself has no option for either.
+        if views_of(self.model):
+            self.model.save_pretrained = lambda folder, **_: write_views(self.model, Path(folder))
+        else:
+            self.model.save_pretrained = partial(self.model.save_pretrained, create_model_card=False)
         try:
             trainer._save(output_dir, state_dict)
         finally:
@@ -132,6 +137,7 @@ def sentence_trainer(
     asked = arguments_class(
         **common_arguments(options, setting, steps=batches.steps, gpu=device == "cuda"),
         learning_rate_mapping=rates,
+        max_grad_norm=getattr(options, "gradient_clip", GRADIENT_CLIP),
         use_cpu=device == "cpu",
         **arguments,
     )

@@ -91,6 +91,7 @@ def load(
     max_length: int | None = None,
     layers: int | None = None,
     dims: int | None = None,
+    view: str | None = None,
 ) -> Any:
     """Load a model of any kind, as it was saved, including its heads.
 
@@ -101,6 +102,7 @@ def load(
             model's own setting.
         layers: Number of layers to keep, the first ones (text encoders only).
         dims: Number of dimensions to keep, the first ones (text encoders only).
+        view: Name of a view, of an encoder that has several, as `nearfar train sepclr` makes them.
 
     Returns:
         A SentenceTransformer (text encoders, two towers), a CrossEncoder (rerankers), or a
@@ -115,14 +117,14 @@ def load(
         (2, 384)
         >>> load("runs/dse/model").score([("a dog", "a puppy")])  # doctest: +SKIP
     """
-    if max_length is None and layers is None and dims is None:
+    if max_length is None and layers is None and dims is None and view is None:
         return load_kind(name, device=device).host
     from nearfar.models.kind_files import require_kind
     from nearfar.models.loading import find
     from nearfar.models.loading import load as load_encoder
 
     require_kind(find(name), "encoder", "two towers")
-    return load_encoder(name, device=device, max_length=max_length, layers=layers, dims=dims)
+    return load_encoder(name, device=device, max_length=max_length, layers=layers, dims=dims, view=view)
 
 
 def of(model: Any) -> Kind:
@@ -137,7 +139,12 @@ def of(model: Any) -> Kind:
 
     if isinstance(model, SentenceTransformer):
         from nearfar.models.towers import medium_of
+        from nearfar.models.views import views_of
 
+        if views_of(model):
+            from nearfar.kinds.encoder_with_views import EncoderWithViews
+
+            return EncoderWithViews(model)
         return kind_named("encoder" if medium_of(model) is None else "two towers")(model)  # pyright: ignore[reportCallIssue]
     if isinstance(model, CrossEncoder):
         return kind_named("reranker")(model)  # pyright: ignore[reportCallIssue]

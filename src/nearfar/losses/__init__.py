@@ -15,6 +15,7 @@ from nearfar.losses.hypersphere import HypersphereLoss, HypersphereWeights
 from nearfar.losses.labelled import LabelledPairsLoss
 from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.losses.reference import ReferenceLoss
+from nearfar.losses.separation import SeparationLoss, SeparationWeights
 
 __all__ = [
     "Batch",
@@ -33,6 +34,8 @@ __all__ = [
     "MultiPositiveLoss",
     "PrototypeLoss",
     "ReferenceLoss",
+    "SeparationLoss",
+    "SeparationWeights",
     "angle_objective",
     "new_items_contrast",
     "rehearsal_contrast",

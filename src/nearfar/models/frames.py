@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sentence_transformers.base.modules import Module
 from sentence_transformers.util import fullname
 from torch import nn
 
-__all__ = ["OWN_MODULES", "RealFrames", "requires_nearfar"]
+__all__ = ["OWN_MODULES", "RealFrames", "has_own_modules", "requires_nearfar"]
 
 
 class RealFrames(Module):
@@ -34,6 +35,12 @@ class RealFrames(Module):
 
 #: The modules of this package that a saved model may contain, by the names in its files.
 OWN_MODULES: dict[str, type[Module]] = {fullname(RealFrames): RealFrames}
+
+
+def has_own_modules(folder: Path) -> bool:
+    """Whether the model in a folder contains a module of this package."""
+    files = [folder / "modules.json", folder / "router_config.json", *folder.glob("*/router_config.json")]
+    return any(name in file.read_text("utf-8") for file in files if file.is_file() for name in OWN_MODULES)
 
 
 def requires_nearfar(model: nn.Module) -> bool:

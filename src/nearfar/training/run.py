@@ -120,8 +120,8 @@ def run(request: Request) -> Run:
 def _claimed(request: Request, folder: RunFolder) -> Run:
     from transformers import set_seed
 
-    recipe = request.recipe
-    rows = rows_for(recipe, request.data, request.columns, skip_broken=request.skip_broken)
+    rows = rows_for(request.recipe, request.data, request.columns, skip_broken=request.skip_broken)
+    request = request.based_on(rows)
     held_out = read_held_out(request)
     set_seed(request.seed)  # loading may initialize a new head
     start = _start(request)
@@ -285,14 +285,20 @@ def _configuration(
 
 
 def _weights(request: Request, start: Any) -> str | None:
-    """A hash of the base model; only of its configuration if the recipe makes new weights."""
+    """A hash of the base model; only of its configuration if the recipe makes new weights, None for a new tower."""
     from nearfar.kinds.loading import of
+    from nearfar.models.aliases import SPEECH
+    from nearfar.models.fingerprint import files_fingerprint
+    from nearfar.models.loading import find
     from nearfar.models.new_language import shape_hash
+    from nearfar.models.towers import SMALL
 
-    if start is None:
+    if start is None or any(start in names for names in SMALL.values() if isinstance(start, str)):
         return None
+    if isinstance(start, str) and start in SPEECH:
+        return SPEECH[start].sha256
     if isinstance(start, (str, Path)):
-        return shape_hash(start)
+        return shape_hash(start) if request.recipe.trains == "causal LM" else files_fingerprint(find(start))
     return of(start).fingerprint(request.start)
 
 
