@@ -186,6 +186,7 @@ def all_steps() -> dict[str, Step]:
         "infonce": Step("infonce", PAIRS),
         "simcse": Step("simcse", SENTENCES),
         "behaviour": Step("behaviour", SENTENCES),
+        "coconut": Step("coconut", DatasetDict({"first": LABELLED})),
         "codiemb": Step("codiemb", DatasetDict({"pairs": PAIRS, "scored": SCORED})),
         "contrastive_gap": Step("contrastive_gap", PAIRS),
         "contrastive_search": contrastive_search,

@@ -110,6 +110,8 @@ def _needs(recipe: Recipe) -> str:
     rows = "\n".join(json.dumps(ROWS[name]) for name in recipe.schemas)
     other = "To use other column names, map them: `--columns anchor=question,positive=answer`."
     several = " To use several datasets, give each its own `--data`." if recipe.multi_dataset else ""
+    if "stream" in recipe.roles:
+        several = " Give each task its own `--data`, in order, or add a column `task` to one file."
     if len(recipe.roles) > 1:
         several = " " + " ".join(f"`{role}` has one of: {', '.join(names)}." for role, names in recipe.inputs.items())
     return "\n".join(lines) + f"\n\nAn example row of each, as jsonl:\n\n```json\n{rows}\n```\n\n{other}{several}"
@@ -117,6 +119,8 @@ def _needs(recipe: Recipe) -> str:
 
 def _command(recipe: Recipe) -> str:
     data = " ".join(["--data rows.jsonl"] + (["--data scores.jsonl"] if recipe.multi_dataset else []))
+    if "stream" in recipe.roles:
+        data = "--data first.jsonl --data second.jsonl"
     if len(recipe.roles) > 1:
         data = " ".join(f"--data {role}={role}.jsonl" for role in recipe.roles)
     lines = [f"nearfar train {recipe.name} {data} --out runs/{recipe.name}"]

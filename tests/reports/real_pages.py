@@ -170,7 +170,17 @@ def flow(folder: Path, models: dict[str, Path]) -> Path:
     return write(booking_flow(40), folder / "flow.html")
 
 
+def stream(folder: Path, models: dict[str, Path]) -> Path:
+    import nearfar
+
+    tasks = {f"task {n}": [row for row in labelled() if row["label"] in NOUNS[n : n + 2]] for n in (0, 2)}
+    data = {name: Dataset.from_list(rows) for name, rows in tasks.items()}
+    options = {"epochs": 1, "memory_per_class": 2, **SMALL}
+    run = nearfar.train("coconut", data, model=models["encoder"], evaluation=labelled(), out=folder, **options)
+    return run.folder / "report.html"
+
+
 PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
     build.__name__: build
-    for build in (training, language, temperature, sizes, demo, compare, inspect, views, flow, language_model)
+    for build in (training, stream, language, temperature, sizes, demo, compare, inspect, views, flow, language_model)
 }

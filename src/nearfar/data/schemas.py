@@ -78,7 +78,7 @@ SCHEMAS: Mapping[str, Schema] = {
         ),
         Schema("interleaved", ("parts",), ("id",), "a document: a list of {text} or {image: the path of an image}"),
         Schema("image + text", ("image", "text"), ("label",), "the path of an image and a text about it"),
-        Schema("audio + text", ("audio", "text"), ("label",), "the path of an audio file and a text about it"),
+        Schema("audio + text", ("audio", "text"), ("label", "slots"), "the path of an audio file and a text about it"),
         Schema("image + label", ("image", "label"), (), "the path of an image and its class"),
         Schema("audio + label", ("audio", "label"), (), "the path of an audio file and its class"),
         Schema("image + attributes", ("image", "attributes"), (), "the path of an image and numbers that describe it"),

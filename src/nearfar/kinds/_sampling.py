@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from nearfar.kinds.options import TrainingOptions
-    from nearfar.kinds.plan import Batches, Stage
+    from nearfar.kinds.plan import Batches, Rehearsal, Stage
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,18 @@ class Part:
         rows: The dataset.
         batches: How rows are drawn, as in `Stage.batches`.
         size: Batch size.
+        rehearsal: The rows that fill a fixed share of every batch.
     """
 
     name: str | None
     rows: Dataset
     batches: Batches
     size: int
+    rehearsal: Rehearsal | None = None
+
+    def order(self, drop_last: bool, seed: int) -> Order:
+        """How its batches are drawn."""
+        return order_of(self.batches, self.rows, self.size, drop_last, seed, self.rehearsal)
 
 
 def parts_of(stage: Stage, options: TrainingOptions) -> list[Part]:
@@ -47,7 +53,7 @@ def parts_of(stage: Stage, options: TrainingOptions) -> list[Part]:
 
     if not isinstance(stage.rows, DatasetDict):
         assert isinstance(stage.batches, str)
-        return [Part(None, stage.rows, stage.batches, options.batch_size)]
+        return [Part(None, stage.rows, stage.batches, options.batch_size, stage.rehearsal)]
     kinds, sizes = stage.batches, stage.batch_sizes or {}
     return [
         Part(name, rows, kinds[name] if isinstance(kinds, Mapping) else kinds, sizes.get(name, options.batch_size))
@@ -86,7 +92,7 @@ def _check_part(part: Part, drop_last: bool, in_step: int) -> None:
         problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
         raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
     try:
-        found = len(order_of(part.batches, part.rows, size, drop_last, 0).batches(0))
+        found = len(part.order(drop_last, 0).batches(0))
     except ValueError:  # sentence-transformers', of fewer than two labels with two texts each
         found = 0
     if not found:
@@ -120,9 +126,7 @@ class Epochs:
 
     def __init__(self, parts: Sequence[Part], seed: int, *, processes: int = 1, accumulation: int = 1) -> None:
         self.parts, self.seed = parts, seed
-        self.orders: list[Order] = [
-            order_of(part.batches, part.rows, part.size, drop_last(parts), seed) for part in parts
-        ]
+        self.orders: list[Order] = [part.order(drop_last(parts), seed) for part in parts]
         #: Batches that are drawn together.
         self.together = processes * accumulation if len(parts) > 1 else processes
         self.processes, self.accumulation = processes, accumulation

@@ -16,6 +16,7 @@ KINDS = {
     "encoder": ("nearfar.kinds.encoder", "Encoder"),
     "two towers": ("nearfar.kinds.two_towers", "TwoTowers"),
     "pair scorer": ("nearfar.kinds.pair_scorer", "PairScorer"),
+    "classifier": ("nearfar.kinds.classifier", "Classifier"),
     "reranker": ("nearfar.kinds.reranker", "Reranker"),
     "causal LM": ("nearfar.kinds.causal", "CausalLM"),
     "seq2seq LM": ("nearfar.kinds.seq2seq", "Seq2SeqLM"),
@@ -105,8 +106,8 @@ def load(
 
     Returns:
         A SentenceTransformer (text encoders, two towers), a CrossEncoder (rerankers), or a
-        `nearfar.kinds.pair_scorer.PairScorer`, `nearfar.kinds.causal.CausalLM`, `nearfar.kinds.seq2seq.Seq2SeqLM`; in
-        evaluation mode.
+        `nearfar.kinds.pair_scorer.PairScorer`, `nearfar.kinds.classifier.Classifier`, `nearfar.kinds.causal.CausalLM`,
+        `nearfar.kinds.seq2seq.Seq2SeqLM`; in evaluation mode.
 
     Raises:
         InputError: The model does not exist, its weights are corrupted, or an option is for another kind.

@@ -4,6 +4,7 @@
 """
 
 from nearfar.losses.angle import angle_objective
+from nearfar.losses.continual import ContinualLoss, ContinualWeights, new_items_contrast, rehearsal_contrast
 from nearfar.losses.contrast import Batch, ContrastLoss
 from nearfar.losses.distillation import DistilledPairs
 from nearfar.losses.domains import DomainLoss
@@ -18,6 +19,8 @@ from nearfar.losses.separation import SeparationLoss, SeparationWeights
 
 __all__ = [
     "Batch",
+    "ContinualLoss",
+    "ContinualWeights",
     "ContrastLoss",
     "DistilledPairs",
     "DomainLoss",
@@ -34,4 +37,6 @@ __all__ = [
     "SeparationLoss",
     "SeparationWeights",
     "angle_objective",
+    "new_items_contrast",
+    "rehearsal_contrast",
 ]

@@ -112,11 +112,15 @@ def load(
     return model.eval()
 
 
+#: What models contain beside their encoder.
+_MORE = {"pair scorer": "a pair head", "classifier": "vectors of labels"}
+
+
 def _check_kind(folder: Path, part_of: str | None) -> None:
     """Raise an InputError if the model is not an encoder; warn if only a part of the model is used."""
-    kind = require_kind(folder, "encoder", "two towers", "pair scorer", "causal LM")
-    if kind == "pair scorer" and part_of != kind:
-        logger.warning("%s has a pair head, which is not used here: only its encoder is loaded", folder)
+    kind = require_kind(folder, "encoder", "two towers", "pair scorer", "classifier", "causal LM")
+    if kind in _MORE and part_of != kind:
+        logger.warning("%s has %s, which this does not use: only its encoder is loaded", folder, _MORE[kind])
     if kind == "causal LM":
         logger.warning(
             "%s is a causal language model: the mean of its hidden states is used as a text's vector", folder

@@ -15,7 +15,9 @@ from nearfar.recipes._about import entry
 
 __all__ = ["About", "Paper", "Recipe"]
 
-KindName = Literal["encoder", "two towers", "pair scorer", "reranker", "causal LM", "seq2seq LM", "vision-language LM"]
+KindName = Literal[
+    "encoder", "two towers", "pair scorer", "classifier", "reranker", "causal LM", "seq2seq LM", "vision-language LM"
+]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,11 @@ added the gap closes; retrieval does not improve, zero-shot classification does.
     CUA    = CLIP + (U(A) + U(B)) / 2 + mean_i |a_i - b_i|^2,   U(X) = log mean_{i<j} exp(-2 |x_i - x_j|^2)
     CUAXU  = CUA + XU(A, B),                                   XU(A, B) = log mean_{i!=j} exp(-2 |a_i - b_j|^2)
 
-U and XU are about -4 where CLIP's loss may be 0.2, and dominate late in training: lower their weights if retrieval
-matters most. `metrics.json` has the gap before and after training. Subtracting each side's mean also joins the centres.
+U and XU dominate late in training: lower their weights if retrieval matters most. `metrics.json` has the gap.
 
 Differences from the paper: U is a mean over distinct pairs, as in the authors' code; `form=text` sums over all pairs
-and divides by the batch size, as their text does. The learning rate falls linearly; theirs is constant, 1e-6, and
-AdamW's beta2 0.99. `aligned` is their idealised control: the second of two text towers ends in a fixed rotation that
-aligns it with the first before training. Their figures, all from fine-tuning CLIP on COCO, could not be verified.
+and divides by the batch size, as their text does. The learning rate falls linearly; theirs is constant, 1e-6. `aligned`
+is their control: a fixed rotation after the second of two text towers. Their figures could not be verified.
 """
 
 from __future__ import annotations
@@ -40,8 +38,7 @@ class Options(ContrastOptions, TowerOptions):
     Args:
         loss: One of the three, see the formulas.
         uniformity, alignment, cross_uniformity: Weights of the terms; none: those of `loss`.
-        t: Sharpness of the uniformities, 2 in the formulas.
-        form: `distinct`: U of the formulas. `text`: that of the paper's text.
+        t, form: Sharpness of the uniformities; `distinct`: U of the formulas, `text`: that of the paper's text.
         towers: For texts: `shared` reads both sides, `two` have their own weights.
         second_model: Second of two text towers; none: a copy of the first.
         dims: Dimensions of a new projection at the end of each tower; 0: no projection.
