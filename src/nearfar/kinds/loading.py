@@ -9,7 +9,7 @@ from typing import Any
 from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind
 
-__all__ = ["KINDS", "class_of", "kind_named", "load", "load_kind", "load_scorer", "of"]
+__all__ = ["KINDS", "class_of", "kind_named", "load", "load_kind", "load_scorer", "load_vectorizer", "of"]
 
 #: A kind's name, and where its class is: imported when it is needed.
 KINDS = {
@@ -82,6 +82,20 @@ def load_scorer(name: str | Path, *, device: str | None = None) -> Any:
         problem = f"expected a reranker, got {kind.words}"
         raise InputError(problem, field="model", remedy="use a reranker, or a causal language model")
     return kind.load(name, device=device)
+
+
+def load_vectorizer(name: str | Path, *, max_length: int | None = None, view: str | None = None) -> Any:
+    """Load the model called `name` to encode texts or files, for `nearfar.models.encoding_files`.
+
+    Raises:
+        InputError: The model does not exist, returns no vectors, or an option is not for it.
+    """
+    from nearfar.models.abilities import Encodes
+    from nearfar.models.loading import load as load_encoder
+
+    if max_length is None and view is None and issubclass(class_of(name), Encodes):
+        return load_kind(name).host
+    return load_encoder(name, max_length=max_length, view=view)
 
 
 def load(
