@@ -13,7 +13,7 @@ rehearsal with a contrastive distillation (NSPT) and a contrast of new audio wit
 h: the model's vectors; t: those of the model as it was before the task; x: those of the texts. Anchors and positives of
 NSPT are rehearsed items of one label; anchors of MM are new items; i runs over the batch. `negatives=teacher` is their
 ablation NTPT. Baselines: `nspt_weight=0 mm_weight=0` is plain replay, `memory_share=0` in addition fine-tuning,
-`offline=true` trains on all tasks at once. What helps most is a larger buffer: try it before all else.
+`offline=true` trains on all tasks at once. In the paper, plain replay with twice the buffer does better: try it first.
 
 Differences from the paper: the class is the label whose learned vector is closest. Their decoder, which writes label,
 slots and transcript, is added by `decoder_layers=2`; `distil_beams=4` is sequence distillation. Texts have a text
