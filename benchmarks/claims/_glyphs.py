@@ -76,11 +76,11 @@ def photos_with_digits(seed: int, count: int = 5_000) -> Split:
     with np.load(located("mnist_t10k", "mnist-t10k.npz")) as file:
         digits, labels = np.pad(file["image"] / 255, ((0, 0), (2, 2), (2, 2))), file["label"].astype(int)
     chosen, drawn = rng.permutation(len(photos))[: 2 * count + HELD_OUT], rng.permutation(len(digits))
-    pictures = photos[chosen] / 2
+    images = photos[chosen] / 2
     # Targets in training use the first digits, those held out the last.
     numbers = np.concatenate([rng.choice(drawn[HELD_OUT:], count), rng.choice(drawn[:HELD_OUT], HELD_OUT)])
-    pictures[count:] += digits[numbers][:, None] / 2
-    return Split(torch.from_numpy(pictures).float(), count, names[chosen[count:]], labels[numbers], HELD_OUT)
+    images[count:] += digits[numbers][:, None] / 2
+    return Split(torch.from_numpy(images).float(), count, names[chosen[count:]], labels[numbers], HELD_OUT)
 
 
 @cache

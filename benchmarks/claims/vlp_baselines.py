@@ -46,7 +46,7 @@ TEMPLATES = ("a {} {} {} {}", "the digit {3} , {0} , {1} and {2}", "a handwritte
 PROMPTS = ("a {}", "the digit {}", "a handwritten {}")
 # CIFAR-10 and emoji.
 PIXELS, CAPTIONED, TESTED, IMAGE_STEPS, EMOJI_STEPS = 32, 200, 200, 400, 100
-SAID = ("a photo of a {}", "a small picture of the {}", "there is a {} in this image")
+SAID = ("a photo of a {}", "a small image of the {}", "there is a {} in this image")
 
 
 def quietly(plan: Plan, options: Options, seed: int) -> None:

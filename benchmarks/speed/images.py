@@ -52,7 +52,7 @@ def main() -> None:
     about = surroundings("nearfar", "torch", "transformers", "sentence-transformers", "pillow")
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        rows = pictures(Path(folder), args.batch_size * args.steps, args.pixels)
+        rows = image_rows(Path(folder), args.batch_size * args.steps, args.pixels)
         for round_ in range(args.rounds):
             contest = Contest(rows, args, seed=round_)
             found = {"step": contest.step()}
@@ -80,7 +80,7 @@ def main() -> None:
     write(args.out, {"what": what, **about, **towers, **size, "batch_size": args.batch_size, **measured})
 
 
-def pictures(folder: Path, count: int, pixels: int) -> Dataset:
+def image_rows(folder: Path, count: int, pixels: int) -> Dataset:
     """JPEG files of smooth random colours, with docstrings as captions."""
     rng, entries = np.random.default_rng(0), harvest()
     files = []

@@ -53,7 +53,7 @@ DICTIONARY = Dataset.from_dict({"entry": [entry.name for entry in ENTRIES], "def
 SCORED = Dataset.from_dict({"sentence1": SUMMARIES, "sentence2": TEXTS, "score": SCORES})
 
 
-def pictures() -> Dataset:
+def images() -> Dataset:
     """Random images with captions."""
     rng, files = np.random.default_rng(0), []
     for _ in SUMMARIES:
@@ -190,7 +190,7 @@ def all_steps() -> dict[str, Step]:
         "codiemb": Step("codiemb", DatasetDict({"pairs": PAIRS, "scored": SCORED})),
         "contrastive_gap": Step("contrastive_gap", PAIRS),
         "contrastive_search": contrastive_search,
-        "cwcl": Step("cwcl", pictures()),
+        "cwcl": Step("cwcl", images()),
         "debcse": Step("debcse", SENTENCES),
         "defsent_plus": Step("defsent_plus", DICTIONARY),
         "dialog2flow": Step("dialog2flow", LABELLED),
@@ -201,7 +201,7 @@ def all_steps() -> dict[str, Step]:
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
         "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),
         "sepclr": Step("sepclr", DatasetDict({"background": SENTENCES, "target": Dataset.from_dict({"text": TEXTS})})),
-        "vlp_baselines": Step("vlp_baselines", pictures(), workers=0),
+        "vlp_baselines": Step("vlp_baselines", images(), workers=0),
     }
 
 
