@@ -65,7 +65,7 @@ DATA = (
     "of its own for each seed: 3,288 readings of 1,644 texts in six voices, and 778 readings of the other texts in two "
     "other voices for testing"
 )
-BACKBONE = "SLURP: the encoder of Whisper tiny.en, and all-MiniLM-L6-v2"
+BACKBONE = "SLURP: the encoder of Whisper tiny.en, and all-MiniLM-L6-v2, frozen"
 BUDGET = (
     f"SLURP: {EPOCHS} epochs a task, batches of 32, {MEMORY} rehearsed readings of each scenario (1 %), and for all "
     f"arms the learning rate of {RATES} that is best for all tasks at once on a fifth of the training texts"
@@ -112,10 +112,14 @@ def dataset(rows: Rows) -> Dataset:
 
 
 def hearing() -> Any:
-    """Whisper's encoder and MiniLM; on a GPU, which also computes the spectra, products are in TF32."""
+    """Whisper's encoder, and MiniLM, frozen: the rates of a speech encoder would spoil it.
+
+    On a GPU, which also computes the spectra, products are in TF32.
+    """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_float32_matmul_precision("high")
-    model = two_towers("minilm", audio="whisper-tiny", seconds=1 if TRIAL else SECONDS, device=device)
+    seconds = 1 if TRIAL else SECONDS
+    model = two_towers("minilm", audio="whisper-tiny", frozen="text", seconds=seconds, device=device)
     towers: Any = model[0]
     towers.sub_modules["audio"][0].processing_kwargs["audio"]["device"] = device
     return model
