@@ -1,6 +1,6 @@
 """Spoken requests for coconut's claim: the scenarios of SLURP, read by espeak-ng, in streams of 3 and of 6 tasks.
 
-    NEARFAR_READINGS=FILE OMP_NUM_THREADS=1 python benchmarks/claims/_requests.py [--seeds 5] [--jobs 16]
+    NEARFAR_READINGS=FILE OMP_NUM_THREADS=1 python benchmarks/claims/_requests.py [--jobs 16]
 
 computes the figures alone, which `COCONUT_PARTS=slurp python benchmarks/claims/coconut.py` then puts into the result.
 FILE is the pack that `benchmarks/readings.py --pack` writes, or the folder of its `--out`. Best on a GPU: 60 runs of
@@ -29,6 +29,7 @@ import soundfile
 import torch
 from _claim import Also, kept
 from datasets import Dataset
+from pyarrow import parquet
 
 import nearfar
 from nearfar.models.towers import two_towers
@@ -83,7 +84,7 @@ def readings() -> Rows:
     if place.is_dir():
         rows = [json.loads(line) for line in (place / "readings.jsonl").read_text("utf-8").splitlines()]
     else:
-        rows = Dataset.from_parquet(str(place)).to_list()  # pyright: ignore[reportAttributeAccessIssue]
+        rows = parquet.read_table(place).to_pylist()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = _few(rows) if TRIAL else rows
         audio = pool.map(partial(_as_wav, place), [row["audio"] for row in rows])
@@ -202,7 +203,9 @@ def _figure(seed: int, tasks: int, arm: str, metric: str) -> float:
     return figures(seed, tasks, arm)[metric]
 
 
-def _reported(begin: float, seed: int, tasks: int, arm: str) -> None:
+def _reported(begin: float, until: float, seed: int, tasks: int, arm: str) -> None:
+    if time.monotonic() - begin > until:
+        return
     found = figures(seed, tasks, arm)
     print(f"{time.monotonic() - begin:5.0f} s  seed {seed}  {tasks} tasks  {arm}: {found}", flush=True)
 
@@ -211,6 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the runs")
+    parser.add_argument("--until", type=float, default=float("inf"), help="seconds after which no run begins")
     options = parser.parse_args()
     begin = time.monotonic()
     readings()  # the processes inherit them; no device is in use yet
@@ -218,8 +222,8 @@ def main() -> None:
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
         found = pool.map(validated, RATES, chunksize=1)
         print(f"{time.monotonic() - begin:5.0f} s  validation {dict(zip(RATES, found, strict=True))}", flush=True)
-        runs = [(begin, seed, tasks, arm) for seed in range(options.seeds) for arm in ARMS for tasks in TASKS]
-        runs = [each for each in runs if each[3] != TOGETHER or each[2] == TASKS[0]]
+        runs = [(seed, tasks, arm) for seed in range(options.seeds) for arm in ARMS for tasks in TASKS]
+        runs = [(begin, options.until, *each) for each in runs if each[2] != TOGETHER or each[1] == TASKS[0]]
         pool.starmap(_reported, runs, chunksize=1)
 
 
