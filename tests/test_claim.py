@@ -166,3 +166,13 @@ def test_what_is_kept_is_computed_once(claims: ModuleType):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: claims.kept("mine", "x", slowly), range(4)))
     assert len(set(found)) == 1
+
+
+def test_one_metric_can_be_computed_first(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    arms = Arms()
+    with pytest.raises(SystemExit) as caught:
+        run(claims, arms, monkeypatch, "--metric", "time")
+    assert caught.value.code != 0
+    assert {name for name, _ in arms.asked} == {"ours, time", "theirs, time"}
+    run(claims, arms, monkeypatch)
+    assert len(arms.asked) == 5 * 4

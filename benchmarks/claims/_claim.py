@@ -5,7 +5,8 @@ least five seeds. An arm is a function that returns the score for a seed. Scores
 interrupted claim can be resumed.
 
 With `--jobs N`, so many processes share the seeds and arms. With `--until SECONDS`, no arm begins later than so many
-seconds after the start, and the figures so far are kept.
+seconds after the start, and with `--metric PART`, only the metrics whose name contains that are computed; the figures
+are kept for the next run, which computes the others and writes the result.
 """
 
 from __future__ import annotations
@@ -96,19 +97,20 @@ def run(claim: Claim) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1, help="processes that share seeds and arms")
     parser.add_argument("--until", type=float, default=float("inf"), help="seconds after which no arm begins")
+    parser.add_argument("--metric", default="", help="part of the name of the metrics to compute")
     options, _ = parser.parse_known_args()
     seeds = options.seeds
     if seeds < 2:
         sys.exit("expected at least two seeds for an interval")
 
-    work = _Work(claim, time.monotonic() + options.until)
+    work = _Work(claim, time.monotonic() + options.until, options.metric)
     if options.jobs > 1:
         work.shared(seeds, options.jobs)
     for seed in range(seeds):
         for name in work.names:
             work.done(seed, name)
     if missing := work.missing(seeds):
-        sys.exit(f"{claim.recipe}: {missing} figures are missing after {options.until:g} s; run it again to go on")
+        sys.exit(f"{claim.recipe}: {missing} figures are missing now; run it again to go on")
     figures, path = work.figures(), RESULTS / f"{claim.recipe}.json"
     mean, low, high = _compared(figures[claim.ours], figures[claim.baseline], seeds)
     result: dict[str, Any] = {
@@ -154,12 +156,14 @@ class _Work:
     Args:
         claim: The claim.
         end: Time of the monotonic clock after which no arm begins.
+        part: What the names of the metrics to compute contain.
     """
 
-    def __init__(self, claim: Claim, end: float) -> None:
+    def __init__(self, claim: Claim, end: float, part: str) -> None:
         self.claim, self.end = claim, end
         self.part = RESULTS / f".{claim.recipe}.part.json"
-        self.names = list(dict.fromkeys(name for name, _, _ in _arms(claim)))
+        self.arms = [each for each in _arms(claim) if part in each[1]]
+        self.names = list(dict.fromkeys(name for name, _, _ in self.arms))
 
     def shared(self, seeds: int, jobs: int) -> None:
         """Let processes share what is missing; each takes the next arm of a seed when it is free."""
@@ -178,7 +182,7 @@ class _Work:
 
     def done(self, seed: int, name: str) -> None:
         """Compute the metrics of an arm and a seed, unless they are known or it is too late."""
-        for each, metric, arm in _arms(self.claim):
+        for each, metric, arm in self.arms:
             key = _key(self.claim, each, metric)
             if each != name or str(seed) in self.figures().get(key, {}):
                 continue

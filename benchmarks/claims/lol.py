@@ -6,7 +6,7 @@ A world of two voices (`_voices`), in which the premise of the method holds; and
 with an amateur trained on HaluEval. Layer and omega are chosen on validation facts in the world; for SmolLM2 they are
 the defaults. The figures of a seed are kept in `results/.lol/`, for SmolLM2 of each question, so that an interrupted
 run is resumed. `--only SEED` computes what is kept of one seed and writes no result, so that several processes can
-share the work; with `--of world`, `--of truthfulqa` or `--of factor`, only that, and with `--questions N`, only its
+share the work; with `--of world` or `--of smollm2`, only that, and with `--questions N`, only the
 first N questions. SmolLM2 is computed on a GPU if there is one: minutes, instead of hours on two cores.
 """
 
@@ -182,14 +182,14 @@ def on_task(seed: int, method: str, task: str, metrics: tuple[str, ...]) -> floa
 def main() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--only", type=int)
-    parser.add_argument("--of", choices=("world", "truthfulqa", "factor"))
+    parser.add_argument("--of", choices=("world", "smollm2"))
     parser.add_argument("--questions", type=int)
     part, _ = parser.parse_known_args()
     if part.only is not None:
         if part.of in (None, "world"):
             print(world(part.only))
         for task in ("truthfulqa", "factor"):
-            if part.of in (None, task):
+            if part.of in (None, "smollm2"):
                 print(task, sum(1 for _ in answered(task, part.only, part.questions)))
         return
     controls = ("the amateur alone", "ICD without threshold", "ICD + layers, without the final norm")
