@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -168,12 +169,11 @@ class _Work:
     def shared(self, seeds: int, jobs: int) -> None:
         """Let processes share what is missing; each takes the next arm of a seed when it is free."""
         # Arms cannot be pickled, so the processes inherit them. No thread or device is in use yet.
-        with multiprocessing.get_context("fork").Pool(jobs, _inherit, (self,)) as pool:
-            waiting = [pool.apply_async(_done, (seed, name)) for seed in range(seeds) for name in self.names]
-            for each in waiting:
-                each.wait()
-            for each in waiting:
-                each.get()  # raises what an arm has raised, after the others are done
+        fork = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(jobs, fork, _inherit, (self,)) as pool:
+            waiting = [pool.submit(_done, seed, name) for seed in range(seeds) for name in self.names]
+        for each in waiting:
+            each.result()  # raises what an arm has raised, now that the others are done
 
     def missing(self, seeds: int) -> int:
         known = self.figures()
