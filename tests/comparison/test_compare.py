@@ -242,6 +242,31 @@ def test_pictures_are_found_from_anywhere(files: Path):
     assert prepared.task == "retrieval"
 
 
+def test_a_base_model_that_cannot_read_images_is_not_compared(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    from PIL import Image
+
+    for i in range(30):
+        Image.new("RGB", (32, 32), (8 * i, 255 - 8 * i, 40)).save(files / f"{i}.png")
+    write_jsonl([{"image": f"{i}.png", "text": f"image {i}"} for i in range(30)], files / "images.jsonl")
+    asked: dict[str, Any] = {"data": "images.jsonl", "model": tiny_model_folder, "seeds": 1, "max_steps": 1, **SMALL}
+    found = nearfar.compare(["contrastive_gap", "cwcl"], out="out", **asked)
+    assert [job.name for job in jobs] == ["contrastive_gap-0", "cwcl-0"]
+    assert sorted(row.name for row in found.ranking) == ["contrastive_gap", "cwcl"]
+    assert found.baseline == "contrastive_gap"
+    assert all(row.base is None for row in found.ranking)
+    (absent,) = found.metrics["not_compared"]
+    assert absent["recipe"] == "base"
+    assert "images" in absent["reason"]
+    with pytest.raises(InputError) as caught:
+        nearfar.compare(["cwcl"], out="other", baseline="base", **asked)
+    assert caught.value.field == "--baseline"
+    # A model with a tower for images is compared as usual.
+    towers = str(files / "out/runs/cwcl-0/model")
+    more = nearfar.compare(["contrastive_gap"], out="more", **{**asked, "model": towers})
+    assert sorted(row.name for row in more.ranking) == ["base", "contrastive_gap"]
+    assert more.metrics["not_compared"] == []
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
