@@ -199,6 +199,25 @@ def test_scores_labels_and_retrieval(files: Path, jobs: list[Job], tiny_model_fo
     assert (found.metrics["task"], found.metrics["rows"]["evaluation"]) == ("retrieval", 20)
 
 
+def test_rerankers_are_ranked_beside_encoders_with_the_time_of_a_query(
+    files: Path, jobs: list[Job], tiny_model_folder: Path
+):
+    lists = [
+        {"query": row["anchor"], "candidates": [row["positive"], "a tree"], "scores": [1, 0]} for row in pairs(60, 80)
+    ]
+    write_jsonl(lists, files / "lists.jsonl")
+    asked: dict[str, Any] = {"data": "train.jsonl", "model": tiny_model_folder, "seeds": 1, "max_steps": 2, **SMALL}
+    settings = {"rerank_sft_cl.negatives": 2, "rerank_sft_cl.miner": str(tiny_model_folder)}
+    for name in ("held", "lists"):
+        found = nearfar.compare(
+            ["infonce", "rerank_sft_cl"], evaluate_on=f"{name}.jsonl", out=name, settings=settings, **asked
+        )
+        cost = {row.name: row.cost.ms_per_query for row in found.ranking}
+        assert set(cost) == {"base", "infonce", "rerank_sft_cl"}
+        assert all(ms is not None and ms > 0 for ms in cost.values())
+        assert "Time per query" in (files / name / "report.html").read_text("utf-8")
+
+
 def test_leaks_are_refused(files: Path, jobs: list[Job], tiny_model_folder: Path):
     for evaluation, words in (
         ("train.jsonl", "all evaluation rows are training rows"),

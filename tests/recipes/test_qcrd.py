@@ -160,7 +160,7 @@ def test_a_higher_temperature_makes_samples_more_different() -> None:
 def test_the_loss_of_a_rationale_is_a_mean_or_a_sum_over_its_tokens() -> None:
     alone = {"answer_weight": 0.0, "beta": 0.0, "quality": False}
     means, sums = (prepared(token_mean=mean, **alone) for mean in (True, False))
-    losses = [float(plan.stages[0].loss(plan.model.model, batch_of(plan, range(5)))) for plan in (means, sums)]
+    losses = [float(plan.stages[0].loss(plan.model.model, batch_of(plan, range(5))).detach()) for plan in (means, sums)]
     assert losses[1] == pytest.approx(4 * losses[0], rel=1e-5)  # three words and the end
 
 

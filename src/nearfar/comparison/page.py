@@ -137,8 +137,9 @@ def _cost(page: Page, found: Comparison) -> None:
                 {"ms": [row.cost.ms_per_query or 0.0 for row in found.ranking]},
                 title="Time per query",
                 x_label="milliseconds",
-                caption="To score all candidates of a query, whose texts are read anew; a search index has the vectors "
-                "of an encoder's documents already.",
+                caption="On ranked lists, to score all candidates of a query, whose texts are read anew. Otherwise, an "
+                "encoder searches vectors of documents that were encoded before, and a reranker reads what the base "
+                "model finds.",
             )
         )
     gpu = any(row.cost.gpu_memory is not None for row in trained)

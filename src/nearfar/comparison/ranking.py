@@ -58,7 +58,8 @@ class Cost:
         seconds_a_step: Seconds per step; None if the run was too short to measure it.
         memory: Peak memory of the process in bytes; None if the system does not report it.
         gpu_memory: Peak memory of tensors on the GPU in bytes; None without a GPU.
-        ms_per_query: Time to score all candidates of a query in milliseconds; None if the task does not measure it.
+        ms_per_query: Time of a query in milliseconds: to search, to rerank what the base model finds, or to score all
+            candidates; None if the task has no queries.
     """
 
     steps: int
