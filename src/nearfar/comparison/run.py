@@ -61,7 +61,7 @@ def compare(
 
     All recipes have the same seeds and the same budget, and every run is a separate process. If a run fails, the others
     continue. If the comparison is interrupted, call it again with `resume`: finished runs are kept, and the interrupted
-    one continues.
+    one continues. A base model that cannot read the rows, such as a text encoder for images, is not ranked.
 
     Args:
         recipes: Names, or paths such as `./my_recipe.py`; by default all compatible recipes.
