@@ -211,8 +211,8 @@ class Runner:
         steps, seeds = by_minutes(minutes, trials, self.request.seeds, spent)
         if seeds < self.request.seeds:
             self.say(
-                f"{minutes:g} minutes suffice for {seeds} of {self.request.seeds} seeds: the base model's measurement "
-                f"and the trials took {spent:.0f} s of them"
+                f"{minutes:g} minutes suffice for {seeds} of {self.request.seeds} seeds: the work before the runs "
+                f"(base model, trials) took {spent:.0f} s of them"
             )
         return {
             "minutes": minutes,
