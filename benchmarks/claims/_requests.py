@@ -36,6 +36,8 @@ from nearfar.models.towers import two_towers
 
 TASKS = (3, 6)
 SCENARIOS = 18
+#: A GPU was at hand for so many seeds, and for all tasks at once in two of them: see `BOUND`.
+SEEDS = 3
 EPOCHS, MEMORY, SECONDS = 3, 2, 4
 RATES = (1e-4, 3e-4, 1e-3)
 #: One training text of so many chooses the learning rate, in a run with a seed that is not reported.
@@ -70,6 +72,11 @@ BACKBONE = "SLURP: the encoder of Whisper tiny.en, and all-MiniLM-L6-v2, frozen"
 BUDGET = (
     f"SLURP: {EPOCHS} epochs a task, batches of 32, {MEMORY} rehearsed readings of each scenario (1 %), and for all "
     f"arms the learning rate of {RATES} that is best for all tasks at once on a fifth of the training texts"
+)
+
+BOUND = (
+    "SLURP: all tasks at once reach 0.721 and 0.710 (seeds 0 and 1); 3 epochs a task are few, and the arms may still "
+    "improve."
 )
 
 Rows = list[dict[str, Any]]
@@ -194,8 +201,8 @@ def also() -> list[Also]:
     found = []
     for tasks in TASKS:
         for metric in ("average", "last"):
-            named = {arm: partial(_figure, tasks=tasks, arm=arm, metric=metric) for arm in ARMS}
-            found.append(Also(f"{metric} accuracy, SLURP in {tasks} tasks", OURS, REPLAY, named))
+            named = {arm: partial(_figure, tasks=tasks, arm=arm, metric=metric) for arm in ARMS if arm != TOGETHER}
+            found.append(Also(f"{metric} accuracy, SLURP in {tasks} tasks", OURS, REPLAY, named, SEEDS))
     return found
 
 

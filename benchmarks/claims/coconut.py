@@ -187,6 +187,7 @@ if __name__ == "__main__":
             "predicted. The words of the digits are the only texts. A pilot with a class order that is not reported, "
             "on the same test files, showed that ten rehearsed files of each digit leave little to gain (0.97 for "
             "plain replay), which decided for the paper's 1 %; no weight, rate or temperature was tuned for digits and "
-            "CLINC150." + ("" if "slurp" in PARTS else " Requests of SLURP, a part of this benchmark, were not run."),
+            "CLINC150. "
+            + (_requests.BOUND if "slurp" in PARTS else "Requests of SLURP, a part of this benchmark, were not run."),
         )
     )
