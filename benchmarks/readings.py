@@ -2,9 +2,9 @@
 
     python benchmarks/readings.py --out FOLDER [--limit N] [--readings N] [--pack FILE]
 
-Writes `FOLDER/wav/VOICE/ID.wav` (16 kHz, mono), and rows with the columns audio, text, label (scenario), intent, voice
-and split: all of them in `readings.jsonl`, and each split in `train.jsonl` and `test.jsonl`. About a fifth of the texts
-are for the test, in voices that read no other text: neither a text nor a voice is in both splits.
+Writes `FOLDER/wav/VOICE/ID.wav` (16 kHz, mono), and rows with the columns audio, text, label (scenario), intent, slots
+(entities), voice and split: all of them in `readings.jsonl`, and each split in `train.jsonl` and `test.jsonl`. About a
+fifth of the texts are for the test, in voices that read no other text: neither a text nor a voice is in both splits.
 
 `--pack` also writes all rows with their audio, as Ogg Opus, to one Parquet file: about 25 MB for all texts, a tenth of
 the folder. `nearfar train --data FILE` reads it, too.
@@ -68,6 +68,7 @@ class Reading:
         text, label, intent: From SLURP; the label is the scenario.
         voice: Name of the voice.
         split: `train` or `test`.
+        slots: The entities of SLURP, such as `food_type=chinese`.
     """
 
     audio: str
@@ -76,6 +77,7 @@ class Reading:
     intent: str
     voice: str
     split: str
+    slots: tuple[str, ...] = ()
 
 
 def planned(requests: list[dict[str, Any]], readings: int, limit: int | None = None) -> list[Reading]:
@@ -85,7 +87,7 @@ def planned(requests: list[dict[str, Any]], readings: int, limit: int | None = N
     but the text.
 
     Args:
-        requests: Rows of SLURP: `id`, `text`, `scenario` and `intent`.
+        requests: Rows of SLURP: `id`, `text`, `scenario`, `intent` and perhaps `entities`.
         readings: Voices that read each text; at most those of its split.
         limit: Number of texts, the first ones; None: all.
     """
@@ -96,10 +98,11 @@ def planned(requests: list[dict[str, Any]], readings: int, limit: int | None = N
 def _readings(row: dict[str, Any], count: int) -> Iterator[Reading]:
     split = "test" if _number(row["text"]) % TEST_SHARE == 0 else "train"
     voices, first = list(VOICES[split]), _number(f"voice {row['text']}")
+    slots = tuple(f"{entity['type']}={entity['text']}" for entity in row.get("entities", ()))
     for place in range(min(count, len(voices))):
         voice = voices[(first + place) % len(voices)]
         audio = f"wav/{voice}/{row['id']}.wav"
-        yield Reading(audio, row["text"], row["scenario"], row["intent"], voice, split)
+        yield Reading(audio, row["text"], row["scenario"], row["intent"], voice, split, slots)
 
 
 def _number(text: str) -> int:

@@ -44,6 +44,12 @@ def test_no_text_and_no_voice_is_in_both_splits(readings: ModuleType):
     assert {row.voice for row in rows} == {voice for voices in readings.VOICES.values() for voice in voices}
 
 
+def test_entities_are_slots(readings: ModuleType):
+    entities = [{"type": "number", "text": "seven"}, {"type": "day", "text": "friday night"}]
+    rows = readings.planned([{**REQUESTS[7], "entities": entities}, REQUESTS[8]], 1)
+    assert {row.slots for row in rows} == {("number=seven", "day=friday night"), ()}
+
+
 def test_a_limit_is_the_beginning_of_the_same_order(readings: ModuleType):
     whole = readings.planned(REQUESTS, 1)
     assert readings.planned(REQUESTS[::-1], 1) == whole
@@ -67,7 +73,7 @@ def test_files_and_rows(tmp_path: Path):
         return [json.loads(line) for line in (out / "readings.jsonl").read_text().splitlines()]
 
     rows = run("--limit", "4")
-    assert rows[0].keys() == {"audio", "text", "label", "intent", "voice", "split"}
+    assert rows[0].keys() == {"audio", "text", "label", "intent", "slots", "voice", "split"}
     files = {row["audio"]: (out / row["audio"]).read_bytes() for row in rows}
     assert len(set(files.values())) == len(rows) == 8
     lost = rows[3]["audio"]
