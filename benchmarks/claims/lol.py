@@ -242,8 +242,8 @@ def main() -> None:
             "is a cleaner instruction than words are for a language model. The paper reports 4.5 points over the best "
             "baseline on TruthfulQA with Llama-2-7B-Chat and an amateur trained on 10,000 answers; SmolLM2-135M knows "
             "little of what TruthfulQA asks. Questions are asked alone, without the six demonstrations of the paper's "
-            "prompt. Sums of log-probabilities prefer short answers, and those of contrasts do not; the true answers of "
-            "TruthfulQA are longer, so that most of the gain over greedy decoding there is what the length alone gives. "
+            "prompt. Sums of log-probabilities prefer short answers, those of contrasts do not, and true answers are longer: "
+            "most of the gain over greedy decoding on TruthfulQA is what the length alone gives. "
             "DoLa has the layers 2 and 4 as candidates in the world, and the same four as LOL in SmolLM2.",
             also=tuple(also),
         )
