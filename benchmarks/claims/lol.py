@@ -31,7 +31,7 @@ from nearfar.decoding.amateur import load_amateur
 from nearfar.decoding.choices import Chooser
 from nearfar.decoding.exits import layers_named
 from nearfar.decoding.layer_contrast import LayerContrast
-from nearfar.evaluation.tasks.truthful import completion_scores, question_scores
+from nearfar.evaluation.tasks.truthful import by_length, completion_scores, question_scores
 from nearfar.models.language import load_language_model
 
 KEPT = RESULTS / ".lol"
@@ -182,13 +182,8 @@ def on_task(seed: int, method: str, task: str, metrics: tuple[str, ...]) -> floa
 def longest(seed: int) -> float:
     """The mean of the three metrics of TruthfulQA in percent if the score of an answer is its number of characters."""
     _, tokenizer = load_language_model("smollm2")
-    found = [question_scores(_lengths, tokenizer, row)[0] for row in rows_of("truthfulqa")[seed::SHARES]]
+    found = [question_scores(by_length, tokenizer, row)[0] for row in rows_of("truthfulqa")[seed::SHARES]]
     return 100 * float(np.mean([each[metric] for each in found for metric in ("mc1", "mc2", "mc3")]))
-
-
-def _lengths(_: Any, answers: list[str], **__: Any) -> tuple[Any, list[int]]:
-    lengths = [len(answer) for answer in answers]
-    return np.array([lengths], dtype=float), lengths
 
 
 def main() -> None:
@@ -242,8 +237,8 @@ def main() -> None:
             "is a cleaner instruction than words are for a language model. The paper reports 4.5 points over the best "
             "baseline on TruthfulQA with Llama-2-7B-Chat and an amateur trained on 10,000 answers; SmolLM2-135M knows "
             "little of what TruthfulQA asks. Questions are asked alone, without the six demonstrations of the paper's "
-            "prompt. Sums of log-probabilities prefer short answers, those of contrasts do not, and true answers are longer: "
-            "most of the gain over greedy decoding on TruthfulQA is what the length alone gives. "
+            "prompt. Sums of log-probabilities prefer short answers, those of contrasts do not, and true answers are "
+            "longer: most of the gain over greedy decoding on TruthfulQA is what the length alone gives. "
             "DoLa has the layers 2 and 4 as candidates in the world, and the same four as LOL in SmolLM2.",
             also=tuple(also),
         )
