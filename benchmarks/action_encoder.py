@@ -33,13 +33,13 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from flow import METRICS, Domain, label
 from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, StaticEmbedding
 from tokenizers import Regex, Tokenizer, models, normalizers
 from torch import Tensor, nn
 
+from flow import METRICS, Domain, label
 from nearfar.dialogue.clustering import find_actions
 from nearfar.dialogue.vectors import vectors_of
 from nearfar.kinds.plan import Plan
@@ -221,8 +221,14 @@ def tokenizer_of(settings: Settings) -> Tokenizer:
 class Pieces(StaticEmbedding):
     """The mean of word pieces whose vectors are a function of MiniLM's, plus corrections."""
 
-    def __init__(self, tokenizer: Tokenizer, features: Tensor) -> None:
-        super().__init__(tokenizer, embedding_weights=torch.zeros(len(features), DIMENSIONS))
+    def __init__(self, tokenizer: Tokenizer, features: Tensor, texts: Sequence[str]) -> None:
+        seen = sorted(
+            {piece for of in tokenizer.encode_batch(list(texts), add_special_tokens=False) for piece in of.ids}
+        )
+        super().__init__(tokenizer, embedding_weights=torch.zeros(len(seen) + 1, DIMENSIONS))
+        row = torch.full((len(features),), len(seen))
+        row[seen] = torch.arange(len(seen))
+        self.register_buffer("row", row, persistent=False)  # of the correction; the last one stays zero
         self.register_buffer("features", features - features.mean(0), persistent=False)
         self.function = nn.Linear(features.shape[1], DIMENSIONS, bias=False)
         with torch.no_grad():  # principal components
@@ -230,17 +236,17 @@ class Pieces(StaticEmbedding):
 
     def forward(self, features: dict[str, Tensor], **_: Any) -> dict[str, Tensor]:
         pieces, place = features["input_ids"].unique(return_inverse=True)
-        rows = self.function(self.features[pieces]) + self.embedding.weight[pieces]
+        rows = self.function(self.features[pieces]) + self.embedding.weight[self.row[pieces]]
         features["sentence_embedding"] = nn.functional.embedding_bag(place, rows, features["offsets"], mode="mean")
         return features
 
     def table(self) -> Tensor:
         with torch.no_grad():
-            return self.function(self.features) + self.embedding.weight
+            return self.function(self.features) + self.embedding.weight[self.row]
 
 
-def untrained(settings: Settings) -> SentenceTransformer:
-    pieces = Pieces(tokenizer_of(settings), word_pieces()[2])
+def untrained(settings: Settings, texts: Sequence[str]) -> SentenceTransformer:
+    pieces = Pieces(tokenizer_of(settings), word_pieces()[2], texts)
     identity = nn.Identity()
     if not settings.hidden:
         return SentenceTransformer(
@@ -269,7 +275,7 @@ def trained(settings: Settings, without: tuple[str, ...], seed: int = 0) -> Sent
         clean=False,
     )
     torch.manual_seed(seed)
-    model = untrained(settings)
+    model = untrained(settings, texts)
     (stage,) = dialog2flow.prepare(model, Dataset.from_dict({"text": texts, "label": labels}), options)
     if settings.correction != 1:
         rates = dict(stage.learning_rates or {}) | {r"(^|\.)embedding\.weight": settings.correction}
@@ -342,7 +348,8 @@ def speed(encoders: dict[str, Any], repeats: int = 3) -> dict[str, Any]:
 
 def measure(model: str, out: Path) -> None:
     """Figures on the domains of `TEST`, and time per text, of this encoder and MiniLM in the same run."""
-    encoders = {"actions": load(model, device="cpu", max_length=64), "minilm": load("minilm", device="cpu", max_length=64)}
+    names = {"actions": model, "minilm": "minilm"}
+    encoders = {name: load(place, device="cpu", max_length=64) for name, place in names.items()}
     domains = held_out(TEST, "test")
     result: dict[str, Any] = {
         "what": "workflows of the encoder of actions against annotated ones, on domains that its training and the "

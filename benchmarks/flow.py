@@ -1,6 +1,6 @@
 """How similar are the workflows of `nearfar flow` to annotated ones? Domain by domain on the test dialogues of SGD.
 
-    python benchmarks/flow.py [--model NAME]... [--data FOLDER] [--out FILE]
+    python benchmarks/flow.py [--model NAME]... [--add] [--data FOLDER] [--out FILE]
 
 The reference is the graph of the annotated actions (acts and slots of a turn, as labelled for `dialog2flow`), pruned by
 the same rules. For each domain, on the dialogues of only that domain:
@@ -164,9 +164,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("NEARFAR_DATA", "../shared/data")))
     parser.add_argument("--least", type=int, default=20, help="minimum number of dialogues of a domain")
     parser.add_argument("--store", type=Path, help="folder for vectors, which later runs reuse")
+    parser.add_argument("--add", action="store_true", help="keep the other models of --out, measured on the same data")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "flow.json")
     args = parser.parse_args()
-    models = args.model or ["minilm"]
+    models = args.model or ["minilm", "actions"]
     file = args.data / "sgd" / "sgd-test.jsonl.gz"
     if not file.exists():
         sys.exit(f"{file} is missing: set NEARFAR_DATA to the folder that contains sgd/")
@@ -198,6 +199,11 @@ def main() -> None:
         ),
         "versions": {name: version(name) for name in ("nearfar", "scikit-learn", "scipy", "sentence-transformers")},
     }
+    if args.add:
+        before = json.loads(args.out.read_text("utf-8"))
+        if any(before[key] != result[key] for key in ("rules", "metrics", "reference", "versions")):
+            sys.exit(f"{args.out} was measured on other data or with other versions: measure all models again")
+        result |= {"models": before["models"], "command": f"{before['command']}, then {result['command']} --add"}
     for model in models:
         name, equals, folder = model.partition("=")
         start = time.monotonic()

@@ -31,7 +31,7 @@ def command(
         Path, typer.Option(help="Output file: .html (a page to explore), .json, .mmd (Mermaid) or .dot (Graphviz).")
     ],
     export: Annotated[list[Path] | None, typer.Option(help="Additional output file (repeatable).")] = None,
-    model: Annotated[str, typer.Option(help="Text encoder: path, Hub ID or alias.")] = "minilm",
+    model: Annotated[str, typer.Option(help="Text encoder: path, Hub ID or alias (actions, minilm).")] = "actions",
     actions: Annotated[
         str, typer.Option(help="Number of actions per speaker: auto, a number, or user=20,agent=15.")
     ] = "auto",

@@ -44,7 +44,7 @@ class FlowOptions:
         InputError: a value is out of range, or ``merge`` has no ``namer``.
     """
 
-    model: str | SentenceTransformer = "minilm"
+    model: str | SentenceTransformer = "actions"
     actions: Number = "auto"
     rules: Rules = Rules()  # noqa: RUF009 - immutable
     columns: Mapping[str, str] | None = None

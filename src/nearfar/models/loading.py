@@ -104,12 +104,22 @@ def load(
         raise InputError(problem, file=folder, field="max_seq_length", remedy=f"set it to at least {least}")
     if max_length is not None:
         check_max_length(model, max_length)
-        model.max_seq_length = max_length
+        _truncate(model, max_length)
     if layers is not None or dims is not None:
         from nearfar.models.elastic import truncated
 
         model = truncated(model, layers, dims)
     return model.eval()
+
+
+def _truncate(model: SentenceTransformer, max_length: int) -> None:
+    """Truncate texts to a length. A model of static vectors has no setting for it, but its tokenizer does."""
+    from tokenizers import Tokenizer
+
+    if isinstance(model.tokenizer, Tokenizer):
+        model.tokenizer.enable_truncation(max_length)
+    else:
+        model.max_seq_length = max_length
 
 
 #: What models contain beside their encoder.
