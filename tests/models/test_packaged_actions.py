@@ -17,8 +17,8 @@ from nearfar.models.loading import find
 MOST_BYTES = 10_000_000
 #: Of the layers; the hash of the word pieces is in `ALIASES`.
 HASHES = {
-    "1_Dense/model.safetensors": "TODO1",
-    "2_Dense/model.safetensors": "TODO2",
+    "1_Dense/model.safetensors": "5d0e38f5c6752ecfb58cbcbce112febf3f032a91b4c15fbaa41cad56b5281946",
+    "2_Dense/model.safetensors": "19877829fe675deaec1b37602306bba5ac33e7247db65a90a6f4f1c6c1af77ca",
 }
 #: Utterances that do the same in different domains, with words that do not overlap in content.
 PAIRS = [

@@ -45,7 +45,7 @@ ALIASES: dict[str, Packaged] = {
         module="nearfar",
         folder="models/actions",
         weights="model.safetensors",
-        sha256="TODO",
+        sha256="ab897196ae2797b1b6dc5019073dc4b0b49c0ec7033d5521db6b9bf2dcb1242c",
         install="pip install --force-reinstall nearfar",
     ),
 }
