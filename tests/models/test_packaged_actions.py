@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -54,7 +52,7 @@ def test_what_does_the_same_is_nearer_than_what_does_something_else():
     assert np.mean(nearest == np.arange(len(texts)) ^ 1) >= 0.5
 
 
-def test_texts_are_truncated_to_max_length(tmp_path: Path):
+def test_texts_are_truncated_to_max_length():
     short = load("actions", device="cpu", max_length=4)
     np.testing.assert_allclose(*encode(short, ["what is the time please", "what is the time"]), atol=1e-6)
     whole = load("actions", device="cpu")
