@@ -88,6 +88,15 @@ class Scores(ABC):
     ) -> Float[np.ndarray, " n"]:
         """The score of each pair (first_i, second_i)."""
 
+    def score_matrix(
+        self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
+    ) -> Float[np.ndarray, "n m"]:
+        """The score of each of n first texts with each of m second ones."""
+        import numpy as np
+
+        rows = [self.score_pairs([text] * len(second), second, batch_size=batch_size) for text in first]
+        return np.stack(rows)
+
 
 class Predicts(ABC):
     """Texts to probabilities, by a language model."""
