@@ -49,6 +49,7 @@ def evaluate(
     | `retrieval` | `image` or `audio`, `text` (with `label` only on request) | recall@1 of the files of texts |
     | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
     | `cluster` | `text`, `label`, only on request | v-measure of k-means |
+    | `labels` | `text`, `labels` | average precision over labels |
     | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` on request | accuracy of the closest prompt |
     | `captions` | `image`, `text`, only on request, for a model that reads images | CIDEr of greedy captions |

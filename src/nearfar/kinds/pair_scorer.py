@@ -155,6 +155,12 @@ class PairScorer(Kind, Scores):
         self.head.train(training)
         return np.asarray(self._number(logits).cpu(), dtype=np.float32)
 
+    def probabilities(self, scores: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"] | None:
+        """See `Scores`: of a binary head."""
+        from scipy.special import expit
+
+        return expit(scores) if self.head.config.kind == "binary" else None
+
     def _number(self, logits: Float[Tensor, "*n outputs"]) -> Float[Tensor, "*n"]:
         """The score or logit; of several classes, the expected one, sum_c c p(c)."""
         if self.head.config.kind == "classes":

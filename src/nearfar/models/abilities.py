@@ -97,6 +97,10 @@ class Scores(ABC):
         rows = [self.score_pairs([text] * len(second), second, batch_size=batch_size) for text in first]
         return np.stack(rows)
 
+    def probabilities(self, scores: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"] | None:
+        """The probability that a pair belongs together, for scores that are logits; None for others, such as cosines."""
+        return None
+
 
 class Predicts(ABC):
     """Texts to probabilities, by a language model."""

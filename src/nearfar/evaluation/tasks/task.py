@@ -128,6 +128,7 @@ TASKS = (
     Task("classify", Encodes, ("text|file", "label"), "classify", _LEARNS),
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
+    Task("labels", Scores, ("text", "labels"), "labels"),
     Task("few-shot", Encodes, ("text|file", "label"), "few_shot", automatic=False),
     Task("answers", Conditions, ("question", "answer"), "answers", frozenset()),
     Task(
