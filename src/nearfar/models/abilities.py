@@ -98,7 +98,7 @@ class Scores(ABC):
         return np.stack(rows)
 
     def probabilities(self, scores: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"] | None:
-        """The probability that a pair belongs together, for scores that are logits; None for others, such as cosines."""
+        """The probability that a pair belongs together, of scores that are logits; None of others, such as cosines."""
         return None
 
 
