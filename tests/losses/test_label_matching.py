@@ -70,3 +70,14 @@ def test_scores_do_not_depend_on_other_labels_and_equal_words_score_equally(part
     assert (more[:, 2] == more[:, 3]).all()
     pairs = scorer.score_pairs(TEXTS, ["animal", "travel", "sport"])
     assert pairs == pytest.approx(scorer.score_matrix(TEXTS, ["animal", "travel", "sport"]).diagonal(), abs=1e-6)
+
+
+def test_a_text_without_a_known_word_gets_zeros_and_a_note(parts: Any, caplog: pytest.LogCaptureFixture) -> None:
+    from nearfar.kinds.pair_scorer import PairScorer
+
+    model, head = parts
+    found = PairScorer(model, head).encode(["the cat", "xyzzy!"])
+    assert "1 of 2" in caplog.text
+    assert found[0].any()
+    assert not found[1].any()
+    assert not model.encode(["xyzzy"], task="document").any()

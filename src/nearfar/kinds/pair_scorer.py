@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -20,6 +21,7 @@ from nearfar.models.packing import embed
 from nearfar.models.pairs.head import PairHead
 from nearfar.models.pairs.top_layers import reader, width
 from nearfar.models.towers.texts import has_text_towers
+from nearfar.models.word_encoder import knows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from nearfar.kinds.plan import Stage
 
 __all__ = ["PairScorer"]
+
+logger = logging.getLogger(__name__)
 
 Side = Literal["query", "document"]
 #: Number of texts that are sorted by length together.
@@ -117,7 +121,14 @@ class PairScorer(Kind, Scores):
             if "task" in how:
                 features["task"] = how["task"]
             vectors += embed(read, [batch_to_device(features, self.encoder.device)])
-        return torch.cat(vectors).float()
+        found = torch.cat(vectors).float()
+        unknown = torch.tensor([not knows(self.encoder, text) for text in texts], device=found.device)
+        if unknown.any():
+            logger.warning(
+                "%s of %s texts have no word that the model knows: their vectors are 0", int(unknown.sum()), len(texts)
+            )
+            found[unknown] = 0.0
+        return found
 
     @torch.no_grad()
     def score(self, pairs: Sequence[tuple[str, str]], *, max_length: int | None = None) -> Float[Tensor, "n outputs"]:

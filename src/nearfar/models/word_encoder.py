@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["word_encoder", "words_of"]
+__all__ = ["knows", "word_encoder", "words_of"]
 
 
 def word_encoder(
@@ -22,7 +22,8 @@ def word_encoder(
     """A SentenceTransformer with new weights and the towers `query` (texts) and `document` (labels).
 
     A text is a convolution over its word vectors, the maximum over places, and a linear layer with ReLU; a label is the
-    mean of its word vectors. Words that are not in the vocabulary are skipped.
+    mean of its word vectors. Words that are not in the vocabulary are skipped. Of a text that has no other words the
+    maximum, and so the vector, is not a number; see `knows`.
 
     Args:
         texts: Texts from which the vocabulary is learned: words in lower case.
@@ -56,3 +57,11 @@ def word_encoder(
 def words_of(text: str) -> list[str]:
     """The words of a text, in lower case and without punctuation around them, as the encoder reads them."""
     return [word for each in text.lower().split() if (word := each.strip(string.punctuation))]
+
+
+def knows(model: SentenceTransformer, text: str) -> bool:
+    """Whether an encoder of words knows at least one word of a text; other encoders read any text."""
+    first: Any = model[0]
+    reads = first.sub_modules["query"][0] if hasattr(first, "sub_modules") and "query" in first.sub_modules else first
+    tokenizer = getattr(reads, "tokenizer", None)
+    return not hasattr(tokenizer, "word2idx") or bool(tokenizer.tokenize(text))

@@ -68,7 +68,7 @@ def prepare(name: str | Path | None, rows: Dataset, options: Options) -> Plan:
     from nearfar.mining.pseudo_labels import word_labels
     from nearfar.models.loading import load
     from nearfar.models.pairs.head import PairHead, PairHeadConfig
-    from nearfar.models.word_encoder import word_encoder, words_of
+    from nearfar.models.word_encoder import knows, word_encoder, words_of
 
     texts = list(rows["text"])
     given = list(rows["labels"]) if "labels" in rows.column_names else None
@@ -86,7 +86,7 @@ def prepare(name: str | Path | None, rows: Dataset, options: Options) -> Plan:
     ):
         if labels is None or not epochs:
             continue
-        used = [number for number, row in enumerate(labels) if row]
+        used = [number for number, row in enumerate(labels) if row and knows(model, texts[number])]
         if not used:
             raise InputError(f"no text has {part} to learn from", field="text", remedy="use longer texts, or skip=0")
         kept = rows.select(used).select_columns(["text"]).add_column("label", list(range(len(used))))
