@@ -40,8 +40,8 @@ def word_encoder(
 
     counts = Counter(word for text in texts for word in words_of(text))
     known = [word for word, count in counts.most_common(most) if count >= least]
-    # The first word is for padding.
-    vectors = torch.randn(1 + len(known), width) / 10
+    # The first word is for padding. With a tenth of these lengths, a matcher of both sides hardly begins to learn.
+    vectors = torch.randn(1 + len(known), width)
     vectors[0] = 0.0
     splitter = WhitespaceTokenizer(["", *known], stop_words=[], do_lower_case=True)
     words = WordEmbeddings(splitter, vectors, update_embeddings=True)
@@ -50,6 +50,7 @@ def word_encoder(
         CNN(width, out_channels=width, kernel_sizes=[window]),
         Pooling(width, "max"),
         Dense(width, width, activation_function=torch.nn.ReLU()),
+        Dense(width, width, activation_function=torch.nn.Identity()),
     ]
     return SentenceTransformer(modules=[Router.for_query_document(text, [words, Pooling(width, "mean")])]).eval()
 
