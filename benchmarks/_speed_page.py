@@ -153,6 +153,18 @@ def _decoding(result: Result) -> list[str]:
     return [f"{_sentence(result)}; {lengths}.", _table(("decoding", "ms per token", "relative to greedy"), rows)]
 
 
+def _images(result: Result) -> list[str]:
+    rows = [
+        (workers, f"{of['loader']:.0f}", f"{of['training']:.0f}", f"{of['training_over_step']:.2f}")
+        for workers, of in result["workers"].items()
+    ]
+    size = f"{result['rows']} JPEG files of {result['pixels']} pixels, {result['views']} views of each"
+    return [
+        f"{_sentence(result)}; {size}. The step alone, on batches that are ready: {result['step']:.0f} rows/s.",
+        _table(("worker processes", "loader alone, rows/s", "training, rows/s", "relative to the step alone"), rows),
+    ]
+
+
 def _reading(result: Result) -> list[str]:
     rows = [
         (kind, name, _seconds(timed), f"{timed['times_pyarrow']:.1f}")
@@ -178,6 +190,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-reranking": ("Reranking", _reranking),
     "speed-decoding": ("Decoding", _decoding),
     "speed-reading": ("Reading rows", _reading),
+    "speed-images": ("Loading images", _images),
 }
 
 

@@ -126,6 +126,21 @@ def test_positives_pull_and_candidates_push(engine: Any) -> None:
     torch.testing.assert_close(got, expected)
 
 
+@engines
+@pytest.mark.parametrize("own", [None, "positives"])
+def test_a_mean_over_no_anchors_can_be_zero_with_zero_gradients(engine: Any, own: str | None) -> None:
+    a, c = randn(3, 2).requires_grad_(), randn(4, 2, seed=1).requires_grad_()
+    nobody = near.same_label(torch.tensor([7, 8, 9]), torch.tensor([0, 1, 2, 3]))
+    options: Any = {"engine": engine, "positives": None if own is None else randn(4, 2, seed=2)}
+    loss = contrast(a, c, nobody, empty="zero", **options)
+    assert loss.item() == 0
+    assert not any(gradient.any() for gradient in torch.autograd.grad(loss, (a, c)))
+    with pytest.raises(ValueError, match="no anchor has a positive"):
+        contrast(a, c, nobody, **options)
+    some = near.same_label(torch.tensor([7, 1, 9]), torch.tensor([0, 1, 2, 3]))
+    torch.testing.assert_close(contrast(a, c, some, empty="zero", **options), contrast(a, c, some, **options))
+
+
 # Dtypes
 
 
@@ -271,6 +286,8 @@ def bad(value: float, row: int) -> Tensor:
         ({"candidates": torch.randn(4, 2), "symmetric": True, "reduction": "none"}, "as many candidates as anchors"),
         ({"positives": OK, "symmetric": True}, "symmetric=True cannot be used with positives="),
         ({"positives": OK, "symmetric": True, "reduction": "none"}, "symmetric=True cannot be used with positives="),
+        ({"empty": "zero", "symmetric": True}, "empty"),
+        ({"empty": "nothing"}, "empty: .*'nothing'"),
         ({"anchors": OK * 1e30, "candidates": OK * 1e30, "similarity": "dot"}, "similarity / temperature overflows"),
     ],
 )

@@ -22,6 +22,7 @@ import soundfile
 import torch
 from _claim import Also, Claim, run
 from _data import located
+from _images import File, cifar, emoji
 from datasets import Dataset
 from PIL import Image
 from sentence_transformers import SentenceTransformer
@@ -43,7 +44,6 @@ from nearfar.training.stages import train_plan
 Weigh = Literal["half", "relu", "none"]
 #: `clip` trains both towers with the plain symmetric loss; the others freeze one tower.
 How = Literal["half", "none", "clip"]
-File = dict[str, Any]
 Rows = dict[str, list[Any]]
 Medium = Literal["image", "audio"]
 
@@ -66,17 +66,9 @@ def quietly(model: SentenceTransformer, stage: Stage, options: Options, seed: in
 # ---- images: CIFAR-10, image tower frozen, text tower trained
 
 
-@cache
 def images(part: Literal["train", "test"]) -> dict[str, list[File]]:
     """The JPEG files of each class, sorted by name."""
-    found: dict[str, list[File]] = {}
-    with zipfile.ZipFile(located("cifar10", "cifar10.zip")) as files:
-        for name in sorted(files.namelist()):
-            if name.startswith(part) and name.endswith(".jpg"):
-                held = found.setdefault(name.split("/")[1], [])
-                if len(held) < (TAUGHT + CAPTIONED if part == "train" else TESTED):
-                    held.append({"bytes": files.read(name), "path": name})
-    return found
+    return cifar(part, TAUGHT + CAPTIONED if part == "train" else TESTED)
 
 
 def labelled(part: dict[str, list[File]], start: int, stop: int) -> tuple[list[File], list[str]]:
@@ -197,21 +189,6 @@ def trainable(tower: SentenceTransformer) -> SentenceTransformer:
 
 
 # ---- emoji: text tower frozen, image tower trained
-
-
-@cache
-def emoji(split: str) -> tuple[list[File], list[str]]:
-    """Images and their names; no name is in two splits."""
-    with gzip.open(located("emoji", "emoji-text.jsonl.gz"), "rt") as lines:
-        rows = [row for row in map(json.loads, lines) if row["split"] == split]
-    files = []
-    with np.load(located("emoji", "emoji-images.npz")) as held:
-        pixels = held["image"]
-    for row in rows:
-        stream = io.BytesIO()
-        Image.fromarray(pixels[row["row"]]).save(stream, "PNG")
-        files.append({"bytes": stream.getvalue(), "path": f"{row['row']}.png"})
-    return files, [row["name"] for row in rows]
 
 
 def by_names(seed: int, how: How) -> float:

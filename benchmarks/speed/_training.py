@@ -85,7 +85,7 @@ class Contest:
 
     def _turn(self, build: Build, seed: int) -> float:
         model = load(self.model, max_length=self.max_length)
-        clock = _Clock()
+        clock = Clock()
         with tempfile.TemporaryDirectory() as folder:
             arguments = SentenceTransformerTrainingArguments(
                 output_dir=folder,
@@ -104,7 +104,7 @@ class Contest:
         return self.steps * self.batch_size / sum(clock.seconds[self.warm_up :])
 
 
-class _Clock(TrainerCallback):
+class Clock(TrainerCallback):
     """Seconds of each optimiser step, data loading included."""
 
     def __init__(self) -> None:

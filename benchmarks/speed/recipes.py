@@ -53,7 +53,7 @@ DICTIONARY = Dataset.from_dict({"entry": [entry.name for entry in ENTRIES], "def
 SCORED = Dataset.from_dict({"sentence1": SUMMARIES, "sentence2": TEXTS, "score": SCORES})
 
 
-def pictures() -> Dataset:
+def images() -> Dataset:
     """Random images with captions."""
     rng, files = np.random.default_rng(0), []
     for _ in SUMMARIES:
@@ -107,7 +107,7 @@ class Step:
         self.trainer: Any = ready.model.trainer(ready.first, options, Setting(Path(self.folder.name), 0))
         batches = iter(self.trainer.get_train_dataloader())
         self.batches = [self.trainer._prepare_inputs(next(batches)) for _ in range(STEPS)]
-        model.train()
+        self.trainer.model.train()
         self.forwards: list[list[Any]] = []
         for batch in self.batches:
             with recorded() as calls:
@@ -186,10 +186,11 @@ def all_steps() -> dict[str, Step]:
         "infonce": Step("infonce", PAIRS),
         "simcse": Step("simcse", SENTENCES),
         "behaviour": Step("behaviour", SENTENCES),
+        "coconut": Step("coconut", DatasetDict({"first": LABELLED})),
         "codiemb": Step("codiemb", DatasetDict({"pairs": PAIRS, "scored": SCORED})),
         "contrastive_gap": Step("contrastive_gap", PAIRS),
         "contrastive_search": contrastive_search,
-        "cwcl": Step("cwcl", pictures()),
+        "cwcl": Step("cwcl", images()),
         "debcse": Step("debcse", SENTENCES),
         "defsent_plus": Step("defsent_plus", DICTIONARY),
         "dialog2flow": Step("dialog2flow", LABELLED),
@@ -199,6 +200,8 @@ def all_steps() -> dict[str, Step]:
         "matryoshka_2d": Step("matryoshka_2d", PAIRS),
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
         "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),
+        "sepclr": Step("sepclr", DatasetDict({"background": SENTENCES, "target": Dataset.from_dict({"text": TEXTS})})),
+        "vlp_baselines": Step("vlp_baselines", images(), workers=0),
     }
 
 

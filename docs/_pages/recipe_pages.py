@@ -36,11 +36,21 @@ ROWS: dict[str, dict[str, Any]] = {
     "turns": {
         "dialogue_id": "d1", "speaker": "user", "text": "to Bern, please", "acts": ["inform"], "slots": ["destination"],
     },
+    "interleaved": {
+        "parts": [{"text": "The journey"}, {"image": "images/1.png"}, {"text": "It snowed before Bern."}],
+    },
     "image + text": {"image": "images/1.png", "text": "a red train in the snow"},
     "audio + text": {"audio": "audio/1.wav", "text": "to Bern, please"},
     "domain pairs": {"anchor": "a lost card", "positive": "block it in the app", "domain": "banking"},
     "documents": {"text": "The train left at nine. Nobody had seen the snow coming."},
     "domain labelled": {"text": "my card is gone", "label": "lost card", "domain": "banking"},
+    "images": {"image": "images/1.png"},
+    "audio": {"audio": "audio/1.wav"},
+    "image + label": {"image": "images/1.png", "label": "train"},
+    "audio + label": {"audio": "audio/1.wav", "label": "timetable"},
+    "image + attributes": {"image": "images/1.png", "attributes": [3, 0.4]},
+    "audio + attributes": {"audio": "audio/1.wav", "attributes": [3, 0.4]},
+    "text + attributes": {"text": "the train was nine minutes late", "attributes": [9, 0.4]},
 }  # fmt: skip
 
 
@@ -100,11 +110,19 @@ def _needs(recipe: Recipe) -> str:
     rows = "\n".join(json.dumps(ROWS[name]) for name in recipe.schemas)
     other = "To use other column names, map them: `--columns anchor=question,positive=answer`."
     several = " To use several datasets, give each its own `--data`." if recipe.multi_dataset else ""
+    if "stream" in recipe.roles:
+        several = " Give each task its own `--data`, in order, or add a column `task` to one file."
+    if len(recipe.roles) > 1:
+        several = " " + " ".join(f"`{role}` has one of: {', '.join(names)}." for role, names in recipe.inputs.items())
     return "\n".join(lines) + f"\n\nAn example row of each, as jsonl:\n\n```json\n{rows}\n```\n\n{other}{several}"
 
 
 def _command(recipe: Recipe) -> str:
     data = " ".join(["--data rows.jsonl"] + (["--data scores.jsonl"] if recipe.multi_dataset else []))
+    if "stream" in recipe.roles:
+        data = "--data first.jsonl --data second.jsonl"
+    if len(recipe.roles) > 1:
+        data = " ".join(f"--data {role}={role}.jsonl" for role in recipe.roles)
     lines = [f"nearfar train {recipe.name} {data} --out runs/{recipe.name}"]
     return "```sh\n" + "\n".join(lines) + "\n```"
 

@@ -28,6 +28,7 @@ def contrast(
     similarity: Literal["cosine", "dot"] = "cosine",
     symmetric: bool = False,
     reduction: Literal["mean", "sum", "none"] = "mean",
+    empty: Literal["error", "zero"] = "error",
     engine: EngineName | Engine = "auto",
     group: ProcessGroup | None = None,
 ) -> Float[Tensor, ""] | Float[Tensor, " n"]:
@@ -49,6 +50,8 @@ def contrast(
         similarity: `"cosine"` normalises both sides, `"dot"` uses them unchanged.
         symmetric: Half this direction, half the opposite one (candidates as anchors), as in CLIP.
         reduction: `"none"` returns one loss for each anchor, 0 where its row of P is zero.
+        empty: The mean where no anchor has a positive: an error, or 0 with zero gradients, for losses whose anchors are
+            only some rows of a batch. Not with `symmetric`.
         engine: `"dense"` is the reference and can be differentiated twice; `"streaming"` never has an n x m matrix;
             `"triton"` is the same on a GPU; `"auto"` is `"triton"` on a GPU with triton, else `"streaming"`. Where
             `anchors` and `candidates` are the same tensor and P and F are symmetric (SupCon, NT-Xent), the last three
@@ -72,6 +75,8 @@ def contrast(
 
     near = paired() if near is None else near
     check(anchors, candidates, positives, near, far, similarity, reduction)
+    if empty not in ("error", "zero") or (empty == "zero" and symmetric):
+        raise ValueError(f'invalid empty: must be "error", or "zero" without symmetric=True, got {empty!r}')
     with full_precision(anchors.device.type):
         dtype = common_dtype(anchors, candidates)
         tau = scalar(temperature, anchors.device, dtype)
@@ -86,7 +91,7 @@ def contrast(
             if symmetric:
                 loss = runner.both_ways(problem, reduction)
             else:
-                loss = reduced(*runner.total(runner.ready(problem)), reduction)
+                loss = reduced(*runner.total(runner.ready(problem)), reduction, least=int(empty == "zero"))
         else:
             loss, _ = runner.rows(runner.ready(problem))
             if symmetric:

@@ -37,3 +37,11 @@ def test_several_files_and_rows_without_lines(tmp_path: Path) -> None:
     assert place_name(places(parquet).at(1)) == "rows.parquet row 2"
     assert places(Dataset.from_dict({"text": ["a", "b", "c"]})).numbers.tolist() == [1, 2, 3]
     assert place_name({"kind": "document", "id": "d7"}) == "document d7"
+
+
+def test_the_files_of_a_folder_without_labels_are_rows(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    found = places(tmp_path)
+    assert len(found) == 2
+    assert found.at(1) == {"file": str(tmp_path), "row": 2}

@@ -13,6 +13,7 @@ from nearfar.evaluation.dispatch import check_options
 from nearfar.evaluation.tasks import TASKS, task_of, tasks_named
 from nearfar.evaluation.tasks.task import check_able, columns_of
 from nearfar.kinds.causal import CausalLM
+from nearfar.kinds.classifier import Classifier
 from nearfar.kinds.encoder import Encoder
 from nearfar.kinds.reranker import Reranker
 from nearfar.kinds.seq2seq import Seq2SeqLM
@@ -39,6 +40,8 @@ def rows(*columns: str) -> Dataset:
         (("text", "label"), CausalLM, "perplexity", "perplexity"),
         (("anchor", "positive"), CausalLM, "perplexity", "perplexity"),
         (("text", "label"), Encoder, "classify", "classify"),
+        (("text", "label"), Classifier, "classify", "own_labels"),
+        (("audio", "text", "label"), Classifier, "classify", "own_labels"),
         (("image", "label"), TwoTowers, "zero-shot", "zero_shot"),
         (("image", "text"), TwoTowers, "retrieval", "across"),
         (("audio", "text"), TwoTowers, "retrieval", "across"),

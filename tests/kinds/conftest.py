@@ -65,6 +65,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_jsonl([{"anchor": text(i, 0), "positive": text(i, 1)} for i in rows], folder / f"{name}pairs.jsonl")
         tasks = [{"task": f"task {3 * i // 80}", "anchor": text(i, 0), "positive": text(i, 1)} for i in range(80)]
         write_jsonl([row for i, row in enumerate(tasks) if (i % 4 == 0) == bool(name)], folder / f"{name}tasks.jsonl")
+        intents = [{"task": f"task {i // 40}", "text": text(i, 0), "label": f"{i // 20}"} for i in range(80)]
+        write_jsonl(
+            [row for i, row in enumerate(intents) if (i % 4 == 0) == bool(name)], folder / f"{name}intents.jsonl"
+        )
         scored = [{"sentence1": text(i, 0), "sentence2": text(i, 1), "score": (i % 5) / 4} for i in rows]
         write_jsonl(scored, folder / f"{name}scored.jsonl")
         write_jsonl([{"text": " ".join(text(i, k) for k in range(9))} for i in rows], folder / f"{name}texts.jsonl")
@@ -135,6 +139,10 @@ def case(files: Path, tiny_model_folder, tiny_lm_folder, seq2seq_folder, yes_no_
         "stream": (
             "encoder", str(files / "stream.py"), *rows("tasks"), tiny_model_folder, (), "retrieval",
             ("perplexity", texts),
+        ),
+        "classifier": (
+            "classifier", "coconut", *rows("intents"), tiny_model_folder, ("memory_per_class=3",), "classify",
+            ("retrieval", pairs),
         ),
     }  # fmt: skip
 

@@ -15,6 +15,7 @@ NAMES = (
     "stages",
     "noise",
     "stream",
+    "classifier",
 )
 
 RERANKER = '''

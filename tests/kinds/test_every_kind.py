@@ -26,13 +26,15 @@ ANSWERS = """
 import json, sys
 import nearfar, numpy as np
 from nearfar.kinds.loading import of
-from nearfar.models.abilities import Encodes, Generates, Scores
+from nearfar.models.abilities import Classifies, Encodes, Generates, Scores
 
 texts = json.loads(sys.argv[2])
 model = of(nearfar.load(sys.argv[1], device="cpu"))
 found = {"kind": model.name}
 if isinstance(model, Encodes):
     found["vectors"] = model.encode(texts).tolist()
+if isinstance(model, Classifies):
+    found["labels"] = model.labels, model.label_scores(texts).tolist()
 if isinstance(model, Scores):
     found["scores"] = np.asarray(model.score_pairs(texts, texts[::-1]), dtype=float).tolist()
 if isinstance(model, Generates):
@@ -94,7 +96,7 @@ def test_a_fresh_process_loads_what_was_saved_heads_and_all(name, case, trained,
     model, data = str(trained(name) / "model"), str(case(name).evaluation)
     primary = metrics["primary"]
     # A run measures a language model on blocks of the length that it trains on, and a stream task by task.
-    if name not in ("causal LM", "stream"):
+    if name not in ("causal LM", "stream", "classifier"):
         result = nearfar.evaluate(model, data)
         assert result.metrics[primary] == pytest.approx(metrics["metrics"][primary], abs=1e-5)
     assert answers(trained(name) / "model") == found
@@ -107,7 +109,7 @@ def test_the_host_libraries_load_the_folders(trained) -> None:
     def of(name: str) -> str:
         return str(trained(name) / "model")
 
-    for name in ("encoder", "pair scorer", "stages"):
+    for name in ("encoder", "pair scorer", "stages", "classifier"):
         assert SentenceTransformer(of(name), device="cpu").encode(TEXTS).shape == (3, 32)
     assert SentenceTransformer(of("two towers"), device="cpu").encode(TEXTS, task="text").shape == (3, 32)
     for name in ("reranker", "yes or no"):
@@ -120,9 +122,9 @@ def test_the_host_libraries_load_the_folders(trained) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folder", "step"),
-    [(name, "checkpoints", 5) for name in NAMES if name not in ("stages", "stream")]
+    [(name, "checkpoints", 5) for name in NAMES if name not in ("stages", "stream", "classifier")]
     + [("stages", "checkpoints", 1), ("stages", "stage-2", 2), ("stages", "stage-3", 1)]
-    + [("stream", "stage-2", 1), ("stream", "stage-3", 1)],
+    + [("stream", "stage-2", 1), ("stream", "stage-3", 1), ("classifier", "stage-2", 2)],
 )
 def test_killed_and_resumed_ends_with_the_same_bits(name, folder, step, case, trained, tmp_path) -> None:
     arguments = case(name).arguments(tmp_path / "out")
@@ -172,7 +174,7 @@ def test_a_stream_is_measured_task_by_task(trained) -> None:
     tasks = ["task 0", "task 1", "task 2"]
     assert [(stage["name"], stage["steps"]) for stage in metrics["stages"]] == [(task, 2) for task in tasks]
     assert all(f"ndcg@10 of {task}" in stage["metrics"] for task in tasks for stage in metrics["stages"])
-    assert set(metrics["stream"]) == {"average", "forgetting"}
+    assert set(metrics["stream"]) == {"average", "forgetting", "seen", "average_seen", "last_seen"}
 
 
 def test_a_recipe_of_a_file_is_resumed_with_the_same_code_only(case, trained, files, tmp_path, capsys) -> None:

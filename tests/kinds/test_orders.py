@@ -10,6 +10,7 @@ from rows_for_batches import flat, labelled, pairs, shared
 from sentence_transformers.base.sampler import GroupByLabelBatchSampler
 
 from nearfar.kinds._orders import ByLabel, Distinct, order_of
+from nearfar.kinds.plan import Rehearsal
 
 
 @pytest.mark.parametrize("texts", [(2, 3), (10, 40), (1000, 2), (1000, 1000)])
@@ -67,3 +68,26 @@ def test_seed_and_epoch_decide() -> None:
     first, again, other = (order_of("shuffled", shared(40), 8, True, seed) for seed in (0, 0, 1))
     assert first.batches(2) == again.batches(2) != other.batches(2)
     assert first.batches(2) != first.batches(3)
+
+
+@pytest.mark.parametrize(("share", "places"), [(0.25, 2), (0.01, 1), (0.99, 7)])
+def test_rehearsed_rows_have_a_fixed_share_of_every_batch_and_take_turns(share: float, places: int) -> None:
+    rows, old = pairs(53, 100, 100), 3
+    order = order_of("shuffled", rows, 8, True, 5, Rehearsal(old, share))
+    for epoch in range(2):
+        batches = order.batches(epoch)
+        assert all(len(batch) == 8 for batch in batches)
+        assert len(batches) == 50 // (8 - places)
+        assert all(sum(row >= 50 for row in batch) == places for batch in batches)
+        new = [row for row in flat(batches) if row < 50]
+        assert len(set(new)) == len(new)
+        drawn = Counter(row for row in flat(batches) if row >= 50)
+        assert max(drawn.values()) - min(drawn.values()) <= 1
+    assert order.batches(0) != order.batches(1)
+    assert sum(each.rows for each in order.left_out()) == 50 % (8 - places)
+
+
+def test_few_new_rows_are_one_batch() -> None:
+    order = order_of("shuffled", pairs(7, 100, 100), 8, False, 5, Rehearsal(4, 0.5))
+    (batch,) = order.batches(0)
+    assert sum(row < 3 for row in batch) == 3

@@ -7,7 +7,7 @@ import torch
 
 from nearfar.errors import InputError
 from nearfar.kinds.options import TrainingOptions
-from nearfar.kinds.plan import Plan, Stage, staged_options
+from nearfar.kinds.plan import Plan, RowViews, Stage, staged_options
 
 
 def stage() -> Stage:
@@ -47,3 +47,13 @@ def test_one_stage_several_or_a_generator() -> None:
     for stages, count in ((iter([one]), None), (iter([one]), 0), ([], None)):
         with pytest.raises(ValueError, match="stage"):
             Plan(None, stages, count)
+
+
+def test_views_are_of_one_dataset() -> None:
+    from datasets import Dataset, DatasetDict
+
+    rows = Dataset.from_dict({"text": ["a"]})
+    views = RowViews(lambda row, rng: row, {"text": "text"})
+    assert Stage(rows, torch.nn.Identity(), views=views).views is views
+    with pytest.raises(ValueError, match="one dataset"):
+        Stage(DatasetDict({"a": rows, "b": rows}), torch.nn.Identity(), views=views)

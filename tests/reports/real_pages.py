@@ -135,6 +135,22 @@ def inspect(folder: Path, models: dict[str, Path]) -> Path:
     return inspection_page(found).write(folder / "report.html")
 
 
+def views(folder: Path, models: dict[str, Path]) -> Path:
+    from PIL import Image
+
+    from nearfar.inspection import inspect as measured
+    from nearfar.inspection.page import inspection_page
+    from nearfar.models.view_encoders import encoder_with_views
+
+    (folder / "images").mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    for number in range(16):
+        pixels = draw.integers(0, 255, (24, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"a-file-with-a-long-name-{number}.png")
+    model, _ = encoder_with_views(None, "image", ("salient", "common"), dims=4, image_size=16)
+    return inspection_page(measured(model.eval(), folder / "images")).write(folder / "report.html")
+
+
 def language_model(folder: Path, models: dict[str, Path]) -> Path:
     from nearfar.inspection.language import drafting, inspect_language
     from nearfar.inspection.language.page import language_page
@@ -154,7 +170,17 @@ def flow(folder: Path, models: dict[str, Path]) -> Path:
     return write(booking_flow(40), folder / "flow.html")
 
 
+def stream(folder: Path, models: dict[str, Path]) -> Path:
+    import nearfar
+
+    tasks = {f"task {n}": [row for row in labelled() if row["label"] in NOUNS[n : n + 2]] for n in (0, 2)}
+    data = {name: Dataset.from_list(rows) for name, rows in tasks.items()}
+    options = {"epochs": 1, "memory_per_class": 2, **SMALL}
+    run = nearfar.train("coconut", data, model=models["encoder"], evaluation=labelled(), out=folder, **options)
+    return run.folder / "report.html"
+
+
 PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
     build.__name__: build
-    for build in (training, language, temperature, sizes, demo, compare, inspect, flow, language_model)
+    for build in (training, stream, language, temperature, sizes, demo, compare, inspect, views, flow, language_model)
 }

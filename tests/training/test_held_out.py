@@ -16,7 +16,7 @@ from nearfar.evaluation.compared import paired_interval
 from nearfar.evaluation.result import Result
 from nearfar.kinds.encoder import Encoder
 from nearfar.recipes import get
-from nearfar.training.held_out import MOST_HELD_OUT, averaged, read_held_out, read_rows, split_documents
+from nearfar.training.held_out import MOST_HELD_OUT, HeldOut, averaged, read_held_out, read_rows, split_documents
 from nearfar.training.request import Request
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank")
@@ -135,3 +135,17 @@ def test_one_document_at_least_and_a_thousand_at_most_are_held_out() -> None:
     with pytest.raises(InputError) as caught:
         split_documents(few.select([0]), 0.5, seed=0)
     assert caught.value.field == "held_out"
+
+
+def test_labelled_rows_belong_to_the_first_task_with_their_label() -> None:
+    def labelled(*labels: Any) -> Dataset:
+        return Dataset.from_dict({"text": [f"text {i}" for i in range(len(labels))], "label": list(labels)})
+
+    stream = {"one": labelled("a", "b"), "two": labelled("b", "c"), "three": labelled("d")}
+    found = HeldOut(labelled("c", "b", "a", "c"), {}).by_labels_of(stream)
+    assert {name: part["label"][:] for name, part in found.tasks.items()} == {"one": ["b", "a"], "two": ["c", "c"]}
+    assert HeldOut(labelled(1, 0), {}).by_labels_of({"one": labelled("0", "1")}).tasks["one"]["label"][:] == [1, 0]
+    with pytest.raises(InputError, match="'e'"):
+        HeldOut(labelled("a", "e"), {}).by_labels_of(stream)
+    given = HeldOut(labelled("e"), {"own": labelled("e")})
+    assert given.by_labels_of(stream) is given

@@ -33,6 +33,12 @@ def test_stages_may_be_added() -> None:
     check([10, 10], [{}, {}, {}], "rounds", rounds=(2, 3))
 
 
+def test_tasks_may_be_added_to_a_stream_that_allows_it() -> None:
+    check([10, 10], [{}, {}, {}], "stream", stream=(["a", "b"], ["a", "b", "c"]))
+    with pytest.raises(InputError, match=r"^run\.yaml: data: "):
+        check([10, 10], [{}, {}, {}], None, stream=(["a", "b"], ["a", "b", "c"]))
+
+
 @pytest.mark.parametrize(
     ("done", "stages", "changed", "field"),
     [

@@ -13,7 +13,7 @@ from nearfar.evaluation import Interval, bootstrap_mean
 from nearfar.evaluation.result import Result
 from nearfar.evaluation.similarity import PairSimilarity
 from nearfar.reports.page import Page
-from nearfar.training.page import add_stages, training_page, verdict
+from nearfar.training.page import add_rehearsal, add_stages, training_page, verdict
 from nearfar.training.result import Run
 from page_reading import Read, read_page
 
@@ -156,6 +156,35 @@ def test_stages_and_what_was_forgotten() -> None:
     assert rows[0]["nDCG@10"] == "0.250"
     assert not re.search(r"\d", rows[1]["nDCG@10"])
     assert re.findall(r"\d\.\d+", found.texts[-1]) == ["0.625", "0.125"]
+
+
+def test_scores_on_the_tasks_seen_so_far() -> None:
+    page = Page("Stages")
+
+    def scores(*each: float) -> dict[str, float]:
+        return {"mean accuracy": sum(each) / 2, "accuracy of a": each[0], "accuracy of b": each[1]}
+
+    stages = [
+        {"name": "a", "steps": 5, "metrics": scores(0.875, 0.0)},
+        {"name": "b", "steps": 5, "metrics": scores(0.25, 0.75)},
+    ]
+    seen = {"seen": [0.875, 0.5], "average_seen": 0.6875, "last_seen": 0.5}
+    add_stages(page, {"stages": stages, "stream": {"average": 0.5, "forgetting": 0.625, **seen}})
+    found = read_page(page)
+    assert re.findall(r"\d\.\d+", found.texts[-1]) == ["0.688", "0.500"]
+    line, cells = found.figures
+    assert line["rows"] == [[1, 0.875, 0.875], [2, 0.5, 0.25]]
+    assert cells["rows"] == [["after a", 0.875, 0.0], ["after b", 0.25, 0.75]]
+
+
+@pytest.mark.parametrize(("keep", "said"), [("rows", "these rows"), ("features", "vectors"), ("nothing", "none")])
+def test_what_the_folder_contains_of_rehearsed_rows(keep: str, said: str) -> None:
+    page = Page("Rehearsal")
+    add_rehearsal(page, {"items": 1200, "keep": keep, "tasks": {"a": {"x": 500, "y": 700}}})
+    found = read_page(page)
+    assert found.table("task") == [{"task": "a", "labels": "2", "rows": "1,200"}]
+    assert "1,200" in page.html()
+    assert said in page.html()
 
 
 def test_cost_of_a_language_model() -> None:

@@ -57,6 +57,33 @@ def test_average_and_forgetting_of_a_stream() -> None:
     assert found["stream"]["forgetting"] == pytest.approx((0.4 + 0.1) / 2)
 
 
+def test_scores_on_all_tasks_seen_so_far() -> None:
+    stages = [
+        ("a", 3, tasks(a=1.0, b=0.0, c=0.0)),
+        ("b", 4, tasks(a=0.25, b=0.75, c=0.0)),
+        ("c", 5, tasks(a=0.1, b=0.3, c=0.5)),
+    ]
+    equal = stage_metrics(stages, tasks(a=0.0, b=0.0, c=0.0), {"a": 10, "b": 10, "c": 10})["stream"]
+    assert equal["seen"] == pytest.approx([1.0, 0.5, 0.3])
+    assert (equal["average_seen"], equal["last_seen"]) == (pytest.approx(0.6), pytest.approx(0.3))
+    # A task counts by its rows.
+    by_rows = stage_metrics(stages, tasks(a=0.0, b=0.0, c=0.0), {"a": 30, "b": 10, "c": 10})["stream"]
+    assert by_rows["seen"] == pytest.approx([1.0, (0.25 * 3 + 0.75) / 4, (0.1 * 3 + 0.3 + 0.5) / 5])
+    assert "seen" not in stage_metrics(stages, tasks(a=0.0, b=0.0, c=0.0))["stream"]
+
+
+def test_word_error_rates_of_a_stream() -> None:
+    def written(**rates: float) -> Result:
+        of = {name: Result("classify", "accuracy", {"accuracy": 0.5, "wer": rate}, n=2) for name, rate in rates.items()}
+        return averaged(of)
+
+    stages = [("a", 1, written(a=0.5, b=2.0)), ("b", 1, written(a=0.25, b=0.75))]
+    found = stage_metrics(stages, written(a=1.0, b=1.0), {"a": 10, "b": 30})["stream"]
+    assert (found["average"], found["forgetting"]) == (0.5, 0.0)
+    assert found["last_wer"] == pytest.approx((0.25 + 3 * 0.75) / 4)
+    assert found["average_wer"] == pytest.approx((0.5 + found["last_wer"]) / 2)
+
+
 def test_forgetting_is_below_zero_where_earlier_tasks_improve() -> None:
     stages = [("a", 1, tasks(a=0.5, b=0.1)), ("b", 1, tasks(a=0.75, b=0.5))]
     assert stage_metrics(stages, tasks(a=0.0, b=0.0))["stream"] == {

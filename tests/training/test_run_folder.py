@@ -149,3 +149,35 @@ def test_files_are_written_as_they_are_read(tmp_path: Path) -> None:
     (folder.model / "old").touch()
     folder.replace_model(save)
     assert [file.name for file in folder.model.iterdir()] == ["weights"]
+
+
+def of_tasks(**hashes: str) -> dict[str, Any]:
+    """A configuration on a stream; the hash of each task by its name."""
+    sets = {name: {"source": f"/{name}.jsonl", "rows": 10, "sha256": found} for name, found in hashes.items()}
+    source = ", ".join(each["source"] for each in sets.values())
+    return {**CONFIGURATION, "data": {"source": source, "rows": 10 * len(sets), "sets": sets}}
+
+
+def test_tasks_can_be_added_to_a_finished_run_with_other_evaluation_rows(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start(of_tasks(a="11", b="22"))
+    longer = {**of_tasks(a="11", b="22", c="33"), "evaluation": "/more.jsonl", "evaluation_sha256": "ff"}
+    with pytest.raises(InputError):  # it is not finished
+        folder.check(longer, True)
+    folder.metrics.write_text('{"steps": 20, "stages": [{"steps": 10}, {"steps": 10}]}')
+    changed = folder.check(longer, True)
+    assert changed == {"stream": (["a", "b"], ["a", "b", "c"])}
+    folder.lengthen(longer, changed)
+    there = read_configuration(folder.configuration)
+    assert there["data"] == longer["data"]
+    assert there["lengthened"] == [{"steps": 20, "options": {}, "tasks": ["a", "b"]}]
+    assert not folder.metrics.exists()
+
+
+@pytest.mark.parametrize("now", [{"a": "11"}, {"a": "11", "b": "23", "c": "33"}, {"c": "33", "a": "11", "b": "22"}])
+def test_earlier_tasks_stay_as_they_were(tmp_path: Path, now: dict[str, str]) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start(of_tasks(a="11", b="22"))
+    folder.metrics.write_text('{"steps": 20}')
+    with pytest.raises(InputError, match="data"):
+        folder.check(of_tasks(**now), True)

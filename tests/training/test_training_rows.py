@@ -143,3 +143,21 @@ def test_texts_of_all_datasets_are_looked_through() -> None:
     both = DatasetDict(a=sentences("t", "u"), b=sentences("v"))
     assert together(both)["text"] == ["t", "u", "v"]
     assert together(both["a"]) is both["a"]
+
+
+def test_a_folder_of_images_without_labels_is_a_table_where_a_role_accepts_images(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("plain/b.png", "plain/a.png", "sorted/x/1.png", "sorted/y/2.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    images = recipe(background=("images",), target=("image + label", "images"))
+    data = {"background": tmp_path / "plain", "target": tmp_path / "sorted"}
+    found = rows_for(images, data)
+    assert [Path(path).name for path in found["background"]["image"]] == ["a.png", "b.png"]
+    assert found["background"].column_names == ["image"]
+    assert found["target"].column_names == ["image", "label"]
+    assert found["target"]["label"][:] == ["x", "y"]
+    assert rows_for(images, {**data, "target": tmp_path / "plain"})["target"].column_names == ["image"]
+    with pytest.raises(InputError):
+        rows_for(TWO, data)

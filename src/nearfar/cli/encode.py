@@ -24,6 +24,13 @@ def command(
         str | None,
         typer.Option(help="Column to encode: text, image or audio.", show_default="text, where there is one"),
     ] = None,
+    view: Annotated[
+        str | None,
+        typer.Option(
+            help="View to encode with, of a model with several (sepclr: salient or common).",
+            show_default="the model's first",
+        ),
+    ] = None,
     columns: Columns = None,
     batch_size: BatchSize = 64,
     max_length: Annotated[
@@ -37,14 +44,14 @@ def command(
     """Write the vectors of texts, image or audio files to a file, in their order."""
     mapping = parsed(columns)
     from nearfar.data.encodable import load_encodable
-    from nearfar.models import load
+    from nearfar.kinds.loading import load_vectorizer
     from nearfar.models.encoding_files import check_target, encode_file
     from nearfar.writing import file_claimed
 
     check_target(out)
     with file_claimed(out):
         rows, column = load_encodable(file, kind, columns=mapping, skip_broken=skip_broken)
-        encoder = load(model, max_length=max_length)
+        encoder = load_vectorizer(model, max_length=max_length, view=view)
         with progress("encode") as update:
             count, dimension = encode_file(
                 encoder, rows, out, column=column, batch_size=batch_size, normalize=normalize, progress=update

@@ -80,21 +80,22 @@ def command(
     from nearfar.models.abilities import Conditions, Continues, Describes
     from nearfar.settings import parse_settings, with_settings
 
-    kind = class_of(model)
-    reads_images = issubclass(kind, Describes)
-    if not reads_images and not issubclass(kind, Conditions):
-        raise InputError(f"expected a language model, got {kind.words}", field="MODEL", remedy="pass a language model")
-    if image and not reads_images:
-        problem = f"{kind.words} does not read images"
-        raise InputError(problem, field="--image", remedy="use a model that `nearfar train cosmo` has made")
-    method = methods.get(decoding or ("contrastive-search" if issubclass(kind, Continues) else "greedy"))
-    options = with_settings(method.options(), parse_settings(settings or ()))
-    check_amateur(amateur, method, options)
     if out is not None:
         _check_out(out)
     from nearfar.writing import file_claimed
 
     with nullcontext() if out is None else file_claimed(out):
+        kind = class_of(model)
+        reads_images = issubclass(kind, Describes)
+        if not reads_images and not issubclass(kind, Conditions):
+            problem = f"expected a language model, got {kind.words}"
+            raise InputError(problem, field="MODEL", remedy="pass a language model")
+        if image and not reads_images:
+            problem = f"{kind.words} does not read images"
+            raise InputError(problem, field="--image", remedy="use a model that `nearfar train cosmo` has made")
+        method = methods.get(decoding or ("contrastive-search" if issubclass(kind, Continues) else "greedy"))
+        options = with_settings(method.options(), parse_settings(settings or ()))
+        check_amateur(amateur, method, options)
         texts: Any = (
             _documents(prompt, image, prompts, mapping, limit)
             if reads_images

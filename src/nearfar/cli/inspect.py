@@ -58,7 +58,8 @@ def command(
 ) -> None:
     """Inspect the space that a model makes of your data, and find false negatives and duplicates in the data.
 
-    Of a causal language model: what the states of its layers know about the next tokens.
+    Of a model with views (sepclr): both spaces, and what they share. Of a causal language model: what the states of its
+    layers know about the next tokens.
     """
     depths, widths, mapping = _sizes(layers, "--layers", least=0), _sizes(dims, "--dims"), parsed(columns)
     _check_out(out)
@@ -80,7 +81,7 @@ def command(
 
     from nearfar.inspection import inspect
     from nearfar.inspection.page import inspection_page
-    from nearfar.inspection.summary import measure_rows, verdict
+    from nearfar.inspection.summary import leakage, measure_rows, verdict
     from nearfar.writing import folder_claimed
 
     with folder_claimed(out), progress("inspect") as update:
@@ -105,9 +106,13 @@ def command(
     if json_:
         print_json({**figures, "report": str(report), "numbers": str(numbers)})
         return
-    heads = ["measure", model] if found.against is None else ["measure", model, found.against.model, "difference"]
+    heads = ["measure", found.model]
+    if found.against is not None:
+        heads += [found.against.model, "difference"]
     print_table(heads, [["-" if cell is None else str(cell) for cell in row[:-1]] for row in measure_rows(found)])
     print(f"\n{verdict(found)}")
+    if shared := leakage(found):
+        print(shared)
     for each in found.false_negatives[:SHOWN]:
         print(printable(f"{each.item.name}: {_short(each.item.text)}"))
         print(printable(f"  {each.positive_cosine:.3f}  {_short(each.positive.text)}"))

@@ -55,7 +55,7 @@ def command(
     ] = None,
     seed: Seed = 0,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Resume the run in --out; a finished one with more epochs.")
+        bool, typer.Option("--resume", help="Resume the run in --out; a finished one with more epochs or tasks.")
     ] = False,
     keep_checkpoints: Annotated[
         bool, typer.Option("--keep-checkpoints", help="Keep all files of the last checkpoints of a finished run.")

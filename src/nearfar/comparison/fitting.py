@@ -23,6 +23,7 @@ _HAVE = {
     "questions": "questions",
     "dialogues": "dialogues",
     "turns": "dialogues",
+    "interleaved": "documents with images",
     "image + text": "images",
     "image + label": "images",
     "audio + text": "audio",
@@ -64,7 +65,7 @@ def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
         return Fit(recipe.name, f"requires several datasets ({', '.join(recipe.roles)}); a comparison uses one")
     if "documents" in recipe.schemas:
         return Fit(recipe.name, "trains a language model on documents; a comparison trains on rows")
-    if set(_of(recipe.trains)) <= {"causal LM", "seq2seq LM"}:
+    if set(_of(recipe.trains)) <= {"causal LM", "seq2seq LM", "vision-language LM"}:
         return Fit(recipe.name, "trains a language model on answers; a comparison measures how texts are found")
     medium = medium_in(columns)
     schemas = [SCHEMAS[name] for name in recipe.schemas]

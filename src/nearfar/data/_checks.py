@@ -85,7 +85,7 @@ class Column:
             array = text_lists(self.name, values, fail, self.type)
         elif self.name in ("turn_id", "time", "date"):
             array = _states_of_order(values)
-        elif self.name == "scores":
+        elif self.name in ("scores", "attributes"):
             array = score_lists(values, fail)
         elif self.name == "parts":
             array = part_lists(values, fail, _joiner(source.file))
@@ -159,6 +159,7 @@ _TEXT_LISTS += ("correct_answers", "incorrect_answers", "contradictions")
 _WANTED = {
     "score": "numbers",
     "scores": "lists of numbers",
+    "attributes": "lists of numbers",
     "turns": "lists of turns",
     "parts": "lists of texts and images",
     **dict.fromkeys(_TEXT_LISTS, "lists of texts"),

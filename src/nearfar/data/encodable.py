@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.data.media import medium_in, usable
-from nearfar.data.media_folders import files_below
+from nearfar.data.media_folders import files_below, unlabelled_files
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ def load_encodable(
     Raises:
         InputError: The source cannot be read, or contains nothing of that kind.
     """
-    from datasets import Dataset
-
     from nearfar.data.readers import columns_of, load
 
     if kind is not None and kind not in KINDS:
@@ -51,10 +49,29 @@ def load_encodable(
     folder = Path(source).expanduser()
     found = files_below(folder) if folder.is_dir() else None
     if found is not None and kind in (None, found[0]):
-        medium, files = found
-        return usable(Dataset.from_dict({medium: files}), str(source), skip_broken=skip_broken), medium
+        return _rows(*found, source, skip_broken), found[0]
     if kind is None:
         names = columns_of(source, columns=columns)
         kind = "text" if "text" in names else medium_in(names) or "text"
     rows = load(source, columns=columns, schema=_SCHEMAS[kind], skip_broken=skip_broken)
     return rows.select_columns([kind]), kind
+
+
+def folder_of_files(source: str | Path | Dataset, *, skip_broken: bool = False) -> Dataset | None:
+    """The image or audio files at any depth of a folder, sorted by path, as the column `image` or `audio`.
+
+    Args:
+        source: A folder; for anything else, and for a folder whose files are sorted by label, the result is None.
+        skip_broken: Remove rows with broken files, see `nearfar.data.load`.
+
+    Raises:
+        InputError: The folder contains both images and audio files, or a file is broken.
+    """
+    found = unlabelled_files(source)
+    return None if found is None else _rows(*found, source, skip_broken)
+
+
+def _rows(medium: str, files: list[str], source: object, skip_broken: bool) -> Dataset:
+    from datasets import Dataset
+
+    return usable(Dataset.from_dict({medium: files}), str(source), skip_broken=skip_broken)

@@ -65,6 +65,12 @@ def medium_in(columns: Collection[str]) -> Medium | None:
     return next((medium for medium in MEDIA if medium in columns), None)
 
 
+def items_of(rows: Dataset) -> list[Any]:
+    """The files of the rows if there is a column `image` or `audio`, otherwise their texts."""
+    medium = medium_in(rows.column_names)
+    return rows["text"][:] if medium is None else undecoded(rows, medium)[medium][:]
+
+
 def decoded(rows: Dataset, reader: Reader) -> Dataset:
     """The same rows; the column is decoded whenever a row is accessed, not before."""
     return undecoded(rows, reader.medium).with_transform(reader)

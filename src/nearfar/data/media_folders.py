@@ -62,6 +62,13 @@ def files_below(folder: Path) -> tuple[Medium, list[str]] | None:
     return found and (found[0], [str(path) for path in found[1]])
 
 
+def unlabelled_files(source: object) -> tuple[Medium, list[str]] | None:
+    """`files_below`, but None for what is no folder, and for a folder whose files are sorted by label."""
+    if not isinstance(source, (str, Path)) or not (folder := Path(source).expanduser()).is_dir():
+        return None
+    return None if folder_rows(folder) is not None else files_below(folder)
+
+
 def _by_medium(folder: Path, paths: Iterable[Path]) -> tuple[Medium, list[Path]] | None:
     """The medium and its files, sorted; None if there are none."""
     found: dict[Medium, list[Path]] = {medium: [] for medium in MEDIA}

@@ -50,7 +50,8 @@ def place_name(place: Mapping[str, Any]) -> str:
 def places(source: str | Path | Dataset, split: str = "train") -> Places:
     """The places of the rows that `nearfar.data.load` reads from the same source, in their order.
 
-    The files are read again, so this is for code that reports single rows.
+    The files of a folder of images or audio without labels are its rows. Other files are
+    read again, so this is for code that reports single rows.
 
     Args:
         source: As for `load`.
@@ -58,8 +59,11 @@ def places(source: str | Path | Dataset, split: str = "train") -> Places:
     """
     import numpy as np
 
+    from nearfar.data.media_folders import unlabelled_files
     from nearfar.data.sources import open_sources
 
+    if (found := unlabelled_files(source)) is not None:
+        return Places((str(source),), (0,), ("row",), np.arange(1, len(found[1]) + 1))
     files: list[str] = []
     starts: list[int] = []
     units: list[str] = []

@@ -78,9 +78,12 @@ SCHEMAS: Mapping[str, Schema] = {
         ),
         Schema("interleaved", ("parts",), ("id",), "a document: a list of {text} or {image: the path of an image}"),
         Schema("image + text", ("image", "text"), ("label",), "the path of an image and a text about it"),
-        Schema("audio + text", ("audio", "text"), ("label",), "the path of an audio file and a text about it"),
+        Schema("audio + text", ("audio", "text"), ("label", "slots"), "the path of an audio file and a text about it"),
         Schema("image + label", ("image", "label"), (), "the path of an image and its class"),
         Schema("audio + label", ("audio", "label"), (), "the path of an audio file and its class"),
+        Schema("image + attributes", ("image", "attributes"), (), "the path of an image and numbers that describe it"),
+        Schema("audio + attributes", ("audio", "attributes"), (), "the path of an audio file and numbers about it"),
+        Schema("text + attributes", ("text", "attributes"), (), "a text and numbers that describe it"),
         Schema("labelled", ("text", "label"), (), "a text and its class"),
         Schema("domain labelled", ("text", "label", "domain"), (), "a text, its class and its domain"),
         Schema("label texts", ("text", "labels"), (), "a text and the texts of its labels"),
@@ -95,7 +98,7 @@ SCHEMAS: Mapping[str, Schema] = {
 #: Maximum number of a file's columns in a message.
 _SHOWN = 10
 #: Columns of lists that CSV and TSV cannot represent.
-LIST_COLUMNS = ("candidates", "scores", "labels", "turns", "parts")
+LIST_COLUMNS = ("candidates", "scores", "labels", "attributes", "turns", "parts")
 LIST_COLUMNS += ("correct_answers", "incorrect_answers", "contradictions")
 
 _TEXTS = {"anchor", "positive", "negative", "negative_N", "sentence1", "sentence2", "text", "entry", "definition"}

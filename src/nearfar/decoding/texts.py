@@ -44,26 +44,95 @@ class Continuation(NamedTuple):
 Batch = tuple[list[int], list[Continuation]]
 
 
-def continuation(tokenizer: Any, tokens: list[int], ends: Sequence[int]) -> Continuation:
-    """New tokens as a text, up to the first end token."""
-    end = next((place for place, token in enumerate(tokens) if token in ends), None)
-    written = tokens if end is None else tokens[: end + 1]
-    return Continuation(tokenizer.decode(written, skip_special_tokens=True), len(written), end is not None)
-
-
-class Writer:
-    """Continues prompts, or answers them, with a model and a decoding method.
+class BatchWriter:
+    """What writers share: batches of prompts of similar length, each with random numbers of its own.
 
     Equal prompts, settings, seed and batch size give equal texts; rounding and sampling depend on the batch.
 
     Args:
-        source: A language model. The generation settings in its files are not used.
+        model: A causal or sequence-to-sequence model of transformers. Its generation settings are not used.
+        tokenizer: Its tokenizer.
         method: The decoding method.
         options: Settings of the method.
         max_new_tokens: Maximum number of new tokens.
         seed: Random seed.
         batch_size: Prompts per forward pass.
         name: Name of the model in messages.
+
+    Raises:
+        InputError: A setting is invalid.
+    """
+
+    #: Whether tokens can be watched.
+    streams = False
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        method: Method,
+        options: Any,
+        *,
+        max_new_tokens: int = 64,
+        seed: int = 0,
+        batch_size: int = 8,
+        name: str = "the model",
+    ) -> None:
+        for field, value in (("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
+            if value < 1:
+                raise InputError(f"invalid value {value}: must be 1 or more", field=field)
+        self.model, self.tokenizer, self.method, self.name = model.eval(), tokenizer, method, name
+        self.max_new_tokens, self.seed, self.batch_size = max_new_tokens, seed, batch_size
+        self.arguments = method.arguments(model, options)
+        self.ends, self.padding = end_tokens(model, tokenizer), padding_token(tokenizer)
+        # The decoder of some models begins with a token that only this file names.
+        first = getattr(model.generation_config, "decoder_start_token_id", None)
+        model.generation_config = GenerationConfig(decoder_start_token_id=first)
+
+    def _batched(self, lengths: Sequence[int], positions: int, done: int) -> Iterator[list[int]]:
+        """The numbers of the prompts of each batch, shortest first; random numbers inside depend on seed and batch.
+
+        Args:
+            lengths: Number of tokens of each prompt.
+            positions: Positions that the longest one and its continuation need.
+            done: Batches to skip.
+
+        Raises:
+            InputError: A prompt without tokens, or too long for the model.
+        """
+        if 0 in lengths:
+            problem = f"prompt {lengths.index(0) + 1} has no tokens"
+            raise InputError(problem, field="prompt", remedy="write at least a word")
+        check_length(self.model, positions, self.name, "--max-new-tokens")
+        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        for batch in range(done, -(-len(order) // self.batch_size)):
+            with torch.random.fork_rng():
+                torch.manual_seed((self.seed * 1_000_003 + batch) % 2**32)
+                yield order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def _generated(self, known: int, **arguments: Any) -> list[Continuation]:
+        """New tokens as texts, each up to its first end token; the first `known` positions are not new."""
+        with torch.no_grad():
+            found = self.model.generate(
+                max_new_tokens=self.max_new_tokens,
+                eos_token_id=self.ends or None,
+                pad_token_id=self.padding,
+                **{"do_sample": False, **self.arguments, **arguments},
+            )
+        return [self._continuation(row) for row in found[:, known:].tolist()]
+
+    def _continuation(self, tokens: list[int]) -> Continuation:
+        end = next((place for place, token in enumerate(tokens) if token in self.ends), None)
+        written = tokens if end is None else tokens[: end + 1]
+        return Continuation(self.tokenizer.decode(written, skip_special_tokens=True), len(written), end is not None)
+
+
+class Writer(BatchWriter):
+    """Continues prompts, or answers them, with a model and a decoding method.
+
+    Args:
+        source: A language model.
+        method, options, max_new_tokens, seed, batch_size, name: See `BatchWriter`.
         amateur: The amateur, for decoding methods that use one.
         chat: Format prompts by the tokenizer's chat template.
         prefix: The name of a prefix that the model's training recorded: prompts get it, and the format of training.
@@ -71,6 +140,8 @@ class Writer:
     Raises:
         InputError: A setting is invalid for the model, or it has no such prefix, no chat template, or no amateur.
     """
+
+    streams = True
 
     def __init__(
         self,
@@ -86,30 +157,20 @@ class Writer:
         chat: bool = False,
         prefix: str | None = None,
     ) -> None:
-        for field, value in (("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
-            if value < 1:
-                raise InputError(f"invalid value {value}: must be 1 or more", field=field)
-        model, tokenizer = source.model.eval(), source.tokenizer
-        self.source, self.model, self.tokenizer, self.method, self.name = source, model, tokenizer, method, name
-        self.max_new_tokens, self.seed, self.batch_size = max_new_tokens, seed, batch_size
+        model, tokenizer = source.model, source.tokenizer
         if chat and not has_chat_template(tokenizer):
             raise InputError(f"{name} has no chat template", field="--chat", remedy="remove --chat")
         if not method.any_model and not isinstance(source, Continues):
             problem = f"{method.name} needs a model that continues its prompt: {name} reads it with an encoder"
             raise InputError(problem, field="--decoding", remedy="use greedy, beam or nucleus")
-        self.chat, self.prefix = chat, prefix
+        how: dict[str, Any] = {"max_new_tokens": max_new_tokens, "seed": seed, "batch_size": batch_size, "name": name}
+        super().__init__(model, tokenizer, method, options, **how)
+        self.source, self.chat, self.prefix = source, chat, prefix
         self._before = None if prefix is None else _prefix(source, prefix, name)
-        self.arguments, self._branches = method.arguments(model, options), None
+        self._branches = None
         if method.contrast is not None:
             contrast = method.contrast(options, number_of_layers(model))
             self._branches = Branches(model, tokenizer, [contrast], amateur)
-        self.ends, self.padding = end_tokens(model, tokenizer), padding_token(tokenizer)
-        # The decoder of some models begins with a token that only this file names.
-        first = getattr(model.generation_config, "decoder_start_token_id", None)
-        model.generation_config = GenerationConfig(decoder_start_token_id=first)
-
-    #: Whether tokens can be watched.
-    streams = True
 
     def shown(self, prompt: str) -> str:
         """What to print before a continuation: an answer begins on a line of its own."""
@@ -139,17 +200,10 @@ class Writer:
         """
         said = [self._prompt(prompt) for prompt in prompts]
         rows = [prompt.tokens(self.tokenizer) for prompt in said]
-        for number, row in enumerate(rows, 1):
-            if not row:
-                raise InputError(f"prompt {number} has no tokens", field="prompt", remedy="write at least a word")
-        longest = self.source.positions(max(map(len, rows), default=0), self.max_new_tokens)
-        check_length(self.model, longest, self.name, "--max-new-tokens")
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        for batch in range(done, -(-len(order) // self.batch_size)):
-            numbers = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-            with torch.random.fork_rng():
-                torch.manual_seed((self.seed * 1_000_003 + batch) % 2**32)
-                yield numbers, self._continued([rows[i] for i in numbers], [said[i] for i in numbers], watch)
+        lengths = [len(row) for row in rows]
+        longest = self.source.positions(max(lengths, default=0), self.max_new_tokens)
+        for numbers in self._batched(lengths, longest, done):
+            yield numbers, self._continued([rows[i] for i in numbers], [said[i] for i in numbers], watch)
 
     def _prompt(self, text: str) -> Prompt:
         return Prompt(text, self.chat) if self._before is None else self.source.prompt(self._before + text)
@@ -161,19 +215,10 @@ class Writer:
         watching = StoppingCriteriaList()
         if watch is not None and self.method.streams:
             watching.append(_Watch(self.tokenizer, known, watch))
-        arguments = self.arguments
+        arguments: dict[str, Any] = {}
         if self._branches is not None:
             arguments = {"custom_generate": contrastive_decoding, "branches": self._branches, "prompts": prompts}
-        with torch.no_grad():
-            found = self.model.generate(
-                **inputs,
-                max_new_tokens=self.max_new_tokens,
-                eos_token_id=self.ends or None,
-                pad_token_id=self.padding,
-                stopping_criteria=watching,
-                **{"do_sample": False, **arguments},
-            )
-        return [continuation(self.tokenizer, row, self.ends) for row in found[:, known:].tolist()]
+        return self._generated(known, **inputs, stopping_criteria=watching, **arguments)
 
 
 def _prefix(source: Conditions, name: str, model: str) -> str:

@@ -117,6 +117,8 @@ class Engine(ABC):
         return (one + other) / 2
 
 
-def reduced(total: Float[Tensor, ""], weights: Float[Tensor, " n"], reduction: Reduction) -> Float[Tensor, ""]:
-    """The mean is taken over the anchors that have a positive; with none, it is NaN."""
-    return total / (weights > 0).sum() if reduction == "mean" else total
+def reduced(
+    total: Float[Tensor, ""], weights: Float[Tensor, " n"], reduction: Reduction, *, least: int = 0
+) -> Float[Tensor, ""]:
+    """The mean is taken over the anchors that have a positive, or over `least` if that is more; over none it is NaN."""
+    return total / (weights > 0).sum().clamp(min=least) if reduction == "mean" else total

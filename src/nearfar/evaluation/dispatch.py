@@ -48,6 +48,7 @@ def evaluate(
     | `rerank` | the same, for models that score pairs | nDCG@10 after a first stage, see `reranking` |
     | `retrieval` | `image` or `audio`, `text` (with `label` only on request) | recall@1 of the files of texts |
     | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
+    | `classify` | the same, for a classifier | accuracy of its own labels |
     | `cluster` | `text`, `label`, only on request | v-measure of k-means |
     | `labels` | `text`, `labels` | average precision over labels |
     | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |

@@ -22,7 +22,8 @@ class Result:
         task: One of `nearfar.evaluation.TASKS`.
         primary: The metric to choose models by; a key of `metrics`.
         metrics: All metrics by name. Correlations and cosines are in [-1, 1], most others in [0, 1];
-            log-probabilities are in nats. Higher is better, except for `perplexity` and the `between` of few-shot.
+            log-probabilities are in nats. Higher is better, except for `perplexity`, `wer` and the
+            `between` of few-shot.
         n: Number of queries, pairs, rows or blocks of tokens that were scored.
         seconds: Time in seconds, including encoding.
         per_item: Values per item, in the order of the data, for paired intervals. The mean of the values under a
@@ -88,6 +89,7 @@ NAMES = {
     "spearman": "Spearman's correlation",
     "pearson": "Pearson's correlation",
     "v_measure": "v-measure",
+    "wer": "word error rate",
     "log_probability": "log-probability per token",
 }
 

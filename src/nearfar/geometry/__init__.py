@@ -16,16 +16,18 @@
     linear_separability(a, b)   whether a plane separates the two sides
     cross_uniformity(a, b)      how evenly one side covers the sphere around the other
     gap(a, b)                   all measures of the gap between two sides, such as images and texts
+    leakage(a, b)               what two spaces know in common, in nats and as explained variance
     relative_penalties(a, c)    share of each negative in the push on an anchor
     effective_negatives(a, c)   number of negatives that this push is spread over
 
-Vectors are compared by direction: every row is scaled to length one first. All functions walk over blocks of rows with
-float64 sums, so memory is linear in the number of rows, and accept what `torch.as_tensor` accepts: tensors, or the
-arrays of `encode`. No gradient flows: `nearfar.losses.hypersphere` has the terms for training.
+Vectors are compared by direction: every row is scaled to length one first, except in `leakage`. All functions walk over
+blocks of rows with float64 sums, so memory is linear in the number of rows, and accept what `torch.as_tensor` accepts:
+tensors, or the arrays of `encode`. No gradient flows: `nearfar.losses.hypersphere` has the terms for training.
 """
 
 from nearfar.geometry.gap import LEAST_PAIRS, Gap, centroid_distance, cross_uniformity, gap, linear_separability
 from nearfar.geometry.hubness import hubness, k_occurrence
+from nearfar.geometry.leakage import LEAST_ITEMS, Leakage, leakage
 from nearfar.geometry.negatives import effective_negatives, relative_penalties
 from nearfar.geometry.space import (
     alignment,
@@ -40,8 +42,10 @@ from nearfar.geometry.space import (
 from nearfar.geometry.spectrum import iso_score, spectrum
 
 __all__ = [
+    "LEAST_ITEMS",
     "LEAST_PAIRS",
     "Gap",
+    "Leakage",
     "alignment",
     "centroid_distance",
     "cone",
@@ -54,6 +58,7 @@ __all__ = [
     "iso_score",
     "isotropy",
     "k_occurrence",
+    "leakage",
     "linear_separability",
     "mean_cosine",
     "relative_penalties",

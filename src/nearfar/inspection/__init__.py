@@ -5,8 +5,9 @@
 
 `sampling` reads the data and draws a `Sample`: unique items (`unique`) and pairs of them (`pairs`). `source` encodes
 it, `examine` collects what is found: figures (`measuring`, `neighbours`), rows to read (`findings`, `duplicates`),
-layers and dimensions (`sizes`) and a map (`flat`). `differences` compares two models, `locating` finds the rows in
-their files, `summary` and `page` show the result. `language` inspects causal language models.
+layers and dimensions (`sizes`) and a map (`flat`). `differences` compares two models, `views` two views of one model,
+`locating` finds the rows in their files, `summary` and `page` show the result. `language` inspects causal language
+models.
 """
 
 from nearfar.inspection.measures import MEASURES

@@ -51,10 +51,10 @@ def false_negatives(
             break
     return [
         FalseNegative(
-            item=_item(sample, 0, row),
-            positive=_item(sample, last, int(found.positive[row])),
+            item=item_of(sample, 0, row),
+            positive=item_of(sample, last, int(found.positive[row])),
             positive_cosine=float(found.positive_cosine[row]),
-            negative=_item(sample, last, int(found.negative[row])),
+            negative=item_of(sample, last, int(found.negative[row])),
             negative_cosine=float(found.negative_cosine[row]),
             above=int(found.above[row]),
             support=support[row],
@@ -92,9 +92,9 @@ def confusions(sample: Sample, found: Neighbours) -> list[Confusion]:
 
 def _confused(sample: Sample, found: Neighbours, row: int) -> Confused:
     return Confused(
-        _item(sample, 0, row),
+        item_of(sample, 0, row),
         float(found.positive_cosine[row]),
-        _item(sample, 0, int(found.negative[row])),
+        item_of(sample, 0, int(found.negative[row])),
         float(found.negative_cosine[row]),
     )
 
@@ -115,7 +115,7 @@ def near_duplicate_items(
     for side, of_side in enumerate(vectors):
         count, pairs = near_duplicates(torch.from_numpy(of_side), threshold, LISTED)
         total += count
-        found += [NearDuplicate(_item(sample, side, i), _item(sample, side, j), cosine) for i, j, cosine in pairs]
+        found += [NearDuplicate(item_of(sample, side, i), item_of(sample, side, j), cosine) for i, j, cosine in pairs]
     return sorted(found, key=lambda pair: -pair.cosine)[:LISTED], total
 
 
@@ -124,10 +124,11 @@ def hubs(sample: Sample, occurrence: Int[np.ndarray, " m"]) -> list[Hub]:
     import numpy as np
 
     order = np.argsort(-occurrence, kind="stable")[:HUBS].tolist()
-    return [Hub(_item(sample, len(sample.sides) - 1, item), int(occurrence[item])) for item in order]
+    return [Hub(item_of(sample, len(sample.sides) - 1, item), int(occurrence[item])) for item in order]
 
 
-def _item(sample: Sample, side: int, item: int) -> Item:
+def item_of(sample: Sample, side: int, item: int) -> Item:
+    """An item of a side by its number, as it is named in results."""
     of = sample.sides[side]
     label = None if sample.groups is None else shown(sample.groups[side][item])
     return Item(of.name, of.origins[item], shown(of.text(item)), label)

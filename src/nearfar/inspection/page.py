@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nearfar.data.places import place_name
 from nearfar.inspection.measures import MEASURES
 from nearfar.inspection.page_figures import TIP, cut, map_figures, size_figures, spectrum_figure
+from nearfar.inspection.page_views import add_views
 from nearfar.inspection.summary import candidates, counted, figure, measure_rows, verdict
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.histogram import histogram
@@ -53,6 +54,8 @@ def inspection_page(found: Inspection, facts: Sequence[tuple[str, object]] = ())
     page.verdict(verdict(found))
     _notes(page, models)
     _measures(page, found, models)
+    if found.views is not None:
+        add_views(page, found.views, *models)
     _similarities(page, models)
     page.section("Rows to read", _LABELLED if found.measures["confused_share"] is not None else _PAIRED)
     for name, each in models.items():

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nearfar.evaluation.intervals import Interval
     from nearfar.inspection.records import Confusion, FalseNegative, Hub, NearDuplicate, PlaceOf, Point, Repeat
     from nearfar.inspection.sizes import AtSize
+    from nearfar.inspection.views import ComparedViews
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -60,6 +61,7 @@ class Inspection:
         seconds: Time that the inspection took.
         against: The inspection of another model on the same sample.
         differences: The other model's measures minus this one's, with paired intervals over items.
+        views: What the two views of one model have in common, if they are what is compared.
     """
 
     model: str
@@ -98,6 +100,7 @@ class Inspection:
     models: int = 1
     against: Inspection | None = None
     differences: dict[str, Interval] = field(default_factory=dict)
+    views: ComparedViews | None = None
 
     @property
     def sampled(self) -> bool:
@@ -162,6 +165,8 @@ class Inspection:
                 name: {"mean": each.mean, "interval_95": [each.low, each.high]}
                 for name, each in self.differences.items()
             }
+        if self.views is not None:
+            found["views"] = self.views.as_dict()
         return found
 
 

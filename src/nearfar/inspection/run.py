@@ -16,7 +16,8 @@ from nearfar.inspection.locating import RowPlaces
 from nearfar.inspection.options import InspectOptions
 from nearfar.inspection.records import Repeat
 from nearfar.inspection.sampling import draw_sample, read
-from nearfar.inspection.source import VectorSource, open_source
+from nearfar.inspection.source import VectorSource, open_sources
+from nearfar.inspection.views import comparison_of_views
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +55,9 @@ def inspect(
     with texts, or only texts. `nearfar.inspection.MEASURES` defines each.
 
     Args:
-        model: An encoder, or a name that `nearfar.models.load` takes; or the vectors of the data's texts, as a matrix
-            or a file that `nearfar encode` wrote.
+        model: An encoder, or a name that `nearfar.models.load` takes; the views of a model that has several are
+            compared with each other. Or the vectors of the data's texts, as a matrix or a file that `nearfar encode`
+            wrote.
         data: Rows, a retrieval set, or where to read them.
         against: Another model, inspected on the same items, with paired 95% intervals of the differences. A candidate
             for a false negative is a likely one if both models agree on it, or if duplicates or labels support it.
@@ -80,10 +82,11 @@ def inspect(
     )
     found = read(data, options)
     with about(data if isinstance(data, (str, Path)) else None, getattr(found, "column_names", ("query", "document"))):
+        # All models are opened, and their layers checked, before any of them is used.
+        sources = open_sources(model, against)
+        found = _readable(found, sources[0])
         sample = draw_sample(found, options.rows, options.seed)
         few = sample if sample.rows <= SIZE_ROWS else draw_sample(found, SIZE_ROWS, options.seed)
-        # All models are opened, and their layers checked, before any of them is used.
-        sources = [open_source(each) for each in ([model] if against is None else [model, against])]
         total, done = sum(_items_to_encode(source, sample, few, options) for source in sources), 0
 
         def step(count: int) -> None:
@@ -97,7 +100,21 @@ def inspect(
     first, *second = _with_rows(data, found, options, inspections)
     if not second:
         return first
-    return replace(first, against=second[0], differences=differences(first, second[0], options.seed))
+    views = None
+    if against is None:
+        one, other = (opinion.vectors[0] for _, opinion in examined)
+        places = RowPlaces(data, found, options.split)
+        views = comparison_of_views(sample, one, other, options.seed).with_places(places)
+    return replace(first, against=second[0], differences=differences(first, second[0], options.seed), views=views)
+
+
+def _readable(data: Dataset | Retrieval, source: VectorSource) -> Dataset | Retrieval:
+    """The data without its texts, if they are beside files and the model encodes only files."""
+    from nearfar.models.routes import only_medium
+
+    medium = None if source.encoder is None else only_medium(source.encoder)
+    columns = getattr(data, "column_names", ())
+    return data.remove_columns("text") if medium in columns and "text" in columns else data  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _items_to_encode(source: VectorSource, sample: Sample, few: Sample, options: InspectOptions) -> int:

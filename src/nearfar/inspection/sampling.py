@@ -45,17 +45,26 @@ _ONE_COLUMN = {
     "turns": "text",
     "image + label": "image",
     "audio + label": "audio",
+    "image + attributes": "image",
+    "audio + attributes": "audio",
+    "text + attributes": "text",
+    "images": "image",
+    "audio": "audio",
 }
 
 
 def read(source: str | Path | Dataset | Retrieval, options: InspectOptions) -> Dataset | Retrieval:
-    """Rows, or a retrieval set where `source` is one or is a folder in BEIR's format."""
+    """Rows (also a folder of images or audio), or a retrieval set if `source` is one or a folder in BEIR format."""
     from nearfar.data import load, load_retrieval
+    from nearfar.data.encodable import folder_of_files
 
     if isinstance(source, Retrieval):
         return source
     if is_retrieval_folder(source):
         return load_retrieval(source, options.split)
+    files = folder_of_files(source, skip_broken=options.skip_broken)
+    if files is not None:
+        return files
     return load(source, columns=options.columns, split=options.split or "train", skip_broken=options.skip_broken)
 
 

@@ -59,6 +59,30 @@ def open_source(model: SentenceTransformer | str | Path | np.ndarray) -> VectorS
     return VectorSource(str(model) if named else encoder.model_card_data.base_model or "model", encoder)
 
 
+def open_sources(
+    model: SentenceTransformer | str | Path | np.ndarray, against: SentenceTransformer | str | Path | np.ndarray | None
+) -> list[VectorSource]:
+    """One source or two: a model and the one that it is compared with, or the first two views of a model.
+
+    Raises:
+        InputError: A model does not exist, or a model with views is compared with another.
+    """
+    from nearfar.models.views import one_view, views_of
+
+    sources = [open_source(each) for each in ([model] if against is None else [model, against])]
+    found = []
+    for source in sources:
+        views = () if source.encoder is None else views_of(source.encoder)
+        if views and against is not None:
+            problem = f"{source.name} has several views, which are compared with each other"
+            raise InputError(problem, field="--against", remedy=f"pass one view: {source.name}/{views[0]}")
+        for view in views[:2]:
+            assert source.encoder is not None
+            found.append(VectorSource(f"{source.name}/{view}", one_view(source.encoder, view)))
+        found += [] if views else [source]
+    return found
+
+
 def encode_sides(
     model: SentenceTransformer, sample: Sample, *, batch_size: int = 64, step: Step | None = None
 ) -> tuple[Float[np.ndarray, "n d"], ...]:
@@ -95,12 +119,12 @@ def encode_sides(
 
 def _encode(model: SentenceTransformer, side: Side, items: Sequence[Any], batch_size: int) -> np.ndarray:
     from nearfar.models.encoding import encode
-    from nearfar.models.towers import medium_of
+    from nearfar.models.routes import medium_of, only_medium
     from nearfar.models.towers.reading import encode_media
     from nearfar.models.towers.texts import has_text_towers
 
     if side.medium != "text":
-        if medium_of(model) is None:
+        if medium_of(model) is None and only_medium(model) is None:
             raise InputError(
                 "the model encodes only text", field=side.name, remedy=f"use a model with a tower for {side.medium}"
             )

@@ -39,6 +39,17 @@ def verdict(found: Inspection) -> str:
     return f"{'; '.join(parts)}."
 
 
+def leakage(found: Inspection) -> str | None:
+    """What the views of a model have in common, in one sentence; None for other models."""
+    if found.views is None or found.views.leakage is None:
+        return None
+    of = found.views.leakage
+    return (
+        f"The views share {figure(of.nats)} nats ({figure(of.shuffled)} if items are shuffled, {figure(of.most)} at "
+        f"most); the first explains {of.explained:.1%} of the variance of the second."
+    )
+
+
 def candidates(found: Inspection) -> str:
     """How many candidates for false negatives something supports, and how many are one model's opinion."""
     alone = found.false_negative_rows - found.likely_rows

@@ -148,6 +148,8 @@ def language_trainer(
         options: The training options.
         setting: Where and how to train.
     """
+    if stage.views is not None:
+        raise ValueError("rows of language models have no views")
     in_epoch = math.ceil(len(rows) // (options.batch_size * processes()) / options.gradient_accumulation)
     steps = options.max_steps or max(1, math.ceil(round(options.epochs * in_epoch, 6)))
     train_adapters(model)

@@ -16,14 +16,16 @@ from nearfar.kinds.drawn import LeftOut, remainder
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from nearfar.kinds.plan import Batches
+    from nearfar.kinds.plan import Batches, Rehearsal
 
 #: Characters of a text in a message.
 SHOWN = 40
 
 
 class Order(ABC):
-    """How batches are drawn from the rows of one dataset. Seed and epoch alone decide them; no row is drawn twice.
+    """How batches are drawn from the rows of one dataset. Seed and epoch alone decide them.
+
+    No row is drawn twice in an epoch, except those of `Rehearsed`.
 
     Args:
         rows: The dataset.
@@ -60,6 +62,35 @@ class Shuffled(Order):
     def _draw(self, epoch: int) -> list[list[int]]:
         generator = torch.Generator().manual_seed(self.seed + epoch)
         return _split(torch.randperm(self.rows, generator=generator), self.size, self.drop_last)
+
+
+class Rehearsed(Order):
+    """The first rows in a random order; a fixed share of every batch are the last ones, which take turns.
+
+    Args:
+        rehearsal: The number of the last rows, and their share.
+    """
+
+    def __init__(self, rows: Dataset, size: int, drop_last: bool, seed: int, rehearsal: Rehearsal) -> None:
+        super().__init__(rows, size, drop_last, seed)
+        self.new, self.old = self.rows - rehearsal.rows, rehearsal.rows
+        self.places = min(size - 1, max(1, round(size * rehearsal.share)))
+
+    def _draw(self, epoch: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed + epoch)
+        new = torch.randperm(self.new, generator=generator).split(self.size - self.places)
+        if len(new) > 1 and len(new[-1]) < self.size - self.places:
+            new = new[:-1]
+        needed, turns = len(new) * self.places, []
+        while sum(map(len, turns)) < needed:
+            turns.append(torch.randperm(self.old, generator=generator) + self.new)
+        old = torch.cat(turns)[:needed].split(self.places)
+        return [[*mine.tolist(), *others.tolist()] for mine, others in zip(new, old, strict=True)]
+
+    def left_out(self) -> list[LeftOut]:
+        """The new rows that fill no batch; of the rehearsed ones each epoch draws as many as it needs."""
+        missing = self.new - sum(len(batch) - self.places for batch in self.batches(0))
+        return self._reasons(missing) if missing else []
 
 
 class Distinct(Order):
@@ -170,8 +201,12 @@ class ByLabel(Order):
         return [LeftOut(rows, reason) for reason, rows in found.items() if rows]
 
 
-def order_of(batches: Batches, rows: Dataset, size: int, drop_last: bool, seed: int) -> Order:
-    """The order that `Stage.batches` names."""
+def order_of(
+    batches: Batches, rows: Dataset, size: int, drop_last: bool, seed: int, rehearsal: Rehearsal | None = None
+) -> Order:
+    """The order that `Stage.batches` names, or that of `Stage.rehearsal`."""
+    if rehearsal is not None:
+        return Rehearsed(rows, size, drop_last, seed, rehearsal)
     found = {"shuffled": Shuffled, "no_duplicates": Distinct, "group_by_label": ByLabel}[batches]
     return found(rows, size, drop_last, seed)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
     from nearfar.kinds.options import TrainingOptions
-    from nearfar.kinds.plan import Batches, Stage
+    from nearfar.kinds.plan import Batches, Rehearsal, Stage
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,18 @@ class Part:
         rows: The dataset.
         batches: How rows are drawn, as in `Stage.batches`.
         size: Batch size.
+        rehearsal: The rows that fill a fixed share of every batch.
     """
 
     name: str | None
     rows: Dataset
     batches: Batches
     size: int
+    rehearsal: Rehearsal | None = None
+
+    def order(self, drop_last: bool, seed: int) -> Order:
+        """How its batches are drawn."""
+        return order_of(self.batches, self.rows, self.size, drop_last, seed, self.rehearsal)
 
 
 def parts_of(stage: Stage, options: TrainingOptions) -> list[Part]:
@@ -47,7 +53,7 @@ def parts_of(stage: Stage, options: TrainingOptions) -> list[Part]:
 
     if not isinstance(stage.rows, DatasetDict):
         assert isinstance(stage.batches, str)
-        return [Part(None, stage.rows, stage.batches, options.batch_size)]
+        return [Part(None, stage.rows, stage.batches, options.batch_size, stage.rehearsal)]
     kinds, sizes = stage.batches, stage.batch_sizes or {}
     return [
         Part(name, rows, kinds[name] if isinstance(kinds, Mapping) else kinds, sizes.get(name, options.batch_size))
@@ -86,7 +92,7 @@ def _check_part(part: Part, drop_last: bool, in_step: int) -> None:
         problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
         raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
     try:
-        found = len(order_of(part.batches, part.rows, size, drop_last, 0).batches(0))
+        found = len(part.order(drop_last, 0).batches(0))
     except ValueError:  # sentence-transformers', of fewer than two labels with two texts each
         found = 0
     if not found:
@@ -120,9 +126,7 @@ class Epochs:
 
     def __init__(self, parts: Sequence[Part], seed: int, *, processes: int = 1, accumulation: int = 1) -> None:
         self.parts, self.seed = parts, seed
-        self.orders: list[Order] = [
-            order_of(part.batches, part.rows, part.size, drop_last(parts), seed) for part in parts
-        ]
+        self.orders: list[Order] = [part.order(drop_last(parts), seed) for part in parts]
         #: Batches that are drawn together.
         self.together = processes * accumulation if len(parts) > 1 else processes
         self.processes, self.accumulation = processes, accumulation
@@ -182,14 +186,20 @@ class Epochs:
                 return step
         raise AssertionError
 
-    def forever(self) -> Iterator[list[int]]:
-        """The batches of one epoch after the other."""
+    def forever(self, *, with_epoch: bool = False) -> Iterator[list[int]]:
+        """The batches of one epoch after the other.
+
+        Args:
+            with_epoch: Add the number of all rows to that of a row for each earlier epoch, see `nearfar.kinds._views`.
+        """
         for epoch in count():
             if not self.length(epoch):
                 raise InputError(
                     f"no batch can be drawn in epoch {epoch + 1}", remedy="give more rows, or a smaller batch_size"
                 )
-            yield from self.batches(epoch)
+            earlier = epoch * self.offsets[-1] if with_epoch else 0
+            for batch in self.batches(epoch):
+                yield [row + earlier for row in batch]
 
     def described(self, rounds: int) -> list[dict[str, Any]]:
         """What `metrics.json` says of the rows that are drawn, of each dataset.
@@ -226,17 +236,18 @@ class RunBatches(BatchSampler):
     Args:
         epochs: The batches of every epoch.
         rounds: Batches of each process in the run.
+        with_epoch: Whether the numbers of rows say the epoch too, see `nearfar.kinds._views`.
     """
 
-    def __init__(self, epochs: Epochs, rounds: int) -> None:
+    def __init__(self, epochs: Epochs, rounds: int, *, with_epoch: bool = False) -> None:
         super().__init__(range(epochs.offsets[-1]), 1, drop_last=True)
-        self.epochs, self.rounds = epochs, rounds
+        self.epochs, self.rounds, self.with_epoch = epochs, rounds, with_epoch
         # Batches differ in size; accelerate takes None to mean just that.
         self.batch_size: Any = None
         self._ends: list[int] = []
 
     def __iter__(self) -> Iterator[list[int]]:
-        return islice(self.epochs.forever(), len(self))
+        return islice(self.epochs.forever(with_epoch=self.with_epoch), len(self))
 
     def __len__(self) -> int:
         return self.rounds * self.epochs.processes

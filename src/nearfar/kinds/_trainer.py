@@ -14,21 +14,27 @@ import torch
 from safetensors.torch import load_file, save_file
 from sentence_transformers.base.evaluation import BaseEvaluator
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import BatchSampler
+from torch.utils.data import BatchSampler, DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from nearfar.errors import InputError
 from nearfar.kinds._arguments import common_arguments
 from nearfar.kinds._processes import is_main_process, processes
 from nearfar.kinds._sampling import Epochs, RunBatches, parts_of
 from nearfar.kinds._trainer_files import COMPLETE
+from nearfar.kinds._views import DrawnRows
+from nearfar.kinds._workers import before_workers, of_worker
 from nearfar.kinds.drawn import left_out_note
 from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
-from nearfar.kinds.plan import Stage
+from nearfar.kinds.plan import RowViews, Stage
 from nearfar.models.adapters import load_lora, train_adapters
+from nearfar.models.views import views_of, write_views
 
 _LOSS_STATE = "loss.safetensors"
+#: Maximum gradient norm of recipes without an option for it.
+GRADIENT_CLIP = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +51,13 @@ class Resumable:
                 self.state = state
                 self._load_from_checkpoint(str(checkpoint))
                 return
-        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        try:
+            self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        except (InputError, RuntimeError) as error:
+            known = of_worker(error)
+            if known is None:
+                raise
+            raise known from error
 
     def _steps_in_all(self: Any) -> int:
         return self.set_initial_training_values(self.args, self.get_train_dataloader())[-1]
@@ -71,6 +83,7 @@ class SentenceTrainer(Resumable):
     #: All batches of the run, and what `metrics.json` says of the rows that they draw.
     batches: RunBatches
     drawn: Sequence[dict[str, Any]] = ()
+    views: RowViews | None = None
 
     def get_batch_sampler(self: Any, dataset: Any, *_: Any, **__: Any) -> BatchSampler | None:
         """All batches of the run; of several datasets they are asked for below."""
@@ -80,14 +93,42 @@ class SentenceTrainer(Resumable):
         """All batches of the run, as numbers of rows that are counted through all datasets."""
         return self.batches
 
+    def get_train_dataloader(self: Any) -> DataLoader:
+        """The library's own, or one whose rows are made anew whenever they are drawn."""
+        if self.args.dataloader_num_workers:
+            before_workers()
+        if self.views is None:
+            trainer: Any = super()
+            return trainer.get_train_dataloader()
+        self.accelerator.even_batches = False
+        loader = DataLoader(
+            DrawnRows(self.train_dataset, self.views, self.args.seed),
+            batch_sampler=self.batches,
+            collate_fn=self.data_collator,
+            num_workers=self.args.dataloader_num_workers,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        self._train_dataloader = self.accelerator.prepare(loader)
+        return self._train_dataloader
+
+    def compute_loss(self: Any, model: Any, *arguments: Any, **options: Any) -> Any:
+        """The library's own; with several processes and towers, every weight gets a gradient, if only 0."""
+        trainer: Any = super()
+        loss = trainer.compute_loss(model, *arguments, **options)
+        if self.args.ddp_find_unused_parameters is False and model.training:
+            loss = loss + 0 * sum(weight.sum() for weight in model.parameters() if weight.requires_grad)
+        return loss
+
     def add_model_card_callback(self: Any, *_: Any) -> None:
         """Collect no rows for a card."""
 
     def _save(self: Any, output_dir: str | None = None, state_dict: Any = None) -> None:
         trainer: Any = super()
-        save = self.model.save_pretrained
-        # The trainer itself has no option for it.
-        self.model.save_pretrained = partial(save, create_model_card=False)
+        # The trainer itself has no option for either.
+        if views_of(self.model):
+            self.model.save_pretrained = lambda folder, **_: write_views(self.model, Path(folder))
+        else:
+            self.model.save_pretrained = partial(self.model.save_pretrained, create_model_card=False)
         try:
             trainer._save(output_dir, state_dict)
         finally:
@@ -123,7 +164,7 @@ def sentence_trainer(
     epochs = Epochs(
         parts_of(stage, options), setting.seed, processes=processes(), accumulation=options.gradient_accumulation
     )
-    batches = RunBatches(epochs, epochs.rounds(options, setting.rows))
+    batches = RunBatches(epochs, epochs.rounds(options, setting.rows), with_epoch=stage.views is not None)
     drawn = epochs.described(batches.rounds)
     say_left_out(drawn)
     train_adapters(model)
@@ -132,6 +173,7 @@ def sentence_trainer(
     asked = arguments_class(
         **common_arguments(options, setting, steps=batches.steps, gpu=device == "cuda"),
         learning_rate_mapping=rates,
+        max_grad_norm=getattr(options, "gradient_clip", GRADIENT_CLIP),
         use_cpu=device == "cpu",
         **arguments,
     )
@@ -145,7 +187,7 @@ def sentence_trainer(
         evaluator=None if measured is None else Measured(measured),
         callbacks=[CountEpochs(batches), *callbacks_of(setting)],
     )
-    trainer.batches, trainer.drawn = batches, drawn
+    trainer.batches, trainer.drawn, trainer.views = batches, drawn, stage.views
     quiet(trainer)
     return trainer
 

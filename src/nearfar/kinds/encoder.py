@@ -148,9 +148,15 @@ class Encoder(Kind, Encodes, Scores):
 
         from nearfar.kinds._sampling import parts_of
         from nearfar.kinds._trainer import sentence_trainer
+        from nearfar.kinds.options import TowerOptions
 
         parts = parts_of(stage, options)
         prompts = _prompts(self.model, parts, options) if prompted else {}
+        routes = _by_part(parts, lambda part: column_routes(self.model, part.rows.column_names))
+        if stage.views is not None:
+            made = stage.views.columns
+            routes = {name: routes[stored] for name, stored in made.items() if stored in routes}
+            prompts = {name: prompts[stored] for name, stored in made.items() if stored in prompts}
         trainer = sentence_trainer(
             SentenceTransformerTrainer,
             SentenceTransformerTrainingArguments,
@@ -158,8 +164,12 @@ class Encoder(Kind, Encodes, Scores):
             stage,
             options,
             setting,
-            router_mapping=_by_part(parts, lambda part: column_routes(self.model, part.rows.column_names)),
+            router_mapping=routes,
             prompts=prompts or None,
+            dataloader_num_workers=options.workers if isinstance(options, TowerOptions) else 0,
+            # A step calls each tower by itself. torch would take the weights of the other towers for unused in each
+            # call, and fail when they get a gradient after all.
+            ddp_find_unused_parameters=False if len(set(routes.values())) > 1 else None,
         )
         trainer.prompts = prompts
         if options.max_length:

@@ -9,13 +9,14 @@ from typing import Any
 from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind
 
-__all__ = ["KINDS", "class_of", "kind_named", "load", "load_kind", "load_scorer", "of"]
+__all__ = ["KINDS", "class_of", "kind_named", "load", "load_kind", "load_scorer", "load_vectorizer", "of"]
 
 #: A kind's name, and where its class is: imported when it is needed.
 KINDS = {
     "encoder": ("nearfar.kinds.encoder", "Encoder"),
     "two towers": ("nearfar.kinds.two_towers", "TwoTowers"),
     "pair scorer": ("nearfar.kinds.pair_scorer", "PairScorer"),
+    "classifier": ("nearfar.kinds.classifier", "Classifier"),
     "reranker": ("nearfar.kinds.reranker", "Reranker"),
     "causal LM": ("nearfar.kinds.causal", "CausalLM"),
     "seq2seq LM": ("nearfar.kinds.seq2seq", "Seq2SeqLM"),
@@ -83,6 +84,20 @@ def load_scorer(name: str | Path, *, device: str | None = None) -> Any:
     return kind.load(name, device=device)
 
 
+def load_vectorizer(name: str | Path, *, max_length: int | None = None, view: str | None = None) -> Any:
+    """Load the model called `name` to encode texts or files, for `nearfar.models.encoding_files`.
+
+    Raises:
+        InputError: The model does not exist, returns no vectors, or an option is not for it.
+    """
+    from nearfar.models.abilities import Encodes
+    from nearfar.models.loading import load as load_encoder
+
+    if max_length is None and view is None and issubclass(class_of(name), Encodes):
+        return load_kind(name).host
+    return load_encoder(name, max_length=max_length, view=view)
+
+
 def load(
     name: str | Path,
     *,
@@ -90,6 +105,7 @@ def load(
     max_length: int | None = None,
     layers: int | None = None,
     dims: int | None = None,
+    view: str | None = None,
 ) -> Any:
     """Load a model of any kind, as it was saved, including its heads.
 
@@ -100,11 +116,12 @@ def load(
             model's own setting.
         layers: Number of layers to keep, the first ones (text encoders only).
         dims: Number of dimensions to keep, the first ones (text encoders only).
+        view: Name of a view, of an encoder that has several, as `nearfar train sepclr` makes them.
 
     Returns:
         A SentenceTransformer (text encoders, two towers), a CrossEncoder (rerankers), or a
-        `nearfar.kinds.pair_scorer.PairScorer`, `nearfar.kinds.causal.CausalLM`, `nearfar.kinds.seq2seq.Seq2SeqLM`; in
-        evaluation mode.
+        `nearfar.kinds.pair_scorer.PairScorer`, `nearfar.kinds.classifier.Classifier`, `nearfar.kinds.causal.CausalLM`,
+        `nearfar.kinds.seq2seq.Seq2SeqLM`; in evaluation mode.
 
     Raises:
         InputError: The model does not exist, its weights are corrupted, or an option is for another kind.
@@ -114,14 +131,14 @@ def load(
         (2, 384)
         >>> load("runs/dse/model").score([("a dog", "a puppy")])  # doctest: +SKIP
     """
-    if max_length is None and layers is None and dims is None:
+    if max_length is None and layers is None and dims is None and view is None:
         return load_kind(name, device=device).host
     from nearfar.models.kind_files import require_kind
     from nearfar.models.loading import find
     from nearfar.models.loading import load as load_encoder
 
     require_kind(find(name), "encoder", "two towers")
-    return load_encoder(name, device=device, max_length=max_length, layers=layers, dims=dims)
+    return load_encoder(name, device=device, max_length=max_length, layers=layers, dims=dims, view=view)
 
 
 def of(model: Any) -> Kind:
@@ -136,7 +153,12 @@ def of(model: Any) -> Kind:
 
     if isinstance(model, SentenceTransformer):
         from nearfar.models.towers import medium_of
+        from nearfar.models.views import views_of
 
+        if views_of(model):
+            from nearfar.kinds.encoder_with_views import EncoderWithViews
+
+            return EncoderWithViews(model)
         return kind_named("encoder" if medium_of(model) is None else "two towers")(model)  # pyright: ignore[reportCallIssue]
     if isinstance(model, CrossEncoder):
         return kind_named("reranker")(model)  # pyright: ignore[reportCallIssue]

@@ -33,6 +33,8 @@ __all__ = [
     "Positive",
     "Probability",
     "Range",
+    "RehearsalOptions",
+    "SequenceOptions",
     "TowerOptions",
     "TrainingOptions",
     "Whole",
@@ -109,15 +111,18 @@ class TowerOptions(TrainingOptions):
     Args:
         image_model: Image tower for rows with images: a folder, a Hub ID, `small-cnn` or `small-vit`. A model that
             already has an image tower keeps it.
-        audio_model: Audio tower for rows with audio: a folder, a Hub ID or `small-audio`.
+        audio_model: Audio tower for rows with audio: a folder, a Hub ID, `small-audio`, or `whisper-tiny`, the
+            pre-trained encoder of Whisper tiny.en (extra `speech`).
         image_size: Width and height of images in pixels, for the small image towers.
-        seconds: Seconds of audio that `small-audio` uses, from the beginning of each file.
+        seconds: Seconds of audio that `small-audio` and `whisper-tiny` use, from the beginning of each file; up to 30.
+        workers: Processes that read and decode files ahead of the training step; 0: none. The result is the same.
     """
 
     image_model: str = "small-cnn"
     audio_model: str = "small-audio"
     image_size: Count = 64
     seconds: Count = 4
+    workers: Whole = 0
 
     def tower(self, medium: Literal["image", "audio"]) -> str:
         """The name of the tower for `medium`."""
@@ -149,6 +154,54 @@ class TowerOptions(TrainingOptions):
         sizes = {"image_size": self.image_size, "seconds": self.seconds}
         add_tower(model, medium, self.tower(medium), dims=dims, frozen=frozen, **sizes)
         return True
+
+
+@dataclass(frozen=True)
+class RehearsalOptions(TrainingOptions):
+    """Options of recipes on streams of tasks that train on some rows of earlier tasks again.
+
+    Args:
+        memory_per_class: Rehearsed rows of each label; 0: as `memory_size` says.
+        memory_size: Rehearsed rows of all labels, divided by the number of labels; 0: as `memory_share` says.
+        total_labels: Number of labels that `memory_size` is divided by; 0: all labels of the stream.
+        memory_share: Fraction of the rows of each label that is rehearsed; 0: none.
+        selection: Which rows of a label are rehearsed: `random`, or those that keep its mean (`herding`).
+        rehearsal_share: Share of rehearsed rows in each batch; 0: mixed with the new rows, each once per epoch.
+        keep: What the run folder contains of rehearsed rows; `features`: only vectors, which are rehearsed instead of
+            the rows; `nothing`: their number.
+    """
+
+    memory_per_class: Whole = 0
+    memory_size: Whole = 0
+    total_labels: Whole = 0
+    memory_share: Fraction = 0.01
+    selection: Literal["random", "herding"] = "random"
+    rehearsal_share: Probability = 0.0
+    keep: Literal["rows", "features", "nothing"] = "rows"
+
+    @property
+    def grows(self) -> str | None:
+        """See `Plan.grows`: tasks can be added, unless the number of rehearsed rows depends on the labels of all."""
+        by_all_labels = self.memory_size and not self.memory_per_class and not self.total_labels
+        return None if by_all_labels else "stream"
+
+
+@dataclass(frozen=True)
+class SequenceOptions(TrainingOptions):
+    """Options of recipes that can add a decoder, which writes label, slots and transcript of audio files.
+
+    Args:
+        decoder_layers: Layers of the decoder; 0: no decoder.
+        vocabulary: Number of tokens of the byte-level BPE that is learned from the first task.
+        sequence_weight: Weight of the decoder's negative log-likelihood per token.
+        distil_beams: Beams of sequence distillation: the decoder learns for rehearsed files what it wrote about them
+            before the task; 0: no distillation, it learns their own targets.
+    """
+
+    decoder_layers: Whole = 0
+    vocabulary: int = 1000
+    sequence_weight: Positive = 1.0
+    distil_beams: Whole = 0
 
 
 @dataclass(frozen=True)

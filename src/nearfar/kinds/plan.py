@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -18,9 +19,40 @@ if TYPE_CHECKING:
 
     Options = TypeVar("Options", bound=TrainingOptions)
 
-__all__ = ["Batches", "Plan", "Stage", "staged_options"]
+__all__ = ["Batches", "Plan", "Rehearsal", "RowViews", "Stage", "staged_options"]
 
 Batches = Literal["no_duplicates", "group_by_label", "shuffled"]
+
+
+@dataclass(frozen=True)
+class RowViews:
+    """Columns that are made anew whenever a row is drawn, such as augmented images and texts.
+
+    They are made in the processes that load batches (`TowerOptions.workers`), which get both arguments by pickle where
+    processes are not forked.
+
+    Args:
+        make: From a stored row and a random generator to the columns that the loss gets, in its order. The generator
+            depends only on seed, epoch and row, so that a resumed run makes the same views.
+        columns: These columns, each with the stored column that decides its tower and its prompt.
+    """
+
+    make: Callable[[Mapping[str, Any], random.Random], Mapping[str, Any]]
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Rows of a stage that fill a fixed share of every batch, such as examples of earlier tasks.
+
+    Args:
+        rows: Number of these rows; they are the last ones of the dataset. They take turns, so that each is drawn about
+            equally often, more than once in an epoch if there are few.
+        share: Their share of a batch, above 0 and below 1.
+    """
+
+    rows: int
+    share: float
 
 
 @dataclass(frozen=True)
@@ -42,6 +74,9 @@ class Stage:
             their names. Names of the model's parameters begin with `model.`; if there are several losses, all names
             begin with the dataset's name and a dot.
         settings: Options that differ in this stage. They cannot change how long the plan trains.
+        views: What is made of a row whenever it is drawn; None: the row itself. For sentence encoders and models with
+            two towers, with one dataset.
+        rehearsal: The rows that fill a fixed share of every batch; only for one dataset and `batches="shuffled"`.
     """
 
     rows: Dataset | DatasetDict
@@ -51,6 +86,18 @@ class Stage:
     batch_sizes: Mapping[str, int] | None = None
     learning_rates: Mapping[str, float] | None = None
     settings: Mapping[str, Any] | None = None
+    views: RowViews | None = None
+    rehearsal: Rehearsal | None = None
+
+    def __post_init__(self) -> None:
+        if self.views is not None and isinstance(self.rows, Mapping):
+            raise ValueError("views are made of the rows of one dataset, got several")
+        if self.rehearsal is None:
+            return
+        if self.batches != "shuffled":
+            raise ValueError(f'a stage with rehearsal requires batches="shuffled", got {self.batches!r}')
+        if not 0 < self.rehearsal.rows < len(self.rows) or not 0 < self.rehearsal.share < 1:
+            raise ValueError(f"expected some of {len(self.rows)} rows and a share of a batch, got {self.rehearsal}")
 
 
 @dataclass(frozen=True)
@@ -68,7 +115,8 @@ class Plan:
             and the held-out data (None if there is none), in evaluation mode and without gradients.
         finish: Called with the run's folder and the held-out data after the model has been trained and saved; the
             returned values are added to the metrics.
-        grows: The option that sets the number of stages, if the earlier stages stay the same when it grows.
+        grows: The option that sets the number of stages, if the earlier stages stay the same when it grows; or
+            `"stream"`, if a stage depends on no later task of a stream, so that tasks can be added to a finished run.
     """
 
     model: Any

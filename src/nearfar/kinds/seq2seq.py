@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nearfar.kinds._by_rows import ByRows
 from nearfar.kinds._conditional import Conditional
-from nearfar.kinds.kind import Kind, Setting
-from nearfar.kinds.options import LanguageOptions, TrainingOptions
 from nearfar.models.abilities import Generates, Predicts
 from nearfar.models.lengths import check_length
 
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from nearfar.kinds.plan import Stage
+    from nearfar.kinds.options import TrainingOptions
     from nearfar.models.chat import Prompt
 
 __all__ = ["Seq2SeqLM"]
 
 
-class Seq2SeqLM(Kind, Predicts, Generates, Conditional):
+class Seq2SeqLM(ByRows, Predicts, Generates, Conditional):
     """A sequence-to-sequence model with its tokenizer. It has the abilities `Predicts`, `Generates` and `Conditions`.
 
     The columns `anchor` (source) and `positive` (target) of a stage's rows reach the loss as `input_ids`,
@@ -198,26 +197,3 @@ class Seq2SeqLM(Kind, Predicts, Generates, Conditional):
             limit = getattr(self.model.config, "max_position_embeddings", None)
             check_length(options.max_length, self.tokenizer, [limit])
         self.max_length = options.max_length
-
-    def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """Raise an InputError if the rows do not fill one step."""
-        from nearfar.kinds._language_trainer import check_rows
-
-        rows: Any = stage.rows
-        assert isinstance(options, LanguageOptions)
-        check_rows(rows, options, "rows")
-
-    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """The transformers trainer."""
-        from nearfar.kinds._language_trainer import language_trainer
-
-        rows: Any = stage.rows
-        assert isinstance(options, LanguageOptions)
-        return language_trainer(self.model, stage, rows, self.collate, options, setting)
-
-    def facts(self, trainers: list[Any]) -> dict[str, Any]:
-        """Parameters, memory and speed."""
-        from nearfar.kinds._language_trainer import speed
-        from nearfar.models.size import sizes
-
-        return {**sizes(self.model), "speed": speed(trainers)}

@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from nearfar.kinds._by_rows import ByRows
 from nearfar.kinds.causal import CausalLM
-from nearfar.kinds.kind import Kind, Setting
-from nearfar.kinds.options import LanguageOptions, TrainingOptions
 from nearfar.models.abilities import Describes, Encodes, EncodesMedia, Generates, Predicts
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nearfar.data.media import Medium
-    from nearfar.kinds.plan import Stage
+    from nearfar.kinds.options import TrainingOptions
     from nearfar.models.vision_language.documents import Document, Part
     from nearfar.models.vision_language.model import VisionLanguageModel
 
@@ -29,7 +28,7 @@ __all__ = ["VisionLanguageLM"]
 MOST_TOKENS = 128
 
 
-class VisionLanguageLM(Kind, Encodes, EncodesMedia, Predicts, Generates, Describes):
+class VisionLanguageLM(ByRows, Encodes, EncodesMedia, Predicts, Generates, Describes):
     """A language model that reads images. It has all abilities but the scoring of pairs of texts.
 
     The column `parts` of a stage's rows (texts and images in turn), and all other columns, reach the loss as a batch
@@ -112,7 +111,7 @@ class VisionLanguageLM(Kind, Encodes, EncodesMedia, Predicts, Generates, Describ
         with torch.inference_mode():
             for start in range(0, len(files), batch_size):
                 features = self._features(files[start : start + batch_size])
-                latents = self.model.eval().latents(features)
+                latents = self.model.eval().latents(self._placed(features))
                 places = torch.arange(len(latents), device=latents.device)[:, None]
                 found.append(self.model.image_vectors(latents, places).float().cpu())
         vectors = torch.cat(found).numpy()
@@ -190,7 +189,7 @@ class VisionLanguageLM(Kind, Encodes, EncodesMedia, Predicts, Generates, Describ
         tokens, mask = self._padded([each.tokens for each in documents], left=True)
         places, images = self._images(documents)
         with torch.no_grad():
-            latents = self.model.eval().latents(images)
+            latents = self.model.eval().latents(None if images is None else self._placed(images))
             embedded = self.model.embedded(tokens)
         inside = self.model.seeing(tokens, places.to(tokens.device), latents)
         return {"inputs_embeds": embedded, "attention_mask": mask}, inside
@@ -241,51 +240,23 @@ class VisionLanguageLM(Kind, Encodes, EncodesMedia, Predicts, Generates, Describ
         self.language.configure(options)
         self.max_length = options.max_length or self.max_length
 
-    def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """Raise an InputError if the rows do not fill one step."""
-        from nearfar.kinds._language_trainer import check_rows
-
-        rows: Any = stage.rows
-        assert isinstance(options, LanguageOptions)
-        check_rows(rows, options, "rows")
-
-    def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
-        """The transformers trainer."""
-        from nearfar.kinds._language_trainer import language_trainer
-
-        rows: Any = stage.rows
-        assert isinstance(options, LanguageOptions)
-        return language_trainer(self.model, stage, rows, self.collate, options, setting)
-
-    def facts(self, trainers: list[Any]) -> dict[str, Any]:
-        """Parameters, memory and speed."""
-        from nearfar.kinds._language_trainer import speed
-        from nearfar.models.size import sizes
-
-        return {**sizes(self.model), "speed": speed(trainers)}
-
     def _features(self, files: Sequence[Any]) -> dict[str, Any]:
+        """What the vision tower reads of image files, on the CPU."""
         from nearfar.data.media import Reader
 
         reader = Reader("image")
-        features = self.model.vision.preprocess([reader.read(file) for file in files])
-        return self._placed(features)
+        return self.model.vision.preprocess([reader.read(file) for file in files])
 
     def _images(self, documents: Sequence[Document]) -> tuple[Int[Tensor, "b n"], dict[str, Any] | None]:
         """Which image is in which place of each document, and the features of all images."""
         import torch
-
-        from nearfar.data.media import Reader
 
         most = max(len(each.images) for each in documents)
         places, files = torch.full((len(documents), most), -1), []
         for row, each in enumerate(documents):
             places[row, : len(each.images)] = torch.arange(len(each.images)) + len(files)
             files += each.images
-        if not files:
-            return places, None
-        reader = Reader("image")
-        return places, self.model.vision.preprocess([reader.read(file) for file in files])
+        return places, self._features(files) if files else None
 
     def _padded(self, rows: Sequence[Sequence[int]], *, left: bool = False) -> tuple[Tensor, Tensor]:
         import torch

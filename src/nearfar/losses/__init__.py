@@ -4,6 +4,7 @@
 """
 
 from nearfar.losses.angle import angle_objective
+from nearfar.losses.continual import ContinualLoss, ContinualWeights, new_items_contrast, rehearsal_contrast
 from nearfar.losses.contrast import Batch, ContrastLoss
 from nearfar.losses.distillation import DistilledPairs
 from nearfar.losses.domains import DomainLoss
@@ -14,9 +15,12 @@ from nearfar.losses.hypersphere import HypersphereLoss, HypersphereWeights
 from nearfar.losses.labelled import LabelledPairsLoss
 from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.losses.reference import ReferenceLoss
+from nearfar.losses.separation import SeparationLoss, SeparationWeights
 
 __all__ = [
     "Batch",
+    "ContinualLoss",
+    "ContinualWeights",
     "ContrastLoss",
     "DistilledPairs",
     "DomainLoss",
@@ -30,5 +34,9 @@ __all__ = [
     "MultiPositiveLoss",
     "PrototypeLoss",
     "ReferenceLoss",
+    "SeparationLoss",
+    "SeparationWeights",
     "angle_objective",
+    "new_items_contrast",
+    "rehearsal_contrast",
 ]

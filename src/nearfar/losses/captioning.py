@@ -25,7 +25,7 @@ __all__ = ["CaptioningLoss", "caption_contrast"]
 class CaptioningLoss(nn.Module):
     """L = L_lm + w L_con: the mean cross-entropy per token of what is written, and a contrast of texts with images.
 
-    Only images with one caption count for L_con: the images of a longer document are told apart by its text too easily.
+    Only images with one caption count for L_con: the text of a longer document distinguishes its images too easily.
 
     Args:
         weight: w.

@@ -7,6 +7,7 @@ from nearfar.mining.negatives import Negatives, drawn_negatives, with_negatives
 from nearfar.mining.neighbours import nearest
 from nearfar.mining.pairs import drawn_pairs, drawn_rows
 from nearfar.mining.propensity import negative_log_weights, positive_log_weights, probabilities
+from nearfar.mining.rehearsal import Quota, RehearsalBuffer, herded, with_rehearsal
 from nearfar.mining.sampling import draw
 from nearfar.mining.surface import Surface, jaccard, levenshtein, surface_of
 
@@ -14,12 +15,15 @@ __all__ = [
     "Candidates",
     "InversePropensity",
     "Negatives",
+    "Quota",
+    "RehearsalBuffer",
     "Surface",
     "debiased_pairs",
     "draw",
     "drawn_negatives",
     "drawn_pairs",
     "drawn_rows",
+    "herded",
     "jaccard",
     "label_pairs",
     "levenshtein",
@@ -33,4 +37,5 @@ __all__ = [
     "surface_of",
     "utterance_pairs",
     "with_negatives",
+    "with_rehearsal",
 ]

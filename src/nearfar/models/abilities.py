@@ -5,6 +5,7 @@
 | `Encodes` | a vector for each text | text encoders, two towers, vision-language models |
 | `EncodesMedia` | a vector for each image or audio file | two towers, vision-language models |
 | `Scores` | a number for each pair of texts | all encoders (by their similarity), pair scorers, rerankers |
+| `Classifies` | a number for each label, for each item | classifiers |
 | `Predicts` | the log-probability of each item | causal, sequence-to-sequence and vision-language models |
 | `Generates` | a text for each prompt | the same |
 | `Describes` | a text for texts and images in turn | vision-language models |
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nearfar.data.media import Medium
+    from nearfar.data.utterances import Utterance
     from nearfar.models.chat import Prompt
     from nearfar.models.head import StatesAndHead
 
 __all__ = [
     "GIVES",
+    "Classifies",
     "Conditions",
     "Continues",
     "Describes",
@@ -99,6 +102,28 @@ class Scores(ABC):
 
     def probabilities(self, scores: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"] | None:
         """The probability that a pair belongs together, of scores that are logits; None of others, such as cosines."""
+        return None
+
+
+class Classifies(ABC):
+    """Texts, or image or audio files, to one of the labels that the model knows."""
+
+    @property
+    @abstractmethod
+    def labels(self) -> list[str]:
+        """The labels, in the order of the scores."""
+
+    @property
+    @abstractmethod
+    def medium(self) -> Medium | None:
+        """The medium of the items; None: they are texts."""
+
+    @abstractmethod
+    def label_scores(self, items: Sequence[Any], *, batch_size: int = 64) -> Float[np.ndarray, "n labels"]:
+        """A number for each item and label; the prediction is the label with the highest one."""
+
+    def understood(self, items: Sequence[Any], *, batch_size: int = 64) -> list[Utterance] | None:
+        """What a model that also writes transcripts writes about audio files; None if it writes none."""
         return None
 
 
@@ -261,6 +286,7 @@ GIVES: dict[type, str] = {
     Encodes: "vectors of texts",
     EncodesMedia: "vectors of image or audio files",
     Scores: "scores of pairs of texts",
+    Classifies: "labels of its own",
     Predicts: "probabilities of texts",
     Generates: "texts",
     Describes: "texts about images",

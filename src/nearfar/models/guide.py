@@ -33,7 +33,7 @@ class Guide:
     @torch.no_grad()
     def __call__(self, columns: Sequence[Features]) -> list[Float[Tensor, "batch d"]]:
         """One matrix of vectors for each column."""
-        device = columns[0]["input_ids"].device
+        device = next(each.device for each in columns[0].values() if isinstance(each, Tensor))
         self.model.to(device)
         return embed(
             self.model, [dict(column) if self.same_tokens else self._again(column, device) for column in columns]

@@ -19,6 +19,7 @@ WORDS = {
     "encoder": "a text encoder",
     "two towers": "a model with two towers",
     "pair scorer": "a pair scorer",
+    "classifier": "a classifier",
     "reranker": "a reranker (cross-encoder)",
     "causal LM": "a causal language model",
     "seq2seq LM": "a sequence-to-sequence language model",
@@ -47,6 +48,8 @@ def kind_of_folder(folder: Path) -> str:
         return "vision-language LM"
     if (folder / "pair_head").is_dir():
         return "pair scorer"
+    if (folder / "labels").is_dir() and (folder / "modules.json").is_file():
+        return "classifier"
     if (folder / "modules.json").is_file():
         own = folder / "config_sentence_transformers.json"
         if own.is_file() and json_object(own).get("model_type") == "CrossEncoder":

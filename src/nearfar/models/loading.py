@@ -6,12 +6,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.models.adapter_base import check_base
 from nearfar.models.adapters import CONFIGURATION
-from nearfar.models.aliases import ALIASES, alias_folder
+from nearfar.models.aliases import ALIASES, SPEECH, alias_folder
 from nearfar.models.completeness import check_complete, watched
 from nearfar.models.kind_files import require_kind
 from nearfar.models.lengths import check_length, least_length
@@ -36,6 +36,7 @@ def load(
     max_length: int | None = None,
     layers: int | None = None,
     dims: int | None = None,
+    view: str | None = None,
     part_of: str | None = None,
 ) -> SentenceTransformer:
     """Load a text encoder.
@@ -49,6 +50,7 @@ def load(
         max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
         layers: Number of layers to keep, the first ones; good vectors need a model that was trained for this.
         dims: Number of dimensions to keep, the first ones; see `nearfar.models.elastic.truncated`.
+        view: Name of a view, of a model that has several; by default all, of which the first one encodes.
         part_of: The kind of model that needs the encoder, such as `pair scorer`; otherwise there is a warning that the
             rest of such a folder is not used.
 
@@ -57,7 +59,8 @@ def load(
 
     Raises:
         InputError: The model does not exist, has no safetensors weights, or its weights are corrupted (or NaN or
-            infinite); the device cannot be used; or the length, layers or dimensions are more than the model has.
+            infinite); the device cannot be used; the length, layers or dimensions are more than the model has; or it
+            has no such view.
 
     Example:
         >>> load("minilm").encode(["near", "far"]).shape  # doctest: +SKIP
@@ -66,6 +69,8 @@ def load(
         (2, 64)
     """
     from sentence_transformers import SentenceTransformer
+
+    from nearfar.models.frames import OWN_MODULES, has_own_modules
 
     _check_device(device)
     folder = find(name)
@@ -76,15 +81,23 @@ def load(
     complete = not (folder / CONFIGURATION).is_file()
     remedy = "pass a sentence-transformers model, or a transformers encoder with its tokenizer"
     with failures_named(folder, "a text encoder", remedy), without_progress_bar(), watched() as found:
-        model = SentenceTransformer(
-            str(folder),
-            device=device,
-            trust_remote_code=False,
-            local_files_only=complete,
-            model_kwargs={"use_safetensors": True},
-        )
+        options: dict[str, Any] = {
+            "device": device,
+            "trust_remote_code": False,
+            "local_files_only": complete,
+            "model_kwargs": {"use_safetensors": True},
+        }
+        if has_own_modules(folder):
+            # Modules of this package are given, and others are refused: no import follows the names in a folder.
+            model = SentenceTransformer._load_with_module_classes(str(folder), OWN_MODULES, **options)
+        else:
+            model = SentenceTransformer(str(folder), **options)
     check_complete(found, model, folder)
     check_weights(model, folder)
+    if view is not None:
+        from nearfar.models.views import one_view
+
+        model = one_view(model, view)
     own, least = getattr(model, "max_seq_length", None), least_length(getattr(model, "tokenizer", None))
     if isinstance(own, int) and own < least:
         problem = f"the model truncates texts to {own} tokens, of which none remains beside its special tokens"
@@ -99,11 +112,15 @@ def load(
     return model.eval()
 
 
+#: What models contain beside their encoder.
+_MORE = {"pair scorer": "a pair head", "classifier": "vectors of labels"}
+
+
 def _check_kind(folder: Path, part_of: str | None) -> None:
     """Raise an InputError if the model is not an encoder; warn if only a part of the model is used."""
-    kind = require_kind(folder, "encoder", "two towers", "pair scorer", "causal LM")
-    if kind == "pair scorer" and part_of != kind:
-        logger.warning("%s has a pair head, which is not used here: only its encoder is loaded", folder)
+    kind = require_kind(folder, "encoder", "two towers", "pair scorer", "classifier", "causal LM")
+    if kind in _MORE and part_of != kind:
+        logger.warning("%s has %s, which this does not use: only its encoder is loaded", folder, _MORE[kind])
     if kind == "causal LM":
         logger.warning(
             "%s is a causal language model: the mean of its hidden states is used as a text's vector", folder
@@ -119,6 +136,9 @@ def find(name: str | Path) -> Path:
     text = str(name)
     if text in ALIASES:
         return alias_folder(text)
+    if text in SPEECH:
+        problem = f"expected a text encoder, got the speech model {text!r}"
+        raise InputError(problem, field="model", remedy=f"use it as the audio tower of a recipe: audio_model={text}")
     path = settled(Path(text).expanduser())
     if text.strip() and path.is_dir():
         return path

@@ -1,4 +1,4 @@
-"""The towers of a model: the routes of its first module, a `Router` of sentence-transformers."""
+"""What a model encodes: texts, images or audio, or several of them by the routes of its first module, a `Router`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Router
 
-__all__ = ["medium_of", "router_of"]
+__all__ = ["medium_of", "only_medium", "router_of"]
 
 
 def router_of(model: SentenceTransformer) -> Router:
@@ -35,3 +35,9 @@ def medium_of(model: SentenceTransformer) -> Medium | None:
     first = next(iter(model), None)
     routes = first.sub_modules if isinstance(first, Router) and "text" in first.sub_modules else {}
     return next((medium for medium in MEDIA if medium in routes), None)
+
+
+def only_medium(model: SentenceTransformer) -> Medium | None:
+    """The medium of a model that encodes images or audio and no texts; None for all other models."""
+    reads = getattr(next(iter(model), None), "modalities", ["text"])
+    return None if "text" in reads else next((medium for medium in MEDIA if medium in reads), None)

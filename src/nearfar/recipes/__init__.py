@@ -8,16 +8,17 @@ import pkgutil
 import re
 
 from nearfar.errors import InputError
-from nearfar.kinds.plan import Plan, Stage
+from nearfar.kinds.plan import Plan, RowViews, Stage
 from nearfar.recipes._files import is_file, place_in_file, recipe_of_file
 from nearfar.recipes._recipe import About, Paper, Recipe
 
-__all__ = ["About", "Paper", "Plan", "Recipe", "Stage", "get", "names", "place_in_file"]
+__all__ = ["About", "Paper", "Plan", "Recipe", "RowViews", "Stage", "get", "names", "place_in_file"]
 
 # What other libraries and papers call a recipe, without marks and "loss".
 _ALIASES = {
     **dict.fromkeys(("mnrl", "mnr", "multiplenegativesranking", "cachedmultiplenegativesranking"), "infonce"),
     **dict.fromkeys(("ntxent", "npair", "inbatchnegatives", "dpr", "biencoder", "gte", "cmnrl"), "infonce"),
+    **dict.fromkeys(("clip", "openclip", "cliprocket", "siamlip", "byolip", "barlip", "swalip"), "vlp_baselines"),
     **dict.fromkeys(("mrl", "matryoshka", "matryoshka2d", "2dmatryoshka"), "matryoshka_2d"),
     **dict.fromkeys(("d2f", "dialogflow"), "dialog2flow"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,9 @@ from nearfar.recipes._about import entry
 
 __all__ = ["About", "Paper", "Recipe"]
 
-KindName = Literal["encoder", "two towers", "pair scorer", "reranker", "causal LM", "seq2seq LM", "vision-language LM"]
+KindName = Literal[
+    "encoder", "two towers", "pair scorer", "classifier", "reranker", "causal LM", "seq2seq LM", "vision-language LM"
+]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Recipe:
             its kind), the rows (a Dataset for the role `rows`, else a
             DatasetDict by role or task) and the options.
         trains: The kind of model that it starts from, see `nearfar.kinds`; or several, which it can start from.
-        model: What it starts from where no model is named; None: the user has to name one.
+        model: What it starts from where no model is named; a name for each column, if the rows decide (the first of
+            these columns that they have); None: the user has to name one.
         makes_model: `prepare` makes a new model, and gets the name of the one that the user named, or None.
         multi_dataset: The role `rows` accepts several datasets at once, each with a schema of its own.
         about: What it says of itself; None: as `about.yaml` has it.
@@ -77,7 +80,7 @@ class Recipe:
     options: type[TrainingOptions]
     prepare: Callable[[Any, Any, Any], Plan] = field(repr=False)
     trains: KindName | tuple[KindName, ...] = "encoder"
-    model: str | None = "minilm"
+    model: str | Mapping[str, str] | None = "minilm"
     makes_model: bool = False
     multi_dataset: bool = False
     about: About | None = None
@@ -88,6 +91,12 @@ class Recipe:
         if self.file is None:
             return {}
         return {"recipe_file": str(self.file), "recipe_sha256": hashlib.sha256(self.file.read_bytes()).hexdigest()}
+
+    def base(self, columns: Collection[str]) -> str | None:
+        """What it starts from where no model is named, for rows with these columns."""
+        if not isinstance(self.model, Mapping):
+            return self.model
+        return next((name for column, name in self.model.items() if column in columns), None)
 
     @cached_property
     def _about(self) -> About:

@@ -3,25 +3,19 @@
 Fahim, Murphy, Fyshe 2024, It's Not a Modality Gap: Characterizing and Addressing the Contrastive Gap
 (arXiv 2405.18570). The terms are those of Wang, Isola 2020; the one across the sides is the paper's own.
 
-Claim: two towers trained with the contrastive loss put images and texts into separate regions of the sphere. The same
-happens with one modality, the same inputs on both sides and an aligned start: the cause is the loss, not the
-modalities. With uniformity and alignment added the gap closes; retrieval does not improve, zero-shot classification
-does.
+Claim: two towers trained with the contrastive loss put images and texts into separate regions of the sphere, and so do
+two for one modality, with the same inputs and an aligned start: the cause is the loss. With uniformity and alignment
+added the gap closes; retrieval does not improve, zero-shot classification does.
 
     CLIP   = (CE(A B^T / tau) + CE(B A^T / tau)) / 2,  tau fixed
     CUA    = CLIP + (U(A) + U(B)) / 2 + mean_i |a_i - b_i|^2,   U(X) = log mean_{i<j} exp(-2 |x_i - x_j|^2)
     CUAXU  = CUA + XU(A, B),                                   XU(A, B) = log mean_{i!=j} exp(-2 |a_i - b_j|^2)
 
-U and XU are about -4 where CLIP's loss may be 0.2, and dominate late in training: lower their weights if retrieval
-matters most. `metrics.json` contains the gap before and after training, on held-out pairs if there are any. A control
-that the paper lacks: subtracting each side's mean after training also joins the centres, at no cost.
+U and XU dominate late in training: lower their weights if retrieval matters most. `metrics.json` has the gap.
 
 Differences from the paper: U is a mean over distinct pairs, as in the authors' code; `form=text` sums over all pairs
-and divides by the batch size, as their text does (for XU the two differ by a constant). The learning rate falls
-linearly; theirs is constant, 1e-6, for about 16,000 steps with CLIP ViT-B/32. AdamW's betas are (0.9, 0.999), theirs
-(0.9, 0.99). `dims` adds the new projection of their experiments to each tower. `aligned` is their idealised control:
-two text towers, where the second ends in the rotation that aligns it with the first before training and then stays
-fixed. Their figures, all from fine-tuning CLIP on COCO, could not be verified.
+and divides by the batch size, as their text does. The learning rate falls linearly; theirs is constant, 1e-6. `aligned`
+is their control: a fixed rotation after the second of two text towers. Their figures could not be verified.
 """
 
 from __future__ import annotations
@@ -29,16 +23,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.errors import InputError
 from nearfar.kinds.options import ContrastOptions, Positive, TowerOptions, Whole
 from nearfar.recipes import Plan, Recipe, Stage
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
-
-#: Maximum number of inputs from which the rotation is computed.
-ALIGNED_ON = 2_048
 
 
 @dataclass(frozen=True)
@@ -48,8 +38,7 @@ class Options(ContrastOptions, TowerOptions):
     Args:
         loss: One of the three, see the formulas.
         uniformity, alignment, cross_uniformity: Weights of the terms; none: those of `loss`.
-        t: Sharpness of the uniformities, 2 in the formulas.
-        form: `distinct`: U of the formulas. `text`: that of the paper's text.
+        t, form: Sharpness of the uniformities; `distinct`: U of the formulas, `text`: that of the paper's text.
         towers: For texts: `shared` reads both sides, `two` have their own weights.
         second_model: Second of two text towers; none: a copy of the first.
         dims: Dimensions of a new projection at the end of each tower; 0: no projection.
@@ -72,12 +61,6 @@ class Options(ContrastOptions, TowerOptions):
     untrained_rate: Positive = 50.0
     aligned: bool = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.towers == "shared" and self.second_model is not None:
-            problem = "expected towers=two, got one shared tower"
-            raise InputError(problem, field="second_model", remedy="set towers=two, or remove second_model")
-
 
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Give the model its towers; compose the contrastive loss and the terms that are added to it."""
@@ -85,17 +68,16 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.losses import HypersphereLoss, HypersphereWeights
     from nearfar.models.gap import gap_while_training
     from nearfar.models.towers.rows import both_sides
-    from nearfar.models.towers.texts import align_second, has_text_towers, project, split_towers
+    from nearfar.models.towers.texts import align_second, project, set_text_towers
 
     medium = medium_in(rows.column_names)
     untrained = options.begins_untrained(model, medium)
-    if medium is None and options.towers == "two" and not has_text_towers(model):
-        split_towers(model, options.second_model)
+    set_text_towers(model, options.towers if medium is None else "shared", options.second_model)
     if not options.add_tower(model, medium, dims=options.dims or None) and options.dims:
         project(model, options.dims)
     rows = both_sides(model, rows)
     if options.aligned:
-        align_second(model, rows[rows.column_names[0]][:ALIGNED_ON])
+        align_second(model, rows[rows.column_names[0]])
     rates = {rf"sub_modules\.{medium}\.": options.untrained_rate} if untrained else None
 
     terms = options.uniformity, options.alignment, options.cross_uniformity

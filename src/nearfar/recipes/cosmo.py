@@ -41,7 +41,7 @@ class Options(LanguageOptions):
     """Hyper-parameters of COSMO. The shape of the new layers is that of a model that has them already.
 
     Args:
-        contrast_weight: w.
+        contrast_weight: w, the weight of the contrastive loss.
         split: U, layers of the language model that see no image; 0: half of them.
         interval: A cross-attention before every so many layers from there on.
         compress: r, by which cross-attention is narrower than in Flamingo.

@@ -67,7 +67,7 @@ def model_card(
         f"{_shown(recipe.summary)}." if recipe.summary else "",
         _results(before, after, change),
         "## Use",
-        _code(kind.usage.replace("MODEL", json.dumps(PLACE))) if kind.usage else "",
+        _code(kind.usage.replace("MODEL", json.dumps(PLACE))) if _loads_alone(kind) else "",
         "With [nearfar](https://pypi.org/project/nearfar/):",
         _code(f"import nearfar\n\nmodel = nearfar.load({json.dumps(PLACE)})"),
         "## Training",
@@ -162,6 +162,13 @@ def _source(source: object) -> str:
     """A Hub ID as it is; of a file its name alone: where it is on a disk is nobody's business."""
     text = "" if source is None else str(source)
     return text if _HUB_ID.fullmatch(text) or text.startswith("in memory") else PurePath(text).name
+
+
+def _loads_alone(kind: Kind) -> bool:
+    """Whether the host library loads the model without this package."""
+    from nearfar.models.frames import requires_nearfar
+
+    return bool(kind.usage) and not requires_nearfar(kind.module)
 
 
 def _base(name: object) -> str:

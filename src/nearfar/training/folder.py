@@ -28,6 +28,9 @@ from nearfar.writing import LOCK, replace_folder, settled, write_text
 
 _logger = logging.getLogger(__name__)
 
+#: Key of the tasks among the changed options, and value of `Plan.grows`.
+STREAM = "stream"
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -68,7 +71,8 @@ class RunFolder:
         """Check that the folder is free for a run, or that the run in it is the one to resume.
 
         Returns:
-            Changed options of a finished run; its plan decides whether it can be trained further.
+            Changed options of a finished run, and under `stream` its tasks if there are more now; its plan decides
+            whether it can be trained further.
 
         Raises:
             InputError: The folder contains something else, or a run with other settings.
@@ -92,7 +96,10 @@ class RunFolder:
     def lengthen(self, configuration: Mapping[str, Any], changed: Mapping[str, tuple[Any, Any]]) -> None:
         """Reopen a finished run with changed options. The earlier ones are recorded."""
         there = read_configuration(self.configuration)
-        before = {"steps": sum(self.finished_steps()), "options": {name: was for name, (was, _) in changed.items()}}
+        before: dict[str, Any] = {"steps": sum(self.finished_steps())}
+        before["options"] = {name: was for name, (was, _) in changed.items() if name != STREAM}
+        if STREAM in changed:
+            before["tasks"] = changed[STREAM][0]
         now = {**configuration, "lengthened": [*(there.get("lengthened") or ()), before]}
         write_text(yaml.safe_dump(now, sort_keys=False, allow_unicode=True), self.configuration)
         self.metrics.unlink()
@@ -104,7 +111,12 @@ class RunFolder:
 
     def _changed(self, configuration: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         there, changed = read_configuration(self.configuration), {}
+        tasks = _tasks_added(there.get("data"), configuration.get("data")) if self.metrics.exists() else None
+        if tasks is not None:
+            changed[STREAM] = tasks
         for key in _DECIDING:
+            if tasks is not None and key in _OF_TASKS:
+                continue
             if key == _HELD_OUT and key not in there:
                 continue  # a run of an earlier version
             for field, was, now in _differences(key, there.get(key), configuration.get(key)):
@@ -216,6 +228,20 @@ _DECIDING = (
     "options",
     "seed",
 )
+
+
+#: What may change where tasks are added: the hashes of the earlier tasks say that their rows are the same.
+_OF_TASKS = ("data", "columns", "evaluation", "evaluation_columns", _HELD_OUT)
+
+
+def _tasks_added(was: Any, now: Any) -> tuple[list[str], list[str]] | None:
+    """The names of the tasks before and now, if there are more now and the earlier ones have the same rows."""
+    old, new = ((each or {}).get("sets") or {} for each in (was, now))
+    names, longer = list(old), list(new)
+    if not names or len(longer) <= len(names) or longer[: len(names)] != names:
+        return None
+    same = all(old[name].get("sha256") == new[name].get("sha256") for name in names)
+    return (names, longer) if same else None
 
 
 def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:

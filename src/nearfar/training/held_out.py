@@ -31,7 +31,8 @@ class HeldOut:
 
     Args:
         rows: All rows.
-        tasks: For rows with a column `task`, the rows of each task by name, which are evaluated separately; else empty.
+        tasks: The rows of each task by name, which are evaluated separately: of rows with a column `task`, or of
+            labelled rows for a classifier that learns a stream of tasks; else empty.
         columns: The mapping by which the rows were read: canonical column name -> name in the file.
         source: The source of the rows, for messages.
     """
@@ -40,6 +41,30 @@ class HeldOut:
     tasks: Mapping[str, Dataset]
     columns: Mapping[str, str] | None = None
     source: str | None = None
+
+    def by_labels_of(self, stream: Mapping[str, Dataset]) -> HeldOut:
+        """Rows without tasks, divided into the tasks of a stream: a row belongs to the first task with its label.
+
+        Raises:
+            InputError: No task has the label of a row.
+        """
+        from datasets import Dataset
+
+        if self.tasks or not isinstance(self.rows, Dataset) or "label" not in self.rows.column_names:
+            return self
+        task_of: dict[str, str] = {}
+        for name, part in stream.items():
+            for label in part["label"][:]:
+                task_of.setdefault(str(label), str(name))
+        places: dict[str, list[int]] = {str(name): [] for name in stream}
+        for row, label in enumerate(self.rows["label"][:]):
+            if str(label) not in task_of:
+                problem = f"no task has rows with the label {label!r}"
+                raise InputError(
+                    problem, file=self.source, field="label", remedy="remove the rows, or add training rows"
+                )
+            places[task_of[str(label)]].append(row)
+        return replace(self, tasks={name: self.rows.select(rows) for name, rows in places.items() if rows})
 
     def measure(self, model: Kind, seed: int) -> Result:
         """Evaluate a model on all rows, or on each task; then the mean over the tasks is the primary metric.
@@ -58,11 +83,16 @@ class HeldOut:
 
 
 def averaged(results: Mapping[str, Result]) -> Result:
-    """The results of several tasks as one: the mean of their primary metrics, and each of them by task name."""
+    """The results of several tasks as one: the mean of their primary metrics, and each of them by task name.
+
+    Word error rates are kept by task, too.
+    """
     first = next(iter(results.values()))
     scores = {f"{result.primary} of {name}": result.score for name, result in results.items()}
     primary = f"mean {first.primary}"
     metrics = {primary: sum(scores.values()) / len(scores), **scores}
+    if all("wer" in result.metrics for result in results.values()):
+        metrics |= {f"wer of {name}": result.metrics["wer"] for name, result in results.items()}
     notes = tuple(dict.fromkeys(note for result in results.values() for note in result.notes))
     n = sum(result.n for result in results.values())
     of_items: dict[str, Any] = dict.fromkeys(("per_item", "interval", "differences", "ms_per_query", "chance"))

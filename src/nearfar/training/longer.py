@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
-from nearfar.training.folder import OTHERWISE, RunFolder, otherwise
+from nearfar.training.folder import OTHERWISE, STREAM, RunFolder, otherwise
 
 if TYPE_CHECKING:
     from nearfar.training.stages import Prepared
@@ -18,7 +18,7 @@ Changed = Mapping[str, tuple[Any, Any]]
 def check_longer(changed: Changed, ready: Prepared, folder: RunFolder) -> None:
     """Check that a finished run can be trained further with these options.
 
-    The last stage may become longer, and stages may be added. Nothing else may change.
+    The last stage may become longer, and stages may be added, on a stream with their tasks. Nothing else may change.
 
     Args:
         changed: The options that differ.
@@ -30,7 +30,8 @@ def check_longer(changed: Changed, ready: Prepared, folder: RunFolder) -> None:
     """
     for name, (was, now) in changed.items():
         if name not in ("epochs", "max_steps", ready.plan.grows):
-            raise otherwise(folder.configuration, f"options.{name}", was, now)
+            field = "data" if name == STREAM else f"options.{name}"
+            raise otherwise(folder.configuration, field, was, now)
     done = folder.finished_steps()
     for number, steps in enumerate(done, 1):
         last = number == len(done)

@@ -11,6 +11,7 @@ from nearfar.evaluation.compared import score_interval
 from nearfar.evaluation.result import at_ceiling, metric_name
 from nearfar.kinds.drawn import left_out_note
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
+from nearfar.reports.charts.heatmap import heatmap
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
 from nearfar.reports.page import Page, Tone
@@ -153,6 +154,8 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
         add_stages(page, metrics)
     if metrics.get("drawn"):
         add_drawn(page, metrics["drawn"])
+    if "rehearsal" in metrics:
+        add_rehearsal(page, metrics["rehearsal"])
     if "parameters" in metrics:
         page.section("Model and cost")
         page.table(["", "figure"], [list(row) for row in _cost(metrics)])
@@ -176,7 +179,7 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
 
 def add_drawn(page: Page, drawn: Sequence[Mapping[str, Any]]) -> None:
     """How many rows an epoch draws, and which it leaves out, and why."""
-    page.section("Rows drawn", "No row is drawn twice in an epoch.")
+    page.section("Rows drawn", "No row is drawn twice in an epoch, except rehearsed rows with a fixed share.")
     named = [key for key in ("stage", "dataset") if len({each[key] for each in drawn}) > 1]
     page.table(
         [*named, "rows", "drawn in an epoch", "batches in an epoch", "smaller batches", "drawn in total"],
@@ -187,6 +190,18 @@ def add_drawn(page: Page, drawn: Sequence[Mapping[str, Any]]) -> None:
 
 
 _DRAWN = ("rows", "rows_per_epoch", "batches_per_epoch", "smaller_batches_per_epoch", "rows_in_all")
+
+
+def add_rehearsal(page: Page, rehearsal: Mapping[str, Any]) -> None:
+    """What the run folder contains of the rows that were rehearsed."""
+    kept = {"rows": "these rows", "features": "their vectors, not the rows", "nothing": "none of them"}
+    page.section(
+        "Rehearsal",
+        f"For later tasks, {rehearsal['items']:,} rows are kept. The folder rehearsal/ of the run contains "
+        f"{kept[rehearsal['keep']]}; its README.md says how to keep less.",
+    )
+    tasks = rehearsal["tasks"].items()
+    page.table(["task", "labels", "rows"], [[name, str(len(of)), f"{sum(of.values()):,}"] for name, of in tasks])
 
 
 def add_prompts(page: Page, prompts: Mapping[str, Any]) -> None:
@@ -217,6 +232,42 @@ def add_stages(page: Page, metrics: Mapping[str, Any]) -> None:
             f"After the last stage, the average over the tasks is {stream['average']:.3f}. Forgetting is "
             f"{stream['forgetting']:.3f}: the average drop of earlier tasks from their best score."
         )
+        if "seen" in stream:
+            _add_seen(page, stages, stream)
+
+
+def _add_seen(page: Page, stages: Sequence[Mapping[str, Any]], stream: Mapping[str, Any]) -> None:
+    """The score on all tasks seen so far, and on each task, after each stage."""
+    plain = next(iter(stages[0]["metrics"])).removeprefix("mean ")
+    metric, tasks = metric_name(plain), [name for name in stages[0]["metrics"] if name.startswith(f"{plain} of ")]
+    names = [str(stage["name"]) for stage in stages]
+    lines = {"all tasks seen so far": list(enumerate(stream["seen"], 1))}
+    first = [stage["metrics"][tasks[0]] for stage in stages]
+    lines[names[0]] = list(enumerate(first, 1))
+    page.text(
+        f"{metric[:1].upper()}{metric[1:]} on all tasks seen so far: average {stream['average_seen']:.3f} over the "
+        f"stages, last {stream['last_seen']:.3f}."
+    )
+    if "last_wer" in stream:
+        page.text(f"Word error rate: average {stream['average_wer']:.3f}, last {stream['last_wer']:.3f}.")
+    page.figure(
+        line_chart(
+            lines,
+            title="Tasks seen so far, and the first task",
+            x_label="tasks seen",
+            y_label=metric,
+            caption="After each task, measured on the held-out rows of all tasks up to it, and of the first one alone.",
+        )
+    )
+    page.figure(
+        heatmap(
+            [f"after {name}" for name in names],
+            [task.partition(" of ")[2] for task in tasks],
+            [[stage["metrics"][task] for task in tasks] for stage in stages],
+            title=f"{metric[:1].upper()}{metric[1:]} by task",
+            caption="A row is a stage, a column the held-out rows of a task. What fades downwards is forgotten.",
+        )
+    )
 
 
 def _figure(value: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from nearfar.errors import InputError
 from nearfar.kinds.options import TrainingOptions, with_settings
 
 if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
     from nearfar.kinds.kind import Progress
     from nearfar.recipes import Recipe
 
@@ -61,7 +63,15 @@ class Request:
     @property
     def start(self) -> Any:
         """The base model: a name, a model in memory, or None if the recipe makes a new model."""
-        return self.recipe.model if self.model is None else self.model
+        return self.recipe.base(()) if self.model is None else self.model
+
+    def based_on(self, rows: Dataset | DatasetDict) -> Request:
+        """The same, with the base model that the recipe has for these rows if none was named."""
+        if self.model is not None or not isinstance(self.recipe.model, Mapping):
+            return self
+        names = rows.column_names
+        columns = {name for each in names.values() for name in each} if isinstance(names, dict) else names
+        return replace(self, model=self.recipe.base(columns))
 
     @property
     def splits_documents(self) -> bool:

@@ -70,13 +70,23 @@ def metrics_of(
     return metrics
 
 
-def stage_metrics(stages: Sequence[tuple[str, int, Result | None]], before: Result | None) -> dict[str, Any]:
+def stage_metrics(
+    stages: Sequence[tuple[str, int, Result | None]], before: Result | None, rows: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Steps and scores after each stage of a run with several stages, for `metrics.json`.
 
     If the held-out data has several tasks, also the average score after the last stage, and the forgetting: the mean
     over all tasks except the last of the best score after an earlier stage minus the score after the last stage.
 
-    Source: Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, section 3.
+    Args:
+        stages: Name, number of steps and result of each stage.
+        before: The result of the base model.
+        rows: Number of held-out rows of each task, if each stage trains on the task of its place: then also the score
+            on all tasks seen so far after each stage (each task counts by its rows), its mean over the stages, and the
+            last one; and the same of word error rates, if there are any.
+
+    Source: Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, section 3; Rebuffi et al. 2017, iCaRL, for
+    the mean over the stages.
     """
     listed = [
         {"name": name, "steps": steps, "metrics": None if found is None else _scores(found)}
@@ -86,11 +96,29 @@ def stage_metrics(stages: Sequence[tuple[str, int, Result | None]], before: Resu
     results = [found for _, _, found in stages if found is not None]
     if before is None or not before.primary.startswith("mean ") or len(results) < 2:
         return metrics
-    tasks = [name for name in before.metrics if name != before.primary]
+    metric = before.primary.removeprefix("mean ")
+    tasks = [name for name in before.metrics if name.startswith(f"{metric} of ")]
     last = results[-1]
     forgotten = [max(each.metrics[name] for each in results[:-1]) - last.metrics[name] for name in tasks[:-1]]
     forgetting = sum(forgotten) / len(forgotten) if forgotten else 0.0
-    return {**metrics, "stream": {"average": last.score, "forgetting": forgetting}}
+    stream: dict[str, Any] = {"average": last.score, "forgetting": forgetting}
+    if rows is not None and len(results) == len(rows):
+        seen = _seen(results, metric, rows)
+        stream |= {"seen": seen, "average_seen": sum(seen) / len(seen), "last_seen": seen[-1]}
+        if f"wer of {next(iter(rows))}" in before.metrics:
+            errors = _seen(results, "wer", rows)
+            stream |= {"average_wer": sum(errors) / len(errors), "last_wer": errors[-1]}
+    return {**metrics, "stream": stream}
+
+
+def _seen(results: Sequence[Result], metric: str, rows: Mapping[str, int]) -> list[float]:
+    """The mean of a metric over the rows of the first task, of the first two, ..., after as many stages."""
+    found = []
+    for number, result in enumerate(results, 1):
+        tasks = list(rows)[:number]
+        total = sum(result.metrics[f"{metric} of {task}"] * rows[task] for task in tasks)
+        found.append(total / sum(rows[task] for task in tasks))
+    return found
 
 
 def made_by() -> dict[str, Any]:

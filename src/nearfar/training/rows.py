@@ -132,12 +132,16 @@ def _read_all(
 def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, skip_broken: bool) -> Dataset:
     """The columns of the first schema of the role that the rows fit."""
     from nearfar.data import SCHEMAS, fitting, load
+    from nearfar.data.encodable import folder_of_files
     from nearfar.data.readers import columns_of
     from nearfar.data.schemas import TASK, mapping_to
 
     if DOCUMENTS in recipe.inputs[role]:
         return _documents(recipe, source, columns)
-    rows = load(source, columns=columns, skip_broken=skip_broken)
+    files = {"images", "audio"} & set(recipe.inputs[role])
+    rows = folder_of_files(source, skip_broken=skip_broken) if files else None
+    if rows is None:
+        rows = load(source, columns=columns, skip_broken=skip_broken)
     file = source if isinstance(source, (str, Path)) else None
     fits = [SCHEMAS[name] for name in recipe.inputs[role] if SCHEMAS[name].fits(rows.column_names)]
     if not fits:

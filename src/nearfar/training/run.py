@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nearfar.errors import InputError, about
 from nearfar.kinds._processes import is_main_process
+from nearfar.models.abilities import Classifies
 from nearfar.training.card import model_card, write_card
 from nearfar.training.folder import RunFolder
 from nearfar.training.held_out import HeldOut, read_held_out, split_documents
@@ -62,7 +63,8 @@ def train(
         out: The run folder, see `nearfar.training.folder`; by default `runs/<recipe>`.
         seed: Random seed for the order of rows, dropout and new parameters: the same seed gives the same results.
         resume: Continue the run in `out` from its last checkpoint. The result is the same as without an interruption.
-            A finished run is trained further with more `epochs`, `max_steps` or stages, on the longer schedule.
+            A finished run is trained further with more `epochs`, `max_steps` or stages, on the longer schedule; on a
+            stream, with more tasks after those in `data`, and then `evaluation` may change too.
         columns: Canonical column name -> name in the file. For several datasets, a list with one for each, or
             one for all tasks of a stream.
         evaluation_columns: The same for the evaluation rows. By default `columns` if they have its columns, otherwise
@@ -118,8 +120,8 @@ def run(request: Request) -> Run:
 def _claimed(request: Request, folder: RunFolder) -> Run:
     from transformers import set_seed
 
-    recipe = request.recipe
-    rows = rows_for(recipe, request.data, request.columns, skip_broken=request.skip_broken)
+    rows = rows_for(request.recipe, request.data, request.columns, skip_broken=request.skip_broken)
+    request = request.based_on(rows)
     held_out = read_held_out(request)
     set_seed(request.seed)  # loading may initialize a new head
     start = _start(request)
@@ -156,6 +158,8 @@ def _run(
     if changed:
         check_longer(changed, ready, folder)
     model = ready.model
+    if held_out is not None and request.recipe.roles == (STREAM,) and isinstance(model, Classifies):
+        held_out = held_out.by_labels_of(cast("dict[str, Dataset]", rows))
     before = None if held_out is None else held_out.measure(model, seed)
     said = _measured(ready, held_out)
     similarities = [_similarities(model, held_out, seed)]
@@ -188,7 +192,8 @@ def _run(
     metrics = metrics_of(request.recipe.name, trained.steps, trained.log, before, after, change)
     metrics["drawn"] = trained.drawn
     if len(trained.stages) > 1:
-        metrics |= stage_metrics([*trained.stages[:-1], (*trained.stages[-1][:2], after)], before)
+        stages = [*trained.stages[:-1], (*trained.stages[-1][:2], after)]
+        metrics |= stage_metrics(stages, before, _rows_held_out(request.recipe, rows, held_out, plan.count))
     if said is not None:
         metrics["measured"] = {"before": said, "after": _measured(ready, held_out)}
     metrics |= _with_known_speed(trained.facts, folder)
@@ -215,6 +220,15 @@ def _rows_of_tasks(recipe: Recipe, rows: Dataset | DatasetDict, stages: int | No
     if not isinstance(rows, dict) or recipe.roles != (STREAM,) or len(rows) != stages:
         return None
     return [len(part) for part in rows.values()]
+
+
+def _rows_held_out(
+    recipe: Recipe, rows: Dataset | DatasetDict, held_out: HeldOut | None, stages: int | None
+) -> dict[str, int] | None:
+    """Number of held-out rows of each task of a stream, if each task is a stage and has such rows."""
+    if held_out is None or _rows_of_tasks(recipe, rows, stages) is None or {*held_out.tasks} != {*map(str, rows)}:
+        return None
+    return {name: len(held_out.tasks[name]) for name in map(str, rows)}
 
 
 def _kind(request: Request) -> type[Kind]:
@@ -271,14 +285,20 @@ def _configuration(
 
 
 def _weights(request: Request, start: Any) -> str | None:
-    """A hash of the base model; only of its configuration if the recipe makes new weights."""
+    """A hash of the base model; only of its configuration if the recipe makes new weights, None for a new tower."""
     from nearfar.kinds.loading import of
+    from nearfar.models.aliases import SPEECH
+    from nearfar.models.fingerprint import files_fingerprint
+    from nearfar.models.loading import find
     from nearfar.models.new_language import shape_hash
+    from nearfar.models.towers import SMALL
 
-    if start is None:
+    if start is None or any(start in names for names in SMALL.values() if isinstance(start, str)):
         return None
+    if isinstance(start, str) and start in SPEECH:
+        return SPEECH[start].sha256
     if isinstance(start, (str, Path)):
-        return shape_hash(start)
+        return shape_hash(start) if request.recipe.trains == "causal LM" else files_fingerprint(find(start))
     return of(start).fingerprint(request.start)
 
 

@@ -12,6 +12,7 @@ from nearfar.data.schemas import mapping_to
 from nearfar.errors import InputError
 from nearfar.models.abilities import (
     GIVES,
+    Classifies,
     Conditions,
     Continues,
     Describes,
@@ -126,6 +127,7 @@ TASKS = (
     Task("retrieval", Encodes, ("anchor", "positive"), "retrieval"),
     Task("rerank", Scores, ("anchor", "positive"), "reranking", frozenset({"first"})),
     Task("classify", Encodes, ("text|file", "label"), "classify", _LEARNS),
+    Task("classify", Classifies, ("text|file", "label"), "own_labels", frozenset()),
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
     Task("labels", Scores, ("text", "labels"), "labels"),
@@ -224,7 +226,8 @@ def _predicted(model: Any) -> tuple[tuple[str, ...], ...]:
 
 def _needed(task: Task, columns: list[str] | None) -> type:
     """The ability that a task needs for rows with these columns; for files, it is encoding them."""
-    return EncodesMedia if "text|file" in task.columns and medium_in(columns or ()) else task.needs
+    of_files = task.needs is Encodes and "text|file" in task.columns and medium_in(columns or ())
+    return EncodesMedia if of_files else task.needs
 
 
 def _unable(task: Task, needed: type, model: Any) -> InputError:

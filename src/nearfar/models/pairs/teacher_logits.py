@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from nearfar.data.fingerprint import fingerprint as fingerprint_of_rows
 from nearfar.models.aliases import sha256
+from nearfar.models.cache import user_cache
 from nearfar.models.fingerprint import fingerprint as fingerprint_of_model
 from nearfar.models.loading import find
 from nearfar.models.pairs.head import Kind
@@ -75,9 +75,8 @@ def teacher_logits(
 
 
 def cache_folder() -> Path:
-    """The cache folder for teachers' logits: $NEARFAR_CACHE, or `nearfar` in the user's cache folder."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("NEARFAR_CACHE") or base / "nearfar") / "teacher"
+    """The cache folder for teachers' logits."""
+    return user_cache() / "teacher"
 
 
 def _kept(key: dict[str, object], compute: Callable[[], Tensor]) -> Tensor:

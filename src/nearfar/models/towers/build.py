@@ -32,17 +32,19 @@ def two_towers(
     """A SentenceTransformer with a tower for texts and one for images or audio.
 
     Its first module is a `Router` with the routes `text` and `image` or `audio`; its second module normalises. It can
-    be trained, saved and loaded like any other: `SentenceTransformer(folder)` does not need nearfar. If the vectors of
-    a tower do not have `dims` dimensions, it ends with a linear layer; this is not possible for the frozen tower.
+    be trained, saved and loaded like any other: `SentenceTransformer(folder)` does not need nearfar, unless the tower
+    is `whisper-tiny`, which contains `nearfar.models.frames.RealFrames`; `nearfar.load` loads it, too. If the vectors
+    of a tower do not have `dims` dimensions, it ends with a linear layer; this is not possible for the frozen tower.
 
     Args:
         text: A text encoder: a folder, a Hub ID, an alias, or a model in memory, whose modules are used, not copied.
         image: A vision model by folder or Hub ID, or `small-cnn`, `small-vit`, which have random initial weights.
-        audio: The same for audio; `small-audio` has random initial weights. Pass either `image` or `audio`.
+        audio: The same for audio; `small-audio` has random initial weights, and `whisper-tiny` is pre-trained. Pass
+            either `image` or `audio`.
         dims: Number of dimensions; by default that of the frozen tower, or that of the text tower.
         frozen: The tower that is not trained, see `freeze`.
         image_size: Width and height of images in pixels, for the small image towers.
-        seconds: Seconds of audio that `small-audio` uses.
+        seconds: Seconds of audio that `small-audio` and `whisper-tiny` use.
         device: Device of the model; by default sentence-transformers chooses.
 
     Raises:

@@ -15,13 +15,18 @@ def column_routes(model: SentenceTransformer, columns: Sequence[str]) -> dict[st
     """Column -> route, for the trainer and collator of sentence-transformers; empty for a model with one tower.
 
     A column goes to the tower with its name (`image`, `audio`), otherwise to the text tower. If there are towers for
-    queries and for documents, the first column is a query and the others are documents.
+    queries and for documents, the first column is a query and the others are documents. Of a model with views, the
+    first view encodes all columns.
     """
     from sentence_transformers.base.modules import Router
+
+    from nearfar.models.views import views_of
 
     first: Any = next(iter(model), None)
     if not isinstance(first, Router):
         return {}
+    if views := views_of(model):
+        return dict.fromkeys(columns, views[0])
     routes = first.sub_modules
     by_place = {name: "document" if number else "query" for number, name in enumerate(columns)}
     found = {name: name if name in routes else "text" for name in columns}

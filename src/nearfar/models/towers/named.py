@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.aliases import SPEECH
 from nearfar.models.towers.small import SMALL
 
 if TYPE_CHECKING:
@@ -33,18 +34,24 @@ def media_tower(
     """The modules of a tower for images or audio: a model, and the mean over its patches or frames.
 
     Args:
-        model: A name of `SMALL`, a folder or Hub ID of any transformers model that encodes the medium (in a model with
-            several towers, such as CLIP, the tower of the medium), or a model in memory.
+        model: A name of `SMALL`, or for audio of `SPEECH`; a folder or Hub ID of any transformers model that encodes
+            the medium (in a model with several towers, such as CLIP, the tower of the medium); or a model in memory.
         medium: The medium to encode.
-        image_size, seconds: Options of the small towers.
+        image_size: Width and height of images in pixels, for the small towers.
+        seconds: Seconds of audio that the small towers and those of `SPEECH` use.
 
     Raises:
         InputError: The model does not exist, has no safetensors weights, or encodes something else.
     """
     from sentence_transformers.sentence_transformer.modules import Pooling
 
+    from nearfar.models.towers.speech import whisper_tower
+    from nearfar.models.whisper import whisper_folder
+
     if not isinstance(model, (str, Path)):
         return _route(model, medium)
+    if medium == "audio" and str(model) in SPEECH:
+        return whisper_tower(whisper_folder(str(model)), seconds=seconds)
     builder = SMALL[medium].get(str(model))
     if builder is None:
         return _route(_loaded(model, medium), medium)
@@ -56,7 +63,7 @@ def _loaded(name: str | Path, medium: Medium) -> SentenceTransformer:
     from nearfar.models.loading import load
 
     if "/" not in str(name) and not Path(name).is_dir():
-        known = ", ".join(SMALL[medium])
+        known = ", ".join([*SMALL[medium], *(SPEECH if medium == "audio" else ())])
         raise InputError(
             f"unknown {medium} model {str(name)!r}",
             field=f"{medium}_model",

@@ -9,7 +9,7 @@ from nearfar.data.media import WORDS, Medium, Reader, undecoded
 from nearfar.errors import InputError
 from nearfar.models.abilities import Encodes, EncodesMedia
 from nearfar.models.encoding import encode, require_finite
-from nearfar.models.towers.build import router_of
+from nearfar.models.routes import only_medium, router_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["check_medium", "encode_media", "encode_tower", "reader_for"]
+__all__ = ["check_medium", "encode_media", "encode_tower", "input_size", "reader_for"]
 
-#: Sampling rate of an audio model if its processor does not define one.
-_RATE = 16_000
+#: Sampling rate of an audio model, and size of an image model, if its processor does not define one.
+_RATE, _SIZE = 16_000, 224
 
 
 def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
@@ -29,20 +29,34 @@ def reader_for(model: SentenceTransformer, medium: Medium) -> Reader:
     Raises:
         InputError: The model does not encode such files.
     """
-    routes = router_of(model).sub_modules
+    only = only_medium(model)
+    routes: Any = router_of(model).sub_modules if only is None else {str(only): None}
     if medium not in routes:
         words: dict[str, str] = {"text": "texts", **WORDS}
-        found = " and ".join(words.get(name, name) for name in routes)
+        found = " and ".join(words.get(name, str(name)) for name in routes)
         raise InputError(
             f"expected a model for {WORDS[medium]}, got one for {found}",
             field=medium,
             remedy=f"use a model for {WORDS[medium]}",
         )
-    tower: Any = routes[medium]
-    processor = getattr(tower[0], "processor", None)
+    processor = getattr(_first_module(model) if only else routes[medium][0], "processor", None)
     ears = getattr(processor, "feature_extractor", processor)
     rate, seconds = getattr(ears, "sampling_rate", None), getattr(ears, "chunk_length", None)
     return Reader(medium, rate or _RATE, seconds)
+
+
+def input_size(model: SentenceTransformer) -> int:
+    """The width and height in pixels of the images that the image tower of a model gets from its processor."""
+    tower: Any = router_of(model).sub_modules["image"]
+    processor = getattr(tower[0], "processor", None)
+    eyes = getattr(processor, "image_processor", processor)
+    names = ["crop_size"] if getattr(eyes, "do_center_crop", False) else []
+    for name in (*names, "size"):
+        size = getattr(eyes, name, None)
+        for side in ("height", "shortest_edge"):
+            if size is not None and side in size and size[side]:
+                return int(size[side])
+    return _SIZE
 
 
 def check_medium(model: SentenceTransformer | Encodes, medium: Medium) -> None:
@@ -75,7 +89,8 @@ def encode_media(
     """The vectors of images or audio files, in their order, as float32. One batch is in memory at a time.
 
     Args:
-        model: A model with a tower for the medium, or with the ability `EncodesMedia`, whose vectors have length 1.
+        model: A model with a tower for the medium; one that encodes only this; or one with the ability `EncodesMedia`,
+            whose vectors have length 1.
         files: Paths, or the values of a column `image` or `audio` from the Hub.
         medium: `image` or `audio`.
         batch_size: Batch size.
@@ -93,13 +108,20 @@ def encode_media(
         return model.encode_media(files, batch_size=batch_size)
     assert not isinstance(model, Encodes)
     reader, found = reader_for(model, medium), []
+    tower = None if only_medium(model) else medium
     for start in range(0, len(files), batch_size):
         items = [reader.read(file) for file in files[start : start + batch_size]]
         found.append(
             model.encode(
-                items, task=medium, batch_size=len(items), normalize_embeddings=normalize, show_progress_bar=False
+                items, task=tower, batch_size=len(items), normalize_embeddings=normalize, show_progress_bar=False
             )
         )
     vectors = np.concatenate(found).astype(np.float32, copy=False)
     require_finite(vectors)
     return vectors
+
+
+def _first_module(model: SentenceTransformer) -> Any:
+    """The module that reads the input of a model with one tower, or of its views."""
+    first: Any = model[0]
+    return next(iter(first.sub_modules.values()))[0] if hasattr(first, "sub_modules") else first

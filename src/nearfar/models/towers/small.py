@@ -32,7 +32,7 @@ def small_cnn(*, image_size: int = 64, **_: Any) -> Transformer:
     config = ResNetConfig(
         embedding_size=32, hidden_sizes=[32, 64, 128, 256], depths=[1, 1, 1, 1], layer_type="basic", hidden_act="relu"
     )
-    return _as_module(ResNetModel(config), _pixels(image_size))
+    return as_module(ResNetModel(config), _pixels(image_size))
 
 
 def small_vit(*, image_size: int = 64, **_: Any) -> Transformer:
@@ -48,7 +48,7 @@ def small_vit(*, image_size: int = 64, **_: Any) -> Transformer:
         num_attention_heads=4,
         intermediate_size=384,
     )
-    return _as_module(ViTModel(config), _pixels(image_size))
+    return as_module(ViTModel(config), _pixels(image_size))
 
 
 def small_audio(*, seconds: int = 4, **_: Any) -> Transformer:
@@ -70,7 +70,7 @@ def small_audio(*, seconds: int = 4, **_: Any) -> Transformer:
         max_source_positions=seconds * SAMPLING_RATE // HOP // 2,
     )
     ears = WhisperFeatureExtractor(feature_size=64, sampling_rate=SAMPLING_RATE, hop_length=HOP, chunk_length=seconds)
-    return _as_module(WhisperEncoder(config), ears)
+    return as_module(WhisperEncoder(config), ears)
 
 
 SMALL: dict[str, dict[str, Callable[..., Transformer]]] = {
@@ -92,13 +92,21 @@ def _pixels(size: int) -> Any:
     return ViTImageProcessorPil(size={"height": size, "width": size})
 
 
-def _as_module(network: Any, processor: Any) -> Transformer:
-    """A sentence-transformers module for a network in memory, which the library only creates for a folder."""
+def as_module(network: Any, processor: Any, **settings: Any) -> Transformer:
+    """A sentence-transformers module for a network in memory, which the library only creates for a folder.
+
+    Args:
+        network: A model of transformers.
+        processor: What makes its inputs.
+        **settings: Arguments of `Transformer`.
+    """
     from sentence_transformers.base.modules import Transformer
 
     from nearfar.models.loading import without_progress_bar
 
+    # With several processes, transformers writes in the first one alone; here each makes a tower of its own.
+    network.should_save_on_this_rank = lambda *_: True
     with tempfile.TemporaryDirectory() as folder, without_progress_bar():
         network.save_pretrained(folder)
         processor.save_pretrained(folder)
-        return Transformer(folder)
+        return Transformer(folder, **settings)

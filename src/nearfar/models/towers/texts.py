@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["SIDES", "align_second", "has_text_towers", "project", "split_towers"]
+__all__ = ["SIDES", "align_second", "has_text_towers", "project", "set_text_towers", "split_towers"]
+
+#: Most texts from which a rotation is computed.
+ALIGNED_ON = 2_048
 
 #: Routes of the two towers, for an anchor and for its positive, with the names of sentence-transformers.
 SIDES = ("query", "document")
@@ -21,6 +24,21 @@ SIDES = ("query", "document")
 def has_text_towers(model: SentenceTransformer) -> bool:
     """Whether queries and documents have separate towers."""
     return set(SIDES) <= set(_routes(model))
+
+
+def set_text_towers(
+    model: SentenceTransformer, towers: Literal["shared", "two"], second: str | Path | SentenceTransformer | None = None
+) -> None:
+    """Give a text encoder a second tower if it should have two and has one, in place; see `split_towers`.
+
+    Raises:
+        InputError: A second tower is named where one is shared.
+    """
+    if towers == "shared" and second is not None:
+        problem = "expected towers=two, got one shared tower"
+        raise InputError(problem, field="second_model", remedy="set towers=two, or remove second_model")
+    if towers == "two" and not has_text_towers(model):
+        split_towers(model, second)
 
 
 def split_towers(model: SentenceTransformer, second: str | Path | SentenceTransformer | None = None) -> None:
@@ -70,7 +88,7 @@ def align_second(model: SentenceTransformer, texts: Sequence[Any]) -> None:
 
     Args:
         model: A model with two towers, see `split_towers`.
-        texts: Texts that both towers encode.
+        texts: Texts that both towers encode; the first `ALIGNED_ON` of them are used.
 
     Raises:
         InputError: The model has only one tower for texts, or the towers have different numbers of dimensions.
@@ -82,7 +100,7 @@ def align_second(model: SentenceTransformer, texts: Sequence[Any]) -> None:
 
     if not has_text_towers(model):
         raise InputError("requires a second tower for texts", field="aligned", remedy="set towers=two, and use texts")
-    first, other = (torch.from_numpy(encode(model, texts, kind=kind)) for kind in SIDES)
+    first, other = (torch.from_numpy(encode(model, texts[:ALIGNED_ON], kind=kind)) for kind in SIDES)
     if first.shape != other.shape:
         problem = f"expected towers with equal dimensions, got {first.shape[1]} and {other.shape[1]}"
         raise InputError(problem, field="dims", remedy="set dims for both")
