@@ -77,7 +77,7 @@ def test_a_text_without_a_known_word_gets_zeros_and_a_note(parts: Any, caplog: p
 
     model, head = parts
     found = PairScorer(model, head).encode(["the cat", "xyzzy!"])
-    assert "1 of 2" in caplog.text
+    assert len(caplog.records) == 1
     assert found[0].any()
     assert not found[1].any()
     assert not model.encode(["xyzzy"], task="document").any()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,6 +17,7 @@ from nearfar.kinds.encoder import Encoder
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.models.abilities import Scores
 from nearfar.models.encoding import check_texts
+from nearfar.models.label_counts import LabelCounts
 from nearfar.models.loading import check_max_length, find, load
 from nearfar.models.packing import embed
 from nearfar.models.pairs.head import PairHead
@@ -47,6 +49,7 @@ class PairScorer(Kind, Scores):
     Args:
         encoder: The encoder that the head was trained with.
         head: The head.
+        label_counts: How often labels were in training, for a head that matches texts and labels.
 
     Example:
         >>> scorer = PairScorer.load("runs/dse/model")  # doctest: +SKIP
@@ -64,11 +67,12 @@ class PairScorer(Kind, Scores):
         'vectors = model.encode(["a text", "another text"])'
     )
 
-    def __init__(self, encoder: SentenceTransformer, head: PairHead) -> None:
+    def __init__(self, encoder: SentenceTransformer, head: PairHead, label_counts: LabelCounts | None = None) -> None:
         expected = width(encoder, head.config.layers)
         if expected != head.config.width:
             raise ValueError(f"expected {head.config.width}-dimensional vectors for the head, got {expected}")
         self.encoder, self.head = encoder.eval(), head.to(encoder.device).eval()
+        self.label_counts = label_counts
 
     @property
     def host(self) -> PairScorer:
@@ -91,7 +95,7 @@ class PairScorer(Kind, Scores):
         """
         folder = find(name)
         head = PairHead.load(folder)
-        return cls(load(folder, device=device, part_of="pair scorer"), head)
+        return cls(load(folder, device=device, part_of="pair scorer"), head, LabelCounts.load(folder))
 
     @torch.no_grad()
     def encode(
@@ -124,9 +128,8 @@ class PairScorer(Kind, Scores):
         found = torch.cat(vectors).float()
         unknown = torch.tensor([not knows(self.encoder, text) for text in texts], device=found.device)
         if unknown.any():
-            logger.warning(
-                "%s of %s texts have no word that the model knows: their vectors are 0", int(unknown.sum()), len(texts)
-            )
+            # The same line for each window of a large file, so that a command prints it once.
+            logger.warning("texts or labels without any word that the model knows have zero vectors")
             found[unknown] = 0.0
         return found
 
@@ -158,19 +161,37 @@ class PairScorer(Kind, Scores):
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, "n m"]:
         """See `Scores`: every text is encoded once."""
+        return self.scorer_against(second, batch_size=batch_size)(first)
+
+    def scorer_against(
+        self, second: Sequence[str], *, batch_size: int = 64
+    ) -> Callable[[Sequence[str]], Float[np.ndarray, "n m"]]:
+        """See `Scores`: the second texts are encoded once for all calls."""
         import numpy as np
 
-        training = self.head.training
-        self.module.eval()
-        logits = self.score_against(first, self.encode(second, kind="document"))
-        self.head.train(training)
-        return np.asarray(self._number(logits).cpu(), dtype=np.float32)
+        with self._evaluating():
+            candidates = self.encode(second, kind="document")
+
+        def scores(first: Sequence[str]) -> Float[np.ndarray, "n m"]:
+            with self._evaluating():
+                logits = self.score_against(first, candidates)
+            return np.asarray(self._number(logits).cpu(), dtype=np.float32)
+
+        return scores
 
     def probabilities(self, scores: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"] | None:
         """See `Scores`: of a binary head."""
         from scipy.special import expit
 
         return expit(scores) if self.head.config.kind == "binary" else None
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Evaluation mode; during training, the head's mode is restored afterwards."""
+        training = self.head.training
+        self.module.eval()
+        yield
+        self.head.train(training)
 
     def _number(self, logits: Float[Tensor, "*n outputs"]) -> Float[Tensor, "*n"]:
         """The score or logit; of several classes, the expected one, sum_c c p(c)."""
@@ -186,10 +207,8 @@ class PairScorer(Kind, Scores):
         import numpy as np
 
         check_texts(first, field="first")
-        training = self.head.training  # restored below: evaluation can happen during training
-        self.module.eval()
-        logits = self.score(list(zip(first, second, strict=True)))
-        self.head.train(training)
+        with self._evaluating():
+            logits = self.score(list(zip(first, second, strict=True)))
         return np.asarray(self._number(logits).cpu(), dtype=np.float32)
 
     def fingerprint(self, name: object) -> str:
@@ -207,6 +226,8 @@ class PairScorer(Kind, Scores):
         """The encoder in the format that `SentenceTransformer(folder)` loads, and the head next to it."""
         self.encoder.save_pretrained(str(folder), create_model_card=False)
         self.head.save(folder)
+        if self.label_counts is not None:
+            self.label_counts.save(folder)
 
     def configure(self, options: TrainingOptions) -> None:
         """As for an encoder."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from datasets import Dataset
@@ -80,10 +80,10 @@ def score_labels(
     progress: Callable[[int, int], None] | None = None,
 ) -> Float[np.ndarray, "texts labels"]:
     """The score of each label for each text."""
-    found: list[Any] = []
+    scores, found = model.scorer_against(labels, batch_size=batch_size), []
     for start in range(0, len(texts), _AT_ONCE):
         part = texts[start : start + _AT_ONCE]
-        found.append(model.score_matrix(part, labels, batch_size=batch_size))
+        found.append(scores(part))
         if progress is not None:
             progress(start + len(part), len(texts))
     return np.concatenate(found)
