@@ -45,16 +45,18 @@ def command(
     from nearfar.data.encodable import load_encodable
     from nearfar.kinds.loading import class_of
     from nearfar.prediction import check_options, check_target, counted_labels, labeller, predict_file, read_labels
+    from nearfar.writing import file_claimed
 
     check_target(out)
-    kind = class_of(model)
-    check_options(kind, labels=labels is not None, calibrate=calibrate is not None, top=top)
-    names = None if labels is None else read_labels(labels)
-    counts = calibrate if calibrate in (None, "training") else counted_labels(calibrate)
-    how = labeller(kind.load(model), names, counts, batch_size=batch_size)
-    rows, _ = load_encodable(file, how.medium or "text", columns=mapping, skip_broken=skip_broken)
-    with progress("predict") as update:
-        count = predict_file(how, rows, out, top=top, progress=update)
+    with file_claimed(out):
+        kind = class_of(model)
+        check_options(kind, labels=labels is not None, calibrate=calibrate is not None, top=top)
+        names = None if labels is None else read_labels(labels)
+        counts = calibrate if calibrate in (None, "training") else counted_labels(calibrate)
+        how = labeller(kind.load(model), names, counts, batch_size=batch_size)
+        rows, _ = load_encodable(file, how.medium or "text", columns=mapping, skip_broken=skip_broken)
+        with progress("predict") as update:
+            count = predict_file(how, rows, out, top=top, progress=update)
     of = len(how.labels)
     if json_:
         print_json({"out": str(out), "rows": count, "labels": of, "top": min(top, of)})

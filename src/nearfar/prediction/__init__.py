@@ -2,7 +2,7 @@
 
 from nearfar.prediction.label_files import counted_labels, read_labels
 from nearfar.prediction.labeller import Labeller, check_options, labeller
-from nearfar.prediction.predict import check_target, predict, predict_file
+from nearfar.prediction.predictions import check_target, predict, predict_file
 
 __all__ = [
     "Labeller",
