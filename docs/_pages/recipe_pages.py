@@ -22,6 +22,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "sentences": {"text": "the train leaves at nine"},
     "pairs": {"anchor": "when does the train leave?", "positive": "at nine, from platform two"},
     "labelled": {"text": "when does the train leave?", "label": "timetable"},
+    "label texts": {"text": "when does the train leave?", "labels": ["timetable", "departure"]},
     "scored pairs": {"sentence1": "a man plays", "sentence2": "someone makes music", "score": 0.7},
     "rationales": {
         "question": "Ann has 3 pens and buys 4. How many has she?",

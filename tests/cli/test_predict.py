@@ -37,8 +37,6 @@ def at_work(workspace: Path, matcher: Path) -> Path:
     (workspace / "labels.txt").write_text("cat\ndog\nnever seen\n")
     rows = [{"text": "x", "labels": ["cat", "dog"]}, {"text": "y", "labels": ["dog"]}]
     write_jsonl(rows, workspace / "counted.jsonl")
-        '{"text": "x", "labels": ["cat", "dog"]}\n{"text": "y", "labels": ["dog"]}\n'
-    )
     return workspace
 
 
