@@ -2,7 +2,8 @@
 
 Binary NCE asks of each label whether it was drawn from noise; it is the kernel with the two candidates yes and no.
 Ranking NCE (InfoNCE) asks which of several labels was not: `nearfar.contrast` itself. Ma and Collins 2018 (arXiv
-1809.01812) show when each of them is consistent.
+1809.01812) show when each of them is consistent. Debiased InfoNCE is no case of the kernel, as it subtracts from the
+denominator.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from nearfar.contrast import contrast
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
 
-__all__ = ["binary_nce"]
+__all__ = ["binary_nce", "debiased_info_nce"]
 
 
 def binary_nce(
@@ -49,3 +50,30 @@ def binary_nce(
     columns = torch.stack([torch.zeros_like(logits), logits], -1).flatten(0, 1)
     classes = torch.eye(2, dtype=columns.dtype, device=columns.device)
     return contrast(columns, classes, pulls, temperature=1.0, similarity="dot", reduction="sum", engine="dense")
+
+
+def debiased_info_nce(
+    positive: Float[Tensor, " n"], negatives: Float[Tensor, "n k"], prior: float, temperature: float = 1.0
+) -> Float[Tensor, ""]:
+    """InfoNCE for negatives of which a part are positives that nobody marked: their expected share is subtracted.
+
+        g = max( (mean_k exp(s_k / tau) - prior exp(s+ / tau)) / (1 - prior), exp(-1 / tau) )
+        loss = -log( exp(s+ / tau) / (exp(s+ / tau) + K g) )
+
+    Args:
+        positive: Similarity s+ of each anchor with its positive, at least -1.
+        negatives: Similarities s_k with its K negatives.
+        prior: Probability that a negative is a positive; 0: InfoNCE.
+        temperature: tau.
+
+    Source: Chuang et al. 2020, Debiased Contrastive Learning (arXiv 2007.00224).
+    """
+    if not 0 <= prior < 1:
+        raise ValueError(f"invalid prior: must be at least 0 and below 1, got {prior}")
+    positive, negatives = positive / temperature, negatives / temperature
+    # In units of the largest exponential, as these overflow at low temperatures.
+    unit = torch.maximum(positive, negatives.amax(1)).detach()
+    pull, push = (positive - unit).exp(), (negatives - unit[:, None]).exp().mean(1)
+    least = (-1 / temperature - unit).exp()
+    others = negatives.shape[1] * torch.maximum((push - prior * pull) / (1 - prior), least)
+    return ((pull + others).log() - (positive - unit)).mean()
