@@ -141,6 +141,12 @@ def _evidence(recipe: Recipe) -> list[str]:
     ]
 
 
+def evidence_of(name: str) -> str:
+    """The verdict on a recipe's claim with its figures, linked, for a page beside `evidence.md`."""
+    line = verdict(name)
+    return "none yet" if line is None else f"[{line}](evidence.md#{name})"
+
+
 def _verdict_alone(recipe: Recipe) -> str:
     line = verdict(recipe.name)
     return "none yet" if line is None else f"[{line.partition(':')[0]}](../evidence.md#{recipe.name})"
