@@ -90,6 +90,9 @@ def test_a_classifier_predicts_its_own_labels(classifier: Classifier) -> None:
     assert table(found, names) == pytest.approx(softmax(classifier.label_scores(TEXTS) / 0.2, axis=1), rel=1e-4)
     assert [sum(row["probabilities"]) for row in found] == pytest.approx([1] * len(TEXTS), abs=1e-4)
     assert [row["labels"][0] for row in found] == classifier.predict(TEXTS)
+    # Unlike a matcher's, the probabilities of its labels change if another one is added.
+    classifier.head.add(["late"], torch.randn(1, 32))
+    assert (table(predict(classifier, TEXTS), names) < table(found, names)).all()
 
 
 def test_rows_of_a_file_and_of_a_dataset(scorer: PairScorer, tmp_path: Path) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import roc_auc_score
 
 import nearfar
 from nearfar.cli.app import run
 from nearfar.data import write_jsonl
+from nearfar.recipes import cless
 
 TOPICS = {
     "animal": ["cat", "dog", "horse", "bird", "fish"],
@@ -72,6 +75,43 @@ def test_words_alone_judge_labels_that_were_never_seen(files: Path, capsys: pyte
     there = np.array([[word in text.split() for word in words] for text in texts])
     scores = model.score_matrix(texts, words)
     assert roc_auc_score(there.ravel(), scores.ravel()) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("more", "stages"),
+    [
+        ({}, {"words": 4, "labels": 2}),
+        ({"words": 0}, {"labels": 2}),
+        ({"epochs": 0}, {"words": 4}),
+    ],
+)
+def test_rows_without_labels_are_learned_from_by_their_words(more: dict[str, float], stages: dict[str, int]) -> None:
+    texts = ["the cat runs", "a ship sails", "the dog runs", "a ship runs"]
+    data = Dataset.from_dict({"text": texts, "labels": [["animal", "runs"], [], [], ["ship"]]})
+    plan = cless.prepare(None, data, cless.Options(skip=0, negatives=7, **more))
+    assert isinstance(plan.stages, list)
+    assert {stage.name: len(stage.rows) for stage in plan.stages} == stages
+    counts = plan.model.label_counts
+    assert counts.negatives == 7
+    seen = ["animal", "runs", "ship"] if "labels" in stages else " ".join(texts).split()
+    assert counts.counts == Counter(seen)
+
+
+def test_labels_that_were_never_seen_are_measured_and_predicted(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(files, "texts.jsonl", "words=2") == 0
+    model, test = str(files / "run" / "model"), str(files / "test.jsonl")
+    capsys.readouterr()
+    assert run(["evaluate", model, "--data", test, "--task", "labels", "--json"]) == 0
+    assert {"ap_micro", "ap_macro", "ap_1", "brier"} <= set(json.loads(capsys.readouterr().out)["metrics"])
+    (files / "labels.txt").write_text("\n".join(TOPICS))
+    out = files / "found.jsonl"
+    more = ["--labels", str(files / "labels.txt"), "--calibrate", test, "--top", "2", "--out", str(out)]
+    assert run(["predict", model, str(files / "texts.jsonl"), *more]) == 0
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(found) == 128
+    assert all(set(row["labels"]) < set(TOPICS) and len(row["labels"]) == 2 for row in found)
 
 
 def test_an_encoder_of_its_own(files: Path, tiny_model_folder: Path) -> None:
