@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,11 +62,12 @@ class Arms:
     def __init__(self) -> None:
         self.asked: list[tuple[str, int]] = []
         self.fails: tuple[str, int] | None = None
+        self.failure: type[BaseException] = KeyboardInterrupt
 
     def __call__(self, name: str, base: float, slope: float = 0.0) -> Any:
         def arm(seed: int) -> float:
             if (name, seed) == self.fails:
-                raise KeyboardInterrupt
+                raise self.failure
             self.asked.append((name, seed))
             return base + slope * seed + 0.01 * (seed % 2)
 
@@ -79,8 +82,10 @@ def claim_of(claims: ModuleType, arms: Arms) -> Any:
     return claims.Claim("mine", "it is better", "d", "b", "t", "score", "ours", "theirs", own, also=(also,))
 
 
-def run(claims: ModuleType, arms: Arms, monkeypatch: pytest.MonkeyPatch, seeds: str = "4") -> dict[str, Any]:
-    monkeypatch.setattr(sys, "argv", ["claim", "--seeds", seeds])
+def run(
+    claims: ModuleType, arms: Arms, monkeypatch: pytest.MonkeyPatch, *more: str, seeds: str = "4"
+) -> dict[str, Any]:
+    monkeypatch.setattr(sys, "argv", ["claim", "--seeds", str(seeds), *more])
     claims.run(claim_of(claims, arms))
     return json.loads((claims.RESULTS / "mine.json").read_text())
 
@@ -109,7 +114,7 @@ def test_an_interrupted_claim_goes_on_where_it_was(claims: ModuleType, monkeypat
         run(claims, arms, monkeypatch)
     assert not (claims.RESULTS / "mine.json").exists()
     done = len(arms.asked)
-    assert done == 2 * 5 + 1
+    assert done == 2 * 5 + 2
     arms.fails = None
     found = run(claims, arms, monkeypatch)
     assert len(arms.asked) == 4 * 5
@@ -120,6 +125,54 @@ def test_an_interrupted_claim_goes_on_where_it_was(claims: ModuleType, monkeypat
 
 def test_one_seed_has_no_interval(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(SystemExit) as caught:
-        run(claims, Arms(), monkeypatch, seeds="1")
+        run(claims, Arms(), monkeypatch, seeds=1)
     assert caught.value.code != 0
     assert not list(claims.RESULTS.iterdir())
+
+
+def test_processes_share_the_arms_of_a_claim(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    alone = run(claims, Arms(), monkeypatch)
+    (claims.RESULTS / "mine.json").unlink()
+    arms = Arms()
+    assert run(claims, arms, monkeypatch, "--jobs", "3") == alone
+    assert arms.asked == []  # the others have computed them
+
+
+def test_arms_that_fail_do_not_stop_those_of_other_processes(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    arms = Arms()
+    arms.fails = ("theirs", 2)
+    arms.failure = RuntimeError
+    with pytest.raises(RuntimeError):
+        run(claims, arms, monkeypatch, "--jobs", "2")
+    arms.fails = None
+    run(claims, arms, monkeypatch)
+    assert set(arms.asked) == {("theirs", 2), ("theirs, time", 2)}
+
+
+def test_no_arm_begins_when_the_time_is_over(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    arms = Arms()
+    with pytest.raises(SystemExit) as caught:
+        run(claims, arms, monkeypatch, "--until", "-1")
+    assert caught.value.code != 0
+    assert arms.asked == []
+    assert not (claims.RESULTS / "mine.json").exists()
+
+
+def test_what_is_kept_is_computed_once(claims: ModuleType):
+    def slowly() -> float:
+        time.sleep(0.2)
+        return time.monotonic()
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: claims.kept("mine", "x", slowly), range(4)))
+    assert len(set(found)) == 1
+
+
+def test_one_metric_can_be_computed_first(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    arms = Arms()
+    with pytest.raises(SystemExit) as caught:
+        run(claims, arms, monkeypatch, "--metric", "time")
+    assert caught.value.code != 0
+    assert {name for name, _ in arms.asked} == {"ours, time", "theirs, time"}
+    run(claims, arms, monkeypatch)
+    assert len(arms.asked) == 5 * 4

@@ -3,15 +3,23 @@
 A claim is a paper's statement, tested against the paper's own baseline with the same data, backbone and budget, and at
 least five seeds. An arm is a function that returns the score for a seed. Scores are saved after each run, so that an
 interrupted claim can be resumed.
+
+With `--jobs N`, so many processes share the seeds and arms. With `--until SECONDS`, no arm begins later than so many
+seconds after the start, and with `--metric PART`, only the metrics whose name contains that are computed; the figures
+are kept for the next run, which computes the others and writes the result.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
+import multiprocessing
 import os
 import platform
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from scipy import stats
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -86,20 +95,23 @@ def run(claim: Claim) -> None:
     """Run all arms over all seeds and write the result."""
     parser = argparse.ArgumentParser(description=claim.claim)
     parser.add_argument("--seeds", type=int, default=5)
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share seeds and arms")
+    parser.add_argument("--until", type=float, default=float("inf"), help="seconds after which no arm begins")
+    parser.add_argument("--metric", default="", help="part of the name of the metrics to compute")
+    options, _ = parser.parse_known_args()
+    seeds = options.seeds
     if seeds < 2:
         sys.exit("expected at least two seeds for an interval")
 
-    path = RESULTS / f"{claim.recipe}.json"
-    part = path.with_name(f".{claim.recipe}.part.json")
-    figures: dict[str, dict[str, float]] = json.loads(part.read_text()) if part.exists() else {}
+    work = _Work(claim, time.monotonic() + options.until, options.metric)
+    if options.jobs > 1:
+        work.shared(seeds, options.jobs)
     for seed in range(seeds):
-        for name, metric, arm in _arms(claim):
-            if str(seed) not in figures.setdefault(_key(claim, name, metric), {}):
-                figures[_key(claim, name, metric)][str(seed)] = float(arm(seed))
-                _write(part, figures)
-            print(f"seed {seed}  {metric} {figures[_key(claim, name, metric)][str(seed)]:.4f}  {name}", flush=True)
-
+        for name in work.names:
+            work.done(seed, name)
+    if missing := work.missing(seeds):
+        sys.exit(f"{claim.recipe}: {missing} figures are missing now; run it again to go on")
+    figures, path = work.figures(), RESULTS / f"{claim.recipe}.json"
     mean, low, high = _compared(figures[claim.ours], figures[claim.baseline], seeds)
     result: dict[str, Any] = {
         "recipe": claim.recipe,
@@ -123,21 +135,93 @@ def run(claim: Claim) -> None:
     if claim.also:
         result["also"] = [_also(claim, also, figures, seeds) for also in claim.also]
     _write(path, result)
-    part.unlink()
+    work.part.unlink()
     print(f"{result['verdict']}: {claim.ours} minus {claim.baseline} {mean:+.4f} [{low:+.4f}, {high:+.4f}]")
 
 
 def kept(recipe: str, name: str, compute: Callable[[], Any]) -> Any:
     """What has been computed under this name, in this run or in one before; in `results/.<recipe>.json`."""
     file = RESULTS / f".{recipe}.json"
-    known = json.loads(file.read_text()) if file.exists() else {}
-    if name not in known:
-        found = compute()
-        # Another process may have added something in the meantime.
-        known = json.loads(file.read_text()) if file.exists() else {}
-        known[name] = found
+    if name not in _known(file):
+        # Two processes may need the same figure, such as one of validation: the second one waits.
+        with FileLock(_locked(file, name)):
+            if name not in _known(file):
+                _add(file, name, compute())
+    return _known(file)[name]
+
+
+class _Work:
+    """The figures of a claim, some of which may be known.
+
+    Args:
+        claim: The claim.
+        end: Time of the monotonic clock after which no arm begins.
+        part: What the names of the metrics to compute contain.
+    """
+
+    def __init__(self, claim: Claim, end: float, part: str) -> None:
+        self.claim, self.end = claim, end
+        self.part = RESULTS / f".{claim.recipe}.part.json"
+        self.arms = [each for each in _arms(claim) if part in each[1]]
+        self.names = list(dict.fromkeys(name for name, _, _ in self.arms))
+
+    def shared(self, seeds: int, jobs: int) -> None:
+        """Let processes share what is missing; each takes the next arm of a seed when it is free."""
+        # Arms cannot be pickled, so the processes inherit them. No thread or device is in use yet.
+        with multiprocessing.get_context("fork").Pool(jobs, _inherit, (self,)) as pool:
+            waiting = [pool.apply_async(_done, (seed, name)) for seed in range(seeds) for name in self.names]
+            for each in waiting:
+                each.wait()
+            for each in waiting:
+                each.get()  # raises what an arm has raised, after the others are done
+
+    def missing(self, seeds: int) -> int:
+        known = self.figures()
+        keys = [_key(self.claim, name, metric) for name, metric, _ in _arms(self.claim)]
+        return sum(str(seed) not in known.get(key, {}) for seed in range(seeds) for key in keys)
+
+    def done(self, seed: int, name: str) -> None:
+        """Compute the metrics of an arm and a seed, unless they are known or it is too late."""
+        for each, metric, arm in self.arms:
+            key = _key(self.claim, each, metric)
+            if each != name or str(seed) in self.figures().get(key, {}):
+                continue
+            if time.monotonic() > self.end:
+                return
+            _add(self.part, key, {str(seed): float(arm(seed))})
+            print(f"seed {seed}  {metric} {self.figures()[key][str(seed)]:.4f}  {name}", flush=True)
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        return _known(self.part)
+
+
+_inherited: list[_Work] = []
+
+
+def _inherit(work: _Work) -> None:
+    _inherited[:] = [work]
+
+
+def _done(seed: int, name: str) -> None:
+    _inherited[0].done(seed, name)
+
+
+def _known(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _add(file: Path, name: str, value: Any) -> None:
+    """Add a value to a file; a dictionary is merged with the one of the same name."""
+    with FileLock(_locked(file, "")):
+        known = _known(file)
+        known[name] = {**known.get(name, {}), **value} if isinstance(value, dict) else value
         _write(file, known)
-    return known[name]
+
+
+def _locked(file: Path, name: str) -> Path:
+    """The lock of a file, or of one name in it, among the temporary files of the machine."""
+    whole = f"{file.resolve()} {name}"
+    return Path(tempfile.gettempdir(), f"nearfar-claim-{hashlib.sha256(whole.encode()).hexdigest()[:16]}.lock")
 
 
 def _arms(claim: Claim) -> list[tuple[str, str, Arm]]:
