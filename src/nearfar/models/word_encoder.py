@@ -64,5 +64,5 @@ def knows(model: SentenceTransformer, text: str) -> bool:
     """Whether an encoder of words knows at least one word of a text; other encoders read any text."""
     first: Any = model[0]
     reads = first.sub_modules["query"][0] if hasattr(first, "sub_modules") and "query" in first.sub_modules else first
-    tokenizer = getattr(reads, "tokenizer", None)
+    tokenizer: Any = getattr(reads, "tokenizer", None)
     return not hasattr(tokenizer, "word2idx") or bool(tokenizer.tokenize(text))
