@@ -34,6 +34,13 @@ def test_drawn_labels_are_those_of_the_batch_and_never_a_text_its_own(parts: Any
         assert loss.names.index("travel") not in negatives, "no label of a text that is not in the batch"
 
 
+def test_a_label_that_is_listed_twice_counts_once(parts: Any) -> None:
+    loss = LabelMatchingLoss(*parts, [["animal", "sleep", "animal"], []], positives=5, negatives=4)
+    assert [row.tolist() for row in loss.rows] == [[0, 1], []]
+    _, positive, _ = loss.drawn(loss.rows[:1])
+    assert positive.sum() == 2
+
+
 def test_a_text_with_fewer_labels_has_no_more_of_them(parts: Any) -> None:
     loss = LabelMatchingLoss(*parts, LABELS, positives=5, negatives=4)
     _, positive, counted = loss.drawn(loss.rows)

@@ -15,7 +15,7 @@ from nearfar.models.label_counts import FILE, LabelCounts
 from nearfar.models.pairs.head import PairHead, PairHeadConfig
 from nearfar.models.word_encoder import word_encoder
 
-ROWS = [["a", "b"], ["a"], ["a", "c"], ["b"]]
+ROWS = [["a", "b", "a"], ["a"], ["a", "c"], ["b"]]
 
 
 def test_the_noise_is_the_share_of_all_occurrences_times_the_labels_drawn() -> None:

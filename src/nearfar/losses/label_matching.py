@@ -30,15 +30,15 @@ __all__ = ["LabelMatchingLoss"]
 class LabelMatchingLoss(nn.Module):
     """Binary NCE over some labels of each text, and labels drawn from those of the batch.
 
-    A drawn label that the text has itself is left out. Labels are drawn as often as texts have them, so that scores
-    become log p(label | text) / p(label): add log p(label) to rank the labels of a text by probability.
+    A drawn label that the text has itself does not count. Labels are drawn as often as texts have them, which the scores
+    then lack: see `nearfar.models.label_counts.LabelCounts` for the probability of a label.
 
     Args:
         model: The encoder in training.
         head: The pair head, trained with it.
-        labels: The label texts of each row.
-        positives: Most labels of a text in one batch, drawn at random.
-        negatives: Labels drawn for each text.
+        labels: The label texts of each row; a label that is listed twice counts once.
+        positives: Maximum number of labels of a text in one batch; of more, these are drawn at random.
+        negatives: Number of labels that are drawn for each text.
 
     Data: one column of texts, and `label`, the number of the row.
     """
@@ -55,7 +55,8 @@ class LabelMatchingLoss(nn.Module):
         self.model, self.head = model, head
         names = sorted({label for row in labels for label in row})
         place = {name: number for number, name in enumerate(names)}
-        self.names, self.rows = names, [torch.tensor([place[label] for label in row]) for row in labels]
+        numbers = [[place[label] for label in dict.fromkeys(row)] for row in labels]
+        self.names, self.rows = names, [torch.tensor(row, dtype=torch.long) for row in numbers]
         self.positives, self.negatives = positives, negatives
 
     def forward(self, sentence_features: Iterable[Features], labels: Int[Tensor, " n"]) -> Tensor:

@@ -29,7 +29,8 @@ class LabelCounts:
 
     For each text, K labels are drawn with q(l), the share of label l among all occurrences of labels, and those that
     the text has itself do not count. The scores of such a model approach logit p(l | text) - log(K q(l)), so that
-    adding log(K q) gives the logit of the probability that the text has the label.
+    adding log(K q) gives the logit of the probability that the text has the label (that it is among those drawn as
+    positives, if texts have more labels than are drawn).
 
     Args:
         counts: Number of texts with each label.
@@ -41,8 +42,8 @@ class LabelCounts:
 
     @classmethod
     def of(cls, labels: Iterable[Iterable[str]], negatives: int) -> LabelCounts:
-        """Counts the labels of rows."""
-        return cls(Counter(label for row in labels for label in row), negatives)
+        """Counts the rows with each label."""
+        return cls(Counter(label for row in labels for label in dict.fromkeys(row)), negatives)
 
     def with_counts(self, counts: Mapping[str, int]) -> LabelCounts:
         """The same with other frequencies, such as those of other texts."""
