@@ -30,8 +30,8 @@ __all__ = ["LabelMatchingLoss"]
 class LabelMatchingLoss(nn.Module):
     """Binary NCE over some labels of each text, and labels drawn from those of the batch.
 
-    A drawn label that the text has itself does not count. Labels are drawn as often as texts have them, which the scores
-    then lack: see `nearfar.models.label_counts.LabelCounts` for the probability of a label.
+    A drawn label that the text has itself does not count. Labels are drawn as often as texts have them, so that scores
+    do not contain their frequency: see `nearfar.models.label_counts.LabelCounts`.
 
     Args:
         model: The encoder in training.
