@@ -215,7 +215,7 @@ def main() -> None:
             "misconceptions; the metric is of 240 facts that the amateur did not see. Also TruthfulQA (790 questions) "
             "and FACTOR news (1,036 texts), each question in the share of one of five seeds",
             backbone="a LLaMA of 6 layers, 96 wide, trained from scratch; SmolLM2-135M-Instruct (4-bit weights, "
-            "computed in float32) with a LoRA amateur of each seed",
+            "computed in float32 on a GPU) with a LoRA amateur of each seed",
             budget="world: 3,000 steps of 256 sentences, amateur 60 steps of 64 sentences. SmolLM2: the amateur learns "
             "950 hallucinated answers of HaluEval once. Layer and omega: the best of six on validation facts in the "
             "world, the defaults (layers 22, 24, 26, 28; omega 0.5) for SmolLM2; amateur weight 1, refocus weight 0.5",
