@@ -337,6 +337,7 @@ def commands() -> dict[str, Command]:
     compare = ["compare", "infonce", "--data", "pairs.jsonl", "--eval", "held.jsonl", "--seeds", "1", "--out", "out"]
     compare += ["--set", "max_steps=2", "--set", "batch_size=8", "--model", "tiny"]
     encode = ["encode", "tiny", "texts.jsonl", "--batch-size", "2"]
+    predict = ["predict", "classifier", "texts.jsonl", "--batch-size", "1", "--out", "found.jsonl"]
     search = ["search", "tiny", "corpus.jsonl", "the dog"]
     flow = ["flow", "calls.jsonl", "--out", "flow.html", "--export", "flow.json", "--store", "store", "--model", "tiny"]
     generate = ["refine", "generate", "texts.jsonl", "--out", "triplets.jsonl", "--model", "lm", "--batch-size", "2"]
@@ -362,6 +363,7 @@ def commands() -> dict[str, Command]:
             old=["encode", "other", "texts.jsonl", "--out", "v.npy"],
             other=["encode", "other", "texts.jsonl", "--out", "v.npy"],
         ),
+        "predict": Command([*predict, "--top", "2"], _files("found.jsonl"), old=[*predict, "--top", "1"]),
         "search": Command(search, _index, old=search, change=_another_corpus),
         "flow": Command([*flow, "--actions", "3"], _files("flow.html", "flow.json"), old=[*flow, "--actions", "2"]),
         "refine generate": Command(
@@ -495,7 +497,7 @@ def _bytes(folder: Path) -> int:
 
 
 def write_inputs(folder: Path) -> None:
-    """Rows of each kind, two tiny encoders, a tiny language model, and one that writes answers."""
+    """Rows of each kind, two tiny encoders, a classifier, a tiny language model, and one that writes answers."""
     folder.mkdir()
     pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b]
 
@@ -516,6 +518,7 @@ def write_inputs(folder: Path) -> None:
     jsonl("corpus.jsonl", [{"_id": f"{a}-{b}", "text": f"the {a} under a {b}"} for a, b in pairs[:60]])
     for name, seed in (("tiny", 0), ("other", 1)):
         _encoder(folder / name, seed)
+    _classifier(folder / "classifier", folder / "tiny")
     _language_model(folder / "lm")
     _explainer(folder / "explainer")
 
@@ -558,6 +561,20 @@ def _encoder(folder: Path, seed: int) -> None:
     transformer = Transformer(str(plain), max_seq_length=64)
     SentenceTransformer(modules=[transformer, Pooling(32, "mean")], device="cpu").save_pretrained(str(folder))
     shutil.rmtree(plain)
+
+
+def _classifier(folder: Path, encoder: Path) -> None:
+    import torch
+
+    from nearfar.kinds.classifier import Classifier
+    from nearfar.models import load
+    from nearfar.models.label_vectors import LabelVectors
+
+    model = load(encoder, device="cpu")
+    head = LabelVectors(int(model.get_embedding_dimension() or 0), temperature=0.1)
+    torch.manual_seed(0)
+    head.add(NOUNS, torch.randn(len(NOUNS), head.vectors.shape[1]))
+    Classifier(model, head).save(folder)
 
 
 def _language_model(folder: Path) -> None:

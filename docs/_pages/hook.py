@@ -4,6 +4,7 @@
 
     {{ near: EXPRESSION }}, {{ far: EXPRESSION }}   become a figure of P or F, computed by the builder itself
     {{ api: MODULE }}                               becomes the documentation of the module's public names
+    {{ evidence: RECIPE }}                          becomes the verdict on the claim of its paper
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
-WISH = re.compile(r"\{\{ (near|far|api): (.+?) \}\}")
+WISH = re.compile(r"\{\{ (near|far|api|evidence): (.+?) \}\}")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -49,6 +50,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def made(found: re.Match[str]) -> str:
         kind, what = found.groups()
+        if kind == "evidence":
+            return recipe_pages.evidence_of(what)
         return public_names.entries(what, seen) if kind == "api" else matrices.picture(kind, what)
 
     return WISH.sub(made, markdown)

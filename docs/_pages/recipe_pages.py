@@ -22,6 +22,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "sentences": {"text": "the train leaves at nine"},
     "pairs": {"anchor": "when does the train leave?", "positive": "at nine, from platform two"},
     "labelled": {"text": "when does the train leave?", "label": "timetable"},
+    "label texts": {"text": "when does the train leave?", "labels": ["timetable", "departure"]},
     "scored pairs": {"sentence1": "a man plays", "sentence2": "someone makes music", "score": 0.7},
     "rationales": {
         "question": "Ann has 3 pens and buys 4. How many has she?",
@@ -138,6 +139,12 @@ def _evidence(recipe: Recipe) -> list[str]:
         f"Claim: {result['claim']}\n\n**{line}**{caveat}\n\n"
         f"Data, backbone, budget and the scores of every seed: [evidence](../evidence.md#{recipe.name}).",
     ]
+
+
+def evidence_of(name: str) -> str:
+    """The verdict on a recipe's claim with its figures, linked, for a page beside `evidence.md`."""
+    line = verdict(name)
+    return "none yet" if line is None else f"[{line}](evidence.md#{name})"
 
 
 def _verdict_alone(recipe: Recipe) -> str:

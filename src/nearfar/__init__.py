@@ -18,6 +18,7 @@ _FUNCTIONS = {
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
     "load": "nearfar.kinds.loading",
+    "predict": "nearfar.prediction",
     "train": "nearfar.training",
 }
 _MODULES = ("decoding", "far", "geometry", "losses", "near", "recipes")
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "losses",
     "near",
+    "predict",
     "recipes",
     "train",
 ]
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from nearfar.evaluation import evaluate
     from nearfar.inspection import inspect
     from nearfar.kinds.loading import load
+    from nearfar.prediction import predict
     from nearfar.training import train
 
 

@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from PIL import Image
 
+from nearfar.kinds.classifier import Classifier
+from nearfar.models import load
+from nearfar.models.label_vectors import LabelVectors
 from nearfar.models.towers import two_towers
 from nearfar.models.towers.reading import encode_media
 
@@ -37,8 +41,6 @@ def test_a_folder_of_images_becomes_their_vectors(towers: Path, nearfar: Nearfar
     table = pq.read_table(towers / "v.parquet")
     paths = [str(path) for path in sorted(Path("images").rglob("*.png"))]
     assert table["image"].to_pylist() == paths
-    from nearfar.models import load
-
     expected = encode_media(load(towers / "towers", device="cpu"), paths, "image")
     np.testing.assert_allclose(np.array(table["vector"].to_pylist()), expected, atol=1e-5)
     assert nearfar("encode", "towers", "images/red", "--out", "v.npy").code == 0
@@ -55,6 +57,23 @@ def test_of_a_table_one_chooses_images_or_texts(towers: Path, nearfar: Nearfar) 
     texts, images, files = (np.load(towers / name) for name in ("captions0.npy", "captions2.npy", "files0.npy"))
     np.testing.assert_array_equal(images, files)
     assert np.abs(texts - images).max() > 0.1
+
+
+def test_labels_of_images_are_predicted(towers: Path, nearfar: Nearfar) -> None:
+    head = LabelVectors(32, temperature=0.1)
+    head.add(list(COLOURS), torch.eye(32)[:3])
+    classifier = Classifier(load("towers", device="cpu"), head)
+    classifier.save(towers / "classifier")
+    found = nearfar("predict", "classifier", "images", "--top", "1", "--batch-size", "5", "--json").json
+    assert found == {"out": "predictions.jsonl", "rows": 24, "labels": 3, "top": 1}
+    rows = [json.loads(line) for line in (towers / "predictions.jsonl").read_text().splitlines()]
+    paths = [str(path) for path in sorted(Path("images").rglob("*.png"))]
+    assert [row["image"] for row in rows] == paths
+    assert [row["labels"] for row in rows] == [[label] for label in classifier.predict(paths)]
+    refused = nearfar("predict", "classifier", "sentences.jsonl")
+    assert refused.code == 2
+    assert refused.err.count("\n") == 1
+    assert "image" in refused.err
 
 
 def test_what_cannot_be_encoded_is_one_line(towers: Path, nearfar: Nearfar) -> None:

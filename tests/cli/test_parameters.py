@@ -12,8 +12,8 @@ from nearfar.data.limits import MAX_TEXT, VARIABLE
 from .conftest import Nearfar, jsonl
 
 READING = [
-    *("train", "compare", "evaluate", "inspect", "encode", "search", "flow", "sweep", "generate"),
-    *("refine generate", "refine filter"),
+    *("train", "compare", "evaluate", "inspect", "encode", "predict", "search", "flow", "sweep"),
+    *("generate", "refine generate", "refine filter"),
 ]
 
 

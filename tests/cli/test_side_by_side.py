@@ -21,6 +21,7 @@ FOLDERS = {
 }
 FILES = {
     "encode": ("encode", "tiny", "sentences.jsonl", "--out", "busy.npy"),
+    "predict": ("predict", "tiny", "sentences.jsonl", "--out", "busy.jsonl"),
     "search": ("search", "tiny", "sentences.jsonl", "the cat", "--index", "busy"),
     "flow": ("flow", "calls.csv", "--out", "busy.html", "--model", "tiny"),
     "flow --export": ("flow", "calls.csv", "--out", "f.html", "--export", "busy.json", "--model", "tiny"),

@@ -41,12 +41,18 @@ def test_pairs():
         (("entry", "definition"), {"defsent_plus", "simcse"}, {"infonce"}),
         (("image", "text"), {"cwcl", "contrastive_gap"}, {"simcse", "infonce"}),
         (("dialogue_id", "turns"), {"dialog2flow"}, {"simcse", "infonce"}),
+        (("text", "labels"), {"cless", "simcse"}, {"infonce"}),
     ],
 )
 def test_columns_decide(columns: tuple[str, ...], taking: set[str], absent: set[str]):
     found = by_name(*columns)
     assert all(found[name][0] is None for name in taking)
     assert all(found[name][0] for name in absent)
+
+
+def test_a_recipe_for_label_texts_needs_some_to_be_measured_on():
+    assert by_name("text")["cless"] == ("needs label texts (labels)", False)
+    assert by_name("anchor", "positive")["cless"] == ("needs label texts (text, labels)", False)
 
 
 def test_a_recipe_of_texts_beside_images():

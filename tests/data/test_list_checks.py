@@ -51,7 +51,7 @@ CASES = {
     ),
     "labels: later a number": ("x.jsonl", rows(LABELS, {**LABELS, "labels": ["a", 3]}), 2, "labels[1]"),
     "labels: later a text": ("x.jsonl", rows(LABELS, {**LABELS, "labels": "a"}), 2, "labels"),
-    "labels: later empty": ("x.jsonl", rows(LABELS, {**LABELS, "labels": []}), 2, "labels"),
+    "labels: later null": ("x.jsonl", rows(LABELS, {**LABELS, "labels": None}), 2, "labels"),
 }
 
 
@@ -74,6 +74,16 @@ def test_lists_are_read_as_written(tmp_path: Path, row: dict[str, Any], kind: st
     assert found.to_list() == [row, row]
     if "scores" in row:
         assert found.features["scores"].feature.dtype == "float64"
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_a_row_may_have_no_labels(tmp_path: Path, suffix: str) -> None:
+    table = [{**LABELS, "labels": []}, LABELS, {**LABELS, "labels": []}]
+    if suffix == "jsonl":
+        (tmp_path / "x.jsonl").write_text(rows(*table))
+    else:
+        pq.write_table(pa.Table.from_pylist(table), tmp_path / "x.parquet")
+    assert load(tmp_path / f"x.{suffix}")["labels"][:] == [[], LABELS["labels"], []]
 
 
 @pytest.mark.parametrize("labels", [[1, 2], 3, "x"])

@@ -40,6 +40,9 @@ def test_saved_labels_are_loaded(tmp_path: Path) -> None:
     found = LabelVectors.load(tmp_path)
     assert found.names == ["east", "north"]
     assert torch.equal(found.vectors, two().vectors)
+    assert found.temperature is None
+    LabelVectors(2, temperature=0.05).save(tmp_path)
+    assert LabelVectors.load(tmp_path).temperature == 0.05
 
 
 def test_missing_and_corrupted_files_are_named(tmp_path: Path) -> None:

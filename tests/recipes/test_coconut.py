@@ -92,6 +92,9 @@ def test_a_task_is_added_to_a_finished_run_from_the_command_line(tmp_path: Path,
     assert right == pytest.approx(last["after"]["metrics"]["mean accuracy"])
     assert right > 0.5
     assert nearfar.evaluate(str(tmp_path / "run" / "model"), held(3)).score == pytest.approx(right)
+    predicted = nearfar.predict(tmp_path / "run" / "model", texts, top=1)
+    assert [row["labels"][0] for row in predicted] == model.predict(texts)
+    assert model.head.temperature == 0.05
 
 
 def test_weights_of_zero_are_plain_replay_bit_for_bit(

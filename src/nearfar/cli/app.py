@@ -26,6 +26,7 @@ from nearfar.cli import (
     fuse,
     generate,
     inspect,
+    predict,
     recipes,
     refine,
     search,
@@ -54,6 +55,7 @@ app.command("compare")(compare.command)
 app.command("evaluate")(evaluate.command)
 app.command("inspect")(inspect.command)
 app.command("encode")(encode.command)
+app.command("predict")(predict.command)
 app.command("search")(search.command)
 app.command("generate")(generate.command)
 app.command("fuse")(fuse.command)

@@ -30,7 +30,7 @@ def command(
     task: Annotated[
         str | None,
         typer.Option(
-            help="Task: sts, ranking, retrieval, rerank, classify, cluster, zero-shot, few-shot, answers, "
+            help="Task: sts, ranking, retrieval, rerank, classify, cluster, zero-shot, few-shot, labels, answers, "
             "truthful, captions or perplexity (default: by the columns)."
         ),
     ] = None,

@@ -83,6 +83,9 @@ def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
         return Fit(recipe.name, "trains a language model on documents; a comparison trains on rows")
     if set(_of(recipe.trains)) <= {"causal LM", "seq2seq LM", "vision-language LM"}:
         return Fit(recipe.name, "trains a language model on answers; a comparison measures how texts are found")
+    if "label texts" in recipe.schemas and not SCHEMAS["label texts"].fits(columns):
+        # A model that scores texts and labels finds no texts.
+        return Fit(recipe.name, needs(("label texts",), columns))
     medium = medium_in(columns)
     schemas = [SCHEMAS[name] for name in recipe.schemas]
     if medium is not None:

@@ -33,6 +33,7 @@ TURN = pa.struct([("speaker", TEXT), ("text", TEXT), ("acts", TEXTS), ("slots", 
 RATIONALE = pa.struct([("text", TEXT), ("answer", TEXT)])
 
 _OPTIONAL = ("acts", "slots")
+_MAY_BE_EMPTY = ("labels", *_OPTIONAL)
 _A_TEXT_IS_A_LIST = ("rationales", *_OPTIONAL)
 
 
@@ -40,14 +41,14 @@ def text_lists(name: str, values: Any, fail: Fail, known: pa.DataType | None) ->
     """Check lists of texts; `rationales` may be lists of {text, answer}, in all rows alike.
 
     Args:
-        name: The column. `acts` and `slots` may be null or empty; in these and in `rationales`, a text alone is a list
-            of one.
+        name: The column. `acts` and `slots` may be null or empty, `labels` may be empty. In `acts`, `slots` and
+            `rationales`, a text alone is a list of one.
         values: A list of Python values, or an Arrow array.
         fail: Raises the error of a row.
         known: The type of earlier blocks; None for the first.
     """
-    optional = name in _OPTIONAL
-    if known in (None, TEXTS) and (array := _accepted(values, optional)) is not None:
+    optional, empty = name in _OPTIONAL, name in _MAY_BE_EMPTY
+    if known in (None, TEXTS) and (array := _accepted(values, optional, empty)) is not None:
         return array
     rows = listed(values)
     if name == "rationales" and (known or _rationale_type(rows)) != TEXTS:
@@ -56,7 +57,7 @@ def text_lists(name: str, values: Any, fail: Fail, known: pa.DataType | None) ->
         for index, value in enumerate(rows):
             if isinstance(value, str):
                 fail(index, ("expected a list of strings, got a string", 'write ["...", "..."]'))
-    return pa.array([_texts(value, index, fail, "", optional) for index, value in enumerate(rows)], TEXTS)
+    return pa.array([_texts(value, index, fail, "", optional, empty) for index, value in enumerate(rows)], TEXTS)
 
 
 def score_lists(values: Any, fail: Fail) -> pa.Array:
@@ -110,12 +111,14 @@ def of_turn(problem: Problem) -> Problem:
     return problem[0], REMEDY if problem[1] in (GIVE_ALL, FILL) else problem[1]
 
 
-def _accepted(values: Any, optional: bool) -> pa.Array | None:
+def _accepted(values: Any, optional: bool, empty: bool) -> pa.Array | None:
     """Arrow's lists of strings, if they contain nothing that is wrong; None if values must be checked one by one."""
     if not isinstance(values, pa.Array) or values.type not in (TEXTS, pa.large_list(TEXT)):
         return None
     texts = values.flatten()  # pyright: ignore[reportAttributeAccessIssue]
-    if not optional and (values.null_count or not pc.all(pc.greater(pc.list_value_length(values), 0)).as_py()):
+    if not optional and values.null_count:
+        return None
+    if not empty and not pc.all(pc.greater(pc.list_value_length(values), 0)).as_py():
         return None
     try:
         texts.validate(full=True)
@@ -144,12 +147,12 @@ def _list(value: object, index: int, fail: Fail, expected: str, example: str, in
     return value
 
 
-def _texts(value: object, index: int, fail: Fail, inside: str, optional: bool) -> list[str] | None:
+def _texts(value: object, index: int, fail: Fail, inside: str, optional: bool, empty: bool) -> list[str] | None:
     if optional and (value is None or value == "" or isinstance(value, Missing)):
         return None
     if isinstance(value, str):
         value = [value]
-    if optional and value == []:
+    if empty and value == []:
         return []
     texts = _list(value, index, fail, "a list of strings", 'write ["...", "..."]', inside)
     for at, text in enumerate(texts):
@@ -183,6 +186,6 @@ def _turns(value: object, index: int, fail: Fail) -> list[dict[str, object]]:
         for key, text in texts.items():
             if problem := text_problem(text):
                 fail(index, of_turn(problem) if key == "text" else problem, f"{inside}.{key}")
-        words = {key: _texts(turn.get(key), index, fail, f"{inside}.{key}", True) for key in _OPTIONAL}
+        words = {key: _texts(turn.get(key), index, fail, f"{inside}.{key}", True, True) for key in _OPTIONAL}
         turns.append({**texts, **words})
     return turns

@@ -50,6 +50,7 @@ def evaluate(
     | `classify` | `text`, `label` | accuracy of a logistic regression on frozen vectors |
     | `classify` | the same, for a classifier | accuracy of its own labels |
     | `cluster` | `text`, `label`, only on request | v-measure of k-means |
+    | `labels` | `text`, `labels` | average precision over labels |
     | `few-shot` | `text`, `label`, only on request | macro F1 of the closest of one example per label |
     | `zero-shot` | `image` or `audio`, `label`; `text`, `label` on request | accuracy of the closest prompt |
     | `captions` | `image`, `text`, only on request, for a model that reads images | CIDEr of greedy captions |

@@ -91,8 +91,15 @@ class Classifier(Kind, Classifies):
         return cls(load(folder, device=device, part_of=cls.name), head, SequenceDecoder.load(folder))
 
     @classmethod
-    def without_labels(cls, encoder: SentenceTransformer, rows: Dataset) -> Classifier:
+    def without_labels(
+        cls, encoder: SentenceTransformer, rows: Dataset, temperature: float | None = None
+    ) -> Classifier:
         """A classifier for rows, before it learns their labels.
+
+        Args:
+            encoder: The encoder.
+            rows: Rows with `label`, and `text`, `image` or `audio`.
+            temperature: Temperature of the softmax over labels in training; without it there are no probabilities.
 
         Raises:
             InputError: The rows have no label, or the encoder has no tower for their files.
@@ -107,7 +114,7 @@ class Classifier(Kind, Classifies):
             )
             raise InputError(problem, field="--model", remedy="pass another model")
         width = (encode(encoder, ["a"]) if medium is None else encode_tower(encoder, rows.select([0]), medium)).shape[1]
-        return cls(encoder, LabelVectors(width))
+        return cls(encoder, LabelVectors(width, temperature))
 
     def add_labels(self, rows: Dataset) -> None:
         """Add the labels of rows that the classifier does not know yet, in sorted order.
@@ -178,6 +185,12 @@ class Classifier(Kind, Classifies):
     def label_scores(self, items: Sequence[Any], *, batch_size: int = 64) -> Float[np.ndarray, "n labels"]:
         """See `Classifies`: the cosine of each item with each label's vector."""
         return self.head(self._of(items, batch_size)).cpu().numpy()
+
+    def probabilities(self, scores: Float[np.ndarray, "n labels"]) -> Float[np.ndarray, "n labels"] | None:
+        """See `Classifies`: the softmax with the temperature of training; None if the folder does not record it."""
+        from scipy.special import softmax
+
+        return None if self.head.temperature is None else softmax(scores / self.head.temperature, axis=1)
 
     @torch.no_grad()
     def predict(self, items: Sequence[Any], *, batch_size: int = 64) -> list[str]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Encoder"]
 
+_SIDES: tuple[Prompt, Prompt] = ("query", "document")
+
 
 class Encoder(Kind, Encodes, Scores):
     """A SentenceTransformer. It has the abilities `Encodes` and `Scores` (its similarity function, by default cosine).
@@ -98,6 +100,18 @@ class Encoder(Kind, Encodes, Scores):
             require_finite(found)
             vectors.append(torch.from_numpy(found))
         return np.asarray(self.model.similarity_pairwise(*vectors), dtype=np.float32)
+
+    def score_matrix(
+        self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
+    ) -> Float[np.ndarray, "n m"]:
+        """See `Scores`: every text is encoded once, first texts as queries, second ones as documents."""
+        import numpy as np
+
+        sides = (
+            self.comparable(texts, batch_size=batch_size, kind=kind)
+            for texts, kind in zip((first, second), _SIDES, strict=True)
+        )
+        return np.asarray(self.similarity(*sides).cpu(), dtype=np.float32)
 
     def fingerprint(self, name: object) -> str:
         """A hash of the weights, the vocabulary and the settings that affect vectors."""

@@ -12,7 +12,9 @@ from nearfar.losses.elastic import ElasticLoss
 from nearfar.losses.entrywise import EntrywiseLoss
 from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPositiveLoss
 from nearfar.losses.hypersphere import HypersphereLoss, HypersphereWeights
+from nearfar.losses.label_matching import LabelMatchingLoss
 from nearfar.losses.labelled import LabelledPairsLoss
+from nearfar.losses.nce import binary_nce, debiased_info_nce
 from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.losses.reference import ReferenceLoss
 from nearfar.losses.separation import SeparationLoss, SeparationWeights
@@ -30,6 +32,7 @@ __all__ = [
     "GradedWeights",
     "HypersphereLoss",
     "HypersphereWeights",
+    "LabelMatchingLoss",
     "LabelledPairsLoss",
     "MultiPositiveLoss",
     "PrototypeLoss",
@@ -37,6 +40,8 @@ __all__ = [
     "SeparationLoss",
     "SeparationWeights",
     "angle_objective",
+    "binary_nce",
+    "debiased_info_nce",
     "new_items_contrast",
     "rehearsal_contrast",
 ]

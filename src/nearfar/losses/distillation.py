@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nearfar import near
 from nearfar.contrast import contrast
 from nearfar.models.packing import embed
-from nearfar.models.pairs.top_layers import TopLayers
+from nearfar.models.pairs.top_layers import reader
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -118,8 +118,7 @@ class DistilledPairs(nn.Module):
 
     def forward(self, sentence_features: Iterable[Features], labels: Float[Tensor, "n columns"]) -> dict[str, Tensor]:
         """The two weighted terms by name; their sum is the loss, and the log has a curve of each."""
-        reader = TopLayers(self.model, self.head.config.layers)
-        first, second = embed(reader, list(sentence_features))
+        first, second = embed(reader(self.model, self.head.config.layers), list(sentence_features))
         return self.terms(self.head(first, second), labels)
 
     def terms(self, logits: Float[Tensor, "n outputs"], labels: Float[Tensor, "n columns"]) -> dict[str, Tensor]:

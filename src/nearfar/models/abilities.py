@@ -91,6 +91,25 @@ class Scores(ABC):
     ) -> Float[np.ndarray, " n"]:
         """The score of each pair (first_i, second_i)."""
 
+    def score_matrix(
+        self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
+    ) -> Float[np.ndarray, "n m"]:
+        """The score of each of n first texts with each of m second ones."""
+        import numpy as np
+
+        rows = [self.score_pairs([text] * len(second), second, batch_size=batch_size) for text in first]
+        return np.stack(rows)
+
+    def scorer_against(
+        self, second: Sequence[str], *, batch_size: int = 64
+    ) -> Callable[[Sequence[str]], Float[np.ndarray, "n m"]]:
+        """A function that returns `score_matrix` of first texts with these second ones, for many calls."""
+        return lambda first: self.score_matrix(first, second, batch_size=batch_size)
+
+    def probabilities(self, scores: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"] | None:
+        """The probability that a pair belongs together, of scores that are logits; None of others, such as cosines."""
+        return None
+
 
 class Classifies(ABC):
     """Texts, or image or audio files, to one of the labels that the model knows."""
@@ -108,6 +127,10 @@ class Classifies(ABC):
     @abstractmethod
     def label_scores(self, items: Sequence[Any], *, batch_size: int = 64) -> Float[np.ndarray, "n labels"]:
         """A number for each item and label; the prediction is the label with the highest one."""
+
+    def probabilities(self, scores: Float[np.ndarray, "n labels"]) -> Float[np.ndarray, "n labels"] | None:
+        """The probability of each label, which sum to 1 for each item; None if the scores have no such meaning."""
+        return None
 
     def understood(self, items: Sequence[Any], *, batch_size: int = 64) -> list[Utterance] | None:
         """What a model that also writes transcripts writes about audio files; None if it writes none."""

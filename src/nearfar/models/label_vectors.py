@@ -30,10 +30,12 @@ class LabelVectors(nn.Module):
 
     Args:
         width: Number of dimensions of the encoder's vectors.
+        temperature: Temperature of the softmax over labels in training; None: unknown.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, temperature: float | None = None) -> None:
         super().__init__()
+        self.temperature = temperature
         self.names: list[str] = []
         self.vectors = nn.Parameter(torch.empty(0, width))
 
@@ -60,8 +62,8 @@ class LabelVectors(nn.Module):
         place = Path(folder, FOLDER)
         place.mkdir(parents=True, exist_ok=True)
         save_file({"vectors": self.vectors.detach().cpu().contiguous()}, place / "model.safetensors")
-        names = {"labels": self.names}
-        (place / "config.json").write_text(json.dumps(names, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        config = {"labels": self.names, "temperature": self.temperature}
+        (place / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
     @classmethod
     def load(cls, folder: str | Path) -> LabelVectors:
@@ -75,10 +77,11 @@ class LabelVectors(nn.Module):
             problem, remedy = "contains no labels", "train a classifier with `nearfar train coconut`"
             raise InputError(problem, file=folder, remedy=remedy)
         try:
-            names = json_object(place / "config.json")["labels"]
+            config = json_object(place / "config.json")
             vectors = load_file(place / "model.safetensors")["vectors"]
-            found = cls(vectors.shape[1])
-            found.add([str(name) for name in names], vectors)
+            temperature = config.get("temperature")
+            found = cls(vectors.shape[1], None if temperature is None else float(temperature))
+            found.add([str(name) for name in config["labels"]], vectors)
         except InputError:
             raise
         except (OSError, ValueError, TypeError, KeyError, IndexError, SafetensorError) as error:

@@ -92,7 +92,7 @@ def prepare(model: SentenceTransformer, tasks: DatasetDict, options: Options) ->
     if options.begins_untrained(model, medium):
         rates[rf"sub_modules\.{medium}\."] = options.untrained_rate
     options.add_tower(model, medium)
-    learner = Classifier.without_labels(model, every)
+    learner = Classifier.without_labels(model, every, options.class_temperature)
     if options.decoder_layers:
         learner.add_decoder(next(iter(tasks.values())), options.vocabulary, options.decoder_layers)
         rates[r"^decoder\."] = options.untrained_rate

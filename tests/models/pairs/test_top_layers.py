@@ -45,6 +45,7 @@ def test_vectors_are_those_of_the_layers_whatever_the_padding(tiny_model) -> Non
 
 def test_layers_that_are_not_there(tiny_model) -> None:
     assert width(tiny_model, 2) == 64
-    for layers in (0, 3):
+    assert width(tiny_model, 0) == 32, "its own vectors"
+    for layers in (-1, 3):
         with pytest.raises(InputError, match="layers"):
             width(tiny_model, layers)

@@ -130,6 +130,7 @@ TASKS = (
     Task("classify", Classifies, ("text|file", "label"), "own_labels", frozenset()),
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
+    Task("labels", Scores, ("text", "labels"), "labels"),
     Task("few-shot", Encodes, ("text|file", "label"), "few_shot", automatic=False),
     Task("answers", Conditions, ("question", "answer"), "answers", frozenset()),
     Task(

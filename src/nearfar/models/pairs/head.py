@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 Kind = Literal["regression", "binary", "classes"]
+Features = Literal["concat", "product", "plain", "dot"]
+#: Blocks of the features of pairs, in their order; the first two are u and v.
+_BLOCKS: dict[Features, int] = {"concat": 4, "product": 3, "plain": 2}
 
 #: Its folder in a model's folder.
 FOLDER = "pair_head"
@@ -36,43 +39,57 @@ class PairHeadConfig:
         kind: Meaning of the outputs: a score, the logit of yes, or one logit per class.
         outputs: Number of outputs.
         hidden: Width of the hidden layer.
-        features: `"concat"`: u, v, their product and their distance; or `"dot"`: only their dot product.
+        features: `"concat"`: u, v, their product and their distance; `"product"`: u, v and their product; `"plain"`: u
+            and v; or `"dot"`: only their dot product.
         dropout: Dropout on the vectors, in training.
-        layers: Number of top layers of the encoder that give the vectors (see `nearfar.models.pairs.top_layers`).
+        layers: Number of top layers of the encoder that give the vectors (see `nearfar.models.pairs.top_layers`); 0:
+            the encoder's own vectors.
     """
 
     width: int
     kind: Kind = "regression"
     outputs: int = 1
     hidden: int = 512
-    features: Literal["concat", "dot"] = "concat"
+    features: Features = "concat"
     dropout: float = 0.0
     layers: int = 1
 
 
-def pair_features(u: Float[Tensor, "... d"], v: Float[Tensor, "... d"]) -> Float[Tensor, "... 4*d"]:
-    """[u ; v ; u * v ; |u - v|]. In the other order, the first two blocks are swapped."""
-    return torch.cat([u, v, u * v, (u - v).abs()], -1)
+def pair_features(
+    u: Float[Tensor, "... d"], v: Float[Tensor, "... d"], features: Features = "concat"
+) -> Float[Tensor, "... f"]:
+    """[u ; v ; u * v ; |u - v|] or its first blocks. In the other order, the first two blocks are swapped."""
+    if features == "dot":
+        return (u * v).sum(-1, keepdim=True)
+    u, v = torch.broadcast_tensors(u, v)
+    return torch.cat([u, v, *_joint(u, v, features)], -1)
+
+
+def _joint(u: Tensor, v: Tensor, features: Features) -> list[Tensor]:
+    """The blocks that depend on both."""
+    if features == "plain":
+        return []
+    return [u * v] if features == "product" else [u * v, (u - v).abs()]
 
 
 class PairHead(nn.Module):
-    """Logits = W2 relu(W1 phi(u, v) + b1) + b2 with phi = [u ; v ; u * v ; |u - v|], or phi = u . v.
+    """Logits = W2 relu(W1 phi(u, v) + b1) + b2 with phi = [u ; v ; u * v ; |u - v|], its first blocks, or u . v.
 
-    With `concat` it is not symmetric: average both orders if that matters.
+    But for `dot` it is not symmetric: average both orders if that matters.
     """
 
     def __init__(self, config: PairHeadConfig) -> None:
         super().__init__()
         self.config = config
         self.dropout = nn.Dropout(config.dropout)
-        self.first = nn.Linear(4 * config.width if config.features == "concat" else 1, config.hidden)
+        blocks = _BLOCKS.get(config.features)
+        self.first = nn.Linear(blocks * config.width if blocks else 1, config.hidden)
         self.last = nn.Linear(config.hidden, config.outputs)
 
     def forward(self, u: Float[Tensor, "n d"], v: Float[Tensor, "n d"]) -> Float[Tensor, "n outputs"]:
         """The logits of pairs (u_i, v_i)."""
         u, v = self.dropout(u), self.dropout(v)
-        phi = pair_features(u, v) if self.config.features == "concat" else (u * v).sum(-1, keepdim=True)
-        return self.last(torch.relu(self.first(phi)))
+        return self.last(torch.relu(self.first(pair_features(u, v, self.config.features))))
 
     @torch.no_grad()
     def score_matrix(self, queries: Float[Tensor, "q d"], candidates: Float[Tensor, "c d"]) -> Float[Tensor, "q c o"]:
@@ -85,12 +102,12 @@ class PairHead(nn.Module):
         scores = queries.new_empty(len(queries), len(candidates), self.config.outputs)
         for rows, columns in _blocks(len(queries), len(candidates), 2 * d + self.config.hidden):
             u, v = queries[rows, None], candidates[columns]
-            if self.config.features == "concat":
-                hidden = torch.cat([u * v, (u - v).abs()], -1) @ w[:, 2 * d :].T
-                hidden += u @ w[:, :d].T + b
-                hidden += v @ w[:, d : 2 * d].T
-            else:
+            if self.config.features == "dot":
                 hidden = (queries[rows] @ v.T)[..., None] @ w.T + b
+            else:
+                hidden = (u @ w[:, :d].T + b) + v @ w[:, d : 2 * d].T
+                if joint := _joint(u, v, self.config.features):
+                    hidden += torch.cat(joint, -1) @ w[:, 2 * d :].T
             scores[rows, columns] = self.last(hidden.relu_())
         return scores
 

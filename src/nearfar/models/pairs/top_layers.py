@@ -58,12 +58,19 @@ class TopLayers(nn.Module):
         return {"sentence_embedding": mean_side_by_side(hidden[-self.layers :], counted)}
 
 
+def reader(model: Any, layers: int) -> nn.Module:
+    """What gives the vectors of a pair head: `TopLayers`, or with no layers the encoder itself."""
+    return TopLayers(model, layers) if layers else model
+
+
 def width(model: SentenceTransformer, layers: int) -> int:
-    """The number of dimensions of the vectors of `TopLayers`.
+    """The number of dimensions of the vectors of `reader`.
 
     Raises:
         InputError: The model is not a transformer, or has fewer layers.
     """
+    if not layers:
+        return int(model.get_embedding_dimension() or 0)
     config = getattr(getattr(model[0], "model", None), "config", None)
     has, each = getattr(config, "num_hidden_layers", None), getattr(config, "hidden_size", None)
     if not isinstance(has, int) or not isinstance(each, int):
