@@ -109,6 +109,13 @@ def test_every_option_reaches_the_flow(tmp_path: Path, monkeypatch: pytest.Monke
     )
 
 
+def test_the_default_encoder_is_that_of_actions(calls: Path, tmp_path: Path):
+    out = tmp_path / "flow.json"
+    assert run(["flow", str(calls), "--out", str(out), "--actions", "2"]) == 0
+    assert json.loads(out.read_text())["about"]["model"] == "actions"
+    assert FlowOptions().model == "actions"
+
+
 def test_empty_turns_are_skipped_on_request(calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys):
     log, out = tmp_path / "log.csv", tmp_path / "flow.json"
     rows = [f"{i % 3},{who},{text} {i}" for i, text in enumerate(TEXTS) for who in ("user", "agent")]

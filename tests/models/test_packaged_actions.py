@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nearfar.dialogue import FlowOptions
-from nearfar.models import ALIASES, load
+from nearfar.models import load
 from nearfar.models.aliases import sha256
 from nearfar.models.encoding import encode
 from nearfar.models.fingerprint import fingerprint
 from nearfar.models.loading import find
 
 MOST_BYTES = 10_000_000
-#: Of the layers; the hash of the word pieces is in `ALIASES`.
+#: Of the layers; the hash of the word pieces is in `nearfar.models.ALIASES`.
 HASHES = {
     "1_Dense/model.safetensors": "5d0e38f5c6752ecfb58cbcbce112febf3f032a91b4c15fbaa41cad56b5281946",
     "2_Dense/model.safetensors": "19877829fe675deaec1b37602306bba5ac33e7247db65a90a6f4f1c6c1af77ca",
@@ -36,11 +35,6 @@ def test_the_folder_is_small_and_is_the_published_one():
     card = (folder / "README.md").read_text("utf-8")
     assert all(name in card for name in ("CC BY-SA 4.0", "CDLA-Permissive", "Apache-2.0"))
     assert not [file for file in files if file.suffix not in {".json", ".md", ".safetensors"}]
-
-
-def test_flow_uses_it_by_default():
-    assert FlowOptions().model == "actions"
-    assert "actions" in ALIASES
 
 
 def test_what_does_the_same_is_nearer_than_what_does_something_else():
