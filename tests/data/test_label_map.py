@@ -104,5 +104,5 @@ def test_a_mistake_is_named_with_its_place(text: str, line: int, field: str | No
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none.csv"):
+    with pytest.raises(InputError, match=r"none\.csv"):
         LabelMap.read(tmp_path / "none.csv", TREES)

@@ -77,7 +77,7 @@ def score_lists(values: Any, fail: Fail) -> pa.Array:
 
 
 def frame_lists(values: Any, fail: Fail) -> pa.Array:
-    """Check lists of frames; a frame is a list of act, slot and value, of which the last two may be empty or missing."""
+    """Check lists of frames; a frame is a list of act, slot and value, of which the last two may be empty."""
     return pa.array([_frames(value, index, fail, "") for index, value in enumerate(listed(values))], FRAMES)
 
 

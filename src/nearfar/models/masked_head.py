@@ -1,13 +1,16 @@
-"""The head of masked language modelling that some encoders were pre-trained with, and that their checkpoints contain."""
+"""The head of masked language modelling that checkpoints of encoders contain, if they were pre-trained with it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForMaskedLM
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import logging
 
 from nearfar.models.loading import without_progress_bar
 
@@ -38,13 +41,6 @@ class MaskedHead(nn.Module):
         return self.head(inputs_embeds=states[None]).logits[0]
 
 
-class _Given(nn.Module):
-    """Stands for the encoder: its hidden states are its input."""
-
-    def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutput:
-        return BaseModelOutput(last_hidden_state=inputs_embeds)  # pyright: ignore[reportArgumentType]
-
-
 def masked_head(model: SentenceTransformer) -> MaskedHead | None:
     """The head in the checkpoint of an encoder, which shares the encoder's token embeddings if it did there.
 
@@ -55,8 +51,8 @@ def masked_head(model: SentenceTransformer) -> MaskedHead | None:
     if encoder is None or not name or getattr(model.tokenizer, "mask_token_id", None) is None:
         return None
     settings: Any = {"trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
-    # The weights of a head that is missing would be drawn at random.
-    with without_progress_bar(), torch.random.fork_rng(devices=[]):
+    # A head that is missing would be drawn at random, with a warning.
+    with without_progress_bar(), _without_warnings(), torch.random.fork_rng(devices=[]):
         try:
             whole, found = AutoModelForMaskedLM.from_pretrained(name, output_loading_info=True, **settings)
         except (ValueError, OSError):  # no such architecture, or no longer there
@@ -65,3 +61,20 @@ def masked_head(model: SentenceTransformer) -> MaskedHead | None:
         return None
     tied = whole.get_output_embeddings().weight is whole.get_input_embeddings().weight
     return MaskedHead(whole, encoder.get_input_embeddings() if tied else None).to(model.device)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+
+
+class _Given(nn.Module):
+    """Stands for the encoder: its hidden states are its input."""
+
+    def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> BaseModelOutput:
+        return BaseModelOutput(last_hidden_state=inputs_embeds)  # pyright: ignore[reportArgumentType]

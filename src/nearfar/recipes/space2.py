@@ -10,10 +10,10 @@ Soft positives from the overlap of annotation trees, with unlabelled dialogues b
     w^v_ij = |A_iv & A_jv| / |A_iv | A_jv|,  1 for the two vectors of a text (two dropout masks)
     L = mean_v [ mean_i sum_j P^v_ij -log softmax_j( cos(z^v_i, z^v_j) / tau ) ] + 0.1 L_mlm,   P^v_ij = w^v_ij / sum_l
 
-z^v is a head of the encoder's vector, discarded after training. `targets=combined` has one head and the mean of w^v over
-the views in which one of both trees has elements; `equal` has equal trees alone as positives (SupCon). Texts without
-annotation get the same loss with w = identity (NT-Xent), in batches of their own. L_mlm, masked language modelling, is
-for encoders whose checkpoint contains its head.
+z^v is a head of the encoder's vector, discarded after training. `targets=combined` has one head and the mean of w^v
+over the views in which one of both trees has elements; `equal` has equal trees alone as positives (SupCon). Texts
+without annotation get the same loss with w = identity (NT-Xent), in batches of their own. L_mlm, masked language
+modelling, is for encoders whose checkpoint contains its head.
 
 Pass each dataset with its own `--data`: dialogues, turns, texts with labels (intents), or texts alone. `--map FILE`
 gives their names a common vocabulary; without it, one is proposed by the similarity of names and written to `map.csv`
@@ -79,8 +79,8 @@ def prepare(model: SentenceTransformer, rows: Dataset | DatasetDict, options: Op
     from nearfar.data.label_map import LabelMap
     from nearfar.data.trees import annotated_texts
     from nearfar.kinds._processes import is_main_process
+    from nearfar.losses.annotation_trees import TreeLoss
     from nearfar.losses.masked import MaskedLanguageLoss
-    from nearfar.losses.trees import TreeLoss
     from nearfar.mining.streams import UNLABELLED, semi_supervised
     from nearfar.models.dropout import set_dropout
     from nearfar.models.masked_head import masked_head

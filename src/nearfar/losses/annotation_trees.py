@@ -29,7 +29,7 @@ Targets = Literal["views", "combined", "equal"]
 
 
 class TreeLoss(ContrastLoss):
-    """Each text twice, with different dropout: 2n vectors z, all of which are anchors and candidates but for themselves.
+    """Each text twice, with different dropout: 2n vectors z, which are anchors, and candidates of all others.
 
         P_ij = w_ij / sum_l w_il,    w_ij = 1 for the two vectors of a text, else
         views:    one head z^v and one loss for each view v, w^v_ij = |A_iv & A_jv| / |A_iv | A_jv|; the mean of the ten
