@@ -36,6 +36,8 @@ class MaskedLanguageLoss(nn.Module):
         probability: Probability that a token is chosen.
     """
 
+    special: Tensor
+
     def __init__(self, head: MaskedHead, tokenizer: PreTrainedTokenizerBase, probability: float = 0.15) -> None:
         super().__init__()
         self.training_head = averaged_over_processes(head)
