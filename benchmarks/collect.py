@@ -39,6 +39,10 @@ def speeds() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("speed-*.json"))}
 
 
+#: Seeds of a claim; metrics with fewer say so.
+MIN_SEEDS = 5
+
+
 def read(name: str) -> dict[str, Any]:
     """One result, by its file's name."""
     return json.loads((RESULTS / f"{name}.json").read_text("utf-8"))
@@ -50,7 +54,9 @@ def line(result: dict[str, Any]) -> str:
     ours, baseline = result["compared"]
     # Additional metrics have a difference, but no verdict.
     verdict = f"{result['verdict']}: " if "verdict" in result else ""
-    return f"{verdict}{ours} minus {baseline} {result['difference']:+.3f} [{low:+.3f}, {high:+.3f}] {result['metric']}"
+    few = f" ({result['seeds']} seeds)" if result.get("seeds", MIN_SEEDS) < MIN_SEEDS else ""
+    change = f"{result['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return f"{verdict}{ours} minus {baseline} {change} {result['metric']}{few}"
 
 
 def evidence(results: list[dict[str, Any]], flow: dict[str, Any]) -> str:

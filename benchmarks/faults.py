@@ -341,6 +341,8 @@ def commands() -> dict[str, Command]:
     search = ["search", "tiny", "corpus.jsonl", "the dog"]
     flow = ["flow", "calls.jsonl", "--out", "flow.html", "--export", "flow.json", "--store", "store", "--model", "tiny"]
     generate = ["refine", "generate", "texts.jsonl", "--out", "triplets.jsonl", "--model", "lm", "--batch-size", "2"]
+    rationales = ["refine", "rationales", "questions.jsonl", "--out", "rationales.jsonl", "--model", "explainer"]
+    rationales += ["--samples", "2", "--batch-size", "2"]
     filter_ = ["refine", "filter", "pairs.jsonl", "--columns", "negative=other", "--out", "kept.jsonl"]
     filter_ += ["--dropped", "gone.jsonl", "--encoder", "tiny", "--gamma", "0"]
     inspect = ["inspect", "tiny", "--data", "pairs.jsonl", "--out", "out"]
@@ -366,6 +368,9 @@ def commands() -> dict[str, Command]:
         "flow": Command([*flow, "--actions", "3"], _files("flow.html", "flow.json"), old=[*flow, "--actions", "2"]),
         "refine generate": Command(
             [*generate, "--max-tokens", "4"], _files("triplets.jsonl"), old=[*generate, "--max-tokens", "3"]
+        ),
+        "refine rationales": Command(
+            [*rationales, "--max-tokens", "12"], _files("rationales.jsonl"), old=[*rationales, "--max-tokens", "8"]
         ),
         "refine filter": Command(
             [*filter_, "--alpha", "1"], _files("kept.jsonl", "gone.jsonl"), old=[*filter_, "--alpha", "4.9"]
@@ -492,7 +497,7 @@ def _bytes(folder: Path) -> int:
 
 
 def write_inputs(folder: Path) -> None:
-    """Rows of each kind, two tiny encoders, a classifier and a tiny language model."""
+    """Rows of each kind, two tiny encoders, a classifier, a tiny language model, and one that writes answers."""
     folder.mkdir()
     pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b]
 
@@ -503,6 +508,7 @@ def write_inputs(folder: Path) -> None:
     jsonl("held.jsonl", [_triplet(a, b) for a, b in pairs[60:80]])
     jsonl("labelled.jsonl", [{"text": f"the {a} near {b}", "label": a} for a, b in pairs[20:60]])
     jsonl("texts.jsonl", [{"text": f"the {a} and a {b}"} for a, b in pairs[:8]])
+    jsonl("questions.jsonl", [{"question": f"the {a} or the {b}", "answer": a} for a, b in pairs[:5]])
     turns = [[("user", f"a {a} please"), ("agent", f"the {a} by the {b}"), ("user", f"no {b}")] for a, b in pairs[:12]]
     rows = [
         {"dialogue_id": str(number), "turns": [{"speaker": who, "text": text} for who, text in each]}
@@ -514,6 +520,7 @@ def write_inputs(folder: Path) -> None:
         _encoder(folder / name, seed)
     _classifier(folder / "classifier", folder / "tiny")
     _language_model(folder / "lm")
+    _explainer(folder / "explainer")
 
 
 def _write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -536,6 +543,7 @@ def _tokenizer(tokens: list[str]) -> Any:
 
 
 WORDS = [*NOUNS, *["the", "a", "and", "by", "near", "sits", "under", "please", "no", "user", "agent"]]
+ANSWER = ["the", "answer", "is"]
 
 
 def _encoder(folder: Path, seed: int) -> None:
@@ -580,6 +588,36 @@ def _language_model(folder: Path) -> None:
         vocab_size=len(tokenizer), max_position_embeddings=1024, eos_token_id=3, bos_token_id=2, **sizes
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _explainer(folder: Path) -> None:
+    """A language model that writes nouns, then "the answer is", then nouns: the next token depends on the last one."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(3)
+    tokenizer = _tokenizer([*WORDS, *ANSWER[1:]])
+    size = len(tokenizer)
+    width = size + size % 2
+    config = LlamaConfig(
+        vocab_size=size, max_position_embeddings=1024, eos_token_id=3, bos_token_id=2, hidden_size=width,
+        num_hidden_layers=1, num_attention_heads=1, intermediate_size=8,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    nouns, (the, answer, is_) = (tokenizer.convert_tokens_to_ids(words) for words in (NOUNS, ANSWER))
+    follows = torch.full((size, size), -1.0)
+    follows[:, [*nouns, the]] = 1.0
+    follows[the], follows[answer], follows[is_] = -1.0, -1.0, -1.0
+    follows[the, answer], follows[answer, is_] = 1.0, 1.0
+    follows[is_, nouns] = 1.0
+    with torch.no_grad():
+        layer = model.model.layers[0]
+        layer.self_attn.o_proj.weight.zero_()
+        layer.mlp.down_proj.weight.zero_()
+        model.model.embed_tokens.weight.copy_(torch.eye(size, width))
+        model.lm_head.weight[:, :size] = follows.T
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

@@ -74,10 +74,9 @@ class Arms:
         return arm
 
 
-def claim_of(claims: ModuleType, arms: Arms) -> Any:
-    also = claims.Also(
-        "time", "ours", "theirs", {"ours": arms("ours, time", 1.0), "theirs": arms("theirs, time", 3.0, 0.5)}
-    )
+def claim_of(claims: ModuleType, arms: Arms, seeds: int | None = None) -> Any:
+    times = {"ours": arms("ours, time", 1.0), "theirs": arms("theirs, time", 3.0, 0.5)}
+    also = claims.Also("time", "ours", "theirs", times, seeds)
     own = {"ours": arms("ours", 0.75), "theirs": arms("theirs", 0.25, 0.125), "control": arms("control", 0.0)}
     return claims.Claim("mine", "it is better", "d", "b", "t", "score", "ours", "theirs", own, also=(also,))
 
@@ -176,3 +175,14 @@ def test_one_metric_can_be_computed_first(claims: ModuleType, monkeypatch: pytes
     assert {name for name, _ in arms.asked} == {"ours, time", "theirs, time"}
     run(claims, arms, monkeypatch)
     assert len(arms.asked) == 5 * 4
+
+
+def test_a_further_metric_may_have_fewer_seeds(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["claim", "--seeds", "4"])
+    arms = Arms()
+    claims.run(claim_of(claims, arms, seeds=3))
+    (also,) = json.loads((claims.RESULTS / "mine.json").read_text())["also"]
+    assert also["seeds"] == 3
+    assert set(also["figures"]["ours"]) == {"0", "1", "2"}
+    assert also["difference"] == pytest.approx(1 - 3 - 0.5)
+    assert ("ours, time", 3) not in arms.asked

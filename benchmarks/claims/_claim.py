@@ -21,10 +21,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -41,12 +42,14 @@ class Also:
 
     Args:
         metric, ours, baseline, arms: As for a claim.
+        seeds: Number of seeds, if it is smaller than the claim's; the result says so.
     """
 
     metric: str
     ours: str
     baseline: str
     arms: Mapping[str, Arm]
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -162,34 +165,37 @@ class _Work:
     def __init__(self, claim: Claim, end: float, part: str) -> None:
         self.claim, self.end = claim, end
         self.part = RESULTS / f".{claim.recipe}.part.json"
-        self.arms = [each for each in _arms(claim) if part in each[1]]
-        self.names = list(dict.fromkeys(name for name, _, _ in self.arms))
+        self.arms = [each for each in _arms(claim) if part in each.metric]
+        self.names = list(dict.fromkeys(each.name for each in self.arms))
 
     def shared(self, seeds: int, jobs: int) -> None:
         """Let processes share what is missing; each takes the next arm of a seed when it is free."""
         # Arms cannot be pickled, so the processes inherit them. No thread or device is in use yet.
-        with multiprocessing.get_context("fork").Pool(jobs, _inherit, (self,)) as pool:
-            waiting = [pool.apply_async(_done, (seed, name)) for seed in range(seeds) for name in self.names]
-            for each in waiting:
-                each.wait()
-            for each in waiting:
-                each.get()  # raises what an arm has raised, after the others are done
+        fork = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(jobs, fork, _inherit, (self,)) as pool:
+            waiting = [pool.submit(_done, seed, name) for seed in range(seeds) for name in self.names]
+        for each in waiting:
+            each.result()  # raises what an arm has raised, now that the others are done
 
     def missing(self, seeds: int) -> int:
         known = self.figures()
-        keys = [_key(self.claim, name, metric) for name, metric, _ in _arms(self.claim)]
-        return sum(str(seed) not in known.get(key, {}) for seed in range(seeds) for key in keys)
+        wanted = [
+            (_key(self.claim, each.name, each.metric), str(seed))
+            for each in _arms(self.claim)
+            for seed in range(min(seeds, each.seeds))
+        ]
+        return sum(seed not in known.get(key, {}) for key, seed in wanted)
 
     def done(self, seed: int, name: str) -> None:
         """Compute the metrics of an arm and a seed, unless they are known or it is too late."""
-        for each, metric, arm in self.arms:
-            key = _key(self.claim, each, metric)
-            if each != name or str(seed) in self.figures().get(key, {}):
+        for each in self.arms:
+            key = _key(self.claim, each.name, each.metric)
+            if each.name != name or seed >= each.seeds or str(seed) in self.figures().get(key, {}):
                 continue
             if time.monotonic() > self.end:
                 return
-            _add(self.part, key, {str(seed): float(arm(seed))})
-            print(f"seed {seed}  {metric} {self.figures()[key][str(seed)]:.4f}  {name}", flush=True)
+            _add(self.part, key, {str(seed): float(each.arm(seed))})
+            print(f"seed {seed}  {each.metric} {self.figures()[key][str(seed)]:.4f}  {name}", flush=True)
 
     def figures(self) -> dict[str, dict[str, float]]:
         return _known(self.part)
@@ -224,9 +230,22 @@ def _locked(file: Path, name: str) -> Path:
     return Path(tempfile.gettempdir(), f"nearfar-claim-{hashlib.sha256(whole.encode()).hexdigest()[:16]}.lock")
 
 
-def _arms(claim: Claim) -> list[tuple[str, str, Arm]]:
-    also = [(name, also.metric, arm) for also in claim.also for name, arm in also.arms.items()]
-    return [(name, claim.metric, arm) for name, arm in claim.arms.items()] + also
+class _Measured(NamedTuple):
+    """An arm, by one metric."""
+
+    name: str
+    metric: str
+    arm: Arm
+    seeds: float
+
+
+def _arms(claim: Claim) -> list[_Measured]:
+    own = [_Measured(name, claim.metric, arm, float("inf")) for name, arm in claim.arms.items()]
+    return own + [
+        _Measured(name, also.metric, arm, also.seeds or float("inf"))
+        for also in claim.also
+        for name, arm in also.arms.items()
+    ]
 
 
 def _key(claim: Claim, name: str, metric: str) -> str:
@@ -238,10 +257,13 @@ def _compared(ours: Mapping[str, float], baseline: Mapping[str, float], seeds: i
 
 
 def _also(claim: Claim, also: Also, figures: Mapping[str, Mapping[str, float]], seeds: int) -> dict[str, Any]:
-    found = {name: figures[_key(claim, name, also.metric)] for name in also.arms}
+    seeds = min(seeds, also.seeds or seeds)
+    keys = {name: _key(claim, name, also.metric) for name in also.arms}
+    found = {name: {str(seed): figures[key][str(seed)] for seed in range(seeds)} for name, key in keys.items()}
     mean, low, high = _compared(found[also.ours], found[also.baseline], seeds)
     return {
         "metric": also.metric,
+        "seeds": seeds,
         "compared": [also.ours, also.baseline],
         "figures": found,
         "difference": mean,

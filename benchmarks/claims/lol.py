@@ -31,7 +31,7 @@ from nearfar.decoding.amateur import load_amateur
 from nearfar.decoding.choices import Chooser
 from nearfar.decoding.exits import layers_named
 from nearfar.decoding.layer_contrast import LayerContrast
-from nearfar.evaluation.tasks.truthful import completion_scores, question_scores
+from nearfar.evaluation.tasks.truthful import by_length, completion_scores, question_scores
 from nearfar.models.language import load_language_model
 
 KEPT = RESULTS / ".lol"
@@ -179,6 +179,13 @@ def on_task(seed: int, method: str, task: str, metrics: tuple[str, ...]) -> floa
     return 100 * float(np.mean([found[method][metric] for found in answered(task, seed) for metric in metrics]))
 
 
+def longest(seed: int) -> float:
+    """The mean of the three metrics of TruthfulQA in percent if the score of an answer is its number of characters."""
+    _, tokenizer = load_language_model("smollm2")
+    found = [question_scores(by_length, tokenizer, row)[0] for row in rows_of("truthfulqa")[seed::SHARES]]
+    return 100 * float(np.mean([each[metric] for each in found for metric in ("mc1", "mc2", "mc3")]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--only", type=int)
@@ -204,7 +211,9 @@ def main() -> None:
         ("truthfulqa", "mean of MC1, MC2 and MC3 on TruthfulQA (percent)", ("mc1", "mc2", "mc3")),
         ("factor", "accuracy on FACTOR news (percent)", ("accuracy",)),
     ):
-        also.append(Also(metric, LOL, ICD, arms_of(METHODS, on_task, task=task, metrics=names)))
+        trivial = {"the longest answer": longest} if task == "truthfulqa" else {}
+        arms = arms_of(METHODS, on_task, task=task, metrics=names) | trivial
+        also.append(Also(metric, LOL, ICD, arms))
     run(
         Claim(
             recipe="lol",
@@ -215,7 +224,7 @@ def main() -> None:
             "misconceptions; the metric is of 240 facts that the amateur did not see. Also TruthfulQA (790 questions) "
             "and FACTOR news (1,036 texts), each question in the share of one of five seeds",
             backbone="a LLaMA of 6 layers, 96 wide, trained from scratch; SmolLM2-135M-Instruct (4-bit weights, "
-            "computed in float32) with a LoRA amateur of each seed",
+            "computed in float32 on a GPU) with a LoRA amateur of each seed",
             budget="world: 3,000 steps of 256 sentences, amateur 60 steps of 64 sentences. SmolLM2: the amateur learns "
             "950 hallucinated answers of HaluEval once. Layer and omega: the best of six on validation facts in the "
             "world, the defaults (layers 22, 24, 26, 28; omega 0.5) for SmolLM2; amateur weight 1, refocus weight 0.5",
@@ -223,12 +232,16 @@ def main() -> None:
             ours=LOL,
             baseline=ICD,
             arms=arms_of((*METHODS, *controls), in_world, metric="mc1"),
-            caveat="The fusion, omega and the refocus are reconstructions: no code exists, and only the paper's "
+            caveat="What is gained over ICD comes from the refocus: the layers alone change MC1 in the world little, "
+            "with a weak amateur they lose, and on FACTOR each contrast is below greedy decoding. The fusion, omega "
+            "and the refocus are reconstructions: no code exists, and only the paper's "
             "abstract could be read. In the world, the refocus replaces the missing source by the encyclopedia, which "
             "is a cleaner instruction than words are for a language model. The paper reports 4.5 points over the best "
             "baseline on TruthfulQA with Llama-2-7B-Chat and an amateur trained on 10,000 answers; SmolLM2-135M knows "
             "little of what TruthfulQA asks. Questions are asked alone, without the six demonstrations of the paper's "
-            "prompt. DoLa has the layers 2 and 4 as candidates in the world, and the same four as LOL in SmolLM2.",
+            "prompt. Sums of log-probabilities prefer short answers, those of contrasts do not, and true answers are "
+            "longer: most of the gain over greedy decoding on TruthfulQA is what the length alone gives. "
+            "DoLa has the layers 2 and 4 as candidates in the world, and the same four as LOL in SmolLM2.",
             also=tuple(also),
         )
     )

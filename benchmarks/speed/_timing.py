@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 
-def interleaved(contestants: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+def interleaved(
+    contestants: dict[str, Callable[[], Any]], rounds: int, *, warm_up: bool = True
+) -> dict[str, list[float]]:
     """Seconds of each contestant in each round: A B C, A B C, ..., so that a slow minute affects all of them equally.
 
-    A first round for warm-up is not counted.
+    A first round for warm-up is not counted; `warm_up=False`: the contestants have run before.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_ in range(-1, rounds):
+    for round_ in range(-1 if warm_up else 0, rounds):
         for name, run in contestants.items():
             start = time.perf_counter()
             run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import shutil
@@ -12,6 +13,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import soundfile
+from datasets import Dataset
+
+from nearfar.data.audio import read_audio
 
 ROOT = Path(__file__).parents[2]
 REQUESTS = [
@@ -39,6 +44,12 @@ def test_no_text_and_no_voice_is_in_both_splits(readings: ModuleType):
     assert {row.voice for row in rows} == {voice for voices in readings.VOICES.values() for voice in voices}
 
 
+def test_entities_are_slots(readings: ModuleType):
+    entities = [{"type": "number", "text": "seven"}, {"type": "day", "text": "friday night"}]
+    rows = readings.planned([{**REQUESTS[7], "entities": entities}, REQUESTS[8]], 1)
+    assert {row.slots for row in rows} == {("number=seven", "day=friday night"), ()}
+
+
 def test_a_limit_is_the_beginning_of_the_same_order(readings: ModuleType):
     whole = readings.planned(REQUESTS, 1)
     assert readings.planned(REQUESTS[::-1], 1) == whole
@@ -62,17 +73,25 @@ def test_files_and_rows(tmp_path: Path):
         return [json.loads(line) for line in (out / "readings.jsonl").read_text().splitlines()]
 
     rows = run("--limit", "4")
-    assert rows[0].keys() == {"audio", "text", "label", "intent", "voice", "split"}
+    assert rows[0].keys() == {"audio", "text", "label", "intent", "slots", "voice", "split"}
     files = {row["audio"]: (out / row["audio"]).read_bytes() for row in rows}
     assert len(set(files.values())) == len(rows) == 8
     lost = rows[3]["audio"]
     (out / lost).unlink()
     kept = out / rows[0]["audio"]
-    kept.write_bytes(b"not made again")
-    again = run("--limit", "6")
+    soundfile.write(kept, [0.0] * 1600, 16_000)
+    unlike = kept.read_bytes()
+    again = run("--limit", "6", "--pack", str(tmp_path / "pack.parquet"))
     assert again[:8] == rows
     assert len(again) == 12
     assert (out / lost).read_bytes() == files[lost]
-    assert kept.read_bytes() == b"not made again"
+    assert kept.read_bytes() == unlike
     parts = [(out / f"{split}.jsonl").read_text() for split in ("train", "test")]
     assert sum(part.count("\n") for part in parts) == 12
+
+    packed = Dataset.from_parquet(str(tmp_path / "pack.parquet"))
+    assert packed.remove_columns("audio").to_list() == [
+        {name: value for name, value in row.items() if name != "audio"} for row in again
+    ]
+    for row, value in zip(again, packed["audio"], strict=True):
+        assert len(read_audio(io.BytesIO(value["bytes"]), 16_000)) == soundfile.info(out / row["audio"]).frames

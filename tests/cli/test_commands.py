@@ -127,7 +127,7 @@ def test_measuring_on_training_rows_is_said(workspace: Path, nearfar: Nearfar):
     command = f"train infonce --model tiny --data pairs.jsonl --eval pairs.jsonl --out run {STEPS}"
     rows = len((workspace / "pairs.jsonl").read_text().splitlines())
     ended = nearfar(*shlex.split(command))
-    assert f"{rows} of the items that this was measured on stand in the training rows" in ended.err
+    assert f"{rows} of these items are also training rows" in ended.err
     assert json.loads((workspace / "run" / "metrics.json").read_text())["held_out_seen_in_training"] == rows
     assert f"{rows} of these items are also training rows" in (workspace / "run" / "report.html").read_text()
 

@@ -199,6 +199,25 @@ def test_scores_labels_and_retrieval(files: Path, jobs: list[Job], tiny_model_fo
     assert (found.metrics["task"], found.metrics["rows"]["evaluation"]) == ("retrieval", 20)
 
 
+def test_rerankers_are_ranked_beside_encoders_with_the_time_of_a_query(
+    files: Path, jobs: list[Job], tiny_model_folder: Path
+):
+    lists = [
+        {"query": row["anchor"], "candidates": [row["positive"], "a tree"], "scores": [1, 0]} for row in pairs(60, 80)
+    ]
+    write_jsonl(lists, files / "lists.jsonl")
+    asked: dict[str, Any] = {"data": "train.jsonl", "model": tiny_model_folder, "seeds": 1, "max_steps": 2, **SMALL}
+    settings = {"rerank_sft_cl.negatives": 2, "rerank_sft_cl.miner": str(tiny_model_folder)}
+    for name in ("held", "lists"):
+        found = nearfar.compare(
+            ["infonce", "rerank_sft_cl"], evaluate_on=f"{name}.jsonl", out=name, settings=settings, **asked
+        )
+        cost = {row.name: row.cost.ms_per_query for row in found.ranking}
+        assert set(cost) == {"base", "infonce", "rerank_sft_cl"}
+        assert all(ms is not None and ms > 0 for ms in cost.values())
+        assert "Time per query" in (files / name / "report.html").read_text("utf-8")
+
+
 def test_leaks_are_refused(files: Path, jobs: list[Job], tiny_model_folder: Path):
     for evaluation, words in (
         ("train.jsonl", "all evaluation rows are training rows"),
@@ -240,6 +259,31 @@ def test_pictures_are_found_from_anywhere(files: Path):
     assert len(there) == len(prepared.training) == 30
     assert Path(there[0]["image"]).parent == files / "images"
     assert prepared.task == "retrieval"
+
+
+def test_a_base_model_that_cannot_read_images_is_not_compared(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    from PIL import Image
+
+    for i in range(30):
+        Image.new("RGB", (32, 32), (8 * i, 255 - 8 * i, 40)).save(files / f"{i}.png")
+    write_jsonl([{"image": f"{i}.png", "text": f"image {i}"} for i in range(30)], files / "images.jsonl")
+    asked: dict[str, Any] = {"data": "images.jsonl", "model": tiny_model_folder, "seeds": 1, "max_steps": 1, **SMALL}
+    found = nearfar.compare(["contrastive_gap", "cwcl"], out="out", **asked)
+    assert [job.name for job in jobs] == ["contrastive_gap-0", "cwcl-0"]
+    assert sorted(row.name for row in found.ranking) == ["contrastive_gap", "cwcl"]
+    assert found.baseline == "contrastive_gap"
+    assert all(row.base is None for row in found.ranking)
+    (absent,) = found.metrics["not_compared"]
+    assert absent["recipe"] == "base"
+    assert "images" in absent["reason"]
+    with pytest.raises(InputError) as caught:
+        nearfar.compare(["cwcl"], out="other", baseline="base", **asked)
+    assert caught.value.field == "--baseline"
+    # A model with a tower for images is compared as usual.
+    towers = str(files / "out/runs/cwcl-0/model")
+    more = nearfar.compare(["contrastive_gap"], out="more", **{**asked, "model": towers})
+    assert sorted(row.name for row in more.ranking) == ["base", "contrastive_gap"]
+    assert more.metrics["not_compared"] == []
 
 
 @pytest.mark.parametrize(

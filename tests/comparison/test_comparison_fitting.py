@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from nearfar.comparison.fitting import fits
+from nearfar.comparison.fitting import base_fit, fits
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import Plan
 from nearfar.recipes import Recipe, get, names
@@ -107,3 +109,11 @@ def test_texts_one_by_one_are_taken_from_rows_that_have_several():
         assert found.reason is not None, columns
         assert not found.on_texts
     assert fits([sentences], ("text", "label"))[0].reason is None
+
+
+def test_a_base_model_of_texts_reads_no_files(tiny_model_folder: Path):
+    assert base_fit(tiny_model_folder, ["anchor", "positive"]).reason is None
+    for medium, words in (("image", "images"), ("audio", "audio files")):
+        reason = base_fit(tiny_model_folder, [medium, "text"]).reason
+        assert reason is not None
+        assert reason.endswith(words)

@@ -12,6 +12,8 @@ from nearfar.comparison.request import Request
 from nearfar.comparison.run import _compatible, _on_baseline, _on_rows, _on_scores, _on_seeds
 from nearfar.errors import InputError
 
+BASE = Fit("base")
+
 
 def test_few_seeds_are_said_to_be_few() -> None:
     (one,), (two,), (four,), (five,), (nine,) = (list(_on_seeds(seeds)) for seeds in (1, 2, 4, 5, 9))
@@ -57,13 +59,16 @@ def test_scores_that_do_not_exist_and_winners_of_several() -> None:
 
 def test_who_takes_part() -> None:
     fits = [Fit("infonce"), Fit("dse", "needs scores"), Fit("simcse", on_texts=True)]
-    assert _compatible(Request([], "rows.jsonl"), fits) == ["infonce", "simcse"]
+    assert _compatible(Request([], "rows.jsonl"), fits, BASE) == ["infonce", "simcse"]
     for baseline in ("simcse", "base"):
-        assert _compatible(Request([], "rows.jsonl", baseline=baseline), fits) == ["infonce", "simcse"]
+        assert _compatible(Request([], "rows.jsonl", baseline=baseline), fits, BASE) == ["infonce", "simcse"]
     with pytest.raises(InputError) as caught:
-        _compatible(Request([], "rows.jsonl", baseline="dse"), fits)
+        _compatible(Request([], "rows.jsonl", baseline="dse"), fits, BASE)
     assert caught.value.field == "--baseline"
     with pytest.raises(InputError) as caught:
-        _compatible(Request([], "rows.jsonl"), fits[1:2])
+        _compatible(Request([], "rows.jsonl"), fits[1:2], BASE)
     assert caught.value.field == "RECIPE"
     assert "needs scores" in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        _compatible(Request([], "rows.jsonl", baseline="base"), fits, Fit("base", "cannot read images"))
+    assert caught.value.field == "--baseline"

@@ -146,6 +146,17 @@ def test_one_seed_has_no_table_of_seeds_and_the_base_model_as_baseline_no_table_
     assert not any("minus the base model" in table[0] for table in found.tables)
 
 
+def test_a_page_without_the_base_model() -> None:
+    without = [replace(row, base=None) for row in RANKING[:2]]
+    found = page_of(ranking=without, fits=[Fit("simcse"), Fit("base", "cannot read images")])
+    assert found.subtitle.split()[0] == "2"
+    assert not any("minus the base model" in table[0] for table in found.tables)
+    assert [list(row.values()) for row in found.table("why")] == [[BASE, "cannot read images"]]
+    # Nothing to use where all models are at chance.
+    none = page_of(ranking=without, model=None, metrics={"recommended": None})
+    assert none.tone == "neutral"
+
+
 def test_where_rows_came_from() -> None:
     split = {"says": "by groups"}
     held = page_of({**FACTS, "evaluation": None, "data": object()}, metrics={"split": split})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,11 @@ def models(**gains: tuple[float, float]) -> Mapping[str, list[dict[str, Any]]]:
     return {name: runs(*of) for name, of in gains.items()} | {"base": runs(0.0, None, seeds=1)}
 
 
+def _name(ranking: Sequence[Ranked], chance: Chance | None = None) -> str | None:
+    chosen = recommended(ranking, chance)
+    return None if chosen is None else chosen.name
+
+
 def test_a_clear_winner():
     ranking = rank(models(infonce=(0.1, 10), simcse=(0.2, 5), cless=(-0.1, 5)), "infonce")
     assert [row.name for row in ranking] == ["simcse", "infonce", "base", "cless"]
@@ -72,7 +78,7 @@ def test_a_clear_winner():
 
 def test_ties_are_said_and_the_cheapest_is_taken():
     ranking = rank(models(infonce=(0.101, 10), simcse=(0.1, 5), debcse=(0.05, 1)), "infonce")
-    assert recommended(ranking).name == "simcse"
+    assert _name(ranking) == "simcse"
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith("Use simcse")
     assert "no significant difference to infonce, and it is the cheapest of these (6 s)" in said
@@ -81,11 +87,32 @@ def test_ties_are_said_and_the_cheapest_is_taken():
 
 def test_no_gain_is_no_gain():
     ranking = rank(models(infonce=(0.0003, 10), simcse=(-0.2, 5)), "infonce")
-    assert recommended(ranking).name == "base"
+    assert _name(ranking) == "base"
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith(
         "Keep the base model: no recipe is significantly better; the difference of the first one, infonce"
     )
+
+
+def test_without_the_base_model():
+    """Differences between recipes decide; the cheapest of the leading ones is recommended."""
+    found = {name: runs(*of) for name, of in {"infonce": (0.1, 10), "simcse": (0.101, 5), "cless": (0.0, 1)}.items()}
+    ranking = rank(found, "infonce")
+    assert [row.base for row in ranking] == [None] * 3
+    assert _name(ranking) == "simcse"
+    said = recommendation(ranking, "nDCG@10")
+    assert said.startswith("Use simcse")
+    assert "base model" not in said + against_baseline(ranking)
+    assert "significantly worse: cless" in against_baseline(ranking)
+
+    guessing = Chance(0.2, 0.4)
+    assert _name(ranking, guessing) is None
+    assert "base model" not in recommendation(ranking, "nDCG@10", guessing)
+    perfect = [replace(row, score=Interval(1.0, 1.0, 1.0)) for row in ranking]
+    assert recommendation(perfect, "nDCG@10").startswith("Use simcse, the cheapest")
+    alone = rank({"infonce": runs(0.1, 10)}, "infonce")
+    assert "infonce is the only model" in recommendation(alone, "nDCG@10")
+    assert "only one model" in against_baseline(alone)
 
 
 def test_equal_models():
@@ -130,7 +157,7 @@ def test_where_all_are_at_the_ceiling_nothing_is_told():
             run["per_item"]["ndcg@10"] = [1.0] * 300
     ranking = rank(perfect, "infonce")
     said, verdicts = recommendation(ranking, "nDCG@10"), against_baseline(ranking)
-    assert recommended(ranking).name == "base"
+    assert _name(ranking) == "base"
     assert "cannot be above 1, so this evaluation shows no difference" in said
     assert "+0.000" not in said + verdicts
     assert "all models have the highest possible score" in verdicts
@@ -140,9 +167,9 @@ def test_where_all_are_at_the_ceiling_nothing_is_told():
 
 def test_where_all_are_at_chance_nothing_is_recommended():
     ranking = rank(models(infonce=(0.1, 10)), "infonce")
-    assert recommended(ranking).name == "infonce"
+    assert _name(ranking) == "infonce"
     chance = Chance(0.25, 0.99)
-    assert recommended(ranking, chance).name == "base"
+    assert _name(ranking, chance) == "base"
     assert "no model is significantly better than chance (accuracy 0.990)" in recommendation(
         ranking, "accuracy", chance
     )
@@ -194,24 +221,24 @@ def test_who_is_tied_is_decided_by_verdicts_and_not_by_intervals():
     gain = against(0.2, 0.001)
     rows = [row(1, "a", 9, gain, None), row(2, "b", 7, gain, alone), row(3, "c", 1, gain, sure)]
     assert [each.name for each in tied(rows)] == ["a", "b"]
-    assert recommended([*rows, row(4, "base", 0, None, against(-0.2, 0.001))]).name == "b"
+    assert _name([*rows, row(4, "base", 0, None, against(-0.2, 0.001))]) == "b"
 
 
 def test_a_leader_that_does_not_beat_the_base_model_is_not_recommended():
     base = row(3, "base", 0, None, against(-0.03, 0.5))
     unsure = row(2, "b", 1, against(0.02, 0.06), against(-0.01, 0.9))
     ranking = [row(1, "a", 9, against(0.03, 0.04), None), unsure, base]
-    assert recommended(ranking).name == "a"
+    assert _name(ranking) == "a"
     # Of two leaders one is surely better than the base model; of two sure ones the sentence is another.
     sure = [ranking[0], row(2, "b", 99, against(0.02, 0.04), against(-0.01, 0.9)), base]
-    assert recommended(sure).name == "a"
+    assert _name(sure) == "a"
     first, second = (
         recommendation(each, "nDCG@10").partition("no significant difference to")[2] for each in (ranking, sure)
     )
     assert "b" in first
     assert first != second
-    assert recommended([row(1, "a", 9, against(0.03, 0.05), None), base]).name == "base"
-    assert recommended([row(1, "a", 9, against(-0.03, 0.01), None), base]).name == "base"
+    assert _name([row(1, "a", 9, against(0.03, 0.05), None), base]) == "base"
+    assert _name([row(1, "a", 9, against(-0.03, 0.01), None), base]) == "base"
 
 
 def test_what_the_sentence_says_of_the_next_is_its_distance_to_the_best():

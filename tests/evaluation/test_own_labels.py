@@ -69,10 +69,14 @@ def test_equal_scores_count_in_part() -> None:
 def test_what_a_model_writes_is_measured_too() -> None:
     class Writes(Model):
         def understood(self, items: list[str], *, batch_size: int) -> list[Utterance]:
-            return [Utterance("a", (), "one two"), Utterance("c", (), "three")]
+            return [Utterance("a", ("size=1",), "one two"), Utterance("c", (), "three")]
 
     data = rows("01", "ab").remove_columns("text").add_column("audio", ["0", "1"])
     model = Writes("audio")
     assert "wer" not in measure(model, data, Asked()).metrics
     found = measure(model, data.add_column("text", ["one two", "three four"]), Asked())
     assert (found.score, found.metrics["accuracy_written"], found.metrics["wer"]) == (1.0, 0.5, 0.25)
+    assert "slu_f1" not in found.metrics
+    slots = data.add_column("text", ["one two", "three four"]).add_column("slots", [["size=1"], ["size=2", "on"]])
+    # Of three slots, the first is found: TP 1, FN 2 for words and for characters.
+    assert measure(model, slots, Asked()).metrics["slu_f1"] == pytest.approx(4 / (4 + 4))

@@ -123,6 +123,19 @@ def test_a_decoding_is_compared_with_the_model_alone(model: CausalLM, rows: Any)
         assert low <= found.metrics[f"change_{name}"] <= high
 
 
+def test_the_longest_answer_is_a_baseline(model: CausalLM) -> None:
+    row = {"question": "Is it so?", "best_answer": "No.", "correct_answers": ["No.", "It certainly is not."]}
+    rows = [{**row, "incorrect_answers": ["Yes."]}, {**row, "incorrect_answers": ["Yes, it is without doubt."]}]
+    assert evaluate(model, Dataset.from_list(rows)).metrics["longest"] == 0
+    rows = [
+        {**row, "best_answer": "It certainly is not.", "incorrect_answers": wrong["incorrect_answers"]}
+        for wrong in rows
+    ]
+    assert evaluate(model, Dataset.from_list(rows)).metrics["longest"] == 0.5
+    text = {"prefix": "A man", "completion": " runs far away.", "contradictions": [" runs.", " sits."]}
+    assert evaluate(model, Dataset.from_list([text])).metrics["longest"] == 1
+
+
 def test_without_weights_a_decoding_changes_nothing(model: CausalLM) -> None:
     for rows in (QUESTIONS, TEXTS):
         nothing = Decoding("cad", {"weight": 0, "alpha": 0})

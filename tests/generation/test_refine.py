@@ -113,6 +113,41 @@ def test_killed_and_run_again_asks_only_for_the_rest(folder, server) -> None:
     assert [row["anchor"] for row in rows(folder / "t.jsonl")] == SENTENCES
 
 
+def test_rationales_are_sampled_counted_and_resumed(folder, server, tiny_lm_folder, capsys) -> None:
+    """Two of three samples reach 7; the request that fails is the only one that is made again."""
+    write_jsonl([{"question": f"What is {n} + 4?", "answer": "7"} for n in (3, 5)], "questions.jsonl")
+
+    def reply(_, number):
+        if number == 5:
+            return 400, {}, {"error": {"message": "too long"}}
+        return 200, {}, completion(f"I add them, line {number}. The answer is {3 if number % 3 == 0 else 7}.")
+
+    server.reply = reply
+    command = ["refine", "rationales", "questions.jsonl", "--out", "rationales.jsonl", "--samples", "3"]
+    there = ["--endpoint", server.url, "--model", "some-model", "--batch-size", "1", "--tries", "1", "--json"]
+    assert run([*command, *there]) != 0
+    assert not (folder / "rationales.jsonl").exists()
+    asked = len(server.requests)
+    capsys.readouterr()
+    server.reply = lambda _, number: reply(_, number + 1)
+    assert run([*command, *there]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(server.requests) - asked == 6 - (asked - 1), "answers that are there are not asked for again"
+    assert (found["questions"], found["rationales"], found["known"]) == (2, 6, 2)
+    written = rows(folder / "rationales.jsonl")
+    assert [len(row["rationales"]) for row in written] == [3, 3]
+    assert written[0]["rationales"][0]["text"].startswith("I add them, line")
+    assert {each["answer"] for row in written for each in row["rationales"]} <= {"3", "7"}
+    # The schema is that of qcrd's rows.
+    model = str(tiny_lm_folder)
+    trains = ["train", "qcrd", "--data", "rationales.jsonl", "--model", model, "--set", "held_out=0", "--out", "run"]
+    small = [f"--set={value}" for value in ("max_steps=2", "own_negatives=false", "quality=false")]
+    assert run([*trains, *small, "--set", "batch_size=2"]) == 0
+    capsys.readouterr()
+    assert run([*trains[:-1], "again", *small, "--set", "batch_size=3"]) == 2
+    assert "expected at least 3 rows" in capsys.readouterr().err
+
+
 def test_a_local_model_writes_and_scores(folder, tiny_lm_folder, capsys) -> None:
     model = ["--model", str(tiny_lm_folder), "--batch-size", "4", "--json"]
     command = ["refine", "generate", "sentences.jsonl", "--out", "t.jsonl", "--limit", "4", "--max-tokens", "6"]

@@ -93,3 +93,15 @@ def test_shares_of_several_inputs_sum_to_one_in_each() -> None:
     assert shares(losses, owners, Weighing()) == [1, 0, 1, 0]
     assert shares(losses, owners, Weighing(neg_reduce="min")) == [0, 0, 1, 1]
     assert shares(losses, owners, Weighing(neg_reduce="mean")) == pytest.approx([1 / 3, 1 / 3, 1, 1 / 3])
+
+
+def test_moving_away_from_a_negative_ends_at_the_margin() -> None:
+    """Gradient ascent on the loss of a negative alone is bounded, unlike that of plain unlikelihood."""
+    logits = torch.zeros(10, requires_grad=True)
+    optimiser = torch.optim.SGD([logits], lr=0.2)
+    for _ in range(200):
+        negative = torch.nn.functional.cross_entropy(logits[None], torch.tensor([0]), reduction="none")
+        optimiser.zero_grad()
+        many_to_one(torch.zeros(1), negative, torch.ones(1), Weighing(beta=1.0)).backward()
+        optimiser.step()
+    assert 3.0 <= float(negative.detach()) <= 3.1

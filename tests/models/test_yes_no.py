@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -93,6 +94,20 @@ def test_a_model_with_sliding_windows_or_limited_logits_scores_the_same(words_to
     np.testing.assert_allclose(
         answer_scores(model, pairs_of()).numpy(), raw(model, pairs_of(), batch_size=1), atol=1e-4
     )
+
+
+def test_a_tokenizer_without_a_padding_token_scores_the_same(yes_no_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(yes_no_folder, folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    assert settings.pop("pad_token")
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    found = []
+    for base in (yes_no_folder, folder):
+        model = load_cross_encoder(base, device="cpu")
+        set_prompt(model)
+        found.append((raw(model, pairs_of()), answer_scores(model, pairs_of()).numpy()))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5)
 
 
 def test_only_two_rows_of_the_head_are_computed(model: CrossEncoder) -> None:

@@ -237,8 +237,10 @@ def test_a_decoder_writes_label_slots_and_transcript(tmp_path: Path, tiny_model_
     done = nearfar.train(
         "coconut", dict(tasks_), model=tiny_model_folder, evaluation=held_out, out=tmp_path / "run", **options
     )
-    assert {"average_wer", "last_wer"} < set(done.metrics["stream"])
-    assert "Word error rate" in (tmp_path / "run" / "report.html").read_text()
+    assert {"average_wer", "last_wer", "average_slu_f1", "last_slu_f1"} < set(done.metrics["stream"])
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Word error rate" in page
+    assert "SLU-F1" in page
     model = nearfar.load(tmp_path / "run" / "model")
     files = held_out["audio"][:]
     written = model.understood(files)

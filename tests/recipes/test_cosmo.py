@@ -76,6 +76,12 @@ def test_trained_on_captions_and_documents_it_describes_finds_and_resumes(files:
     captions = json.loads(capsys.readouterr().out)
     assert captions["n"] == 24
     assert captions["metrics"]["cider"] > 0.5
+    for data, task in (("captions", "retrieval"), ("labels", "zero-shot"), ("labels", "few-shot")):
+        assert run(["evaluate", model, "--data", str(files / f"{data}.jsonl"), "--task", task, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["task"] == task
+    examples = ["evaluate", model, "--data", str(files / "captions.jsonl"), "--task", "captions", "--shots", "1"]
+    assert run([*examples, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 24
     assert run(["encode", model, str(files / "captions.jsonl"), "--out", str(files / "vectors.npy")]) == 0
     assert np.load(files / "vectors.npy").shape == (24, 16)
     vectors = nearfar.load(model).encode(["the red", "the blue"]) @ nearfar.load(model).encode_media([red, blue]).T

@@ -146,6 +146,24 @@ def test_the_student_gets_no_gradient_from_the_discriminator_nor_the_other_way_r
     assert all(p.grad is None or not p.grad.any() for p in stage.loss.discriminator.parameters())
 
 
+def test_a_higher_temperature_makes_samples_more_different() -> None:
+    student = Seq2SeqLM(t5(), tokenizer())
+
+    def entropy(temperature: float) -> float:
+        drawn = student.sample_targets(["one plus two"] * 400, temperature=temperature, max_new_tokens=1)
+        shares = torch.bincount(torch.cat(drawn)) / 400
+        return float(torch.special.entr(shares).sum())
+
+    assert entropy(1.5) > entropy(1.0) + 0.05
+
+
+def test_the_loss_of_a_rationale_is_a_mean_or_a_sum_over_its_tokens() -> None:
+    alone = {"answer_weight": 0.0, "beta": 0.0, "quality": False}
+    means, sums = (prepared(token_mean=mean, **alone) for mean in (True, False))
+    losses = [float(plan.stages[0].loss(plan.model.model, batch_of(plan, range(5))).detach()) for plan in (means, sums)]
+    assert losses[1] == pytest.approx(4 * losses[0], rel=1e-5)  # three words and the end
+
+
 def test_the_weight_of_the_discriminator_decays_by_iteration() -> None:
     plan = prepared(answer_weight=0.0, rationale_weight=0.0, own_negatives=False, discriminator_every=2)
     _, stage = plan

@@ -72,16 +72,21 @@ def test_scores_on_all_tasks_seen_so_far() -> None:
     assert "seen" not in stage_metrics(stages, tasks(a=0.0, b=0.0, c=0.0))["stream"]
 
 
-def test_word_error_rates_of_a_stream() -> None:
-    def written(**rates: float) -> Result:
-        of = {name: Result("classify", "accuracy", {"accuracy": 0.5, "wer": rate}, n=2) for name, rate in rates.items()}
-        return averaged(of)
+def test_word_error_rates_and_slots_of_a_stream() -> None:
+    def written(metric: str = "wer", **rates: float) -> Result:
+        each = {name: {"accuracy": 0.5, metric: rate} for name, rate in rates.items()}
+        return averaged({name: Result("classify", "accuracy", metrics, n=2) for name, metrics in each.items()})
 
     stages = [("a", 1, written(a=0.5, b=2.0)), ("b", 1, written(a=0.25, b=0.75))]
     found = stage_metrics(stages, written(a=1.0, b=1.0), {"a": 10, "b": 30})["stream"]
     assert (found["average"], found["forgetting"]) == (0.5, 0.0)
     assert found["last_wer"] == pytest.approx((0.25 + 3 * 0.75) / 4)
     assert found["average_wer"] == pytest.approx((0.5 + found["last_wer"]) / 2)
+    assert "last_slu_f1" not in found
+    by_stage = {"a": {"a": 1.0, "b": 0.0}, "b": {"a": 0.5, "b": 1.0}}
+    slots = [(name, 1, written("slu_f1", **rates)) for name, rates in by_stage.items()]
+    found = stage_metrics(slots, written("slu_f1", a=0.0, b=0.0), {"a": 10, "b": 30})["stream"]
+    assert (found["last_slu_f1"], found["average_slu_f1"]) == pytest.approx((3.5 / 4, (1 + 3.5 / 4) / 2))
 
 
 def test_forgetting_is_below_zero_where_earlier_tasks_improve() -> None:

@@ -143,13 +143,15 @@ def _show(found: Comparison) -> None:
     print_table(columns, lines)
     for fit in found.fits:
         if fit.reason is not None:
-            say(f"{fit.recipe}: not compared, {fit.reason}")
+            say(f"{label(fit.recipe)}: not compared, {fit.reason}")
     for failure in found.failures:
         say(f"{failure.recipe}: failed with seed {failure.seed}: {failure.reason} (see {failure.log})")
     for note in (found.metrics["leaks"]["says"], *found.notes):
         say(note)
     print(f"\n{found.recommendation}\n{found.verdicts}")
-    print(f"model   {found.model}\nreport  {found.folder / 'report.html'}")
+    if found.model is not None:
+        print(f"model   {found.model}")
+    print(f"report  {found.folder / 'report.html'}")
 
 
 def _p(value: float) -> str:

@@ -120,7 +120,7 @@ def command(
     else:
         say("No --eval was given, so nothing was measured.")
     if seen := run.metrics.get("held_out_seen_in_training"):
-        say(f"{seen:,} of the items that this was measured on stand in the training rows: the figures flatter.")
+        say(f"{seen:,} of these items are also training rows: the scores are too optimistic.")
     print(f"model   {run.folder / 'model'}\nreport  {run.folder / 'report.html'}")
 
 

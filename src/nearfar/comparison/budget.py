@@ -87,7 +87,7 @@ def by_minutes(minutes: float, trials: Mapping[str, Trial], seeds: int, spent: f
         more = f" ({all_seeds:g} for {seeds} seeds)" if seeds > 1 else ""
         raise InputError(
             f"invalid budget {minutes:g}: must be at least {enough:g} minutes for one step of each recipe with one "
-            f"seed; evaluating the base model and the trials took {spent:.0f} s, and each run needs up to "
+            f"seed; the work before the runs (base model, trials) took {spent:.0f} s, and each run needs up to "
             f"{beside:.0f} s besides its steps (start-up, loading, saving, evaluation)",
             field="--budget",
             remedy=f"use at least {enough:g} minutes{more}, or fewer recipes",

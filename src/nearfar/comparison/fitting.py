@@ -1,12 +1,14 @@
-"""Which recipes can train on rows with these columns, and why the others cannot."""
+"""Which recipes can train on rows with these columns, whether the base model reads them, and why others cannot."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearfar.data.media import medium_in
+from nearfar.comparison.ranking import BASE
+from nearfar.data.media import WORDS, medium_in
 from nearfar.data.schemas import SCHEMAS, matching, text_columns
 
 if TYPE_CHECKING:
@@ -44,10 +46,10 @@ _TEXTS_OF = ("pairs", "domain pairs", "scored pairs", "dictionary")
 
 @dataclass(frozen=True)
 class Fit:
-    """Whether a recipe is compatible with the rows.
+    """Whether a recipe, or the base model, is compatible with the rows.
 
     Args:
-        recipe: Its name.
+        recipe: Its name; `base` for the base model.
         reason: Why it is not compatible; None if it is.
         on_texts: Whether it trains on the single texts of the rows, without their relations.
     """
@@ -60,6 +62,20 @@ class Fit:
 def fits(recipes: Sequence[Recipe], columns: Collection[str]) -> list[Fit]:
     """Whether each recipe is compatible with rows that have these columns, in the given order."""
     return [_fit(recipe, columns) for recipe in recipes]
+
+
+def base_fit(model: str | Path, columns: Collection[str]) -> Fit:
+    """Whether the base model, by its name, can be evaluated on rows with these columns.
+
+    An encoder of texts returns no vectors of images or audio files: these get a tower when a recipe trains one.
+    """
+    from nearfar.kinds.loading import class_of
+    from nearfar.models.abilities import EncodesMedia
+
+    medium = medium_in(columns)
+    if medium is None or issubclass(class_of(model), EncodesMedia):
+        return Fit(BASE)
+    return Fit(BASE, f"{model} cannot read {WORDS[medium]}")
 
 
 def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:

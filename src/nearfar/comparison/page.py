@@ -29,8 +29,7 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     said, rows = found.metrics, found.metrics["rows"]
     page = Page(
         "Which recipe is best on this data?",
-        f"{len(found.ranking) - 1} recipes with the same {_shared(found.notes)}, evaluated on the same "
-        f"{rows['evaluation']:,} items",
+        f"{_counted(found)} with the same {_shared(found.notes)}, evaluated on the same {rows['evaluation']:,} items",
         [
             ("model", _source(facts["model"])),
             ("data", _source(facts["data"])),
@@ -41,7 +40,7 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
             ("baseline", label(found.baseline)),
         ],
     )
-    better = said["recommended"] != BASE
+    better = said["recommended"] not in (BASE, None)
     tone: Tone = "good" if better else "neutral"
     page.verdict(found.recommendation, tone)
     page.text(found.verdicts)
@@ -53,10 +52,16 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
         page.text(said["split"]["says"])
     page.text(said["leaks"]["says"])
     _how(page, found, facts["options"])
-    page.section("Use it")
-    page.code(f'import nearfar\n\nmodel = nearfar.load("{found.model}")')
+    if found.model is not None:
+        page.section("Use it")
+        page.code(f'import nearfar\n\nmodel = nearfar.load("{found.model}")')
     page.data("comparison", said)
     return page
+
+
+def _counted(found: Comparison) -> str:
+    recipes = len([row for row in found.ranking if row.name != BASE])
+    return f"{recipes} recipe{'s' if recipes != 1 else ''}"
 
 
 def _shared(notes: Sequence[str]) -> str:
@@ -98,7 +103,7 @@ def _ranking(page: Page, found: Comparison) -> None:
         ],
         highlight=[i for i, row in enumerate(found.ranking) if row.name == found.metrics["recommended"]],
     )
-    if found.baseline != BASE:
+    if found.baseline != BASE and any(row.base is not None for row in found.ranking):
         page.table(
             ["model", "minus the base model", "95% interval", "p, corrected", "verdict"],
             [[row.name, *_cells(row.base), row.base.verdict] for row in found.ranking if row.base is not None],
@@ -132,8 +137,9 @@ def _cost(page: Page, found: Comparison) -> None:
                 {"ms": [row.cost.ms_per_query or 0.0 for row in found.ranking]},
                 title="Time per query",
                 x_label="milliseconds",
-                caption="To score all candidates of a query, whose texts are read anew; a search index has the vectors "
-                "of an encoder's documents already.",
+                caption="On ranked lists, to score all candidates of a query, whose texts are read anew. Otherwise, an "
+                "encoder searches vectors of documents that were encoded before, and a reranker reads what the base "
+                "model finds.",
             )
         )
     gpu = any(row.cost.gpu_memory is not None for row in trained)
@@ -163,7 +169,7 @@ def _left_out(page: Page, found: Comparison) -> None:
     absent = [fit for fit in found.fits if fit.reason is not None]
     if absent:
         page.section("Not compared")
-        page.table(["recipe", "why"], [[fit.recipe, fit.reason] for fit in absent])
+        page.table(["recipe", "why"], [[label(fit.recipe), fit.reason] for fit in absent])
 
 
 def _how(page: Page, found: Comparison, options: Mapping[str, Any]) -> None:

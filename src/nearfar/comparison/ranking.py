@@ -58,7 +58,8 @@ class Cost:
         seconds_a_step: Seconds per step; None if the run was too short to measure it.
         memory: Peak memory of the process in bytes; None if the system does not report it.
         gpu_memory: Peak memory of tensors on the GPU in bytes; None without a GPU.
-        ms_per_query: Time to score all candidates of a query in milliseconds; None if the task does not measure it.
+        ms_per_query: Time of a query in milliseconds: to search, to rerank what the base model finds, or to score all
+            candidates; None if the task has no queries.
     """
 
     steps: int
@@ -79,7 +80,7 @@ class Ranked:
         score: The primary metric with its 95% interval over seeds and items.
         by_seed: The primary metric of each seed.
         baseline: Difference to the baseline; None for the baseline itself.
-        base: Difference to the base model; None for the base model itself.
+        base: Difference to the base model; None for the base model itself, or if that was not evaluated.
         best: Difference to the first model of the ranking; None for that model itself.
         cost: The cost of a run.
     """
@@ -128,7 +129,8 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
     """Rank models by their primary metric.
 
     Args:
-        found: For each model the results of all seeds, as the worker writes them; only one for `base`.
+        found: For each model the results of all seeds, as the worker writes them; only one for `base`, if that was
+            evaluated.
         baseline: Name of the model that the others are tested against.
         seed: Random seed of the resampling.
     """
@@ -144,7 +146,8 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
     drawn = resample(values, gold, seed=seed)
     # If scores are equal, the base model comes first, because it needs no training.
     order = sorted(drawn.names, key=lambda name: (-round(drawn.mean(name).mean, 12), name != BASE))
-    to_baseline, to_base, to_best = (_against(drawn, order, other) for other in (baseline, BASE, order[0]))
+    to_baseline, to_best = (_against(drawn, order, other) for other in (baseline, order[0]))
+    to_base = _against(drawn, order, BASE) if BASE in order else {}
     return [
         Ranked(
             place,
@@ -189,18 +192,21 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
     return Cost(costs[0]["steps"], seconds, mean("seconds_a_step"), *memory, per_query)
 
 
-def recommended(ranking: Sequence[Ranked], chance: Chance | None = None) -> Ranked:
+def recommended(ranking: Sequence[Ranked], chance: Chance | None = None) -> Ranked | None:
     """The cheapest of the leading models that are significantly better than the base model, or the base model.
+
+    If the base model was not evaluated, the cheapest of the leading models; None if all are at chance.
 
     Args:
         ranking: All models.
         chance: What guessing scores, if it explains all scores; otherwise None.
     """
-    leaders = [] if chance is not None or _all_at_ceiling(ranking) else tied(ranking)
-    leaders = [row for row in leaders if row.base is not None and row.base.verdict == "better"]
-    if not leaders:
-        return next(row for row in ranking if row.name == BASE)
-    return min(leaders, key=lambda row: row.cost.seconds)
+    base = next((row for row in ranking if row.name == BASE), None)
+    leaders = [] if chance is not None else tied(ranking)
+    if base is not None:
+        better = [row for row in leaders if row.base is not None and row.base.verdict == "better"]
+        leaders = [] if _all_at_ceiling(ranking) else better
+    return min(leaders, key=lambda row: row.cost.seconds, default=base)
 
 
 def tied(ranking: Sequence[Ranked]) -> list[Ranked]:
@@ -216,17 +222,26 @@ def recommendation(ranking: Sequence[Ranked], metric: str, chance: Chance | None
         metric: The name of the primary metric.
         chance: What guessing scores, if it explains all scores; otherwise None.
     """
+    chosen, first = recommended(ranking, chance), next((row for row in ranking if row.name != BASE), None)
+    keep = f"Keep the {label(BASE)}" if any(row.name == BASE for row in ranking) else "Use no model yet"
     if _all_at_ceiling(ranking):
+        advice = keep if chosen is None or chosen.name == BASE else f"Use {chosen.name}, the cheapest"
         return (
-            f"Keep the base model: {metric} is {CEILING:.3f} or more for all {len(ranking)} models and cannot be above "
+            f"{advice}: {metric} is {CEILING:.3f} or more for all {len(ranking)} models and cannot be above "
             "1, so this evaluation shows no difference; compare on harder data."
         )
     if chance is not None:
         return (
-            f"Keep the base model: no model is significantly better than chance ({metric} {chance.high:.3f}), so the "
+            f"{keep}: no model is significantly better than chance ({metric} {chance.high:.3f}), so the "
             "order means nothing; compare on more data, or on another task."
         )
-    chosen, first = recommended(ranking, chance), next((row for row in ranking if row.name != BASE), None)
+    assert chosen is not None
+    if len(ranking) == 1:
+        low, high = chosen.score.low, chosen.score.high
+        return (
+            f"{chosen.name} is the only model: {metric} {chosen.score.mean:.3f} (95% interval {low:.3f} to "
+            f"{high:.3f}); name another recipe to compare it with."
+        )
     if chosen.name == BASE:
         closest = (
             ""
@@ -234,14 +249,15 @@ def recommendation(ranking: Sequence[Ranked], metric: str, chance: Chance | None
             else f"; the difference of the first one, {first.name}, is {_gap(first.base)} in {metric}"
         )
         return f"Keep the base model: no recipe is significantly better{closest}."
-    gain = f"Use {chosen.name}: {metric} {chosen.score.mean:.3f}, {_gap(chosen.base)} over the base model"
+    gain = f"Use {chosen.name}: {metric} {chosen.score.mean:.3f}"
+    gain += "" if chosen.base is None else f", {_gap(chosen.base)} over the base model"
     leaders = [row for row in tied(ranking) if row.name != BASE]
     if len(leaders) == 1:
         rest = [row for row in ranking if row.name not in (chosen.name, BASE)]
         then = f"; it is better than every other recipe (next: {rest[0].name}, {_gap(rest[0].best)})" if rest else ""
         return f"{gain}{then}."
     others = _listed([row.name for row in leaders if row is not chosen])
-    sure = [row for row in leaders if row.base is not None and row.base.verdict == "better"]
+    sure = [row for row in leaders if chosen.base is None or (row.base is not None and row.base.verdict == "better")]
     of = "of these" if len(sure) == len(leaders) else "of the recipes that are significantly better than the base model"
     least = f"and it is the cheapest {of} ({chosen.cost.seconds:,.0f} s)"
     return f"{gain}. There is no significant difference to {others}, {least}."
@@ -253,6 +269,8 @@ def against_baseline(ranking: Sequence[Ranked], chance: Chance | None = None) ->
         return "No difference can be measured: all models are at chance."
     if _all_at_ceiling(ranking):
         return "No difference can be measured: all models have the highest possible score."
+    if len(ranking) == 1:
+        return "No difference can be measured: there is only one model."
     baseline = next(row.name for row in ranking if row.baseline is None)
     words: dict[Verdict, str] = {
         "better": f"Significantly better than {in_words(baseline)}",

@@ -37,13 +37,14 @@ class Comparison:
     Args:
         folder: Folder of the comparison.
         metric: Metric of the ranking; higher is better.
-        ranking: The models, best first; the base model is named `base`.
+        ranking: The models, best first; the base model, if it can read the rows, is named `base`.
         baseline: Name of the model that the others are tested against.
         recommendation: Which model to use, in one sentence.
         verdicts: Which models are significantly better than the baseline and which are not, in one sentence.
         model: The recommended model: a folder (always of the first seed, because choosing the best seed would bias the
-            score), or the base model's name if no recipe is better.
-        fits: Which recipes are compatible with the rows, and why others are not.
+            score), or the base model's name if no recipe is better; None if all are at chance and the base model, which
+            cannot read the rows, was not evaluated.
+        fits: Which recipes, and whether `base`, are compatible with the rows, and why others are not.
         failures: Recipes that failed, and why.
         notes: Notes for readers of the results.
         metrics: Contents of `metrics.json`.
@@ -55,7 +56,7 @@ class Comparison:
     baseline: str
     recommendation: str
     verdicts: str
-    model: str
+    model: str | None
     fits: list[Fit]
     failures: list[Failure]
     notes: list[str]

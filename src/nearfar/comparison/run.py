@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.budget import settings_for
-from nearfar.comparison.fitting import Fit, fits
+from nearfar.comparison.fitting import Fit, base_fit, fits
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.prepared import Prepared, prepare, write_rows
 from nearfar.comparison.ranking import (
@@ -61,7 +61,7 @@ def compare(
 
     All recipes have the same seeds and the same budget, and every run is a separate process. If a run fails, the others
     continue. If the comparison is interrupted, call it again with `resume`: finished runs are kept, and the interrupted
-    one continues.
+    one continues. A base model that cannot read the rows, such as a text encoder for images, is not ranked.
 
     Args:
         recipes: Names, or paths such as `./my_recipe.py`; by default all compatible recipes.
@@ -122,16 +122,21 @@ def _compare(request: Request) -> Comparison:
 
 
 def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
+    from nearfar.evaluation.tasks.task import columns_of
+
     prepared = prepare(request)
     fitting = fits(request.recipes, prepared.training.column_names)
-    taking = _compatible(request, fitting)
+    base = base_fit(request.model, columns_of(prepared.held_out) or ())
+    taking = _compatible(request, fitting, base)
     request = replace(request, recipes=[recipe for recipe in request.recipes if recipe.name in taking])
     own = settings_for(taking, {recipe.name: recipe.options for recipe in request.recipes}, request.settings)
     started = time.monotonic()
     folder.claim(_configuration(request, prepared))
     with full_disk_noticed(folder.path):
         write_rows(prepared, folder.data)
-        runner = Runner(request, folder, prepared, {fit.recipe: fit.on_texts for fit in fitting}, own)
+        runner = Runner(
+            request, folder, prepared, {fit.recipe: fit.on_texts for fit in fitting}, own, base.reason is None
+        )
         try:
             runner.measure_base()
             notes = runner.settle(started)
@@ -141,10 +146,10 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
             raise
         # A budget of minutes may suffice for fewer seeds.
         request = replace(request, seeds=runner.seeds)
-        return _finish(request, folder, prepared, fitting, runner.run_all(), notes)
+        return _finish(request, folder, prepared, [*fitting, base], runner.run_all(), notes)
 
 
-def _compatible(request: Request, fitting: Sequence[Fit]) -> list[str]:
+def _compatible(request: Request, fitting: Sequence[Fit], base: Fit) -> list[str]:
     """The names of the compatible recipes.
 
     Raises:
@@ -155,9 +160,11 @@ def _compatible(request: Request, fitting: Sequence[Fit]) -> list[str]:
         reasons = "; ".join(f"{fit.recipe} {fit.reason}" for fit in fitting)
         remedy = "remove the names to compare all compatible recipes, or map the columns with --columns"
         raise InputError(f"no recipe is compatible with these rows: {reasons}", field="RECIPE", remedy=remedy)
-    if request.baseline is not None and request.baseline not in (*taking, BASE):
-        remedy = f"choose from {', '.join((*taking, BASE))}"
-        raise InputError(f"{request.baseline!r} is not part of the comparison", field="--baseline", remedy=remedy)
+    models = [*taking, *([BASE] if base.reason is None else [])]
+    if request.baseline is not None and request.baseline not in models:
+        why = f" ({base.reason})" if request.baseline == BASE else ""
+        remedy = f"choose from {', '.join(models)}"
+        raise InputError(f"{request.baseline!r} is not part of the comparison{why}", field="--baseline", remedy=remedy)
     return taking
 
 
@@ -194,7 +201,7 @@ def _finish(
     found = ran.results
     ranked = [name for name in found if name != BASE]
     baseline = request.baseline if request.baseline in found else choose_baseline(ranked)
-    first = found[BASE][0]
+    first = found.get(BASE, found[ranked[0]])[0]
     metric = metric_name(first["primary"])
     ranking = rank(found, baseline)
     # Not known to results of earlier versions.
@@ -202,12 +209,12 @@ def _finish(
     if not at_chance((row.score for row in ranking), chance, first["n"]):
         chance = None
     chosen = recommended(ranking, chance)
-    model = request.start if chosen.name == BASE else str(folder.run(f"{chosen.name}-0") / "model")
+    model = None if chosen is None else _model_of(chosen.name, request, folder)
     notes = [*notes, *_notes(request, prepared, fitting, found, ranking, baseline)]
     metrics = {
         "recommendation": recommendation(ranking, metric, chance),
         "verdicts": against_baseline(ranking, chance),
-        "recommended": chosen.name,
+        "recommended": None if chosen is None else chosen.name,
         "model": model,
         "task": first["task"],
         "metric": first["primary"],
@@ -241,6 +248,10 @@ def _finish(
     comparison_page(result, facts).write(folder.report)
     folder.write_metrics(metrics)
     return result
+
+
+def _model_of(name: str, request: Request, folder: ComparisonFolder) -> str:
+    return request.start if name == BASE else str(folder.run(f"{name}-0") / "model")
 
 
 def _failed(failure: Failure) -> dict[str, Any]:

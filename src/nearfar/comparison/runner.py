@@ -34,7 +34,8 @@ class Found(NamedTuple):
     """The results of all jobs.
 
     Args:
-        results: The results of all seeds by recipe, without recipes that failed, and the result of the base model.
+        results: The results of all seeds by recipe, without recipes that failed, and that of the base model if it
+            was evaluated.
         failures: The recipes that failed.
         budget: The number of steps of each recipe, and how it was decided.
     """
@@ -53,6 +54,7 @@ class Runner:
         prepared: The rows.
         on_texts: Which recipes train on the single texts of the rows.
         settings: Options of each recipe.
+        base: Whether the base model can be evaluated on the rows; otherwise it has no result.
     """
 
     def __init__(
@@ -62,11 +64,12 @@ class Runner:
         prepared: Prepared,
         on_texts: Mapping[str, bool],
         settings: Mapping[str, Mapping[str, Any]],
+        base: bool = True,
     ) -> None:
         self.request, self.folder, self.prepared, self.settings = request, folder, prepared, settings
         self.on_texts, self.say, self.progress = on_texts, request.say, request.progress
         self.recipes = {recipe.name: recipe for recipe in request.recipes}
-        self.seeds = request.seeds
+        self.seeds, self.base = request.seeds, base
         self.steps: dict[str, int] = {}
         #: Rows that a step of each recipe stands for, where all draw as many rows.
         self.rows: dict[str, int] = {}
@@ -111,12 +114,14 @@ class Runner:
         return [f"Equal budgets: {seen}. Work before the first step is not counted, but included in the cost."]
 
     def measure_base(self) -> None:
-        """Evaluate the base model: the simplest baseline, and a check that the evaluation data can be used.
+        """Evaluate the base model, if it can be: the simplest baseline, and a check of the evaluation data.
 
         Raises:
             InputError: The evaluation data cannot be used.
             RuntimeError: The evaluation failed for another reason.
         """
+        if not self.base:
+            return
         job = self._job(None, 0)
         failed = None if is_done(job) else run_job(job, self.folder.logs)
         if failed is not None and failed.refused:
@@ -149,8 +154,9 @@ class Runner:
         if not found:
             lines = "; ".join(f"{failure.recipe}: {failure.reason}" for failure in failures)
             raise RuntimeError(f"every recipe failed ({lines}); see {self.folder.logs}")
-        results = {**found, BASE: [result_of(self._job(None, 0))]}
-        return Found(results, failures, self.budget or {"steps": self.steps})
+        if self.base:
+            found[BASE] = [result_of(self._job(None, 0))]
+        return Found(found, failures, self.budget or {"steps": self.steps})
 
     def _job(self, recipe: str | None, seed: int) -> Job:
         name = BASE if recipe is None else f"{recipe}-{seed}"
@@ -205,8 +211,8 @@ class Runner:
         steps, seeds = by_minutes(minutes, trials, self.request.seeds, spent)
         if seeds < self.request.seeds:
             self.say(
-                f"{minutes:g} minutes suffice for {seeds} of {self.request.seeds} seeds: the base model's measurement "
-                f"and the trials took {spent:.0f} s of them"
+                f"{minutes:g} minutes suffice for {seeds} of {self.request.seeds} seeds: the work before the runs "
+                f"(base model, trials) took {spent:.0f} s of them"
             )
         return {
             "minutes": minutes,

@@ -12,10 +12,12 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nearfar.comparison.jobs import Job
+from nearfar.data.media import medium_in
 from nearfar.errors import InputError
 from nearfar.writing import folder_claimed, write_text
 
@@ -79,6 +81,7 @@ def do(job: Job) -> None:
 
     from nearfar.evaluation import detect_task, evaluate
     from nearfar.evaluation.rows import load_for_evaluation
+    from nearfar.evaluation.tasks.retrieval import ms_of_search
     from nearfar.kinds.loading import class_of, load_kind
     from nearfar.models.abilities import Encodes
 
@@ -101,6 +104,8 @@ def do(job: Job) -> None:
             f"the task {result.task!r} has no value per item, so models cannot be compared", field="--eval"
         )
     left_out = found.get("cost", {}).get("left_out", [])
+    if result.task == "retrieval" and medium_in(getattr(held_out, "column_names", ())) is None:
+        result = replace(result, ms_per_query={"search": ms_of_search(model, held_out)})
     found |= result.as_dict() | {"per_item": {name: items[name].tolist() for name in kept}}
     found["notes"] = [*found["notes"], *(f"{job.name.rpartition('-')[0]}: {note}." for note in left_out)]
     found["seconds"] = time.monotonic() - started

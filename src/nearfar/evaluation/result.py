@@ -90,6 +90,7 @@ NAMES = {
     "pearson": "Pearson's correlation",
     "v_measure": "v-measure",
     "wer": "word error rate",
+    "slu_f1": "SLU-F1 of slots",
     "log_probability": "log-probability per token",
 }
 

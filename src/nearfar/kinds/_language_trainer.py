@@ -188,7 +188,7 @@ def check_rows(rows: Dataset, options: LanguageOptions, what: str) -> None:
         raise InputError(
             f"expected at least {needed} {what} (one step), got {len(rows)}",
             field="batch_size",
-            remedy="use more text, or a smaller batch_size or max_length",
+            remedy=f"use more text, or a smaller batch_size{'' if what == 'rows' else ' or max_length'}",
         )
 
 

@@ -279,12 +279,12 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional)
         return self.answers(rows) if rows.column_names == list(PAIR) else rows
 
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
-        """Raise an InputError if the documents do not fill the blocks of one step."""
+        """Raise an InputError if the rows, or the blocks of the documents, do not fill one step."""
         from nearfar.kinds._language_trainer import check_rows
 
         assert isinstance(options, LanguageOptions)
         rows = self.rows_of(stage)
-        check_rows(rows, options, "rows" if "labels" in rows.column_names else f"blocks of {self.block} tokens")
+        check_rows(rows, options, f"blocks of {self.block} tokens" if rows.column_names == ["input_ids"] else "rows")
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
         """The transformers trainer."""

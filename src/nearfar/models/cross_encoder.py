@@ -96,6 +96,8 @@ def _language_model(files: LanguageFiles, device: str | None, field: str | None)
         )
         yes, no = (transformer.tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
         _check_answers(transformer.tokenizer, (yes, no), files.folder)
+        if transformer.tokenizer.pad_token_id is None:  # padding is masked, so any token works
+            transformer.tokenizer.pad_token = transformer.tokenizer.eos_token or "no"
         model = CrossEncoder(modules=[transformer, LogitScore(yes, no)], device=device)
     check_complete(found, model, files.folder)
     check_weights(model, files.folder)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError, about
+from nearfar.training.result import WRITTEN
 from nearfar.training.rows import DOCUMENTS, by_task
 
 if TYPE_CHECKING:
@@ -85,14 +86,15 @@ class HeldOut:
 def averaged(results: Mapping[str, Result]) -> Result:
     """The results of several tasks as one: the mean of their primary metrics, and each of them by task name.
 
-    Word error rates are kept by task, too.
+    Word error rates and SLU-F1 are kept by task, too.
     """
     first = next(iter(results.values()))
     scores = {f"{result.primary} of {name}": result.score for name, result in results.items()}
     primary = f"mean {first.primary}"
     metrics = {primary: sum(scores.values()) / len(scores), **scores}
-    if all("wer" in result.metrics for result in results.values()):
-        metrics |= {f"wer of {name}": result.metrics["wer"] for name, result in results.items()}
+    for written in WRITTEN:
+        if all(written in result.metrics for result in results.values()):
+            metrics |= {f"{written} of {name}": result.metrics[written] for name, result in results.items()}
     notes = tuple(dict.fromkeys(note for result in results.values() for note in result.notes))
     n = sum(result.n for result in results.values())
     of_items: dict[str, Any] = dict.fromkeys(("per_item", "interval", "differences", "ms_per_query", "chance"))

@@ -250,6 +250,8 @@ def _add_seen(page: Page, stages: Sequence[Mapping[str, Any]], stream: Mapping[s
     )
     if "last_wer" in stream:
         page.text(f"Word error rate: average {stream['average_wer']:.3f}, last {stream['last_wer']:.3f}.")
+    if "last_slu_f1" in stream:
+        page.text(f"SLU-F1 of slots: average {stream['average_slu_f1']:.3f}, last {stream['last_slu_f1']:.3f}.")
     page.figure(
         line_chart(
             lines,

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
 
-__all__ = ["Run", "made_by", "metrics_of", "stage_metrics"]
+__all__ = ["WRITTEN", "Run", "made_by", "metrics_of", "stage_metrics"]
+
+#: Metrics of what a model writes about audio files, which are kept by task.
+WRITTEN = ("wer", "slu_f1")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def stage_metrics(
         before: The result of the base model.
         rows: Number of held-out rows of each task, if each stage trains on the task of its place: then also the score
             on all tasks seen so far after each stage (each task counts by its rows), its mean over the stages, and the
-            last one; and the same of word error rates, if there are any.
+            last one; and the same of word error rates and SLU-F1, if there are any.
 
     Source: Chaudhry et al. 2018, Riemannian Walk for Incremental Learning, section 3; Rebuffi et al. 2017, iCaRL, for
     the mean over the stages.
@@ -105,9 +108,10 @@ def stage_metrics(
     if rows is not None and len(results) == len(rows):
         seen = _seen(results, metric, rows)
         stream |= {"seen": seen, "average_seen": sum(seen) / len(seen), "last_seen": seen[-1]}
-        if f"wer of {next(iter(rows))}" in before.metrics:
-            errors = _seen(results, "wer", rows)
-            stream |= {"average_wer": sum(errors) / len(errors), "last_wer": errors[-1]}
+        for written in WRITTEN:
+            if f"{written} of {next(iter(rows))}" in before.metrics:
+                found = _seen(results, written, rows)
+                stream |= {f"average_{written}": sum(found) / len(found), f"last_{written}": found[-1]}
     return {**metrics, "stream": stream}
 
 

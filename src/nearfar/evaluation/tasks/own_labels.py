@@ -8,10 +8,12 @@ import numpy as np
 from datasets import Dataset
 
 from nearfar.data.media import items_of, medium_in
+from nearfar.data.utterances import Utterance
 from nearfar.errors import InputError
 from nearfar.evaluation.chance import of_labels
 from nearfar.evaluation.intervals import bootstrap_mean
 from nearfar.evaluation.result import Result
+from nearfar.evaluation.slots import slu_f1
 from nearfar.evaluation.split import label_names
 from nearfar.evaluation.tasks.task import Asked
 from nearfar.evaluation.ties import closest, macro_f1
@@ -22,7 +24,8 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
     """Accuracy and macro F1 of the label that the model predicts for each row.
 
     For audio files with texts and a model that writes transcripts, also `wer`, the word error rate, and
-    `accuracy_written`, that of the label that it writes before the transcript.
+    `accuracy_written`, that of the label that it writes before the transcript; for rows with `slots`, also `slu_f1`, of
+    the slots that it writes.
 
     A row whose label the model does not know counts as wrong; a note says how many there are.
 
@@ -59,6 +62,9 @@ def measure(model: Any, data: Dataset, asked: Asked) -> Result:
             np.mean([one.label == label for one, label in zip(written, gold, strict=True)])
         )
         metrics["wer"] = word_error_rate([one.text for one in written], data["text"][:])
+    if written is not None and "slots" in data.column_names:
+        right_slots = [Utterance.of("", slots, "").slots for slots in data["slots"][:]]
+        metrics["slu_f1"] = slu_f1([one.slots for one in written], right_slots)
     count = f"{unknown} of {len(gold)} rows have a label that the model does not know; they count as wrong"
     notes = (count,) if unknown else ()
     return Result(

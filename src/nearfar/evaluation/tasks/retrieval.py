@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal
@@ -25,6 +26,8 @@ Relevant = Mapping[str, Mapping[str, int]]
 
 RECALL_AT = (1, 5, 10, 100)
 _TOP, _DEEP = 10, 100
+#: Queries whose time is measured.
+_TIMED = 20
 # Similarities of queries and documents in memory at a time: 256 MiB of them.
 _SCORES_AT_ONCE = 2**26
 #: Minimum and maximum number of documents that are encoded at a time.
@@ -97,6 +100,21 @@ def measure_retrieval(
         notes=notes,
         chance=Chance(*[float(found.ndcg(found.unordered()).mean())] * 2),
     )
+
+
+def ms_of_search(model: Any, data: Dataset | Retrieval) -> float:
+    """Milliseconds to encode a query and to compare it with as many vectors as there are documents, one after another.
+
+    The mean over the first queries. Documents are encoded before a search, which is not counted.
+    """
+    found, _ = as_retrieval(data)
+    queries = list(found.queries.values())[:_TIMED]
+    encoder: Any = of(model)
+    documents = encoder.comparable(queries[:1], kind="document").expand(len(found.corpus), -1).contiguous()
+    started = time.perf_counter()
+    for query in queries:
+        encoder.similarity(encoder.comparable([query], kind="query"), documents).argmax().item()
+    return 1000 * (time.perf_counter() - started) / len(queries)
 
 
 def judged(

@@ -6,7 +6,7 @@ in DoLa's code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from nearfar.decoding.amateur import Amateur
 
-__all__ = ["completion_scores", "measure", "multiple_choice", "question_scores"]
+__all__ = ["by_length", "completion_scores", "measure", "multiple_choice", "question_scores"]
 
 #: Answers in one forward pass: the scores need memory for each token and each word of the vocabulary.
 MOST_AT_ONCE = 8
@@ -47,6 +47,8 @@ def measure(model: Continues, data: Dataset, asked: Asked) -> Result:
     - `mc1`: the best answer has a higher score than all false ones. `mc2`: the part of the probability of all answers
       that the true ones have. `mc3`: the part of the true answers with a higher score than all false ones.
     - `accuracy`: no false completion has a higher score than the true one; `accuracy_per_token` for mean scores.
+    - `longest`: the first of these metrics if the longest answer is chosen. Sums of log-probabilities prefer short
+      answers, those of contrasts less, so that a gain can be one of length alone.
 
     Args:
         model: A causal language model.
@@ -78,6 +80,8 @@ def measure(model: Continues, data: Dataset, asked: Asked) -> Result:
         metrics |= _compared(name, values, per_item[name], asked.seed)
     primary = "mc1" if questions else "accuracy"
     metrics["chance"] = float(np.mean([_chance(row) for row in data]))  # pyright: ignore[reportArgumentType]
+    of_lengths = [score(by_length, tokenizer, row)[0][primary] for row in data]  # pyright: ignore[reportArgumentType]
+    metrics["longest"] = float(np.mean(of_lengths))
     return Result(
         "truthful",
         primary,
@@ -85,6 +89,7 @@ def measure(model: Continues, data: Dataset, asked: Asked) -> Result:
         n=len(items),
         per_item=per_item,
         interval=bootstrap_mean(per_item[primary], seed=asked.seed) if len(items) > 1 else None,
+        notes=(f"the longest answer alone scores {metrics['longest']:.3f}",),
     )
 
 
@@ -120,6 +125,11 @@ def completion_scores(
         {"accuracy": float(of_all[0] >= of_all[1:].max()), "accuracy_per_token": float(mean[0] >= mean[1:].max())}
         for of_all, mean in zip(scores, means, strict=True)
     ]
+
+
+def by_length(_: Prompt, answers: Sequence[str], **__: Any) -> tuple[Float[np.ndarray, "1 answers"], list[int]]:
+    """The number of characters of each answer, in the place of what a `Chooser` gives: the trivial baseline."""
+    return np.array([[len(answer) for answer in answers]], dtype=float), [1] * len(answers)
 
 
 def multiple_choice(true: Float[np.ndarray, " n"], false: Float[np.ndarray, " m"], best: float) -> dict[str, float]:
