@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from datasets import Dataset
 
 from nearfar.data import load
 from nearfar.data.trees import VIEWS, Tree, annotated_texts, element_numbers, overlaps, renamed, similarity, tree_of
+from nearfar.errors import InputError
 from trees import A, B, C, D, nested
 
 ONE = dict.fromkeys(VIEWS, 1.0)
@@ -122,6 +125,30 @@ def test_every_form_of_annotation(rows: list[dict[str, Any]], texts: list[str], 
 def test_dialogues_without_domains() -> None:
     rows = load(Dataset.from_list([{"dialogue_id": "1", "turns": [TURN]}]))
     assert annotated_texts(rows)[1] == [{(None, *path[1:]) for path in A}]
+
+
+@pytest.mark.parametrize(
+    ("frames", "field"),
+    [
+        ("inform", "frames"),
+        (["inform"], "frames[0]"),
+        ([["inform", "area"], []], "frames[1]"),
+        ([["inform", "area", "north", "x"]], "frames[0]"),
+        ([["", "area"]], "frames[0][0]"),
+        ([["inform", 1]], "frames[0][1]"),
+    ],
+)
+def test_a_mistake_in_frames_is_named_with_its_place(frames: Any, field: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    turn = {"speaker": "u", "text": "hi", "frames": frames}
+    file.write_text(json.dumps({"dialogue_id": "1", "domain": "x", "turns": [turn]}) + "\n")
+    with pytest.raises(InputError) as caught:
+        load(file, schema="domain dialogues")
+    assert (caught.value.line, caught.value.field) == (1, f"turns[0].{field}")
+    file.write_text(json.dumps({"dialogue_id": "1", "domain": "x", **turn}) + "\n")
+    with pytest.raises(InputError) as caught:
+        load(file, schema="domain turns")
+    assert (caught.value.line, caught.value.field) == (1, field)
 
 
 def test_numbers_of_elements_are_those_of_equal_elements() -> None:
