@@ -43,7 +43,7 @@ def load(
         are strings exactly as written, scores float64, labels and dialogue ids int64 or strings as in the file,
         `positive` with a list in each row gives one row per text, `negative` one column per text (`negative_1`, ...);
         `rationales` lists of strings or of {text, answer}, `candidates` and `labels` lists of strings, `scores` lists
-        of float64, `turns` lists of {speaker, text, acts, slots} (and frames, with domains), `image` and `audio` paths, relative ones joined to
+        of float64, `turns` lists of {speaker, text, acts, slots}, `image` and `audio` paths, relative ones joined to
         the folder of their table. Held in memory, or memory-mapped beyond 256 MiB.
 
     Raises:
