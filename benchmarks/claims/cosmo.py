@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from _claim import Also, Claim, kept, run
+from _claim import RESULTS, Also, Claim, kept, run
 from datasets import Dataset
+from filelock import FileLock
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
@@ -33,6 +34,7 @@ from nearfar.kinds.vision_language import VisionLanguageLM
 from nearfar.models.towers.small import small_vit
 from nearfar.recipes import cosmo
 from nearfar.training.stages import train_plan
+from nearfar.writing import replace_folder
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SHADES = {"bright": 1.0, "dark": 0.45}
@@ -117,8 +119,17 @@ def rows(count: int, part: slice, seed: int) -> Dataset:
     )
 
 
-def vision(seed: int, folder: Path) -> Path:
-    """A vision tower that tells which digit is in which half; shades are new to it."""
+def vision(seed: int) -> Path:
+    """The folder of a vision tower that tells which digit is in which half; shades are new to it."""
+    folder = RESULTS / ".cosmo" / f"vision-{seed}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):  # one process trains it for all arms
+        if not folder.is_dir():
+            replace_folder(folder, partial(train_vision, seed))
+    return folder
+
+
+def train_vision(seed: int, folder: Path) -> None:
     transformers.set_seed(seed)
     module = small_vit(image_size=PIXELS)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -136,7 +147,6 @@ def vision(seed: int, folder: Path) -> Path:
         optimizer.step()
     module.cpu().eval()
     module.save(str(folder))
-    return folder
 
 
 def language(seed: int) -> CausalLM:
@@ -191,9 +201,7 @@ def measured(model: VisionLanguageLM, test: Dataset) -> dict[str, float]:
 def trained(seed: int, lm: CausalLM, settings: dict[str, Any] | None, test: Dataset) -> dict[str, float]:
     """The figures of a language model that has learned to read images; without settings, before it has."""
     with tempfile.TemporaryDirectory() as folder:
-        options = cosmo.Options(
-            **{**SETTINGS, **(settings or {}), "image_model": str(vision(seed, Path(folder, "vision")))}
-        )
+        options = cosmo.Options(**{**SETTINGS, **(settings or {}), "image_model": str(vision(seed))})
         transformers.set_seed(seed)
         plan = cosmo.prepare(lm, rows(CAPTIONED, slice(TRAINED_ON), seed + 100), options)
         if settings is not None:
