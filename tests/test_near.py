@@ -13,12 +13,15 @@ LIKE = torch.empty(0, dtype=torch.float64)
 A, B = torch.tensor([0, 1, 1, 5]), torch.tensor([1, 0, 1, 2, 0, 0])
 G = torch.Generator().manual_seed(0)
 U, V = torch.randn(4, 3, generator=G), torch.randn(6, 3, generator=G)
+SETS_A = torch.tensor([[[0, 1], [7, -1]], [[1, -1], [8, 9]], [[-1, -1], [-1, -1]], [[0, 2], [-5, -1]]])
+SETS_B = torch.tensor([[[1], [7]], [[0], [-1]], [[-1], [-1]], [[2], [9]], [[3], [-1]], [[1], [8]]])
 SMOOTHED = type(near.smoothed(near.paired(), 0.1))
 BUILDERS = {
     "paired": near.paired(),
     "same_label": near.same_label(A, B),
     "by_similarity": near.by_similarity(U, V, "relu"),
     "by_softmax": near.by_softmax(U, V, 0.3),
+    "by_overlap": near.by_overlap(SETS_A, SETS_B, torch.tensor([0, 1, 2, -1]), torch.tensor([2, 9, 0, -1, 4, 5])),
     "weights": near.weights(torch.rand(4, 6, generator=G).round(decimals=0) * 0.7),
     "smoothed paired": near.smoothed(near.paired(), 0.2),
     "smoothed same_label": near.smoothed(near.same_label(A, B), 0.3),
@@ -126,6 +129,32 @@ def test_by_softmax_keeps_the_nearest_alone_when_it_is_cold_and_forgets_all_when
     a, b = torch.tensor([[1.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0], [-1.0, 0.0]])  # none near: no underflow
     assert matrix(near.by_softmax(a, b, 1e-4), 1, 3).tolist() == [[1, 0, 0]]
     assert matrix(near.by_softmax(a, b, 1e9), 1, 3).tolist() == [pytest.approx([1 / 3] * 3)]
+
+
+def test_by_overlap_is_the_mean_of_the_views_in_which_one_of_both_has_elements() -> None:
+    p = matrix(near.by_overlap(SETS_A, SETS_B), 4, 6)
+    # Row 0: {0, 1}, {7} against {1}, {7}; {0}, {}; {}, {}; {2}, {9}; {3}, {}; {1}, {8}
+    w = torch.tensor([0.75, 0.25, 0, 0, 0, 0.25])
+    torch.testing.assert_close(p[0], (w / w.sum()).double())
+    w = torch.tensor([0.5, 0, 0, 0.25, 0, 0.75])
+    torch.testing.assert_close(p[1], (w / w.sum()).double())
+    assert p[2].tolist() == [0] * 6
+    w = torch.tensor([0, 0.5, 0, 0.25, 0, 0])
+    torch.testing.assert_close(p[3], (w / w.sum()).double())
+
+
+def test_by_overlap_of_one_set_leaves_itself_out_and_knows_what_is_the_same_item() -> None:
+    empty = torch.full((4, 1, 1), -1)
+    assert matrix(near.by_overlap(empty, items_a=torch.tensor([3, 8, 3, 8])), 4, 5).tolist() == [
+        [0, 0, 1, 0, 0],
+        [0, 0, 0, 1, 0],
+        [1, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0],
+    ]
+    assert matrix(near.by_overlap(empty), 4, 4).tolist() == [[0] * 4] * 4
+    alike = near.by_overlap(torch.ones(3, 1, 2, dtype=torch.long))
+    assert matrix(alike, 3, 4).tolist() == [[0, 0.5, 0.5, 0], [0.5, 0, 0.5, 0], [0.5, 0.5, 0, 0]]
+    assert torch.equal(matrix(alike.transposed(), 4, 3)[3], torch.zeros(3, dtype=torch.float64))
 
 
 def test_weights_are_taken_as_they_are() -> None:
@@ -287,6 +316,10 @@ def test_a_builder_of_ones_own_works_both_ways() -> None:
         (lambda: near.by_similarity(U, V[:, :2]), r"\(4, 3\) and \(6, 2\)"),
         (lambda: near.by_softmax(U, V, 0), "temperature of .*got 0"),
         (lambda: near.by_softmax(U, V[:, :2], 1), r"\(4, 3\) and \(6, 2\)"),
+        (lambda: near.by_overlap(U, V), r"sets a: .*\(4, 3\)"),
+        (lambda: near.by_overlap(SETS_A, SETS_B[:, :1]), "2 and 1"),
+        (lambda: near.by_overlap(SETS_A, items_a=A[:2]), r"items_a: .*\(2,\)"),
+        (lambda: near.by_overlap(SETS_A, items_b=A), r"items_b: .*\(4,\)"),
         (lambda: near.by_similarity(U[0], V), r"\(3,\) and \(6, 3\)"),
         (lambda: near.smoothed(near.paired(), 1.1), r"epsilon: .*1.1"),
         (lambda: near.smoothed(near.paired(), float("nan")), r"epsilon: .*nan"),
@@ -304,6 +337,7 @@ def test_a_builder_refuses(make, message: str) -> None:
         (near.same_label(A), "4 anchor labels and 4 candidate labels for 2 anchors and 5 candidates"),
         (near.by_similarity(U, V), r"by_similarity\(\) got 4 and 6 reference vectors for 2 anchors and 5 candidates"),
         (near.by_softmax(U, V, 1), r"by_softmax\(\) got 4 and 6 reference vectors for 2 anchors and 5 candidates"),
+        (near.by_overlap(SETS_A), "sets for 4 anchors and 4 candidates, for 2 anchors and 5 candidates"),
         (near.weights(torch.ones(5, 2)), r"\(2, 5\), got \(5, 2\)"),
         (near.by_similarity(U[:2], V[:5], lambda c: c - 2), "weigh of near.by_similarity"),
         (near.by_similarity(U[:2] * float("nan"), V[:5]), "weigh of near.by_similarity"),

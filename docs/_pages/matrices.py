@@ -17,9 +17,10 @@ LABELS = [0, 0, 0, 1, 1, 2]
 _ANGLES = torch.tensor([0.0, 0.35, 0.8, 1.9, 2.3, 3.6])
 VECTORS = torch.stack([_ANGLES.cos(), _ANGLES.sin()], 1)
 MATRIX = torch.eye(N) + 0.4 * torch.eye(N).roll(1, 1)
+SETS = torch.tensor([[1, 2], [1, 2], [1, -1], [3, 4], [4, -1], [5, -1]])[:, None]
 MASK = torch.ones(N, N, dtype=torch.bool).tril(-4)
 COUNTS = 1 + 2.0 * (torch.arange(N) % 3 == 2).expand(N, N)
-NAMES = {"near": near, "far": far, "y": LABELS, "v": VECTORS, "p": MATRIX, "mask": MASK, "w": COUNTS}
+NAMES = {"near": near, "far": far, "y": LABELS, "v": VECTORS, "sets": SETS, "p": MATRIX, "mask": MASK, "w": COUNTS}
 
 
 def picture(side: str, expression: str) -> str:

@@ -37,6 +37,15 @@ ROWS: dict[str, dict[str, Any]] = {
     "turns": {
         "dialogue_id": "d1", "speaker": "user", "text": "to Bern, please", "acts": ["inform"], "slots": ["destination"],
     },
+    "domain dialogues": {
+        "dialogue_id": "d1",
+        "turns": [{"speaker": "user", "text": "to Bern, please", "frames": [["inform", "destination", "Bern"]]}],
+        "domain": ["trains"],
+    },
+    "domain turns": {
+        "dialogue_id": "d1", "speaker": "user", "text": "to Bern, please", "domain": "trains", "acts": ["inform"],
+        "slots": ["destination=Bern"],
+    },
     "interleaved": {
         "parts": [{"text": "The journey"}, {"image": "images/1.png"}, {"text": "It snowed before Bern."}],
     },

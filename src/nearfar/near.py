@@ -7,6 +7,7 @@ is the weight of anchor i. An anchor whose row is all zero takes no part in the 
     same_label(a, b)        equal labels attract, spread evenly over a row
     by_similarity(a, b)     continuous weights from reference vectors
     by_softmax(a, b, t)     a softmax over the cosines of reference vectors
+    by_overlap(a, b)        continuous weights from sets, such as the parts of annotation trees
     weights(P)              an explicit matrix
     smoothed(near, epsilon) any of these with label smoothing
 
@@ -16,6 +17,7 @@ are a few indices for `paired` and a matrix for the others.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -29,7 +31,7 @@ from nearfar.blocks import DenseTargets, DiagonalTargets, Near, Shard, Targets
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["Near", "by_similarity", "by_softmax", "paired", "power", "same_label", "smoothed", "weights"]
+__all__ = ["Near", "by_overlap", "by_similarity", "by_softmax", "paired", "power", "same_label", "smoothed", "weights"]
 
 Weigh = Callable[[Tensor], Tensor]
 WEIGHINGS: dict[str, Weigh] = {
@@ -94,6 +96,40 @@ def by_softmax(a: Float[Tensor, "n k"], b: Float[Tensor, "m k"], temperature: fl
         raise ValueError(f"invalid temperature of near.by_softmax(): must be > 0, got {temperature}")
     _check_references(a, b)
     return _BySoftmax(a.detach(), b.detach(), temperature)
+
+
+def by_overlap(
+    a: Int[Tensor, "n views k"],
+    b: Int[Tensor, "m views k"] | None = None,
+    items_a: Int[Tensor, " n"] | None = None,
+    items_b: Int[Tensor, " m"] | None = None,
+) -> Near:
+    """Continuous weights from the overlap of sets, seen in one or several views: P_ij = w_ij / sum_j w_ij.
+
+        J_v  = |a_iv & b_jv| / |a_iv | b_jv|                         0 where both sets are empty
+        w_ij = mean of J_v over the views in which a set is not empty; 0 where all are; 1 for the same item
+
+    Args:
+        a: Sets of the anchors: numbers of their elements in each view, filled up with negative numbers. With several
+            processes, the numbers mean the same in all of them, and `k` is the same.
+        b: Sets of the candidates. None: the first n candidates are the anchors themselves, and no anchor attracts
+            itself (add `far.except_self()`); candidates after the first n are extra negatives.
+        items_a: The item of each anchor, at least 0, such as the number of its row: two vectors of one item are fully
+            near, even if its sets are empty. None: no two are of one item.
+        items_b: The same of the candidates, where they are not the anchors.
+
+    Source: He et al. 2022, SPACE-2: Tree-Structured Semi-Supervised Contrastive Pre-training.
+    """
+    for name, sets, items in (("a", a, items_a), ("b", b, items_b)):
+        if sets is not None and (sets.ndim != 3 or sets.is_floating_point()):
+            found = f"{sets.dtype} of shape {tuple(sets.shape)}"
+            raise ValueError(f"invalid sets {name}: must be integers (n, views, k), got {found}")
+        if items is not None and (sets is None or items.shape != sets.shape[:1]):
+            raise ValueError(f"invalid items_{name}: expected one for each row of {name}, got {tuple(items.shape)}")
+    if b is not None and a.shape[1] != b.shape[1]:
+        raise ValueError(f"near.by_overlap(): expected the same views on both sides, got {a.shape[1]} and {b.shape[1]}")
+    items = a.new_full((len(a),), -1) if items_a is None else items_a
+    return _ByOverlap(a, items, b, b.new_full((len(b),), -1) if b is not None and items_b is None else items_b)
 
 
 def power(k: float) -> Weigh:
@@ -467,10 +503,29 @@ class _ByReference(Near):
         return replace(self, b=shard.gather(self.b))
 
 
+class _Normalised(Near):
+    """P_ij = w_ij / sum_j w_ij; or, with the share of each column, w_ij / sum_i w_ij."""
+
+    share: Tensor | None  # of the columns; None: rows are normalised
+
+    @abstractmethod
+    def _raw(self, rows: slice) -> Tensor:
+        """The rows of w, as a new matrix."""
+
+    def at(self, rows: slice) -> Targets:
+        w = self._raw(rows)
+        return DenseTargets(w.mul_(_inverse(w.sum(1, keepdim=True)) if self.share is None else self.share))
+
+    def _column_share(self, n: int, totals: Tensor) -> Tensor:
+        for rows in _blocks(n):
+            totals += self._raw(rows).sum(0)
+        return _inverse(totals)
+
+
 @dataclass(frozen=True)
-class _BySimilarity(_ByReference):
+class _BySimilarity(_Normalised, _ByReference):
     weigh: Weigh
-    share: Tensor | None = None  # of the columns; None: rows are normalised
+    share: Tensor | None = None
 
     def _raw(self, rows: slice) -> Tensor:
         w = self.weigh(self.a[rows] @ self.b.T)
@@ -479,15 +534,8 @@ class _BySimilarity(_ByReference):
             raise ValueError("invalid weigh of near.by_similarity(): returned a negative or NaN weight, must be >= 0")
         return w.clamp_(min=0)
 
-    def at(self, rows: slice) -> Targets:
-        w = self._raw(rows)
-        return DenseTargets(w.mul_(_inverse(w.sum(1, keepdim=True)) if self.share is None else self.share))
-
     def over_columns(self) -> Near:
-        totals = self.a.new_zeros(len(self.b))
-        for rows in _blocks(len(self.a)):
-            totals += self._raw(rows).sum(0)
-        return replace(self, share=_inverse(totals))
+        return replace(self, share=self._column_share(len(self.a), self.a.new_zeros(len(self.b))))
 
 
 @dataclass(frozen=True)
@@ -507,6 +555,95 @@ class _BySoftmax(_ByReference):
         for rows in _blocks(len(self.a)):
             torch.logaddexp(logz, self._scores(rows).logsumexp(0), out=logz)
         return replace(self, logz=logz)
+
+
+@dataclass(frozen=True)
+class _ByOverlap(_Normalised):
+    a: Tensor
+    items_a: Tensor
+    b: Tensor | None
+    items_b: Tensor | None
+    turned: bool = False  # transposed with b None: rows after the sets are extra candidates
+    offset: int = 0
+    self_excluded: bool | None = None
+    members: tuple[tuple[Tensor, Tensor], ...] = ()  # of each view: which elements the sets of both sides contain
+    share: Tensor | None = None
+
+    def bind(self, n: int, m: int, like: Tensor) -> Near:
+        a, items_a, b, items_b = self._with_extra(n, m)
+        if (len(a), len(b)) != (n, m):
+            raise ValueError(
+                f"near.by_overlap() got sets for {len(a)} anchors and {len(b)} candidates, for {n} anchors and "
+                f"{m} candidates"
+            )
+        members = []
+        for view in range(a.shape[1]):
+            both = torch.cat([a[:, view].flatten(), b[:, view].flatten()]).to(like.device)
+            elements, places = torch.unique(both.clamp(min=-1), return_inverse=True)
+            first, second = places.split([a[:, view].numel(), b[:, view].numel()])
+            # The first element is -1, where there is any padding; it belongs to no set.
+            begin = int(len(elements) > 0 and int(elements[0]) < 0)
+            sides = ((n, first), (m, second))
+            members.append(
+                tuple(
+                    like.new_zeros(rows, len(elements)).scatter_(1, at.view(rows, -1), 1)[:, begin:]
+                    for rows, at in sides
+                )
+            )
+        return replace(
+            self,
+            items_a=items_a.to(like.device),
+            items_b=items_b.to(like.device),
+            self_excluded=self.b is None if self.self_excluded is None else self.self_excluded,
+            members=tuple(members),
+        )
+
+    def _with_extra(self, n: int, m: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Sets and items of n anchors and m candidates; extra candidates have no elements and are no item."""
+        if self.b is not None and self.items_b is not None:
+            return self.a, self.items_a, self.b, self.items_b
+        extra = n - m if self.turned else m - n
+        if extra <= 0 or len(self.a) != min(n, m):
+            return self.a, self.items_a, self.a, self.items_a
+        padded = F.pad(self.a, (0, 0, 0, 0, 0, extra), value=-1), F.pad(self.items_a, (0, extra), value=-1)
+        return (*padded, self.a, self.items_a) if self.turned else (self.a, self.items_a, *padded)
+
+    def _raw(self, rows: slice) -> Tensor:
+        assert self.items_b is not None
+        size = (rows.stop - rows.start, len(self.items_b))
+        total, counted = (self.members[0][0].new_zeros(size) for _ in range(2))
+        for a, b in self.members:
+            common = a[rows] @ b.T
+            united = a[rows].sum(1, keepdim=True) + b.sum(1) - common
+            total += torch.where(united > 0, common / united, 0)
+            counted += united > 0
+        items = self.items_a[rows, None]
+        w = torch.where((items == self.items_b) & (items >= 0), 1, total.div_(counted.clamp_(min=1)))
+        if self.self_excluded:
+            w.diagonal(offset=self.offset + rows.start).fill_(0)
+        return w
+
+    def transposed(self) -> Near:
+        if self.b is None or self.items_b is None:
+            return replace(self, turned=not self.turned)
+        return replace(self, a=self.b, items_a=self.items_b, b=self.a, items_b=self.items_a)
+
+    def over_columns(self) -> Near:
+        assert self.items_b is not None
+        totals = self.members[0][0].new_zeros(len(self.items_b))
+        return replace(self, share=self._column_share(len(self.items_a), totals))
+
+    def sharded(self, shard: Shard) -> Near:
+        a, items_a, b, items_b = self._with_extra(shard.rows, shard.candidates)
+        return replace(
+            self,
+            a=a,
+            items_a=items_a,
+            b=shard.gather(b),
+            items_b=shard.gather(items_b),
+            offset=shard.offset,
+            self_excluded=self.b is None,
+        )
 
 
 @dataclass(frozen=True)

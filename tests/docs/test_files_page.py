@@ -10,6 +10,7 @@ import pytest
 
 from nearfar.data import SCHEMAS, load, load_retrieval
 from nearfar.data.documents import load_documents
+from nearfar.data.schemas import ONLY_BY_NAME
 
 PAGE = (Path(__file__).parents[2] / "docs" / "files.md").read_text("utf-8")
 SECTIONS = dict(re.findall(r"^### (.+?)\n(.*?)(?=^### |\Z)", PAGE, re.MULTILINE | re.DOTALL))
@@ -34,7 +35,8 @@ def test_the_files_of_a_schema_are_read(name: str, tmp_path: Path) -> None:
         assert load(folder).column_names == ["anchor", "positive"]
         return
     for title, content in blocks:
-        rows = load_documents(tmp_path / title) if name == "documents" else load(tmp_path / title)
+        named = name if name in ONLY_BY_NAME else None
+        rows = load_documents(tmp_path / title) if name == "documents" else load(tmp_path / title, schema=named)
         assert SCHEMAS[name].fits(rows.column_names)
         assert len(rows) == len(content.strip().splitlines()) - title.endswith(("csv", "tsv"))
         # The columns alone tell the schema, except where a schema has the columns of another.

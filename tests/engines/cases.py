@@ -59,6 +59,10 @@ class World:
         self.w[0, 0] = 0
         self.w_column = rand(m) * 2 + 0.05
         self.second_a, self.second_b = randn(n, 2), randn(m, 2)  # gradients reach them through F
+        # Sets in two views, of numbers below 5 and without those below 0; each item of the anchors is in two rows.
+        self.sets_a, self.sets_b = (torch.randint(-4, 5, (rows, 2, 3), generator=g) for rows in (n, m))
+        self.sets_a[0] = -1
+        self.items_a, self.items_b = torch.arange(n) // 2, torch.arange(m) % 5
 
     def near(self, name: str) -> near.Near:
         return {
@@ -69,6 +73,8 @@ class World:
             "relu": lambda: near.by_similarity(self.guide_a, self.guide_b, "relu"),
             "softmax": lambda: near.by_softmax(self.guide_a, self.guide_b, 0.2),
             "power": lambda: near.by_similarity(self.guide_a, self.guide_b, lambda c: c.clamp(min=0) ** 4),
+            "overlap": lambda: near.by_overlap(self.sets_a, self.sets_b, self.items_a, self.items_b),
+            "overlap_self": lambda: near.by_overlap(self.sets_a, items_a=self.items_a),
             "weights": lambda: near.weights(self.p),
             "smoothed paired": lambda: near.smoothed(near.paired(), SMOOTHING),
             "smoothed same_label": lambda: near.smoothed(self.near("same_label"), SMOOTHING),
@@ -114,12 +120,25 @@ class World:
             "relu": lambda i, j: max(cosine(ga[i], gb[j]), 0),
             "softmax": lambda i, j: exp(cosine(ga[i], gb[j]) / 0.2),
             "power": lambda i, j: max(cosine(ga[i], gb[j]), 0) ** 4,
+            "overlap": lambda i, j: self.overlap(i, j, self.sets_b, self.items_b),
+            "overlap_self": lambda i, j: 0.0 if i == j else self.overlap(i, j, self.sets_a, self.items_a),
             "weights": lambda i, j: float(self.p[i, j]),
         }
         rows = [[entry[name](i, j) for j in range(m)] for i in range(n)]
         if name in ("paired", "weights"):
             return rows
         return [[x / sum(row) if sum(row) else 0 for x in row] for row in rows]
+
+    def overlap(self, i: int, j: int, sets: Tensor, items: Tensor) -> float:
+        """The mean overlap over the views in which one of both has elements; 1 for the same item."""
+        if self.items_a[i] == items[j]:
+            return 1.0
+        found = []
+        for mine, other in zip(self.sets_a[i].tolist(), sets[j].tolist(), strict=True):
+            a, b = ({x for x in numbers if x >= 0} for numbers in (mine, other))
+            if a | b:
+                found.append(len(a & b) / len(a | b))
+        return sum(found) / len(found) if found else 0.0
 
     def f_by_hand(self, name: str, p: Rows, s: Rows) -> Rows:
         """F straight from the documentation, entry by entry; `p` is P before smoothing, `s` are the similarities."""
@@ -189,6 +208,7 @@ NEARS = (
     "half",
     "relu",
     "softmax",
+    "overlap",
     "power",
     "weights",
     "smoothed paired",

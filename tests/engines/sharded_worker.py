@@ -48,6 +48,10 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "distance hardest": ("paired", "columns+distance+hardest", {}),
     "half": ("half", "none", {}),
     "half symmetric": ("half", "none", {"symmetric": True}),
+    "overlap": ("overlap", "none", {}),
+    "overlap symmetric": ("overlap", "none", {"symmetric": True}),
+    "overlap self": ("overlap_self", "self", {"extra": False}),
+    "overlap self extra symmetric": ("overlap_self", "self", {"symmetric": True}),
     "weights masked": ("weights", "masked", {}),
     "weights weighted rows": ("weights", "weighted", {"reduction": "none"}),
     "float32": ("paired", "none", {"dtype": torch.float32}),
@@ -76,6 +80,8 @@ class Split:
         )
         mine.p, mine.mask, mine.w = (x[self.rows] for x in (whole.p, whole.mask, whole.w))
         mine.candidates, mine.positives = whole.candidates[self.columns], whole.positives[self.columns]
+        mine.sets_a, mine.items_a = whole.sets_a[self.rows], whole.items_a[self.rows]
+        mine.sets_b, mine.items_b = whole.sets_b[self.columns], whole.items_b[self.columns]
         mine.labels_b, mine.guide_b = whole.labels_b[self.columns], whole.guide_b[self.columns]
         mine.second_a, mine.second_b = whole.second_a[self.rows], whole.second_b[self.columns]
         mine.w_column = whole.w_column[self.columns]

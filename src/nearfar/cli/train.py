@@ -53,6 +53,16 @@ def command(
         str | None,
         typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
     ] = None,
+    map_: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            help="CSV file with common names for the annotations of several datasets, for recipes with the option map "
+            "(dataset,level,name,common).",
+            metavar="FILE",
+            show_default="proposed by the similarity of names",
+        ),
+    ] = None,
     seed: Seed = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the run in --out; a finished one with more epochs or tasks.")
@@ -70,6 +80,8 @@ def command(
 
     # What can be known to be wrong is said before anything heavy is loaded.
     settings, eval_mapping = parse_settings(set_ or []), parsed(eval_columns)
+    if map_ is not None:
+        settings |= parse_settings([f"map={map_}", *(each for each in set_ or [] if each.startswith("map="))])
     mappings = [parsed(each or None) for each in columns or ()]
     chosen = recipes.get(recipe)
     with_settings(chosen.options(), settings)

@@ -25,6 +25,8 @@ _HAVE = {
     "questions": "questions",
     "dialogues": "dialogues",
     "turns": "dialogues",
+    "domain dialogues": "domains",
+    "domain turns": "domains",
     "interleaved": "documents with images",
     "image + text": "images",
     "image + label": "images",
@@ -36,6 +38,8 @@ _HAVE = {
     "sentences": "single texts",
     "documents": "documents",
 }
+#: First schemas of recipes that train on texts alone only beside annotated ones, or cannot be measured on them.
+_BESIDE_TEXTS = ("label texts", "domain dialogues")
 #: Schemas whose texts can also be used as single sentences.
 _TEXTS_OF = ("pairs", "domain pairs", "scored pairs", "dictionary")
 
@@ -83,9 +87,9 @@ def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
         return Fit(recipe.name, "trains a language model on documents; a comparison trains on rows")
     if set(_of(recipe.trains)) <= {"causal LM", "seq2seq LM", "vision-language LM"}:
         return Fit(recipe.name, "trains a language model on answers; a comparison measures how texts are found")
-    if "label texts" in recipe.schemas and not SCHEMAS["label texts"].fits(columns):
-        # A model that scores texts and labels finds no texts.
-        return Fit(recipe.name, needs(("label texts",), columns))
+    annotated = [name for name in recipe.schemas if name != "sentences"]
+    if recipe.schemas[0] in _BESIDE_TEXTS and not any(SCHEMAS[name].fits(columns) for name in annotated):
+        return Fit(recipe.name, needs(annotated, columns))
     medium = medium_in(columns)
     schemas = [SCHEMAS[name] for name in recipe.schemas]
     if medium is not None:

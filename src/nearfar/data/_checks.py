@@ -13,7 +13,7 @@ import pyarrow.compute
 
 from nearfar.data._blocks import Source
 from nearfar.data._json import kind_of
-from nearfar.data._list_checks import of_turn, score_lists, text_lists, turn_lists
+from nearfar.data._list_checks import frame_lists, of_turn, score_lists, text_lists, turn_lists
 from nearfar.data._part_checks import part_lists
 from nearfar.data._unfolding import FOLDED
 from nearfar.data._values import (
@@ -75,10 +75,14 @@ class Column:
     def _checked(self, source: Source, values: Any, fail: Fail) -> pa.Array:
         if self.name == "score":
             array = _scores(values if source.typed else _numbers(values, fail), fail)
+        elif self.name == "domain" and self.schema in ("domain dialogues", "domain turns"):
+            array = text_lists(self.name, values, fail, self.type)
         elif self.name in ("label", "domain", "dialogue_id", "task"):
             array = self._labels(values, fail)
         elif self.name == "turns":
-            array = turn_lists(values, fail, source.file)
+            array = turn_lists(values, fail, source.file, frames=self.schema == "domain dialogues")
+        elif self.name == "frames":
+            array = frame_lists(values, fail)
         elif self.name in FOLDED and _is_written_list(values[0]):
             fail(0, ("contains a list written as text", "write the rows as .jsonl, or one text per column"))
         elif self.name in FOLDED and self._of_lists(values):
@@ -109,7 +113,9 @@ class Column:
 
     def _failure(self, source: Source, places: Sequence[int]) -> Fail:
         def fail(index: int, problem: Problem, inside: str = "") -> Any:
-            what, remedy = of_turn(problem) if self.schema == "turns" and self.name == "text" else problem
+            what, remedy = (
+                of_turn(problem) if self.schema in ("turns", "domain turns") and self.name == "text" else problem
+            )
             if remedy == ONE_PER_ROW and self.schema in ("pairs", "domain pairs"):
                 remedy = _LISTS_OF_PAIRS.get(self.name, "use columns negative_1, negative_2, ... for several negatives")
             source.fail(places[index], what, field=self.field + inside, remedy=remedy)
@@ -161,6 +167,7 @@ _WANTED = {
     "scores": "lists of numbers",
     "attributes": "lists of numbers",
     "turns": "lists of turns",
+    "frames": "lists of frames",
     "parts": "lists of texts and images",
     **dict.fromkeys(_TEXT_LISTS, "lists of texts"),
     **dict.fromkeys(("label", "domain", "dialogue_id", "task"), "texts or integers"),

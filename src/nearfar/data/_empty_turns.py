@@ -21,7 +21,7 @@ class EmptyTurns:
 
     Args:
         schema: `dialogues`, whose rows lose turns, and are removed if no turn remains; or `turns`, where each row is a
-            turn.
+            turn; both also with domains.
         field: The name in the file of the column with the turns, or with the text.
     """
 
@@ -32,7 +32,7 @@ class EmptyTurns:
     @classmethod
     def of(cls, schema: str, names: dict[str, str]) -> EmptyTurns | None:
         """For a schema and its columns (canonical name -> name in the file); None if the schema has no turns."""
-        column = {"dialogues": "turns", "turns": "text"}.get(schema)
+        column = {"dialogues": "turns", "turns": "text"}.get(schema.removeprefix("domain "))
         return None if column is None else cls(schema, names[column])
 
     def removed(self, block: Block) -> Block:
@@ -40,7 +40,7 @@ class EmptyTurns:
         values = block.column(self.field)
         listed: list[Any] = values.to_pylist() if isinstance(values, pa.Array) else list(values)
         before = self.count
-        if self.schema == "turns":
+        if self.schema.endswith("turns"):
             kept = [row for row, text in enumerate(listed) if not self._empty(text, block.places[row])]
         else:
             listed = [self._with_text(turns, place) for turns, place in zip(listed, block.places, strict=True)]

@@ -30,24 +30,28 @@ pc: Any = pyarrow.compute  # its functions are created at import, where a type c
 
 TEXTS = pa.list_(TEXT)
 TURN = pa.struct([("speaker", TEXT), ("text", TEXT), ("acts", TEXTS), ("slots", TEXTS)])
+FRAMES = pa.list_(TEXTS)
+TURN_WITH_FRAMES = pa.struct([*TURN, ("frames", FRAMES)])
 RATIONALE = pa.struct([("text", TEXT), ("answer", TEXT)])
 
 _OPTIONAL = ("acts", "slots")
-_MAY_BE_EMPTY = ("labels", *_OPTIONAL)
-_A_TEXT_IS_A_LIST = ("rationales", *_OPTIONAL)
+#: Of dialogues and turns with domains.
+_DOMAIN = "domain"
+_MAY_BE_EMPTY = ("labels", *_OPTIONAL, _DOMAIN)
+_A_TEXT_IS_A_LIST = ("rationales", *_OPTIONAL, _DOMAIN)
 
 
 def text_lists(name: str, values: Any, fail: Fail, known: pa.DataType | None) -> pa.Array:
     """Check lists of texts; `rationales` may be lists of {text, answer}, in all rows alike.
 
     Args:
-        name: The column. `acts` and `slots` may be null or empty, `labels` may be empty. In `acts`, `slots` and
-            `rationales`, a text alone is a list of one.
+        name: The column. `acts`, `slots` and `domain` may be null or empty, `labels` may be empty. In these three and
+            in `rationales`, a text alone is a list of one.
         values: A list of Python values, or an Arrow array.
         fail: Raises the error of a row.
         known: The type of earlier blocks; None for the first.
     """
-    optional, empty = name in _OPTIONAL, name in _MAY_BE_EMPTY
+    optional, empty = name in (*_OPTIONAL, _DOMAIN), name in _MAY_BE_EMPTY
     if known in (None, TEXTS) and (array := _accepted(values, optional, empty)) is not None:
         return array
     rows = listed(values)
@@ -72,14 +76,19 @@ def score_lists(values: Any, fail: Fail) -> pa.Array:
     return pa.array(rows, pa.list_(pa.float64()))
 
 
-def turn_lists(values: Any, fail: Fail, file: str) -> pa.Array:
-    """Check the turns of dialogues; keys other than speaker, text, acts and slots are dropped.
+def frame_lists(values: Any, fail: Fail) -> pa.Array:
+    """Check lists of frames; a frame is a list of act, slot and value, of which the last two may be empty."""
+    return pa.array([_frames(value, index, fail, "") for index, value in enumerate(listed(values))], FRAMES)
+
+
+def turn_lists(values: Any, fail: Fail, file: str, *, frames: bool = False) -> pa.Array:
+    """Check the turns of dialogues; keys other than speaker, text, acts, slots (and frames) are dropped.
 
     Turns whose `turn_id` or time contradicts their order are sorted by it, and a warning says so.
     """
     rows, sorted_ = [], 0
     for index, value in enumerate(listed(values)):
-        turns = _turns(value, index, fail)
+        turns = _turns(value, index, fail, frames)
         order = _stated_order(value)
         if order is not None:
             turns = [turns[number] for number in order]
@@ -89,7 +98,7 @@ def turn_lists(values: Any, fail: Fail, file: str) -> pa.Array:
         text = "%s: turns of %s were not in the order of their turn_id or time; sorted by it"
         what = "1 dialogue" if sorted_ == 1 else f"{sorted_:,} dialogues"
         logging.getLogger(__name__).warning(text, file, what)
-    return pa.array(rows, pa.list_(TURN))
+    return pa.array(rows, pa.list_(TURN_WITH_FRAMES if frames else TURN))
 
 
 def _stated_order(turns: list[dict[str, object]]) -> list[int] | None:
@@ -175,7 +184,23 @@ def _rationales(value: object, index: int, fail: Fail) -> list[dict[str, Any]]:
     return found
 
 
-def _turns(value: object, index: int, fail: Fail) -> list[dict[str, object]]:
+def _frames(value: object, index: int, fail: Fail, inside: str) -> list[list[str]] | None:
+    if value is None or isinstance(value, Missing):
+        return None
+    example = 'write [["inform", "city", "Bern"]]'
+    frames = [] if value == [] else _list(value, index, fail, "a list of frames", example, inside)
+    for at, frame in enumerate(frames):
+        place = f"{inside}[{at}]"
+        parts = _list(frame, index, fail, "a list of act, slot and value", example, place)
+        if len(parts) > 3:
+            fail(index, (f"expected act, slot and value, got {len(parts)} items", example), place)
+        for number, part in enumerate(parts):
+            if (part != "" or not number) and (problem := text_problem(part)):
+                fail(index, problem, f"{place}[{number}]")
+    return frames
+
+
+def _turns(value: object, index: int, fail: Fail, frames: bool) -> list[dict[str, object]]:
     items = _list(value, index, fail, "a list of turns", 'write [{"speaker": "...", "text": "..."}]')
     turns = []
     for at, turn in enumerate(items):
@@ -187,5 +212,6 @@ def _turns(value: object, index: int, fail: Fail) -> list[dict[str, object]]:
             if problem := text_problem(text):
                 fail(index, of_turn(problem) if key == "text" else problem, f"{inside}.{key}")
         words = {key: _texts(turn.get(key), index, fail, f"{inside}.{key}", True, True) for key in _OPTIONAL}
-        turns.append({**texts, **words})
+        found = {"frames": _frames(turn.get("frames"), index, fail, f"{inside}.frames")} if frames else {}
+        turns.append({**texts, **words, **found})
     return turns

@@ -76,6 +76,18 @@ SCHEMAS: Mapping[str, Schema] = {
             ("acts", "slots", "turn_id", "time", "date"),
             "one turn of a dialogue, in order",
         ),
+        Schema(
+            "domain dialogues",
+            ("dialogue_id", "turns", "domain"),
+            (),
+            "a dialogue with its turns and domains; a turn may have frames: lists of act, slot, value",
+        ),
+        Schema(
+            "domain turns",
+            ("dialogue_id", "speaker", "text", "domain"),
+            ("acts", "slots", "frames", "turn_id", "time", "date"),
+            "one turn of a dialogue, in order, and its domains",
+        ),
         Schema("interleaved", ("parts",), ("id",), "a document: a list of {text} or {image: the path of an image}"),
         Schema("image + text", ("image", "text"), ("label",), "the path of an image and a text about it"),
         Schema("audio + text", ("audio", "text"), ("label", "slots"), "the path of an audio file and a text about it"),
@@ -95,10 +107,12 @@ SCHEMAS: Mapping[str, Schema] = {
     )
 }
 
+#: Schemas that a table has only where they are named, or where a recipe trains on them; without, it has no domains.
+ONLY_BY_NAME = ("domain dialogues", "domain turns")
 #: Maximum number of a file's columns in a message.
 _SHOWN = 10
 #: Columns of lists that CSV and TSV cannot represent.
-LIST_COLUMNS = ("candidates", "scores", "labels", "attributes", "turns", "parts")
+LIST_COLUMNS = ("candidates", "scores", "labels", "attributes", "turns", "parts", "frames")
 LIST_COLUMNS += ("correct_answers", "incorrect_answers", "contradictions")
 
 _TEXTS = {"anchor", "positive", "negative", "negative_N", "sentence1", "sentence2", "text", "entry", "definition"}
@@ -106,8 +120,11 @@ _TEXTS |= {"question", "answer", "query", "best_answer", "prefix", "completion"}
 
 
 def matching(column_names: Collection[str]) -> list[Schema]:
-    """Return the schemas that fit a table with these columns, the one that uses most columns first."""
-    fits = [schema for schema in SCHEMAS.values() if schema.fits(column_names)]
+    """Return the schemas that fit a table with these columns, the one that uses most columns first.
+
+    Those of `ONLY_BY_NAME` are not among them.
+    """
+    fits = [each for each in SCHEMAS.values() if each.fits(column_names) and each.name not in ONLY_BY_NAME]
     return sorted(fits, key=lambda schema: -len(schema.pick(column_names)))
 
 

@@ -201,12 +201,15 @@ def say_left_out(drawn: Sequence[Mapping[str, Any]]) -> None:
 
 def save_loss(loss: Any, folder: str) -> None:
     """Save a loss's own parameters and buffers (a learned temperature, a head) in a checkpoint, next to the weights."""
-    state = {
-        prefix + key: value.detach().cpu().contiguous()
-        for prefix, each in _by_prefix(loss)
-        for key, value in each.state_dict().items()
-        if not key.startswith("model.")
-    }
+    state: dict[str, torch.Tensor] = {}
+    seen = set()
+    for prefix, each in _by_prefix(loss):
+        # The model comes first: what shares its weights, such as an output tied to token embeddings, is saved there.
+        for key, value in sorted(each.state_dict().items(), key=lambda item: not item[0].startswith("model.")):
+            place = (value.data_ptr(), value.shape)
+            if not key.startswith("model.") and (place not in seen or not value.numel()):
+                state[prefix + key] = value.detach().cpu().contiguous()
+            seen.add(place)
     if state:
         save_file(state, os.path.join(folder, _LOSS_STATE))
 

@@ -4,6 +4,7 @@
 """
 
 from nearfar.losses.angle import angle_objective
+from nearfar.losses.annotation_trees import TreeLoss
 from nearfar.losses.continual import ContinualLoss, ContinualWeights, new_items_contrast, rehearsal_contrast
 from nearfar.losses.contrast import Batch, ContrastLoss
 from nearfar.losses.distillation import DistilledPairs
@@ -14,6 +15,7 @@ from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPosi
 from nearfar.losses.hypersphere import HypersphereLoss, HypersphereWeights
 from nearfar.losses.label_matching import LabelMatchingLoss
 from nearfar.losses.labelled import LabelledPairsLoss
+from nearfar.losses.masked import MaskedLanguageLoss
 from nearfar.losses.nce import binary_nce, debiased_info_nce
 from nearfar.losses.prototypes import PrototypeLoss
 from nearfar.losses.reference import ReferenceLoss
@@ -34,11 +36,13 @@ __all__ = [
     "HypersphereWeights",
     "LabelMatchingLoss",
     "LabelledPairsLoss",
+    "MaskedLanguageLoss",
     "MultiPositiveLoss",
     "PrototypeLoss",
     "ReferenceLoss",
     "SeparationLoss",
     "SeparationWeights",
+    "TreeLoss",
     "angle_objective",
     "binary_nce",
     "debiased_info_nce",

@@ -134,14 +134,17 @@ def _read(recipe: Recipe, role: str, source: Source, columns: Columns | None, sk
     from nearfar.data import SCHEMAS, fitting, load
     from nearfar.data.encodable import folder_of_files
     from nearfar.data.readers import columns_of
-    from nearfar.data.schemas import TASK, mapping_to
+    from nearfar.data.schemas import ONLY_BY_NAME, TASK, mapping_to
 
     if DOCUMENTS in recipe.inputs[role]:
         return _documents(recipe, source, columns)
     files = {"images", "audio"} & set(recipe.inputs[role])
     rows = folder_of_files(source, skip_broken=skip_broken) if files else None
     if rows is None:
-        rows = load(source, columns=columns, skip_broken=skip_broken)
+        own = [name for name in recipe.inputs[role] if name in ONLY_BY_NAME]
+        names = columns_of(source, columns=columns) if own else ()
+        schema = next((name for name in own if SCHEMAS[name].fits(names)), None)
+        rows = load(source, columns=columns, schema=schema, skip_broken=skip_broken)
     file = source if isinstance(source, (str, Path)) else None
     fits = [SCHEMAS[name] for name in recipe.inputs[role] if SCHEMAS[name].fits(rows.column_names)]
     if not fits:
