@@ -129,7 +129,7 @@ def run(claim: Claim) -> None:
         "interval_95": [low, high],
         "verdict": verdict(low, mean, high),
         "caveat": claim.caveat,
-        "command": f"python benchmarks/claims/{claim.recipe}.py --seeds {seeds}",
+        "command": f"{_parts()}python benchmarks/claims/{claim.recipe}.py --seeds {seeds}",
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("nearfar", "torch", "transformers", "sentence-transformers")},
@@ -228,6 +228,11 @@ def _locked(file: Path, name: str) -> Path:
     """The lock of a file, or of one name in it, among the temporary files of the machine."""
     whole = f"{file.resolve()} {name}"
     return Path(tempfile.gettempdir(), f"nearfar-claim-{hashlib.sha256(whole.encode()).hexdigest()[:16]}.lock")
+
+
+def _parts() -> str:
+    """The environment variables that choose parts of a claim, such as RERANK_PARTS, as they precede a command."""
+    return "".join(f"{name}={value} " for name, value in sorted(os.environ.items()) if name.endswith("_PARTS"))
 
 
 class _Measured(NamedTuple):
