@@ -139,7 +139,7 @@ def of_texts(seed: int, arm: str) -> dict[str, float]:
     settings: dict[str, Any] = {"memory_per_class": memory, "epochs": TEXT_EPOCHS, "max_length": 32}
     if not memory:
         settings["memory_share"] = 0.0
-    return scores(tasks, labelled(held), nearfar.load("minilm", device="cpu"), seed, **settings, **options)
+    return scores(tasks, labelled(held), nearfar.load("minilm"), seed, **settings, **options)
 
 
 def labelled(rows: list[dict[str, str]]) -> Dataset:

@@ -50,7 +50,7 @@ RATES = (2e-5, 5e-5, 1e-4)
 SCIFACT_STEPS, SCIFACT_LENGTH, SCIFACT_TOP = 115, 192, 25
 LORA, LM_RATES = 16, (1e-4, 3e-4)
 #: A GPU was at hand for so many seeds of SmolLM2 and of SciFact.
-LM_SEEDS = 3
+LM_SEEDS, ABSTRACT_SEEDS = 5, 5
 
 # The head probe.
 TRAINING, VALIDATION, TEST = 1500, 200, 400
@@ -337,7 +337,8 @@ def on_abstracts() -> Also:
         loss.upper(): partial(scifact_score, loss, f"ndcg@10_top_{SCIFACT_TOP}") for loss in ("sft", "cl")
     }
     arms["first stage"] = partial(scifact_score, "sft", "ndcg@10_first_stage")
-    return Also(f"nDCG@10 on SciFact, MiniLM's first {SCIFACT_TOP} abstracts reranked", "SFT", "CL", arms, LM_SEEDS)
+    label = f"nDCG@10 on SciFact, MiniLM's first {SCIFACT_TOP} abstracts reranked"
+    return Also(label, "SFT", "CL", arms, ABSTRACT_SEEDS)
 
 
 if __name__ == "__main__":

@@ -133,8 +133,8 @@ def data_of(setting: Setting, seed: int) -> Data:
 
 def encoder(setting: Setting) -> SentenceTransformer:
     if setting == "texts":
-        return load("minilm", device="cpu", layers=3)
-    return SentenceTransformer(modules=[Images((24, 48, 96) if setting == "glyphs" else (32, 64, 128))], device="cpu")
+        return load("minilm", layers=3)
+    return SentenceTransformer(modules=[Images((24, 48, 96) if setting == "glyphs" else (32, 64, 128))])
 
 
 def computed(setting: Setting, arm: str, seed: int) -> dict[str, float]:

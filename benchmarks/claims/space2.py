@@ -137,9 +137,9 @@ class Bag(StaticEmbedding):
     def forward(self, inputs: dict[str, torch.Tensor], **kwargs: Any) -> dict[str, torch.Tensor]:
         if self.training and self.dropout:
             ids, offsets = inputs["input_ids"], inputs["offsets"]
-            first = torch.zeros(len(ids), dtype=torch.bool).scatter_(0, offsets, True)
-            left = first | (torch.rand(len(ids)) >= self.dropout)
-            counts = torch.cat([torch.zeros(1, dtype=torch.long), left.long().cumsum(0)])
+            first = torch.zeros(len(ids), dtype=torch.bool, device=ids.device).scatter_(0, offsets, True)
+            left = first | (torch.rand(len(ids), device=ids.device) >= self.dropout)
+            counts = torch.cat([offsets.new_zeros(1), left.long().cumsum(0)])
             inputs = {**inputs, "input_ids": ids[left], "offsets": counts[offsets]}
         return super().forward(inputs, **kwargs)
 
@@ -147,7 +147,7 @@ class Bag(StaticEmbedding):
 def base_model(backbone: Backbone) -> SentenceTransformer:
     """The first layers of MiniLM; or its token embeddings, and a layer that starts as the identity."""
     if backbone == "layers":
-        return load("minilm", layers=LAYERS, device="cpu")
+        return load("minilm", layers=LAYERS)
     whole: Any = load("minilm", device="cpu")
     weights = whole[0].auto_model.get_input_embeddings().weight.detach().numpy().copy()
     tokenizer = Tokenizer.from_str(whole.tokenizer.backend_tokenizer.to_str())
@@ -155,7 +155,7 @@ def base_model(backbone: Backbone) -> SentenceTransformer:
     tokenizer.no_truncation()
     layer = Dense(384, 384, bias=False, activation_function=torch.nn.Identity())
     torch.nn.init.eye_(layer.linear.weight)
-    return SentenceTransformer(modules=[Bag(tokenizer, weights), layer], device="cpu")
+    return SentenceTransformer(modules=[Bag(tokenizer, weights), layer])
 
 
 def trained(seed: int, arm: str, share: float, rate: float, backbone: Backbone) -> Any:
