@@ -80,7 +80,7 @@ def name_by_labels(
     named = []
     for action, (each, found) in enumerate(zip(described, proposals, strict=True)):
         side = sides[int(actions.speaker[action])]
-        kind = None if slots is None else _only_slots(log, actions, action, slots)
+        kind = None if slots is None else only_slots(log, actions, action, slots)
         if kind is not None:
             named.append(replace(each, name=slot_phrase(kind, side), source="slots"))
         elif found is not None:
@@ -152,7 +152,7 @@ def sides_of(log: Log, vectors: Float[np.ndarray, "texts d"], labels: ActionLabe
     return ["agent" if lead[log.text[log.speaker == s]].mean() > 0 else "user" for s in range(len(log.speakers))]
 
 
-def _only_slots(log: Log, actions: Actions, action: int, slots: Slots) -> str | None:
+def only_slots(log: Log, actions: Actions, action: int, slots: Slots) -> str | None:
     """The kind of slot that most turns of an action consist of; None if most of them say something else too."""
     texts, turns = np.unique(log.text[actions.turn == action], return_counts=True)
     found: dict[str, int] = {}

@@ -68,6 +68,8 @@ def phrase(label: ActionLabel, slots: bool = True) -> str:
     parts = []
     for act in acts:
         before, alone = _words(act, label.side)
+        if act == "inform" and takers[-1] != act:
+            continue  # what is told is the object of the other act
         parts.append(f"{before} {_object(things)}" if things and takers and act == takers[-1] else alone)
     return joined(parts)
 
@@ -90,7 +92,7 @@ def joined(words: Sequence[str]) -> str:
 def _place(act: str) -> tuple[int, int]:
     if act in _ORDER:
         return (0, _ORDER.index(act))
-    return (2, _LAST.index(act)) if act in _LAST else (1, 0)
+    return (2, _LAST.index(act)) if act in _LAST else (1, act != "inform")
 
 
 def _words(act: str, side: Side) -> tuple[str, str]:

@@ -93,7 +93,7 @@ _ADDRESS = re.compile(
 )
 _ADDRESS_MARKS = ("@", " dot ", "://", "www.")
 # Where a slot may begin; the long pattern is tried only there.
-_START = re.compile(rf"(?<![\w'’])[+#(]{{0,2}}{_SIGN}?\w+(?:-(?=\d))?")
+_START = re.compile(rf"(?<![\w'’])[+#(]{{0,2}}(?:{_SIGN}\s?)?\w+(?:-(?=\d))?")
 _FIRST = frozenset(
     f"{_WORDS}|{_FULL}|{_DAY}|march|may|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|next|this|last|coming|the|half"
     "|quarter|noon|midnight|midday|today|tonight|tomorrow|yesterday|first|second|third|fourth|fifth|sixth|seventh|eighth"
