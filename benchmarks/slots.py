@@ -1,10 +1,11 @@
 """What slots and label names do to the workflows of `nearfar flow`, against annotated ones.
 
-    python benchmarks/slots.py choose --model FOLDER
+    python benchmarks/slots.py choose [--model FOLDER]
     python benchmarks/slots.py measure [--out FILE]
 
 `choose` compares texts for placeholders, and thresholds of names, on the validation domains of `action_encoder.py`, with
-an encoder that was trained without them (`action_encoder.py tune`) and its label vocabulary. `measure` reports on domains
+a label vocabulary without these domains. (The published encoder has them in its training; `--model` takes one that has
+not.) `measure` reports on domains
 that neither the training nor these choices saw.
 
 Slots: cluster agreement (NMI, ARI) and number of actions, automatic, with and without slots; on the texts as they are,
@@ -22,6 +23,7 @@ import argparse
 import json
 import re
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ import numpy as np
 from action_encoder import TEST, VALIDATION, Domain, action_of, held_out, named, rounded, vocabulary
 from nearfar.dialogue import slots as slots_module
 from nearfar.dialogue.clustering import Actions, find_actions
-from nearfar.dialogue.label_names import ACTS_SHARE, NEAR, SLOTS_SHARE, action_means, only_slots, propose, sides_of
+from nearfar.dialogue.label_names import SAFE, Safe, action_means, only_slots, propose, sides_of
 from nearfar.dialogue.slots import TYPICAL, Slots
 from nearfar.dialogue.vectors import vectors_of
 from nearfar.models import load
@@ -38,12 +40,24 @@ from nearfar.models.action_labels import ActionLabel, ActionLabels
 from nearfar.models.loading import find
 from nearfar.writing import write_text
 
-SPOKEN = "oh one two three four five six seven eight nine".split()
+SPOKEN = ["oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 #: Texts for placeholders that `choose` compares.
 REPLACEMENTS = {
-    "typical values": dict(TYPICAL),
+    "typical values": {
+        "number": "5",
+        "time": "5 pm",
+        "date": "march 5th",
+        "amount": "$5",
+        "email": "a@b.com",
+        "link": "www.a.com",
+        "code": "a5b5",
+        "name": "john",
+    },
     "placeholders": {kind: f"<{kind}>" for kind in TYPICAL},
     "one value": dict.fromkeys(TYPICAL, "5"),
+    "a number or a name": {kind: "john" if kind == "name" else "5" for kind in TYPICAL},
+    "a number, an address or a name": dict.fromkeys(TYPICAL, "5")
+    | {"email": "a@b.com", "link": "www.a.com", "name": "john"},
 }
 
 
@@ -75,7 +89,9 @@ def encoded(model: Any, of: Domain, with_slots: bool) -> tuple[np.ndarray, Slots
 def clustered(of: Domain, vectors: np.ndarray, pieces: np.ndarray) -> tuple[Actions, dict[str, float]]:
     actions = find_actions(of.log, vectors)
     turn = actions.turn.astype(np.int64)
-    figures = {key: value for key, value in of.figures(turn).items() if key in ("actions", "nmi", "ari", "one_to_one_f1")}
+    figures = {
+        key: value for key, value in of.figures(turn).items() if key in ("actions", "nmi", "ari", "one_to_one_f1")
+    }
     if pieces.any():
         figures["actions of pieces of numbers"] = len(set(turn[pieces].tolist()))
     return actions, figures
@@ -83,11 +99,11 @@ def clustered(of: Domain, vectors: np.ndarray, pieces: np.ndarray) -> tuple[Acti
 
 def naming(
     of: Domain, annotated: list[ActionLabel], actions: Actions, vectors: np.ndarray, slots: Slots | None,
-    labels: ActionLabels, **thresholds: float,
+    labels: ActionLabels, safe: Safe = SAFE,
 ) -> dict[str, float]:  # fmt: skip
     """Shares of the clusters."""
     means = action_means(of.log, actions, vectors)
-    found = propose(means, actions.speaker, sides_of(of.log, vectors, labels), labels, **thresholds)
+    found = propose(means, actions.speaker, sides_of(of.log, vectors, labels), labels, safe)
     counts = Counter[str]()
     for action, proposal in enumerate(found):
         turns = np.flatnonzero(actions.turn == action)
@@ -122,12 +138,13 @@ def domains_of(names: dict[str, tuple[str, ...]], split: str) -> dict[str, dict[
     return found
 
 
-def choose(folder: Path) -> None:
-    model = load(folder, device="cpu", max_length=64)
+def choose(name: str) -> None:
+    """Print the figures of each text for placeholders, and of each triple of thresholds."""
+    model = load(name, device="cpu", max_length=64)
     without = tuple(name for part in (VALIDATION, TEST) for names in part.values() for name in names)
     domains = domains_of(VALIDATION, "dev")
     best: dict[str, Any] = {}
-    for name, texts in {"no slots": None, **REPLACEMENTS}.items():
+    for arm, texts in {"no slots": None, **REPLACEMENTS}.items():
         if texts is not None:
             slots_module.TYPICAL.update(texts)
         for form in ("written", "spoken"):
@@ -137,20 +154,18 @@ def choose(folder: Path) -> None:
                 vectors, slots = encoded(model, of, texts is not None)
                 actions, figures = clustered(of, vectors, pieces)
                 rows.append(figures)
-                if form == "written" and name == "typical values":
+                if form == "written" and arm == "a number, an address or a name":
                     best[domain] = of, annotated, actions, vectors, slots
             mean = {key: round(float(np.mean([row[key] for row in rows if key in row])), 4) for key in rows[-1]}
-            print(f"{name:16} {form:8} {mean}", flush=True)
-    slots_module.TYPICAL.update(REPLACEMENTS["typical values"])
+            print(f"{arm:16} {form:8} {mean}", flush=True)
     labels = vocabulary(model, without)
-    for near in (0.5, 0.6, 0.7, 0.8):
-        for acts_share in (0.3, 0.5, 0.7):
-            for slots_share in (0.3, 0.5, 0.7):
+    for temperature in (0.05, 0.03, 0.02):
+        for near in (0.7, 0.8, 0.9):
+            for acts_share, slots_share in ((0.3, 0.5), (0.4, 0.5), (0.4, 0.6), (0.5, 0.6)):
                 total = Counter[str]()
                 for each in best.values():
-                    shares = {"near": near, "acts_share": acts_share, "slots_share": slots_share}
-                    total.update(naming(*each, labels, **shares))
-                print(near, acts_share, slots_share, dict(total), flush=True)
+                    total.update(naming(*each, labels, Safe(near, acts_share, slots_share, temperature)))
+                print(temperature, near, acts_share, slots_share, dict(total), flush=True)
 
 
 def measure(out: Path) -> None:
@@ -161,7 +176,7 @@ def measure(out: Path) -> None:
         "metrics": "automatic number of actions; nmi, ari: mean of the speakers; names: numbers of clusters whose name, "
         "or nearest utterance by its annotation, agrees with the most frequent annotation of their turns",
         "typical": TYPICAL,
-        "thresholds": {"near": NEAR, "acts_share": ACTS_SHARE, "slots_share": SLOTS_SHARE},
+        "thresholds": asdict(SAFE),
         "command": "python benchmarks/slots.py measure",
         "slots": {},
         "names": {},
@@ -178,7 +193,8 @@ def measure(out: Path) -> None:
     for domains in result["slots"].values():
         rows = list(domains.values())
         domains["mean"] = {
-            key: float(np.mean([row[key] for row in rows if key in row])) for key in dict.fromkeys(k for r in rows for k in r)
+            key: float(np.mean([row[key] for row in rows if key in row]))
+            for key in dict.fromkeys(k for r in rows for k in r)
         }
     total = Counter[str]()
     for of in result["names"].values():
@@ -193,7 +209,7 @@ def measure(out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("what", choices=("choose", "measure"))
-    parser.add_argument("--model", type=Path, help="encoder trained without the validation domains")
+    parser.add_argument("--model", default="actions", help="encoder of choose")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "slots.json")
     args = parser.parse_args()
     if args.what == "choose":

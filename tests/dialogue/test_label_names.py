@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from flows import flow_of
-from nearfar.dialogue.label_names import distinct, name_by_labels, propose, sides_of
+from nearfar.dialogue.label_names import Safe, distinct, name_by_labels, propose, sides_of
 from nearfar.dialogue.naming import Described
 from nearfar.dialogue.slots import Slots
 from nearfar.models.action_labels import ActionLabel, ActionLabels
@@ -30,7 +30,7 @@ def near(*of: int) -> np.ndarray:
 
 def test_proposals_have_slots_only_where_labels_agree():
     means = np.stack([near(0), near(0, 1), near(2), near(0, 4), AXES[5]])
-    found = propose(means, np.asarray([0, 0, 1, 0, 0]), ["agent", "user"], LABELS, acts_share=0.6, slots_share=0.6)
+    found = propose(means, np.asarray([0, 0, 1, 0, 0]), ["agent", "user"], LABELS, Safe(0.6, 0.6, 0.6))
     assert [None if each is None else (each.label.acts[0], each.slots) for each in found] == [
         ("request", True),
         ("request", False),
@@ -66,7 +66,7 @@ def test_names_say_where_they_come_from():
 
 def test_equal_names_of_a_speaker_are_told_apart_by_words_and_numbers():
     described = [Described("thank", words, ()) for words in (("much",), ("lot",), ("much",), (), ())]
-    named = distinct(described, np.asarray([0, 0, 0, 1, 1]), [False] * 5)
+    named = distinct(described, np.asarray([0, 0, 0, 1, 1]))
     assert [each.name for each in named] == ["thank (much)", "thank (lot)", "thank (much) 2", "thank", "thank 2"]
     vague = distinct(described[:1], np.asarray([0]), [True])
     assert [each.name for each in vague] == ["thank (much)"]

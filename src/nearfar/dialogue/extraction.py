@@ -13,7 +13,7 @@ import numpy as np
 
 from nearfar.dialogue.clustering import Actions, find_actions
 from nearfar.dialogue.exports import write
-from nearfar.dialogue.label_names import name_by_labels
+from nearfar.dialogue.label_names import distinct, name_by_labels
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import Described, describe, name_by_model, same_names
 from nearfar.dialogue.options import FlowOptions
@@ -70,6 +70,7 @@ def flow(
         described = name_by_model(described, log.texts, options.namer, Path(options.names), reported)
         if options.merge:
             actions, described = merged_by_name(actions, described)
+        described = distinct(described, actions.speaker)
     return Flow(log, actions, described, options.rules, _facts(dialogues, options), write)
 
 
@@ -89,8 +90,8 @@ def merged_by_name(actions: Actions, described: list[Described]) -> tuple[Action
     merged = replace(actions, speaker=actions.speaker[kept], turn=renumber[actions.turn])
     slots: dict[int, Counter[str]] = {action: Counter() for action in kept}
     for action, each in enumerate(described):
-        slots[largest[joined.get(action, action)]].update(each.slots)
-    return merged, [replace(described[action], slots=dict(slots[action].most_common())) for action in kept]
+        slots[joined.get(action, action)].update(each.slots)
+    return merged, [replace(described[largest[action]], slots=dict(slots[action].most_common())) for action in kept]
 
 
 def _log(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> Log:
@@ -107,9 +108,7 @@ def _log(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> Log:
     )
 
 
-def _vectors(
-    texts: Sequence[str], slots: Slots | None, options: FlowOptions, progress: Progress | None
-) -> np.ndarray:
+def _vectors(texts: Sequence[str], slots: Slots | None, options: FlowOptions, progress: Progress | None) -> np.ndarray:
     """The vector of each text; texts that differ only in their slots are encoded once."""
     from nearfar.models import load
 

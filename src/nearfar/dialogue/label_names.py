@@ -28,15 +28,25 @@ if TYPE_CHECKING:
     from nearfar.dialogue.slots import Slots
     from nearfar.models.action_labels import ActionLabels, Side
 
-NEAR = 0.7
-"""Minimum cosine similarity of an action's mean and a label's."""
-ACTS_SHARE, SLOTS_SHARE = 0.5, 0.5
-"""Minimum share of the best acts among all, and of the best slots among the labels with these acts.
 
-This and `NEAR` were chosen on the validation domains of `benchmarks/action_encoder.py`.
-"""
-TEMPERATURE = 0.05
-"""Of the softmax over labels that gives the shares."""
+@dataclass(frozen=True)
+class Safe:
+    """When a label is a safe name; the values were chosen on the validation domains of `benchmarks/slots.py`.
+
+    Args:
+        near: Minimum cosine similarity of an action's mean and the nearest label's.
+        acts: Minimum share of the best acts among all.
+        slots: Minimum share of the best slots among the labels with these acts.
+        temperature: Of the softmax over labels that gives the shares.
+    """
+
+    near: float = 0.8
+    acts: float = 0.4
+    slots: float = 0.6
+    temperature: float = 0.03
+
+
+SAFE = Safe()
 ONLY_SLOTS = 0.5
 """An action is named by a slot if more than this share of its turns is nothing else."""
 
@@ -99,10 +109,7 @@ def propose(
     speaker: Int[np.ndarray, " actions"],
     sides: Sequence[Side],
     labels: ActionLabels,
-    *,
-    near: float = NEAR,
-    acts_share: float = ACTS_SHARE,
-    slots_share: float = SLOTS_SHARE,
+    safe: Safe = SAFE,
 ) -> list[Proposal | None]:
     """A label for each action; None where no label is near enough."""
     cosines = means @ labels.vectors.T
@@ -110,24 +117,22 @@ def propose(
     for row, who in zip(cosines, speaker.tolist(), strict=True):
         mine = [i for i, label in enumerate(labels.labels) if label.side == sides[who]]
         best = max(mine, key=lambda i: row[i])
-        weights = np.exp((row[mine] - row[best]) / TEMPERATURE)
+        weights = np.exp((row[mine] - row[best]) / safe.temperature)
         by_acts: dict[tuple[str, ...], dict[tuple[str, ...], float]] = {}
         for i, weight in zip(mine, weights.tolist(), strict=True):
             of = by_acts.setdefault(labels.labels[i].acts, {})
             of[labels.labels[i].slots] = of.get(labels.labels[i].slots, 0.0) + weight
         acts, of = max(by_acts.items(), key=lambda each: sum(each[1].values()))
         share = sum(of.values()) / weights.sum()
-        if row[best] < near or share < acts_share:
+        if row[best] < safe.near or share < safe.acts:
             found.append(None)
             continue
         slots, weight = max(of.items(), key=lambda each: each[1])
-        found.append(Proposal(ActionLabel(sides[who], acts, slots), weight / sum(of.values()) >= slots_share))
+        found.append(Proposal(ActionLabel(sides[who], acts, slots), weight / sum(of.values()) >= safe.slots))
     return found
 
 
-def action_means(
-    log: Log, actions: Actions, vectors: Float[np.ndarray, "texts d"]
-) -> Float[np.ndarray, "actions d"]:
+def action_means(log: Log, actions: Actions, vectors: Float[np.ndarray, "texts d"]) -> Float[np.ndarray, "actions d"]:
     """The mean vector of each action's turns, of length 1."""
     from scipy.sparse import csr_matrix
 
@@ -165,12 +170,12 @@ def only_slots(log: Log, actions: Actions, action: int, slots: Slots) -> str | N
 
 
 def distinct(
-    described: Sequence[Described], speaker: Int[np.ndarray, " actions"], vague: Sequence[bool]
+    described: Sequence[Described], speaker: Int[np.ndarray, " actions"], vague: Sequence[bool] = ()
 ) -> list[Described]:
     """Add characteristic words in brackets to vague names and to equal names of one speaker, and numbers if need be."""
     keys = [(who, each.name.casefold()) for who, each in zip(speaker.tolist(), described, strict=True)]
     found, seen = [], dict[tuple[int, str], int]()
-    for key, each, unclear in zip(keys, described, vague, strict=True):
+    for key, each, unclear in zip(keys, described, vague or [False] * len(keys), strict=True):
         name = each.name
         if (unclear or keys.count(key) > 1) and each.words:
             name = f"{name} ({', '.join(each.words)})"

@@ -163,9 +163,19 @@ def name_by_model(
 
 
 _SHOTS = (
-    (("Which day would you like?", "For what date should I look?", "When do you want to travel?"), "", "ask for the date", "ask for the date"),
+    (
+        ("Which day would you like?", "For what date should I look?", "When do you want to travel?"),
+        "",
+        "ask for the date",
+        "ask for the date",
+    ),
     (("Thank you very much!", "Thanks a lot.", "Great, thank you."), "", "", "thank"),
-    (("The ticket costs $45.", "It is 12 dollars per person.", "The price is 80."), "amount, number", "", "tell the price"),
+    (
+        ("The ticket costs $45.", "It is 12 dollars per person.", "The price is 80."),
+        "amount, number",
+        "",
+        "tell the price",
+    ),
 )
 
 

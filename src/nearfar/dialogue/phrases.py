@@ -43,6 +43,13 @@ _SIDES: dict[str, dict[str, tuple[str, str]]] = {
 _ORDER = ("greeting", "agreement", "disagreement", "thank you", "inform success", "inform failure")
 _LAST = ("request", "request alternative", "request more", "offer intent", "good bye")
 _NO_OBJECT = frozenset({"count", "inform", "intent"})
+# Names that datasets write without spaces.
+_SPELLED = {
+    "phonenumber": "phone number",
+    "transferamount": "amount",
+    "lastuseddate": "date of last use",
+    "ssn": "social security number",
+}
 _KINDS = {
     "number": "a number",
     "time": "a time",
@@ -62,7 +69,7 @@ def phrase(label: ActionLabel, slots: bool = True) -> str:
         label: Acts and slots of a turn, and who it is.
         slots: Name the slots; otherwise only the acts.
     """
-    things = [slot for slot in label.slots if slot not in _NO_OBJECT] if slots else []
+    things = [_SPELLED.get(slot, slot) for slot in label.slots if slot not in _NO_OBJECT] if slots else []
     acts = sorted(dict.fromkeys(label.acts), key=_place)
     takers = [act for act in acts if _words(act, label.side)[0]]
     parts = []
@@ -71,7 +78,7 @@ def phrase(label: ActionLabel, slots: bool = True) -> str:
         if act == "inform" and takers[-1] != act:
             continue  # what is told is the object of the other act
         parts.append(f"{before} {_object(things)}" if things and takers and act == takers[-1] else alone)
-    return joined(parts)
+    return joined(parts).replace("ask for whether", "ask whether").replace("give whether", "say whether")
 
 
 def slot_phrase(kind: str, side: Side) -> str:

@@ -9,6 +9,7 @@ A word is a name if
   name.
 """
 
+# ruff: noqa: RUF001 - apostrophes and dashes of typesetting
 from __future__ import annotations
 
 import re
@@ -34,10 +35,7 @@ _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _LOWER = re.compile(r"(?<![\w'’])[^\W\d_A-Z][^\W\d_]*")
 # Words that follow "my name is" and are no name: "my name is on the card", "the last name is spelled with a k".
 _NOT_NAMES = frozenset(
-    "a an and any are as at be but by can could correct do first for from full has have here i in is it last like me my "
-    "name no not of ok okay on or please right so spelled that the there this to under was we what with would wrong yes "
-    "you your calling thank thanks hello hi sir madam everyone team all again sure speaking am will just also still "
-    "registered written different missing incorrect".split()
+    ["a", "an", "and", "any", "are", "as", "at", "be", "but", "by", "can", "could", "correct", "do", "first", "for", "from", "full", "has", "have", "here", "i", "in", "is", "it", "last", "like", "me", "my", "name", "no", "not", "of", "ok", "okay", "on", "or", "please", "right", "so", "spelled", "that", "the", "there", "this", "to", "under", "was", "we", "what", "with", "would", "wrong", "yes", "you", "your", "calling", "thank", "thanks", "hello", "hi", "sir", "madam", "everyone", "team", "all", "again", "sure", "speaking", "am", "will", "just", "also", "still", "registered", "written", "different", "missing", "incorrect"]
 )
 _SENTENCE = ".!?:"
 

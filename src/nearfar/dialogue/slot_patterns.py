@@ -5,6 +5,7 @@ number ("that one", "oh, I see") unless it is all that is said, and an ordinal i
 the".
 """
 
+# ruff: noqa: RUF001 - apostrophes and dashes of typesetting
 from __future__ import annotations
 
 import re
@@ -24,7 +25,9 @@ _COUNT = rf"(?:{_DIGITS}|(?:one|{_WORDS})(?:[\s-](?:and\s)?(?:one|{_WORDS}))*)"
 
 _HOUR = r"(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
 _MINUTE = rf"(?:\d{{2}}|oh\s\w+|(?:{_TEENS}|{_TENS})(?:[\s-](?:one|{_UNITS}))?)"
-_HALF_DAY = r"(?:[ap]\.?\s?m\b\.?|o['’]?\s?clock(?:\s[ap]\.?\s?m\b\.?)?|uhr|in\sthe\s(?:morning|afternoon|evening|night))"
+_HALF_DAY = (
+    r"(?:[ap]\.?\s?m\b\.?|o['’]?\s?clock(?:\s[ap]\.?\s?m\b\.?)?|uhr|in\sthe\s(?:morning|afternoon|evening|night))"
+)
 _TIME = rf"""
       \d{{1,2}}[:h]\d{{2}}(?::\d{{2}})?(?:\s?{_HALF_DAY})?
     | {_HOUR}(?:[:.\s]{_MINUTE})?\s?{_HALF_DAY}

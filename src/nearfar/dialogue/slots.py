@@ -1,8 +1,8 @@
 """Slots in utterances: numbers, times, dates, amounts, e-mail addresses, links, codes and names become placeholders.
 
 Without them, turns that do the same are different texts: every number that is read out, and every greeting with another
-name. What is recognised is conservative, by rules (`slot_patterns`, `slot_names`) and not by a model; `docs/dialogues.md`
-lists it.
+name. What is recognised is conservative, by rules (`slot_patterns`, `slot_names`) and not by a model;
+`docs/dialogues.md` lists it.
 """
 
 from __future__ import annotations
