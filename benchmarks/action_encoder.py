@@ -11,8 +11,9 @@ correction of its own, which only pieces in the training texts get: so pieces th
 are added after training, and stored as int8 with a scale for each piece.
 
 `tune` trains without the domains of `VALIDATION` and prints figures on them; the constants below are its choice.
-`train` adds these domains. `labels` writes the label vocabulary of a trained model, by which `nearfar flow` names actions:
-the mean vector of the utterances of each label. The domains of `TEST` are in none of them: `measure` reports on them, and on time per text.
+`train` adds these domains. `labels` writes the label vocabulary of a trained model, by which `nearfar flow` names
+actions: the mean vector of the utterances of each label. The domains of `TEST` are in none of them: `measure` reports
+on them, and on time per text.
 """
 
 from __future__ import annotations

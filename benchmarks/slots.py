@@ -3,17 +3,16 @@
     python benchmarks/slots.py choose [--model FOLDER]
     python benchmarks/slots.py measure [--out FILE]
 
-`choose` compares texts for placeholders, and thresholds of names, on the validation domains of `action_encoder.py`, with
-a label vocabulary without these domains. (The published encoder has them in its training; `--model` takes one that has
-not.) `measure` reports on domains
-that neither the training nor these choices saw.
+`choose` compares texts for placeholders, and thresholds of names, on the validation domains of `action_encoder.py`,
+with a label vocabulary without these domains. (The published encoder has them in its training; `--model` takes one
+that has not.) `measure` reports on domains that neither the training nor these choices saw.
 
-Slots: cluster agreement (NMI, ARI) and number of actions, automatic, with and without slots; on the texts as they are,
-and as they would be spoken: digits as words, and a turn that is only a number of at least five digits read out in pieces
-of two or three, each piece a turn.
+Slots: cluster agreement (NMI, ARI) and number of actions, automatic, with and without slots; on the texts as they
+are, and as they would be spoken: digits as words, and a turn that is only a number of at least five digits read out in
+pieces of two or three, each piece a turn.
 
-Names: for each cluster, whether its name agrees with the most frequent annotation of its turns, in acts, and in acts and
-slots. The baseline is the annotation of the utterance nearest to the cluster's mean, as if who reads it understood it
+Names: for each cluster, whether its name agrees with the most frequent annotation of its turns, in acts, and in acts
+and slots. The baseline is the annotation of the utterance nearest to the cluster's mean, as if who reads it understood it
 perfectly.
 """
 
@@ -173,8 +172,8 @@ def measure(out: Path) -> None:
     assert labels is not None
     result: dict[str, Any] = {
         "what": "nearfar flow with and without slots, and names of actions, on domains that no training or choice saw",
-        "metrics": "automatic number of actions; nmi, ari: mean of the speakers; names: numbers of clusters whose name, "
-        "or nearest utterance by its annotation, agrees with the most frequent annotation of their turns",
+        "metrics": "automatic number of actions; nmi, ari: mean of the speakers; names: clusters whose name, or nearest "
+        "utterance by its annotation, agrees with the most frequent annotation of their turns",
         "typical": TYPICAL,
         "thresholds": asdict(SAFE),
         "command": "python benchmarks/slots.py measure",

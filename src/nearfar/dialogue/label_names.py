@@ -1,7 +1,7 @@
 """Names of actions from the label vocabulary of their encoder: "ask for the date" instead of a typical utterance.
 
-The mean of an action's vectors is compared with the mean of each label's training utterances. The label's acts and slots
-become a phrase (`nearfar.dialogue.phrases`):
+The mean of an action's vectors is compared with the mean of each label's training utterances. The label's acts and
+slots become a phrase (`nearfar.dialogue.phrases`):
 
 - acts and slots, where the labels with the best acts agree about the slots;
 - acts alone, where only they agree: slots of other domains are often not in the vocabulary;

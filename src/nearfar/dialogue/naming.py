@@ -48,8 +48,8 @@ class Described:
         name: Its name.
         words: The words that distinguish it from the other actions of its speaker.
         examples: (index of a text, its count), the most typical text first.
-        source: Where the name comes from: a typical "utterance", the "labels" of the encoder, its "slots", or a language
-            "model".
+        source: Where the name comes from: a typical "utterance", the "labels" of the encoder, its "slots", or a
+            language "model".
         slots: Kind of slot -> number of turns that contain it, the most frequent first.
     """
 

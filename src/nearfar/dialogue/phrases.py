@@ -1,7 +1,7 @@
 """English phrases for dialogue acts and slots: "request", "date" of an agent is "ask for the date".
 
-An act is a verb phrase, another one for a user than for an agent where they do different things by it; its slots are the
-object of the last act that takes one.
+An act is a verb phrase, another one for a user than for an agent where they do different things by it; its slots are
+the object of the last act that takes one.
 """
 
 from __future__ import annotations

@@ -20,23 +20,36 @@ from nearfar.dialogue.slot_patterns import Span
 
 _NAME = r"[^\W\d_][^\W\d_'’-]+(?:['’-][^\W\d_]{2,})?"
 _STATED = re.compile(
-    rf"\b(?:(?:my|his|her|the|last|first|full)\s(?:last\s|first\s|full\s)?(?:sur)?name(?:\sis|['’]?s)|i\sam\scalled|mr|mrs|ms|dr)\b\.?[\s:,]+(?P<name>{_NAME}(?:\s{_NAME})?)",
-    re.IGNORECASE,
+    rf"""
+    \b(?: (?:my|his|her|the|last|first|full)\s(?:last\s|first\s|full\s)?(?:sur)?name(?:\sis|['’]?s) | i\sam\scalled
+        | mr | mrs | ms | dr )\b
+    \.?[\s:,]+(?P<name>{_NAME}(?:\s{_NAME})?)
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 _CAPITAL = r"[^\W\d_a-zß-öø-ÿ][^\W\d_A-Z'’-]+(?:['’-][^\W\d_]{2,})?"
+# After a comma, as in "Hi, Ben!", a name ends the sentence or precedes another mark: "Hi, Could you ..." is no name.
 _CUED = re.compile(
-    rf"(?:\b(?i:hello|hi|hey|dear|welcome|greetings|thanks|thank\syou|good\s(?:morning|afternoon|evening|day)|bye|this\sis|"
-    rf"(?:speaking|talking|talk|speak)\s(?:to|with))(?:,\s(?=[^\s,.!?]+(?:\s[^\s,.!?]+)?[,.!?]|[^\s]+$)|\s))"
-    rf"(?P<name>{_CAPITAL}(?:\s{_CAPITAL})?)"
-    rf"|(?P<before>{_CAPITAL}(?:\s{_CAPITAL})?)(?=\s(?:speaking|here)\b)"
+    rf"""
+    \b(?i:hello | hi | hey | dear | welcome | greetings | thanks | thank\syou | good\s(?:morning|afternoon|evening|day)
+        | bye | this\sis | (?:speaking|talking|talk|speak)\s(?:to|with))
+    (?:\s | ,\s(?=\S+(?<![,.!?])(?:\s\S+(?<![,.!?]))?(?:[,.!?]|$)))
+    (?P<name>{_CAPITAL}(?:\s{_CAPITAL})?)
+    | (?P<before>{_CAPITAL}(?:\s{_CAPITAL})?)(?=\sspeaking\b)
+    """,
+    re.VERBOSE,
 )
 _CAPITALISED = re.compile(rf"(?<![\w'’]){_CAPITAL}(?![\w'’])")
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _LOWER = re.compile(r"(?<![\w'’])[^\W\d_A-Z][^\W\d_]*")
 # Words that follow "my name is" and are no name: "my name is on the card", "the last name is spelled with a k".
-_NOT_NAMES = frozenset(
-    ["a", "an", "and", "any", "are", "as", "at", "be", "but", "by", "can", "could", "correct", "do", "first", "for", "from", "full", "has", "have", "here", "i", "in", "is", "it", "last", "like", "me", "my", "name", "no", "not", "of", "ok", "okay", "on", "or", "please", "right", "so", "spelled", "that", "the", "there", "this", "to", "under", "was", "we", "what", "with", "would", "wrong", "yes", "you", "your", "calling", "thank", "thanks", "hello", "hi", "sir", "madam", "everyone", "team", "all", "again", "sure", "speaking", "am", "will", "just", "also", "still", "registered", "written", "different", "missing", "incorrect"]
-)
+_OTHERS = """
+a an and any are as at be but by can could correct do first for from full has have here i in is it last like me my name
+no not of ok okay on or please right so spelled that the there this to under was we what with would wrong yes you your
+calling thank thanks hello hi sir madam everyone team all again sure speaking am will just also still registered written
+different missing incorrect
+"""
+_NOT_NAMES = frozenset(_OTHERS.split())
 _SENTENCE = ".!?:"
 
 
@@ -98,7 +111,7 @@ class NameFinder:
 
 
 def _is_last_name(words: str, rest: str) -> bool:
-    """Whether the second word after "my name is" is a name: capitalised as the first one, or the last of its sentence."""
+    """Whether the second word after "my name is" is a name: capitalised as the first one, or last in its sentence."""
     first, second = words.split()
     if first[0].isupper():
         return second[0].isupper()
