@@ -12,8 +12,8 @@ are, and as they would be spoken: digits as words, and a turn that is only a num
 pieces of two or three, each piece a turn.
 
 Names: for each cluster, whether its name agrees with the most frequent annotation of its turns, in acts, and in acts
-and slots. The baseline is the annotation of the utterance nearest to the cluster's mean, as if who reads it understood it
-perfectly.
+and slots. The baseline is the annotation of the utterance nearest to the cluster's mean, as if its reader understood
+it perfectly.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def choose(name: str) -> None:
                 vectors, slots = encoded(model, of, texts is not None)
                 actions, figures = clustered(of, vectors, pieces)
                 rows.append(figures)
-                if form == "written" and arm == "a number, an address or a name":
+                if form == "written" and arm == "one value":
                     best[domain] = of, annotated, actions, vectors, slots
             mean = {key: round(float(np.mean([row[key] for row in rows if key in row])), 4) for key in rows[-1]}
             print(f"{arm:16} {form:8} {mean}", flush=True)
@@ -172,8 +172,8 @@ def measure(out: Path) -> None:
     assert labels is not None
     result: dict[str, Any] = {
         "what": "nearfar flow with and without slots, and names of actions, on domains that no training or choice saw",
-        "metrics": "automatic number of actions; nmi, ari: mean of the speakers; names: clusters whose name, or nearest "
-        "utterance by its annotation, agrees with the most frequent annotation of their turns",
+        "metrics": "automatic number of actions; nmi, ari: mean of the speakers; names: clusters whose name, or "
+        "nearest utterance by its annotation, agrees with the most frequent annotation of their turns",
         "typical": TYPICAL,
         "thresholds": asdict(SAFE),
         "command": "python benchmarks/slots.py measure",

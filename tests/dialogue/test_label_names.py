@@ -65,8 +65,8 @@ def test_names_say_where_they_come_from():
 
 
 def test_equal_names_of_a_speaker_are_told_apart_by_words_and_numbers():
-    described = [Described("thank", words, ()) for words in (("much",), ("lot",), ("much",), (), ())]
+    described = [Described("thank", words, ()) for words in (("thanks", "very"), ("lot",), ("thanks",), (), ())]
     named = distinct(described, np.asarray([0, 0, 0, 1, 1]))
-    assert [each.name for each in named] == ["thank (much)", "thank (lot)", "thank (much) 2", "thank", "thank 2"]
+    assert [each.name for each in named] == ["thank (thanks)", "thank (lot)", "thank (thanks) 2", "thank", "thank 2"]
     vague = distinct(described[:1], np.asarray([0]), [True])
-    assert [each.name for each in vague] == ["thank (much)"]
+    assert [each.name for each in vague] == ["thank (thanks)"]

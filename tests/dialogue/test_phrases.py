@@ -37,6 +37,12 @@ def test_without_slots_only_the_acts_are_named():
     assert phrase(ActionLabel("agent", ("request",), ("date",)), slots=False) == "ask a question"
 
 
+def test_kinds_of_slots_are_the_object_where_the_slots_are_not_sure():
+    assert phrase(ActionLabel("user", ("agreement", "inform"), ("city",)), False, ["date"]) == "agree and give a date"
+    assert phrase(ActionLabel("user", ("inform",), ("city",)), True, ["date"]) == "give the city"
+    assert phrase(ActionLabel("user", ("request",), ("city",)), False, ["date"]) == "ask a question"
+
+
 def test_a_slot_alone():
     assert slot_phrase("number", "user") == "give a number"
     assert slot_phrase("email", "agent") == "tell an e-mail address"

@@ -47,6 +47,8 @@ class Safe:
 
 
 SAFE = Safe()
+NOTHING = ("give information", "tell information")
+"""Names that say less than a typical utterance."""
 ONLY_SLOTS = 0.5
 """An action is named by a slot if more than this share of its turns is nothing else."""
 
@@ -94,7 +96,10 @@ def name_by_labels(
         if kind is not None:
             named.append(replace(each, name=slot_phrase(kind, side), source="slots"))
         elif found is not None:
-            named.append(replace(each, name=phrase(found.label, found.slots), source="labels"))
+            turns = int((actions.turn == action).sum())
+            kinds = [kind for kind, count in each.slots.items() if count > turns / 2]
+            name = phrase(found.label, found.slots, kinds)
+            named.append(each if name in NOTHING else replace(each, name=name, source="labels"))
         else:
             named.append(each)
     vague = [
@@ -143,7 +148,7 @@ def action_means(log: Log, actions: Actions, vectors: Float[np.ndarray, "texts d
 
 
 def sides_of(log: Log, vectors: Float[np.ndarray, "texts d"], labels: ActionLabels | None) -> list[Side]:
-    """Whether each speaker is a user or an agent: whose labels are nearer to the speaker's turns, on average.
+    """Whether each speaker is a user or an agent: whose labels are nearer to the speaker's turns, compared with others.
 
     Without labels all are users: the phrases of slots are nearly the same.
     """
@@ -154,7 +159,10 @@ def sides_of(log: Log, vectors: Float[np.ndarray, "texts d"], labels: ActionLabe
     for start in range(0, len(lead), 4096):
         cosines = np.asarray(vectors[start : start + 4096], np.float32) @ labels.vectors.T
         lead[start : start + 4096] = cosines[:, agent].max(1) - cosines[:, ~agent].max(1)
-    return ["agent" if lead[log.text[log.speaker == s]].mean() > 0 else "user" for s in range(len(log.speakers))]
+    leads = [float(lead[log.text[log.speaker == s]].mean()) for s in range(len(log.speakers))]
+    # The vocabulary has more labels of users, so that the leads of two speakers are compared with each other.
+    middle = sum(leads) / len(leads) if len(leads) > 1 else 0.0
+    return ["agent" if of > middle else "user" for of in leads]
 
 
 def only_slots(log: Log, actions: Actions, action: int, slots: Slots) -> str | None:
@@ -173,12 +181,15 @@ def distinct(
     described: Sequence[Described], speaker: Int[np.ndarray, " actions"], vague: Sequence[bool] = ()
 ) -> list[Described]:
     """Add characteristic words in brackets to vague names and to equal names of one speaker, and numbers if need be."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
     keys = [(who, each.name.casefold()) for who, each in zip(speaker.tolist(), described, strict=True)]
     found, seen = [], dict[tuple[int, str], int]()
     for key, each, unclear in zip(keys, described, vague or [False] * len(keys), strict=True):
         name = each.name
         if (unclear or keys.count(key) > 1) and each.words:
-            name = f"{name} ({', '.join(each.words)})"
+            words = [word for word in each.words if word not in ENGLISH_STOP_WORDS] or each.words
+            name = f"{name} ({', '.join(words)})"
         again = (key[0], name.casefold())
         seen[again] = seen.get(again, 0) + 1
         found.append(replace(each, name=f"{name} {seen[again]}" if seen[again] > 1 else name))

@@ -42,6 +42,7 @@ _SIDES: dict[str, dict[str, tuple[str, str]]] = {
 # "agree and ask for the date": what answers comes first, what says goodbye last.
 _ORDER = ("greeting", "agreement", "disagreement", "thank you", "inform success", "inform failure")
 _LAST = ("request", "request alternative", "request more", "offer intent", "good bye")
+_QUESTIONS = ("request", "request alternative")
 _NO_OBJECT = frozenset({"count", "inform", "intent"})
 # Names that datasets write without spaces.
 _SPELLED = {
@@ -62,12 +63,13 @@ _KINDS = {
 }
 
 
-def phrase(label: ActionLabel, slots: bool = True) -> str:
+def phrase(label: ActionLabel, slots: bool = True, kinds: Sequence[str] = ()) -> str:
     """A label in words.
 
     Args:
         label: Acts and slots of a turn, and who it is.
         slots: Name the slots; otherwise only the acts.
+        kinds: Without slots: kinds of slots in the utterances, which are the object unless the turn asks for something.
     """
     things = [_SPELLED.get(slot, slot) for slot in label.slots if slot not in _NO_OBJECT] if slots else []
     acts = sorted(dict.fromkeys(label.acts), key=_place)
@@ -77,7 +79,12 @@ def phrase(label: ActionLabel, slots: bool = True) -> str:
         before, alone = _words(act, label.side)
         if act == "inform" and takers[-1] != act:
             continue  # what is told is the object of the other act
-        parts.append(f"{before} {_object(things)}" if things and takers and act == takers[-1] else alone)
+        if act not in takers[-1:]:
+            parts.append(alone)
+        elif kinds and not slots and act not in _QUESTIONS:
+            parts.append(f"{before} {joined([_KINDS[kind] for kind in kinds])}")
+        else:
+            parts.append(f"{before} {_object(things)}" if things else alone)
     return joined(parts).replace("ask for whether", "ask whether").replace("give whether", "say whether")
 
 
