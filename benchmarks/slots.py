@@ -173,7 +173,8 @@ def measure(out: Path) -> None:
     result: dict[str, Any] = {
         "what": "nearfar flow with and without slots, and names of actions, on domains that no training or choice saw",
         "metrics": "automatic number of actions; nmi, ari: mean of the speakers; names: clusters whose name, or "
-        "nearest utterance by its annotation, agrees with the most frequent annotation of their turns",
+        "nearest utterance by its annotation, agrees with the most frequent annotation of their turns; a label whose "
+        "phrase is only to give information counts, but flow shows an utterance instead",
         "typical": TYPICAL,
         "thresholds": asdict(SAFE),
         "command": "python benchmarks/slots.py measure",
