@@ -228,7 +228,9 @@ def trained(
 
     def measure() -> Result:
         score = few_shot_figures(partial(encode, model), TUNED_ON, "dev")["f1, 1"]
-        curve[validation(SCORED_EVERY * (len(curve) + 1), steps)] = score
+        name = validation(SCORED_EVERY * (len(curve) + 1), steps)
+        print(f"{targets}, {words} words, rate {rate}, seed {seed}: {name} {score:.4f}", flush=True)
+        curve[name] = score
         return Result("few-shot", "f1", {"f1": score}, n=len(questions("dev")[0]))
 
     with tempfile.TemporaryDirectory() as folder:
