@@ -18,8 +18,10 @@ from nearfar.losses.labelled import LabelledPairsLoss
 from nearfar.losses.masked import MaskedLanguageLoss
 from nearfar.losses.nce import binary_nce, debiased_info_nce
 from nearfar.losses.prototypes import PrototypeLoss
+from nearfar.losses.ranked_lists import RankedListLoss, listwise_kl, margin_mse
 from nearfar.losses.reference import ReferenceLoss
 from nearfar.losses.separation import SeparationLoss, SeparationWeights
+from nearfar.losses.teacher_similarities import TeacherSimilarityLoss
 
 __all__ = [
     "Batch",
@@ -39,13 +41,17 @@ __all__ = [
     "MaskedLanguageLoss",
     "MultiPositiveLoss",
     "PrototypeLoss",
+    "RankedListLoss",
     "ReferenceLoss",
     "SeparationLoss",
     "SeparationWeights",
+    "TeacherSimilarityLoss",
     "TreeLoss",
     "angle_objective",
     "binary_nce",
     "debiased_info_nce",
+    "listwise_kl",
+    "margin_mse",
     "new_items_contrast",
     "rehearsal_contrast",
 ]
