@@ -13,6 +13,7 @@ from nearfar.losses.elastic import ElasticLoss
 from nearfar.losses.entrywise import EntrywiseLoss
 from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPositiveLoss
 from nearfar.losses.hypersphere import HypersphereLoss, HypersphereWeights
+from nearfar.losses.joint_denominator import JointDenominatorLoss
 from nearfar.losses.label_matching import LabelMatchingLoss
 from nearfar.losses.labelled import LabelledPairsLoss
 from nearfar.losses.masked import MaskedLanguageLoss
@@ -36,6 +37,7 @@ __all__ = [
     "GradedWeights",
     "HypersphereLoss",
     "HypersphereWeights",
+    "JointDenominatorLoss",
     "LabelMatchingLoss",
     "LabelledPairsLoss",
     "MaskedLanguageLoss",
