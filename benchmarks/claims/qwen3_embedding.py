@@ -86,8 +86,8 @@ if __name__ == "__main__":
             recipe="qwen3_embedding",
             claim="Queries and documents of other rows in the denominator, with likely false negatives masked by the "
             "model itself, train a better encoder than InfoNCE on the same rows.",
-            data="docstrings of the Python standard library: summary -> API entry, with a hard negative for each, mined "
-            "by the base model without any filter; whole modules held out, a new split for each seed",
+            data="docstrings of the Python standard library: summary -> API entry, with a hard negative for each, "
+            "mined by the base model without any filter; whole modules held out, a new split for each seed",
             backbone="all-MiniLM-L6-v2",
             budget=f"{STEPS} steps of {BATCH} rows, learning rate {LEARNING_RATE:g}, tau 0.05, {MAX_LENGTH} tokens",
             metric="nDCG@10",
