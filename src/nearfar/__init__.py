@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 # Where the other public names live. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
 _FUNCTIONS = {
     "compare": "nearfar.comparison",
-    "distill": "nearfar.training.static",
+    "distill": "nearfar.training",
     "evaluate": "nearfar.evaluation",
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
@@ -50,8 +50,7 @@ if TYPE_CHECKING:
     from nearfar.inspection import inspect
     from nearfar.kinds.loading import load
     from nearfar.prediction import predict
-    from nearfar.training import train
-    from nearfar.training.static import distill
+    from nearfar.training import distill, train
 
 
 def __getattr__(name: str) -> Any:

@@ -2,8 +2,8 @@
 
     e_t = PCA( encoder([bos, t, eos]) ) * a / (a + p_t),   p_t = (1 / rank_t) / sum of these
 
-The rank of a token is its place in the vocabulary, which most tokenizers order by frequency (Zipf's law). a / (a + p) is
-SIF's weight, so that frequent tokens count little.
+The rank of a token is its place in the vocabulary, which most tokenizers order by frequency (Zipf's law). The weight
+a / (a + p) is that of SIF: frequent tokens count little.
 
 Source: Tulkens, van Dongen 2024, model2vec (the method and its defaults); Arora, Liang, Ma 2017, A Simple but
 Tough-to-Beat Baseline for Sentence Embeddings (SIF).
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,8 @@ def static_of(
     """A SentenceTransformer with a StaticEmbedding and unit vectors, from a text encoder.
 
     The token vectors are those of the encoder's own pooling and dense layers, without normalisation and without a
-    prompt. Special tokens, unused ones and the token for unknown words have the zero vector.
+    prompt. Special tokens, unused ones and the token for unknown words have the zero vector. Of an encoder with mean
+    pooling alone, the others are those of model2vec's `distill`, up to the signs of dimensions.
 
     Args:
         teacher: A text encoder with a fast tokenizer.
@@ -65,7 +66,8 @@ def static_of(
     if sif is not None and not 0 < sif < 1:
         raise InputError(f"invalid value {sif}: must be above 0 and below 1", field="sif", remedy="use e.g. 1e-4")
     tokenizer = _tokenizer(teacher)
-    kept = _kept_tokens(tokenizer, re.compile(unused))
+    neutral = [x for x in (teacher.tokenizer.pad_token_id, teacher.tokenizer.unk_token_id) if x is not None]
+    kept = _kept_tokens(tokenizer, re.compile(unused), neutral)
     vectors = _token_vectors(teacher, tokenizer, kept, progress)
     width = min(dims, vectors.shape[1], len(kept))
     vectors = PCA(width, svd_solver="covariance_eigh").fit_transform(vectors)
@@ -73,6 +75,7 @@ def static_of(
         vectors *= sif_weights(len(kept), sif)[:, None]
     table = np.zeros((tokenizer.get_vocab_size(), width), dtype=np.float32)
     table[kept] = vectors
+    table[neutral] = 0  # they have taken part, and a rank, as in model2vec, which skips them in texts
     static = StaticEmbedding(_without_frame(tokenizer), embedding_weights=table)
     return SentenceTransformer(modules=[static, Normalize()], device="cpu").eval()
 
@@ -111,15 +114,12 @@ def _tokenizer(teacher: SentenceTransformer) -> Tokenizer:
     return copy
 
 
-def _kept_tokens(tokenizer: Tokenizer, unused: re.Pattern[str]) -> list[int]:
-    """The tokens that get a vector, in order of their numbers."""
+def _kept_tokens(tokenizer: Tokenizer, unused: re.Pattern[str], neutral: Sequence[int]) -> list[int]:
+    """The tokens that take part, in order of their numbers: all but unused and special ones that are not `neutral`."""
     special = {number for number, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-    special.add(getattr(tokenizer.model, "unk_token", None))  # type: ignore[arg-type]
-    vocabulary = tokenizer.get_vocab()
-    kept = [n for token, n in vocabulary.items() if n not in special and token not in special]
-    names = {n: token for token, n in vocabulary.items()}
-    kept = sorted(n for n in kept if not unused.match(names[n]))
-    if len(kept) < 2:
+    special -= set(neutral)
+    kept = sorted(n for token, n in tokenizer.get_vocab().items() if n not in special and not unused.match(token))
+    if len(kept) <= len(neutral):
         raise InputError("no tokens are left", field="unused", remedy="use a pattern that matches fewer tokens")
     return kept
 

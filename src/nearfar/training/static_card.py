@@ -45,8 +45,8 @@ def static_card(made: Distilled, data: str | Path | None, sif: float | None) -> 
 
 # A static model of {name}
 
-One vector of {made.dims} dimensions for each of {made.tokens:,} tokens; a text is the mean of its tokens. The vectors are
-those that {name} gives to single tokens, after PCA, {weights}.
+One vector of {made.dims} dimensions for each of {made.tokens:,} tokens; a text is the mean of its tokens.
+The vectors are those that {name} gives to single tokens, after PCA, {weights}.
 
 ## Beside its teacher
 
