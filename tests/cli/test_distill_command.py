@@ -43,3 +43,10 @@ def test_without_data_only_the_speed_is_measured(tiny_model_folder: Path, tmp_pa
     again = nearfar.distill(tiny_model_folder, tmp_path / "again", sif=None)
     np.testing.assert_array_equal(nearfar.load(out).encode("a cat"), again.model.encode("a cat"))
     assert again.after is None
+
+
+def test_mistakes_are_refused_before_the_work(tiny_model_folder: Path, tmp_path: Path) -> None:
+    start = f"distill {tiny_model_folder} --out {tmp_path / 'static'}"
+    for options in ("--task sts", f"--data {pairs(tmp_path)} --task no-task", "--data nowhere.jsonl", "--sif 2"):
+        assert run(shlex.split(f"{start} {options}")) == 2
+    assert not (tmp_path / "static").exists()

@@ -100,13 +100,18 @@ def distill(
     Example:
         >>> distill("minilm", "runs/static", data="pairs.jsonl").change
     """
-    from nearfar.evaluation import evaluate
+    from nearfar.evaluation import check_task, evaluate
     from nearfar.evaluation.compared import paired_interval
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.models.loading import load
     from nearfar.models.static import static_of, write_static
     from nearfar.training.static_card import static_card
 
+    for option, value in (("task", task), ("columns", columns)):
+        if data is None and value is not None:
+            raise InputError("requires data to measure on", field=option, remedy=f"give data, or remove {option}")
+    if task is not None:
+        check_task(task)
     target = Path(out)
     _check_free(target)
     check_writable(target)
