@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 KINDS = ("number", "time", "date", "amount", "email", "link", "code", "name")
-TYPICAL = dict.fromkeys(KINDS, "5")
+TYPICAL: dict[str, str] = dict.fromkeys(KINDS, "5")
 """What an encoder reads for each kind of slot: encoders know values, and no placeholders.
 
 One value for all was chosen on the validation domains of `benchmarks/slots.py`, against the placeholder itself and a
