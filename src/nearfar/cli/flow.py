@@ -28,7 +28,10 @@ def command(
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Output file: .html (a page to explore), .json, .mmd (Mermaid) or .dot (Graphviz).")
+        Path,
+        typer.Option(
+            help="Output file: .html (a page to explore), .json, .mmd (Mermaid), .dot (Graphviz) or .safetensors."
+        ),
     ],
     export: Annotated[list[Path] | None, typer.Option(help="Additional output file (repeatable).")] = None,
     model: Annotated[str, typer.Option(help="Text encoder: path, Hub ID or alias (actions, minilm).")] = "actions",
@@ -69,12 +72,23 @@ def command(
     seed: Seed = 0,
     skip_broken: SkipBroken = False,
     max_text: MaxText = None,
+    edits: Annotated[
+        Path | None, typer.Option(help="File of edits from the page: actions to rename, merge or split.")
+    ] = None,
+    update: Annotated[
+        Path | None,
+        typer.Option(help="Earlier flow (.html or .json) whose actions are used; new ones are added, and drift shown."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Second log, such as from after a release: what changed from DIALOGUES to it.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Extract the workflow of dialogue logs: which actions there are and which follows which, as a page to explore."""
     from nearfar.dialogue.exports import check_target
     from nearfar.dialogue.graph import Rules
     from nearfar.dialogue.options import FlowOptions
+    from nearfar.dialogue.state import beside
 
     rules = Rules(cast("Weighing", weigh), edge_threshold, node_threshold)  # checks the values
     kept = store or out.with_name(out.name + ".vectors")
@@ -97,6 +111,9 @@ def command(
         batch_size=batch_size,
         seed=seed,
         store=kept,
+        edits=edits,
+        update=update,
+        against=against,
     )
     from nearfar.dialogue import flow
     from nearfar.writing import file_claimed, folder_claimed
@@ -110,6 +127,8 @@ def command(
             found = flow(dialogues, options, progress=bars)
         for path, _ in files:
             found.write(path)
+        if found.known is not None and out.suffix.lower() in (".html", ".json"):
+            found.write(beside(out))  # for --update
     _report(found, [path for path, _ in files], kept, as_json=json_)
 
 

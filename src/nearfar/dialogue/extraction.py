@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nearfar.dialogue.clustering import Actions, find_actions
+from nearfar.dialogue.continuing import Stage, continued, edited, joined, kept, separated
+from nearfar.dialogue.edits_file import read_edits
 from nearfar.dialogue.exports import write
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import Described, describe, name_by_model, same_names
 from nearfar.dialogue.options import FlowOptions
 from nearfar.dialogue.reading import read
 from nearfar.dialogue.result import Flow
+from nearfar.dialogue.state import load as load_state
 from nearfar.dialogue.vectors import vectors_of
+from nearfar.models.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
 
 Progress = Callable[[str, int, int], None]
 
@@ -46,7 +51,7 @@ def flow(
         **settings: Fields of `FlowOptions` by name, which override those of ``options``: ``actions=12``.
 
     Raises:
-        InputError: the dialogues cannot be read, or a setting is invalid for them.
+        InputError: the dialogues, the edits or the earlier flow cannot be read or do not fit, or a setting is invalid.
         TypeError: ``settings`` contains an unknown name.
 
     Example:
@@ -54,16 +59,45 @@ def flow(
         >>> found.write("calls.html")  # doctest: +SKIP
     """
     options = replace(options, **settings)
-    log = _log(dialogues, options)
-    vectors = _vectors(log, options, progress)
-    actions = find_actions(log, vectors, options.actions, linkage=options.linkage, seed=options.seed)
-    described = describe(log, actions)
-    if options.namer is not None:
-        reported = None if progress is None else partial(progress, "name")
-        described = name_by_model(described, log.texts, options.namer, Path(options.names), reported)
+    edits = None if options.edits is None else read_edits(options.edits)
+    known = None if options.update is None else load_state(options.update)
+    log, first = _log(dialogues, options), 0
+    if options.against is not None:
+        after, first = _log(options.against, options), len(log)
+        log = joined(log, after, str(_source(options.against)))
+    model = _model(options)
+    vectors = _vectors(model, log, options, progress)
+    chosen = {"encoder": fingerprint(model), "linkage": options.linkage}
+    name = partial(_named, log, options, progress)
+    same = {"linkage": options.linkage, "seed": options.seed}
+    if known is not None:
+        stage = continued(log, vectors, known, chosen, name, file=str(options.update), **same)
+    else:
+        actions = find_actions(log, vectors, options.actions, **same)
+        described = name(describe(log, actions))
         if options.merge:
             actions, described = merged_by_name(actions, described)
-    return Flow(log, actions, described, options.rules, _facts(dialogues, options), write)
+        stage = Stage(log, actions, described)
+    if edits is not None:
+        stage = edited(stage, vectors, edits, name, **same)
+    applied = [] if edits is None else list(edits.raw)
+    source = _source(dialogues)
+    if options.against is None:
+        keeping = kept(stage, vectors, chosen, applied, source, linkage=options.linkage)
+        names = ("" if known is None else known.source, source)
+        change, applied = stage.change(names, options.seed), keeping.edits
+    else:
+        stage, keeping = separated(stage, first), None
+        change = stage.change((source, _source(options.against)), options.seed)
+    facts = _facts(source, options)
+    return Flow(stage.log, stage.actions, stage.described, options.rules, facts, write, change, keeping, tuple(applied))
+
+
+def _named(log: Log, options: FlowOptions, progress: Progress | None, described: list[Described]) -> list[Described]:
+    if options.namer is None or not described:
+        return described
+    reported = None if progress is None else partial(progress, "name")
+    return name_by_model(described, log.texts, options.namer, Path(options.names), reported)
 
 
 def merged_by_name(actions: Actions, described: list[Described]) -> tuple[Actions, list[Described]]:
@@ -97,12 +131,16 @@ def _log(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> Log:
     )
 
 
-def _vectors(log: Log, options: FlowOptions, progress: Progress | None) -> np.ndarray:
+def _model(options: FlowOptions) -> SentenceTransformer:
     from nearfar.models import load
 
     model = options.model
+    return load(model, max_length=options.max_length) if isinstance(model, str) else model
+
+
+def _vectors(model: SentenceTransformer, log: Log, options: FlowOptions, progress: Progress | None) -> np.ndarray:
     return vectors_of(
-        load(model, max_length=options.max_length) if isinstance(model, str) else model,
+        model,
         log.texts,
         store=None if options.store is None else Path(options.store),
         batch_size=options.batch_size,
@@ -110,9 +148,13 @@ def _vectors(log: Log, options: FlowOptions, progress: Progress | None) -> np.nd
     )
 
 
-def _facts(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> dict[str, Any]:
+def _source(dialogues: str | Path | Dataset | Log) -> str:
+    return str(dialogues) if isinstance(dialogues, str | Path) else "dialogues in memory"
+
+
+def _facts(source: str, options: FlowOptions) -> dict[str, Any]:
     return {
-        "source": str(dialogues) if isinstance(dialogues, str | Path) else "dialogues in memory",
+        "source": source,
         "model": options.model if isinstance(options.model, str) else type(options.model).__name__,
         "namer": None if options.namer is None else options.namer.identity,
         "actions": "auto" if options.actions == "auto" else "given",

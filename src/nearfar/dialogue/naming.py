@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from nearfar.reports.text import plain
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -30,6 +32,7 @@ _LONGEST = 64
 """Maximum number of characters of a name."""
 _SHOWN = 5
 """Number of utterances in the prompt of a language model."""
+_LONGEST_SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,16 @@ def describe(log: Log, actions: Actions) -> list[Described]:
     return described
 
 
+def describe_some(log: Log, actions: Actions, numbers: Sequence[int]) -> list[Described]:
+    """Describe some of the actions, by their numbers; others may have no turn."""
+    if not numbers:
+        return []
+    present, turn = np.unique(actions.turn, return_inverse=True)
+    described = describe(log, replace(actions, speaker=actions.speaker[present], turn=turn.astype(np.int32)))
+    place = {int(action): index for index, action in enumerate(present)}
+    return [described[place[number]] for number in numbers]
+
+
 def shortened(text: str, longest: int = _LONGEST) -> str:
     """A text of at most ``longest`` characters, truncated between words if possible."""
     text = " ".join(text.split())
@@ -70,6 +83,11 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
     cut = text[: longest - 1]
     head, space, _ = cut.rpartition(" ")
     return (head if space and len(head) > longest // 2 else cut).rstrip(" ,;:-") + "…"
+
+
+def as_shown(text: str) -> str:
+    """An utterance as the page shows it: without control characters, and truncated if it is long."""
+    return plain(shortened(text, _LONGEST_SHOWN))
 
 
 def _distinct_words(log: Log, actions: Actions) -> list[tuple[str, ...]]:

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from nearfar.dialogue.graph import Edge
-from nearfar.dialogue.naming import shortened
+from nearfar.dialogue.naming import as_shown, shortened
 from nearfar.errors import InputError
 from nearfar.reports.inline import asset, policy, script_json, version
 from nearfar.reports.page import MAX_BYTES
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHOWN_DIALOGUES = 300
 """Maximum number of dialogues that can be followed on the page."""
 _SHOWN_TURNS = 200
-_PATHS_BYTES, _LONGEST = 2_000_000, 300
+_PATHS_BYTES = 2_000_000
 _STEPS = 30_000
 """Maximum number of distinct steps on the page, for each selection of speakers."""
 SCRIPTS = (
@@ -112,7 +112,7 @@ class _Texts:
     def number(self, text: int) -> int:
         if text not in self._numbers:
             self._numbers[text] = len(self.shown)
-            self.shown.append(plain(shortened(self._texts[text], _LONGEST)))
+            self.shown.append(as_shown(self._texts[text]))
             self.bytes += len(script_json(self.shown[-1])) + 1
         return self._numbers[text]
 
