@@ -13,7 +13,6 @@ Three things keep chance from looking like a change:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +28,7 @@ Kind = Literal["new", "gone", "more", "less", "same", "untested"]
 
 LEVEL = 0.05
 """The probability of any mark at all if nothing changed."""
-RESAMPLES = 2000
+RESAMPLES = 1000
 MOST_CHANGES = 3000
 """Maximum number of compared rates; of more, the rarest are not compared."""
 _LEAST, _LEAST_FROM = 5, 10
@@ -123,12 +122,15 @@ class Change:
         return [rate for rate in self.rates if rate.kind not in ("same", "untested")]
 
 
-def compare(before: Side, after: Side, *, seed: int = 0, resamples: int = RESAMPLES) -> tuple[Rate, ...]:
+def compare(
+    before: Side, after: Side, *, steps_too: bool = True, seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[Rate, ...]:
     """Compare the shares of actions and the probabilities of steps.
 
     Args:
         before: The earlier log.
         after: The later log, over the same actions.
+        steps_too: Whether steps are compared, too, or only actions.
         seed: Random seed of the resampling.
         resamples: Number of random assignments, and of bootstrap samples.
 
@@ -136,6 +138,8 @@ def compare(before: Side, after: Side, *, seed: int = 0, resamples: int = RESAMP
         The rate of every action and step of either log, those that changed first.
     """
     counted = _Counted.of(before, after)
+    if not steps_too:
+        counted = counted.chosen(np.flatnonzero([rate.target is None for rate in counted.rates]))
     order = np.arange(len(counted.rates))
     counts = np.asarray([sum(rate.counts) for rate in counted.rates])
     of = np.asarray([sum(pair) for pair in counted.out_of])
@@ -215,14 +219,17 @@ class _Counted:
     def adjusted_p(self, generator: np.random.Generator, resamples: int) -> Float[np.ndarray, " rates"]:
         """P-values of random assignments of the dialogues to the logs, by step-down maxT."""
         total = self.times.shape[0]
-
-        def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
+        times, sources = self.times.T.tocsr(), self.sources.T.tocsr()
+        whole = [np.asarray(matrix.sum(1), np.float64).reshape(-1, 1) for matrix in (times, sources)]
+        found = np.empty((len(self.rates), resamples), np.float32)
+        for start in range(0, resamples, _BLOCK):
+            count = min(_BLOCK, resamples - start)
             late = np.zeros((total, count), np.float32)
             late[self.size :] = 1
             late = generator.permuted(late, axis=0)
-            return 1 - late, late
-
-        found = np.nan_to_num(self._differences(drawn, resamples))
+            sums = times @ late, sources @ late
+            found[:, start : start + count] = self._ratio(*sums) - self._ratio(whole[0] - sums[0], whole[1] - sums[1])
+        found = np.nan_to_num(found)
         seen = np.asarray([rate.difference for rate in self.rates])
         scale = np.sqrt((found**2).mean(1))
         scale = np.where(scale > 0, scale, 1.0)
@@ -241,36 +248,22 @@ class _Counted:
         self, generator: np.random.Generator, resamples: int
     ) -> tuple[Float[np.ndarray, " rates"], Float[np.ndarray, " rates"]]:
         """The bounds of the 95% percentile bootstrap intervals of the differences."""
-        total = self.times.shape[0]
-
-        def drawn(count: int) -> tuple[np.ndarray, np.ndarray]:
-            weights = np.zeros((total, count), np.float32)
-            for part in (slice(0, self.size), slice(self.size, total)):
-                many = part.stop - part.start
-                picked = generator.integers(many, size=(many, count)) + part.start
-                flat = picked * count + np.arange(count)
-                weights += np.bincount(flat.ravel(), minlength=total * count).reshape(total, count)
-            early, late = weights.copy(), weights
-            early[self.size :] = 0
-            late[: self.size] = 0
-            return early, late
-
-        found = self._differences(drawn, resamples)
+        found = np.zeros((len(self.rates), resamples), np.float32)
+        for sign, rows in ((-1, slice(0, self.size)), (1, slice(self.size, None))):
+            times, sources = self.times[rows].T.tocsr(), self.sources[rows].T.tocsr()
+            many = times.shape[1]
+            for start in range(0, resamples, _BLOCK):
+                count = min(_BLOCK, resamples - start)
+                picked = generator.integers(many, size=(many, count)) * count + np.arange(count)
+                weights = np.bincount(picked.ravel(), minlength=many * count).reshape(many, count).astype(np.float32)
+                found[:, start : start + count] += sign * self._ratio(times @ weights, sources @ weights)
         # A sample without the source of a step says nothing about it.
         low, high = np.nanquantile(found, [0.025, 0.975], axis=1)
         return low, high
 
-    def _differences(
-        self, drawn: Callable[[int], tuple[np.ndarray, np.ndarray]], resamples: int
-    ) -> Float[np.ndarray, "rates resamples"]:
-        found = np.empty((len(self.rates), resamples), np.float32)
-        times, sources = self.times.T.tocsr(), self.sources.T.tocsr()
-        for start in range(0, resamples, _BLOCK):
-            count = min(_BLOCK, resamples - start)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                early, late = ((times @ w) / (sources @ w)[self.source] for w in drawn(count))
-            found[:, start : start + count] = late - early
-        return found
+    def _ratio(self, times: np.ndarray, sources: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return times / sources[self.source]
 
 
 def _sums(matrix: Any) -> Int[np.ndarray, " columns"]:

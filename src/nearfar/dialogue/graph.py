@@ -206,7 +206,7 @@ def happy_path(graph: Graph, speaker: Mapping[int, int]) -> list[int]:
 
 def _likeliest(graph: Graph, edges: list[Edge]) -> list[int]:
     """Dijkstra's shortest path, with the negative log-probability of each step as its length."""
-    share = weighed(graph.counts, "prob-out")
+    share = weighed({edge: count for edge, count in graph.counts.items() if count}, "prob-out")
     after: dict[int, list[int]] = defaultdict(list)
     for a, b in edges:
         after[a].append(b)

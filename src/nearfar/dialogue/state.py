@@ -38,14 +38,14 @@ def beside(path: Path) -> Path:
 
 def save(known: Known, path: Path) -> Path:
     """Write the actions of a flow, completely or not at all; the same flow gives the same bytes."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as encoded
 
     tensors = {name: np.ascontiguousarray(getattr(known, name), kind) for name, kind in _KINDS.items()}
     words = {field.name: getattr(known, field.name) for field in fields(Known) if field.name not in _KINDS}
     text = json.dumps({"version": _VERSION, **words}, ensure_ascii=False, sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     with draft_of(path) as draft:
-        save_file(tensors, draft, metadata={_KEY: text})
+        draft.write_bytes(encoded(tensors, {_KEY: text}))
     return path
 
 

@@ -103,7 +103,7 @@ def update(
     candidates = [each for each in found if _dialogues(log, each.turns) >= _DIALOGUES]
     for number, each in enumerate(candidates):
         turn[each.turns], before[each.earlier] = old + number, old + number
-    rates = compare(Side(known.log, before), Side(log, turn), seed=seed)
+    rates = compare(Side(known.log, before), Side(log, turn), steps_too=False, seed=seed)
     grown = {rate.node - 2 for rate in rates if rate.target is None and rate.kind in ("new", "more")}
     kept = [each for number, each in enumerate(candidates) if old + number in grown]
     return _finished(log, vectors, known, kept, centroid, near, outside)
