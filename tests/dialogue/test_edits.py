@@ -38,10 +38,8 @@ def reference(prefix: str) -> Reference:
 def edited(*edits: Edit, splits: bool = True) -> Edited:
     of = Edits("edits.json", edits, tuple({} for _ in edits))
     numbers = range(len(edits))
-    named: Any = lambda described: described  # noqa: E731
-    return apply_edits(
-        FLOW.log, vectors(FLOW), FLOW.actions, FLOW.described, of, numbers, named, splits=splits
-    )
+    named: Any = lambda described: described
+    return apply_edits(FLOW.log, vectors(FLOW), FLOW.actions, FLOW.described, of, numbers, named, splits=splits)
 
 
 def names(found: Edited) -> list[str]:
@@ -103,7 +101,7 @@ def test_later_edits_see_what_earlier_ones_left():
         Edit("merge", (reference("Which time"), Reference("agent", ("Which city? 1",))), "both"),
     )
     turns = {name: found.actions.turn == i for i, name in enumerate(names(found))}
-    said = lambda name: {FLOW.log.texts[text] for text in FLOW.log.text[turns[name]].tolist()}  # noqa: E731
+    said = lambda name: {FLOW.log.texts[text] for text in FLOW.log.text[turns[name]].tolist()}
     assert said("two") == {"Which city? 2"}
     assert said("both") == {"Which city? 1", *(f"Which time? {i}" for i in range(3))}
 

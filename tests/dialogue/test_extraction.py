@@ -45,7 +45,7 @@ def test_settings_override_options_and_unknown_ones_are_refused(calls: Path, tin
 def test_options_are_those_of_the_public_function():
     names = {field.name for field in fields(FlowOptions)}
     public = "model actions rules columns split speakers sample linkage namer names merge max_length batch_size seed"
-    assert names == {*public.split(), "store", "skip_broken"}
+    assert names == {*public.split(), "store", "skip_broken", "edits", "update", "against"}
 
 
 def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -60,6 +60,8 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
         return call
 
     actions, described = SimpleNamespace(), [object()]
+    monkeypatch.setattr(extraction, "fingerprint", lambda model: "a fingerprint")
+    monkeypatch.setattr(extraction, "kept", step("kept", SimpleNamespace(edits=[])))
     monkeypatch.setattr(extraction, "read", step("read", log))
     monkeypatch.setattr("nearfar.models.load", step("load", "encoder"))
     monkeypatch.setattr(extraction, "vectors_of", step("vectors", "vectors"))

@@ -1,9 +1,9 @@
 """The actions of a finished flow as something to assign other turns to: centroids, their radii, and what was said.
 
 A turn belongs to the nearest centroid of its speaker, if it is inside its radius: the cosine similarity that 99% of the
-action's own texts reach, each compared with the mean of the *other* texts of its action. Otherwise a text would be
-compared with a mean that contains it, and new texts of the same action would seem to be too far away. An action with
-fewer than `_OWN` texts has no such quantile, and takes that of all actions of its speaker.
+action's own turns reach, each compared with the mean of the *other* turns of its action. Otherwise a turn would be
+compared with a mean that contains it, and new turns of the same action would seem to be too far away. An action with
+fewer than `_OWN` turns has no such quantile, and takes that of all actions of its speaker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nearfar.dialogue.clustering import Actions, Linkage
 
 OUTSIDE = 0.01
-"""Fraction of an action's own texts outside its radius."""
+"""Fraction of an action's own turns outside its radius."""
 _OWN = 50
 _ROUNDING = 2e-3  # equal texts must be inside: vectors are stored in half precision
 _BLOCK = 8192
@@ -122,11 +122,12 @@ def radii(
         if not len(turns):
             continue
         codes, place = np.unique(log.text[turns].astype(np.int64) * count + actions.turn[turns], return_inverse=True)
-        texts, own, often = codes // count, codes % count, np.bincount(place)
-        best, near, mean_near = _nearest_without(vectors, texts, own - mine[0], often, means[mine], size[mine], linkage)
+        texts, own = codes // count, codes % count
+        best, near, mean_near = _nearest_without(vectors, texts, own - mine[0], means[mine], size[mine], linkage)
         turn[turns], similarity[turns] = mine[0] + best[place], near[place]
-        # Texts without another text in their action say nothing about its radius.
-        known = np.isfinite(mean_near)
+        # A turn that is alone in its action says nothing about its radius.
+        mean_near = mean_near[place]
+        known, own = np.isfinite(mean_near), own[place]
         pooled = _quantile(mean_near[known])
         for action in mine.tolist():
             values = mean_near[known & (own == action)]
@@ -151,7 +152,7 @@ def _means(log: Log, vectors: Any, actions: Actions) -> tuple[np.ndarray, np.nda
         part = slice(start, start + _BLOCK)
         sums += said[:, part] @ np.asarray(vectors[part], np.float32)
     size = np.bincount(actions.turn, minlength=len(actions))
-    means = sums / np.maximum(size, 1)[:, None]
+    means = (sums / np.maximum(size, 1)[:, None]).astype(np.float32)
     return means, (means**2).sum(1)
 
 
@@ -159,31 +160,29 @@ def _nearest_without(
     vectors: Any,
     texts: np.ndarray,
     own: np.ndarray,
-    often: np.ndarray,
     means: np.ndarray,
     size: np.ndarray,
     linkage: Linkage,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The nearest mean of each text, where its own mean is without it; its cosine; and the cosine with its own mean."""
+    """The nearest mean of a turn with each text, its cosine, and that of its own mean, which is without the turn."""
     lengths = np.linalg.norm(means, axis=1)
     directions = (means / np.maximum(lengths, 1e-12)[:, None]).astype(np.float32)
     found, near, with_own = (np.empty(len(texts), kind) for kind in (np.int64, np.float32, np.float32))
     for start in range(0, len(texts), _BLOCK):
         part = slice(start, start + _BLOCK)
         here, mine = np.asarray(vectors[texts[part]], np.float32), own[part]
-        left = (size[mine] - often[part]).astype(np.float32)
+        left = (size[mine] - 1).astype(np.float32)
         cosines = here @ directions.T
         score = 2 * cosines * lengths - lengths**2 if linkage == "ward" else cosines.copy()
-        sums = means[mine] * size[mine][:, None] - here * often[part][:, None]
+        sums = means[mine] * size[mine][:, None] - here
         mean = sums / np.maximum(left, 1)[:, None]
         length = np.linalg.norm(mean, axis=1)
         cosine = np.einsum("nd,nd->n", here, mean) / np.maximum(length, 1e-12)
         row = np.arange(len(here))
-        # An action of this text alone cannot be chosen without it, unless there is no other.
         alone = left <= 0
         cosines[row, mine] = np.where(alone, 1, cosine)
         own_score = 2 * cosine * length - length**2 if linkage == "ward" else cosine
-        score[row, mine] = np.where(alone, -np.inf, own_score)
+        score[row, mine] = np.where(alone, np.inf, own_score)
         found[part] = score.argmax(1)
         near[part] = cosines[row, found[part]]
         with_own[part] = np.where(alone, np.nan, cosine)

@@ -1,8 +1,8 @@
 """A new log in the actions of an earlier flow: turns are assigned, and what fits none of them becomes a new action.
 
 Turns outside the radius of every action are clustered by average linkage, together with those of the earlier log, and
-the tree is cut where a cluster is as wide as the median earlier action is. A cluster is a new action if its share
-grew significantly from the earlier log to the new one (`nearfar.dialogue.change`), and it occurs in at least
+the tree is cut at 1.5 times the mean distance of two turns in the median earlier action. A cluster is a new action if
+its share grew significantly from the earlier log to the new one (`nearfar.dialogue.change`), and it occurs in at least
 `_DIALOGUES` dialogues. What is left belongs to the nearest action after all.
 """
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nearfar.dialogue.log import Log
 
 _DIALOGUES = 3
+_WIDER = 1.5  # the last turns that join a cluster are further away than its turns are on average
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +138,7 @@ def _clusters(log: Log, vectors: Any, known: Known, speaker: int, turns: np.ndar
     else:
         own = known.speaker[known.action] == speaker
         # Two turns of an earlier action have this cosine similarity on average.
-        width = 1 - float(np.median(known.spread[own]))
+        width = _WIDER * (1 - float(np.median(known.spread[own])))
         label = (
             np.asarray(fcluster(linkage(points[drawn].astype(np.float64), "average", "cosine"), width, "distance")) - 1
         )
