@@ -85,7 +85,7 @@ def test_edits_that_the_graph_contains_are_listed_and_downloaded_again(browser, 
     flow = replace(booking_flow(5), edits=(raw,))
     browser.open(write(flow, tmp_path / "flow.html"), width=1400, height=900)
     assert len(browser.evaluate(PENDING)) == 1
-    assert browser.evaluate("document.getElementById('edits-save').disabled") is True
+    assert browser.evaluate("document.getElementById('edits-note').hidden") is True
     browser.evaluate("document.querySelector('#edits button').click()")
     _, text = browser.evaluate(SAVED)
     assert json.loads(text) == {"nearfar_edits": 1, "edits": []}
