@@ -135,6 +135,10 @@ def command(
 def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> None:
     graph = found.graph()
     written = [str(path) for path in files]
+    changed: dict[str, int] = {}
+    if found.change is not None:
+        steps = sum(rate.target is not None for rate in found.change.significant)
+        changed = {"changed_actions": len(found.change.significant) - steps, "changed_steps": steps}
     if as_json:
         about = {"dialogues": len(found.log), "turns": found.log.turns, "texts": len(found.log.texts)}
         size = {"actions": len(found.actions), "shown_actions": len(graph.actions), "shown_steps": len(graph.counts)}
@@ -145,6 +149,7 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
                 **about,
                 "speakers": found.log.speakers,
                 **size,
+                **changed,
                 "notes": list(found.log.notes),
             }
         )
@@ -153,6 +158,8 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
         f"{len(found.actions):,} actions in {found.log.turns:,} turns of {len(found.log):,} dialogues; "
         f"{len(graph.actions):,} actions and {len(graph.counts):,} steps above the thresholds, in {', '.join(written)}"
     )
+    if changed:
+        print(f"{changed['changed_actions']:,} actions and {changed['changed_steps']:,} steps changed significantly")
     if store.is_dir():
         say(f"The vectors are kept in {store}: runs with other options will reuse them.")
     if not graph.actions:
