@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.dialogue.change_table import change_as_dict
 from nearfar.dialogue.graph import END, FIRST, START
+from nearfar.dialogue.state import SUFFIX, save
 from nearfar.errors import InputError
 from nearfar.reports.text import plain
 from nearfar.writing import check_writable, write_text
@@ -29,8 +31,22 @@ def write(flow: Flow, path: str | Path) -> Path:
     path = Path(path)
     check_target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix.lower() == SUFFIX:
+        return save_actions(flow, path)
     write_text(WRITERS[path.suffix.lower()](flow), path)
     return path
+
+
+def save_actions(flow: Flow, path: Path) -> Path:
+    """Write the actions of a flow for a later update.
+
+    Raises:
+        InputError: the flow is of two logs side by side, which cannot be updated.
+    """
+    if flow.known is None:
+        remedy = "run one of the logs without --against"
+        raise InputError("a flow of two logs cannot be updated", file=path, field="--out", remedy=remedy)
+    return save(flow.known, path)
 
 
 def check_target(path: Path, option: str = "--out") -> None:
@@ -39,9 +55,10 @@ def check_target(path: Path, option: str = "--out") -> None:
     Raises:
         InputError: as `write`.
     """
-    if path.suffix.lower() not in WRITERS:
+    known = [*WRITERS, SUFFIX]
+    if path.suffix.lower() not in known:
         problem = f"unknown suffix {path.suffix!r}"
-        raise InputError(problem, file=path, field=option, remedy=f"must be one of {', '.join(WRITERS)}")
+        raise InputError(problem, file=path, field=option, remedy=f"must be one of {', '.join(known)}")
     if path.is_dir():
         raise InputError("is a folder", file=path, field=option, remedy="choose a file name")
     check_writable(path.absolute().parent, option)
@@ -51,7 +68,7 @@ def as_dict(flow: Flow, graph: Graph | None = None) -> dict[str, Any]:
     """The pruned graph as JSON types."""
     graph = graph or flow.graph()
     path = flow.happy_path(graph)
-    return {
+    found = {
         "rules": {"weigh": flow.rules.weighing, "edges": flow.rules.edges, "nodes": flow.rules.nodes},
         "nodes": [_node(flow, node, count) for node, count in graph.nodes.items()],
         "edges": [
@@ -60,6 +77,7 @@ def as_dict(flow: Flow, graph: Graph | None = None) -> dict[str, Any]:
         ],
         "happy_path": path,
     }
+    return found if flow.change is None else found | {"change": change_as_dict(flow, flow.change)}
 
 
 def _node(flow: Flow, node: int, count: int) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nearfar.dialogue.change import Change
 from nearfar.dialogue.clustering import Actions
-from nearfar.dialogue.graph import FIRST, Edge, Graph, Rules, happy_path, prune, transitions
+from nearfar.dialogue.graph import FIRST, Edge, Graph, Rules, either, happy_path, prune, transitions
+from nearfar.dialogue.known import Known
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import Described
 
@@ -29,6 +31,9 @@ class Flow:
         rules: How the graph is pruned.
         facts: The source and the settings.
         writer: Writes a flow to a file: `nearfar.dialogue.write`, passed in because formats build on results.
+        change: What changed from another log to this one; None: it was compared with none.
+        known: The actions for a later update; None for two logs side by side.
+        edits: The edits that were applied, as in their file.
     """
 
     log: Log
@@ -37,6 +42,9 @@ class Flow:
     rules: Rules
     facts: dict[str, Any]
     writer: Callable[[Flow, Path], Path] = field(repr=False)
+    change: Change | None = None
+    known: Known | None = field(default=None, repr=False)
+    edits: tuple[dict[str, Any], ...] = ()
 
     @property
     def nodes(self) -> Int[np.ndarray, " turns"]:
@@ -48,8 +56,12 @@ class Flow:
         return transitions(self.log, self.nodes, speaker)
 
     def graph(self, rules: Rules | None = None, speaker: int | None = None) -> Graph:
-        """The pruned graph."""
-        return prune(self.counts(speaker), rules or self.rules)
+        """The pruned graph; of two compared logs what is left of either, with the counts of this one."""
+        rules, counts = rules or self.rules, self.counts(speaker)
+        graph = prune(counts, rules)
+        if self.change is None:
+            return graph
+        return either(graph, prune(self.change.before.counts(speaker), rules), counts, rules.weighing)
 
     def happy_path(self, graph: Graph | None = None) -> list[int]:
         """Nodes from start to end along the strongest path; empty if there is none."""
@@ -60,7 +72,9 @@ class Flow:
         return self.log.speakers[int(self.actions.speaker[node - FIRST])]
 
     def write(self, path: str | Path) -> Path:
-        """Write it as .html, .json, .mmd (Mermaid) or .dot (Graphviz); see `nearfar.dialogue.write`.
+        """Write it as .html, .json, .mmd (Mermaid), .dot (Graphviz), or .safetensors (for a later update).
+
+        See `nearfar.dialogue.write`.
 
         Raises:
             InputError: unknown suffix, or the path is not writable.
