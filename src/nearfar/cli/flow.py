@@ -28,7 +28,11 @@ def command(
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Output file: .html (a page to explore), .json, .mmd (Mermaid) or .dot (Graphviz).")
+        Path,
+        typer.Option(
+            help="Output file: .html (a page to explore), .json, .mmd (Mermaid), .dot (Graphviz), .bpmn, .rasa.yml "
+            "(Rasa 3), or all turns as an event log: .xes, .events.csv."
+        ),
     ],
     export: Annotated[list[Path] | None, typer.Option(help="Additional output file (repeatable).")] = None,
     model: Annotated[str, typer.Option(help="Text encoder: path, Hub ID or alias (actions, minilm).")] = "actions",
@@ -114,6 +118,9 @@ def command(
 
 
 def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> None:
+    from nearfar.dialogue.exports import quality
+    from nearfar.dialogue.page import quality_line
+
     graph = found.graph()
     written = [str(path) for path in files]
     if as_json:
@@ -126,6 +133,7 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
                 **about,
                 "speakers": found.log.speakers,
                 **size,
+                "quality": quality(found),
                 "notes": list(found.log.notes),
             }
         )
@@ -134,6 +142,7 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
         f"{len(found.actions):,} actions in {found.log.turns:,} turns of {len(found.log):,} dialogues; "
         f"{len(graph.actions):,} actions and {len(graph.counts):,} steps above the thresholds, in {', '.join(written)}"
     )
+    print(quality_line(found))
     if store.is_dir():
         say(f"The vectors are kept in {store}: runs with other options will reuse them.")
     if not graph.actions:

@@ -12,6 +12,7 @@ import numpy as np
 
 from nearfar.dialogue.clustering import Actions, find_actions
 from nearfar.dialogue.exports import write
+from nearfar.dialogue.held_out import held_out_quality
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import Described, describe, name_by_model, same_names
 from nearfar.dialogue.options import FlowOptions
@@ -57,13 +58,14 @@ def flow(
     log = _log(dialogues, options)
     vectors = _vectors(log, options, progress)
     actions = find_actions(log, vectors, options.actions, linkage=options.linkage, seed=options.seed)
+    held_out = held_out_quality(log, vectors, actions, options.rules, linkage=options.linkage, seed=options.seed)
     described = describe(log, actions)
     if options.namer is not None:
         reported = None if progress is None else partial(progress, "name")
         described = name_by_model(described, log.texts, options.namer, Path(options.names), reported)
         if options.merge:
             actions, described = merged_by_name(actions, described)
-    return Flow(log, actions, described, options.rules, _facts(dialogues, options), write)
+    return Flow(log, actions, described, options.rules, _facts(dialogues, options), write, held_out)
 
 
 def merged_by_name(actions: Actions, described: list[Described]) -> tuple[Actions, list[Described]]:

@@ -11,8 +11,10 @@ import numpy as np
 
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.graph import FIRST, Edge, Graph, Rules, happy_path, prune, transitions
+from nearfar.dialogue.held_out import HeldOut
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import Described
+from nearfar.dialogue.quality import Explained, explained
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -29,6 +31,7 @@ class Flow:
         rules: How the graph is pruned.
         facts: The source and the settings.
         writer: Writes a flow to a file: `nearfar.dialogue.write`, passed in because formats build on results.
+        held_out: The quality on held-out dialogues; None if there are too few dialogues to hold some out.
     """
 
     log: Log
@@ -37,6 +40,7 @@ class Flow:
     rules: Rules
     facts: dict[str, Any]
     writer: Callable[[Flow, Path], Path] = field(repr=False)
+    held_out: HeldOut | None = None
 
     @property
     def nodes(self) -> Int[np.ndarray, " turns"]:
@@ -55,12 +59,16 @@ class Flow:
         """Nodes from start to end along the strongest path; empty if there is none."""
         return happy_path(graph or self.graph(), dict(enumerate(self.actions.speaker.tolist(), FIRST)))
 
+    def explained(self, graph: Graph | None = None) -> Explained:
+        """The share of dialogues and steps that the pruned graph explains."""
+        return explained(self.log, self.nodes, (graph or self.graph()).counts)
+
     def speaker_of(self, node: int) -> str:
         """The speaker of an action."""
         return self.log.speakers[int(self.actions.speaker[node - FIRST])]
 
     def write(self, path: str | Path) -> Path:
-        """Write it as .html, .json, .mmd (Mermaid) or .dot (Graphviz); see `nearfar.dialogue.write`.
+        """Write it in the format of the suffix, such as .html, .json or .bpmn; see `nearfar.dialogue.write`.
 
         Raises:
             InputError: unknown suffix, or the path is not writable.
