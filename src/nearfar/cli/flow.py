@@ -119,7 +119,7 @@ def command(
 
 def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> None:
     from nearfar.dialogue.exports import quality
-    from nearfar.dialogue.page import quality_line
+    from nearfar.dialogue.quality_text import quality_line
 
     graph = found.graph()
     written = [str(path) for path in files]

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from nearfar.dialogue.graph import Edge
 from nearfar.dialogue.naming import shortened
+from nearfar.dialogue.quality_text import ABOUT, quality_rows
 from nearfar.errors import InputError
 from nearfar.reports.inline import asset, policy, script_json, version
 from nearfar.reports.page import MAX_BYTES
@@ -60,6 +61,8 @@ def page(flow: Flow) -> str:
         title=f"Workflow of {plain(_title(flow))}",
         facts=_facts(flow, data),
         notes=[plain(note) for note in flow.log.notes],
+        quality=quality_rows(flow),
+        about_quality=ABOUT,
         speakers=[plain(name) for name in flow.log.speakers],
         policy=policy(style, script),
         style=Markup(style),

@@ -68,7 +68,7 @@ def as_xes(flow: Flow) -> str:
 def as_event_csv(flow: Flow) -> str:
     """All turns as CSV, with the columns `COLUMNS`."""
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for name, events in _cases(flow):
         case = _cell(name)

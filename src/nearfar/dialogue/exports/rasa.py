@@ -1,9 +1,9 @@
 """The pruned graph as training data of Rasa 3: intents, responses, examples and stories in one YAML file.
 
 An action of a user is an intent with its typical utterances as examples; an action of another speaker is a response.
-A speaker is a user if a word of the name says so (`user`, `customer`, `caller`, ...); if no name does, the one who begins
-most dialogues is the user. The stories are paths of the graph that contain all of its edges, not dialogues of the log;
-see `nearfar.dialogue.paths`. The first is the main path.
+A speaker is a user if a word of the name says so (`user`, `customer`, `caller`, ...); if no name does, the one who
+begins most dialogues is the user. The stories are paths of the graph that contain all of its edges, not dialogues of
+the log; see `nearfar.dialogue.paths`. The first is the main path.
 """
 
 from __future__ import annotations
