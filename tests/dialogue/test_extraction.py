@@ -64,6 +64,7 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr("nearfar.models.load", step("load", "encoder"))
     monkeypatch.setattr(extraction, "vectors_of", step("vectors", "vectors"))
     monkeypatch.setattr(extraction, "find_actions", step("actions", actions))
+    monkeypatch.setattr(extraction, "held_out_quality", step("held out", "quality"))
     monkeypatch.setattr(extraction, "describe", step("describe", described))
     monkeypatch.setattr(extraction, "name_by_model", step("name", described))
     monkeypatch.setattr(extraction, "merged_by_name", step("merge", (actions, described)))
@@ -90,6 +91,8 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
     assert calls["vectors"][0] == ("encoder", log.texts)
     assert calls["vectors"][1] == {"store": tmp_path / "store", "batch_size": 3, "progress": None}
     assert calls["actions"] == ((log, "vectors", 5), {"linkage": "average", "seed": 11})
+    assert calls["held out"] == ((log, "vectors", actions, rules), {"linkage": "average", "seed": 11})
+    assert flow.held_out == "quality"
     assert calls["name"][0] == (described, log.texts, namer, tmp_path / "names.jsonl", None)
     assert calls["merge"][0] == (actions, described)
     assert flow.rules is rules

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ Progress = Callable[[int, int], None]
 
 WINDOW = 2048
 """Number of texts in one file of the store."""
+_PARALLELISM = "TOKENIZERS_PARALLELISM"
 _NAME = re.compile(r"[0-9a-f]{32}\.npy")
 
 
@@ -60,7 +63,8 @@ def vectors_of(
         file = None if store is None else store / f"{_key(identity, window)}.npy"
         vectors = None if file is None else _stored(file, len(window))
         if vectors is None:
-            vectors = encode(model, window, batch_size=batch_size).astype(np.float16)
+            with _one_tokenizer_thread():
+                vectors = encode(model, window, batch_size=batch_size).astype(np.float16)
             if file is not None:
                 _put(file, vectors)
         if found is None:
@@ -74,6 +78,19 @@ def vectors_of(
     if store is not None:
         _tidy(store, used)
     return found
+
+
+@contextmanager
+def _one_tokenizer_thread() -> Iterator[None]:
+    # A batch of utterances is tokenized in a millisecond, and waiting for threads takes longer where cores are busy.
+    if _PARALLELISM in os.environ:
+        yield
+        return
+    os.environ[_PARALLELISM] = "false"
+    try:
+        yield
+    finally:
+        del os.environ[_PARALLELISM]
 
 
 def _key(identity: str, texts: Sequence[str]) -> str:
