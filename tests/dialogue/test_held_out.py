@@ -74,6 +74,12 @@ def test_pruning_decides_what_is_covered_and_not_what_is_seen():
     assert few.perplexity == all_.perplexity
 
 
+def test_a_graph_that_is_pruned_to_nothing_covers_nothing():
+    found = measured(log_of(60, 1, order=False), rules=Rules(edges=1.0))
+    assert found is not None
+    assert (found.edges, found.steps_covered.mean, found.dialogues_covered.mean) == (0, 0, 0)
+
+
 def test_the_clusters_are_made_without_the_turns_held_out(monkeypatch: pytest.MonkeyPatch):
     log = log_of(40, 0, order=True)
     vectors, seen = vectors_for(log), []

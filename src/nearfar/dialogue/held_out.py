@@ -46,6 +46,8 @@ class HeldOut:
         fitted: Number of dialogues that the clusters, the counts and the graph were made of.
         steps: Number of steps of the dialogues held out.
         actions: Number of actions.
+        edges: Number of edges of the pruned graph. If it is 0, no path from start to end is above the thresholds, and
+            nothing is covered.
         dialogues_covered: Share of dialogues whose every step is an edge of the pruned graph.
         steps_covered: Share of steps that are an edge of the pruned graph.
         steps_seen: Share of steps that occur in the other dialogues at all, including from an action to itself.
@@ -63,6 +65,7 @@ class HeldOut:
     fitted: int
     steps: int
     actions: int
+    edges: int
     dialogues_covered: Interval
     steps_covered: Interval
     steps_seen: Interval
@@ -150,7 +153,8 @@ def _figures(
 ) -> HeldOut:
     counts = transitions(known, fitted.turn.astype(np.int64) + FIRST)
     before, after, of = steps(new, turn + FIRST, START, END)
-    covered = is_edge(before, after, prune(counts, rules).counts)
+    edges = prune(counts, rules).counts
+    covered = is_edge(before, after, edges)
     seen = is_edge(before, after, counts)
     old = fitted.turn.astype(np.int64)
     losses, unigram = _losses(known, new, old, turn, len(fitted))
@@ -166,6 +170,7 @@ def _figures(
         fitted=len(known),
         steps=len(before),
         actions=len(fitted),
+        edges=len(edges),
         dialogues_covered=mean(np.bincount(of[~covered], minlength=len(new)) == 0, None),
         steps_covered=mean(covered),
         steps_seen=mean(seen),

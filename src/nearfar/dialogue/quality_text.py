@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from nearfar.dialogue.result import Flow
     from nearfar.evaluation.intervals import Interval
 
+_EMPTY = "nothing covered, as no graph without them is above the thresholds"
 ABOUT = (
     "Explained: all dialogues, by the graph after pruning. A step is from one turn to the next, or from the start or "
     "to the end. Held out: clusters, steps and graph are made again without these dialogues, with as many actions; "
@@ -26,8 +27,9 @@ def quality_line(flow: Flow) -> str:
     line = f"The graph explains {_percent(of.steps)} of the steps and {_percent(of.dialogues)} of the whole dialogues"
     if held_out is None:
         return f"{line}."
+    covered = f"{_share(held_out.steps_covered)} of the steps" if held_out.edges else _EMPTY
     return (
-        f"{line}. On {held_out.dialogues:,} held-out dialogues: {_share(held_out.steps_covered)} of the steps; "
+        f"{line}. On {held_out.dialogues:,} held-out dialogues: {covered}; "
         f"perplexity of the next action: {_number(held_out.perplexity)}, without the action before "
         f"{held_out.perplexity_unigram.mean:.1f}, uniform {held_out.perplexity_uniform}."
     )
@@ -50,7 +52,7 @@ def quality_rows(flow: Flow) -> list[tuple[str, str]]:
 def _held_out_rows(of: HeldOut) -> list[tuple[str, str]]:
     rows = [
         ("Held-out dialogues", f"{of.dialogues:,}; the others: {of.fitted:,}"),
-        ("Held-out steps covered", _share(of.steps_covered)),
+        ("Held-out steps covered", _share(of.steps_covered) if of.edges else _EMPTY),
         ("Held-out dialogues covered completely", _share(of.dialogues_covered)),
         ("Held-out steps that occur in the other dialogues", _share(of.steps_seen)),
         ("Perplexity of the next action", _number(of.perplexity)),

@@ -63,7 +63,7 @@ def vectors_of(
         file = None if store is None else store / f"{_key(identity, window)}.npy"
         vectors = None if file is None else _stored(file, len(window))
         if vectors is None:
-            with _one_tokenizer_thread():
+            with _few_threads(model):
                 vectors = encode(model, window, batch_size=batch_size).astype(np.float16)
             if file is not None:
                 _put(file, vectors)
@@ -81,16 +81,28 @@ def vectors_of(
 
 
 @contextmanager
-def _one_tokenizer_thread() -> Iterator[None]:
-    # A batch of utterances is tokenized in a millisecond, and waiting for threads takes longer where cores are busy.
-    if _PARALLELISM in os.environ:
+def _few_threads(model: SentenceTransformer) -> Iterator[None]:
+    """One thread for a model of token vectors without layers of attention.
+
+    Its batches take about a millisecond. Threads that wait for each other take longer than that on a busy machine: ten
+    times the CPU time on two cores.
+    """
+    import torch
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    if not isinstance(next(iter(model.children()), None), StaticEmbedding):
         yield
         return
+    before, stated = torch.get_num_threads(), os.environ.get(_PARALLELISM)
+    torch.set_num_threads(1)
     os.environ[_PARALLELISM] = "false"
     try:
         yield
     finally:
+        torch.set_num_threads(before)
         del os.environ[_PARALLELISM]
+        if stated is not None:
+            os.environ[_PARALLELISM] = stated
 
 
 def _key(identity: str, texts: Sequence[str]) -> str:
