@@ -16,7 +16,7 @@ ABOUT = (
     "Explained: all dialogues, by the graph after pruning. A step is from one turn to the next, or from the start or "
     "to the end. Held out: clusters, steps and graph are made again without these dialogues, with as many actions; "
     "only the encoder and the number of actions have seen them. Perplexities of actions cannot be compared between "
-    "workflows with different numbers of actions. The gain in nats per step and the perplexity of words can, for the "
+    "workflows with different numbers of actions. The gain in nats per step and word perplexity can, for the "
     "same log and seed. In brackets: 95% intervals over dialogues."
 )
 
@@ -45,7 +45,7 @@ def quality_rows(flow: Flow) -> list[tuple[str, str]]:
     ]
     if flow.held_out is None:
         why = f"not measured: requires {LEAST} dialogues, and each speaker in those that are not held out"
-        return [*rows, ("Held-out dialogues", why)]
+        return [*rows, ("Held out", why)]
     return rows + _held_out_rows(flow.held_out)
 
 
@@ -54,17 +54,17 @@ def _held_out_rows(of: HeldOut) -> list[tuple[str, str]]:
         ("Held-out dialogues", f"{of.dialogues:,}; the others: {of.fitted:,}"),
         ("Held-out steps covered", _share(of.steps_covered) if of.edges else _EMPTY),
         ("Held-out dialogues covered completely", _share(of.dialogues_covered)),
-        ("Held-out steps that occur in the other dialogues", _share(of.steps_seen)),
+        ("Held-out steps seen in the others", _share(of.steps_seen)),
         ("Perplexity of the next action", _number(of.perplexity)),
-        ("… without the action before", _number(of.perplexity_unigram)),
-        ("… uniform", f"{of.perplexity_uniform}"),
+        ("Perplexity without the action before", _number(of.perplexity_unigram)),
+        ("Perplexity, uniform", f"{of.perplexity_uniform}"),
         ("Gain by the action before, nats per step", _number(of.gain, 2)),
     ]
     if of.gain.low <= 0 <= of.gain.high:
         rows[-1] = (rows[-1][0], f"{rows[-1][1]}: no significant difference")
     for name, words in (
-        ("Perplexity of words, given the action before", of.word_perplexity),
-        ("… given the speaker", of.word_perplexity_speakers),
+        ("Word perplexity, given the action before", of.word_perplexity),
+        ("Word perplexity, given the speaker", of.word_perplexity_speakers),
     ):
         if words is not None:
             rows.append((name, _number(words, 0)))
