@@ -172,8 +172,8 @@ def _drawing(root: ElementTree.Element, diagram: _Diagram) -> None:
 
 
 def _bounds(element: ElementTree.Element, box: Box) -> None:
-    of = dict(zip(("x", "y", "width", "height"), map(str, box), strict=True))
-    ElementTree.SubElement(element, f"{{{_DC}}}Bounds", of)
+    x, y, width, height = map(str, box)
+    ElementTree.SubElement(element, f"{{{_DC}}}Bounds", x=x, y=y, width=width, height=height)
 
 
 def _points(source: Box, target: Box) -> list[tuple[int, int]]:
