@@ -41,6 +41,8 @@ def test_the_command_writes_the_files_that_it_reports(calls: Path, tiny_model_fo
     assert (found["dialogues"], found["turns"], found["texts"], found["actions"]) == (6, 24, 8, 3)
     assert found["speakers"] == ["Caller", "Agent"]
     assert found["notes"] == []
+    assert set(found["quality"]["explained"]) == {"dialogues", "steps", "repeats"}
+    assert found["quality"]["held_out"] is None  # too few dialogues
     assert "encode: 8 of 8" in printed.err
     graph = json.loads(Path(exports[0]).read_text())
     assert len([node for node in graph["nodes"] if node["id"] > 1]) == found["shown_actions"]

@@ -73,6 +73,7 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
     monkeypatch.setattr("nearfar.models.loading.find", step("find", "folder"))
     monkeypatch.setattr("nearfar.models.action_labels.ActionLabels.load", step("labels", "labels"))
     monkeypatch.setattr(extraction, "distinct", step("distinct", described))
+    monkeypatch.setattr(extraction, "held_out_quality", step("held out", "quality"))
     monkeypatch.setattr(extraction, "name_by_model", step("name", described))
     monkeypatch.setattr(extraction, "merged_by_name", step("merge", (actions, described)))
     namer: Any = SimpleNamespace(identity="a namer")
@@ -105,6 +106,8 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
     assert calls["describe"][0] == (actions,)
     assert calls["words named"][0] == (described,)
     by_model(described)
+    assert calls["held out"] == ((log, "vectors", actions, rules), {"linkage": "average", "seed": 11})
+    assert flow.held_out == "quality"
     assert calls["name"][0] == (described, log.texts, namer, tmp_path / "names.jsonl", None)
     assert calls["merge"][0] == (actions, described)
     assert calls["distinct"][0] == (described, "speaker")

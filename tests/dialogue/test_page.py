@@ -97,3 +97,8 @@ def test_the_notes_about_the_log_are_on_the_page():
     noted = replace(flow, log=replace(flow.log, notes=("left out 1 <b>",)))
     assert "<li>left out 1 &lt;b&gt;</li>" in page(noted)
     assert 'class="notes"' not in page(flow)
+
+
+def test_the_quality_is_on_the_page():
+    flow = FLOWS["booking"]
+    assert f"<dd>{100 * flow.explained().steps:.1f}%</dd>" in page(flow)

@@ -30,7 +30,8 @@ def command(
     out: Annotated[
         Path,
         typer.Option(
-            help="Output file: .html (a page to explore), .json, .mmd (Mermaid), .dot (Graphviz) or .safetensors."
+            help="Output file: .html (a page to explore), .json, .mmd (Mermaid), .dot (Graphviz), .bpmn, .rasa.yml "
+            "(Rasa 3), .safetensors (for --update), or all turns as an event log: .xes, .events.csv."
         ),
     ],
     export: Annotated[list[Path] | None, typer.Option(help="Additional output file (repeatable).")] = None,
@@ -140,6 +141,9 @@ def command(
 
 
 def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> None:
+    from nearfar.dialogue.exports import quality
+    from nearfar.dialogue.quality_text import quality_line
+
     graph = found.graph()
     written = [str(path) for path in files]
     changed: dict[str, int] = {}
@@ -157,6 +161,7 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
                 "speakers": found.log.speakers,
                 **size,
                 **changed,
+                "quality": quality(found),
                 "notes": list(found.log.notes),
             }
         )
@@ -167,6 +172,7 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
     )
     if changed:
         print(f"{changed['changed_actions']:,} actions and {changed['changed_steps']:,} steps changed significantly")
+    print(quality_line(found))
     if store.is_dir():
         say(f"The vectors are kept in {store}: runs with other options will reuse them.")
     if not graph.actions:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from nearfar.dialogue.chain import fit_chain
 from nearfar.dialogue.log import Log, steps
 from nearfar.errors import InputError
 
@@ -266,7 +267,7 @@ def _turns(log: Log, labels: Sequence[Int[np.ndarray, " n"]]) -> tuple[Int[np.nd
 def _held_out_gain(log: Log, turn: Int[np.ndarray, " turns"], count: int, fold: Int[np.ndarray, " dialogues"]) -> float:
     """Information in nats per step that an action gives about the next one, on held-out dialogues.
 
-        mean log p(next | before) / p(next),  p(b | a) = (n(a, b) + p(b)) / (n(a) + 1)
+        mean log p(next | before) / p(next), with the probabilities of `nearfar.dialogue.chain`
 
     The start and end of a dialogue count as one additional action.
     """
@@ -275,11 +276,7 @@ def _held_out_gain(log: Log, turn: Int[np.ndarray, " turns"], count: int, fold: 
     total = 0.0
     for held in range(int(fold.max()) + 1):
         known = place != held
-        seen = np.bincount(before[known] * (count + 1) + after[known], minlength=(count + 1) ** 2)
-        seen = seen.reshape(count + 1, count + 1)
-        often = seen.sum(0) + 0.5
-        p = often / often.sum()
-        conditional = (seen + p) / (seen.sum(1, keepdims=True) + 1)
+        conditional, p = fit_chain(before[known], after[known], count + 1)
         total += float(np.log(conditional[before[~known], after[~known]] / p[after[~known]]).sum())
     return total / len(before)
 

@@ -15,6 +15,7 @@ from nearfar.dialogue.clustering import Actions, find_actions
 from nearfar.dialogue.continuing import Stage, continued, edited, joined, kept, separated
 from nearfar.dialogue.edits_file import read_edits
 from nearfar.dialogue.exports import write
+from nearfar.dialogue.held_out import held_out_quality
 from nearfar.dialogue.label_names import distinct
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import Described, name_by_model, same_names
@@ -77,10 +78,13 @@ def flow(
     wording = Wording(log, vectors, _labels(options), slots, _by_model(log, options, progress))
     settings = {"encoder": fingerprint(model), "linkage": options.linkage, "slots": options.slots}
     same = {"linkage": options.linkage, "seed": options.seed}
+    held_out = None
     if known is not None:
         stage = continued(log, vectors, known, settings, wording, file=str(options.update), **same)
     else:
         actions = find_actions(log, vectors, options.actions, **same)
+        if options.against is None:
+            held_out = held_out_quality(log, vectors, actions, options.rules, **same)
         stage = Stage(log, *_named(actions, wording, options))
     if edits is not None:
         stage = edited(stage, vectors, edits, wording, **same)
@@ -94,7 +98,18 @@ def flow(
         stage, keeping = separated(stage, first), None
         change = stage.change((source, _source(options.against)), options.seed)
     facts = _facts(source, options)
-    return Flow(stage.log, stage.actions, stage.described, options.rules, facts, write, change, keeping, tuple(applied))
+    return Flow(
+        stage.log,
+        stage.actions,
+        stage.described,
+        options.rules,
+        facts,
+        write,
+        change=change,
+        known=keeping,
+        edits=tuple(applied),
+        held_out=held_out,
+    )
 
 
 def _by_model(

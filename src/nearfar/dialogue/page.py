@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from nearfar.dialogue.change_page import change_data, change_words, counted_steps
 from nearfar.dialogue.naming import as_shown, shortened
+from nearfar.dialogue.quality_text import ABOUT, quality_rows
 from nearfar.errors import InputError
 from nearfar.reports.inline import asset, policy, script_json, version
 from nearfar.reports.page import MAX_BYTES
@@ -61,6 +62,8 @@ def page(flow: Flow) -> str:
         facts=_facts(flow, data),
         change=change_words(flow),
         notes=[plain(note) for note in flow.log.notes],
+        quality=quality_rows(flow),
+        about_quality=ABOUT,
         speakers=[plain(name) for name in flow.log.speakers],
         policy=policy(style, script),
         style=Markup(style),

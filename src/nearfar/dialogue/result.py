@@ -12,9 +12,11 @@ import numpy as np
 from nearfar.dialogue.change import Change
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.graph import FIRST, Edge, Graph, Rules, either, happy_path, prune, transitions
+from nearfar.dialogue.held_out import HeldOut
 from nearfar.dialogue.known import Known
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import Described
+from nearfar.dialogue.quality import Explained, explained
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -34,6 +36,8 @@ class Flow:
         change: What changed from another log to this one; None: it was compared with none.
         known: The actions for a later update; None for two logs side by side.
         edits: The edits that were applied, as in their file.
+        held_out: The quality on held-out dialogues; None if there are too few dialogues to hold some out, or the flow
+            refers to another log.
     """
 
     log: Log
@@ -45,6 +49,7 @@ class Flow:
     change: Change | None = None
     known: Known | None = field(default=None, repr=False)
     edits: tuple[dict[str, Any], ...] = ()
+    held_out: HeldOut | None = None
 
     @property
     def nodes(self) -> Int[np.ndarray, " turns"]:
@@ -67,12 +72,16 @@ class Flow:
         """Nodes from start to end along the strongest path; empty if there is none."""
         return happy_path(graph or self.graph(), dict(enumerate(self.actions.speaker.tolist(), FIRST)))
 
+    def explained(self, graph: Graph | None = None) -> Explained:
+        """The share of dialogues and steps that the pruned graph explains."""
+        return explained(self.log, self.nodes, (graph or self.graph()).counts)
+
     def speaker_of(self, node: int) -> str:
         """The speaker of an action."""
         return self.log.speakers[int(self.actions.speaker[node - FIRST])]
 
     def write(self, path: str | Path) -> Path:
-        """Write it as .html, .json, .mmd (Mermaid), .dot (Graphviz), or .safetensors (for a later update).
+        """Write it in the format of the suffix, such as .html, .json or .bpmn, or .safetensors for a later update.
 
         See `nearfar.dialogue.write`.
 
