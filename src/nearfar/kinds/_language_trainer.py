@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,7 @@ from nearfar.kinds._trainer import Resumable, callbacks_of, load_loss, quiet, sa
 from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import LanguageOptions
-from nearfar.models.adapters import train_adapters
+from nearfar.models.adapters import load_trained, save_trained, train_adapters
 from nearfar.models.answers import IGNORED
 
 if TYPE_CHECKING:
@@ -97,10 +98,12 @@ class LanguageTrainer(Resumable, Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
+        save_trained(self.model, Path(output_dir or str(self.args.output_dir)))
         save_loss(self.objective, output_dir or str(self.args.output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if not load_trained(self.model, Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
         load_loss(self.objective, resume_from_checkpoint)
 
 

@@ -29,7 +29,7 @@ from nearfar.kinds.drawn import left_out_note
 from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import RowViews, Stage
-from nearfar.models.adapters import load_lora, train_adapters
+from nearfar.models.adapters import load_trained, save_trained, train_adapters
 from nearfar.models.views import views_of, write_views
 
 _LOSS_STATE = "loss.safetensors"
@@ -133,11 +133,12 @@ class SentenceTrainer(Resumable):
             trainer._save(output_dir, state_dict)
         finally:
             del self.model.save_pretrained
+        save_trained(self.model, Path(output_dir or str(self.args.output_dir)))
         save_loss(self.loss, output_dir or str(self.args.output_dir))
 
     def _load_from_checkpoint(self: Any, checkpoint_path: str) -> None:
         trainer: Any = super()
-        if not load_lora(self.model, Path(checkpoint_path)):
+        if not load_trained(self.model, Path(checkpoint_path)):
             trainer._load_from_checkpoint(checkpoint_path)
         load_loss(self.loss, checkpoint_path)
 

@@ -64,6 +64,14 @@ class TrainingOptions:
         prompts: What stands before texts in training, of models that read prompts: `model` for the model's own (a first
             column `anchor` has that of queries, the others that of documents), `none`, or a JSON object such as
             `{"query": "query: ", "document": "passage: "}`, also by column. The trained model keeps them.
+        lora_rank: Rank of a LoRA on the linear layers of the base model, whose weights are then frozen; parts that the
+            recipe adds are trained in full. 0: train all weights.
+        lora_alpha: The update of a LoRA is multiplied with alpha / rank; 0: twice the rank.
+        lora_dropout: Probability of dropout before the update.
+        lora_targets: Names of the layers that get a LoRA, separated by commas, such as `query,value`; empty: all linear
+            layers below the head.
+        lora_merge: Add the LoRA to the weights after training, so that the saved model needs neither `peft` nor the
+            base model; otherwise the saved model is an adapter that names its base model.
     """
 
     epochs: Positive = 1.0
@@ -78,6 +86,11 @@ class TrainingOptions:
     save_steps: Whole = 0
     eval_steps: Whole = 0
     prompts: str = "model"
+    lora_rank: Whole = 0
+    lora_alpha: NonNegative = 0.0
+    lora_dropout: Probability = 0.0
+    lora_targets: str = ""
+    lora_merge: bool = False
 
     def __post_init__(self) -> None:
         from nearfar.models.prompts import parse_prompts

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nearfar.errors import InputError, about
 from nearfar.kinds._processes import is_main_process
 from nearfar.models.abilities import Classifies
+from nearfar.training.adapting import BaseModel
 from nearfar.training.card import model_card, write_card
 from nearfar.training.folder import RunFolder
 from nearfar.training.held_out import HeldOut, read_held_out, split_documents
@@ -126,7 +128,7 @@ def _claimed(request: Request, folder: RunFolder) -> Run:
     set_seed(request.seed)  # loading may initialize a new head
     start = _start(request)
     configuration = _configuration(request, rows, held_out, start)
-    changed = folder.check(configuration, request.resume)
+    changed = folder.check(configuration, request.resume, asdict(request.recipe.options()))
     if request.splits_documents:
         rows, documents = split_documents(rows, request.options.held_out, request.seed)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
         held_out = None if documents is None else HeldOut(documents, {})
@@ -153,8 +155,9 @@ def _run(
     # Nothing is written until the recipe and the evaluation have accepted their data.
     set_seed(seed)
     with about(None if "sets" in data else data["source"], rows.column_names):  # with several, messages name theirs
+        base = BaseModel.of(request, start)
         plan = request.recipe.prepare(start, rows, request.options)
-        ready = prepared(plan, request.options, request.trial)
+        ready = prepared(plan, request.options, request.trial, base=base)
     if changed:
         check_longer(changed, ready, folder)
     model = ready.model
@@ -175,6 +178,8 @@ def _run(
         rows_in_step=request.rows_in_step,
         rows=_rows_of_tasks(request.recipe, rows, plan.count),
     )
+    if base is not None:
+        base.name_in_adapters()
     check_weights(model.module, folder.path)
     if is_main_process():
         # The host libraries' own cards quote training rows, so this one takes their place at once.

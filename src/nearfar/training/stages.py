@@ -11,7 +11,9 @@ from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Progress, Setting
 from nearfar.kinds.options import TrainingOptions, with_settings
 from nearfar.kinds.plan import Plan, Stage, staged_options
+from nearfar.models.adapters import merge_adapters
 from nearfar.models.prompts import MODEL
+from nearfar.training.adapting import BaseModel, adapter_facts, add_adapters
 from nearfar.training.folder import RunFolder
 from nearfar.training.plan_steps import PlanSteps
 
@@ -76,16 +78,20 @@ class Trained:
     drawn: list[dict[str, Any]]
 
 
-def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
+def prepared(
+    plan: Plan, options: TrainingOptions, trial: int = 0, *, base: BaseModel | None = None
+) -> Prepared:
     """Create the first stage, and check that it can be trained.
 
     Args:
         plan: The plan that the recipe's `prepare` returned.
         options: Options of the run.
         trial: Steps of each stage in a trial; 0: no trial.
+        base: What was loaded, and gets a LoRA if the options say so; what the recipe added is trained in full. None:
+            all of the plan's model.
 
     Raises:
-        InputError: No batch can be drawn, or there are fewer steps than stages.
+        InputError: No batch can be drawn, there are fewer steps than stages, or the model cannot have a LoRA.
     """
     from nearfar.kinds.loading import of
 
@@ -94,6 +100,8 @@ def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
         problem = f"the recipe trains {model.words}, which reads no prompts"
         raise InputError(problem, field="prompts", remedy="remove it")
     model.configure(options)
+    if options.lora_rank:
+        add_adapters(model, options, base)
     each = [replace(options, max_steps=trial)] * (plan.count or 1) if trial else staged_options(options, plan)
     stages = iter(plan)
     first = next(stages)
@@ -163,7 +171,10 @@ def train_stages(
         stage = next(prepared.rest, None)
     if number < len(options):
         raise ValueError(f"expected {len(options)} stages, but the plan's generator yields {number}")
-    return Trained(steps, log, stages, model.facts(trainers), drawn)
+    facts = {**model.facts(trainers), **adapter_facts(model)}
+    if any(each.lora_merge for each in options):
+        merge_adapters(model.module)
+    return Trained(steps, log, stages, facts, drawn)
 
 
 #: Options for the length of the whole training.
