@@ -105,9 +105,7 @@ def add_adapters(model: Kind, options: TrainingOptions, base: BaseModel | None) 
         raise InputError(problem, field="lora_rank", remedy="set lora_rank=0, or use another base model")
     targets = [name.strip() for name in options.lora_targets.split(",") if name.strip()]
     for part in parts:
-        add_lora(
-            part, options.lora_rank, options.lora_alpha or None, dropout=options.lora_dropout, targets=targets
-        )
+        add_lora(part, options.lora_rank, options.lora_alpha or None, dropout=options.lora_dropout, targets=targets)
         # Checkpoints are loaded into the model itself, and peft would look for files of a base model that is named.
         name_base(part, None)
 
@@ -124,12 +122,12 @@ def adapter_facts(model: Kind) -> dict[str, Any]:
 
 def _lasting(part: Any, name: str | Path) -> str:
     """A name of a part's weights by which they are found from any folder."""
-    from nearfar.models.aliases import ALIASES
+    from nearfar.models.aliases import ALIASES, GENERATORS
     from nearfar.models.loading import find
 
     place = str(part.name_or_path)
     if not Path(place).is_dir():
         return place  # such as the alias of a GGUF file
     there = Path(place).resolve()
-    by_hub_id = str(name) not in ALIASES and not Path(name).expanduser().exists()
+    by_hub_id = str(name) not in {*ALIASES, *GENERATORS} and not Path(name).expanduser().exists()
     return str(name) if by_hub_id and find(name).resolve() == there else str(there)

@@ -116,9 +116,7 @@ class RunFolder:
         metrics = json.loads(self.metrics.read_text("utf-8"))
         return [stage["steps"] for stage in metrics.get("stages", ())] or [metrics["steps"]]
 
-    def _changed(
-        self, configuration: Mapping[str, Any], defaults: Mapping[str, Any]
-    ) -> dict[str, tuple[Any, Any]]:
+    def _changed(self, configuration: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         there, changed = read_configuration(self.configuration), {}
         if isinstance(there.get("options"), dict):
             there["options"] = {**defaults, **there["options"]}
@@ -160,7 +158,9 @@ class RunFolder:
                 if is_main_process():
                     shutil.rmtree(whole[step])
                 del whole[step]
-        return restored(whole[max(whole)], self.model) if whole else None
+        for checkpoint in whole.values():  # the newest, and the best
+            restored(checkpoint, self.model)
+        return whole[max(whole)] if whole else None
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write a JSON file, completely or not at all."""
@@ -236,7 +236,10 @@ _DECIDING = (
     "evaluation",
     "evaluation_columns",
     _HELD_OUT,
+    "validation",
+    "validation_sha256",
     "options",
+    "trainer_args",
     "seed",
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from datasets import Dataset
 
-from nearfar.comparison.groups import groups_of, split_by_groups
+from nearfar.evaluation.groups import groups_of, split_by_groups
 from nearfar.comparison.leaks import find_leaks
 from nearfar.errors import InputError
 
