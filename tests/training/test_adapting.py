@@ -87,7 +87,8 @@ def test_what_the_recipe_adds_is_trained_in_full_and_resumed(tiny_model_folder: 
 
     for i in range(16):
         Image.new("RGB", (8, 8), (i * 9, 30, 90)).save(tmp_path / f"{i}.png")
-    data = Dataset.from_dict({"image": [str(tmp_path / f"{i}.png") for i in range(16)], "text": [f"cat {i}" for i in range(16)]})  # fmt: skip
+    files = [str(tmp_path / f"{i}.png") for i in range(16)]
+    data = Dataset.from_dict({"image": files, "text": [f"cat {i}" for i in range(16)]})
     options: dict[str, Any] = {**STEPS, "model": tiny_model_folder, "lora_rank": 2, "image_size": 16}
     with pytest.raises(InputError, match=r"^lora_merge"):
         train("contrastive_gap", data, out=tmp_path / "kept", **options)

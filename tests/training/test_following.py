@@ -34,7 +34,7 @@ STEPS: dict[str, Any] = {"max_steps": 12, "save_steps": 3, "eval_steps": 2, "bat
 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Validation rows score what the list says, by the step of the model: from the weights, so that a resume sees it."""
+    """Validation rows score what the list says; the weights tell which step it is, so that a resume sees the same."""
     seen: list[float] = []
     real = HeldOut.measure
 
@@ -89,7 +89,7 @@ def test_validation_rows_are_a_part_of_the_training_rows(tiny_model_folder: Path
     write_jsonl([dict(row) for row in rows()], tmp_path / "rows.jsonl")
     write_jsonl([dict(row) for row in rows(60, 80)], tmp_path / "held.jsonl")
     base = ["train", "infonce", "--data", str(tmp_path / "rows.jsonl"), "--model", str(tiny_model_folder)]
-    settings = ["checkpoint=best", "validation=0.2", "max_steps=4", "eval_steps=2", "batch_size=8"]
+    settings = ["checkpoint=best", "validation_share=0.2", "max_steps=4", "eval_steps=2", "batch_size=8"]
     arguments = [*base, "--eval", str(tmp_path / "held.jsonl"), *(f"--set={each}" for each in settings)]
     assert command([*arguments, "--out", str(tmp_path / "run")]) == 0
     assert "validation rows" in capsys.readouterr().err

@@ -74,7 +74,7 @@ def command(
     trainer_args: Annotated[
         Path | None,
         typer.Option(
-            help="YAML or JSON file with further arguments of the Hugging Face trainer, such as report_to: tensorboard.",
+            help="YAML or JSON file of further arguments of the Hugging Face trainer, e.g. report_to: tensorboard.",
             metavar="FILE",
         ),
     ] = None,

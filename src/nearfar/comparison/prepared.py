@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar.evaluation.groups import Split, split_by_groups
 from nearfar.comparison.leaks import Leaks, find_leaks, refuse_same, without_same
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
+from nearfar.evaluation.groups import Split, split_by_groups
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -69,7 +69,7 @@ class TrainingOptions:
             `{"query": "query: ", "document": "passage: "}`, also by column. The trained model keeps them.
         early_stopping: Number of evaluations on validation rows without improvement after which a stage ends; 0: none.
         checkpoint: The checkpoint that becomes the model: the `last`, or the `best` on validation rows.
-        validation: Fraction of the training rows that is held out as validation rows, for `early_stopping` and
+        validation_share: Fraction of the training rows that is held out as validation rows, for `early_stopping` and
             `checkpoint=best` without `--validation`.
         pooling: How the vectors of tokens become that of a text; `own`: as the model says, and for a causal language
             model `last`, the state at an end token that is appended to each text. The trained model keeps it.
@@ -98,7 +98,7 @@ class TrainingOptions:
     prompts: str = "model"
     early_stopping: Whole = 0
     checkpoint: Literal["last", "best"] = "last"
-    validation: Annotated[float, Range(above=0, below=1)] = 0.1
+    validation_share: Annotated[float, Range(above=0, below=1)] = 0.1
     pooling: Literal["own", "cls", "mean", "max", "last"] = "own"
     lora_rank: Whole = 0
     lora_alpha: NonNegative = 0.0

@@ -43,7 +43,8 @@ def load(
     """Load a text encoder.
 
     An alias has priority over a folder of the same name; write `./minilm` for the folder. A plain transformers folder
-    or Hub ID gets mean pooling over its tokens, and a causal language model last-token pooling. Only safetensors weights are read, and a model's own code is never run.
+    or Hub ID gets mean pooling over its tokens, and a causal language model the state at an end token, see
+    `nearfar.models.last_token`. Only safetensors weights are read, and a model's own code is never run.
 
     Args:
         name: A folder, a Hub ID such as `sentence-transformers/all-MiniLM-L6-v2`, or a key of `ALIASES`.

@@ -46,7 +46,7 @@ class Options(TrainingOptions):
         miner: Name of the encoder that mines.
         instruction: What makes a document relevant, for a language model.
         lora_alpha: The update of a LoRA is multiplied with alpha / rank. The paper's rank is 16.
-        lora_merge: Add the LoRA to the weights after training; required by the direction `random`, which changes the head.
+        lora_merge: Add the LoRA to the weights after training; `random`, which changes the head, requires it.
     """
 
     batch_size: int = 8

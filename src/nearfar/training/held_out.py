@@ -146,7 +146,7 @@ def split_validation(request: Request, rows: Dataset | DatasetDict) -> tuple[Dat
     from nearfar.evaluation import detect_task
     from nearfar.evaluation.groups import split_by_groups
 
-    share, remedy = request.options.validation, "pass validation rows with --validation"
+    share, remedy = request.options.validation_share, "pass validation rows with --validation"
     if not isinstance(rows, Dataset):
         problem = "of several datasets none is held out to choose a checkpoint"
         raise InputError(problem, field="--validation", remedy=remedy)
