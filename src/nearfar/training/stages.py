@@ -11,7 +11,8 @@ from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Progress, Setting
 from nearfar.kinds.options import TrainingOptions, with_settings
 from nearfar.kinds.plan import Plan, Stage, staged_options
-from nearfar.models.adapters import merge_adapters, parts_of
+from nearfar.models.adapters import merge_adapters
+from nearfar.models.checkpointing import keep_less
 from nearfar.models.prompts import MODEL
 from nearfar.training.adapting import BaseModel, adapter_facts, add_adapters
 from nearfar.training.folder import RunFolder
@@ -103,11 +104,8 @@ def prepared(plan: Plan, options: TrainingOptions, trial: int = 0, *, base: Base
     if options.pooling != "own" and not model.pooled:
         problem = f"the recipe trains {model.words}, which has no pooling"
         raise InputError(problem, field="pooling", remedy="remove it")
-    if options.gradient_checkpointing and not any(
-        part.supports_gradient_checkpointing for part in parts_of(model.module)
-    ):
-        problem = "the model has no layers of transformers whose results could be computed again"
-        raise InputError(problem, field="gradient_checkpointing", remedy="set gradient_checkpointing=false")
+    if options.gradient_checkpointing:
+        keep_less(model.module)
     model.configure(options)
     if options.lora_rank:
         add_adapters(model, options, base)

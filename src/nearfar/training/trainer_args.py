@@ -35,6 +35,7 @@ _BY_OPTION = {
     "eval_steps": "eval_steps",
     "save_steps": "save_steps",
     "gradient_checkpointing": "gradient_checkpointing",
+    "activation_checkpointing": "gradient_checkpointing",
     "load_best_model_at_end": "checkpoint",
     "metric_for_best_model": "checkpoint",
     "greater_is_better": "checkpoint",
