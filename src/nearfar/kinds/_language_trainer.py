@@ -99,11 +99,13 @@ class LanguageTrainer(Resumable, Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
-        save_trained(self.model, Path(output_dir or str(self.args.output_dir)))
+        own: Any = self.model
+        save_trained(own, Path(output_dir or str(self.args.output_dir)))
         save_loss(self.objective, output_dir or str(self.args.output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if not load_trained(self.model, Path(resume_from_checkpoint)):
+        own: Any = self.model
+        if not load_trained(own, Path(resume_from_checkpoint)):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         load_loss(self.objective, resume_from_checkpoint)
 

@@ -46,7 +46,8 @@ class HeldOut:
     @property
     def size(self) -> int:
         """Number of rows; of a BEIR-format dataset, of queries."""
-        return len(getattr(self.rows, "queries", self.rows))
+        rows: Any = self.rows
+        return len(getattr(rows, "queries", rows))
 
     def by_labels_of(self, stream: Mapping[str, Dataset]) -> HeldOut:
         """Rows without tasks, divided into the tasks of a stream: a row belongs to the first task with its label.

@@ -144,7 +144,7 @@ def _check_values(arguments: Mapping[str, Any], file: Any) -> None:
     """Let transformers check what it checks, unless that starts a distributed run."""
     import torch
     from transformers import TrainingArguments
-    from transformers.integrations import get_reporting_integration_callbacks
+    from transformers.integrations.integration_utils import get_reporting_integration_callbacks
 
     from nearfar.kinds._processes import processes
 
