@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nearfar.models.cache import user_cache
 from nearfar.models.language import is_gguf, load_language_model, weights_hash
+from nearfar.models.loading import without_progress_bar
 from nearfar.writing import replace_folder
 
 __all__ = ["plain_folder"]
@@ -29,7 +30,8 @@ def plain_folder(name: str | Path) -> str | Path:
         model, tokenizer = load_language_model(name, "cpu")
 
         def write(part: Path) -> None:
-            model.float().save_pretrained(str(part))
+            with without_progress_bar():
+                model.float().save_pretrained(str(part))
             tokenizer.save_pretrained(str(part))
 
         folder.parent.mkdir(parents=True, exist_ok=True)
