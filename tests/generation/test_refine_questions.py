@@ -111,6 +111,7 @@ def test_killed_and_run_again_asks_only_for_the_rest(folder, server, tiny_model_
 
 def test_a_local_model_writes(folder, tiny_lm_folder, tiny_model_folder, capsys) -> None:
     model = ["--model", str(tiny_lm_folder), "--batch-size", "4", "--max-tokens", "6", "--passages", "2", "--json"]
+    model += ["--held-out", "0"]
     assert run(command(tiny_model_folder, *model)) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["asked"], found["written"]) == (2, 4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nearfar.data.files import unpacked_name
 from nearfar.errors import InputError
 
 
@@ -21,7 +22,7 @@ def read_corpus(
     from nearfar.data.readers import load
     from nearfar.data.retrieval import load_corpus
 
-    if Path(file).name.removesuffix(".gz") == "corpus.jsonl":
+    if unpacked_name(Path(file)) == "corpus.jsonl":
         if columns:
             problem = "the columns of corpus.jsonl are fixed by BEIR format"
             raise InputError(problem, file=file, field="--columns", remedy="remove --columns")

@@ -14,7 +14,7 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Suffixes of plain text, each also with `.gz`.
+#: Suffixes of plain text, each also with `.gz` or `.zst`.
 PLAIN = (".txt", ".md", ".text")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.data.blanks import is_blank
+from nearfar.data.files import unpacked_name
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _beir_file(path: Path) -> Path | None:
     """The corpus of a BEIR-format dataset, given the file or the folder."""
     if path.is_dir():
         return next(iter(sorted(path.glob("corpus.jsonl*"))), None)
-    return path if path.name.removesuffix(".gz") == "corpus.jsonl" else None
+    return path if unpacked_name(path) == "corpus.jsonl" else None
 
 
 def _beir_passages(file: Path) -> Passages:

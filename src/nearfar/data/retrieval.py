@@ -13,7 +13,7 @@ from nearfar.data._delimited import tsv_cells
 from nearfar.data._hints import close_name
 from nearfar.data._json import kind_of, objects
 from nearfar.data.blanks import blank, is_blank
-from nearfar.data.files import check_file, list_folder, write_jsonl
+from nearfar.data.files import check_file, list_folder, unpacked_name, write_jsonl
 from nearfar.data.limits import max_text, too_long
 from nearfar.errors import InputError
 from nearfar.writing import write_text
@@ -48,7 +48,8 @@ def is_retrieval_folder(source: object) -> TypeGuard[str | Path]:
 
 
 def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
-    """Read a BEIR-format dataset: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each also with `.gz`.
+    """Read a BEIR-format dataset: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each also with `.gz` or
+    `.zst`.
 
     The flat layout is also supported: `qrels-SPLIT.tsv` beside the corpus, and `queries-SPLIT.jsonl` if each split has
     its own queries. Qrels have BEIR's three columns or trec_eval's four (query, 0, document, grade). Pairs with a grade
@@ -157,7 +158,7 @@ def write_retrieval(found: Retrieval, folder: str | Path, split: str = "test") -
 
 
 def _plain(path: Path) -> str:
-    return path.name.removesuffix(".gz")
+    return unpacked_name(path)
 
 
 def _one_of(folder: Path, entries: list[Path], names: tuple[str, ...]) -> Path:

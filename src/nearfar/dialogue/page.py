@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from nearfar.data.files import unpacked_name
 from nearfar.dialogue.graph import Edge
 from nearfar.dialogue.naming import shortened
 from nearfar.errors import InputError
@@ -168,8 +169,8 @@ def _facts(flow: Flow, data: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _title(flow: Flow) -> str:
     source = str(flow.facts["source"])
-    name = Path(source).name or source
-    for ending in (".gz", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".vtt", ".srt", ".yml", ".yaml"):
+    name = unpacked_name(Path(source)) or source
+    for ending in (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".vtt", ".srt", ".yml", ".yaml"):
         name = name.removesuffix(ending)
     return shortened(name, 80)
 
