@@ -63,7 +63,8 @@ def test_plain_text_and_beir_format(tmp_path: Path) -> None:
         (folder / name).unlink()
     (folder / "qrels-test.tsv.zst").write_bytes(packed(b"q\t1\t1\n"))
     assert load_retrieval(folder).relevant == {"q": {"1": 1}}
-    assert read_corpus(folder / "corpus.jsonl.zst") == (["1"], ["t a"])
+    ids, texts = read_corpus(folder / "corpus.jsonl.zst")
+    assert (ids, list(texts)) == (["1"], ["t a"])
 
 
 def test_several_frames_and_large_files(tmp_path: Path) -> None:

@@ -143,7 +143,16 @@ def load_corpus(file: str | Path) -> dict[str, str]:
     Raises:
         InputError: The file cannot be read, or an id is duplicate.
     """
-    return _texts(Path(file).expanduser(), with_title=True)
+    return dict(corpus_entries(file))
+
+
+def corpus_entries(file: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield the ids and texts that `load_corpus` returns, without keeping the texts in memory.
+
+    Raises:
+        InputError: As for `load_corpus`.
+    """
+    return _entries(Path(file).expanduser(), with_title=True)
 
 
 def write_retrieval(found: Retrieval, folder: str | Path, split: str = "test") -> None:
@@ -219,10 +228,14 @@ def _qrels_file(folder: Path, entries: list[Path], split: str | None) -> tuple[s
 
 
 def _texts(path: Path, with_title: bool) -> dict[str, str]:
-    texts: dict[str, str] = {}
+    return dict(_entries(path, with_title))
+
+
+def _entries(path: Path, with_title: bool) -> Iterator[tuple[str, str]]:
+    known: set[str] = set()
     for line, row in objects(path):
         key, text = _key(path, line, row), _string(path, line, row, "text")
-        if key in texts:
+        if key in known:
             first = next(number for number, other in objects(path) if str(other["_id"]) == key)
             problem = f"duplicate id {key!r}, already in line {first}"
             raise InputError(problem, file=path, line=line, field="_id", remedy="give every entry its own id")
@@ -231,10 +244,10 @@ def _texts(path: Path, with_title: bool) -> dict[str, str]:
             text = f"{title} {text}" if title else text
         elif is_blank(text):
             raise InputError(blank(text)[0], file=path, line=line, field="text", remedy="fill it, or remove the query")
-        texts[key] = text
-    if not texts:
+        known.add(key)
+        yield key, text
+    if not known:
         raise InputError("is empty", file=path, remedy='write one {"_id": "...", "text": "..."} per line')
-    return texts
 
 
 def _key(path: Path, line: int, row: dict[str, Any]) -> str:
