@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -122,8 +124,10 @@ def command(
         found = load_passages(corpus, mapping)
         generator = generator_of(model, endpoint, batch_size, key_env, per_minute, tries)
         log = CallLog(calls_file(calls, out))
-        with progress("write") as writing, progress("check") as checking:
-            rows = write_questions(found.rows, generator, log, load(encoder), how, writing=writing, checking=checking)
+        with _bars() as bar:
+            rows = write_questions(
+                found.rows, generator, log, load(encoder), how, writing=bar("write"), checking=bar("check")
+            )
         write(rows.kept, out)
         if held_out:
             write(rows.held_out, evaluation)
@@ -148,6 +152,24 @@ def command(
         say(f"Next: nearfar train infonce --data {out}" + f" --eval {evaluation}" * bool(rows.held_out))
     else:
         say("See the questions with --dropped FILE; another language model or a higher --rank may keep more.")
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Progress bars by label, one after the other: a terminal shows one at a time."""
+    shown: dict[str, Callable[..., None]] = {}
+    with ExitStack() as stack:
+
+        def bar(label: str) -> Callable[[int, int], None]:
+            def update(done: int, total: int) -> None:
+                if label not in shown:
+                    stack.close()
+                    shown[label] = stack.enter_context(progress(label))
+                shown[label](done, total)
+
+            return update
+
+        yield bar
 
 
 def _beside(out: Path) -> Path:
