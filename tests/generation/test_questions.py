@@ -82,6 +82,7 @@ def test_reasons_are_counted_and_dropped_rows_named(tmp_path, tiny_model) -> Non
         "bird": "bird sits on grass",
         "house": "Where is my house?",
         "tree": "where is my HOUSE",
+        "guitar": KINDS["question"].examples[0],
     }
     found, _ = run(
         tmp_path,
@@ -97,9 +98,10 @@ def test_reasons_are_counted_and_dropped_rows_named(tmp_path, tiny_model) -> Non
         "fish": "about the text itself",
         "bird": "copied",
         "tree": "duplicate",
+        "guitar": "copied",
     }
-    assert found.counts["dropped"] == dict.fromkeys(reasons.values(), 1)
-    assert [row["positive"].split()[1] for row in found.kept] == ["house", "guitar", "drum", "bank", "bill"]
+    assert found.counts["dropped"] == {**dict.fromkeys(reasons.values(), 1), "copied": 2}
+    assert [row["positive"].split()[1] for row in found.kept] == ["house", "drum", "bank", "bill"]
 
 
 def test_a_question_has_to_find_its_passage(tmp_path, tiny_model) -> None:

@@ -138,7 +138,7 @@ def command(
         files = {"out": str(out), "eval": str(evaluation) if held_out else None, "calls": str(log.path)}
         print_json({**files, **counts, "documents_by": found.named_by})
         return
-    print(f"{counts['kept']:,} questions of {counts['asked']:,} passages in {out}")
+    print(f"{counts['kept']:,} questions for {counts['asked']:,} passages in {out}")
     if held_out:
         documents = f"{counts['held_out_documents']:,} of {counts['documents']:,} documents ({found.named_by})"
         print(f"{counts['held_out']:,} questions of held-out documents, {documents}, in {evaluation}")

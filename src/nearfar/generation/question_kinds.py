@@ -33,6 +33,11 @@ class QuestionKind:
     instruction: str
     examples: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> str:
+        """The texts of the prompt's examples, which small models repeat."""
+        return " ".join((*_PASSAGES, *self.examples)) if self.examples else ""
+
     def prompt(self, passage: str, sample: int = 0) -> Prompt:
         """The prompt for a passage; `sample` numbers several answers to the same prompt."""
         shown = "".join(

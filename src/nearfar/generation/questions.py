@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nearfar.errors import InputError
 from nearfar.generation.calls import CallLog, Progress
 from nearfar.generation.interface import Decoding, Generator
-from nearfar.generation.question_checks import fault, question_key
+from nearfar.generation.question_checks import COPIED, copied_fraction, fault, question_key
 from nearfar.generation.question_kinds import KINDS, QuestionKind, cleaned, own_kind
 from nearfar.settings import Count, Fraction, Probability, Whole, check_ranges
 
@@ -41,7 +41,8 @@ class Questions:
         per_passage: Number of questions written for each passage.
         passages: Maximum number of passages with questions, sampled from the corpus; 0: all.
         rank: A question is kept if its passage is among this many that the encoder finds for it.
-        max_copied: Maximum fraction of a question's words that stand in the passage without a gap.
+        max_copied: Maximum fraction of a question's words that stand in the passage, or in the examples of the prompt,
+            without a gap.
         max_passage: Characters after which a passage is truncated for the language model.
         held_out: Fraction of the documents whose questions are held out.
         seed: Random seed: decides which passages are sampled and which documents are held out.
@@ -236,9 +237,12 @@ def _written(
 def _check_alone(drafts: Sequence[_Draft], texts: Sequence[str], how: Questions) -> None:
     """Mark what the texts show to be useless, and duplicates of what is left."""
     seen: set[str] = set()
+    examples = {form.name: form.shown for form in how.forms}
     for draft in drafts:
         key = question_key(draft.text)
         draft.dropped = fault(draft.text, texts[draft.passage], how.max_copied) or (DUPLICATE if key in seen else "")
+        if copied_fraction(draft.text, examples[draft.kind]) > how.max_copied:
+            draft.dropped = draft.dropped or COPIED
         if not draft.dropped:
             seen.add(key)
 
