@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from datasets import Dataset
 
-from nearfar.comparison.leaks import find_leaks, refuse_same, without_same
+from nearfar.comparison.leaks import find_leaks, refuse_same, rows_without_same
 from nearfar.data import Retrieval
 from nearfar.errors import InputError
 
@@ -56,7 +56,7 @@ def test_refused_by_row_and_mended():
         refuse_same(find_leaks(TRAINING, held_out), "held.csv")
     assert "1 of 2 evaluation rows are training rows too (row 2 = training row 2)" in str(error.value)
     assert "--drop-leaks" in str(error.value)
-    kept = without_same(TRAINING, held_out)
+    kept = TRAINING.select(rows_without_same(TRAINING, held_out))
     assert kept["anchor"][:] == ["a", "e"]
     refuse_same(find_leaks(kept, held_out), "held.csv")
 
@@ -65,7 +65,7 @@ def test_all_rows():
     with pytest.raises(InputError, match=r"^--eval: .*--drop-leaks"):
         refuse_same(find_leaks(TRAINING, TRAINING), None)
     with pytest.raises(InputError, match=r"^--drop-leaks: .*0 of 3"):
-        without_same(TRAINING, TRAINING)
+        rows_without_same(TRAINING, TRAINING)
 
 
 def test_the_first_of_equal_training_rows_is_named_and_rows_without_texts_share_nothing():
@@ -82,7 +82,7 @@ def test_the_first_of_equal_training_rows_is_named_and_rows_without_texts_share_
     inside = images.remove_columns("image").add_column("image", [None, None]).cast_column("image", Image())  # pyright: ignore[reportCallIssue]
     found = find_leaks(inside, inside)
     assert (found.items, found.same, found.seen, found.shared) == (2, [], [], [])
-    assert len(without_same(inside, inside)) == 2
+    assert len(rows_without_same(inside, inside)) == 2
 
 
 def test_rows_are_listed_by_what_they_share():
@@ -107,11 +107,11 @@ def test_five_rows_are_named():
 
 def test_one_row_left_is_too_few_to_train_on():
     with pytest.raises(InputError) as caught:
-        without_same(TRAINING, pairs(("a", "b"), ("c", "d")))
+        rows_without_same(TRAINING, pairs(("a", "b"), ("c", "d")))
     assert caught.value.field == "--drop-leaks"
     assert (
         len(
-            without_same(
+            rows_without_same(
                 TRAINING,
                 pairs(
                     ("a", "b"),

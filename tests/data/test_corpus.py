@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from nearfar.data import write_jsonl
+from nearfar.data._arrow import Gathered
 from nearfar.data.corpus import read_corpus
 from nearfar.errors import InputError
 
@@ -26,9 +29,29 @@ def test_a_beir_corpus_has_ids_and_titles(tmp_path: Path, name: str) -> None:
     content = BEIR.encode()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     ids, texts = read_corpus(tmp_path / name)
-    assert (ids, texts) == (["d1", "d2"], ["Cats sit", "run"])
+    assert (ids, list(texts)) == (["d1", "d2"], ["Cats sit", "run"])
     with pytest.raises(InputError, match=rf"{name}: .*--columns"):
         read_corpus(tmp_path / name, {"text": "title"})
+
+
+def test_texts_beyond_a_limit_are_not_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch is written to a file that is mapped: what is in memory does not grow with the corpus."""
+    monkeypatch.setattr("nearfar.data.corpus.ROWS", 2)
+    held: list[int] = []
+    monkeypatch.setattr("nearfar.data._arrow.Gathered.__init__.__defaults__", (1,))
+    add = Gathered.add
+
+    def counted(self: Gathered, batch: pa.RecordBatch) -> None:
+        add(self, batch)
+        held.append(sum(each.num_rows for each in self.batches))
+
+    monkeypatch.setattr(Gathered, "add", counted)
+    write_jsonl([{"_id": str(row), "title": f"t{row}", "text": "x"} for row in range(7)], tmp_path / "corpus.jsonl")
+    ids, texts = read_corpus(tmp_path / "corpus.jsonl")
+    assert ids == [str(row) for row in range(7)]
+    assert list(texts) == [f"t{row} x" for row in range(7)]
+    assert texts[2:4] == ["t2 x", "t3 x"]
+    assert held == [0, 0, 0, 0]
 
 
 def test_another_name_is_no_beir_corpus(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_the_graph_is_as_high_as_the_window_without_the_controls(browser, pages)
         assert (top, bottom) == (controls, height)
     browser.open(pages["500"], width=1000, height=200)
     _, _, top, bottom = browser.evaluate(ends)
-    assert bottom - top == 420
+    assert bottom - top == 400
 
 
 @pytest.mark.parametrize("name", ["5", "500", "10000"])

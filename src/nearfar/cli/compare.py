@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfar.cli.output import print_json, print_table, progress, say
-from nearfar.cli.parameters import Columns, Json, MaxText, SkipBroken, parsed
+from nearfar.cli.parameters import Json, MaxText, SkipBroken, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def command(
-    data: Annotated[str, typer.Option(help="Rows to train on: file, folder of files or Hub ID.")],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            help="Rows to train on: file, folder of files or Hub ID (repeatable; files of one schema are joined).",
+            metavar="FILE|HUB_ID",
+        ),
+    ],
     recipes: Annotated[
         list[str] | None,
         typer.Argument(
@@ -58,7 +64,20 @@ def command(
             help="Override a hyperparameter: epochs=3 for all recipes that have it, dse.alpha=1 for one (repeatable).",
         ),
     ] = None,
-    columns: Columns = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column mapping, e.g. anchor=question,positive=answer (one for all --data, or one for each; '' for "
+            "none).",
+            metavar="NAME=COLUMN,...",
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="How often the training rows of each --data count, e.g. 2,0.5 (default: once).", metavar="WEIGHT,..."
+        ),
+    ] = None,
     eval_columns: Annotated[
         str | None,
         typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
@@ -78,18 +97,21 @@ def command(
     """Find out which recipe is best on your data: equal budgets, several seeds, a ranking with intervals."""
     from nearfar.kinds.options import parse_settings
 
-    settings, own, theirs = parse_settings(set_ or []), parsed(columns), parsed(eval_columns)
+    settings, theirs = parse_settings(set_ or []), parsed(eval_columns)
+    own = [parsed(each or None) for each in columns or ()]
     if theirs and eval_ is None:
         raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")
     if budget is not None and not math.isfinite(budget):
         raise InputError(f"{budget} is no time", field="--budget", remedy="give minutes, e.g. 60")
 
     from nearfar.comparison import compare
+    from nearfar.comparison.sources import parse_weights
 
+    parsed_weights = parse_weights(weights)
     with progress("compare") as update:
         found = compare(
             recipes,
-            data=data,
+            data=data[0] if len(data) == 1 else data,
             evaluate_on=eval_,
             seeds=seeds,
             budget=budget,
@@ -97,8 +119,9 @@ def command(
             baseline=baseline,
             out=out,
             resume=resume,
-            columns=own,
+            columns=own[0] if len(own) == 1 else own or None,
             evaluation_columns=theirs,
+            weights=parsed_weights,
             held_out=held_out,
             drop_leaks=drop_leaks,
             skip_broken=skip_broken,

@@ -1,36 +1,36 @@
-"""`nearfar refine`: triplets and rationales from a language model, and a filter for triplets."""
+"""`nearfar refine`: triplets, rationales and questions from a language model, and a filter for triplets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from nearfar.cli import refine_questions
+from nearfar.cli.language_model import (
+    BatchSize,
+    Calls,
+    EndpointUrl,
+    KeyVariable,
+    Model,
+    PerMinute,
+    Tries,
+    calls_file,
+    check_out,
+    claimed,
+    generator_of,
+    write,
+)
 from nearfar.cli.output import print_json, progress, say
 from nearfar.cli.parameters import Columns, Json, MaxText, parsed
 from nearfar.errors import InputError
 
 app = typer.Typer(
-    help="Generate training triplets or rationales with a language model, and filter triplets.", no_args_is_help=True
+    help="Generate training triplets, rationales or questions with a language model, and filter triplets.",
+    no_args_is_help=True,
 )
-
-Model = Annotated[str, typer.Option(help="Language model: path, hub id, .gguf file or alias.")]
-EndpointUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint", help="URL of an OpenAI-compatible endpoint with MODEL, such as http://localhost:8000/v1."
-    ),
-]
-KeyVariable = Annotated[str, typer.Option("--key-env", help="Environment variable with the key of the endpoint.")]
-PerMinute = Annotated[float, typer.Option(help="Rate limit of the endpoint (requests per minute); 0: no limit.", min=0)]
-Tries = Annotated[int, typer.Option(help="Maximum number of attempts per request.", min=1)]
-BatchSize = Annotated[int, typer.Option(help="Batch size; number of concurrent requests with --endpoint.", min=1)]
-Calls = Annotated[
-    Path | None, typer.Option("--calls", help="Log of calls; answers in it are reused.", show_default="OUT.calls.jsonl")
-]
+app.command("questions")(refine_questions.command)
 
 
 @app.command("generate")
@@ -61,18 +61,18 @@ def generate(
     if omega and endpoint is not None:
         problem = "an endpoint returns no logits, which --omega requires"
         raise InputError(problem, field="--omega", remedy="remove --omega, or use a local model")
-    _check_out(out)
+    check_out(out)
     from nearfar.data import load
     from nearfar.generation import CallLog, triplets
 
-    with _claimed(out, _calls(calls, out)):
+    with claimed(out, calls_file(calls, out)):
         texts: Any = load(sentences, columns=mapping, schema="sentences", limit=limit)["text"]
         texts = list(dict.fromkeys(texts))
-        generator = _generator(model, endpoint, batch_size, key_env, per_minute, tries)
-        log = CallLog(_calls(calls, out))
+        generator = generator_of(model, endpoint, batch_size, key_env, per_minute, tries)
+        log = CallLog(calls_file(calls, out))
         with progress("generate") as update:
             rows = triplets.generate(texts, generator, log, decoding, update)
-        _write(rows, out)
+        write(rows, out)
     if json_:
         print_json({"out": str(out), "sentences": len(texts), "triplets": len(rows), "calls": str(log.path)})
     else:
@@ -112,14 +112,14 @@ def filter_(
     from nearfar.generation.triplets import Rule, curate, encoder_scores, generated_scores, score
 
     mapping, rule = parsed(columns), Rule(alpha, beta, gamma, swap)
-    _check_out(out)
+    check_out(out)
     if dropped is not None:
-        _check_out(dropped, "--dropped")
+        check_out(dropped, "--dropped")
     if endpoint is not None and model is None:
         raise InputError("requires the name of a model", field="--endpoint", remedy="add --model NAME")
     from nearfar.data import load
 
-    with _claimed(out, None if model is None else _calls(calls, out), dropped):
+    with claimed(out, None if model is None else calls_file(calls, out), dropped):
         table: Any = load(rows, columns=mapping, schema="pairs")
         if "negative" not in table.column_names:
             problem = "the column 'negative' is missing"
@@ -133,15 +133,15 @@ def filter_(
         else:
             from nearfar.generation import CallLog
 
-            generator = _generator(model, endpoint, batch_size, key_env, per_minute, tries)
-            log = CallLog(_calls(calls, out))
+            generator = generator_of(model, endpoint, batch_size, key_env, per_minute, tries)
+            log = CallLog(calls_file(calls, out))
             log_path = str(log.path)
             with progress("score") as update:
                 scores = score(table, generated_scores(generator, log, update))
         kept, gone = curate(table, scores, rule)
-        _write(kept, out)
+        write(kept, out)
         if dropped is not None:
-            _write(gone, dropped)
+            write(gone, dropped)
     answers = [value for pair in scores for value in pair]
     parsed_part = sum(value is not None for value in answers) / max(1, len(answers))
     if json_:
@@ -180,19 +180,19 @@ def rationales(
     from nearfar.generation import Decoding
 
     mapping, decoding = parsed(columns), Decoding(max_tokens, temperature=temperature)
-    _check_out(out)
+    check_out(out)
     from nearfar.data import load
     from nearfar.generation import CallLog
     from nearfar.generation.rationales import explain, with_rationales
 
-    with _claimed(out, _calls(calls, out)):
+    with claimed(out, calls_file(calls, out)):
         table: Any = load(questions, columns=mapping, schema="questions", limit=limit).to_list()
-        generator = _generator(model, endpoint, batch_size, key_env, per_minute, tries)
-        log = CallLog(_calls(calls, out))
+        generator = generator_of(model, endpoint, batch_size, key_env, per_minute, tries)
+        log = CallLog(calls_file(calls, out))
         with progress("rationales") as update:
             found = explain([row["question"] for row in table], generator, log, samples, decoding, update)
         rows, counts = with_rationales(table, found)
-        _write(rows, out)
+        write(rows, out)
     if json_:
         print_json({"out": str(out), "questions": len(table), **counts, "calls": str(log.path)})
         return
@@ -203,46 +203,3 @@ def rationales(
         say(f"{counts['right']:,} of {counts['known']:,} majority answers equal the given answer")
     if rows:
         say(f"Next: nearfar train qcrd --data {out} --model MODEL")
-
-
-def _generator(model: str, endpoint: str | None, batch_size: int, key_env: str, per_minute: float, tries: int) -> Any:
-    if endpoint is None:
-        from nearfar.generation.local import LocalModel
-
-        return LocalModel(model, batch_size)
-    from nearfar.generation.endpoint import Endpoint
-
-    return Endpoint(endpoint, model, key_env, tries=tries, per_minute=per_minute, workers=batch_size)
-
-
-def _calls(calls: Path | None, out: Path) -> Path:
-    return calls or out.with_name(out.name + ".calls.jsonl")
-
-
-@contextmanager
-def _claimed(out: Path, calls: Path | None, dropped: Path | None = None) -> Iterator[None]:
-    """Keep other processes from the files: two would ask a model everything twice."""
-    from nearfar.writing import file_claimed
-
-    with ExitStack() as stack:
-        for path, option in ((out, "--out"), (calls, "--calls"), (dropped, "--dropped")):
-            if path is not None:
-                stack.enter_context(file_claimed(path, option))
-        yield
-
-
-def _check_out(path: Path, option: str = "--out") -> None:
-    from nearfar.writing import check_writable
-
-    if path.is_dir():
-        raise InputError("is a folder", file=path, field=option, remedy="name a file that ends in .jsonl")
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
-        raise InputError("expected a file name that ends in .jsonl", file=path, field=option, remedy="rename it")
-    check_writable(path.parent, option)
-
-
-def _write(rows: list[Any], path: Path) -> None:
-    from nearfar.data import write_jsonl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_jsonl(rows, path)

@@ -92,8 +92,8 @@ def refuse_same(leaks: Leaks, file: str | Path | None) -> None:
     raise InputError(problem, file=file, field="--eval", remedy=remedy)
 
 
-def without_same(training: Dataset, held_out: Dataset | Retrieval) -> Dataset:
-    """The training rows without those that are evaluation rows.
+def rows_without_same(training: Dataset, held_out: Dataset | Retrieval) -> list[int]:
+    """The numbers of the training rows without those that are evaluation rows.
 
     Raises:
         InputError: Fewer than two rows remain.
@@ -103,7 +103,7 @@ def without_same(training: Dataset, held_out: Dataset | Retrieval) -> Dataset:
     if len(kept) < 2:
         problem = f"only {len(kept)} of {len(training):,} training rows would remain without the evaluation rows"
         raise InputError(problem, field="--drop-leaks", remedy="use other rows, or remove --eval to split --data")
-    return training.select(kept)
+    return kept
 
 
 def _items(held_out: Dataset | Retrieval) -> list[Item]:

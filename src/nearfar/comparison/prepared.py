@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar.comparison.leaks import Leaks, find_leaks, refuse_same, without_same
+from nearfar.comparison.leaks import Leaks, find_leaks, refuse_same, rows_without_same
+from nearfar.comparison.sources import Joined, check_weights, listed, mapping_of_each, weighted
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
 from nearfar.evaluation.groups import Split, split_by_groups
@@ -57,7 +58,15 @@ def prepare(request: Request) -> Prepared:
     from nearfar.training.held_out import read_rows
 
     data, evaluate_on = request.data, request.evaluate_on
-    rows = _absolute(load(data, columns=request.columns, skip_broken=request.skip_broken))
+    sources = listed(data)
+    weights, mappings = check_weights(request.weights, len(sources)), mapping_of_each(request.columns, len(sources))
+    joined = Joined(
+        {
+            name: _absolute(load(source, columns=own, skip_broken=request.skip_broken))
+            for (name, source), own in zip(sources.items(), mappings, strict=True)
+        }
+    )
+    rows, origins = joined.rows, joined.origins()
     file = data if isinstance(data, (str, Path)) else None
     if len(rows) < 2:
         raise InputError("expected at least 2 rows, got 1", file=file, remedy="use more rows")
@@ -70,17 +79,21 @@ def prepare(request: Request) -> Prepared:
             raise InputError("no evaluation task fits these rows", file=file, remedy=remedy) from error
         split = split_by_groups(rows, share=request.held_out)
         training, held_out = rows.select(split.training), rows.select(split.held_out)
-        return _prepared(training, held_out, task, find_leaks(training, held_out), split, 0)
-    held_out, _ = read_rows(evaluate_on, request.columns, request.evaluation_columns, request.skip_broken)
+        leaks = find_leaks(training, held_out)
+        training = weighted(training, origins[split.training], weights)
+        return _prepared(training, held_out, task, leaks, split, 0)
+    shared = mappings[0] if all(own == mappings[0] for own in mappings) else None
+    held_out, _ = read_rows(evaluate_on, shared, request.evaluation_columns, request.skip_broken)
     if not isinstance(held_out, Retrieval):
         held_out = _absolute(held_out)
     task = detect_task(held_out)
     leaks, dropped = find_leaks(rows, held_out), 0
     if request.drop_leaks and leaks.same:
-        kept = without_same(rows, held_out)
-        dropped, rows, leaks = len(rows) - len(kept), kept, find_leaks(kept, held_out)
+        kept = rows_without_same(rows, held_out)
+        dropped, rows, origins = len(rows) - len(kept), rows.select(kept), origins[kept]
+        leaks = find_leaks(rows, held_out)
     refuse_same(leaks, evaluate_on if isinstance(evaluate_on, (str, Path)) else None)
-    return _prepared(rows, held_out, task, leaks, None, dropped)
+    return _prepared(weighted(rows, origins, weights), held_out, task, leaks, None, dropped)
 
 
 def write_rows(prepared: Prepared, folder: Path) -> None:

@@ -29,7 +29,7 @@ class Request:
     """A comparison's settings: the arguments of `nearfar.compare`, with the recipes themselves in `recipes`."""
 
     recipes: Sequence[Recipe]
-    data: str | Path | Dataset
+    data: str | Path | Dataset | Sequence[str | Path | Dataset]
     evaluate_on: str | Path | Dataset | Retrieval | None = None
     seeds: int = SEEDS
     budget: float | None = None
@@ -37,8 +37,9 @@ class Request:
     baseline: str | None = None
     out: str | Path = "runs/compare"
     resume: bool = False
-    columns: Mapping[str, str] | None = None
+    columns: Mapping[str, str] | Sequence[Mapping[str, str] | None] | None = None
     evaluation_columns: Mapping[str, str] | None = None
+    weights: Sequence[float] | None = None
     held_out: float = 0.2
     drop_leaks: bool = False
     skip_broken: bool = False
@@ -71,16 +72,20 @@ class Request:
 
     def recorded(self) -> dict[str, Any]:
         """The settings that `compare.yaml` records."""
+        from nearfar.comparison.sources import listed
         from nearfar.training.rows import source_of
 
         columns, mapped = self.columns, self.evaluation_columns
+        of_each = [dict(each or {}) for each in columns or ()] if not isinstance(columns, Mapping) else []
+        listed_columns = dict(columns) if isinstance(columns, Mapping) else of_each or None
         files = {each.name: each.file.read_bytes() for each in self.recipes if each.file is not None}
         hashes = {name: hashlib.sha256(code).hexdigest() for name, code in files.items()}
         return {
             "seeds": self.seeds,
             "budget": self.budget,
-            "data": source_of(self.data),
-            "columns": None if columns is None else dict(columns),
+            "data": ", ".join(str(source_of(each)) for each in listed(self.data).values()),
+            "columns": listed_columns,
+            **({"weights": list(self.weights)} if self.weights is not None else {}),
             "evaluation": source_of(self.evaluate_on),
             "evaluation_columns": None if mapped is None else dict(mapped),
             "held_out": self.held_out if self.evaluate_on is None else None,

@@ -39,7 +39,7 @@ __all__ = ["compare"]
 def compare(
     recipes: str | Sequence[str] | None = None,
     *,
-    data: str | Path | Dataset,
+    data: str | Path | Dataset | Sequence[str | Path | Dataset],
     evaluate_on: str | Path | Dataset | Retrieval | None = None,
     seeds: int = SEEDS,
     budget: float | None = None,
@@ -47,8 +47,9 @@ def compare(
     baseline: str | None = None,
     out: str | Path = "runs/compare",
     resume: bool = False,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | Sequence[Mapping[str, str] | None] | None = None,
     evaluation_columns: Mapping[str, str] | None = None,
+    weights: Sequence[float] | None = None,
     held_out: float = 0.2,
     drop_leaks: bool = False,
     skip_broken: bool = False,
@@ -65,7 +66,7 @@ def compare(
 
     Args:
         recipes: Names, or paths such as `./my_recipe.py`; by default all compatible recipes.
-        data: Rows for training.
+        data: Rows for training: a source, or several of one schema, which are joined.
         evaluate_on: Rows or a BEIR-format dataset for evaluation; by default, groups of `data` are held out.
         seeds: Number of runs per recipe, with the seeds 0, 1, ...
         budget: Total time in minutes: each run gets the same time, and the number of steps that fit into it. By default
@@ -75,7 +76,9 @@ def compare(
             simcse, or the first recipe.
         out: Folder of the runs and the report, see `nearfar.comparison.folder`.
         resume: Whether to continue the comparison in `out`.
-        columns, evaluation_columns: Canonical column name -> name in the file, as for `nearfar.train`.
+        columns, evaluation_columns: Canonical column name -> name in the file, as for `nearfar.train`; for several
+            sources one mapping for all, or one for each.
+        weights: How often the training rows of each source count: 2 is twice, 0.5 half of them; by default once.
         held_out: Maximum fraction of rows to hold out if `evaluate_on` is None.
         drop_leaks: Remove training rows that are also evaluation rows; by default they are an error.
         skip_broken: Skip rows whose image or audio file is missing or corrupted.
@@ -100,6 +103,7 @@ def compare(
         resume,
         columns,
         evaluation_columns,
+        weights,
         held_out,
         drop_leaks,
         skip_broken,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import mmap
 import shutil
 import tempfile
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from nearfar.data._blocks import ROWS, Block, Source
 from nearfar.data._values import is_text
-from nearfar.data.files import check_foreign, open_binary
+from nearfar.data.files import check_foreign, is_compressed, open_binary
 from nearfar.errors import InputError
 
 
@@ -25,10 +24,10 @@ def open_parquet(path: Path) -> Source:
         head = raw.read(64)
         if not head.startswith(b"PAR1"):
             check_foreign(path, head)
-        raw.seek(0)
-        # Reading Parquet starts at the end of the file, so a gzip stream must be unpacked first.
-        file = tempfile.TemporaryFile() if isinstance(raw, gzip.GzipFile) else path.open("rb")  # noqa: SIM115
-        if isinstance(raw, gzip.GzipFile):
+        # Reading Parquet starts at the end of the file, so a compressed file must be unpacked first.
+        file = tempfile.TemporaryFile() if is_compressed(path) else path.open("rb")  # noqa: SIM115
+        if is_compressed(path):
+            file.write(head)
             shutil.copyfileobj(raw, file)
     try:
         parquet = pq.ParquetFile(file)

@@ -77,7 +77,7 @@ class Column:
             array = _scores(values if source.typed else _numbers(values, fail), fail)
         elif self.name == "domain" and self.schema in ("domain dialogues", "domain turns"):
             array = text_lists(self.name, values, fail, self.type)
-        elif self.name in ("label", "domain", "dialogue_id", "task"):
+        elif self.name in ("label", "domain", "dialogue_id", "task", "document"):
             array = self._labels(values, fail)
         elif self.name == "turns":
             array = turn_lists(values, fail, source.file, frames=self.schema == "domain dialogues")
@@ -170,7 +170,7 @@ _WANTED = {
     "frames": "lists of frames",
     "parts": "lists of texts and images",
     **dict.fromkeys(_TEXT_LISTS, "lists of texts"),
-    **dict.fromkeys(("label", "domain", "dialogue_id", "task"), "texts or integers"),
+    **dict.fromkeys(("label", "domain", "dialogue_id", "task", "document"), "texts or integers"),
 }
 #: Where a list of texts may go that is in a column of pairs which takes one text.
 _LISTS_OF_PAIRS = {"anchor": "give one text per row", "negative": "give a list in all rows, or in none"}

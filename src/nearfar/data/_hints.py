@@ -26,6 +26,7 @@ _ALIASES = {
     "rationales": ("rationale", "explanation", "explanations", "reasoning", "llm_rationale"),
     "contradictions": ("false_completions", "distractors"),
     "dialogue_id": ("dialog_id", "conversation_id", "session_id", "id"),
+    "document": ("doc_id", "document_id", "title"),
     "turns": ("utterances", "messages", "dialogue", "dialog", "conversation", "conversations"),
     "speaker": ("role", "author", "from", "actor"),
     "image": ("image_path", "img", "picture", "photo", "image_file", "file_name", "file", "path"),

@@ -14,7 +14,7 @@ from nearfar.errors import InputError
 if TYPE_CHECKING:
     from datasets import Dataset
 
-#: Suffixes of plain text, each also with `.gz`.
+#: Suffixes of plain text, each also with `.gz` or `.zst`.
 PLAIN = (".txt", ".md", ".text")
 
 
@@ -48,7 +48,7 @@ def load_documents(
         raise InputError("expected a file, a folder or a hub id, got none", field="--data")
     parts = []
     for source in sources:
-        plain = [] if isinstance(source, Dataset) else _plain_files(Path(source).expanduser())
+        plain = [] if isinstance(source, Dataset) else plain_files(Path(source).expanduser())
         parts.append(_read(plain) if plain else load(source, columns=columns, split=split, schema="sentences"))
     if len(parts) == 1:
         return parts[0]
@@ -56,8 +56,12 @@ def load_documents(
     return concatenate_datasets([part.select_columns(shared) for part in parts])
 
 
-def _plain_files(path: Path) -> list[Path]:
-    """The plain text files of a path; none if the path has tables."""
+def plain_files(path: Path) -> list[Path]:
+    """The plain text files of a path; none if the path has tables.
+
+    Raises:
+        InputError: A folder contains both.
+    """
     if not path.is_dir():
         return [path] if format_of(path) in PLAIN else []
     files = [file for file in list_folder(path) if file.is_file()]

@@ -1,4 +1,4 @@
-"""Opening text files, gzipped or not, with one-line messages for common mistakes; writing JSON lines."""
+"""Opening text files, compressed or not, with one-line messages for common mistakes; writing JSON lines."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from nearfar.writing import draft_of
 #: Lines of the first chunk of a file, and bytes of the others.
 HEAD, CHUNK = 8192, 4 << 20
 _PIECE = 1 << 16
+#: Endings of the names of compressed files.
+COMPRESSED = (".gz", ".zst")
 # Of the bytes of UTF-16, every second or so is NUL; one of many is a mistake in a text.
 _FEW = 8
 
@@ -36,7 +38,7 @@ _FOREIGN = (  # first bytes -> (what the file is, what to do); longer marks firs
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is an old Excel or Word file, not text", "save the sheet as CSV"),
     (b"{\\rtf", "is an RTF document, not text", "save it as plain text"),
     (b"%PDF-", "is a PDF file, not text", "convert it to text"),
-    (b"\x28\xb5\x2f\xfd", "is compressed with Zstandard, not text", "unpack it, or compress it with gzip"),
+    (b"\x28\xb5\x2f\xfd", "is compressed with Zstandard, but its name does not end in .zst", "add .zst to its name"),
     (b"\xfd7zXZ\0", "is compressed with xz, not text", "unpack it, or compress it with gzip"),
     (b"\x04\x22\x4d\x18", "is compressed with LZ4, not text", "unpack it, or compress it with gzip"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive, not text", "unpack it"),
@@ -49,12 +51,12 @@ _HTML = (b"<!doctype html", b"<html")
 
 @contextmanager
 def open_text(path: str | Path) -> Iterator[TextIO]:
-    """Open a UTF-8 file for reading, through gzip if its name ends in `.gz`; a byte order mark is skipped.
+    """Open a UTF-8 file for reading, unpacked if its name ends in `.gz` or `.zst`; a byte order mark is skipped.
 
     Only a line feed ends a line, and line ends are not changed.
 
     Raises:
-        InputError: No such file, not a regular file, no permission, not UTF-8 (with line and byte), corrupted gzip.
+        InputError: No such file, not a regular file, no permission, not UTF-8 (with line and byte), corrupted.
     """
     path = Path(path)
     with open_lines(path) as raw:
@@ -92,7 +94,7 @@ def check_foreign(path: Path, head: bytes) -> None:
     for mark, problem, remedy in _FOREIGN:
         if head.startswith(mark):
             raise InputError(problem, file=path, remedy=remedy)
-    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    suffix = Path(unpacked_name(path).lower()).suffix
     if suffix not in ("", ".txt", ".text", ".md", ".log") and head.lstrip()[:14].lower().startswith(_HTML):
         raise InputError("is an HTML page", file=path, remedy="download the file itself")
 
@@ -119,7 +121,7 @@ def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
                         lines.append(line)
                 else:
                     # An error within a large piece would lose what is before it.
-                    piece = _PIECE if isinstance(raw, gzip.GzipFile) else CHUNK
+                    piece = _PIECE if is_compressed(path) else CHUNK
                     while size < CHUNK and (data := raw.read(piece)):
                         size += len(data)
                         lines.append(data)
@@ -143,15 +145,16 @@ def line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading bytes, through gzip if its name ends in `.gz`.
+    """Open a file for reading bytes, unpacked if its name ends in `.gz` or `.zst`.
 
     Raises:
-        InputError: No such file, not a regular file, no permission, corrupted gzip.
+        InputError: No such file, not a regular file, no permission, corrupted.
     """
     check_file(path)
-    packed = path.suffix.lower() == ".gz"
+    packed = path.suffix.lower()
     try:
-        raw = gzip.open(path) if packed else path.open("rb")  # noqa: SIM115
+        raw = gzip.open(path) if packed == ".gz" else path.open("rb")  # noqa: SIM115
+        raw = io.BufferedReader(_Zstandard(path, raw)) if packed == ".zst" else raw
     except OSError as error:
         raise _unreadable(path, error) from None
     with raw:
@@ -165,6 +168,52 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
             raise InputError(
                 f"is not a valid gzip file ({error})", file=path, remedy="compress it again, or drop .gz from its name"
             ) from None
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether the name of a file says that it is compressed."""
+    return path.suffix.lower() in COMPRESSED
+
+
+def unpacked_name(path: Path) -> str:
+    """The name of a file without the ending of its compression."""
+    return path.stem if is_compressed(path) else path.name
+
+
+class _Zstandard(io.RawIOBase):
+    """Reads a file that is compressed with Zstandard; a file may contain several frames.
+
+    Args:
+        path: For messages.
+        packed: The open file.
+    """
+
+    def __init__(self, path: Path, packed: object) -> None:
+        import pyarrow as pa
+
+        super().__init__()
+        self._path, self._packed = path, packed
+        self._stream = pa.CompressedInputStream(packed, "zstd")  # pyright: ignore[reportArgumentType]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        try:
+            data = self._stream.read(len(buffer))
+        except OSError as error:
+            cut = "truncated" in str(error).lower()
+            problem = "is truncated: the Zstandard stream has no end" if cut else "is not a valid Zstandard file"
+            remedy = "copy or download it again" if cut else "compress it again, or drop .zst from its name"
+            raise InputError(problem, file=self._path, remedy=remedy) from None
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._stream.close()
+            self._packed.close()  # pyright: ignore[reportAttributeAccessIssue]
+        super().close()
 
 
 def text_lines(path: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ from nearfar.data._blocks import Source
 from nearfar.data._delimited import open_csv, open_tsv
 from nearfar.data._json import open_json, open_jsonl
 from nearfar.data._plain import open_sentences
-from nearfar.data.files import check_file
+from nearfar.data.files import check_file, unpacked_name
 from nearfar.errors import InputError
 
 #: Suffixes of plain text, in which each line is a text.
@@ -29,13 +29,13 @@ _REMEDIES = {
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".ods", ".numbers"), "save the sheet as CSV"),
     **dict.fromkeys((".arrow", ".feather", ".orc", ".pkl", ".pickle", ".npy"), "write the rows as .parquet or .jsonl"),
     **dict.fromkeys((".zip", ".tar", ".tgz", ".7z", ".rar"), "unpack it"),
-    **dict.fromkeys((".zst", ".bz2", ".xz", ".lz4"), "unpack it, or compress it with gzip"),
+    **dict.fromkeys((".bz2", ".xz", ".lz4"), "unpack it, or compress it with gzip"),
 }
 
 
 def format_of(path: Path) -> str:
-    """Return the suffix that tells the format of a file, in lower case; a final `.gz` is ignored."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+    """Return the suffix that tells the format of a file, in lower case; a final `.gz` or `.zst` is ignored."""
+    return Path(unpacked_name(path).lower()).suffix
 
 
 def open_file(path: Path) -> Source:
@@ -51,7 +51,7 @@ def open_file(path: Path) -> Source:
     if suffix not in FORMATS:
         raise InputError(
             f"unknown suffix {suffix or path.suffix!r}: must be one of {', '.join((*FORMATS, *SENTENCES))}, with or "
-            "without .gz",
+            "without .gz or .zst",
             file=path,
             remedy=_REMEDIES.get(suffix, "convert or rename the file"),
         )

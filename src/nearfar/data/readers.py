@@ -27,9 +27,9 @@ def load(
 
     Args:
         source: A file (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, `.txt` with a text per line, each also with
-            `.gz`), a folder of such files or of `datasets.save_to_disk`, a BEIR-format dataset (its queries and their
-            documents as pairs), a hub id `user/name` or `user/name:config`, or a dataset in memory. A folder of images
-            or audio files, each in a folder named after its label, is a table too.
+            `.gz` or `.zst`), a folder of such files or of `datasets.save_to_disk`, a BEIR-format dataset (its queries
+            and their documents as pairs), a hub id `user/name` or `user/name:config`, or a dataset in memory. A folder
+            of images or audio files, each in a folder named after its label, is a table too.
         columns: Canonical column name -> name in the file, for files with other column names.
         schema: Name of the schema; by default the one that uses most of the columns.
         split: Split of a hub dataset, or of a folder whose file names contain the name of a split. A file has one

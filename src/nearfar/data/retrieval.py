@@ -13,7 +13,7 @@ from nearfar.data._delimited import tsv_cells
 from nearfar.data._hints import close_name
 from nearfar.data._json import kind_of, objects
 from nearfar.data.blanks import blank, is_blank
-from nearfar.data.files import check_file, list_folder, write_jsonl
+from nearfar.data.files import check_file, list_folder, unpacked_name, write_jsonl
 from nearfar.data.limits import max_text, too_long
 from nearfar.errors import InputError
 from nearfar.writing import write_text
@@ -48,7 +48,8 @@ def is_retrieval_folder(source: object) -> TypeGuard[str | Path]:
 
 
 def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:
-    """Read a BEIR-format dataset: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each also with `.gz`.
+    """Read a BEIR-format dataset: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each also with `.gz` or
+    `.zst`.
 
     The flat layout is also supported: `qrels-SPLIT.tsv` beside the corpus, and `queries-SPLIT.jsonl` if each split has
     its own queries. Qrels have BEIR's three columns or trec_eval's four (query, 0, document, grade). Pairs with a grade
@@ -142,7 +143,16 @@ def load_corpus(file: str | Path) -> dict[str, str]:
     Raises:
         InputError: The file cannot be read, or an id is duplicate.
     """
-    return _texts(Path(file).expanduser(), with_title=True)
+    return dict(corpus_entries(file))
+
+
+def corpus_entries(file: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield the ids and texts that `load_corpus` returns, without keeping the texts in memory.
+
+    Raises:
+        InputError: As for `load_corpus`.
+    """
+    return _entries(Path(file).expanduser(), with_title=True)
 
 
 def write_retrieval(found: Retrieval, folder: str | Path, split: str = "test") -> None:
@@ -157,7 +167,7 @@ def write_retrieval(found: Retrieval, folder: str | Path, split: str = "test") -
 
 
 def _plain(path: Path) -> str:
-    return path.name.removesuffix(".gz")
+    return unpacked_name(path)
 
 
 def _one_of(folder: Path, entries: list[Path], names: tuple[str, ...]) -> Path:
@@ -218,10 +228,14 @@ def _qrels_file(folder: Path, entries: list[Path], split: str | None) -> tuple[s
 
 
 def _texts(path: Path, with_title: bool) -> dict[str, str]:
-    texts: dict[str, str] = {}
+    return dict(_entries(path, with_title))
+
+
+def _entries(path: Path, with_title: bool) -> Iterator[tuple[str, str]]:
+    known: set[str] = set()
     for line, row in objects(path):
         key, text = _key(path, line, row), _string(path, line, row, "text")
-        if key in texts:
+        if key in known:
             first = next(number for number, other in objects(path) if str(other["_id"]) == key)
             problem = f"duplicate id {key!r}, already in line {first}"
             raise InputError(problem, file=path, line=line, field="_id", remedy="give every entry its own id")
@@ -230,10 +244,10 @@ def _texts(path: Path, with_title: bool) -> dict[str, str]:
             text = f"{title} {text}" if title else text
         elif is_blank(text):
             raise InputError(blank(text)[0], file=path, line=line, field="text", remedy="fill it, or remove the query")
-        texts[key] = text
-    if not texts:
+        known.add(key)
+        yield key, text
+    if not known:
         raise InputError("is empty", file=path, remedy='write one {"_id": "...", "text": "..."} per line')
-    return texts
 
 
 def _key(path: Path, line: int, row: dict[str, Any]) -> str:

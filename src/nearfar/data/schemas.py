@@ -100,6 +100,7 @@ SCHEMAS: Mapping[str, Schema] = {
         Schema("domain labelled", ("text", "label", "domain"), (), "a text, its class and its domain"),
         Schema("label texts", ("text", "labels"), (), "a text and the texts of its labels"),
         Schema("sentences", ("text",), (), "a text"),
+        Schema("passages", ("text", "document"), (), "a passage, and the name of its document"),
         Schema("documents", ("text",), (), "a document; plain text files are read too"),
         Schema("images", ("image",), (), "the path of an image"),
         Schema("audio", ("audio",), (), "the path of an audio file"),
@@ -108,7 +109,7 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 
 #: Schemas that a table has only where they are named, or where a recipe trains on them; without, it has no domains.
-ONLY_BY_NAME = ("domain dialogues", "domain turns")
+ONLY_BY_NAME = ("domain dialogues", "domain turns", "passages")
 #: Maximum number of a file's columns in a message.
 _SHOWN = 10
 #: Columns of lists that CSV and TSV cannot represent.

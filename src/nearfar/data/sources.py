@@ -95,7 +95,7 @@ def split_files(folder: Path, split: str) -> list[Path]:
     if not files:
         inner = next((path.name for path in entries if path.is_dir()), None)
         raise InputError(
-            f"contains no file that ends in {', '.join(FORMATS)}, with or without .gz",
+            f"contains no file that ends in {', '.join(FORMATS)}, with or without .gz or .zst",
             file=folder,
             remedy=f"name the folder inside it: {folder / inner}" if inner else "name the folder with the data",
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from nearfar.data.files import unpacked_name
 from nearfar.dialogue.change_page import change_data, change_words, counted_steps
 from nearfar.dialogue.naming import as_shown, shortened
 from nearfar.dialogue.quality_text import ABOUT, quality_rows
@@ -193,8 +194,8 @@ def _title(flow: Flow) -> str:
 
 
 def _named(source: str) -> str:
-    name = Path(source).name or source
-    for ending in (".gz", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".vtt", ".srt", ".yml", ".yaml"):
+    name = unpacked_name(Path(source)) or source
+    for ending in (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".vtt", ".srt", ".yml", ".yaml"):
         name = name.removesuffix(ending)
     return shortened(name, 80)
 

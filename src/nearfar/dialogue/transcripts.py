@@ -27,7 +27,7 @@ FORMATS: tuple[Format, ...] = (
 )
 # The name that WhatsApp gives to a chat on iOS; other names that begin with an underscore are not read.
 _CHAT = "_chat.txt"
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json(?:\.gz)?")
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\.json(?:\.gz|\.zst)?")
 
 
 def known_formats() -> str:

@@ -1,4 +1,4 @@
-"""Text from language models, local or behind an endpoint, and triplets generated and filtered with them."""
+"""Text from language models, local or behind an endpoint: triplets, rationales and questions made with them."""
 
 from nearfar.generation.calls import CallLog
 from nearfar.generation.interface import Decoding, Generator, Prompt

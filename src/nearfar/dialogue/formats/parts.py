@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nearfar.data.files import long_line, not_utf8, nul_byte, open_lines, open_text
+from nearfar.data.files import long_line, not_utf8, nul_byte, open_lines, open_text, unpacked_name
 from nearfar.data.limits import max_text
 
 HEAD = 1 << 16
@@ -131,7 +131,7 @@ class Format:
 
     Args:
         name: Its name in messages.
-        suffixes: Suffixes of its files; a final `.gz` is ignored.
+        suffixes: Suffixes of its files; a final `.gz` or `.zst` is ignored.
         detect: Whether a file is of this format.
         read: Yields the dialogues of files of this format.
     """
@@ -192,5 +192,4 @@ def numbered(path: Path) -> Iterator[tuple[int, str]]:
 
 def stem(path: Path) -> str:
     """The name of a dialogue: that of its file without the suffix."""
-    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    return Path(name).stem
+    return Path(unpacked_name(path)).stem
