@@ -18,6 +18,7 @@ _FUNCTIONS = {
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
     "load": "nearfar.kinds.loading",
+    "mine_hard_negatives": "nearfar.search",
     "predict": "nearfar.prediction",
     "train": "nearfar.training",
 }
@@ -34,6 +35,7 @@ __all__ = [
     "inspect",
     "load",
     "losses",
+    "mine_hard_negatives",
     "near",
     "predict",
     "recipes",
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from nearfar.inspection import inspect
     from nearfar.kinds.loading import load
     from nearfar.prediction import predict
+    from nearfar.search import mine_hard_negatives
     from nearfar.training import train
 
 
