@@ -32,11 +32,7 @@ def command(
     range_min: Annotated[int, typer.Option(help="Number of the nearest candidates to skip.", min=0)] = 0,
     range_max: Annotated[
         int | None,
-        typer.Option(
-            help="Number of nearest candidates to consider.",
-            min=1,
-            show_default="as many as needed"
-        ),
+        typer.Option(help="Number of nearest candidates to consider.", min=1, show_default="as many as needed"),
     ] = None,
     max_score: Annotated[float | None, typer.Option(help="Maximum score of a negative.")] = None,
     min_score: Annotated[float | None, typer.Option(help="Minimum score of a negative.")] = None,

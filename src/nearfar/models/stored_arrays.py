@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["StoredArrays"]
+
+_NAME = re.compile(r"[0-9a-f]{40}\.npy")
 
 
 class StoredArrays:
@@ -53,7 +56,7 @@ class StoredArrays:
         return array
 
     def remove_unused(self) -> None:
-        """Remove the arrays that this object has not returned: those of other texts or models, and partial files."""
-        for file in self.folder.glob("*"):
-            if file.name not in self._used and file.name.endswith((".npy", ".part")):
-                file.unlink(missing_ok=True)
+        """Remove the arrays that this object has not returned, of other texts or models; other files stay."""
+        for file in self.folder.glob("*.npy"):
+            if _NAME.fullmatch(file.name) and file.name not in self._used:
+                file.unlink()
