@@ -17,26 +17,8 @@ from nearfar.inspection.repair import RepairOptions, repair
 from nearfar.inspection.repair.judging import endpoint_judge, model_judge
 
 WORDS = [
-    "cat",
-    "dog",
-    "fish",
-    "bird",
-    "tree",
-    "house",
-    "sky",
-    "sea",
-    "bank",
-    "loan",
-    "card",
-    "song",
-    "band",
-    "guitar",
-    "drum",
-    "rain",
-    "snow",
-    "sun",
-    "wind",
-    "mat",
+    *("cat", "dog", "fish", "bird", "tree", "house", "sky", "sea", "bank", "loan"),
+    *("card", "song", "band", "guitar", "drum", "rain", "snow", "sun", "wind", "mat"),
 ]
 CLEAN = [{"anchor": f"{word} {word}", "positive": f"the {word}"} for word in WORDS]
 
@@ -103,17 +85,10 @@ def test_false_negatives(action: str, tiny_model, tmp_path: Path) -> None:
 
 
 def test_wrong_labels_follow_most_of_their_neighbours(tiny_model, tmp_path: Path) -> None:
-    animals = [
-        f"the {word} sits on {place}" for word in ("cat", "dog", "bird", "fish") for place in ("mat", "grass", "sea")
-    ]
-    money = [
-        f"pay the {word} {kind}"
-        for word in ("bank", "loan", "card", "bill")
-        for kind in ("money", "account", "balance")
-    ]
-    rows = [
-        {"text": text, "label": label} for label, texts in (("animal", animals), ("money", money)) for text in texts
-    ]
+    nouns, places = ("cat", "dog", "bird", "fish"), ("mat", "grass", "sea")
+    rows = [{"text": f"the {noun} sits on {place}", "label": "animal"} for noun in nouns for place in places]
+    nouns, kinds = ("bank", "loan", "card", "bill"), ("money", "account", "balance")
+    rows += [{"text": f"pay the {noun} {kind}", "label": "money"} for noun in nouns for kind in kinds]
     right = [row["label"] for row in rows]
     for number in (3, 17):
         rows[number]["label"] = "money" if rows[number]["label"] == "animal" else "animal"
