@@ -1,17 +1,17 @@
-"""Does `nearfar inspect --fix` find planted faults, and is a model trained on the repaired rows as good as on clean ones?
+"""Does `nearfar inspect --fix` find planted faults, and is a model trained on repaired rows as good as on clean ones?
 
     NEARFAR_DATA=FOLDER python benchmarks/repair.py [--seeds 3] [--judge MODEL]
 
-Pairs are claims of SciFact and the titles of the abstracts that they cite, each with a random title as negative. In 5, 10
-and 20 % of the rows a fault is planted, a third each: the row is repeated in upper case, the positive is that of a random
-other claim, or the negative is the true positive and the positive the same one in other words (its abstract's first
-sentence). Labelled rows are questions of Banking77 of ten labels; in as many rows the label is exchanged for another.
+Pairs are claims of SciFact and the titles of the abstracts that they cite, each with a random title as negative. In 5,
+10 and 20 % of the rows a fault is planted, a third each: the row is repeated in upper case, the positive is that of a
+random other claim, or the negative is the true positive and the positive the first sentence of its abstract. Labelled
+rows are questions of Banking77 of ten labels; in as many rows the label is exchanged for another.
 
-Precision and recall of each fault are over all seeds, with Wilson's 95 % intervals. Rows that the repair drops without a
+Precision and recall of each fault are over all seeds, with Wilson's 95 % intervals. Rows that are changed without a
 planted fault count against precision, although some of them may be wrong in the public data, too.
 
-At 10 %, MiniLM is trained by infonce on clean, faulty and repaired pairs, and evaluated on the test claims: nDCG@10 over
-the titles, and the paired interval over claims of each difference to the clean rows. Scores are kept by seed in
+At 10 %, MiniLM is trained by infonce on clean, faulty and repaired pairs, and evaluated on the test claims: nDCG@10
+over the titles, and the paired interval over claims of each difference to the clean rows. Scores are kept by seed in
 results/.repair.json, so that an interrupted run resumes. About 15 CPU-minutes.
 """
 
