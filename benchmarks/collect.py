@@ -76,7 +76,7 @@ def evidence(results: list[dict[str, Any]], flow: dict[str, Any]) -> str:
             *(part for further in result.get("also", ()) for part in compared(further)),
             "\n".join(f"- {key}: {result[key]}" for key in ("data", "backbone", "budget")),
             *([f"Caveat: {result['caveat']}"] if result["caveat"] else []),
-            f"`{result['command']}`",
+            f"`{result['command']}`" + (f" ({result['minutes']:.0f} minutes)" if "minutes" in result else ""),
         ]
     return "\n\n".join([*parts, *flow_measured(flow)]) + "\n"
 

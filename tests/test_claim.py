@@ -86,7 +86,23 @@ def run(
 ) -> dict[str, Any]:
     monkeypatch.setattr(sys, "argv", ["claim", "--seeds", str(seeds), *more])
     claims.run(claim_of(claims, arms))
-    return json.loads((claims.RESULTS / "mine.json").read_text())
+    found = json.loads((claims.RESULTS / "mine.json").read_text())
+    del found["minutes"]  # of this machine
+    return found
+
+
+def test_the_minutes_of_all_arms_are_added_up(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    clock = iter(range(0, 10_000, 60))
+    monkeypatch.setattr(claims.time, "monotonic", lambda: next(clock))
+    arms = Arms()
+    arms.fails = ("theirs", 2)
+    with pytest.raises(KeyboardInterrupt):
+        run(claims, arms, monkeypatch)
+    arms.fails = None
+    monkeypatch.setattr(sys, "argv", ["claim", "--seeds", "4"])
+    claims.run(claim_of(claims, arms))
+    # Between the beginning and the end of an arm, the clock is read once more, for `--until`, or not at all.
+    assert json.loads((claims.RESULTS / "mine.json").read_text())["minutes"] == 4 * 5
 
 
 def test_a_result_is_ours_minus_theirs_seed_by_seed(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):

@@ -35,6 +35,9 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 Arm = Callable[[int], float]
 
+#: Where the part file keeps how long each arm took.
+_MINUTES = "minutes of each arm"
+
 
 @dataclass(frozen=True)
 class Also:
@@ -130,6 +133,7 @@ def run(claim: Claim) -> None:
         "verdict": verdict(low, mean, high),
         "caveat": claim.caveat,
         "command": f"{_parts()}python benchmarks/claims/{claim.recipe}.py --seeds {seeds}",
+        "minutes": work.minutes(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("nearfar", "torch", "transformers", "sentence-transformers")},
@@ -194,11 +198,17 @@ class _Work:
                 continue
             if time.monotonic() > self.end:
                 return
+            start = time.monotonic()
             _add(self.part, key, {str(seed): float(each.arm(seed))})
+            _add(self.part, _MINUTES, {f"{key}, seed {seed}": (time.monotonic() - start) / 60})
             print(f"seed {seed}  {each.metric} {self.figures()[key][str(seed)]:.4f}  {name}", flush=True)
 
     def figures(self) -> dict[str, dict[str, float]]:
         return _known(self.part)
+
+    def minutes(self) -> float:
+        """Minutes that all arms took, added up over processes and interruptions."""
+        return round(sum(self.figures().get(_MINUTES, {}).values()), 1)
 
 
 _inherited: list[_Work] = []

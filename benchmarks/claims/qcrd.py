@@ -192,6 +192,8 @@ WORD_PROBLEMS: dict[str, Any] = {
     "batch_size": 16,
     "max_rationale": 96,
     "positive_by": "gold",
+    # By the lag of five epochs, negatives are samples of the base model until the end: one iteration draws them once.
+    "iteration_steps": 10_000,
     "save_steps": 10_000,
 }
 WORD_RATES = (2e-5, 5e-5, 1e-4, 2e-4)
