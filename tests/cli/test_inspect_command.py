@@ -112,7 +112,13 @@ def test_fix_writes_rows_and_every_change(workspace: Path, nearfar: Nearfar) -> 
 
 @pytest.mark.parametrize(
     "options",
-    ["--judge tiny", "--fix out.csv", "--fix a.jsonl --judge-endpoint http://x/v1", "--fix a.jsonl --fix-action x"],
+    [
+        "--judge tiny",
+        "--fix out.csv",
+        "--fix pairs.jsonl",
+        "--fix a.jsonl --judge-endpoint http://x/v1",
+        "--fix a.jsonl --fix-action x",
+    ],
 )
 def test_fix_bad_input(options: str, workspace: Path, nearfar: Nearfar) -> None:
     shown = nearfar(*shlex.split(f"inspect tiny --data pairs.jsonl {options}"))

@@ -55,6 +55,8 @@ def test_a_judge(files: Path, nearfar: Nearfar) -> None:
         ("--range-min 5 --range-max 6", "range_max"),
         ("--max-score -1", "num_negatives"),
         ("--dropped out.csv", "--dropped"),
+        ("--dropped out.jsonl", "--dropped"),
+        ("--out pairs.jsonl", "--out"),
     ],
 )
 def test_bad_input(options: str, words: str, files: Path, nearfar: Nearfar) -> None:

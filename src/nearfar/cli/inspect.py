@@ -96,7 +96,7 @@ def command(
     _check_out(out)
     only = {"--judge": judge, "--judge-endpoint": judge_endpoint}
     sizes = {"near_duplicate": near_duplicate, "batch_size": batch_size, "seed": seed}
-    options = _repair_options(fix, only, fix_action, **sizes)
+    options = _repair_options(fix, data, only, fix_action, **sizes)
     if _exposes_states(model):
         _refuse(context)
         _language(
@@ -176,11 +176,14 @@ def command(
     print(f"\nreport  {report}\nnumbers {numbers}")
 
 
-def _repair_options(fix: Path | None, only: dict[str, Any], actions: list[str] | None, **options: Any) -> Any:
+def _repair_options(
+    fix: Path | None, data: str, only: dict[str, Any], actions: list[str] | None, **options: Any
+) -> Any:
     """The options of --fix; None without it.
 
     Args:
         fix: The output.
+        data: The input.
         only: Values of the options that require --fix, by option.
         actions: `FAULT=ACTION`, ...
         **options: The other fields of `RepairOptions`.
@@ -196,7 +199,7 @@ def _repair_options(fix: Path | None, only: dict[str, Any], actions: list[str] |
     from nearfar.data.row_files import check_row_file
     from nearfar.inspection.repair import RepairOptions
 
-    check_row_file(fix, "--fix")
+    check_row_file(fix, "--fix", others=[data])
     if only["--judge-endpoint"] and not only["--judge"]:
         raise InputError("requires the name of a model", field="--judge-endpoint", remedy="add --judge NAME")
     chosen = {}

@@ -101,7 +101,7 @@ def command(
     how = HardNegatives(
         num_negatives, range_min, range_max, max_score, min_score, absolute_margin, relative_margin, sampling_strategy
     )
-    check_row_file(out)
+    check_row_file(out, others=[pairs, corpus])
     opened = None
     if corpus is not None:
         folder = index or corpus.with_name(corpus.name + ".index")

@@ -18,13 +18,21 @@ _JSONL = (".jsonl", ".jsonl.gz")
 _ROWS = 10_000
 
 
-def check_row_file(path: str | Path, option: str = "--out") -> None:
+def check_row_file(path: str | Path, option: str = "--out", *, others: Iterable[object] = ()) -> None:
     """Check, before the work, that `write_rows` can write to a path.
 
+    Args:
+        path: The file to write.
+        option: The option that names it.
+        others: Input and other output, which must be other files; what is no path is ignored.
+
     Raises:
-        InputError: The suffix is unknown, the path is a folder, or it is not writable.
+        InputError: The suffix is unknown, the path is a folder, one of the others, or not writable.
     """
     path = Path(path)
+    if any(isinstance(each, (str, Path)) and Path(each).resolve() == path.resolve() for each in others):
+        problem = "expected another file than the input and the other output"
+        raise InputError(problem, file=path, field=option, remedy="use another name")
     if path.is_dir():
         raise InputError(
             "expected a file name, got a folder", file=path, field=option, remedy="pass the name of a file"

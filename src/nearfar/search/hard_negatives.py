@@ -121,8 +121,8 @@ def mine_hard_negatives(
     """
     how = HardNegatives() if how is None else how
     out, dropped = Path(out), Path(dropped or beside(out, "dropped.jsonl"))
-    check_row_file(out)
-    check_row_file(dropped, "--dropped")
+    check_row_file(out, others=[pairs])
+    check_row_file(dropped, "--dropped", others=[pairs, out])
     _check(how, judge, too_few)
     from nearfar.data.readers import load
 

@@ -89,7 +89,7 @@ def repair(
 
     options = RepairOptions() if options is None else options
     out = Path(out)
-    check_row_file(out, "--fix")
+    check_row_file(out, "--fix", others=[data])
     if is_vectors(model):
         raise InputError("vectors cannot be used to repair rows", field="--fix", remedy="pass an encoder")
     rows = load(data, columns=columns, split=split or "train")
