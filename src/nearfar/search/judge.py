@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.models.abilities import Encodes
+from nearfar.models.encoding import Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ class Judge:
         from nearfar.kinds.loading import load_scorer, of
 
         named = isinstance(model, (str, Path))
-        self._scorer = load_scorer(model) if named else of(model)
+        self._scorer: Any = load_scorer(model) if named else of(model)
         self._batch_size, self._stored = batch_size, stored
         self._fingerprint = self._scorer.fingerprint(str(model) if named else None)
 
@@ -57,7 +58,8 @@ class Judge:
 
         if isinstance(self._scorer, Encodes):
             sides = []
-            for texts, kind in ((queries, "query"), (documents, "document")):
+            both: list[tuple[Sequence[str], Kind]] = [(queries, "query"), (documents, "document")]
+            for texts, kind in both:
                 place = {text: row for row, text in enumerate(dict.fromkeys(texts))}
                 vectors = self._scorer.encode(list(place), batch_size=self._batch_size, kind=kind)
                 sides.append(vectors[[place[text] for text in texts]])

@@ -93,15 +93,15 @@ def _wrong_positives(
     for start in range(0, len(first), step):
         block = slice(start, start + step)
         above[block] = (first[block] @ documents.T > own[block, None] + 1e-6).mean(1)
-    suspects = np.flatnonzero(above > options.wrong_rank)
-    scores: dict[int, tuple[float, float]] = {int(row): (float(own[row]), float("nan")) for row in suspects}
-    if judge is not None and len(suspects):
+    suspects = np.flatnonzero(above > options.wrong_rank).tolist()
+    scores: dict[int, tuple[float, float]] = {row: (float(own[row]), float("nan")) for row in suspects}
+    if judge is not None and suspects:
         shift = np.random.default_rng(options.seed).integers(1, len(anchors), len(suspects))
-        others = (suspects + shift) % len(anchors)
+        others = ((np.array(suspects) + shift) % len(anchors)).tolist()
         asked = [anchors[row] for row in suspects]
         chance = float(np.nanquantile(judge(asked, [positives[row] for row in others]), options.chance))
         judged = judge(asked, [positives[row] for row in suspects])
-        scores = {int(row): (float(s), chance) for row, s in zip(suspects, judged, strict=True) if s <= chance}
+        scores = {row: (float(s), chance) for row, s in zip(suspects, judged, strict=True) if s <= chance}
     return [
         Fault(
             row,
