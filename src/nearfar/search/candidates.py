@@ -136,6 +136,7 @@ def _judged(
         at, columns = np.nonzero(usable[start:stop])
         of = np.concatenate([owners[pairs], at + start])
         documents = np.concatenate([right[pairs], numbers[at + start, columns]])
-        found = judge.score([queries[row] for row in of.tolist()], [pool.text(number) for number in documents.tolist()])
+        asked: list[int] = of.tolist()
+        found = judge.score([queries[row] for row in asked], [pool.text(number) for number in documents.tolist()])
         own[pairs], scores[at + start, columns] = found[: len(pairs)], found[len(pairs) :]
     return own, scores

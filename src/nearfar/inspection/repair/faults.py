@@ -48,7 +48,7 @@ class RepairOptions:
 
     actions: Mapping[str, str] = field(default_factory=dict)
     near_duplicate: Annotated[float, Range(above=0, most=1)] = 0.95
-    wrong_rank: Probability = 0.05
+    wrong_rank: Probability = 0.2
     neighbours: Count = 10
     own_share: Probability = 0.2
     other_share: Annotated[float, Range(above=0, most=1)] = 0.6

@@ -93,11 +93,11 @@ def _wrong_positives(
     for start in range(0, len(first), step):
         block = slice(start, start + step)
         above[block] = (first[block] @ documents.T > own[block, None] + 1e-6).mean(1)
-    suspects = np.flatnonzero(above > options.wrong_rank).tolist()
+    suspects: list[int] = np.flatnonzero(above > options.wrong_rank).tolist()
     scores: dict[int, tuple[float, float]] = {row: (float(own[row]), float("nan")) for row in suspects}
     if judge is not None and suspects:
         shift = np.random.default_rng(options.seed).integers(1, len(anchors), len(suspects))
-        others = ((np.array(suspects) + shift) % len(anchors)).tolist()
+        others: list[int] = ((np.array(suspects) + shift) % len(anchors)).tolist()
         asked = [anchors[row] for row in suspects]
         chance = float(np.nanquantile(judge(asked, [positives[row] for row in others]), options.chance))
         judged = judge(asked, [positives[row] for row in suspects])
@@ -143,7 +143,7 @@ def _false_negatives(
     cosines = np.einsum("nd,nd->n", first, vectors[numbers])
     known = {row for row, pair in enumerate(zip(anchors, negatives, strict=True)) if pair in matching}
     found = [Fault(row, "false_negatives", "a positive of the same anchor", column) for row in sorted(known - skipped)]
-    suspects = [row for row in np.flatnonzero(cosines > own + 1e-6).tolist() if row not in known | skipped]
+    suspects: list[int] = [row for row in np.flatnonzero(cosines > own + 1e-6).tolist() if row not in known | skipped]
     scores = own[suspects], cosines[suspects]
     if judge is not None and suspects:
         asked = [anchors[row] for row in suspects]
