@@ -63,7 +63,8 @@ def command(
             "--fix-action",
             metavar="FAULT=ACTION",
             help="What --fix does: duplicates=drop|keep, false_negatives=mask|drop|relabel|keep, "
-            "wrong_positives=drop|keep, wrong_labels=relabel|drop|keep; defaults first (repeatable).",
+            "wrong_positives=drop|keep, wrong_labels=relabel|drop|keep; defaults first, but wrong positives are kept "
+            "without a judge (repeatable).",
         ),
     ] = None,
     judge: Annotated[

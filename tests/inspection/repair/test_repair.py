@@ -41,7 +41,7 @@ class Judge:
 
 def test_duplicates_are_dropped_and_listed(tiny_model, tmp_path: Path) -> None:
     rows = [*CLEAN, {"anchor": "Cat  cat", "positive": "the CAT"}]
-    keeping = RepairOptions({"wrong_positives": "keep"}, near_duplicate=1.0)
+    keeping = RepairOptions(near_duplicate=1.0)
     found, kept, changes = repaired(rows, tiny_model, tmp_path / "out.jsonl", options=keeping)
     assert kept == CLEAN
     assert found.changes == {"duplicates: drop": 1}
@@ -60,6 +60,9 @@ def test_a_judge_must_confirm_that_a_positive_is_wrong(tiny_model, tmp_path: Pat
     assert listed <= set(wrong)  # the judge knows that the others are right
     assert len(listed) >= 2
     assert kept == [row for number, row in enumerate(rows) if number not in listed]
+    alone, same, _ = repaired(rows, tiny_model, tmp_path / "alone.jsonl", options=options)
+    assert alone.changes == {}
+    assert same == rows
 
 
 @pytest.mark.parametrize("action", ["mask", "drop", "relabel"])

@@ -13,7 +13,7 @@ __all__ = ["ACTIONS", "Fault", "RepairOptions"]
 
 Name = Literal["duplicates", "false_negatives", "wrong_positives", "wrong_labels"]
 
-#: What can be done about each fault; the first is the default.
+#: What can be done about each fault; the first is the default, see `RepairOptions.action`.
 ACTIONS: dict[str, tuple[str, ...]] = {
     "duplicates": ("drop", "keep"),
     "false_negatives": ("mask", "drop", "relabel", "keep"),
@@ -67,9 +67,15 @@ class RepairOptions:
                 remedy = f"choose from {', '.join(ACTIONS[fault])}"
                 raise InputError(f"invalid action {action!r} for {fault}", field="actions", remedy=remedy)
 
-    def action(self, fault: str) -> str:
-        """What is done about a fault."""
-        return self.actions.get(fault, ACTIONS[fault][0])
+    def action(self, fault: str, *, judged: bool) -> str:
+        """What is done about a fault. By default a positive is dropped only if a judge has confirmed that it is wrong.
+
+        Args:
+            fault: A key of `ACTIONS`.
+            judged: Whether there is a judge.
+        """
+        usual = "keep" if fault == "wrong_positives" and not judged else ACTIONS[fault][0]
+        return self.actions.get(fault, usual)
 
 
 @dataclass(frozen=True)

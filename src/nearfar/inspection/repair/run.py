@@ -15,7 +15,7 @@ from nearfar.data.row_files import check_row_file, write_rows
 from nearfar.data.same_text import plain_text
 from nearfar.errors import InputError
 from nearfar.inspection.locating import RowPlaces
-from nearfar.inspection.repair.faults import Fault, RepairOptions
+from nearfar.inspection.repair.faults import ACTIONS, Fault, RepairOptions
 from nearfar.inspection.repair.labels import faults_of_labels
 from nearfar.inspection.repair.pairs import faults_of_pairs
 from nearfar.inspection.vector_files import is_vectors
@@ -105,7 +105,8 @@ def repair(
         texts, labels = [row["text"] for row in table], [row["label"] for row in table]
         faults = faults_of_labels(texts, labels, encoder, options, judge)
     place_of = RowPlaces(data, rows, split)
-    fixed, changes = _applied(table, faults, options)
+    actions = {name: options.action(name, judged=judge is not None) for name in ACTIONS}
+    fixed, changes = _applied(table, faults, actions, options.seed)
     if not fixed:
         raise InputError("no row remains", field="--fix", remedy="see the other options, or keep some faults")
     with ExitStack() as stack:
@@ -128,25 +129,25 @@ def _table(rows: Dataset) -> list[dict[str, Any]]:
 
 
 def _applied(
-    table: Sequence[dict[str, Any]], faults: Sequence[Fault], options: RepairOptions
+    table: Sequence[dict[str, Any]], faults: Sequence[Fault], actions: Mapping[str, str], seed: int
 ) -> tuple[list[dict[str, Any]], list[tuple[int, dict[str, Any]]]]:
     """The rows that remain, and for each change the row and what to say of it."""
     by_row: dict[int, list[Fault]] = {}
     for fault in faults:
-        if options.action(fault.name) != "keep":
+        if actions[fault.name] != "keep":
             by_row.setdefault(fault.row, []).append(fault)
-    masks = _Masks(table, options.seed)
+    masks = _Masks(table, seed)
     fixed: list[dict[str, Any]] = []
     changes: list[tuple[int, dict[str, Any]]] = []
     for number, row in enumerate(table):
         found = by_row.get(number, [])
-        if dropping := [fault for fault in found if options.action(fault.name) == "drop"]:
+        if dropping := [fault for fault in found if actions[fault.name] == "drop"]:
             changes.append((number, {**_described(dropping[0], "drop"), "before": row}))
             continue
         after, added = dict(row), []
         for fault in found:
             assert fault.column is not None  # whole rows are only dropped
-            action = options.action(fault.name)
+            action = actions[fault.name]
             if fault.name == "wrong_labels":
                 after[fault.column] = fault.value
             else:
