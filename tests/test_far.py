@@ -42,6 +42,11 @@ def test_except_self() -> None:
     assert close(matrix(far.except_self()), [[-inf, 0, 0, 0], [0, -inf, 0, 0], [0, 0, -inf, 0]])
 
 
+def test_except_same_label() -> None:
+    f = matrix(far.except_same_label(torch.tensor([5, 6, 7]), torch.tensor([5, 7, 6, 5])))
+    assert close(f, [[0, 0, 0, -inf], [0, 0, -inf, 0], [0, -inf, 0, 0]])  # the first candidate is a positive and stays
+
+
 def test_masked() -> None:
     mask = torch.tensor([[False, True, False, False], [False] * 4, [True, False, False, True]])
     assert close(matrix(far.masked(mask)), [[0, -inf, 0, 0], [0, 0, 0, 0], [-inf, 0, 0, -inf]])
@@ -233,6 +238,7 @@ def test_gistembed(threshold) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: far.except_same_label(torch.zeros(3), torch.zeros(4, dtype=torch.long)), "vector of integers"),
         (lambda: far.masked(torch.zeros(2, 2)), r"far.masked.*torch.float32 of shape \(2, 2\)"),
         (lambda: far.masked(torch.zeros(2, dtype=torch.bool)), r"of shape \(2,\)"),
         (lambda: far.weighted(torch.tensor([[-1.0]])), "w of far.weighted"),

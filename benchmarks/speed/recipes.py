@@ -51,6 +51,13 @@ SENTENCES = Dataset.from_dict({"text": SUMMARIES})
 LABELLED = Dataset.from_dict({"text": SUMMARIES, "label": DOMAINS})
 DICTIONARY = Dataset.from_dict({"entry": [entry.name for entry in ENTRIES], "definition": SUMMARIES})
 SCORED = Dataset.from_dict({"sentence1": SUMMARIES, "sentence2": TEXTS, "score": SCORES})
+LISTS = Dataset.from_dict(
+    {
+        "query": SUMMARIES,
+        "candidates": [[text, other] for text, other in zip(TEXTS, TEXTS[1:] + TEXTS[:1], strict=True)],
+        "scores": [[1.0, 0.0]] * len(TEXTS),
+    }
+)
 
 
 def images() -> Dataset:
@@ -195,12 +202,14 @@ def all_steps() -> dict[str, Step]:
         "defsent_plus": Step("defsent_plus", DICTIONARY),
         "dialog2flow": Step("dialog2flow", LABELLED),
         "space2": Step("space2", LABELLED),
+        "distill": Step("distill", LISTS),
         "dse": Step("dse", SCORED, teacher_epochs=0.1),
         "lost": LanguageStep("lost", vocabulary=VOCABULARY),
         "markov": LanguageStep("markov", vocabulary=VOCABULARY),
         "matryoshka_2d": Step("matryoshka_2d", PAIRS),
         "moe_embed": Step("moe_embed", PAIRS.add_column("domain", DOMAINS)),
         "multicsr": Step("multicsr", PAIRS.add_column("negative", TEXTS[1:] + TEXTS[:1])),
+        "qwen3_embedding": Step("qwen3_embedding", PAIRS),
         "sepclr": Step("sepclr", DatasetDict({"background": SENTENCES, "target": Dataset.from_dict({"text": TEXTS})})),
         "vlp_baselines": Step("vlp_baselines", images(), workers=0),
     }

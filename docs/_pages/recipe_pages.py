@@ -23,6 +23,9 @@ ROWS: dict[str, dict[str, Any]] = {
     "pairs": {"anchor": "when does the train leave?", "positive": "at nine, from platform two"},
     "labelled": {"text": "when does the train leave?", "label": "timetable"},
     "label texts": {"text": "when does the train leave?", "labels": ["timetable", "departure"]},
+    "ranked lists": {
+        "query": "when does the train leave?", "candidates": ["at nine", "from platform two"], "scores": [7.1, 0.4],
+    },
     "scored pairs": {"sentence1": "a man plays", "sentence2": "someone makes music", "score": 0.7},
     "rationales": {
         "question": "Ann has 3 pens and buys 4. How many has she?",

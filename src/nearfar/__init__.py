@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 # Where the other public names live. Nothing is imported before it is used: `nearfar --help` must not wait for torch.
 _FUNCTIONS = {
     "compare": "nearfar.comparison",
+    "distill": "nearfar.training",
     "evaluate": "nearfar.evaluation",
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
@@ -28,6 +29,7 @@ __all__ = [
     "compare",
     "contrast",
     "decoding",
+    "distill",
     "evaluate",
     "far",
     "flow",
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
     from nearfar.kinds.loading import load
     from nearfar.prediction import predict
     from nearfar.search import mine_hard_negatives
-    from nearfar.training import train
+    from nearfar.training import distill, train
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ F is (n, m) with entries in [-inf, inf) and changes only the denominator: 0 keep
 counts it w times. Combine builders with `+`. No gradient flows through F, except with `by_distance`.
 
     except_self()                              an anchor is not its own negative
+    except_same_label(a, b)                    a candidate with the anchor's label is not its negative
     masked(mask)                               candidates that do not count
     weighted(w)                                importance weights
     by_distance(a, b, temperature)             a Gaussian kernel of a second pair of vectors, with gradient
@@ -25,12 +26,13 @@ from torch import Tensor
 from nearfar.blocks import Far, FarSum, Shard, Targets
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int
 
 __all__ = [
     "Far",
     "by_distance",
     "except_likely_positives",
+    "except_same_label",
     "except_self",
     "harder",
     "hardest",
@@ -45,6 +47,25 @@ def except_self() -> Far:
     For anchors contrasted with themselves: `contrast(z, z, near.same_label(y), far.except_self())` is SupCon.
     """
     return _ExceptSelf()
+
+
+def except_same_label(a: Int[Tensor, " n"], b: Int[Tensor, " m"]) -> Far:
+    """Candidates with the label of the anchor are removed from its denominator; positives (P_ij > 0) stay.
+
+    Labels are classes, or numbers of texts, documents or rows: what is equal to an anchor is no negative of it. A label
+    that no anchor has, such as -1, keeps a candidate in every denominator.
+
+    Args:
+        a: Labels of the anchors.
+        b: Labels of the candidates.
+    """
+    for labels, name in ((a, "a"), (b, "b")):
+        if labels.ndim != 1 or labels.is_floating_point() or labels.is_complex():
+            raise ValueError(
+                f"invalid labels {name} of far.except_same_label(): must be a vector of integers, "
+                f"got {labels.dtype} of shape {tuple(labels.shape)}"
+            )
+    return _ExceptSameLabel(a, b)
 
 
 def masked(mask: Bool[Tensor, "n m"]) -> Far:
@@ -187,6 +208,32 @@ class _ExceptSelf(Far):
 
     def sharded(self, shard: Shard) -> Far:
         return replace(self, offset=shard.offset, pairs=shard.pairs, turned=True)
+
+
+@dataclass(frozen=True)
+class _ExceptSameLabel(Far):
+    a: Tensor
+    b: Tensor
+
+    only_masks = True
+
+    def bind(self, n: int, m: int, like: Tensor) -> Far:
+        if len(self.a) != n or len(self.b) != m:
+            raise ValueError(
+                f"far.except_same_label() got {len(self.a)} and {len(self.b)} labels for {n} anchors and {m} candidates"
+            )
+        return replace(self, a=self.a.to(like.device), b=self.b.to(like.device))
+
+    def add_to(self, x: Tensor, rows: slice, targets: Targets, temperature: float) -> None:
+        equal = self.a[rows, None] == self.b
+        targets.clear_positives(equal)
+        x.masked_fill_(equal, -torch.inf)
+
+    def transposed(self) -> Far:
+        return replace(self, a=self.b, b=self.a)
+
+    def sharded(self, shard: Shard) -> Far:
+        return replace(self, b=shard.gather(self.b))
 
 
 @dataclass(frozen=True)

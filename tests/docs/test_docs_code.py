@@ -24,7 +24,16 @@ from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 from nearfar.cli.app import run
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["index.md", "kernel.md", "language-models.md", "migrating.md", "new-recipe.md", "taxonomy.md", "tutorial.md"]
+PAGES = [
+    "distillation.md",
+    "index.md",
+    "kernel.md",
+    "language-models.md",
+    "migrating.md",
+    "new-recipe.md",
+    "taxonomy.md",
+    "tutorial.md",
+]
 SLOW = {"tutorial.md": pytest.mark.slow}
 
 

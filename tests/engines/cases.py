@@ -85,6 +85,7 @@ class World:
             "none": lambda: None,
             "self": lambda: far.except_self(),
             "masked": lambda: far.masked(self.mask),
+            "label": lambda: far.except_same_label(self.items_a, self.items_b),
             "weighted": lambda: far.weighted(self.w),
             "columns": lambda: far.weighted(self.w_column),
             "distance": lambda: far.by_distance(self.second_a, self.second_b, 0.8),
@@ -156,6 +157,8 @@ class World:
                 return -inf if i == j else 0
             if term == "masked":
                 return -inf if self.mask[i, j] else 0
+            if term == "label":
+                return -inf if self.items_a[i] == self.items_b[j] and not p[i][j] else 0
             if term == "weighted":
                 return log(self.w[i, j]) if self.w[i, j] else -inf
             if term == "columns":
@@ -218,6 +221,7 @@ FARS = (
     "none",
     "self",
     "masked",
+    "label",
     "weighted",
     "threshold",
     "positive",

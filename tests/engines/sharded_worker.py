@@ -52,6 +52,8 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "overlap symmetric": ("overlap", "none", {"symmetric": True}),
     "overlap self": ("overlap_self", "self", {"extra": False}),
     "overlap self extra symmetric": ("overlap_self", "self", {"symmetric": True}),
+    "label": ("paired", "label", {}),
+    "label symmetric": ("same_label", "label", {"symmetric": True}),
     "weights masked": ("weights", "masked", {}),
     "weights weighted rows": ("weights", "weighted", {"reduction": "none"}),
     "float32": ("paired", "none", {"dtype": torch.float32}),

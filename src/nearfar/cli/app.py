@@ -20,6 +20,7 @@ from nearfar import __version__
 from nearfar.cli import (
     compare,
     demo,
+    distill,
     encode,
     evaluate,
     flow,
@@ -60,6 +61,7 @@ app.command("encode")(encode.command)
 app.command("predict")(predict.command)
 app.command("search")(search.command)
 app.command("generate")(generate.command)
+app.command("distill")(distill.command)
 app.command("fuse")(fuse.command)
 app.command("flow")(flow.command)
 app.command("sweep")(sweep.command)

@@ -29,6 +29,20 @@ def with_integer_labels(rows: Dataset) -> Dataset:
     return rows.remove_columns("label").add_column("label", ids.tolist())
 
 
+def with_text_numbers(rows: Dataset) -> Dataset:
+    """The same rows with a column `label`: the number of the row, then that of the text in each column.
+
+    Equal texts have equal numbers, in whatever row or column they are.
+
+    Args:
+        rows: Columns of texts.
+    """
+    numbers: dict[str, int] = {}
+    columns = [[numbers.setdefault(text, len(numbers)) for text in rows[name][:]] for name in rows.column_names]
+    labels = [list(row) for row in zip(range(len(rows)), *columns, strict=True)]
+    return rows.add_column("label", labels)  # pyright: ignore[reportCallIssue]
+
+
 def in_words(label: str) -> str:
     """A label in words: `orderDrink`, `order_drink` and `order-drink` become `order drink`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", label)

@@ -1,6 +1,7 @@
-"""One training run: options, the Hugging Face trainer, checkpoints to resume from, and the run folder."""
+"""One training run: options, the Hugging Face trainer, checkpoints, and the run folder. Static models, without one."""
 
 from nearfar.training.result import Run
 from nearfar.training.run import train
+from nearfar.training.static import Distilled, distill
 
-__all__ = ["Run", "train"]
+__all__ = ["Distilled", "Run", "distill", "train"]

@@ -5,6 +5,6 @@ is, and `judging` asks a judge.
 """
 
 from nearfar.inspection.repair.faults import RepairOptions
-from nearfar.inspection.repair.run import Repaired, repair
+from nearfar.inspection.repair.run import Repaired, changes_file, repair
 
-__all__ = ["RepairOptions", "Repaired", "repair"]
+__all__ = ["RepairOptions", "Repaired", "changes_file", "repair"]
