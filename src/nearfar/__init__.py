@@ -19,6 +19,7 @@ _FUNCTIONS = {
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
     "load": "nearfar.kinds.loading",
+    "mine_hard_negatives": "nearfar.search",
     "predict": "nearfar.prediction",
     "train": "nearfar.training",
 }
@@ -36,6 +37,7 @@ __all__ = [
     "inspect",
     "load",
     "losses",
+    "mine_hard_negatives",
     "near",
     "predict",
     "recipes",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from nearfar.inspection import inspect
     from nearfar.kinds.loading import load
     from nearfar.prediction import predict
+    from nearfar.search import mine_hard_negatives
     from nearfar.training import distill, train
 
 

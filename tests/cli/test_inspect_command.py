@@ -94,3 +94,34 @@ def test_inspect_a_language_model(
     assert same.code == 2
     assert "--against" in same.err
     assert nearfar(*shlex.split(f"{asked} --against tiny")).code == 2
+
+
+def test_fix_writes_rows_and_every_change(workspace: Path, nearfar: Nearfar) -> None:
+    rows = [json.loads(line) for line in (workspace / "pairs.jsonl").read_text("utf-8").splitlines()]
+    (workspace / "twice.jsonl").write_text("\n".join(json.dumps(row) for row in [*rows, rows[0]]))
+    asked = "inspect tiny --data twice.jsonl --layers none --dims none --near-duplicate 1 --fix fixed.jsonl"
+    asked += " --fix-action wrong_positives=keep --fix-action false-negatives=keep"
+    shown = nearfar(*shlex.split(asked))
+    assert shown.code == 0, shown
+    assert "fixed.jsonl.changes.jsonl" in shown.out
+    changes = [json.loads(line) for line in (workspace / "fixed.jsonl.changes.jsonl").read_text().splitlines()]
+    assert changes[-1]["line"] == len(rows) + 1
+    found = nearfar(*shlex.split(f"{asked} --judge tiny --json")).json["repaired"]
+    assert found["rows"] - found["written"] == len(changes) == found["changes"]["duplicates: drop"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--judge tiny",
+        "--fix out.csv",
+        "--fix pairs.jsonl",
+        "--fix a.jsonl --judge-endpoint http://x/v1",
+        "--fix a.jsonl --fix-action x",
+    ],
+)
+def test_fix_bad_input(options: str, workspace: Path, nearfar: Nearfar) -> None:
+    shown = nearfar(*shlex.split(f"inspect tiny --data pairs.jsonl {options}"))
+    assert shown.code == 2
+    assert "--" in shown.err
+    assert not (workspace / "runs").exists()

@@ -27,6 +27,7 @@ from nearfar.cli import (
     fuse,
     generate,
     inspect,
+    mine,
     predict,
     recipes,
     refine,
@@ -55,6 +56,7 @@ app.command("train")(train.command)
 app.command("compare")(compare.command)
 app.command("evaluate")(evaluate.command)
 app.command("inspect")(inspect.command)
+app.command("mine")(mine.command)
 app.command("encode")(encode.command)
 app.command("predict")(predict.command)
 app.command("search")(search.command)

@@ -49,6 +49,38 @@ def command(
     split: Annotated[
         str | None, typer.Option(help="Split of the dataset.", show_default="train; retrieval: test")
     ] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output file with the rows repaired, .jsonl or .parquet; OUT.changes.jsonl lists every change. For "
+            "pairs and labelled texts.",
+            metavar="OUT",
+        ),
+    ] = None,
+    fix_action: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fix-action",
+            metavar="FAULT=ACTION",
+            help="What --fix does: duplicates=drop|keep, false_negatives=mask|drop|relabel|keep, "
+            "wrong_positives=drop|keep, wrong_labels=relabel|drop|keep; defaults first, but wrong positives are kept "
+            "without a judge (repeatable).",
+        ),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Model that must confirm what --fix changes: cross-encoder, encoder, or language model.",
+            metavar="MODEL",
+        ),
+    ] = None,
+    judge_endpoint: Annotated[
+        str | None,
+        typer.Option(help="URL of an OpenAI-compatible endpoint with the judge.", metavar="URL"),
+    ] = None,
+    key_env: Annotated[str, typer.Option("--key-env", help="Environment variable with the key of the endpoint.")] = (
+        "OPENAI_API_KEY"
+    ),
     columns: Columns = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
@@ -63,6 +95,9 @@ def command(
     """
     depths, widths, mapping = _sizes(layers, "--layers", least=0), _sizes(dims, "--dims"), parsed(columns)
     _check_out(out)
+    only = {"--judge": judge, "--judge-endpoint": judge_endpoint}
+    sizes = {"near_duplicate": near_duplicate, "batch_size": batch_size, "seed": seed}
+    options = _repair_options(fix, data, only, fix_action, **sizes)
     if _exposes_states(model):
         _refuse(context)
         _language(
@@ -103,8 +138,15 @@ def command(
         )
         figures = {**found.as_dict(), "data": data}
         report, numbers = _write(out, inspection_page(found, [("data", data)]), figures)
+    repaired = None
+    if fix is not None:
+        from nearfar.inspection.repair import repair
+
+        scorer = _judge(fix, judge, judge_endpoint, key_env, batch_size)
+        repaired = repair(model, data, fix, options=options, judge=scorer, columns=mapping, split=split)
     if json_:
-        print_json({**figures, "report": str(report), "numbers": str(numbers)})
+        fixed = {} if repaired is None else {"repaired": {**repaired.as_dict(), "out": str(fix)}}
+        print_json({**figures, **fixed, "report": str(report), "numbers": str(numbers)})
         return
     heads = ["measure", found.model]
     if found.against is not None:
@@ -127,7 +169,61 @@ def command(
         print(printable(f"  {example.cosine:.3f}  {_short(example.other.text)}  [{example.other.label}]"))
     for note in found.notes:
         say(note)
+    if repaired is not None:
+        print(f"\n{repaired.written:,} rows in {fix}, of {repaired.rows:,}")
+        for change, count in repaired.changes.items():
+            print(f"  {change.replace('_', ' ')}: {count:,}")
+        print(f"  every change, with its reason: {fix}.changes.jsonl")
     print(f"\nreport  {report}\nnumbers {numbers}")
+
+
+def _repair_options(
+    fix: Path | None, data: str, only: dict[str, Any], actions: list[str] | None, **options: Any
+) -> Any:
+    """The options of --fix; None without it.
+
+    Args:
+        fix: The output.
+        data: The input.
+        only: Values of the options that require --fix, by option.
+        actions: `FAULT=ACTION`, ...
+        **options: The other fields of `RepairOptions`.
+
+    Raises:
+        InputError: An option is given without --fix, or is invalid.
+    """
+    if fix is None:
+        for option, value in {**only, "--fix-action": actions}.items():
+            if value:
+                raise InputError("is only for --fix", field=option, remedy=f"add --fix OUT.jsonl, or remove {option}")
+        return None
+    from nearfar.data.row_files import check_row_file
+    from nearfar.inspection.repair import RepairOptions
+
+    check_row_file(fix, "--fix", others=[data])
+    if only["--judge-endpoint"] and not only["--judge"]:
+        raise InputError("requires the name of a model", field="--judge-endpoint", remedy="add --judge NAME")
+    chosen = {}
+    for each in actions or []:
+        fault, equals, action = each.partition("=")
+        if not equals:
+            problem = f"expected FAULT=ACTION, got {each!r}"
+            raise InputError(problem, field="--fix-action", remedy="use e.g. false_negatives=drop")
+        chosen[fault.strip().replace("-", "_")] = action.strip()
+    return RepairOptions(chosen, **options)
+
+
+def _judge(fix: Path, judge: str | None, endpoint: str | None, key_env: str, batch_size: int) -> Any:
+    """The judge of --fix; None without one."""
+    from nearfar.inspection.repair.judging import endpoint_judge, model_judge
+
+    if judge is None:
+        return None
+    if endpoint is None:
+        return model_judge(judge, batch_size)
+    from nearfar.generation.endpoint import Endpoint
+
+    return endpoint_judge(Endpoint(endpoint, judge, key_env), fix.with_name(f"{fix.name}.calls.jsonl"))
 
 
 def _exposes_states(model: str) -> bool:
@@ -144,7 +240,7 @@ def _exposes_states(model: str) -> bool:
 
 def _refuse(context: typer.Context) -> None:
     """Raise an InputError for options that are not for language models."""
-    for name in ("near_duplicate", "dims", "map_", "batch_size", "skip_broken"):
+    for name in ("near_duplicate", "dims", "map_", "batch_size", "skip_broken", "fix"):
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = f"--{name.rstrip('_').replace('_', '-')}"

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nearfar.data.retrieval import Retrieval
+from nearfar.data.same_text import plain_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -119,8 +120,3 @@ def _rows(data: Dataset | Retrieval) -> Any:
         texts_of_rows = zip(*(batch[name] for name in names), strict=True)
         for offset, (texts, value) in enumerate(zip(texts_of_rows, verdicts, strict=True)):
             yield start + offset, texts, value
-
-
-def plain_text(text: str) -> str:
-    """A text without what does not count when texts are compared: case and white space."""
-    return " ".join(text.lower().split())

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nearfar.inspection.duplicates import plain_text
+from nearfar.data.same_text import plain_text
 
 if TYPE_CHECKING:
     import numpy as np

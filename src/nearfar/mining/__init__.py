@@ -2,6 +2,7 @@
 
 from nearfar.mining.candidates import Candidates, mine
 from nearfar.mining.debiased import InversePropensity, debiased_pairs, mine_with
+from nearfar.mining.hard_negatives import HardNegatives
 from nearfar.mining.labels import label_pairs, pair_sets, utterance_pairs
 from nearfar.mining.negatives import Negatives, drawn_negatives, with_negatives
 from nearfar.mining.neighbours import nearest
@@ -13,6 +14,7 @@ from nearfar.mining.surface import Surface, jaccard, levenshtein, surface_of
 
 __all__ = [
     "Candidates",
+    "HardNegatives",
     "InversePropensity",
     "Negatives",
     "Quota",

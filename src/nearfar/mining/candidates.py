@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nearfar.data.same_text import NumberedTexts
 from nearfar.errors import InputError
 from nearfar.mining.neighbours import nearest
 from nearfar.mining.surface import Surface
@@ -97,8 +98,8 @@ def mine(
 
 def _distinct(texts: Sequence[str]) -> tuple[Int[Tensor, " n"], Int[Tensor, " m"]]:
     """Row numbers of the n different texts; for each of the m texts, the index of the equal one among the n."""
-    numbers: dict[str, int] = {}
-    standing = [numbers.setdefault(" ".join(text.lower().split()), len(numbers)) for text in texts]
+    numbers = NumberedTexts()
+    standing = [numbers.add(text) for text in texts]
     first = {number: row for row, number in reversed(list(enumerate(standing)))}
     return torch.tensor([first[number] for number in range(len(numbers))]), torch.tensor(standing)
 

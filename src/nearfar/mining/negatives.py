@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
+from nearfar.data.same_text import NumberedTexts
 from nearfar.errors import InputError
+from nearfar.mining.hard_negatives import positives_of
 from nearfar.settings import Count, Fraction, Probability, check_ranges
 
 if TYPE_CHECKING:
@@ -153,14 +155,13 @@ def drawn_negatives(
     """
     from nearfar.models.encoding import encode
 
-    number: dict[str, int] = {}
+    numbers = NumberedTexts()
     documents: list[str] = []
     for text in (*positives, *corpus):
-        if text.strip() and _plain(text) not in number:
-            number[_plain(text)] = len(documents)
+        if text.strip() and numbers.add(text) == len(documents):
             documents.append(text)
-    right = [number[_plain(text)] for text in positives]
-    refused = _refused(queries, right, known, number)
+    right = [numbers.add(text) for text in positives]
+    refused = _refused(queries, right, known, numbers)
     most = max(map(len, refused))
     if len(documents) < how.count + most:
         raise InputError(
@@ -185,23 +186,14 @@ def drawn_negatives(
     return [[documents[each] for each in of_row] for of_row in found]
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split())
-
-
 def _refused(
-    queries: Sequence[str],
-    right: Sequence[int],
-    known: Sequence[Sequence[str]] | None,
-    number: Mapping[str, int],
+    queries: Sequence[str], right: Sequence[int], known: Sequence[Sequence[str]] | None, numbers: NumberedTexts
 ) -> list[set[int]]:
     """The documents of each row that are no negatives: all positives of its query, and what it has already."""
-    of_query: dict[str, set[int]] = {}
-    for query, document in zip(queries, right, strict=True):
-        of_query.setdefault(query, set()).add(document)
+    of_query = positives_of(queries, right)
     own = known or [()] * len(queries)
     return [
-        of_query[query] | {number[_plain(text)] for text in texts if _plain(text) in number}
+        {*of_query[query], *(number for text in texts if (number := numbers.find(text)) is not None)}
         for query, texts in zip(queries, own, strict=True)
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 if TYPE_CHECKING:
+    import numpy as np
     from jaxtyping import Float, Int
 
 # Similarities in memory at a time: 64 MB.
@@ -44,3 +46,30 @@ def nearest(vectors: Float[Tensor, "n d"], k: int) -> tuple[Int[Tensor, "n k"], 
         found = similarity.topk(k, dim=1)
         rows[start : start + step], cosines[start : start + step] = found.indices.int().cpu(), found.values.cpu()
     return rows, cosines
+
+
+@torch.no_grad()
+def nearest_of(
+    queries: Float[Tensor, "q d"], blocks: Iterable[Float[Tensor, "b d"]], k: int
+) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+    """The k documents with the highest dot products with each query, highest first, exactly.
+
+    Memory is that of the similarities of all queries with one block.
+
+    Args:
+        queries: One row per query.
+        blocks: The vectors of the documents, a part at a time; documents are numbered from 0.
+        k: Number of documents; all if there are fewer.
+
+    Returns:
+        Numbers of documents, and dot products.
+    """
+    best, rows = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long)
+    start = 0
+    for block in blocks:
+        values, columns = (queries @ block.T).topk(min(k, len(block)), dim=1)
+        best, rows = torch.cat([best, values], 1), torch.cat([rows, columns + start], 1)
+        best, kept = best.topk(min(k, best.shape[1]), dim=1)
+        rows = rows.gather(1, kept)
+        start += len(block)
+    return rows.numpy(), best.numpy()

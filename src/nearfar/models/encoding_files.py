@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.models.encoding import Kind, check_batch_size, check_texts, encode
+from nearfar.models.fingerprint import fingerprint
 from nearfar.writing import check_writable, draft_of, file_claimed
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from nearfar.models.abilities import Encodes
+    from nearfar.models.stored_arrays import StoredArrays
 
 Progress = Callable[[int, int], None]
 
@@ -93,8 +96,13 @@ def encode_windows(
     normalize: bool = True,
     kind: Kind | None = None,
     progress: Progress | None = None,
+    stored: StoredArrays | None = None,
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
-    """Yield texts and their vectors in windows; the options are those of `encode_file`."""
+    """Yield texts and their vectors in windows; the options are those of `encode_file`.
+
+    With `stored`, the vectors of each window of texts are stored, and read again after an interruption; the model is
+    then a SentenceTransformer.
+    """
     check_batch_size(batch_size)
     if len(texts) == 0:
         raise InputError("expected at least one text, got none", remedy="pass at least one row")
@@ -105,16 +113,22 @@ def encode_windows(
     if column != "text":
         return _media_windows(model, texts, column, batch_size, normalize, progress)
 
+    options: dict[str, Any] = {
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "normalize": normalize,
+        "kind": kind,
+    }
+    of = () if stored is None else (fingerprint(model), *options.values())  # pyright: ignore[reportArgumentType]
+
     def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
         step = _BATCHES_A_WINDOW * batch_size
         for start in range(0, len(texts), step):
             rows: Any = texts[start : start + step]
             window = list(rows if names is None else rows["text"])
             check_texts(window, first_row=start + 1)
-            yield (
-                window,
-                encode(model, window, batch_size=batch_size, max_length=max_length, normalize=normalize, kind=kind),
-            )
+            make = partial(encode, model, window, **options)
+            yield window, make() if stored is None else stored.get((*of, *window), make)
             if progress is not None:
                 progress(start + len(window), len(texts))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nearfar.errors import InputError
 from nearfar.models.encoding_files import Progress, encode_windows
+from nearfar.models.stored_arrays import StoredArrays
 from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
 from nearfar.search.metadata import (
     METADATA,
@@ -17,6 +19,7 @@ from nearfar.search.metadata import (
     corpus_fingerprint,
     named,
     read_metadata,
+    similarity_of,
     stale,
     write_metadata,
 )
@@ -68,6 +71,7 @@ def open_or_build(
     columns: Mapping[str, str] | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
+    resumable: bool = False,
 ) -> SearchIndex:
     """Open the index of a corpus file; build it first if it does not exist or is stale.
 
@@ -79,6 +83,8 @@ def open_or_build(
         columns: The mapping that `read` applies; an index of other columns is stale.
         batch_size: Texts per forward pass.
         progress: Called with (texts done, total) while building.
+        resumable: Whether vectors are stored next to the folder until the index is complete, so that a build that is
+            interrupted continues where it was.
 
     Returns:
         The index. Its `built` is the reason why it was built, None if it existed.
@@ -105,7 +111,10 @@ def open_or_build(
         opened, reason = _opened(folder, loaded, source)
         if opened is None:
             ids, texts = read()
-            opened = _build(name, loaded, texts, folder, ids, source, batch_size, progress)
+            stored = StoredArrays(folder.with_name(f".{folder.name}.vectors")) if resumable else None
+            opened = _build(name, loaded, texts, folder, ids, source, batch_size, progress, stored)
+            if stored is not None:
+                shutil.rmtree(stored.folder, ignore_errors=True)
             opened.built = reason
         return opened
 
@@ -152,6 +161,7 @@ def _build(
     source: _Source,
     batch_size: int,
     progress: Progress | None,
+    stored: StoredArrays | None = None,
 ) -> SearchIndex:
     from nearfar.models import fingerprint
     from nearfar.models.aliases import sha256
@@ -159,11 +169,15 @@ def _build(
     _check_target(folder)
     if ids is not None and len(ids) != len(texts):
         raise InputError(f"expected one id per text, got {len(ids)} ids for {len(texts)} texts", field="ids")
-    similarity = model.similarity_fn_name
-    if similarity not in _METRICS:
-        raise InputError(f"unsupported similarity {similarity}: must be cosine or dot product")
+    similarity = similarity_of(model)
     windows = encode_windows(
-        model, texts, batch_size=batch_size, normalize=similarity == "cosine", kind="document", progress=progress
+        model,
+        texts,
+        batch_size=batch_size,
+        normalize=similarity == "cosine",
+        kind="document",
+        progress=progress,
+        stored=stored,
     )
 
     def write(unfinished: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nearfar.data.blanks import is_blank
 from nearfar.errors import InputError
@@ -22,13 +22,22 @@ from nearfar.search.metadata import (
 from nearfar.writing import settled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
     import pyarrow as pa
+    from jaxtyping import Float, Int
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor
     from usearch.index import Index as Vectors
 
 VECTORS, TEXTS = "vectors.usearch", "texts.arrow"
 # Below this number of documents a full scan takes milliseconds, so approximate search has no advantage.
 EXACT_BELOW = 20_000
+# Of many queries at once, comparing all is fast for more.
+COMPARE_BELOW = 1_000_000
+# Documents whose vectors are in memory at a time.
+_BLOCK = 1 << 14
 
 
 class Hit(NamedTuple):
@@ -67,12 +76,8 @@ class SearchIndex:
         check_query(query, k)
         normalize = self.metadata.similarity == "cosine"
         vector = encode(self.model, [query], normalize=normalize, kind="query")[0]
-        k = min(k, self.metadata.count)
         exact = self.metadata.count < EXACT_BELOW
-        if not exact:
-            # Candidates kept by the graph search; with only k, the last results are often wrong.
-            self.vectors.expansion_search = max(128, 2 * k)
-        found = self.vectors.search(vector, k, exact=exact)
+        found = self._found(vector, min(k, self.metadata.count), exact)
         rows = [int(key) for key in found.keys]
         # usearch measures distance: 1 - cosine, or 1 - dot product.
         scores = [1 - float(distance) for distance in found.distances]
@@ -81,6 +86,53 @@ class SearchIndex:
             Hit(rank, names[row].as_py(), texts[row].as_py(), score)
             for rank, (row, score) in enumerate(zip(rows, scores, strict=True), start=1)
         ]
+
+    def nearest(
+        self, vectors: Float[np.ndarray, "q d"], k: int, *, exact: bool | None = None
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        """The k nearest documents of many queries: row numbers from 0, and similarities, nearest first.
+
+        Where the search by the graph finds fewer, the rest is -1, with the similarity -inf.
+
+        Args:
+            vectors: The queries, encoded by the model; of unit length if the similarity is the cosine.
+            k: Number of documents; all if there are fewer.
+            exact: Whether to compare each query with every document; by default below a million documents.
+        """
+        import numpy as np
+        import torch
+
+        from nearfar.mining.neighbours import nearest_of
+
+        k = min(k, self.metadata.count)
+        if self.metadata.count < COMPARE_BELOW if exact is None else exact:
+            return nearest_of(torch.from_numpy(vectors), self._blocks(), k)
+        found = self._found(vectors, k, False)
+        rows = found.keys.astype(np.int64)
+        # Computed again, so that scores are those of the exact search.
+        scores = np.einsum("qd,qkd->qk", vectors, self.vectors_of(rows.ravel()).reshape(*rows.shape, -1))
+        beyond = np.arange(rows.shape[1]) >= found.counts[:, None]
+        rows[beyond], scores[beyond] = -1, -np.inf
+        return rows, scores
+
+    def vectors_of(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n d"]:
+        """The vectors of documents by their row numbers from 0, as float32."""
+        import numpy as np
+
+        return np.asarray(self.vectors.get(rows.astype(np.uint64)), dtype=np.float32).reshape(len(rows), -1)
+
+    def _blocks(self) -> Iterator[Tensor]:
+        import numpy as np
+        import torch
+
+        for start in range(0, self.metadata.count, _BLOCK):
+            yield torch.from_numpy(self.vectors_of(np.arange(start, min(start + _BLOCK, self.metadata.count))))
+
+    def _found(self, vectors: Any, k: int, exact: bool) -> Any:
+        if not exact:
+            # Candidates kept by the graph search; with only k, the last results are often wrong.
+            self.vectors.expansion_search = max(128, 2 * k)
+        return self.vectors.search(vectors, k, exact=exact)
 
 
 def check_query(query: str, k: int) -> None:

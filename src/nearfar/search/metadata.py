@@ -139,6 +139,17 @@ def corpus_fingerprint(corpus: str | Path | None) -> str | None:
     return sha256(path)
 
 
+def similarity_of(model: SentenceTransformer) -> str:
+    """The similarity of a model, `cosine` or `dot`.
+
+    Raises:
+        InputError: It is another one.
+    """
+    if model.similarity_fn_name not in ("cosine", "dot"):
+        raise InputError(f"unsupported similarity {model.similarity_fn_name}: must be cosine or dot product")
+    return model.similarity_fn_name
+
+
 def named(model: SentenceTransformer | str | Path) -> tuple[str | None, SentenceTransformer]:
     """A loaded model and the name by which it can be loaded from any working directory."""
     from nearfar.models import ALIASES, load

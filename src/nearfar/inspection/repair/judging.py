@@ -1,0 +1,44 @@
+"""A judge of pairs of texts: a model that scores pairs, or a language model that writes a score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Scorer", "endpoint_judge", "model_judge"]
+
+#: From first and second texts to the score of each pair; NaN where there is none.
+Scorer = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+
+
+def model_judge(model: Any, batch_size: int = 64) -> Scorer:
+    """A judge that is a cross-encoder, an encoder or a local language model; see `nearfar.search.judge.Judge`.
+
+    Raises:
+        InputError: The model does not exist or does not score pairs.
+    """
+    from nearfar.search.judge import Judge
+
+    return Judge(model, batch_size=batch_size).score
+
+
+def endpoint_judge(generator: Any, calls: str | Path) -> Scorer:
+    """A judge that is a generator, such as `nearfar.generation.endpoint.Endpoint`; its answers are stored and reused.
+
+    Args:
+        generator: A `nearfar.generation.interface.Generator`, which is asked for a score from 0 to 5.
+        calls: The log of calls.
+    """
+    from nearfar.generation import CallLog
+    from nearfar.generation.triplets import generated_scores
+
+    scorer = generated_scores(generator, CallLog(calls))
+
+    def judge(first: Sequence[str], second: Sequence[str]) -> np.ndarray:
+        found = scorer(list(zip(first, second, strict=True)))
+        return np.array([np.nan if score is None else score for score in found])
+
+    return judge

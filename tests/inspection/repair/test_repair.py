@@ -1,0 +1,142 @@
+"""Repairing rows: planted faults are found, every change is listed, and a judge must confirm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from fake_endpoint import completion
+from nearfar.data import load
+from nearfar.errors import InputError
+from nearfar.inspection.repair import RepairOptions, repair
+from nearfar.inspection.repair.judging import endpoint_judge, model_judge
+
+WORDS = [
+    *("cat", "dog", "fish", "bird", "tree", "house", "sky", "sea", "bank", "loan"),
+    *("card", "song", "band", "guitar", "drum", "rain", "snow", "sun", "wind", "mat"),
+]
+CLEAN = [{"anchor": f"{word} {word}", "positive": f"the {word}"} for word in WORDS]
+
+
+def repaired(rows: list[dict[str, Any]], model: Any, out: Path, **options: Any) -> tuple[Any, list[Any], list[Any]]:
+    found = repair(model, Dataset.from_list(rows), out, **options)
+    changes = [json.loads(line) for line in Path(f"{out}.changes.jsonl").read_text().splitlines()]
+    return found, load(out).to_list(), changes
+
+
+class Judge:
+    """Knows the right pairs."""
+
+    def __init__(self) -> None:
+        self.right = {(row["anchor"], row["positive"]) for row in CLEAN}
+
+    def __call__(self, first: Any, second: Any) -> np.ndarray:
+        return np.array([float(pair in self.right) for pair in zip(first, second, strict=True)])
+
+
+def test_duplicates_are_dropped_and_listed(tiny_model, tmp_path: Path) -> None:
+    rows = [*CLEAN, {"anchor": "Cat  cat", "positive": "the CAT"}]
+    keeping = RepairOptions(near_duplicate=1.0)
+    found, kept, changes = repaired(rows, tiny_model, tmp_path / "out.jsonl", options=keeping)
+    assert kept == CLEAN
+    assert found.changes == {"duplicates: drop": 1}
+    (change,) = changes
+    assert change["row"] == 21
+    assert "row 1" in change["reason"]
+    assert change["before"] == rows[-1]
+
+
+def test_a_judge_must_confirm_that_a_positive_is_wrong(tiny_model, tmp_path: Path) -> None:
+    wrong = {0: "the snow", 7: "the guitar", 12: "the dog"}
+    rows = [{**row, "positive": wrong.get(number, row["positive"])} for number, row in enumerate(CLEAN)]
+    options = RepairOptions(near_duplicate=1.0, wrong_rank=0.0)
+    _, kept, changes = repaired(rows, tiny_model, tmp_path / "out.jsonl", options=options, judge=Judge())
+    listed = {change["row"] - 1 for change in changes}
+    assert listed <= set(wrong)  # the judge knows that the others are right
+    assert len(listed) >= 2
+    assert kept == [row for number, row in enumerate(rows) if number not in listed]
+    alone, same, _ = repaired(rows, tiny_model, tmp_path / "alone.jsonl", options=options)
+    assert alone.changes == {}
+    assert same == rows
+
+
+@pytest.mark.parametrize("action", ["mask", "drop", "relabel"])
+def test_false_negatives(action: str, tiny_model, tmp_path: Path) -> None:
+    """The negative of row 3 is another row's positive of the same anchor."""
+    rows = [{**row, "negative": f"a warm {WORDS[-1 - number]}"} for number, row in enumerate(CLEAN)]
+    rows.append({**rows[2], "positive": "the cold sea bird"})
+    rows[2]["negative"] = "The cold SEA bird"
+    actions = {"false_negatives": action, "wrong_positives": "keep", "duplicates": "keep"}
+    found, kept, changes = repaired(
+        rows, tiny_model, tmp_path / "out.parquet", options=RepairOptions(actions), judge=lambda a, b: np.zeros(len(a))
+    )
+    assert found.changes == {f"false_negatives: {action}": 1}
+    assert changes[0]["row"] == 3
+    if action == "drop":
+        assert kept == [row for number, row in enumerate(rows) if number != 2]
+        return
+    assert changes[0]["before"] == "The cold SEA bird"
+    assert kept[2]["negative"] == changes[0]["after"] not in ("the fish", "the cold sea bird")
+    assert len(kept) == len(rows) + (action == "relabel")
+    if action == "relabel":
+        assert kept[3] == {**kept[2], "positive": "The cold SEA bird"}
+
+
+def test_wrong_labels_follow_most_of_their_neighbours(tiny_model, tmp_path: Path) -> None:
+    nouns, places = ("cat", "dog", "bird", "fish"), ("mat", "grass", "sea")
+    rows = [{"text": f"the {noun} sits on {place}", "label": "animal"} for noun in nouns for place in places]
+    nouns, kinds = ("bank", "loan", "card", "bill"), ("money", "account", "balance")
+    rows += [{"text": f"pay the {noun} {kind}", "label": "money"} for noun in nouns for kind in kinds]
+    right = [row["label"] for row in rows]
+    for number in (3, 17):
+        rows[number]["label"] = "money" if rows[number]["label"] == "animal" else "animal"
+    options = RepairOptions(near_duplicate=1.0, neighbours=5)
+    found, kept, changes = repaired(rows, tiny_model, tmp_path / "out.jsonl", options=options)
+    assert [row["label"] for row in kept] == right
+    assert {change["row"] for change in changes} == {4, 18}
+    assert found.changes == {"wrong_labels: relabel": 2}
+    assert changes[0]["before"], changes[0]["after"] == ("money", "animal")
+    refused, same, _ = repaired(
+        rows, tiny_model, tmp_path / "b.jsonl", options=options, judge=lambda a, b: np.zeros(len(a))
+    )
+    assert refused.changes == {}
+    assert same == rows
+
+
+def test_equal_texts_with_other_labels_contradict(tiny_model, tmp_path: Path) -> None:
+    rows = [{"text": f"the {word}", "label": "a"} for word in WORDS] + [{"text": "The  cat", "label": "b"}]
+    options = RepairOptions({"wrong_labels": "keep"}, near_duplicate=1.0)
+    _, kept, changes = repaired(rows, tiny_model, tmp_path / "out.jsonl", options=options)
+    assert len(kept) in (len(WORDS), len(WORDS) + 1)
+    assert all("row 1" in change["reason"] for change in changes)
+
+
+def test_judges(tiny_model, server, tmp_path: Path) -> None:
+    from nearfar.generation.endpoint import Endpoint
+
+    pairs = ["the cat", "the cat"], ["the cat", "loan money"]
+    own, other = model_judge(tiny_model)(*pairs)
+    assert own == pytest.approx(1, abs=1e-5)
+    assert own > other
+    server.reply = lambda body, number: (200, {}, completion("4.5" if "loan" not in str(body) else "no idea"))
+    judge = endpoint_judge(Endpoint(server.url, "any", first_wait=0.01), tmp_path / "calls.jsonl")
+    scores = judge(*pairs)
+    assert scores[0] == 4.5
+    assert np.isnan(scores[1])
+    judge(*pairs)
+    assert len(server.requests) == 2  # answers are reused
+
+
+def test_what_cannot_be_repaired(tiny_model, tmp_path: Path) -> None:
+    for options in ({"x": "drop"}, {"duplicates": "mask"}):
+        with pytest.raises(InputError, match="actions"):
+            RepairOptions(options)
+    with pytest.raises(InputError, match="sentences"):
+        repair(tiny_model, Dataset.from_dict({"text": WORDS}), tmp_path / "out.jsonl")
+    with pytest.raises(InputError, match="suffix"):
+        repair(tiny_model, Dataset.from_list(CLEAN), tmp_path / "out.csv")
