@@ -6,7 +6,8 @@ The reference is the graph of the annotated actions (acts and slots of a turn, a
 the same rules. For each domain, on the dialogues of only that domain:
 
 - cluster agreement of the turns of each speaker, mean of the two: NMI (the same as V-measure) and ARI;
-- size error |n - n_ref| / n_ref of the pruned graphs, including start and end, as in the paper;
+- size error |n - n_ref| / n_ref of the pruned graphs, including start and end, as in the paper; the same error of the
+  number of actions, and of the number of edges;
 - precision and recall of the edges of the pruned graph, after mapping every cluster to the most frequent action of its
   turns (`majority`, which merges clusters of one action), or by a one-to-one assignment (`one to one`).
 
@@ -45,9 +46,13 @@ RULES = Rules("max-out", 0.02, 0.023)
 LENGTH = 64
 METRICS = (
     "actions",
+    "nodes",
+    "edges",
     "nmi",
     "ari",
+    "actions_error",
     "size_error",
+    "edges_error",
     "majority_precision",
     "majority_recall",
     "majority_f1",
@@ -96,8 +101,14 @@ class Domain:
         mine = [self.log.speaker == speaker for speaker in range(len(self.log.speakers))]
         found["nmi"] = float(np.mean([normalized_mutual_info_score(self.truth[m], turn[m]) for m in mine]))
         found["ari"] = float(np.mean([adjusted_rand_score(self.truth[m], turn[m]) for m in mine]))
-        size = len(prune(counted(self.ways(turn)), RULES).nodes)
-        found["size_error"] = abs(size - len(self.reference.nodes)) / len(self.reference.nodes)
+        graph = prune(counted(self.ways(turn)), RULES)
+        found |= {"nodes": len(graph.nodes), "edges": len(graph.counts)}
+        for name, number, annotated in (
+            ("actions", found["actions"], len(self.names)),
+            ("size", len(graph.nodes), len(self.reference.nodes)),
+            ("edges", len(graph.counts), len(self.reference.counts)),
+        ):
+            found[f"{name}_error"] = abs(number - annotated) / annotated
         for name, mapped in (("majority", self.majority(turn)), ("one_to_one", self.one_to_one(turn))):
             edges = set(prune(counted(self.ways(mapped)), RULES).counts)
             found |= {f"{name}_{key}": value for key, value in agreement(edges, set(self.reference.counts)).items()}
@@ -178,8 +189,9 @@ def main() -> None:
     result: dict[str, Any] = {
         "what": "nearfar flow against the annotated actions of SGD's test split, domain by domain",
         "rules": {"weigh": RULES.weighing, "edges": RULES.edges, "nodes": RULES.nodes},
-        "metrics": "nmi (= V-measure) and ari: mean of the two speakers; size_error: |n - n_ref| / n_ref of the pruned "
-        "graphs; edges after clusters became actions, by majority or one to one",
+        "metrics": "nmi (= V-measure) and ari: mean of the two speakers; actions_error, size_error, edges_error: "
+        "|n - n_ref| / n_ref of the actions, and of nodes and edges of the pruned graphs; edges after clusters became "
+        "actions, by majority or one to one",
         "reference": {
             name: {
                 "dialogues": len(of.log),
