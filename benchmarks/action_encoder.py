@@ -2,6 +2,7 @@
 
     python benchmarks/action_encoder.py tune [--data FOLDER]
     python benchmarks/action_encoder.py train --out src/nearfar/models/actions
+    python benchmarks/action_encoder.py labels --out src/nearfar/models/actions
     python benchmarks/action_encoder.py measure [--model MODEL] [--out FILE]
 
 A bag of word pieces and two layers, trained by the recipe `dialog2flow` on turns of SGD and MultiDoGO with their acts
@@ -10,7 +11,9 @@ correction of its own, which only pieces in the training texts get: so pieces th
 are added after training, and stored as int8 with a scale for each piece.
 
 `tune` trains without the domains of `VALIDATION` and prints figures on them; the constants below are its choice.
-`train` adds these domains. The domains of `TEST` are in neither: `measure` reports on them, and on time per text.
+`train` adds these domains. `labels` writes the label vocabulary of a trained model, by which `nearfar flow` names
+actions: the mean vector of the utterances of each label. The domains of `TEST` are in none of them: `measure` reports
+on them, and on time per text.
 """
 
 from __future__ import annotations
@@ -40,10 +43,13 @@ from tokenizers import Regex, Tokenizer, models, normalizers
 from torch import Tensor, nn
 
 from flow import METRICS, Domain, label
+from nearfar.data.actions import act_names, slot_names
 from nearfar.dialogue.clustering import find_actions
+from nearfar.dialogue.slots import Slots
 from nearfar.dialogue.vectors import vectors_of
 from nearfar.kinds.plan import Plan
 from nearfar.models import load
+from nearfar.models.action_labels import ActionLabel, ActionLabels
 from nearfar.models.aliases import sha256
 from nearfar.recipes import dialog2flow
 from nearfar.training.stages import train_plan
@@ -153,17 +159,50 @@ def named(turn: dict[str, Any]) -> dict[str, Any]:
     return turn | {"acts": [INTENTS.get(act, act) for act in turn["acts"]]}
 
 
-def training_turns(without: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Texts and labels of the training splits, without dialogues about one of these domains."""
+def training_dialogues(without: Iterable[str]) -> Iterator[list[dict[str, Any]]]:
+    """The turns of each dialogue of the training splits, without dialogues about one of these domains."""
     out = set(without)
     for dialogue in read(DATA / "sgd" / "sgd-train.jsonl.gz"):
         if not out & set(dialogue["domain"]):
-            yield from ((turn["text"], label(turn)) for turn in dialogue["turns"])
+            yield dialogue["turns"]
     for domain in MULTIDOGO:
         if domain not in out:
             for dialogue in read(DATA / "multidogo" / f"{domain}-train.jsonl.gz"):
-                turns = (named(turn) for turn in dialogue["turns"] if "outofdomain" not in turn["acts"])
-                yield from ((turn["text"], label(turn)) for turn in turns)
+                yield [named(turn) for turn in dialogue["turns"] if "outofdomain" not in turn["acts"]]
+
+
+def training_turns(without: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Texts and labels of the training splits, without dialogues about one of these domains."""
+    for turns in training_dialogues(without):
+        yield from ((turn["text"], label(turn)) for turn in turns)
+
+
+def action_of(turn: dict[str, Any]) -> ActionLabel:
+    """Who does what, by the annotation of a turn; the number of results is not a slot."""
+    acts = act_names(turn["acts"]) or [act.lower().replace("_", " ") for act in turn["acts"]]
+    slots = set(slot_names(turn["slots"])) - {"count"}
+    side = "user" if turn["speaker"] == "USER" else "agent"
+    return ActionLabel(side, tuple(sorted(set(acts))), tuple(sorted(slots)))
+
+
+def vocabulary(model: Any, without: Iterable[str], least: int = 30, most: int = 50) -> ActionLabels:
+    """The labels with at least `least` utterances and at most three slots, with the mean of up to `most` of them."""
+    by_label: dict[ActionLabel, set[str]] = {}
+    for turns in training_dialogues(without):
+        for turn in turns:
+            by_label.setdefault(action_of(turn), set()).add(turn["text"])
+    draw = random.Random(0)
+    chosen = {
+        name: draw.sample(sorted(texts), min(len(texts), most))
+        for name, texts in sorted(by_label.items(), key=str)
+        if len(texts) >= least and name.acts and len(name.slots) <= 3
+    }
+    texts = sorted({text for of in chosen.values() for text in of})
+    encoded, which = Slots.of(texts).to_encode()
+    vectors = vectors_of(model, encoded)[which].astype(np.float32)
+    row = {text: index for index, text in enumerate(texts)}
+    means = np.stack([vectors[[row[text] for text in of]].mean(0) for of in chosen.values()])
+    return ActionLabels(list(chosen), means / np.linalg.norm(means, axis=1, keepdims=True))
 
 
 @cache
@@ -400,15 +439,18 @@ def tune() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("tune", "train", "measure"))
+    parser.add_argument("what", choices=("tune", "train", "labels", "measure"))
     parser.add_argument("--model", default="actions", help="encoder to measure")
     parser.add_argument("--out", type=Path, help="folder of the model, or file of the figures")
     args = parser.parse_args()
     if args.what == "tune":
         tune()
-    elif args.what == "train":
+    elif args.what in ("train", "labels"):
         out = args.out or Path(__file__).parents[1] / "src" / "nearfar" / "models" / "actions"
-        export(trained(CHOSEN, tuple(name for names in TEST.values() for name in names)), out)
+        without = tuple(name for names in TEST.values() for name in names)
+        if args.what == "train":
+            export(trained(CHOSEN, without), out)
+        vocabulary(load(out, device="cpu", max_length=64), without).save(out)
     else:
         measure(args.model, args.out or Path(__file__).parent / "results" / "action_encoder.json")
 

@@ -82,6 +82,7 @@ class Domain:
     """The dialogues and the annotated graph of a domain."""
 
     def __init__(self, dialogues: list[dict[str, Any]]) -> None:
+        self.dialogues = dialogues
         turns = [turn for dialogue in dialogues for turn in dialogue["turns"]]
         self.log = Log.of((d["dialogue_id"], [(t["speaker"], t["text"]) for t in d["turns"]]) for d in dialogues)
         names = [(turn["speaker"], label(turn)) for turn in turns]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,7 +44,9 @@ def test_settings_override_options_and_unknown_ones_are_refused(calls: Path, tin
 
 def test_options_are_those_of_the_public_function():
     names = {field.name for field in fields(FlowOptions)}
-    public = "model actions rules columns split speakers sample linkage namer names merge max_length batch_size seed"
+    public = (
+        "model actions rules columns split speakers sample slots linkage namer names merge max_length batch_size seed"
+    )
     assert names == {*public.split(), "store", "skip_broken"}
 
 
@@ -59,12 +61,16 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
 
         return call
 
-    actions, described = SimpleNamespace(), [object()]
+    actions, described = SimpleNamespace(speaker="speaker"), [object()]
     monkeypatch.setattr(extraction, "read", step("read", log))
     monkeypatch.setattr("nearfar.models.load", step("load", "encoder"))
     monkeypatch.setattr(extraction, "vectors_of", step("vectors", "vectors"))
     monkeypatch.setattr(extraction, "find_actions", step("actions", actions))
     monkeypatch.setattr(extraction, "describe", step("describe", described))
+    monkeypatch.setattr("nearfar.models.loading.find", step("find", "folder"))
+    monkeypatch.setattr("nearfar.models.action_labels.ActionLabels.load", step("labels", "labels"))
+    monkeypatch.setattr(extraction, "name_by_labels", step("labelled", described))
+    monkeypatch.setattr(extraction, "distinct", step("distinct", described))
     monkeypatch.setattr(extraction, "name_by_model", step("name", described))
     monkeypatch.setattr(extraction, "merged_by_name", step("merge", (actions, described)))
     namer: Any = SimpleNamespace(identity="a namer")
@@ -75,6 +81,7 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
         model="some/model",
         actions=5,
         rules=rules,
+        slots=False,
         linkage="average",
         namer=namer,
         names=tmp_path / "names.jsonl",
@@ -90,11 +97,38 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
     assert calls["vectors"][0] == ("encoder", log.texts)
     assert calls["vectors"][1] == {"store": tmp_path / "store", "batch_size": 3, "progress": None}
     assert calls["actions"] == ((log, "vectors", 5), {"linkage": "average", "seed": 11})
+    assert calls["labels"][0] == ("folder",)
+    assert calls["labelled"][0] == (log, actions, described, "vectors", "labels", None)
     assert calls["name"][0] == (described, log.texts, namer, tmp_path / "names.jsonl", None)
     assert calls["merge"][0] == (actions, described)
     assert flow.rules is rules
-    facts = {"source": "calls.csv", "model": "some/model", "namer": "a namer", "actions": "given"}
+    facts = {"source": "calls.csv", "model": "some/model", "namer": "a namer", "actions": "given", "slots": False}
     assert flow.facts == {**facts, "sample": 7, "seed": 11}
+
+
+def test_turns_that_differ_in_slots_only_are_one_action_and_encoded_once(tiny_model):
+    texts = ["five five", "oh two nine", "555", "Which city?", "Hello Anna, which city?", "Hello Ben, which city?"]
+    log = Log.of((str(i), [("a", texts[i % 3]), ("b", texts[3 + i % 3])]) for i in range(6))
+    seen = []
+    flow = nearfar.flow(log, model=tiny_model, actions={"a": 2, "b": 2}, progress=lambda *at: seen.append(at))
+    assert seen[-1] == ("encode", 3, 3)
+    assert len(flow.actions) == 3
+    number, ask = flow.described[0], [of for of in flow.described if "name" in of.slots]
+    assert (number.name, number.source, number.slots) == ("give a number", "slots", {"number": 6})
+    assert {log.texts[text] for text, _ in number.examples} == {"five five", "oh two nine", "555"}
+    assert [of.slots for of in ask] == [{"name": 4}]
+    assert all("anna" not in of.words for of in flow.described)
+    without = nearfar.flow(log, model=tiny_model, actions={"a": 3, "b": 3}, slots=False)
+    assert len(without.actions) == 6
+    assert all(of.source == "utterance" and of.slots == {} for of in without.described)
+
+
+def test_stored_vectors_are_those_of_the_encoded_texts(tiny_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("nearfar.dialogue.vectors.WINDOW", 1)
+    log = Log.of((str(i), [("a", f"number {i}"), ("b", "yes")]) for i in range(4))
+    for slots, count in ((True, 2), (False, 5), (True, 2)):
+        nearfar.flow(log, model=tiny_model, actions=1, slots=slots, store=tmp_path)
+        assert len(list(tmp_path.glob("*.npy"))) == count
 
 
 def test_a_log_in_memory_is_sampled(tiny_model):
@@ -117,6 +151,8 @@ def test_the_largest_of_merged_actions_keeps_its_examples():
     merged, left = merged_by_name(actions, described)
     assert merged.turn.tolist() == [0] * 6
     assert left == [described[2]]
+    described = [replace(of, slots={"number": 1, f"kind {i}": 2}) for i, of in enumerate(described)]
+    assert merged_by_name(actions, described)[1][0].slots == {"kind 0": 2, "kind 1": 2, "kind 2": 2, "number": 3}
 
 
 def test_actions_of_one_speaker_with_the_same_name_are_merged():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,21 @@ def test_a_model_names_actions_and_its_answers_are_reused(tmp_path: Path, caplog
     assert [of.name for of in named] == ["Greet the agent", "Farewell", "greet back"]
     assert (1, 3) in [record.args for record in caplog.records]
     assert [of.examples for of in named] == [of.examples for of in flow.described]
+    assert [of.source for of in named] == ["model", "utterance", "model"]
     silent = Fake({})
     assert name_by_model(flow.described, flow.log.texts, silent, log) == named
     assert silent.asked == []
+
+
+def test_the_model_gets_slots_and_the_proposed_name(tmp_path: Path):
+    flow = flow_of([("1", [("a", "x", "Hello you"), ("b", "y", "Good day")])])
+    described = [
+        replace(flow.described[0], name="greet", source="labels", slots={"name": 3, "date": 1}),
+        flow.described[1],
+    ]
+    fake = Fake({"Hello": "greets", "Good": "greets back"})
+    name_by_model(described, flow.log.texts, fake, tmp_path / "names.jsonl")
+    first, second = (prompt.rpartition("Utterances:")[2] for prompt in fake.asked)
+    assert "Slots: name, date\nProposed: greet\nName:" in first
+    assert "Slots" not in second
+    assert "Proposed" not in second

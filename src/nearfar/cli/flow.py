@@ -57,6 +57,12 @@ def command(
     sample: Annotated[
         int | None, typer.Option(help="Maximum number of dialogues; larger logs are sampled.", min=1)
     ] = None,
+    slots: Annotated[
+        bool,
+        typer.Option(
+            "--slots/--no-slots", help="Replace numbers, names, times, dates, amounts and codes before the clustering."
+        ),
+    ] = True,
     linkage: Annotated[str, typer.Option(help="Linkage of the clustering: ward or average.")] = "ward",
     columns: Columns = None,
     max_length: Annotated[
@@ -89,6 +95,7 @@ def command(
         speakers=speakers,
         sample=sample,
         skip_broken=skip_broken,
+        slots=slots,
         linkage=cast("Linkage", linkage),
         namer=_namer(namer, endpoint, key_env),
         names=out.with_name(out.name + ".names.jsonl"),

@@ -70,9 +70,11 @@ def _node(flow: Flow, node: int, count: int) -> dict[str, Any]:
     return {
         "id": node,
         "name": of.name,
+        "named_by": of.source,
         "speaker": flow.speaker_of(node),
         "count": count,
         "words": list(of.words),
+        "slots": dict(of.slots),
         "examples": examples,
     }
 

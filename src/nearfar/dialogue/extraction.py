@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,15 +13,19 @@ import numpy as np
 
 from nearfar.dialogue.clustering import Actions, find_actions
 from nearfar.dialogue.exports import write
+from nearfar.dialogue.label_names import distinct, name_by_labels
 from nearfar.dialogue.log import Log
 from nearfar.dialogue.naming import Described, describe, name_by_model, same_names
 from nearfar.dialogue.options import FlowOptions
 from nearfar.dialogue.reading import read
 from nearfar.dialogue.result import Flow
+from nearfar.dialogue.slots import Slots
 from nearfar.dialogue.vectors import vectors_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from nearfar.models.action_labels import ActionLabels
 
 Progress = Callable[[str, int, int], None]
 
@@ -55,14 +60,17 @@ def flow(
     """
     options = replace(options, **settings)
     log = _log(dialogues, options)
-    vectors = _vectors(log, options, progress)
+    slots = Slots.of(log.texts, log.speakers) if options.slots else None
+    vectors = _vectors(log.texts, slots, options, progress)
     actions = find_actions(log, vectors, options.actions, linkage=options.linkage, seed=options.seed)
-    described = describe(log, actions)
+    described = describe(log, actions, slots)
+    described = name_by_labels(log, actions, described, vectors, _labels(options), slots)
     if options.namer is not None:
         reported = None if progress is None else partial(progress, "name")
         described = name_by_model(described, log.texts, options.namer, Path(options.names), reported)
         if options.merge:
             actions, described = merged_by_name(actions, described)
+        described = distinct(described, actions.speaker)
     return Flow(log, actions, described, options.rules, _facts(dialogues, options), write)
 
 
@@ -80,7 +88,10 @@ def merged_by_name(actions: Actions, described: list[Described]) -> tuple[Action
     number = {action: new for new, action in enumerate(kept)}
     renumber = np.asarray([number[joined.get(action, action)] for action in range(len(actions))], np.int32)
     merged = replace(actions, speaker=actions.speaker[kept], turn=renumber[actions.turn])
-    return merged, [described[largest[action]] for action in kept]
+    slots: dict[int, Counter[str]] = {action: Counter() for action in kept}
+    for action, each in enumerate(described):
+        slots[joined.get(action, action)].update(each.slots)
+    return merged, [replace(described[largest[action]], slots=dict(slots[action].most_common())) for action in kept]
 
 
 def _log(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> Log:
@@ -97,17 +108,28 @@ def _log(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> Log:
     )
 
 
-def _vectors(log: Log, options: FlowOptions, progress: Progress | None) -> np.ndarray:
+def _vectors(texts: Sequence[str], slots: Slots | None, options: FlowOptions, progress: Progress | None) -> np.ndarray:
+    """The vector of each text; texts that differ only in their slots are encoded once."""
     from nearfar.models import load
 
     model = options.model
-    return vectors_of(
+    encoded, which = (texts, None) if slots is None else slots.to_encode()
+    found = vectors_of(
         load(model, max_length=options.max_length) if isinstance(model, str) else model,
-        log.texts,
+        encoded,
         store=None if options.store is None else Path(options.store),
         batch_size=options.batch_size,
         progress=None if progress is None else partial(progress, "encode"),
     )
+    return found if which is None else found[which]
+
+
+def _labels(options: FlowOptions) -> ActionLabels | None:
+    """The label vocabulary of the encoder, if it has one; a model in memory has no folder that could contain it."""
+    from nearfar.models.action_labels import ActionLabels
+    from nearfar.models.loading import find
+
+    return ActionLabels.load(find(options.model)) if isinstance(options.model, str) else None
 
 
 def _facts(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> dict[str, Any]:
@@ -116,6 +138,7 @@ def _facts(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> dict[
         "model": options.model if isinstance(options.model, str) else type(options.model).__name__,
         "namer": None if options.namer is None else options.namer.identity,
         "actions": "auto" if options.actions == "auto" else "given",
+        "slots": options.slots,
         "sample": options.sample,
         "seed": options.seed,
     }

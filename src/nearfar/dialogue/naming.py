@@ -1,5 +1,7 @@
 """Readable names of actions: a typical utterance, characteristic words, or a name by a language model.
 
+Names from the label vocabulary of the encoder are made in `nearfar.dialogue.label_names`.
+
 The words have the highest class-based TF-IDF (Grootendorst 2022, BERTopic, arXiv 2203.05794, equation 2):
 
     w(word, action) = tf(word, action) log(1 + A / f(word)),  A: mean number of words of an action, f: total count
@@ -10,17 +12,20 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from nearfar.dialogue.slots import without_slots
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
     from nearfar.dialogue.clustering import Actions
     from nearfar.dialogue.log import Log
+    from nearfar.dialogue.slots import Slots
     from nearfar.generation import Generator
 
 EXAMPLES = 8
@@ -32,6 +37,9 @@ _SHOWN = 5
 """Number of utterances in the prompt of a language model."""
 
 
+Source = Literal["utterance", "labels", "slots", "model"]
+
+
 @dataclass(frozen=True)
 class Described:
     """An action in words.
@@ -40,16 +48,27 @@ class Described:
         name: Its name.
         words: The words that distinguish it from the other actions of its speaker.
         examples: (index of a text, its count), the most typical text first.
+        source: Where the name comes from: a typical "utterance", the "labels" of the encoder, its "slots", or a
+            language "model".
+        slots: Kind of slot -> number of turns that contain it, the most frequent first.
     """
 
     name: str
     words: tuple[str, ...]
     examples: tuple[tuple[int, int], ...]
+    source: Source = "utterance"
+    slots: Mapping[str, int] = field(default_factory=dict)
 
 
-def describe(log: Log, actions: Actions) -> list[Described]:
-    """Describe every action by its utterances; the name is the text nearest to the action's mean, truncated if long."""
-    words = _distinct_words(log, actions)
+def describe(log: Log, actions: Actions, slots: Slots | None = None) -> list[Described]:
+    """Describe every action by its utterances; the name is the text nearest to the action's mean, truncated if long.
+
+    Args:
+        log: The dialogues.
+        actions: The action of every turn.
+        slots: The slots of the texts: they are counted, and are not among the words.
+    """
+    words = _distinct_words(log, actions, log.texts if slots is None else list(map(without_slots, slots.forms)))
     described = []
     order = np.lexsort((log.text, actions.turn))
     bounds = np.searchsorted(actions.turn[order], np.arange(len(actions) + 1))
@@ -58,7 +77,8 @@ def describe(log: Log, actions: Actions) -> list[Described]:
         texts, first, counts = np.unique(log.text[turns], return_index=True, return_counts=True)
         near = np.lexsort((texts, -actions.closeness[turns][first]))[:EXAMPLES]
         examples = tuple((int(texts[i]), int(counts[i])) for i in near)
-        described.append(Described(shortened(log.texts[examples[0][0]]), words[action], examples))
+        kinds = {} if slots is None else slots.counts(zip(texts.tolist(), counts.tolist(), strict=True))
+        described.append(Described(shortened(log.texts[examples[0][0]]), words[action], examples, slots=kinds))
     return described
 
 
@@ -72,14 +92,14 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
     return (head if space and len(head) > longest // 2 else cut).rstrip(" ,;:-") + "…"
 
 
-def _distinct_words(log: Log, actions: Actions) -> list[tuple[str, ...]]:
+def _distinct_words(log: Log, actions: Actions, texts: Sequence[str]) -> list[tuple[str, ...]]:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
     found: list[tuple[str, ...]] = [()] * len(actions)
     vectorizer = CountVectorizer(token_pattern=r"(?u)\b[^\W\d_]{2,}\b")
     try:
-        words: Any = vectorizer.fit_transform(log.texts)
+        words: Any = vectorizer.fit_transform(texts)
     except ValueError:  # no text contains a word
         return found
     vocabulary = vectorizer.get_feature_names_out()
@@ -113,7 +133,9 @@ def name_by_model(
     log_path: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Described]:
-    """Let a language model name every action from its utterances. Answers are stored in a log and reused.
+    """Let a language model name every action from its utterances, its slots and the name that it has without the model.
+
+    Answers are stored in a log and reused.
 
     Args:
         described: The actions.
@@ -127,13 +149,13 @@ def name_by_model(
     """
     from nearfar.generation import CallLog, Decoding, Prompt
 
-    prompts = [Prompt(_prompt([texts[text] for text, _ in each.examples[:_SHOWN]])) for each in described]
+    prompts = [Prompt(_prompt(each, texts)) for each in described]
     answers = CallLog(log_path).complete(generator, prompts, Decoding(max_tokens=16), progress)
     named, without = [], 0
     for each, answer in zip(described, answers, strict=True):
         name = _cleaned(answer)
         without += not name
-        named.append(Described(name or each.name, each.words, each.examples))
+        named.append(replace(each, name=name, source="model") if name else each)
     if without:
         text = "the model returned no name for %d of %d actions; they are named by an utterance"
         logging.getLogger(__name__).warning(text, without, len(described))
@@ -141,16 +163,30 @@ def name_by_model(
 
 
 _SHOTS = (
-    (("Which day would you like?", "For what date should I look?", "When do you want to travel?"), "ask for the date"),
-    (("Thank you very much!", "Thanks a lot.", "Great, thank you."), "thank"),
-    (("The ticket costs $45.", "It is 12 dollars per person.", "The price is 80."), "tell the price"),
+    (
+        ("Which day would you like?", "For what date should I look?", "When do you want to travel?"),
+        "",
+        "ask for the date",
+        "ask for the date",
+    ),
+    (("Thank you very much!", "Thanks a lot.", "Great, thank you."), "", "", "thank"),
+    (
+        ("The ticket costs $45.", "It is 12 dollars per person.", "The price is 80."),
+        "amount, number",
+        "",
+        "tell the price",
+    ),
 )
 
 
-def _prompt(texts: Sequence[str]) -> str:
+def _prompt(each: Described, texts: Sequence[str]) -> str:
+    said = [shortened(texts[text], 160) for text, _ in each.examples[:_SHOWN]]
+    proposal = "" if each.source == "utterance" else each.name
     parts = ["Name in two to five words what all utterances of each group do."]
-    for shot, name in [*_SHOTS, ([shortened(text, 160) for text in texts], "")]:
-        parts.append("\n".join(["Utterances:", *(f"- {text}" for text in shot), f"Name: {name}".rstrip()]))
+    for shot, slots, proposed, name in [*_SHOTS, (said, ", ".join(each.slots), proposal, "")]:
+        lines = ["Utterances:", *(f"- {text}" for text in shot)]
+        lines += [f"Slots: {slots}"] * bool(slots) + [f"Proposed: {proposed}"] * bool(proposed)
+        parts.append("\n".join([*lines, f"Name: {name}".rstrip()]))
     return "\n\n".join(parts)
 
 

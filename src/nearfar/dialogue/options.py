@@ -30,6 +30,7 @@ class FlowOptions:
         speakers: Speakers to include and their roles, such as "user,agent=Anna|Ben"; see `nearfar.dialogue.Casting`.
         sample: Maximum number of dialogues; larger logs are sampled.
         skip_broken: Skip turns without a text instead of refusing the log.
+        slots: Replace numbers, names, times and other slots before the texts are encoded; see `nearfar.dialogue.slots`.
         linkage: "ward", or "average" (cosine distance) as in Dialog2Flow.
         namer: A language model that names the actions.
         names: The file that stores the answers of ``namer``.
@@ -52,6 +53,7 @@ class FlowOptions:
     speakers: str | None = None
     sample: int | None = None
     skip_broken: bool = False
+    slots: bool = True
     linkage: Linkage = "ward"
     namer: Generator | None = None
     names: str | Path = "flow.names.jsonl"

@@ -80,7 +80,9 @@ def page_data(flow: Flow) -> dict[str, Any]:
         {
             "speaker": int(speaker),
             "name": plain(of.name),
+            "source": of.source,
             "words": [plain(word) for word in of.words],
+            "slots": list(of.slots.items()),
             "examples": [[texts.number(text), count] for text, count in of.examples],
         }
         for speaker, of in zip(flow.actions.speaker, flow.described, strict=True)

@@ -15,7 +15,7 @@ export const dataOf = (name) => {
   return {
     rules: { weigh, edges, nodes },
     speakers: ["user", "agent"],
-    nodes: speakers.map((speaker, i) => ({ speaker, name: `name ${i}`, words: [`word${i}`], examples: [[i, i + 1]] })),
+    nodes: speakers.map((speaker, i) => ({ speaker, name: `name ${i}`, source: "labels", words: [`word${i}`], slots: [["date", i + 1]], examples: [[i, i + 1]] })),
     views: { all: steps },
     paths: [["call 1", 2, 2, 0, 4, 2, 3, 1]],
     texts: speakers.map((_, i) => `Text ${i}`),

@@ -115,7 +115,10 @@ test("JSON and rows contain the graph as shown", () => {
   assert.deepEqual(found.nodes.map(({ id, count }) => [id, count ?? 1]), nodes);
   assert.deepEqual(found.edges.map(({ source, target, count }) => [source, target, count]), edges.map((edge) => edge.slice(0, 3)));
   assert.deepEqual(found.happy_path, path);
-  assert.deepEqual(found.nodes[2], { id: 2, name: "name 0", speaker: "user", count: 15, words: ["word0"], examples: [{ text: "Text 0", count: 1 }] });
+  assert.deepEqual(found.nodes[2], {
+    id: 2, name: "name 0", named_by: "labels", speaker: "user", count: 15,
+    words: ["word0"], slots: { date: 1 }, examples: [{ text: "Text 0", count: 1 }],
+  });
   const [head, first, ...others] = model.rows();
   assert.equal(head.length, 4);
   assert.deepEqual(first, ["start", "user: name 0", 10, 1]);

@@ -129,7 +129,9 @@ const Model = (() => {
     const json = () => {
       const nodes = [...graph.nodes].map(([node, count]) => {
         if (!isAction(node)) return { id: node, name: `[${nameOf(node)}]` };
-        return { id: node, name: nameOf(node), speaker: whoOf(node), count, words: action(node).words, examples: examplesOf(node) };
+        const { source, words, slots } = action(node);
+        const about = { words, slots: Object.fromEntries(slots), examples: examplesOf(node) };
+        return { id: node, name: nameOf(node), named_by: source, speaker: whoOf(node), count, ...about };
       });
       const edges = graph.edges.map(({ a, b, count, weight }) => ({ source: a, target: b, count, weight }));
       return `${JSON.stringify({ rules: state.rules, nodes, edges, happy_path: graph.path }, null, 1)}\n`;

@@ -2,6 +2,12 @@
 // The panels beside the graph: details of a node, the followed dialogue, all actions, and the table of steps.
 const Panels = (() => {
   const MOST_LISTED = 400; // maximum number of rows in the table
+  const SOURCES = {
+    utterance: "a typical utterance",
+    labels: "from the labels of the encoder",
+    slots: "from its slots",
+    model: "by a language model",
+  };
   const quote = (text) => `“${text}”`;
 
   // select: called with the node of a row that is clicked.
@@ -21,9 +27,14 @@ const Panels = (() => {
     };
 
     const about = (node) => {
-      const { words } = model.action(node);
+      const { words, slots, source } = model.action(node);
       const parts = [Dom.html("p", { class: "count", text: `${model.whoOf(node)}, ${Model.times(graph.nodes.get(node) ?? 0)}` })];
       if (words.length > 0) parts.push(Dom.html("p", { text: `Characteristic words: ${words.join(", ")}` }));
+      if (slots.length > 0) {
+        const counted = slots.map(([kind, count]) => `${kind} in ${Model.number(count)}`);
+        parts.push(Dom.html("p", { text: `Turns with slots: ${counted.join(", ")}` }));
+      }
+      parts.push(Dom.html("p", { class: "count", text: `Name: ${SOURCES[source]}` }));
       const examples = model.examplesOf(node).map(({ text, count }) =>
         Dom.html("li", {}, quote(text), Dom.html("span", { class: "count", text: count > 1 ? ` ${Model.number(count)}×` : "" })),
       );
