@@ -178,6 +178,27 @@ def _reading(result: Result) -> list[str]:
     ]
 
 
+def _flow(result: Result) -> list[str]:
+    rows = [
+        (
+            name + (" (projected)" if of.get("projected") else ""),
+            f"{of['median_s']:,.0f}",
+            f"{of['median_cpu_s']:,.0f}",
+            f"{result['encoding'][name]['us_per_text']:,.0f}",
+            f"{result['encoding'][name]['cpu_us_per_text']:,.0f}",
+        )
+        for name, of in result["command_with"].items()
+    ]
+    size = f"{result['dialogues']:,} dialogues, {result['turns']:,} turns, {result['texts']:,} distinct texts"
+    ratio = result["encoding"]["minilm"]["cpu_us_per_text"] / result["encoding"]["actions"]["cpu_us_per_text"]
+    return [
+        f"{_sentence(result)}: {result['data']}; {size}, {result['threads']} threads. The command reads, encodes, "
+        f"clusters, measures the quality on held-out dialogues, and writes the page. Both encoders encode the same "
+        f"{result['sample']:,} texts in the same run; the encoder of actions takes {ratio:.0f} times less CPU time.",
+        _table(("encoder", "seconds", "CPU seconds", "microseconds per text", "CPU microseconds per text"), rows),
+    ]
+
+
 # The order of the page.
 SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-kernel": ("The kernel", _kernel),
@@ -189,6 +210,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-dse": ("Scoring pairs", _dse),
     "speed-reranking": ("Reranking", _reranking),
     "speed-decoding": ("Decoding", _decoding),
+    "speed-flow": ("Workflows of dialogues", _flow),
     "speed-reading": ("Reading rows", _reading),
     "speed-images": ("Loading images", _images),
 }

@@ -41,6 +41,8 @@ def test_the_command_writes_the_files_that_it_reports(calls: Path, tiny_model_fo
     assert (found["dialogues"], found["turns"], found["texts"], found["actions"]) == (6, 24, 8, 3)
     assert found["speakers"] == ["Caller", "Agent"]
     assert found["notes"] == []
+    assert set(found["quality"]["explained"]) == {"dialogues", "steps", "repeats"}
+    assert found["quality"]["held_out"] is None  # too few dialogues
     assert "encode: 8 of 8" in printed.err
     graph = json.loads(Path(exports[0]).read_text())
     assert len([node for node in graph["nodes"] if node["id"] > 1]) == found["shown_actions"]
@@ -52,6 +54,7 @@ def test_the_command_writes_the_files_that_it_reports(calls: Path, tiny_model_fo
         "calls",
         "flow.dot",
         "flow.html",
+        "flow.html.actions.safetensors",
         "flow.json",
         "flow.mmd",
     ]
@@ -83,6 +86,8 @@ def test_every_option_reaches_the_flow(tmp_path: Path, monkeypatch: pytest.Monke
         "--seed": 11,
         "--namer": "a-model",
         "--endpoint": "http://localhost:1/v1",
+        "--edits": tmp_path / "edits.json",
+        "--update": tmp_path / "old.html",
     }
     arguments = [str(part) for pair in options.items() for part in pair]
     assert run(["flow", "calls.csv", *arguments, "--merge", "--skip-broken"]) == 2
@@ -106,7 +111,30 @@ def test_every_option_reaches_the_flow(tmp_path: Path, monkeypatch: pytest.Monke
         batch_size=3,
         seed=11,
         store=store,
+        edits=tmp_path / "edits.json",
+        update=tmp_path / "old.html",
     )
+
+
+def test_a_flow_is_edited_updated_and_compared(calls: Path, tiny_model_folder: Path, tmp_path: Path, capsys):
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    model = ["--model", str(tiny_model_folder), "--actions", "2"]
+    assert run(["flow", str(calls), "--out", str(old), *model]) == 0
+    node = json.loads(old.read_text())["nodes"][2]
+    edits = tmp_path / "edits.json"
+    action = {"speaker": node["speaker"], "examples": [example["text"] for example in node["examples"]]}
+    edit = {"edit": "rename", "action": action, "name": "begin"}
+    edits.write_text(json.dumps({"nearfar_edits": 1, "edits": [edit]}))
+    assert run(["flow", str(calls), "--out", str(old), *model, "--edits", str(edits)]) == 0
+    assert json.loads(old.read_text())["nodes"][2]["name"] == "begin"
+    for more in (["--update", str(old)], ["--against", str(calls)]):
+        assert run(["flow", str(calls), "--out", str(new), *model, *more]) == 0
+        change = json.loads(new.read_text())["change"]
+        assert change["method"] == more[0].strip("-")
+        assert {rate["kind"] for rate in change["actions"] + change["steps"]} <= {"same", "untested"}
+    assert json.loads(old.read_text())["nodes"][2]["name"] == "begin"
+    assert run(["flow", str(calls), "--out", str(new), "--actions", "2", "--update", str(old)]) == 2
+    assert "--update: " in capsys.readouterr().err
 
 
 def test_the_default_encoder_is_that_of_actions(calls: Path, tmp_path: Path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from nearfar.dialogue.clustering import _held_out_gain, _nearest, find_actions
+from nearfar.dialogue.clustering import _held_out_gain, find_actions, nearest_mean
 from nearfar.dialogue.log import Log
 from nearfar.errors import InputError
 
@@ -87,7 +87,7 @@ def test_turns_outside_the_tree_join_the_nearest_mean():
 def test_ward_goes_by_distance_and_average_by_cosine(linkage, nearest):
     means = np.array([[1, 0], [0.3, 0.3], [0.08, 0.06]])
     vectors = np.array([[0.95, 0.3122], [0.8, 0.6]], np.float32)
-    found, closeness = _nearest(vectors, np.arange(2), means, linkage)
+    found, closeness = nearest_mean(vectors, np.arange(2), means, linkage)
     assert found.tolist() == nearest
     cosines = vectors @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T
     np.testing.assert_allclose(closeness, cosines[[0, 1], nearest], rtol=1e-5)

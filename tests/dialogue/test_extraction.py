@@ -47,7 +47,7 @@ def test_options_are_those_of_the_public_function():
     public = (
         "model actions rules columns split speakers sample slots linkage namer names merge max_length batch_size seed"
     )
-    assert names == {*public.split(), "store", "skip_broken"}
+    assert names == {*public.split(), "store", "skip_broken", "edits", "update", "against"}
 
 
 def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -62,15 +62,18 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
         return call
 
     actions, described = SimpleNamespace(speaker="speaker"), [object()]
+    monkeypatch.setattr(extraction, "fingerprint", lambda model: "a fingerprint")
+    monkeypatch.setattr(extraction, "kept", step("kept", SimpleNamespace(edits=[])))
     monkeypatch.setattr(extraction, "read", step("read", log))
     monkeypatch.setattr("nearfar.models.load", step("load", "encoder"))
     monkeypatch.setattr(extraction, "vectors_of", step("vectors", "vectors"))
     monkeypatch.setattr(extraction, "find_actions", step("actions", actions))
-    monkeypatch.setattr(extraction, "describe", step("describe", described))
+    words = SimpleNamespace(describe=step("describe", described), name=step("words named", described))
+    monkeypatch.setattr(extraction, "Wording", step("wording", words))
     monkeypatch.setattr("nearfar.models.loading.find", step("find", "folder"))
     monkeypatch.setattr("nearfar.models.action_labels.ActionLabels.load", step("labels", "labels"))
-    monkeypatch.setattr(extraction, "name_by_labels", step("labelled", described))
     monkeypatch.setattr(extraction, "distinct", step("distinct", described))
+    monkeypatch.setattr(extraction, "held_out_quality", step("held out", "quality"))
     monkeypatch.setattr(extraction, "name_by_model", step("name", described))
     monkeypatch.setattr(extraction, "merged_by_name", step("merge", (actions, described)))
     namer: Any = SimpleNamespace(identity="a namer")
@@ -98,9 +101,18 @@ def test_every_setting_reaches_the_step_that_uses_it(tmp_path: Path, monkeypatch
     assert calls["vectors"][1] == {"store": tmp_path / "store", "batch_size": 3, "progress": None}
     assert calls["actions"] == ((log, "vectors", 5), {"linkage": "average", "seed": 11})
     assert calls["labels"][0] == ("folder",)
-    assert calls["labelled"][0] == (log, actions, described, "vectors", "labels", None)
+    *given, by_model = calls["wording"][0]
+    assert given == [log, "vectors", "labels", None]
+    assert calls["describe"][0] == (actions,)
+    assert calls["words named"][0] == (described,)
+    by_model(described)
+    assert calls["held out"] == ((log, "vectors", actions, rules), {"linkage": "average", "seed": 11})
+    assert flow.held_out == "quality"
     assert calls["name"][0] == (described, log.texts, namer, tmp_path / "names.jsonl", None)
     assert calls["merge"][0] == (actions, described)
+    assert calls["distinct"][0] == (described, "speaker")
+    settings = {"encoder": "a fingerprint", "linkage": "average", "slots": False}
+    assert calls["kept"][0][2] == settings
     assert flow.rules is rules
     facts = {"source": "calls.csv", "model": "some/model", "namer": "a namer", "actions": "given", "slots": False}
     assert flow.facts == {**facts, "sample": 7, "seed": 11}

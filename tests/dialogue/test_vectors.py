@@ -74,3 +74,27 @@ def test_an_interrupted_run_resumes_with_its_finished_windows(tiny_model, tmp_pa
     found = vectors_of(tiny_model, texts, store=store)
     assert calls == [4, 4, 4, 4, 4, 2]  # the first two once, the third again
     np.testing.assert_allclose(found.astype(np.float32), real(tiny_model, texts), atol=2e-3)
+
+
+def test_a_model_of_token_vectors_uses_one_thread_and_leaves_the_settings(monkeypatch: pytest.MonkeyPatch):
+    import os
+
+    import torch
+
+    from nearfar.models import load
+
+    seen = []
+    monkeypatch.setattr(
+        "nearfar.models.encoding.encode",
+        lambda model, window, **_: seen.append(torch.get_num_threads()) or np.zeros((len(window), 4)),
+    )
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        vectors_of(load("actions"), TEXTS)
+        assert seen == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert os.environ["TOKENIZERS_PARALLELISM"] == "true"

@@ -81,6 +81,17 @@ def test_a_lora_is_trained_merged_and_resumed(start: Path, direction: str, tmp_p
     assert first == second
 
 
+def test_a_lora_can_be_kept_as_an_adapter(start: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    options = {**STEPS, "lora_rank": 2, "lora_merge": False}
+    found = train("rerank_sft_cl", rows(), model=start, out=tmp_path / "run", **options)
+    folder = tmp_path / "run" / "model"
+    assert (folder / "adapter_config.json").exists()
+    np.testing.assert_allclose(scores(CrossEncoder(str(folder), device="cpu")), scores(found.model), atol=1e-5)
+    with pytest.raises(InputError, match="lora_merge"):
+        train("rerank_sft_cl", rows(), model=start, out=tmp_path / "no", direction="random", **options)
+
+
 def test_a_lora_leaves_the_rows_of_yes_and_no_as_they_are(yes_no_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     before = CrossEncoder(str(yes_no_folder), device="cpu").transformers_model

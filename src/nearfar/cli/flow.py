@@ -28,7 +28,11 @@ def command(
         ),
     ],
     out: Annotated[
-        Path, typer.Option(help="Output file: .html (a page to explore), .json, .mmd (Mermaid) or .dot (Graphviz).")
+        Path,
+        typer.Option(
+            help="Output file: .html (a page to explore), .json, .mmd (Mermaid), .dot (Graphviz), .bpmn, .rasa.yml "
+            "(Rasa 3), .safetensors (for --update), or all turns as an event log: .xes, .events.csv."
+        ),
     ],
     export: Annotated[list[Path] | None, typer.Option(help="Additional output file (repeatable).")] = None,
     model: Annotated[str, typer.Option(help="Text encoder: path, Hub ID or alias (actions, minilm).")] = "actions",
@@ -75,12 +79,23 @@ def command(
     seed: Seed = 0,
     skip_broken: SkipBroken = False,
     max_text: MaxText = None,
+    edits: Annotated[
+        Path | None, typer.Option(help="File of edits from the page: actions to rename, merge or split.")
+    ] = None,
+    update: Annotated[
+        Path | None,
+        typer.Option(help="Earlier flow (.html or .json) whose actions are used; new ones are added, and drift shown."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Second log, such as from after a release: what changed from DIALOGUES to it.")
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Extract the workflow of dialogue logs: which actions there are and which follows which, as a page to explore."""
     from nearfar.dialogue.exports import check_target
     from nearfar.dialogue.graph import Rules
     from nearfar.dialogue.options import FlowOptions
+    from nearfar.dialogue.state import beside
 
     rules = Rules(cast("Weighing", weigh), edge_threshold, node_threshold)  # checks the values
     kept = store or out.with_name(out.name + ".vectors")
@@ -104,6 +119,9 @@ def command(
         batch_size=batch_size,
         seed=seed,
         store=kept,
+        edits=edits,
+        update=update,
+        against=against,
     )
     from nearfar.dialogue import flow
     from nearfar.writing import file_claimed, folder_claimed
@@ -117,12 +135,21 @@ def command(
             found = flow(dialogues, options, progress=bars)
         for path, _ in files:
             found.write(path)
+        if found.known is not None and out.suffix.lower() in (".html", ".json"):
+            found.write(beside(out))  # for --update
     _report(found, [path for path, _ in files], kept, as_json=json_)
 
 
 def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> None:
+    from nearfar.dialogue.exports import quality
+    from nearfar.dialogue.quality_text import quality_line
+
     graph = found.graph()
     written = [str(path) for path in files]
+    changed: dict[str, int] = {}
+    if found.change is not None:
+        steps = sum(rate.target is not None for rate in found.change.significant)
+        changed = {"changed_actions": len(found.change.significant) - steps, "changed_steps": steps}
     if as_json:
         about = {"dialogues": len(found.log), "turns": found.log.turns, "texts": len(found.log.texts)}
         size = {"actions": len(found.actions), "shown_actions": len(graph.actions), "shown_steps": len(graph.counts)}
@@ -133,6 +160,8 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
                 **about,
                 "speakers": found.log.speakers,
                 **size,
+                **changed,
+                "quality": quality(found),
                 "notes": list(found.log.notes),
             }
         )
@@ -141,6 +170,9 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
         f"{len(found.actions):,} actions in {found.log.turns:,} turns of {len(found.log):,} dialogues; "
         f"{len(graph.actions):,} actions and {len(graph.counts):,} steps above the thresholds, in {', '.join(written)}"
     )
+    if changed:
+        print(f"{changed['changed_actions']:,} actions and {changed['changed_steps']:,} steps changed significantly")
+    print(quality_line(found))
     if store.is_dir():
         say(f"The vectors are kept in {store}: runs with other options will reuse them.")
     if not graph.actions:

@@ -36,6 +36,14 @@ def command(
             "--eval", help="Rows, documents or BEIR-format dataset to evaluate on, before and after training."
         ),
     ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows that choose the checkpoint, with --set early_stopping=N or --set checkpoint=best.",
+            metavar="FILE|HUB_ID",
+            show_default="some of the training rows",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/RECIPE")] = None,
     set_: Annotated[
         list[str] | None,
@@ -61,6 +69,13 @@ def command(
             "(dataset,level,name,common).",
             metavar="FILE",
             show_default="proposed by the similarity of names",
+        ),
+    ] = None,
+    trainer_args: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML or JSON file of further arguments of the Hugging Face trainer, e.g. report_to: tensorboard.",
+            metavar="FILE",
         ),
     ] = None,
     seed: Seed = 0,
@@ -91,6 +106,7 @@ def command(
     folder = out or Path("runs", chosen.name)
 
     from nearfar.kinds._processes import is_main_process
+    from nearfar.training.notes import run_notes
     from nearfar.training.page import verdict
     from nearfar.training.run import train
 
@@ -100,6 +116,7 @@ def command(
             sources,
             model=model,
             evaluation=eval_,
+            validation=validation,
             out=folder,
             seed=seed,
             resume=resume,
@@ -107,6 +124,7 @@ def command(
             evaluation_columns=eval_mapping,
             skip_broken=skip_broken,
             keep_checkpoints=keep_checkpoints,
+            trainer_args=trainer_args,
             progress=update,
             **settings,
         )
@@ -121,6 +139,8 @@ def command(
         say("No --eval was given, so nothing was measured.")
     if seen := run.metrics.get("held_out_seen_in_training"):
         say(f"{seen:,} of these items are also training rows: the scores are too optimistic.")
+    for line in run_notes(run.metrics, run.peak_memory):
+        say(line)
     print(f"model   {run.folder / 'model'}\nreport  {run.folder / 'report.html'}")
 
 

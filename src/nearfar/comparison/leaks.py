@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar.comparison.items import Item, normal, texts_of
+from nearfar.data.items import Item, normal, texts_of
 from nearfar.data.retrieval import Retrieval
 from nearfar.errors import InputError
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar.comparison.groups import Split, split_by_groups
 from nearfar.comparison.leaks import Leaks, find_leaks, refuse_same, without_same
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
+from nearfar.evaluation.groups import Split, split_by_groups
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -112,7 +112,7 @@ def evaluation_in(folder: Path) -> Path:
 
 def single_texts(rows: Dataset) -> list[str]:
     """Every distinct text of the rows, unchanged, for recipes that train on single texts."""
-    from nearfar.comparison.items import item_columns
+    from nearfar.data.items import item_columns
 
     if "text" in rows.column_names or medium_in(rows.column_names):
         return []

@@ -99,7 +99,8 @@ def text_problem(value: object) -> Problem | None:
     try:
         if len(value) > max_text() // 4 and (size := len(value.encode())) > max_text():
             return too_long(size)
-        value.encode()
+        if not value.isascii():
+            value.encode()
     except UnicodeEncodeError as error:
         code = f"\\u{ord(value[error.start]):04x}"
         return f"contains an unpaired surrogate ({code})", "write the surrogate pair in full"

@@ -17,6 +17,8 @@ _CATEGORIES = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn"}
 
 def is_blank(text: str) -> bool:
     """Whether a text contains nothing but what `INVISIBLE` names."""
+    if text[:1].isalnum():  # almost all texts
+        return False
     return all(category(each) in _CATEGORIES for each in text)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from nearfar.dialogue.chain import fit_chain
 from nearfar.dialogue.log import Log, steps
 from nearfar.errors import InputError
 
@@ -89,6 +90,65 @@ def find_actions(
         labels = [tree.parts(k) for tree, k in zip(trees, wanted, strict=True)]
     actions = _assigned(log, vectors, trees, labels, gain)
     return actions if tree_log is log else replace(actions, found_in=len(tree_log))
+
+
+def clusters(
+    vectors: Float[np.ndarray, "texts d"],
+    text: Int[np.ndarray, " turns"],
+    number: int,
+    *,
+    linkage: Linkage = "ward",
+    tree_turns: int = TREE_TURNS,
+    seed: int = 0,
+) -> Int[np.ndarray, " turns"]:
+    """Cluster some turns, such as those of one action, into at most ``number`` clusters.
+
+    Args:
+        vectors: Unit vectors of texts.
+        text: The text of each turn.
+        number: Number of clusters; fewer if there are fewer distinct texts.
+        linkage: As in `find_actions`.
+        tree_turns: Maximum number of turns in the tree; of more, a random sample.
+        seed: Random seed of the sample.
+    """
+    drawn = np.arange(len(text))
+    if len(text) > tree_turns:
+        drawn = np.sort(np.random.default_rng(seed).choice(len(text), tree_turns, replace=False))
+    tree = _Tree(vectors[text[drawn]], linkage)
+    of = tree.parts(number)
+    if len(drawn) == len(text):
+        return of
+    texts, place = np.unique(text, return_inverse=True)
+    return nearest_mean(vectors, texts, tree.means(of), linkage)[0][place].astype(np.int32)
+
+
+def nearest_mean(
+    vectors: Float[np.ndarray, "texts d"],
+    texts: Int[np.ndarray, " n"],
+    means: Float[np.ndarray, "parts d"],
+    how: Linkage,
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """The nearest mean of each text: by Euclidean distance for ward, which minimises it, else by cosine.
+
+    Args:
+        vectors: Unit vectors.
+        texts: Rows of `vectors`.
+        means: The means.
+        how: The linkage of the clustering.
+
+    Returns:
+        For each of `texts` the number of its nearest mean, and their cosine similarity.
+    """
+    lengths = np.linalg.norm(means, axis=1)
+    directions = (means / np.maximum(lengths, 1e-12)[:, None]).astype(np.float32)
+    found, near = np.empty(len(texts), np.int64), np.empty(len(texts), np.float32)
+    for start in range(0, len(texts), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        cosines = np.asarray(vectors[texts[part]], np.float32) @ directions.T
+        score = 2 * cosines * lengths - lengths**2 if how == "ward" else cosines
+        found[part] = score.argmax(1)
+        near[part] = cosines[np.arange(len(cosines)), found[part]]
+    return found, near
 
 
 class _Tree:
@@ -207,7 +267,7 @@ def _turns(log: Log, labels: Sequence[Int[np.ndarray, " n"]]) -> tuple[Int[np.nd
 def _held_out_gain(log: Log, turn: Int[np.ndarray, " turns"], count: int, fold: Int[np.ndarray, " dialogues"]) -> float:
     """Information in nats per step that an action gives about the next one, on held-out dialogues.
 
-        mean log p(next | before) / p(next),  p(b | a) = (n(a, b) + p(b)) / (n(a) + 1)
+        mean log p(next | before) / p(next), with the probabilities of `nearfar.dialogue.chain`
 
     The start and end of a dialogue count as one additional action.
     """
@@ -216,11 +276,7 @@ def _held_out_gain(log: Log, turn: Int[np.ndarray, " turns"], count: int, fold: 
     total = 0.0
     for held in range(int(fold.max()) + 1):
         known = place != held
-        seen = np.bincount(before[known] * (count + 1) + after[known], minlength=(count + 1) ** 2)
-        seen = seen.reshape(count + 1, count + 1)
-        often = seen.sum(0) + 0.5
-        p = often / often.sum()
-        conditional = (seen + p) / (seen.sum(1, keepdims=True) + 1)
+        conditional, p = fit_chain(before[known], after[known], count + 1)
         total += float(np.log(conditional[before[~known], after[~known]] / p[after[~known]]).sum())
     return total / len(before)
 
@@ -239,7 +295,7 @@ def _assigned(
         means = tree.means(of)
         mine = np.flatnonzero(log.speaker == index)
         texts, place = np.unique(log.text[mine], return_inverse=True)
-        nearest, near = _nearest(vectors, texts, means, tree.linkage)
+        nearest, near = nearest_mean(vectors, texts, means, tree.linkage)
         if tree.count == len(mine):
             # The whole log is in the tree: use its clusters.
             nearest = np.empty(len(texts), np.int64)
@@ -249,25 +305,6 @@ def _assigned(
         closeness[mine] = near[place]
         speaker += [index] * len(means)
     return _without_empty(Actions(np.asarray(speaker, np.int32), turn, closeness, gain))
-
-
-def _nearest(
-    vectors: Float[np.ndarray, "texts d"],
-    texts: Int[np.ndarray, " n"],
-    means: Float[np.ndarray, "parts d"],
-    how: Linkage,
-) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """The nearest mean of each text: by Euclidean distance for ward, which minimises it, else by cosine."""
-    lengths = np.linalg.norm(means, axis=1)
-    directions = (means / np.maximum(lengths, 1e-12)[:, None]).astype(np.float32)
-    found, near = np.empty(len(texts), np.int64), np.empty(len(texts), np.float32)
-    for start in range(0, len(texts), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        cosines = np.asarray(vectors[texts[part]], np.float32) @ directions.T
-        score = 2 * cosines * lengths - lengths**2 if how == "ward" else cosines
-        found[part] = score.argmax(1)
-        near[part] = cosines[np.arange(len(cosines)), found[part]]
-    return found, near
 
 
 def _closeness(

@@ -12,18 +12,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nearfar.dialogue.clustering import Actions, find_actions
+from nearfar.dialogue.continuing import Stage, continued, edited, joined, kept, separated
+from nearfar.dialogue.edits_file import read_edits
 from nearfar.dialogue.exports import write
-from nearfar.dialogue.label_names import distinct, name_by_labels
+from nearfar.dialogue.held_out import held_out_quality
+from nearfar.dialogue.label_names import distinct
 from nearfar.dialogue.log import Log
-from nearfar.dialogue.naming import Described, describe, name_by_model, same_names
+from nearfar.dialogue.naming import Described, name_by_model, same_names
 from nearfar.dialogue.options import FlowOptions
 from nearfar.dialogue.reading import read
 from nearfar.dialogue.result import Flow
 from nearfar.dialogue.slots import Slots
+from nearfar.dialogue.state import load as load_state
 from nearfar.dialogue.vectors import vectors_of
+from nearfar.dialogue.wording import Wording
+from nearfar.models.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from sentence_transformers import SentenceTransformer
 
     from nearfar.models.action_labels import ActionLabels
 
@@ -51,7 +58,7 @@ def flow(
         **settings: Fields of `FlowOptions` by name, which override those of ``options``: ``actions=12``.
 
     Raises:
-        InputError: the dialogues cannot be read, or a setting is invalid for them.
+        InputError: the dialogues, the edits or the earlier flow cannot be read or do not fit, or a setting is invalid.
         TypeError: ``settings`` contains an unknown name.
 
     Example:
@@ -59,19 +66,71 @@ def flow(
         >>> found.write("calls.html")  # doctest: +SKIP
     """
     options = replace(options, **settings)
-    log = _log(dialogues, options)
+    edits = None if options.edits is None else read_edits(options.edits)
+    known = None if options.update is None else load_state(options.update)
+    log, first = _log(dialogues, options), 0
+    if options.against is not None:
+        after, first = _log(options.against, options), len(log)
+        log = joined(log, after, str(_source(options.against)))
     slots = Slots.of(log.texts, log.speakers) if options.slots else None
-    vectors = _vectors(log.texts, slots, options, progress)
-    actions = find_actions(log, vectors, options.actions, linkage=options.linkage, seed=options.seed)
-    described = describe(log, actions, slots)
-    described = name_by_labels(log, actions, described, vectors, _labels(options), slots)
-    if options.namer is not None:
-        reported = None if progress is None else partial(progress, "name")
-        described = name_by_model(described, log.texts, options.namer, Path(options.names), reported)
-        if options.merge:
-            actions, described = merged_by_name(actions, described)
-        described = distinct(described, actions.speaker)
-    return Flow(log, actions, described, options.rules, _facts(dialogues, options), write)
+    model = _model(options)
+    vectors = _vectors(model, log.texts, slots, options, progress)
+    wording = Wording(log, vectors, _labels(options), slots, _by_model(log, options, progress))
+    settings = {"encoder": fingerprint(model), "linkage": options.linkage, "slots": options.slots}
+    same = {"linkage": options.linkage, "seed": options.seed}
+    held_out = None
+    if known is not None:
+        stage = continued(log, vectors, known, settings, wording, file=str(options.update), **same)
+    else:
+        actions = find_actions(log, vectors, options.actions, **same)
+        if options.against is None:
+            held_out = held_out_quality(log, vectors, actions, options.rules, **same)
+        stage = Stage(log, *_named(actions, wording, options))
+    if edits is not None:
+        stage = edited(stage, vectors, edits, wording, **same)
+    applied = [] if edits is None else list(edits.raw)
+    source = _source(dialogues)
+    if options.against is None:
+        keeping = kept(stage, vectors, settings, applied, source, linkage=options.linkage)
+        names = ("" if known is None else known.source, source)
+        change, applied = stage.change(names, options.seed), keeping.edits
+    else:
+        stage, keeping = separated(stage, first), None
+        change = stage.change((source, _source(options.against)), options.seed)
+    facts = _facts(source, options)
+    return Flow(
+        stage.log,
+        stage.actions,
+        stage.described,
+        options.rules,
+        facts,
+        write,
+        change=change,
+        known=keeping,
+        edits=tuple(applied),
+        held_out=held_out,
+    )
+
+
+def _by_model(
+    log: Log, options: FlowOptions, progress: Progress | None
+) -> Callable[[list[Described]], list[Described]] | None:
+    """Names actions by the language model of the options; None without one."""
+    if options.namer is None:
+        return None
+    generator, names = options.namer, Path(options.names)
+    reported = None if progress is None else partial(progress, "name")
+    return lambda described: name_by_model(described, log.texts, generator, names, reported)
+
+
+def _named(actions: Actions, wording: Wording, options: FlowOptions) -> tuple[Actions, list[Described]]:
+    """The actions in words, and without those that are merged by name."""
+    described = wording.name(wording.describe(actions))
+    if options.namer is None:
+        return actions, described
+    if options.merge:
+        actions, described = merged_by_name(actions, described)
+    return actions, distinct(described, actions.speaker)
 
 
 def merged_by_name(actions: Actions, described: list[Described]) -> tuple[Actions, list[Described]]:
@@ -108,14 +167,24 @@ def _log(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> Log:
     )
 
 
-def _vectors(texts: Sequence[str], slots: Slots | None, options: FlowOptions, progress: Progress | None) -> np.ndarray:
-    """The vector of each text; texts that differ only in their slots are encoded once."""
+def _model(options: FlowOptions) -> SentenceTransformer:
     from nearfar.models import load
 
     model = options.model
+    return load(model, max_length=options.max_length) if isinstance(model, str) else model
+
+
+def _vectors(
+    model: SentenceTransformer,
+    texts: Sequence[str],
+    slots: Slots | None,
+    options: FlowOptions,
+    progress: Progress | None,
+) -> np.ndarray:
+    """The vector of each text; texts that differ only in their slots are encoded once."""
     encoded, which = (texts, None) if slots is None else slots.to_encode()
     found = vectors_of(
-        load(model, max_length=options.max_length) if isinstance(model, str) else model,
+        model,
         encoded,
         store=None if options.store is None else Path(options.store),
         batch_size=options.batch_size,
@@ -132,9 +201,13 @@ def _labels(options: FlowOptions) -> ActionLabels | None:
     return ActionLabels.load(find(options.model)) if isinstance(options.model, str) else None
 
 
-def _facts(dialogues: str | Path | Dataset | Log, options: FlowOptions) -> dict[str, Any]:
+def _source(dialogues: str | Path | Dataset | Log) -> str:
+    return str(dialogues) if isinstance(dialogues, str | Path) else "dialogues in memory"
+
+
+def _facts(source: str, options: FlowOptions) -> dict[str, Any]:
     return {
-        "source": str(dialogues) if isinstance(dialogues, str | Path) else "dialogues in memory",
+        "source": source,
         "model": options.model if isinstance(options.model, str) else type(options.model).__name__,
         "namer": None if options.namer is None else options.namer.identity,
         "actions": "auto" if options.actions == "auto" else "given",

@@ -140,6 +140,22 @@ def prune(counts: Mapping[Edge, int], rules: Rules) -> Graph:
     return Graph({node: times[node] for node in nodes}, left, weighed(left, rules.weighing))
 
 
+def either(after: Graph, before: Graph, counts: Mapping[Edge, int], weighing: Weighing) -> Graph:
+    """The nodes and edges of two pruned graphs, with the counts of one log; what it does not contain counts 0.
+
+    Args:
+        after: The graph of the log with these counts.
+        before: The graph of another log over the same nodes.
+        counts: The counts of all steps.
+        weighing: The weight of an edge.
+    """
+    times = entered(counts)
+    left = {edge: counts.get(edge, 0) for edge in sorted({*after.counts, *before.counts})}
+    nodes = sorted({*after.nodes, *before.nodes})
+    weights = weighed({edge: count for edge, count in left.items() if count}, weighing)
+    return Graph({node: times.get(node, 0) for node in nodes}, left, {edge: weights.get(edge, 0.0) for edge in left})
+
+
 def _between(edges: set[Edge]) -> set[Edge]:
     """The edges between nodes that are on some path from start to end."""
     good = _reached(edges, START) & _reached({(b, a) for a, b in edges}, END)
@@ -174,8 +190,8 @@ def happy_path(graph: Graph, speaker: Mapping[int, int]) -> list[int]:
     alone = len({speaker[node] for node in graph.actions}) <= 1
     edges = [
         edge
-        for edge in graph.counts
-        if alone or edge[0] < FIRST or edge[1] < FIRST or speaker[edge[0]] != speaker[edge[1]]
+        for edge, count in graph.counts.items()
+        if count and (alone or edge[0] < FIRST or edge[1] < FIRST or speaker[edge[0]] != speaker[edge[1]])
     ]
     strengths = sorted({graph.weights[edge] for edge in edges}, reverse=True)
     low, high = 0, len(strengths)  # binary search for the largest strength that connects start and end
@@ -190,7 +206,7 @@ def happy_path(graph: Graph, speaker: Mapping[int, int]) -> list[int]:
 
 def _likeliest(graph: Graph, edges: list[Edge]) -> list[int]:
     """Dijkstra's shortest path, with the negative log-probability of each step as its length."""
-    share = weighed(graph.counts, "prob-out")
+    share = weighed({edge: count for edge, count in graph.counts.items() if count}, "prob-out")
     after: dict[int, list[int]] = defaultdict(list)
     for a, b in edges:
         after[a].append(b)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from nearfar.dialogue.slots import without_slots
+from nearfar.reports.text import plain
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -35,9 +36,10 @@ _LONGEST = 64
 """Maximum number of characters of a name."""
 _SHOWN = 5
 """Number of utterances in the prompt of a language model."""
+_LONGEST_SHOWN = 300
 
 
-Source = Literal["utterance", "labels", "slots", "model"]
+Source = Literal["utterance", "labels", "slots", "model", "edit"]
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Described:
         name: Its name.
         words: The words that distinguish it from the other actions of its speaker.
         examples: (index of a text, its count), the most typical text first.
-        source: Where the name comes from: a typical "utterance", the "labels" of the encoder, its "slots", or a
-            language "model".
+        source: Where the name comes from: a typical "utterance", the "labels" of the encoder, its "slots", a
+            language "model", or a person's "edit".
         slots: Kind of slot -> number of turns that contain it, the most frequent first.
     """
 
@@ -90,6 +92,11 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
     cut = text[: longest - 1]
     head, space, _ = cut.rpartition(" ")
     return (head if space and len(head) > longest // 2 else cut).rstrip(" ,;:-") + "…"
+
+
+def as_shown(text: str) -> str:
+    """An utterance as the page shows it: without control characters, and truncated if it is long."""
+    return plain(shortened(text, _LONGEST_SHOWN))
 
 
 def _distinct_words(log: Log, actions: Actions, texts: Sequence[str]) -> list[tuple[str, ...]]:

@@ -12,8 +12,10 @@ from nearfar.dialogue.graph import Rules
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from sentence_transformers import SentenceTransformer
 
+    from nearfar.dialogue.log import Log
     from nearfar.generation import Generator
 
 
@@ -40,9 +42,13 @@ class FlowOptions:
         batch_size: Number of texts in one forward pass.
         seed: Random seed.
         store: A folder for finished vectors, which later and resumed runs reuse.
+        edits: A file of edits, as the page writes it: actions that are renamed, merged or split.
+        update: An earlier flow, whose actions are used again: the .html or .json that the command line wrote, or its
+            .safetensors.
+        against: A second log, which is compared with the first: what changed from the first to this one.
 
     Raises:
-        InputError: a value is out of range, or ``merge`` has no ``namer``.
+        InputError: a value is out of range, ``merge`` has no ``namer``, or ``update`` and ``against`` are both set.
     """
 
     model: str | SentenceTransformer = "actions"
@@ -62,6 +68,9 @@ class FlowOptions:
     batch_size: int = 64
     seed: int = 0
     store: str | Path | None = None
+    edits: str | Path | None = None
+    update: str | Path | None = None
+    against: str | Path | Dataset | Log | None = None
 
     def __post_init__(self) -> None:
         if self.linkage not in get_args(Linkage):
@@ -73,3 +82,5 @@ class FlowOptions:
                 raise InputError(f"invalid value {value}", field=option, remedy="must be at least 1")
         if self.merge and self.namer is None:
             raise InputError("requires a model that names the actions", field="--merge", remedy="add --namer NAME")
+        if self.update is not None and self.against is not None:
+            raise InputError("cannot be combined with --update", field="--against", remedy="remove one of them")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from nearfar.dialogue.graph import Edge
-from nearfar.dialogue.naming import shortened
+from nearfar.dialogue.change_page import change_data, change_words, counted_steps
+from nearfar.dialogue.naming import as_shown, shortened
+from nearfar.dialogue.quality_text import ABOUT, quality_rows
 from nearfar.errors import InputError
 from nearfar.reports.inline import asset, policy, script_json, version
 from nearfar.reports.page import MAX_BYTES
@@ -25,18 +26,18 @@ if TYPE_CHECKING:
 SHOWN_DIALOGUES = 300
 """Maximum number of dialogues that can be followed on the page."""
 _SHOWN_TURNS = 200
-_PATHS_BYTES, _LONGEST = 2_000_000, 300
-_STEPS = 30_000
-"""Maximum number of distinct steps on the page, for each selection of speakers."""
+_PATHS_BYTES = 2_000_000
 SCRIPTS = (
     "dom.js",
     "graph.js",
     "layout.js",
     "edges.js",
     "exports.js",
+    "changes.js",
     "model.js",
     "camera.js",
     "drawing.js",
+    "edits.js",
     "panels.js",
     "tips.js",
     "pointer.js",
@@ -59,7 +60,10 @@ def page(flow: Flow) -> str:
     html = _template().render(
         title=f"Workflow of {plain(_title(flow))}",
         facts=_facts(flow, data),
+        change=change_words(flow),
         notes=[plain(note) for note in flow.log.notes],
+        quality=quality_rows(flow),
+        about_quality=ABOUT,
         speakers=[plain(name) for name in flow.log.speakers],
         policy=policy(style, script),
         style=Markup(style),
@@ -87,9 +91,9 @@ def page_data(flow: Flow) -> dict[str, Any]:
         }
         for speaker, of in zip(flow.actions.speaker, flow.described, strict=True)
     ]
-    views = {"all": _steps(flow.counts())}
+    views = {"all": counted_steps(flow.counts())}
     if len(flow.log.speakers) > 1:
-        views |= {str(index): _steps(flow.counts(index)) for index in range(len(flow.log.speakers))}
+        views |= {str(index): counted_steps(flow.counts(index)) for index in range(len(flow.log.speakers))}
     paths = _paths(flow, texts)
     return {
         "rules": {"weigh": flow.rules.weighing, "edges": flow.rules.edges, "nodes": flow.rules.nodes},
@@ -98,9 +102,25 @@ def page_data(flow: Flow) -> dict[str, Any]:
         "views": {name: steps for name, (steps, _) in views.items()},
         "omitted": {name: gone for name, (_, gone) in views.items() if gone},
         "paths": paths,
+        "edits": _plain_edits(flow.edits),
+        "splits": flow.change is None or flow.change.method == "against",
+        "change": change_data(flow),
         "texts": texts.shown,
         "name": plain(_title(flow)),
     }
+
+
+def _plain_edits(edits: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The edits with texts as the page shows them; edits refer to utterances in that form."""
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, str):
+            return plain(value)
+        if isinstance(value, Mapping):
+            return {plain(name): shown(each) for name, each in value.items()}
+        return [shown(each) for each in value] if isinstance(value, list) else value
+
+    return [shown(edit) for edit in edits]
 
 
 class _Texts:
@@ -114,15 +134,9 @@ class _Texts:
     def number(self, text: int) -> int:
         if text not in self._numbers:
             self._numbers[text] = len(self.shown)
-            self.shown.append(plain(shortened(self._texts[text], _LONGEST)))
+            self.shown.append(as_shown(self._texts[text]))
             self.bytes += len(script_json(self.shown[-1])) + 1
         return self._numbers[text]
-
-
-def _steps(counts: Mapping[Edge, int]) -> tuple[list[list[int]], int]:
-    """Steps as [from, to, count], and how many of the rarest were omitted because there are too many for a page."""
-    steps = sorted(counts.items(), key=lambda step: (-step[1], step[0]))[:_STEPS]
-    return [[a, b, count] for (a, b), count in sorted(steps)], len(counts) - len(steps)
 
 
 def _paths(flow: Flow, texts: _Texts) -> list[list[Any]]:
@@ -155,13 +169,16 @@ def _facts(flow: Flow, data: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [
         ("Dialogues", f"{len(log):,}" + (" (random sample)" if flow.facts["sample"] == len(log) else "")),
         ("Turns", f"{log.turns:,}"),
-        ("Distinct texts", f"{len(log.texts):,}"),
+        ("Distinct texts", f"{len(np.unique(log.text)):,}"),
         ("Actions", ", ".join(found)),
         ("Model", plain(flow.facts["model"])),
         ("Dialogues to follow", followed),
     ]
     if flow.facts["namer"]:
         facts.append(("Named by", plain(flow.facts["namer"]).partition(" ")[0]))
+    if flow.change is not None:
+        before = flow.change.before.log
+        facts.insert(0, ("Compared with", f"{plain(_named(flow.change.names[0]))}, {len(before):,} dialogues"))
     if data["omitted"]:
         gone = sum(data["omitted"].values())
         facts.append(("Omitted", f"the {gone:,} rarest steps; shares are computed without them"))
@@ -169,7 +186,13 @@ def _facts(flow: Flow, data: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _title(flow: Flow) -> str:
-    source = str(flow.facts["source"])
+    title = _named(str(flow.facts["source"]))
+    if flow.change is None or flow.change.method == "update":
+        return title
+    return f"{title} against {_named(flow.change.names[1])}"
+
+
+def _named(source: str) -> str:
     name = Path(source).name or source
     for ending in (".gz", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".vtt", ".srt", ".yml", ".yaml"):
         name = name.removesuffix(ending)

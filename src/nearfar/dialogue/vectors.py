@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ Progress = Callable[[int, int], None]
 
 WINDOW = 2048
 """Number of texts in one file of the store."""
+_PARALLELISM = "TOKENIZERS_PARALLELISM"
 _NAME = re.compile(r"[0-9a-f]{32}\.npy")
 
 
@@ -60,7 +63,8 @@ def vectors_of(
         file = None if store is None else store / f"{_key(identity, window)}.npy"
         vectors = None if file is None else _stored(file, len(window))
         if vectors is None:
-            vectors = encode(model, window, batch_size=batch_size).astype(np.float16)
+            with _few_threads(model):
+                vectors = encode(model, window, batch_size=batch_size).astype(np.float16)
             if file is not None:
                 _put(file, vectors)
         if found is None:
@@ -74,6 +78,31 @@ def vectors_of(
     if store is not None:
         _tidy(store, used)
     return found
+
+
+@contextmanager
+def _few_threads(model: SentenceTransformer) -> Iterator[None]:
+    """One thread for a model of token vectors without layers of attention.
+
+    Its batches take about a millisecond. Threads that wait for each other take longer than that on a busy machine: ten
+    times the CPU time on two cores.
+    """
+    import torch
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    if not isinstance(next(iter(model.children()), None), StaticEmbedding):
+        yield
+        return
+    before, stated = torch.get_num_threads(), os.environ.get(_PARALLELISM)
+    torch.set_num_threads(1)
+    os.environ[_PARALLELISM] = "false"
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        del os.environ[_PARALLELISM]
+        if stated is not None:
+            os.environ[_PARALLELISM] = stated
 
 
 def _key(identity: str, texts: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ def common_arguments(options: TrainingOptions, setting: Setting, *, steps: int, 
         steps: Optimiser steps of the run.
         gpu: Whether batches go to a GPU.
     """
+    every = evaluation_steps(options, setting, steps)
     return {
         "output_dir": str(setting.checkpoints),
         "max_steps": steps,
@@ -35,13 +36,20 @@ def common_arguments(options: TrainingOptions, setting: Setting, *, steps: int, 
         "fp16": options.precision == "float16",
         "seed": setting.seed,
         "logging_steps": max(1, steps // LOGGED),
-        "eval_strategy": "steps" if setting.measure is not None and options.eval_steps else "no",
-        "eval_steps": options.eval_steps or None,
+        "eval_strategy": "steps" if every else "no",
+        "eval_steps": every or None,
         "save_strategy": "steps",
         "save_steps": options.save_steps or max(1, steps // SAVED),
-        # The newest may be incomplete after a crash, so the previous one is kept.
-        "save_total_limit": 2,
+        # The newest may be incomplete after a crash, so the previous one is kept; and the best, if one is followed.
+        "save_total_limit": 3 if setting.metric else 2,
         "dataloader_pin_memory": gpu,
         "report_to": [],
         "disable_tqdm": True,
     }
+
+
+def evaluation_steps(options: TrainingOptions, setting: Setting, steps: int) -> int:
+    """Steps between evaluations during training; 0: none."""
+    if setting.measure is None:
+        return 0
+    return options.eval_steps or (max(1, steps // SAVED) if setting.metric else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,7 @@ from nearfar.kinds._trainer import Resumable, callbacks_of, load_loss, quiet, sa
 from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import LanguageOptions
-from nearfar.models.adapters import train_adapters
+from nearfar.models.adapters import load_trained, save_trained, train_adapters
 from nearfar.models.answers import IGNORED
 
 if TYPE_CHECKING:
@@ -93,14 +94,19 @@ class LanguageTrainer(Resumable, Trainer):
         """The primary metric on the held-out data, for the curve in the report."""
         metrics = {f"eval_{name}": value for name, value in (self.measure() if self.measure else {}).items()}
         self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
+        own: Any = self.model
+        save_trained(own, Path(output_dir or str(self.args.output_dir)))
         save_loss(self.objective, output_dir or str(self.args.output_dir))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        own: Any = self.model
+        if not load_trained(own, Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
         load_loss(self.objective, resume_from_checkpoint)
 
 
@@ -154,17 +160,19 @@ def language_trainer(
     steps = options.max_steps or max(1, math.ceil(round(options.epochs * in_epoch, 6)))
     train_adapters(model)
     gpu = torch.cuda.is_available()
-    arguments = TrainingArguments(
+    own = {
         **common_arguments(options, setting, steps=steps, gpu=gpu),
-        lr_scheduler_type="cosine_with_min_lr" if options.schedule == "cosine" else "linear",
-        lr_scheduler_kwargs={"min_lr_rate": 0.1} if options.schedule == "cosine" else {},
-        adam_beta2=options.beta2,
-        max_grad_norm=options.gradient_clip,
-        use_cpu=model.device.type == "cpu" and not gpu,
-        dataloader_drop_last=True,
-    )
+        "lr_scheduler_type": "cosine_with_min_lr" if options.schedule == "cosine" else "linear",
+        "lr_scheduler_kwargs": {"min_lr_rate": 0.1} if options.schedule == "cosine" else {},
+        "adam_beta2": options.beta2,
+        "max_grad_norm": options.gradient_clip,
+        "use_cpu": model.device.type == "cpu" and not gpu,
+        "dataloader_drop_last": True,
+    }
+    arguments = TrainingArguments(**{**own, **setting.arguments})
     trainer = LanguageTrainer(model, stage.loss, arguments, rows, collate, setting, callbacks_of(setting))
     trainer.drawn = [_drawn(len(rows), steps, options, "rows" if len(rows) == len(stage.rows) else "blocks")]
+    trainer.follow_metric(options, setting)
     say_left_out(trainer.drawn)
     quiet(trainer)
     set_seed(setting.seed)

@@ -19,7 +19,8 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from transformers.trainer import TRAINER_STATE_NAME
 
 from nearfar.errors import InputError
-from nearfar.kinds._arguments import common_arguments
+from nearfar.kinds._arguments import common_arguments, evaluation_steps
+from nearfar.kinds._best import Follow
 from nearfar.kinds._processes import is_main_process, processes
 from nearfar.kinds._sampling import Epochs, RunBatches, parts_of
 from nearfar.kinds._trainer_files import COMPLETE
@@ -29,7 +30,7 @@ from nearfar.kinds.drawn import left_out_note
 from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import RowViews, Stage
-from nearfar.models.adapters import load_lora, train_adapters
+from nearfar.models.adapters import load_trained, save_trained, train_adapters
 from nearfar.models.views import views_of, write_views
 
 _LOSS_STATE = "loss.safetensors"
@@ -42,12 +43,32 @@ logger = logging.getLogger(__name__)
 class Resumable:
     """Lets a transformers trainer resume from a checkpoint, also from one at the last step."""
 
+    #: What follows a metric, and whether the model gets the weights that were best by it.
+    follow: Follow | None = None
+    keeps_best = False
+
     def train_or_resume(self: Any, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one. A checkpoint of the last step is only loaded."""
+        if self.follow is not None and checkpoint is not None:
+            self.follow.load(checkpoint)
+        self._train_or_load(checkpoint)
+        if self.follow is not None and self.keeps_best and self.follow.step:
+            self._load_from_checkpoint(str(Path(str(self.args.output_dir), f"checkpoint-{self.follow.step}")))
+
+    def follow_metric(self: Any, options: TrainingOptions, setting: Setting) -> None:
+        """Let the metric of a setting decide when to stop, and which weights the model gets."""
+        if setting.metric:
+            self.follow = Follow(setting.metric, options.early_stopping)
+            self.keeps_best = options.checkpoint == "best"
+            # Before the callback that marks a checkpoint as complete.
+            self.callback_handler.callbacks.insert(0, self.follow)
+
+    def _train_or_load(self: Any, checkpoint: Path | None) -> None:
         if checkpoint is not None:
             state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
             # A finished run may have been asked for more steps since.
-            if state.global_step >= state.max_steps and state.global_step >= self._steps_in_all():
+            whole = state.global_step >= state.max_steps and state.global_step >= self._steps_in_all()
+            if whole or (self.follow is not None and self.follow.stopped):
                 self.state = state
                 self._load_from_checkpoint(str(checkpoint))
                 return
@@ -133,11 +154,12 @@ class SentenceTrainer(Resumable):
             trainer._save(output_dir, state_dict)
         finally:
             del self.model.save_pretrained
+        save_trained(self.model, Path(output_dir or str(self.args.output_dir)))
         save_loss(self.loss, output_dir or str(self.args.output_dir))
 
     def _load_from_checkpoint(self: Any, checkpoint_path: str) -> None:
         trainer: Any = super()
-        if not load_lora(self.model, Path(checkpoint_path)):
+        if not load_trained(self.model, Path(checkpoint_path)):
             trainer._load_from_checkpoint(checkpoint_path)
         load_loss(self.loss, checkpoint_path)
 
@@ -170,14 +192,15 @@ def sentence_trainer(
     train_adapters(model)
     device = model.device.type
     rates = {names: factor * options.learning_rate for names, factor in (stage.learning_rates or {}).items()}
-    asked = arguments_class(
+    own = {
         **common_arguments(options, setting, steps=batches.steps, gpu=device == "cuda"),
-        learning_rate_mapping=rates,
-        max_grad_norm=getattr(options, "gradient_clip", GRADIENT_CLIP),
-        use_cpu=device == "cpu",
+        "learning_rate_mapping": rates,
+        "max_grad_norm": getattr(options, "gradient_clip", GRADIENT_CLIP),
+        "use_cpu": device == "cpu",
         **arguments,
-    )
-    measured = setting.measure if options.eval_steps else None
+    }
+    asked = arguments_class(**{**own, **setting.arguments})
+    measured = setting.measure if evaluation_steps(options, setting, batches.steps) else None
     made: Any = type("Trainer", (SentenceTrainer, trainer_class), {})
     trainer = made(
         model,
@@ -187,6 +210,7 @@ def sentence_trainer(
         evaluator=None if measured is None else Measured(measured),
         callbacks=[CountEpochs(batches), *callbacks_of(setting)],
     )
+    trainer.follow_metric(options, setting)
     trainer.batches, trainer.drawn, trainer.views = batches, drawn, stage.views
     quiet(trainer)
     return trainer

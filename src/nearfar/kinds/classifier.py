@@ -59,6 +59,7 @@ class Classifier(Kind, Classifies):
         "from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(MODEL)"
     )
     prompted: ClassVar[bool] = True
+    pooled: ClassVar[bool] = True
 
     def __init__(
         self, encoder: SentenceTransformer, head: LabelVectors, decoder: SequenceDecoder | None = None

@@ -44,6 +44,7 @@ class Encoder(Kind, Encodes, Scores):
         'vectors = model.encode(["a text", "another text"])\nprint(model.similarity(vectors, vectors))'
     )
     prompted: ClassVar[bool] = True
+    pooled: ClassVar[bool] = True
 
     def __init__(
         self, model: SentenceTransformer, write: Callable[[SentenceTransformer, Path], None] | None = None
@@ -52,10 +53,11 @@ class Encoder(Kind, Encodes, Scores):
 
     @classmethod
     def load(cls, name: str | Path, *, device: str | None = None) -> Encoder:
-        """See `nearfar.models.load`."""
+        """See `nearfar.models.load`; a causal language model may also be a GGUF file."""
+        from nearfar.models.gguf_folders import plain_folder
         from nearfar.models.loading import load
 
-        return cls(load(name, device=device))
+        return cls(load(plain_folder(name), device=device))
 
     @property
     def host(self) -> SentenceTransformer:
@@ -127,8 +129,12 @@ class Encoder(Kind, Encodes, Scores):
             self._write(self.model, folder)
 
     def configure(self, options: TrainingOptions) -> None:
-        """Check the length; in evaluation and after training, the model keeps its own length."""
+        """Set the pooling, and check the length; in evaluation and after training, the model keeps its own length."""
         from nearfar.models.loading import check_max_length
+        from nearfar.models.pooling import set_pooling
+
+        if options.pooling != "own":
+            set_pooling(self.model, options.pooling)
 
         if options.max_length:
             check_max_length(self.model, options.max_length)

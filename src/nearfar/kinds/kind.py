@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,6 +30,8 @@ class Setting:
         measure: Called during training every `eval_steps` steps; returns metrics by name. None: no held-out data.
         progress: Called during training.
         rows: About how many rows to draw in total, instead of what the options say; 0: as the options say.
+        metric: The metric of `measure`, if it decides when to stop and which checkpoint is kept; empty: it does not.
+        arguments: Further arguments of the Hugging Face trainer, by its own names.
     """
 
     checkpoints: Path
@@ -37,6 +39,8 @@ class Setting:
     measure: Callable[[], Mapping[str, float]] | None = None
     progress: Progress | None = None
     rows: int = 0
+    metric: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Kind(ABC):
@@ -55,6 +59,8 @@ class Kind(ABC):
     usage: ClassVar[str] = ""
     #: Whether the option `prompts` is for it.
     prompted: ClassVar[bool] = False
+    #: Whether the option `pooling` is for it.
+    pooled: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

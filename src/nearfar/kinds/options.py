@@ -59,11 +59,28 @@ class TrainingOptions:
         max_length: Maximum sequence length in training, in tokens (longer texts are truncated); 0: the model's limit.
         gradient_accumulation: Batches per optimiser step. In-batch negatives come from the same batch.
         precision: Precision of the forward and backward pass.
+        gradient_checkpointing: Keep only the inputs of each layer of transformers models in the forward pass, and
+            compute the rest again in the backward pass: less memory, at the cost of time.
         save_steps: Steps between checkpoints; 0: a tenth of all steps.
-        eval_steps: Steps between evaluations on `--eval`; 0: only before and after.
+        eval_steps: Steps between evaluations on `--eval`; 0: only before and after. With `early_stopping` or
+            `checkpoint=best` those on validation rows, and 0: a tenth of all steps.
         prompts: What stands before texts in training, of models that read prompts: `model` for the model's own (a first
             column `anchor` has that of queries, the others that of documents), `none`, or a JSON object such as
             `{"query": "query: ", "document": "passage: "}`, also by column. The trained model keeps them.
+        early_stopping: Number of evaluations on validation rows without improvement after which a stage ends; 0: none.
+        checkpoint: The checkpoint that becomes the model: the `last`, or the `best` on validation rows.
+        validation_share: Fraction of the training rows that is held out as validation rows, for `early_stopping` and
+            `checkpoint=best` without `--validation`.
+        pooling: How the vectors of tokens become that of a text; `own`: as the model says, and for a causal language
+            model `last`, the state at an end token that is appended to each text. The trained model keeps it.
+        lora_rank: Rank of a LoRA on the linear layers of the base model, whose weights are then frozen; parts that the
+            recipe adds are trained in full. 0: train all weights.
+        lora_alpha: The update of a LoRA is multiplied with alpha / rank; 0: twice the rank.
+        lora_dropout: Probability of dropout before the update.
+        lora_targets: Names of the layers that get a LoRA, separated by commas, such as `query,value`; empty: all linear
+            layers below the head.
+        lora_merge: Add the LoRA to the weights after training, so that the saved model needs neither `peft` nor the
+            base model; otherwise the saved model is an adapter that names its base model.
     """
 
     epochs: Positive = 1.0
@@ -75,9 +92,24 @@ class TrainingOptions:
     max_length: Whole = 0
     gradient_accumulation: Count = 1
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    gradient_checkpointing: bool = False
     save_steps: Whole = 0
     eval_steps: Whole = 0
     prompts: str = "model"
+    early_stopping: Whole = 0
+    checkpoint: Literal["last", "best"] = "last"
+    validation_share: Annotated[float, Range(above=0, below=1)] = 0.1
+    pooling: Literal["own", "cls", "mean", "max", "last"] = "own"
+    lora_rank: Whole = 0
+    lora_alpha: NonNegative = 0.0
+    lora_dropout: Probability = 0.0
+    lora_targets: str = ""
+    lora_merge: bool = False
+
+    @property
+    def follows(self) -> bool:
+        """Whether validation rows decide when to stop, or which checkpoint becomes the model."""
+        return bool(self.early_stopping) or self.checkpoint == "best"
 
     def __post_init__(self) -> None:
         from nearfar.models.prompts import parse_prompts

@@ -66,6 +66,7 @@ class PairScorer(Kind, Scores):
         "from sentence_transformers import SentenceTransformer\n\nmodel = SentenceTransformer(MODEL)\n"
         'vectors = model.encode(["a text", "another text"])'
     )
+    pooled: ClassVar[bool] = True
 
     def __init__(self, encoder: SentenceTransformer, head: PairHead, label_counts: LabelCounts | None = None) -> None:
         expected = width(encoder, head.config.layers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,11 +19,14 @@ __all__ = [
     "ADAPTER",
     "CONFIGURATION",
     "AdapterSwitch",
+    "adapted_parts",
     "add_lora",
-    "add_mergeable_lora",
     "check_adapter",
-    "load_lora",
+    "load_trained",
     "merge_adapters",
+    "name_base",
+    "parts_of",
+    "save_trained",
     "train_adapters",
 ]
 
@@ -31,6 +34,8 @@ __all__ = [
 CONFIGURATION = "adapter_config.json"
 #: The file of its weights.
 ADAPTER = "adapter_model.safetensors"
+#: The file of a checkpoint with everything that learns in a model with adapters.
+TRAINED = "trained.safetensors"
 
 
 def check_adapter(folder: Path) -> None:
@@ -43,39 +48,84 @@ def check_adapter(folder: Path) -> None:
         )
 
 
-def add_mergeable_lora(model: PreTrainedModel, rank: int, alpha: float) -> None:
-    """Add a LoRA to every linear layer below the head of a transformers model, in place; the rest is frozen.
+def add_lora(
+    model: PreTrainedModel,
+    rank: int,
+    alpha: float | None = None,
+    *,
+    dropout: float = 0.0,
+    targets: Sequence[str] = (),
+) -> None:
+    """Add a LoRA to linear layers of a transformers model, in place; everything else below its head is frozen.
 
-    The head of a classifier is trained in full; that of a language model stays as it is.
+    The head of a classifier is trained in full; that of a language model stays as it is. Layers that are frozen get no
+    LoRA. It starts as the identity; its random factors are drawn from torch's generator.
 
     Args:
         model: The model.
         rank: Rank of the update of each layer.
-        alpha: The update is multiplied with alpha / rank.
+        alpha: The update is multiplied with alpha / rank; None: twice the rank.
+        dropout: Probability of dropout before the update.
+        targets: The last parts of the names of the layers, such as `query`; by default all linear layers.
 
     Raises:
-        InputError: peft is not installed, or the model has adapters already.
+        InputError: peft is not installed, the model has adapters already, or it has no such layers.
 
     Source: Hu et al. 2021, LoRA: Low-Rank Adaptation of Large Language Models.
     """
+    _check_addable(model)
+    layers, heads = _layers_of(model)
+    chosen = [name for name in layers if not targets or name.rpartition(".")[2] in targets]
+    known = sorted({name.rpartition(".")[2] for name in layers})
+    if not layers:
+        problem = f"LoRA requires linear layers that are trained, and {type(model).__name__} has none"
+        raise InputError(problem, field="lora_rank", remedy="set lora_rank=0, or use another base model")
+    if unknown := sorted(set(targets) - set(known)):
+        problem = f"the model has no linear layer {unknown[0]!r}"
+        raise InputError(problem, field="lora_targets", remedy=f"expected some of {', '.join(known)}")
+    peft: Any = import_module("peft")
+    configuration = peft.LoraConfig(
+        task_type="CAUSAL_LM" if type(model).__name__.endswith(("ForCausalLM", "LMHeadModel")) else None,
+        r=rank,
+        lora_alpha=2 * rank if alpha is None else alpha,
+        lora_dropout=dropout,
+        target_modules=chosen,
+        modules_to_save=heads or None,
+    )
+    with _old_peft_named():
+        model.add_adapter(configuration)
+
+
+def name_base(model: Any, base: str | None) -> None:
+    """Set what an adapter that is saved names as its base model; None: nothing.
+
+    peft looks for files of a base model that is named whenever it saves.
+    """
+    model.peft_config["default"].base_model_name_or_path = base
+
+
+def _layers_of(model: PreTrainedModel) -> tuple[list[str], list[str]]:
+    """The names of the linear layers below the head that are trained, and those of the parts of a head."""
     from torch import nn
 
-    _check_addable(model)
     body = {id(each) for each in model.base_model.modules()}
-    linear = [name for name, each in model.named_modules() if id(each) in body and isinstance(each, nn.Linear)]
+    headless = model.base_model is model
+    layers = [
+        name
+        for name, each in model.named_modules()
+        if id(each) in body
+        and isinstance(each, nn.Linear)
+        and each.weight.requires_grad
+        # Without a head, nothing reads the pooler of BERT and its kin.
+        and not (headless and name.split(".")[0] == "pooler")
+    ]
     embeds = model.get_output_embeddings()
     heads = [
         name
         for name, each in model.named_modules()
         if name and id(each) not in body and each is not embeds and any(True for _ in each.parameters(recurse=False))
     ]
-    peft: Any = import_module("peft")
-    with _old_peft_named():
-        model.add_adapter(
-            peft.LoraConfig(r=rank, lora_alpha=alpha, target_modules=linear, modules_to_save=heads or None)
-        )
-    # Otherwise peft looks for files of the base model whenever it saves.
-    model.peft_config["default"].base_model_name_or_path = None
+    return layers, heads
 
 
 def _check_addable(model: PreTrainedModel) -> None:
@@ -98,30 +148,61 @@ def _old_peft_named() -> Iterator[None]:
         raise InputError(problem, field="lora_rank", remedy="pip install -U peft, or 'transformers<5.24'") from error
 
 
-def load_lora(model: nn.Module, folder: Path) -> bool:
-    """Load what was saved of a model to which `add_mergeable_lora` was applied, into the same model.
+def parts_of(module: nn.Module) -> list[PreTrainedModel]:
+    """The models of transformers in a module, without those that are parts of others."""
+    from transformers import PreTrainedModel
 
-    The host libraries would load the base model by its name, which a model in memory or a GGUF file does not have.
+    found: list[PreTrainedModel] = []
+    inside: set[int] = set()
+    for part in module.modules():  # a whole comes before its parts
+        if isinstance(part, PreTrainedModel) and id(part) not in inside:
+            found.append(part)
+            inside |= {id(each) for each in part.modules()}
+    return found
+
+
+def adapted_parts(module: nn.Module) -> list[Any]:
+    """The models of transformers in a module that have adapters."""
+    return [part for part in module.modules() if getattr(part, "_hf_peft_config_loaded", False)]
+
+
+def save_trained(module: nn.Module, folder: Path) -> None:
+    """Save what is trained of a module with adapters in a checkpoint: parameters that learn, and all buffers.
+
+    The host libraries would load an adapter with its base model by name, which a model in memory or a GGUF file does
+    not have, and beside it nothing else.
+    """
+    if adapted_parts(module):
+        from safetensors.torch import save_file
+
+        state = {name: value.detach().cpu().contiguous() for name, value in _trained(module).items()}
+        save_file(state, folder / TRAINED)
+
+
+def load_trained(module: nn.Module, folder: Path) -> bool:
+    """Load what `save_trained` saved into the same module.
 
     Returns:
-        Whether there is such a LoRA.
+        Whether there is such a file.
     """
-    for part in model.modules():
-        whole: Any = part
-        if getattr(part, "_hf_peft_config_loaded", False) and _added(whole):
-            from safetensors.torch import load_file
+    if not (folder / TRAINED).is_file():
+        return False
+    import torch
+    from safetensors.torch import load_file
 
-            peft: Any = import_module("peft")
-            (file,) = folder.rglob(ADAPTER)
-            state = {name.removeprefix("base_model.model."): each for name, each in load_file(file).items()}
-            found = peft.set_peft_model_state_dict(whole, state, adapter_name="default")
-            assert not found.unexpected_keys
-            return True
-    return False
+    state, own = load_file(folder / TRAINED), _trained(module)
+    if state.keys() != own.keys():
+        raise InputError("contains other parameters than the model", file=folder / TRAINED, remedy="start a new run")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(state[name])
+    return True
 
 
-def _added(model: Any) -> bool:
-    return any(each.base_model_name_or_path is None for each in model.peft_config.values())
+def _trained(module: nn.Module) -> dict[str, Any]:
+    # A tensor that has two names, such as tied weights, is saved by its first.
+    found = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    return {**found, **dict(module.named_buffers())}
 
 
 def merge_adapters(model: nn.Module) -> None:
@@ -130,8 +211,7 @@ def merge_adapters(model: nn.Module) -> None:
         return
     other: Any = import_module("peft.utils.other")
     layers: Any = import_module("peft.tuners.tuners_utils")
-    for part in [each for each in model.modules() if getattr(each, "_hf_peft_config_loaded", False)]:
-        whole: Any = part
+    for whole in adapted_parts(model):
         for name, layer in list(whole.named_modules()):
             if isinstance(layer, layers.BaseTunerLayer):
                 tuned: Any = layer
@@ -157,7 +237,7 @@ def train_adapters(model: nn.Module) -> bool:
     """
     if find_spec("peft") is None:
         return False
-    loaded = [each for each in model.modules() if getattr(each, "_hf_peft_config_loaded", False)]
+    loaded = adapted_parts(model)
     if not loaded:
         return False
     from peft.tuners.tuners_utils import BaseTunerLayer  # pyright: ignore[reportMissingImports]
@@ -168,26 +248,6 @@ def train_adapters(model: nn.Module) -> bool:
                 tuned: Any = layer
                 tuned.set_adapter(tuned.active_adapters)  # peft lets what is set learn
     return True
-
-
-def add_lora(model: Any, rank: int) -> None:
-    """Add a LoRA adapter to all linear layers of a language model except its head, in place; only it is trained.
-
-    Its scale is 2 (alpha is twice the rank). The adapter starts as the identity; its random factors are drawn from
-    torch's generator.
-
-    Args:
-        model: A language model of transformers.
-        rank: Rank of the adapter.
-
-    Raises:
-        InputError: peft is not installed, or the model has an adapter.
-    """
-    _check_addable(model)
-    from peft import LoraConfig  # pyright: ignore[reportMissingImports]
-
-    with _old_peft_named():
-        model.add_adapter(LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
 
 
 class AdapterSwitch:

@@ -14,6 +14,7 @@ from nearfar.models.adapters import CONFIGURATION
 from nearfar.models.aliases import ALIASES, SPEECH, alias_folder
 from nearfar.models.completeness import check_complete, watched
 from nearfar.models.kind_files import require_kind
+from nearfar.models.last_token import pool_last_token
 from nearfar.models.lengths import check_length, least_length
 from nearfar.models.model_files import check_files, check_settings
 from nearfar.writing import settled
@@ -42,7 +43,8 @@ def load(
     """Load a text encoder.
 
     An alias has priority over a folder of the same name; write `./minilm` for the folder. A plain transformers folder
-    or Hub ID gets mean pooling over its tokens. Only safetensors weights are read, and a model's own code is never run.
+    or Hub ID gets mean pooling over its tokens, and a causal language model the state at an end token, see
+    `nearfar.models.last_token`. Only safetensors weights are read, and a model's own code is never run.
 
     Args:
         name: A folder, a Hub ID such as `sentence-transformers/all-MiniLM-L6-v2`, or a key of `ALIASES`.
@@ -76,7 +78,7 @@ def load(
     folder = find(name)
     check_files(folder)
     check_base(folder)
-    _check_kind(folder, part_of)
+    kind = _check_kind(folder, part_of)
     # The base model of an adapter may be on the Hub; everything else is already in the folder.
     complete = not (folder / CONFIGURATION).is_file()
     remedy = "pass a sentence-transformers model, or a transformers encoder with its tokenizer"
@@ -94,6 +96,8 @@ def load(
             model = SentenceTransformer(str(folder), **options)
     check_complete(found, model, folder)
     check_weights(model, folder)
+    if kind == "causal LM":
+        pool_last_token(model, folder)
     if view is not None:
         from nearfar.models.views import one_view
 
@@ -126,15 +130,12 @@ def _truncate(model: SentenceTransformer, max_length: int) -> None:
 _MORE = {"pair scorer": "a pair head", "classifier": "vectors of labels"}
 
 
-def _check_kind(folder: Path, part_of: str | None) -> None:
-    """Raise an InputError if the model is not an encoder; warn if only a part of the model is used."""
+def _check_kind(folder: Path, part_of: str | None) -> str:
+    """The kind of the model, which must contain an encoder; warn if only a part of the model is used."""
     kind = require_kind(folder, "encoder", "two towers", "pair scorer", "classifier", "causal LM")
     if kind in _MORE and part_of != kind:
         logger.warning("%s has %s, which this does not use: only its encoder is loaded", folder, _MORE[kind])
-    if kind == "causal LM":
-        logger.warning(
-            "%s is a causal language model: the mean of its hidden states is used as a text's vector", folder
-        )
+    return kind
 
 
 def find(name: str | Path) -> Path:

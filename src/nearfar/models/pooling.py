@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
 
 from nearfar.errors import InputError
 
-PoolingChoice = Literal["own", "cls", "mean", "max"]
+PoolingChoice = Literal["own", "cls", "mean", "max", "last"]
+#: As sentence-transformers calls them, where that differs.
+_MODES = {"last": "lasttoken"}
 
 
 def pooling_of(model: SentenceTransformer, mode: PoolingChoice = "own") -> Pooling:
@@ -35,7 +37,8 @@ def pooling_of(model: SentenceTransformer, mode: PoolingChoice = "own") -> Pooli
             remedy="use a transformers encoder or a model without layers after its pooling",
         )
     own = modules[1]
-    return own if mode == "own" else Pooling(own.embedding_dimension, mode, own.include_prompt)
+    wanted: Any = _MODES.get(mode, mode)
+    return own if mode == "own" else Pooling(own.embedding_dimension, wanted, own.include_prompt)
 
 
 def set_pooling(model: SentenceTransformer, mode: PoolingChoice) -> None:
@@ -44,4 +47,6 @@ def set_pooling(model: SentenceTransformer, mode: PoolingChoice) -> None:
     Raises:
         InputError: See `pooling_of`.
     """
-    model[1] = pooling_of(model, mode)
+    wanted = pooling_of(model, mode)
+    if wanted.pooling_mode != pooling_of(model).pooling_mode:
+        model[1] = wanted

@@ -1,4 +1,4 @@
-"""The size of a language model, and the memory that training needs."""
+"""The size of a model, and the memory that training needs."""
 
 from __future__ import annotations
 
@@ -17,3 +17,22 @@ def sizes(model: Any) -> dict[str, Any]:
         "parameters": {"all": every, "without_embeddings": apart, "trained": sum(w.numel() for w in trained)},
         "memory_bytes": {"weights": held, "gradients": learned, "optimizer": 2 * learned},
     }
+
+
+def peak_memory() -> int | None:
+    """The most memory so far, in bytes: on GPUs what torch has allocated there, or else that of this process.
+
+    None on systems without the module `resource` (Windows).
+    """
+    import sys
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    try:
+        import resource
+    except ImportError:
+        return None
+    # Kilobytes on Linux, bytes on macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

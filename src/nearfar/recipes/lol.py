@@ -42,7 +42,7 @@ class Options(LanguageOptions):
     Args:
         batch_size: Answers per batch and process.
         max_length: Maximum number of tokens of question and answer.
-        lora_rank: Rank of the LoRA adapter (alpha is twice the rank); 0: train all weights, with a lower learning rate.
+        lora_rank: Rank of the LoRA adapter; 0: train all weights, with a lower learning rate.
     """
 
     epochs: Positive = 1.0
@@ -54,12 +54,9 @@ class Options(LanguageOptions):
 
 
 def prepare(model: CausalLM, rows: Dataset, options: Options) -> Plan:
-    """Add the adapter; the model learns the answers (`positive`) to the questions (`anchor`)."""
+    """The model learns the answers (`positive`) to the questions (`anchor`)."""
     from nearfar.losses.language import LanguageLoss
-    from nearfar.models.adapters import add_lora
 
-    if options.lora_rank:
-        add_lora(model.model, options.lora_rank)
     return Plan(model, Stage(rows.select_columns(["anchor", "positive"]), LanguageLoss()))
 
 

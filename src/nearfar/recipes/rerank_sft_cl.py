@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nearfar.errors import InputError
 from nearfar.kinds.options import NonNegative, Probability, TrainingOptions, Whole
 from nearfar.models.yes_no_prompts import INSTRUCTION
 from nearfar.recipes import Plan, Recipe, Stage
@@ -44,8 +45,8 @@ class Options(TrainingOptions):
         corpus: File of documents to choose negatives from (column `text`, or corpus.jsonl); empty: the rows' documents.
         miner: Name of the encoder that mines.
         instruction: What makes a document relevant, for a language model.
-        lora_rank: Rank of a LoRA on all linear layers below the head (the paper's is 16); 0: train all weights.
-        lora_alpha: The update of a LoRA is multiplied with alpha / rank.
+        lora_alpha: The update of a LoRA is multiplied with alpha / rank. The paper's rank is 16.
+        lora_merge: Add the LoRA to the weights after training; `random`, which changes the head, requires it.
     """
 
     batch_size: int = 8
@@ -57,27 +58,29 @@ class Options(TrainingOptions):
     corpus: str = ""
     miner: str = "minilm"
     instruction: str = INSTRUCTION
-    lora_rank: Whole = 0
     lora_alpha: NonNegative = 32.0
+    lora_merge: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.direction == "random" and not self.lora_merge:
+            problem = "an adapter does not contain the head, which the direction random changes"
+            raise InputError(problem, field="lora_merge", remedy="set lora_merge=true")
 
 
 def prepare(model: Any, rows: Any, options: Options) -> Plan:
     """Give the model its prompt and the rows their negatives, and compose the loss."""
     from nearfar.losses.reranking import RerankingLoss
     from nearfar.mining.negatives import complete_rows
-    from nearfar.models.adapters import add_mergeable_lora, merge_adapters
     from nearfar.models.yes_no import score_by
     from nearfar.models.yes_no_prompts import prepare_reranker
 
     prepare_reranker(model, options.direction, options.instruction)
     rows = complete_rows(rows, options.negatives, options.corpus, options.miner)
-    if options.lora_rank:
-        add_mergeable_lora(model.transformers_model, options.lora_rank, options.lora_alpha)
-    loss = RerankingLoss(model, options.weight, options.direction, options.tau)
 
     def stages() -> Iterator[Stage]:
+        loss = RerankingLoss(model, options.weight, options.direction, options.tau)
         yield Stage(rows, loss, batches="shuffled")
-        merge_adapters(model)
         score_by(model, options.direction, loss.vector)
 
     return Plan(model, stages(), count=1)

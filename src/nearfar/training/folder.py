@@ -67,8 +67,15 @@ class RunFolder:
         """The settings."""
         return self.path / "run.yaml"
 
-    def check(self, configuration: Mapping[str, Any], resume: bool) -> dict[str, tuple[Any, Any]]:
+    def check(
+        self, configuration: Mapping[str, Any], resume: bool, defaults: Mapping[str, Any] | None = None
+    ) -> dict[str, tuple[Any, Any]]:
         """Check that the folder is free for a run, or that the run in it is the one to resume.
+
+        Args:
+            configuration: The settings of the run.
+            resume: Whether the folder must contain one to resume.
+            defaults: The default of each option: what a run of an earlier version had for an option that is new.
 
         Returns:
             Changed options of a finished run, and under `stream` its tasks if there are more now; its plan decides
@@ -78,7 +85,7 @@ class RunFolder:
             InputError: The folder contains something else, or a run with other settings.
         """
         self.check_free(resume)
-        return self._changed(configuration) if self.configuration.exists() and is_main_process() else {}
+        return self._changed(configuration, defaults or {}) if self.configuration.exists() and is_main_process() else {}
 
     def check_free(self, resume: bool) -> None:
         """The part of `check` that needs no configuration, for an early check."""
@@ -109,8 +116,10 @@ class RunFolder:
         metrics = json.loads(self.metrics.read_text("utf-8"))
         return [stage["steps"] for stage in metrics.get("stages", ())] or [metrics["steps"]]
 
-    def _changed(self, configuration: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    def _changed(self, configuration: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         there, changed = read_configuration(self.configuration), {}
+        if isinstance(there.get("options"), dict):
+            there["options"] = {**defaults, **there["options"]}
         tasks = _tasks_added(there.get("data"), configuration.get("data")) if self.metrics.exists() else None
         if tasks is not None:
             changed[STREAM] = tasks
@@ -149,7 +158,9 @@ class RunFolder:
                 if is_main_process():
                     shutil.rmtree(whole[step])
                 del whole[step]
-        return restored(whole[max(whole)], self.model) if whole else None
+        for checkpoint in whole.values():  # the newest, and the best
+            restored(checkpoint, self.model)
+        return whole[max(whole)] if whole else None
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write a JSON file, completely or not at all."""
@@ -225,7 +236,10 @@ _DECIDING = (
     "evaluation",
     "evaluation_columns",
     _HELD_OUT,
+    "validation",
+    "validation_sha256",
     "options",
+    "trainer_args",
     "seed",
 )
 

@@ -12,7 +12,7 @@ from nearfar.training.result import WRITTEN
 from nearfar.training.rows import DOCUMENTS, by_task
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, DatasetDict
 
     from nearfar.data import Retrieval
     from nearfar.evaluation import Result
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nearfar.training.request import Request
     from nearfar.training.rows import Columns
 
-__all__ = ["HeldOut", "read_held_out", "split_documents"]
+__all__ = ["HeldOut", "read_held_out", "read_validation", "split_documents", "split_validation"]
 
 #: Maximum number of held-out documents: more would make the evaluation slower, but not better.
 MOST_HELD_OUT = 1000
@@ -42,6 +42,12 @@ class HeldOut:
     tasks: Mapping[str, Dataset]
     columns: Mapping[str, str] | None = None
     source: str | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of rows; of a BEIR-format dataset, of queries."""
+        rows: Any = self.rows
+        return len(getattr(rows, "queries", rows))
 
     def by_labels_of(self, stream: Mapping[str, Dataset]) -> HeldOut:
         """Rows without tasks, divided into the tasks of a stream: a row belongs to the first task with its label.
@@ -110,16 +116,61 @@ def read_held_out(request: Request) -> HeldOut | None:
     Raises:
         InputError: The rows cannot be read.
     """
-    if request.evaluation is None:
+    return None if request.evaluation is None else _read(request, request.evaluation)
+
+
+def read_validation(request: Request, held_out: HeldOut | None) -> HeldOut | None:
+    """Read the validation rows; None if there are none, or if they are a part of the training rows.
+
+    Raises:
+        InputError: The rows cannot be read, or are those that the result is reported on.
+    """
+    from nearfar.data.fingerprint import fingerprint
+
+    if request.validation is None:
         return None
-    documents = DOCUMENTS in request.recipe.schemas
-    columns = _shared(request.columns)
-    rows, mapped = read_rows(
-        request.evaluation, columns, request.evaluation_columns, request.skip_broken, documents=documents
-    )
-    source = str(request.evaluation) if isinstance(request.evaluation, str) else None
+    found = _read(request, request.validation)
+    if held_out is not None and fingerprint(found.rows) == fingerprint(held_out.rows):
+        problem = "the validation rows are the evaluation rows, so the reported figures would be too good"
+        raise InputError(problem, file=found.source, field="--validation", remedy="pass other rows, or remove it")
+    return found
+
+
+def split_validation(request: Request, rows: Dataset | DatasetDict) -> tuple[Dataset, HeldOut]:
+    """Hold out some training rows as validation rows; rows that share a text stay together.
+
+    Raises:
+        InputError: There are several datasets, too few rows, or rows that cannot be evaluated.
+    """
     from datasets import Dataset
 
+    from nearfar.evaluation import detect_task
+    from nearfar.evaluation.groups import split_by_groups
+
+    share, remedy = request.options.validation_share, "pass validation rows with --validation"
+    if not isinstance(rows, Dataset):
+        problem = "of several datasets none is held out to choose a checkpoint"
+        raise InputError(problem, field="--validation", remedy=remedy)
+    if DOCUMENTS in request.recipe.schemas:
+        training, held_out = split_documents(rows, share, request.seed)
+        assert held_out is not None
+        return training, HeldOut(held_out, {})
+    try:
+        detect_task(rows)
+        split = split_by_groups(rows, share=share, seed=request.seed)
+    except InputError as error:
+        problem = f"the training rows cannot be split to choose a checkpoint: {error.problem}"
+        raise InputError(problem, field="--validation", remedy=remedy) from error
+    return rows.select(split.training), HeldOut(rows.select(split.held_out), {})
+
+
+def _read(request: Request, data: Any) -> HeldOut:
+    from datasets import Dataset
+
+    documents = DOCUMENTS in request.recipe.schemas
+    columns = _shared(request.columns)
+    rows, mapped = read_rows(data, columns, request.evaluation_columns, request.skip_broken, documents=documents)
+    source = str(data) if isinstance(data, str) else None
     tasks = by_task(rows) if isinstance(rows, Dataset) and "task" in rows.column_names else {}
     return HeldOut(rows, tasks, mapped, source)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nearfar.errors import InputError
 from nearfar.kinds._processes import is_main_process
+from nearfar.kinds._trainer_files import BEST
 from nearfar.models.aliases import sha256
 from nearfar.writing import draft_of, write_text
 
@@ -34,16 +35,31 @@ def thin(stages: Sequence[Path], model: Path) -> None:
     """
     for number, folder in enumerate(stages, 1):
         found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.removeprefix("checkpoint-")))
-        for path in found[:-1]:
-            shutil.rmtree(path)
         if not found:
             continue
-        if number < len(stages):
-            for pattern in _STATES:
-                for path in found[-1].glob(pattern):
-                    path.unlink()
-        else:
-            _leave_to(model, found[-1])
+        best = _best(found[-1])
+        for path in found[:-1]:
+            if path != best:
+                shutil.rmtree(path)
+        for path in {found[-1], best or found[-1]}:
+            if number < len(stages) or path != found[-1]:
+                _remove_states(path)
+            if number == len(stages):
+                _leave_to(model, path)
+
+
+def _best(last: Path) -> Path | None:
+    """The best checkpoint of a stage that followed a metric; its weights are those that the stage ended with."""
+    if not (last / BEST).is_file():
+        return None
+    known = last.with_name(f"checkpoint-{json.loads((last / BEST).read_text('utf-8'))['step']}")
+    return known if known.is_dir() else None
+
+
+def _remove_states(checkpoint: Path) -> None:
+    for pattern in _STATES:
+        for path in checkpoint.glob(pattern):
+            path.unlink()
 
 
 def _leave_to(model: Path, checkpoint: Path) -> None:

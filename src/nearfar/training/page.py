@@ -89,8 +89,8 @@ def add_outcome(page: Page, before: Result, after: Result, change: Interval | No
         page.text(note)
 
 
-def add_loss(page: Page, log: Sequence[Mapping[str, float]], primary: str | None) -> None:
-    """The loss curve, and the curve of the held-out metric if there is one (`eval_steps`)."""
+def add_loss(page: Page, log: Sequence[Mapping[str, float]], primary: str | None, rows: str = "Held-out") -> None:
+    """The loss curve, and the curve of the metric on held-out or validation rows if there is one (`eval_steps`)."""
     losses = [(entry["step"], entry["loss"]) for entry in log if "loss" in entry]
     if losses:
         page.section("Training")
@@ -108,7 +108,7 @@ def add_loss(page: Page, log: Sequence[Mapping[str, float]], primary: str | None
             if key == f"eval_{primary}":
                 followed.setdefault(metric_name(key[5:]), []).append((entry["step"], value))
     if followed:
-        page.figure(line_chart(followed, title="Held-out metric during training", y_label="higher is better"))
+        page.figure(line_chart(followed, title=f"{rows} metric during training", y_label="higher is better"))
 
 
 def add_similarities(page: Page, before: PairSimilarity, after: PairSimilarity) -> None:
@@ -159,7 +159,11 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
     if "parameters" in metrics:
         page.section("Model and cost")
         page.table(["", "figure"], [list(row) for row in _cost(metrics)])
-    add_loss(page, run.log, None if run.before is None else run.before.primary)
+    followed = metrics.get("validation")
+    if followed is not None:
+        add_loss(page, run.log, followed["metric"], "Validation")
+    else:
+        add_loss(page, run.log, None if run.before is None else run.before.primary)
     if run.similarities is not None:
         add_similarities(page, *run.similarities)
     if "prompts" in metrics:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.kinds.options import TrainingOptions, with_settings
+from nearfar.training.trainer_args import check_trainer_args, read_trainer_args
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -38,12 +39,14 @@ class Request:
     data: Any
     model: Any = None
     evaluation: Any = None
+    validation: Any = None
     out: str | Path | None = None
     seed: int = 0
     resume: bool = False
     columns: Columns | Sequence[Columns | None] | None = None
     evaluation_columns: Columns | None = None
     skip_broken: bool = False
+    trainer_args: str | Path | Mapping[str, Any] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
     keep_checkpoints: bool = False
@@ -54,6 +57,11 @@ class Request:
     def options(self) -> TrainingOptions:
         """The recipe's options with the settings, checked."""
         return with_settings(self.recipe.options(), self.settings)
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """Further arguments of the Hugging Face trainer."""
+        return read_trainer_args(self.trainer_args)
 
     @property
     def folder(self) -> Path:
@@ -87,7 +95,12 @@ class Request:
         import torch
 
         options = self.options
-        if options.eval_steps and self.evaluation is None and not self.splits_documents:
+        check_trainer_args(self.arguments, options, self.trainer_args)
+        if self.validation is not None and not options.follows:
+            problem = "validation rows decide nothing without early_stopping or checkpoint=best"
+            raise InputError(problem, field="--validation", remedy="set one of them, or remove --validation")
+        measured = self.evaluation is not None or self.splits_documents or options.follows
+        if options.eval_steps and not measured:
             raise InputError("requires evaluation data", field="eval_steps", remedy="pass --eval, or remove eval_steps")
         if options.precision == "float16" and not torch.cuda.is_available():
             raise InputError("float16 requires a GPU", field="precision", remedy="use float32 or bfloat16")
@@ -103,6 +116,8 @@ class Request:
             "columns": listed,
             "evaluation": source_of(self.evaluation),
             "evaluation_columns": None if mapped is None else dict(mapped),
+            **({} if self.validation is None else {"validation": source_of(self.validation)}),
             "options": asdict(self.options),
+            **({"trainer_args": self.arguments} if self.arguments else {}),
             "seed": self.seed,
         }

@@ -35,6 +35,8 @@ class Run:
         log: The trainer's log: dictionaries with `step` and `loss`, or `step` and `eval_...`.
         similarities: Cosines of held-out pairs before and after training, if the evaluation data is pairs.
         metrics: Contents of `metrics.json`.
+        peak_memory: The most memory in bytes until the end of the training: that of the GPU, or else of the process;
+            None where the system does not tell. It is not in `metrics.json`, as it is not the same each time.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class Run:
     log: list[dict[str, float]]
     similarities: tuple[PairSimilarity, PairSimilarity] | None
     metrics: dict[str, Any]
+    peak_memory: int | None = None
 
 
 def metrics_of(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nearfar.errors import InputError, about
 from nearfar.kinds._processes import is_main_process
 from nearfar.models.abilities import Classifies
+from nearfar.training.adapting import BaseModel
 from nearfar.training.card import model_card, write_card
 from nearfar.training.folder import RunFolder
-from nearfar.training.held_out import HeldOut, read_held_out, split_documents
+from nearfar.training.held_out import HeldOut, read_held_out, read_validation, split_documents, split_validation
 from nearfar.training.kept import thin
 from nearfar.training.longer import Changed, check_longer
 from nearfar.training.request import Request
@@ -40,6 +42,7 @@ def train(
     *,
     model: Any = None,
     evaluation: str | Path | Dataset | Retrieval | None = None,
+    validation: str | Path | Dataset | Retrieval | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -47,6 +50,7 @@ def train(
     evaluation_columns: Mapping[str, str] | None = None,
     skip_broken: bool = False,
     keep_checkpoints: bool = False,
+    trainer_args: str | Path | Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Run:
@@ -60,6 +64,8 @@ def train(
             the recipe's choice.
         evaluation: Rows or a BEIR-format dataset for the evaluation before and after training; documents for a language
             model, for which some of `data` are held out by default. Rows with a column `task` are evaluated by task.
+        validation: Rows or a BEIR-format dataset that decide when training stops (`early_stopping`) and which
+            checkpoint becomes the model (`checkpoint="best"`); by default some of `data` are held out for it.
         out: The run folder, see `nearfar.training.folder`; by default `runs/<recipe>`.
         seed: Random seed for the order of rows, dropout and new parameters: the same seed gives the same results.
         resume: Continue the run in `out` from its last checkpoint. The result is the same as without an interruption.
@@ -73,6 +79,8 @@ def train(
             note names them.
         keep_checkpoints: Keep the checkpoints of a finished run. By default, only the last optimizer state is kept,
             for further training, and no second copy of the weights.
+        trainer_args: Further arguments of the Hugging Face trainer, by their names in
+            `transformers.TrainingArguments`, such as `{"report_to": "tensorboard"}`; or a YAML or JSON file of them.
         progress: Called with step, number of steps, latest loss.
         **options: The recipe's hyper-parameters, such as `epochs=3`.
 
@@ -87,6 +95,7 @@ def train(
             data,
             model=model,
             evaluation=evaluation,
+            validation=validation,
             out=out,
             seed=seed,
             resume=resume,
@@ -94,6 +103,7 @@ def train(
             evaluation_columns=evaluation_columns,
             skip_broken=skip_broken,
             keep_checkpoints=keep_checkpoints,
+            trainer_args=trainer_args,
             settings=options,
             progress=progress,
         )
@@ -120,24 +130,32 @@ def run(request: Request) -> Run:
 def _claimed(request: Request, folder: RunFolder) -> Run:
     from transformers import set_seed
 
+    from nearfar.data.fingerprint import fingerprint
+
     rows = rows_for(request.recipe, request.data, request.columns, skip_broken=request.skip_broken)
     request = request.based_on(rows)
     held_out = read_held_out(request)
     set_seed(request.seed)  # loading may initialize a new head
     start = _start(request)
+    validation = read_validation(request, held_out)
     configuration = _configuration(request, rows, held_out, start)
-    changed = folder.check(configuration, request.resume)
+    if validation is not None:
+        configuration["validation_sha256"] = fingerprint(validation.rows)
+    changed = folder.check(configuration, request.resume, asdict(request.recipe.options()))
     if request.splits_documents:
         rows, documents = split_documents(rows, request.options.held_out, request.seed)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
         held_out = None if documents is None else HeldOut(documents, {})
+    if request.options.follows and validation is None:
+        rows, validation = split_validation(request, rows)
     with full_disk_noticed(folder.path):
-        return _run(request, rows, held_out, start, folder, configuration, changed)
+        return _run(request, rows, held_out, validation, start, folder, configuration, changed)
 
 
 def _run(
     request: Request,
     rows: Dataset | DatasetDict,
     held_out: HeldOut | None,
+    validation: HeldOut | None,
     start: Any,
     folder: RunFolder,
     configuration: dict[str, Any],
@@ -148,18 +166,21 @@ def _run(
     from nearfar.data.overlap import seen_in_training
     from nearfar.evaluation.compared import paired_interval
     from nearfar.models.loading import check_weights
+    from nearfar.models.size import peak_memory
 
     seed, data = request.seed, configuration["data"]
     # Nothing is written until the recipe and the evaluation have accepted their data.
     set_seed(seed)
     with about(None if "sets" in data else data["source"], rows.column_names):  # with several, messages name theirs
+        base = BaseModel.of(request, start)
         plan = request.recipe.prepare(start, rows, request.options)
-        ready = prepared(plan, request.options, request.trial)
+        ready = prepared(plan, request.options, request.trial, base=base)
     if changed:
         check_longer(changed, ready, folder)
     model = ready.model
     if held_out is not None and request.recipe.roles == (STREAM,) and isinstance(model, Classifies):
         held_out = held_out.by_labels_of(cast("dict[str, Dataset]", rows))
+    metric = "" if validation is None else validation.measure(model, seed).primary
     before = None if held_out is None else held_out.measure(model, seed)
     said = _measured(ready, held_out)
     similarities = [_similarities(model, held_out, seed)]
@@ -171,10 +192,16 @@ def _run(
         folder,
         seed,
         measure=None if held_out is None else lambda: held_out.measure(model, seed),
+        validate=None if validation is None else lambda: validation.measure(model, seed),
+        metric=metric,
+        arguments=request.arguments,
         progress=request.progress,
         rows_in_step=request.rows_in_step,
         rows=_rows_of_tasks(request.recipe, rows, plan.count),
     )
+    if base is not None:
+        base.name_in_adapters()
+    peak = peak_memory()
     check_weights(model.module, folder.path)
     if is_main_process():
         # The host libraries' own cards quote training rows, so this one takes their place at once.
@@ -191,6 +218,8 @@ def _run(
     change = None if before is None or after is None else paired_interval(before, after, seed=seed)
     metrics = metrics_of(request.recipe.name, trained.steps, trained.log, before, after, change)
     metrics["drawn"] = trained.drawn
+    if validation is not None:
+        metrics["validation"] = {"rows": validation.size, "metric": metric, "stages": trained.followed}
     if len(trained.stages) > 1:
         stages = [*trained.stages[:-1], (*trained.stages[-1][:2], after)]
         metrics |= stage_metrics(stages, before, _rows_held_out(request.recipe, rows, held_out, plan.count))
@@ -202,7 +231,7 @@ def _run(
     if held_out is not None:
         metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out.rows)
     pair = None if similarities[0] is None or similarities[1] is None else (similarities[0], similarities[1])
-    finished = Run(folder.path, model.host, before, after, change, trained.log, pair, metrics)
+    finished = Run(folder.path, model.host, before, after, change, trained.log, pair, metrics, peak)
     if is_main_process():
         from nearfar.training.page import training_page
 

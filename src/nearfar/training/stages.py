@@ -11,7 +11,10 @@ from nearfar.errors import InputError
 from nearfar.kinds.kind import Kind, Progress, Setting
 from nearfar.kinds.options import TrainingOptions, with_settings
 from nearfar.kinds.plan import Plan, Stage, staged_options
+from nearfar.models.adapters import merge_adapters
+from nearfar.models.checkpointing import keep_less
 from nearfar.models.prompts import MODEL
+from nearfar.training.adapting import BaseModel, adapter_facts, add_adapters
 from nearfar.training.folder import RunFolder
 from nearfar.training.plan_steps import PlanSteps
 
@@ -67,6 +70,8 @@ class Trained:
         stages: Name, number of steps and, with held-out data, the result of each stage.
         facts: Facts about the model and its training for `metrics.json`.
         drawn: The rows that were drawn and those that were left out, for each stage and dataset.
+        followed: For each stage that followed a metric of validation rows, its best step and value, and whether it
+            stopped early.
     """
 
     steps: int
@@ -74,18 +79,21 @@ class Trained:
     stages: list[tuple[str, int, Result | None]]
     facts: dict[str, Any]
     drawn: list[dict[str, Any]]
+    followed: list[dict[str, Any]]
 
 
-def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
+def prepared(plan: Plan, options: TrainingOptions, trial: int = 0, *, base: BaseModel | None = None) -> Prepared:
     """Create the first stage, and check that it can be trained.
 
     Args:
         plan: The plan that the recipe's `prepare` returned.
         options: Options of the run.
         trial: Steps of each stage in a trial; 0: no trial.
+        base: What was loaded, and gets a LoRA if the options say so; what the recipe added is trained in full. None:
+            all of the plan's model.
 
     Raises:
-        InputError: No batch can be drawn, or there are fewer steps than stages.
+        InputError: No batch can be drawn, there are fewer steps than stages, or the model cannot have a LoRA.
     """
     from nearfar.kinds.loading import of
 
@@ -93,7 +101,14 @@ def prepared(plan: Plan, options: TrainingOptions, trial: int = 0) -> Prepared:
     if options.prompts != MODEL and not model.prompted:
         problem = f"the recipe trains {model.words}, which reads no prompts"
         raise InputError(problem, field="prompts", remedy="remove it")
+    if options.pooling != "own" and not model.pooled:
+        problem = f"the recipe trains {model.words}, which has no pooling"
+        raise InputError(problem, field="pooling", remedy="remove it")
+    if options.gradient_checkpointing:
+        keep_less(model.module)
     model.configure(options)
+    if options.lora_rank:
+        add_adapters(model, options, base)
     each = [replace(options, max_steps=trial)] * (plan.count or 1) if trial else staged_options(options, plan)
     stages = iter(plan)
     first = next(stages)
@@ -108,6 +123,9 @@ def train_stages(
     seed: int,
     *,
     measure: Callable[[], Result] | None = None,
+    validate: Callable[[], Result] | None = None,
+    metric: str = "",
+    arguments: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     rows_in_step: int = 0,
     rows: Sequence[int] | None = None,
@@ -119,6 +137,9 @@ def train_stages(
         folder: Folder of the run.
         seed: Random seed for the order of rows, dropout and new parameters; set again for each stage.
         measure: Evaluates on held-out data; called after each stage except the last, and every `eval_steps` steps.
+        validate: Evaluates on validation rows, every `eval_steps` steps in place of `measure`.
+        metric: The primary metric of `validate`.
+        arguments: Further arguments of the Hugging Face trainer.
         progress: Called with step, number of steps of all stages, latest loss.
         rows_in_step: Rows that a step of `max_steps` stands for; 0: steps are steps.
         rows: Number of rows of each stage, if they are known, for progress alone.
@@ -130,7 +151,8 @@ def train_stages(
 
     model, options = prepared.model, prepared.options
     expected = PlanSteps(prepared.plan, options, _own, rows, bool(rows_in_step))
-    steps, log, stages, trainers, drawn = 0, [], [], [], []
+    steps, log, stages, trainers, drawn, followed = 0, [], [], [], [], []
+    during = measure if validate is None else validate
     stage: Stage | None = prepared.first
     number = 0
     while stage is not None:
@@ -143,9 +165,11 @@ def train_stages(
         setting = Setting(
             folder.checkpoints_of(number),
             seed,
-            None if measure is None else _primary(measure),
+            None if during is None else _primary(during),
             None if progress is None else expected.progress(progress, number, steps),
             own.max_steps * rows_in_step,
+            "" if validate is None else metric,
+            arguments or {},
         )
         trainer = model.trainer(stage, own, setting)
         set_seed(seed)
@@ -158,12 +182,18 @@ def train_stages(
         found = None if measure is None or last else measure()
         name = stage.name or f"stage {number}"
         drawn += [{"stage": name, **each} for each in trainer.drawn]
+        if trainer.follow is not None:
+            found_best = {"step": trainer.follow.step, "value": trainer.follow.value if trainer.follow.step else None}
+            followed.append({"stage": name, **found_best, "stopped_early": trainer.follow.stopped})
         stages.append((name, trainer.state.global_step, found))
         set_seed(seed)
         stage = next(prepared.rest, None)
     if number < len(options):
         raise ValueError(f"expected {len(options)} stages, but the plan's generator yields {number}")
-    return Trained(steps, log, stages, model.facts(trainers), drawn)
+    facts = {**model.facts(trainers), **adapter_facts(model)}
+    if any(each.lora_merge for each in options):
+        merge_adapters(model.module)
+    return Trained(steps, log, stages, facts, drawn, followed)
 
 
 #: Options for the length of the whole training.

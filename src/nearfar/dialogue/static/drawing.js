@@ -40,6 +40,8 @@ const Drawing = (() => {
       return wrapped(text, room, most, (part) => pen.measureText(part).width);
     };
 
+    const kind = (rate) => (Changes.changed(rate) ? `k-${rate.kind}` : "");
+
     const endBox = (node) => {
       const { x, y } = graph.places.get(node);
       const name = model.nameOf(node);
@@ -61,7 +63,7 @@ const Drawing = (() => {
       return Dom.svg(
         "g",
         {
-          class: `node c${model.speakerOf(node)}`,
+          class: `node c${model.speakerOf(node)} ${kind(model.changes.action(node))}`,
           transform: `translate(${x} ${y})`,
           tabindex: "-1",
           role: "button",
@@ -81,7 +83,7 @@ const Drawing = (() => {
       const { line, head } = Edges.curve(edge, graph.ways.get(edge), port, thick, Model.NODE, state.sideways);
       return Dom.svg(
         "g",
-        { class: "edge" },
+        { class: `edge ${kind(model.changes.step(edge.a, edge.b))}` },
         Dom.svg("path", { d: line, "stroke-width": thick.toFixed(2) }),
         Dom.svg("path", { d: head, class: "head" }),
         Dom.svg("path", { d: line, class: "catch" }),
@@ -102,8 +104,9 @@ const Drawing = (() => {
 
     const edgeLabel = (edge, group) => {
       const line = group.firstChild;
+      const rate = model.changes.step(edge.a, edge.b);
       const point = line.getPointAtLength(line.getTotalLength() * (edge.a === state.selected ? 0.55 : 0.45));
-      return Dom.svg("text", { x: point.x, y: point.y + 4, "text-anchor": "middle", text: Model.percent(edge.share) });
+      return Dom.svg("text", { x: point.x, y: point.y + 4, "text-anchor": "middle", text: rate === null ? Model.percent(edge.share) : Changes.ratio(rate) });
     };
 
     // The numbers of the turns at their nodes, and dashes for a step of the dialogue that is not in the graph.

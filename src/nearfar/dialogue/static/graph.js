@@ -70,12 +70,28 @@ const Graph = (() => {
     return { nodes: new Map(nodes.map((node) => [node, times.get(node)])), edges };
   };
 
+  // The nodes and edges of two pruned graphs, with the counts of one log: `steps`; what it does not contain counts 0.
+  const either = (after, before, steps, rules) => {
+    const counts = new Map(steps.map(([a, b, count]) => [`${a} ${b}`, count]));
+    const times = entered(steps);
+    const found = new Map([...after.edges, ...before.edges].map(({ a, b }) => [`${a} ${b}`, [a, b, counts.get(`${a} ${b}`) ?? 0]]));
+    const left = [...found.values()].sort((x, y) => x[0] - y[0] || x[1] - y[1]);
+    const some = left.filter(([, , count]) => count > 0);
+    const [weight, share] = [rules.weigh, "prob-out"].map((weighing) => {
+      const values = weights(some, weighing);
+      return new Map(some.map((edge, i) => [edge, values[i]]));
+    });
+    const edges = left.map((edge) => ({ a: edge[0], b: edge[1], count: edge[2], weight: weight.get(edge) ?? 0, share: share.get(edge) ?? 0 }));
+    const nodes = [...new Set([...after.nodes.keys(), ...before.nodes.keys()])].sort((x, y) => x - y);
+    return { nodes: new Map(nodes.map((node) => [node, times.get(node) ?? 0])), edges };
+  };
+
   // The path whose weakest edge is strongest; of equal ones the most probable, then the shortest. No speaker has two
   // turns in a row, unless there is only one speaker.
   const happyPath = (graph, speakerOf) => {
     const speakers = new Set([...graph.nodes.keys()].filter((node) => node >= FIRST).map(speakerOf));
     const alternates = ({ a, b }) => a < FIRST || b < FIRST || speakerOf(a) !== speakerOf(b);
-    const edges = graph.edges.filter((edge) => speakers.size <= 1 || alternates(edge));
+    const edges = graph.edges.filter((edge) => edge.count > 0 && (speakers.size <= 1 || alternates(edge)));
     const strengths = [...new Set(edges.map((edge) => edge.weight))].sort((x, y) => y - x);
     const upTo = (strength) => edges.filter((edge) => edge.weight >= strength);
     let low = 0;
@@ -118,5 +134,5 @@ const Graph = (() => {
     return [];
   };
 
-  return { START, END, FIRST, prune, happyPath };
+  return { START, END, FIRST, prune, either, happyPath };
 })();

@@ -54,7 +54,9 @@
   const camera = Camera.create(svg, Dom.byId("world"), model, narrow);
   const drawing = Drawing.create(model);
   const tips = Tips.create(model);
-  const panels = Panels.create(model, narrow, page.select);
+  const edits = Edits.create(model);
+  const panels = Panels.create(model, narrow, page.select, edits.controls);
+  Changes.create(model, page.select);
   const keyboard = Keyboard.create(svg, model, camera, drawing, tips, page);
   Pointer.create(svg, model, camera, tips, page);
   Filters.create(svg, model, camera, page);

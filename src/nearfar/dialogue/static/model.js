@@ -34,8 +34,16 @@ const Model = (() => {
     const steps = () => data.views[state.view];
     const strongest = () => [...graph.edges].sort((x, y) => y.count - x.count || x.a - y.a || x.b - y.b);
 
+    const changes = Changes.index(data.change);
+    // How often an action occurs in the whole log.
+    const often = new Map();
+    for (const [, node, count] of data.views.all) often.set(node, (often.get(node) ?? 0) + count);
+    const counted = (node) => often.get(node) ?? 0;
+
     const update = () => {
-      Object.assign(graph, Graph.prune(steps(), state.rules));
+      const pruned = Graph.prune(steps(), state.rules);
+      const before = data.change === null ? null : Graph.prune(data.change.views[state.view], state.rules);
+      Object.assign(graph, before === null ? pruned : Graph.either(pruned, before, steps(), state.rules));
       graph.path = Graph.happyPath(graph, speakerOf);
       graph.drawn = graph.edges.length <= MOST_DRAWN ? graph.edges : strongest().slice(0, MOST_DRAWN);
       Object.assign(graph, Layout.lay({ nodes: graph.nodes, edges: graph.drawn }, NODE, state.sideways));
@@ -142,7 +150,7 @@ const Model = (() => {
     ];
 
     return {
-      data, state, graph, action, examplesOf, labelOf, nameOf, speakerOf, whoOf,
+      data, state, graph, changes, counted, action, examplesOf, labelOf, nameOf, speakerOf, whoOf,
       update, status, steps, strongest, matches, search, turns, walk, emphasis, labels, json, rows,
     };
   };

@@ -10,8 +10,8 @@ const Panels = (() => {
   };
   const quote = (text) => `“${text}”`;
 
-  // select: called with the node of a row that is clicked.
-  const create = (model, narrow, select) => {
+  // select: called with the node of a row that is clicked. controls: the controls that edit an action.
+  const create = (model, narrow, select, controls) => {
     const { graph, state } = model;
 
     const row = (node, label, note, extra = "") => {
@@ -29,6 +29,8 @@ const Panels = (() => {
     const about = (node) => {
       const { words, slots, source } = model.action(node);
       const parts = [Dom.html("p", { class: "count", text: `${model.whoOf(node)}, ${Model.times(graph.nodes.get(node) ?? 0)}` })];
+      const rate = model.changes.action(node);
+      if (rate !== null) parts.push(Dom.html("p", { text: `Share of turns: ${Changes.inWords(rate)}` }));
       if (words.length > 0) parts.push(Dom.html("p", { text: `Characteristic words: ${words.join(", ")}` }));
       if (slots.length > 0) {
         const counted = slots.map(([kind, count]) => `${kind} in ${Model.number(count)}`);
@@ -62,7 +64,7 @@ const Panels = (() => {
       close.addEventListener("click", () => select(null));
       box.replaceChildren(
         Dom.html("div", { class: "heading" }, Dom.html("h2", { text: model.nameOf(node) }), close),
-        ...(Model.isAction(node) ? about(node) : []),
+        ...(Model.isAction(node) ? [...about(node), ...controls(node)] : []),
         ...links("Next", graph.edges.filter(({ a }) => a === node), "b"),
         ...links("Previous (share of steps from there)", graph.edges.filter(({ b }) => b === node), "a"),
       );

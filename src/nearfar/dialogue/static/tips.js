@@ -3,15 +3,18 @@
 const Tips = (() => {
   const MOST_EXAMPLES = 5;
 
+  const changeOf = (rate) => (rate === null ? [] : [Changes.inWords(rate)]);
+
   // The lines of the tip for an edge or a node; null for start and end.
   const linesOf = (model, { edge, node }) => {
     if (edge !== undefined) {
       const { a, b, count, share } = edge;
-      return [`${model.nameOf(a)} → ${model.nameOf(b)}`, `${Model.times(count)}, ${Model.percent(share)} of the steps from there`];
+      const lines = [`${model.nameOf(a)} → ${model.nameOf(b)}`, `${Model.times(count)}, ${Model.percent(share)} of the steps from there`];
+      return [...lines, ...changeOf(model.changes.step(a, b))];
     }
     if (!Model.isAction(node)) return null;
     const examples = model.examplesOf(node).slice(0, MOST_EXAMPLES);
-    return [`${model.whoOf(node)}, ${Model.times(model.graph.nodes.get(node))}`, ...examples.map(({ text }) => Panels.quote(text))];
+    return [`${model.whoOf(node)}, ${Model.times(model.graph.nodes.get(node))}`, ...changeOf(model.changes.action(node)), ...examples.map(({ text }) => Panels.quote(text))];
   };
 
   const create = (model) => {

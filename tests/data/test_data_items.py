@@ -6,7 +6,7 @@ from typing import Any
 
 from datasets import Dataset, Image
 
-from nearfar.comparison.items import item_columns, normal, texts_of
+from nearfar.data.items import item_columns, normal, texts_of
 
 
 def rows(**columns: list[Any]) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nearfar.comparison.items import texts_of
+from nearfar.data.items import texts_of
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from jaxtyping import Int
 
-    from nearfar.comparison.items import Item
+    from nearfar.data.items import Item
 
 #: Minimum number of rows for meaningful intervals.
 LEAST = 10

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from datasets import Dataset
 
-from nearfar.comparison.groups import groups_of, split_by_groups
 from nearfar.comparison.leaks import find_leaks
 from nearfar.errors import InputError
+from nearfar.evaluation.groups import groups_of, split_by_groups
 
 
 def test_chains_join():
