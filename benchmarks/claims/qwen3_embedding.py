@@ -101,7 +101,7 @@ if __name__ == "__main__":
                 "base model": base_model,
             },
             caveat="The report has no ablation of its loss; the claim is what its choice implies. A small encoder "
-            "instead of a language model, and one hard negative for each row. The learning rate is that of the claim of "
-            "infonce, and was not chosen on this data.",
+            "instead of a language model, and one hard negative for each row. The learning rate is that of the claim "
+            "of infonce, and was not chosen on this data.",
         )
     )
