@@ -28,7 +28,7 @@ def command(
     max_text: MaxText = None,
     json_: Json = False,
 ) -> None:
-    """Turn a text encoder into a static model: a vector per token, hundreds of times as fast, without training."""
+    """Turn a text encoder into a static model: a vector per token, about a hundred times as fast, without training."""
     from nearfar.training.static import distill
     from nearfar.training.static_card import quality
 

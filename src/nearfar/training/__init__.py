@@ -2,6 +2,7 @@
 
 from nearfar.training.result import Run
 from nearfar.training.run import train
-from nearfar.training.static import Distilled, distill
+from nearfar.training.static import distill
+from nearfar.training.static_result import Distilled
 
 __all__ = ["Distilled", "Run", "distill", "train"]

@@ -10,7 +10,7 @@ from nearfar.evaluation.result import metric_name
 
 if TYPE_CHECKING:
     from nearfar.evaluation import Result
-    from nearfar.training.static import Distilled
+    from nearfar.training.static_result import Distilled
 
 __all__ = ["quality", "static_card"]
 
