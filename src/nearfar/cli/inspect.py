@@ -62,9 +62,9 @@ def command(
         typer.Option(
             "--fix-action",
             metavar="FAULT=ACTION",
-            help="What --fix does: duplicates=drop|keep, false_negatives=mask|drop|relabel|keep, "
-            "wrong_positives=drop|keep, wrong_labels=relabel|drop|keep; defaults first, but wrong positives are kept "
-            "without a judge (repeatable).",
+            help="What --fix does: duplicates=drop|keep, near_duplicates=keep|drop, "
+            "false_negatives=mask|drop|relabel|keep, wrong_positives=drop|keep, wrong_labels=relabel|drop|keep; "
+            "defaults first, but wrong positives are kept without a judge (repeatable).",
         ),
     ] = None,
     judge: Annotated[

@@ -51,6 +51,20 @@ def test_duplicates_are_dropped_and_listed(tiny_model, tmp_path: Path) -> None:
     assert change["before"] == rows[-1]
 
 
+def test_near_duplicates_are_dropped_on_request_only(tiny_model, tmp_path: Path) -> None:
+    rows = [*CLEAN, {name: f"{text} the" for name, text in CLEAN[0].items()}]
+    asked = {"near_duplicates": "drop", "wrong_positives": "keep"}
+    found, kept, changes = repaired(
+        rows, tiny_model, tmp_path / "out.jsonl", options=RepairOptions(asked, near_duplicate=0.95)
+    )
+    assert kept == CLEAN
+    assert found.changes == {"near_duplicates: drop": 1}
+    assert "row 1" in changes[0]["reason"]
+    options = RepairOptions({"wrong_positives": "keep"}, near_duplicate=0.95)
+    found, kept, changes = repaired(rows, tiny_model, tmp_path / "kept.jsonl", options=options)
+    assert (found.changes, kept, changes) == ({}, rows, [])
+
+
 def test_a_judge_must_confirm_that_a_positive_is_wrong(tiny_model, tmp_path: Path) -> None:
     wrong = {0: "the snow", 7: "the guitar", 12: "the dog"}
     rows = [{**row, "positive": wrong.get(number, row["positive"])} for number, row in enumerate(CLEAN)]

@@ -11,11 +11,12 @@ from nearfar.settings import Count, Probability, Range, Whole, check_ranges
 
 __all__ = ["ACTIONS", "Fault", "RepairOptions"]
 
-Name = Literal["duplicates", "false_negatives", "wrong_positives", "wrong_labels"]
+Name = Literal["duplicates", "near_duplicates", "false_negatives", "wrong_positives", "wrong_labels"]
 
 #: What can be done about each fault; the first is the default, see `RepairOptions.action`.
 ACTIONS: dict[str, tuple[str, ...]] = {
     "duplicates": ("drop", "keep"),
+    "near_duplicates": ("keep", "drop"),
     "false_negatives": ("mask", "drop", "relabel", "keep"),
     "wrong_positives": ("drop", "keep"),
     "wrong_labels": ("relabel", "drop", "keep"),
@@ -67,7 +68,7 @@ class RepairOptions:
                 remedy = f"choose from {', '.join(ACTIONS[fault])}"
                 raise InputError(f"invalid action {action!r} for {fault}", field="actions", remedy=remedy)
 
-    def action(self, fault: str, *, judged: bool) -> str:
+    def action(self, fault: str, *, judged: bool = False) -> str:
         """What is done about a fault. By default a positive is dropped only if a judge has confirmed that it is wrong.
 
         Args:

@@ -101,6 +101,6 @@ def _duplicates(
             if cosine < options.near_duplicate:
                 break
             if near < row and near not in suspects and labels[near] == labels[row] and number[near] != of:
-                found.append(Fault(row, "duplicates", f"near-duplicate of row {near + 1}", score=cosine))
+                found.append(Fault(row, "near_duplicates", f"near-duplicate of row {near + 1}", score=cosine))
                 break
     return found

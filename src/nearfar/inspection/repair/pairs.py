@@ -68,7 +68,9 @@ def _encoded(
 
 
 def _near_duplicates(first: np.ndarray, second: np.ndarray, options: RepairOptions) -> list[Fault]:
-    """Rows of which both texts are near-duplicates of those of an earlier row."""
+    """Rows of which both texts are near-duplicates of those of an earlier row; none if these are kept."""
+    if options.action("near_duplicates") == "keep":
+        return []
     found, step = [], max(1, _BLOCK // len(first))
     a, b = torch.from_numpy(first), torch.from_numpy(second)
     for start in range(0, len(a), step):
@@ -76,7 +78,7 @@ def _near_duplicates(first: np.ndarray, second: np.ndarray, options: RepairOptio
         value, earlier = both.tril(diagonal=start - 1).max(1)
         for at in (value >= options.near_duplicate).nonzero().flatten().tolist():
             reason = f"near-duplicate of row {int(earlier[at]) + 1}"
-            found.append(Fault(start + at, "duplicates", reason, score=float(value[at])))
+            found.append(Fault(start + at, "near_duplicates", reason, score=float(value[at])))
     return found
 
 
