@@ -25,6 +25,7 @@ from nearfar.cli.app import run
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
+    "better-rows.md",
     "distillation.md",
     "index.md",
     "kernel.md",

@@ -65,6 +65,8 @@ def saved(family: str, tokenizer: Path, folder: Path) -> tuple[Path, str]:
     settings = {**_SPECIAL, "max_position_embeddings": 66, **sizes}
     if family in ("t5", "gpt2"):
         del settings["max_position_embeddings"]
+    if model_class.__name__.endswith(("ForCausalLM", "LMHeadModel")):
+        words.eos_token = words.sep_token
     model_class(config_class(vocab_size=len(words), **settings)).save_pretrained(folder)
     words.save_pretrained(folder)
     return folder, name

@@ -77,6 +77,7 @@ class Trainer:
     def __init__(self, kind: Counting, stage: Stage, options: TrainingOptions, setting: Setting) -> None:
         self.kind, self.stage, self.options, self.setting = kind, stage, options, setting
         self.drawn = [{"rows": options.batch_size}]
+        self.follow = None
         torch.rand(3)  # as a new head would, whose size is another in each stage
 
     def train_or_resume(self, checkpoint: Path | None) -> None:

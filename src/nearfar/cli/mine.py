@@ -69,14 +69,12 @@ def command(
     index: Annotated[
         Path | None, typer.Option(help="Folder of the corpus's index.", show_default="CORPUS.index")
     ] = None,
-    exact: Annotated[
-        bool | None,
+    compare: Annotated[
+        Literal["auto", "exact", "graph"],
         typer.Option(
-            "--exact/--approximate",
-            help="Comparison with every document, or search by the index's graph.",
-            show_default="exact below a million documents",
+            help="Comparison with every document, or search by the index's graph; auto: exact below a million."
         ),
-    ] = None,
+    ] = "auto",
     columns: Columns = None,
     corpus_columns: Annotated[
         str | None, typer.Option(help="Column mapping of the corpus, e.g. text=body.", metavar="NAME=COLUMN")
@@ -131,7 +129,7 @@ def command(
             columns=mapping,
             batch_size=batch_size,
             seed=seed,
-            exact=exact,
+            exact=None if compare == "auto" else compare == "exact",
             progress=update,
         )
     dropped = dropped or out.with_name(f"{out.name}.dropped.jsonl")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
-from nearfar.models.pooling import set_pooling
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -34,6 +33,8 @@ def pool_last_token(model: SentenceTransformer, folder: Path) -> None:
     Raises:
         InputError: The tokenizer has no end token, or is a slow one.
     """
+    from nearfar.models.pooling import set_pooling
+
     backbone: Any = model[0]
     if getattr(backbone.config, "is_causal", True) is False:
         logger.warning("%s looks both ways: the mean of its states is used as a text's vector", folder)
