@@ -45,7 +45,7 @@ from torch import Tensor, nn
 from flow import METRICS, Domain, label
 from nearfar.data.actions import act_names, slot_names
 from nearfar.dialogue.clustering import find_actions
-from nearfar.dialogue.slots import Slots
+from nearfar.dialogue.slots.texts import Slots
 from nearfar.dialogue.vectors import vectors_of
 from nearfar.kinds.plan import Plan
 from nearfar.models import load

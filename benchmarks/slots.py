@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 
 from action_encoder import TEST, VALIDATION, Domain, action_of, held_out, named, rounded, vocabulary
-from nearfar.dialogue import slots as slots_module
 from nearfar.dialogue.clustering import Actions, find_actions
-from nearfar.dialogue.label_names import SAFE, Safe, action_means, only_slots, propose, sides_of
-from nearfar.dialogue.slots import TYPICAL, Slots
+from nearfar.dialogue.slots import texts as slots_module
+from nearfar.dialogue.slots.texts import TYPICAL, Slots
 from nearfar.dialogue.vectors import vectors_of
+from nearfar.dialogue.words.labels import SAFE, Safe, action_means, only_slots, propose, sides_of
 from nearfar.models import load
 from nearfar.models.action_labels import ActionLabel, ActionLabels
 from nearfar.models.loading import find

@@ -10,8 +10,8 @@ from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.exports import write
 from nearfar.dialogue.graph import Rules
 from nearfar.dialogue.log import Log
-from nearfar.dialogue.naming import describe
 from nearfar.dialogue.result import Flow
+from nearfar.dialogue.words.naming import describe
 
 HOSTILE = (
     '</script><script>window.ran = 1</script><img src=x onerror="window.ran = 2"> & <!-- "]; n9 --> \\N \\" `#quot;` '

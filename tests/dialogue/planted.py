@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nearfar.dialogue.change.known import Known, radii
 from nearfar.dialogue.clustering import Actions
-from nearfar.dialogue.known import Known, radii
 from nearfar.dialogue.log import Log
 
 WIDTH = 12

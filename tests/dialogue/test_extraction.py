@@ -16,7 +16,7 @@ from flows import booking_flow
 from nearfar.dialogue import FlowOptions, Log, Rules, extraction
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.extraction import merged_by_name
-from nearfar.dialogue.naming import Described, describe, same_names
+from nearfar.dialogue.words.naming import Described, describe, same_names
 
 from .helpers import refused
 

@@ -16,8 +16,8 @@ from nearfar.dialogue import Flow, Rules, write
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.exports import as_dot, as_mermaid
 from nearfar.dialogue.log import Log
-from nearfar.dialogue.naming import describe
 from nearfar.dialogue.page import SHOWN_DIALOGUES
+from nearfar.dialogue.words.naming import describe
 
 pytestmark = pytest.mark.browser
 

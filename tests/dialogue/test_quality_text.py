@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from flows import booking_flow
-from nearfar.dialogue.held_out import held_out_quality
+from nearfar.dialogue.quality.held_out import held_out_quality
 from nearfar.dialogue.quality_text import quality_line, quality_rows
 
 

@@ -92,10 +92,10 @@ def command(
     json_: Json = False,
 ) -> None:
     """Extract the workflow of dialogue logs: which actions there are and which follows which, as a page to explore."""
+    from nearfar.dialogue.change.state import beside
     from nearfar.dialogue.exports import check_target
     from nearfar.dialogue.graph import Rules
     from nearfar.dialogue.options import FlowOptions
-    from nearfar.dialogue.state import beside
 
     rules = Rules(cast("Weighing", weigh), edge_threshold, node_threshold)  # checks the values
     kept = store or out.with_name(out.name + ".vectors")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nearfar.dialogue.change import LEVEL, RESAMPLES
+from nearfar.dialogue.change.comparing import LEVEL, RESAMPLES
 
 if TYPE_CHECKING:
     from nearfar.dialogue.graph import Edge

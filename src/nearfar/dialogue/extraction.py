@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nearfar.dialogue.change.continuing import Stage, continued, edited, joined, kept, separated
+from nearfar.dialogue.change.state import load as load_state
 from nearfar.dialogue.clustering import Actions, find_actions
-from nearfar.dialogue.continuing import Stage, continued, edited, joined, kept, separated
-from nearfar.dialogue.edits_file import read_edits
+from nearfar.dialogue.edits.file import read_edits
 from nearfar.dialogue.exports import write
-from nearfar.dialogue.held_out import held_out_quality
-from nearfar.dialogue.label_names import distinct
 from nearfar.dialogue.log import Log
-from nearfar.dialogue.naming import Described, name_by_model, same_names
 from nearfar.dialogue.options import FlowOptions
+from nearfar.dialogue.quality.held_out import held_out_quality
 from nearfar.dialogue.reading import read
 from nearfar.dialogue.result import Flow
-from nearfar.dialogue.slots import Slots
-from nearfar.dialogue.state import load as load_state
+from nearfar.dialogue.slots.texts import Slots
 from nearfar.dialogue.vectors import vectors_of
-from nearfar.dialogue.wording import Wording
+from nearfar.dialogue.words.labels import distinct
+from nearfar.dialogue.words.naming import Described, name_by_model, same_names
+from nearfar.dialogue.words.wording import Wording
 from nearfar.models.fingerprint import fingerprint
 
 if TYPE_CHECKING:

@@ -32,7 +32,8 @@ class FlowOptions:
         speakers: Speakers to include and their roles, such as "user,agent=Anna|Ben"; see `nearfar.dialogue.Casting`.
         sample: Maximum number of dialogues; larger logs are sampled.
         skip_broken: Skip turns without a text instead of refusing the log.
-        slots: Replace numbers, names, times and other slots before the texts are encoded; see `nearfar.dialogue.slots`.
+        slots: Replace numbers, names, times and other slots before the texts are encoded; see
+            `nearfar.dialogue.slots.texts`.
         linkage: "ward", or "average" (cosine distance) as in Dialog2Flow.
         namer: A language model that names the actions.
         names: The file that stores the answers of ``namer``.

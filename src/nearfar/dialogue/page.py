@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from nearfar.data.files import unpacked_name
 from nearfar.dialogue.change_page import change_data, change_words, counted_steps
-from nearfar.dialogue.naming import as_shown, shortened
 from nearfar.dialogue.quality_text import ABOUT, quality_rows
+from nearfar.dialogue.words.naming import as_shown, shortened
 from nearfar.errors import InputError
 from nearfar.reports.inline import asset, policy, script_json, version
 from nearfar.reports.page import MAX_BYTES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nearfar.dialogue.held_out import LEAST
+from nearfar.dialogue.quality.held_out import LEAST
 
 if TYPE_CHECKING:
-    from nearfar.dialogue.held_out import HeldOut
+    from nearfar.dialogue.quality.held_out import HeldOut
     from nearfar.dialogue.result import Flow
     from nearfar.evaluation.intervals import Interval
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nearfar.dialogue.change import Change
+from nearfar.dialogue.change.comparing import Change
+from nearfar.dialogue.change.known import Known
 from nearfar.dialogue.clustering import Actions
 from nearfar.dialogue.graph import FIRST, Edge, Graph, Rules, either, happy_path, prune, transitions
-from nearfar.dialogue.held_out import HeldOut
-from nearfar.dialogue.known import Known
 from nearfar.dialogue.log import Log
-from nearfar.dialogue.naming import Described
-from nearfar.dialogue.quality import Explained, explained
+from nearfar.dialogue.quality.explained import Explained, explained
+from nearfar.dialogue.quality.held_out import HeldOut
+from nearfar.dialogue.words.naming import Described
 
 if TYPE_CHECKING:
     from jaxtyping import Int

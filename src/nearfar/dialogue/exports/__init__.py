@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nearfar.dialogue.change.state import SUFFIX, save
 from nearfar.dialogue.exports.bpmn import as_bpmn
 from nearfar.dialogue.exports.diagrams import as_dot, as_mermaid
 from nearfar.dialogue.exports.events import as_event_csv, as_xes
 from nearfar.dialogue.exports.graph_json import as_dict, as_json, quality
 from nearfar.dialogue.exports.rasa import as_rasa
-from nearfar.dialogue.state import SUFFIX, save
 from nearfar.errors import InputError
 from nearfar.writing import check_writable, write_text
 

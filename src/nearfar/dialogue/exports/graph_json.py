@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from nearfar.dialogue.change_table import change_as_dict
+from nearfar.dialogue.exports.change import change_as_dict
 from nearfar.dialogue.graph import FIRST, START
 from nearfar.reports.text import plain
 

@@ -3,7 +3,7 @@
 An action of a user is an intent with its typical utterances as examples; an action of another speaker is a response.
 A speaker is a user if a word of the name says so (`user`, `customer`, `caller`, ...); if no name does, the one who
 begins most dialogues is the user. The stories are paths of the graph that contain all of its edges, not dialogues of
-the log; see `nearfar.dialogue.paths`. The first is the main path.
+the log; see `nearfar.dialogue.exports.paths`. The first is the main path.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from nearfar.dialogue.exports.names import clean, slugs
+from nearfar.dialogue.exports.paths import covering
 from nearfar.dialogue.graph import FIRST
-from nearfar.dialogue.paths import covering
 
 if TYPE_CHECKING:
     from nearfar.dialogue.result import Flow

@@ -1,0 +1,1 @@
+"""A person's edits of actions: rename, merge, split."""

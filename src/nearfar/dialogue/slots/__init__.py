@@ -1,0 +1,1 @@
+"""Numbers, times, names and other slots in utterances."""

@@ -1,0 +1,1 @@
+"""Actions in words: examples, characteristic words, and names."""
