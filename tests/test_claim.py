@@ -105,6 +105,16 @@ def test_the_minutes_of_all_arms_are_added_up(claims: ModuleType, monkeypatch: p
     assert json.loads((claims.RESULTS / "mine.json").read_text())["minutes"] == 4 * 5
 
 
+def test_minutes_are_left_out_if_some_were_not_measured(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    claims.kept("mine", "now", lambda: 1.0)
+    (claims.RESULTS / ".mine.json").write_text(
+        json.dumps({"before": 2.0} | claims._known(claims.RESULTS / ".mine.json"))
+    )
+    monkeypatch.setattr(sys, "argv", ["claim", "--seeds", "4"])
+    claims.run(claim_of(claims, Arms()))
+    assert "minutes" not in json.loads((claims.RESULTS / "mine.json").read_text())
+
+
 def test_a_result_is_ours_minus_theirs_seed_by_seed(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
     found = run(claims, Arms(), monkeypatch)
     assert found["compared"] == ["ours", "theirs"]

@@ -35,8 +35,8 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 Arm = Callable[[int], float]
 
-#: Where the part file keeps how long each arm took.
-_MINUTES = "minutes of each arm"
+#: Where a file of figures keeps how long each took.
+_MINUTES = "minutes"
 
 
 @dataclass(frozen=True)
@@ -133,12 +133,13 @@ def run(claim: Claim) -> None:
         "verdict": verdict(low, mean, high),
         "caveat": claim.caveat,
         "command": f"{_parts()}python benchmarks/claims/{claim.recipe}.py --seeds {seeds}",
-        "minutes": work.minutes(),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("nearfar", "torch", "transformers", "sentence-transformers")},
         },
     }
+    if (minutes := work.minutes()) is not None:
+        result["minutes"] = minutes
     if claim.also:
         result["also"] = [_also(claim, also, figures, seeds) for also in claim.also]
     _write(path, result)
@@ -153,7 +154,9 @@ def kept(recipe: str, name: str, compute: Callable[[], Any]) -> Any:
         # Two processes may need the same figure, such as one of validation: the second one waits.
         with FileLock(_locked(file, name)):
             if name not in _known(file):
+                start = time.monotonic()
                 _add(file, name, compute())
+                _add(file, _MINUTES, {name: (time.monotonic() - start) / 60})
     return _known(file)[name]
 
 
@@ -206,9 +209,14 @@ class _Work:
     def figures(self) -> dict[str, dict[str, float]]:
         return _known(self.part)
 
-    def minutes(self) -> float:
-        """Minutes that all arms took, added up over processes and interruptions."""
-        return round(sum(self.figures().get(_MINUTES, {}).values()), 1)
+    def minutes(self) -> float | None:
+        """Minutes that all arms took, added up over processes and interruptions; None if that is not known."""
+        figures = _known(RESULTS / f".{self.claim.recipe}.json")
+        of_figures = figures.pop(_MINUTES, {})
+        if figures.keys() - of_figures.keys():
+            return None  # computed before times were kept
+        # An arm whose figures were known took no time, and one that computed them took as long as they did.
+        return round(max(sum(self.figures().get(_MINUTES, {}).values()), sum(of_figures.values())), 1)
 
 
 _inherited: list[_Work] = []

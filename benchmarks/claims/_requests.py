@@ -34,7 +34,7 @@ from nearfar.models.towers import two_towers
 TASKS = (3, 6)
 SCENARIOS = 18
 #: A GPU was at hand for so many seeds, and for all tasks at once in so many of them.
-SEEDS, BOUNDS = 5, 5
+SEEDS, BOUNDS = 4, 4
 EPOCHS, MEMORY, SECONDS = 3, 2, 4
 RATES = (1e-4, 3e-4, 1e-3)
 #: One training text of so many chooses the learning rate, in a run with a seed that is not reported.
