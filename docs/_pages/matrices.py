@@ -13,7 +13,7 @@ CELL, GAP = 15, 1
 TEMPERATURE = 0.5
 
 # Names for the expressions on the pages: six anchors in three classes, and reference vectors that match them.
-LABELS = [0, 0, 0, 1, 1, 2]
+LABELS = torch.tensor([0, 0, 0, 1, 1, 2])
 _ANGLES = torch.tensor([0.0, 0.35, 0.8, 1.9, 2.3, 3.6])
 VECTORS = torch.stack([_ANGLES.cos(), _ANGLES.sin()], 1)
 MATRIX = torch.eye(N) + 0.4 * torch.eye(N).roll(1, 1)
