@@ -171,7 +171,7 @@ def _report(found: Flow, files: list[Path], store: Path, *, as_json: bool) -> No
         f"{len(graph.actions):,} actions and {len(graph.counts):,} steps above the thresholds, in {', '.join(written)}"
     )
     if changed:
-        print(f"{changed['changed_actions']:,} actions and {changed['changed_steps']:,} steps changed significantly")
+        print(f"Changed significantly: actions {changed['changed_actions']:,}, steps {changed['changed_steps']:,}")
     print(quality_line(found))
     if store.is_dir():
         say(f"The vectors are kept in {store}: runs with other options will reuse them.")
