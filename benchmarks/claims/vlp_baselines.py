@@ -306,9 +306,9 @@ if __name__ == "__main__":
             caveat="The paper trains on millions of pairs. Here there are few, so that augmentation has much to add. "
             "The arms with a loss without negatives are compared with the arm of the same name without it; the paper's "
             "other claim, that such losses help a basic CLIP, has no verdict. In a saved model, the vectors of a head "
-            "are divided by their mean length; the exact mixture of cosines divides each by its own. On digits, CLIP gets "
-            "worse after its own steps, but the strong recipe is far above it there too; on emoji all arms still improve, "
-            "so that more steps help more than views."
+            "are divided by their mean length; the exact mixture of cosines divides each by its own. On digits, CLIP "
+            "gets worse after its own steps, but the strong recipe is far above it there too; on emoji all arms still "
+            "improve, so that more steps help more than views."
             + "".join(
                 f" {name}, a part of this benchmark, was not run."
                 for part, name in (("cifar", "CIFAR-10"), ("emoji", "Emoji"))
