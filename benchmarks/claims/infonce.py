@@ -9,29 +9,19 @@ import tempfile
 
 import torch
 from _claim import Claim, run
+from _docstrings import ENTRIES, MAX_LENGTH, base_model, test_questions
 from datasets import Dataset
 
 import nearfar
 from nearfar import far
-from nearfar.data import Retrieval
-from nearfar.demo.docstrings import harvest, part_of
+from nearfar.demo.docstrings import part_of
 from nearfar.evaluation import evaluate
 from nearfar.kinds.plan import Plan
 from nearfar.losses import Batch, ContrastLoss
 from nearfar.recipes import infonce
 from nearfar.training.stages import train_plan
 
-STEPS, MAX_LENGTH = 30, 32
-ENTRIES = harvest()
-
-
-def test_questions(seed: int) -> Retrieval:
-    """Summaries of the test modules as queries, and the entries of these modules as documents."""
-    test = [entry for entry in ENTRIES if part_of(entry.module, seed) == "test"]
-    relevant: dict[str, dict[str, int]] = {}
-    for entry in test:
-        relevant.setdefault(entry.summary, {})[entry.name] = 1
-    return Retrieval({entry.name: entry.text for entry in test}, {text: text for text in relevant}, relevant)
+STEPS = 30
 
 
 def one_negative(batch: Batch) -> far.Far:
@@ -59,10 +49,6 @@ def trained(seed: int, negatives: object = None, shuffled: bool = False) -> floa
     with tempfile.TemporaryDirectory() as folder:
         train_plan(Plan(model, stage), options, folder, seed)
     return evaluate(model, test_questions(seed)).metrics["ndcg@10"]
-
-
-def base_model(seed: int) -> float:
-    return evaluate(nearfar.load("minilm", max_length=MAX_LENGTH), test_questions(seed)).metrics["ndcg@10"]
 
 
 if __name__ == "__main__":

@@ -11,17 +11,16 @@ from typing import Any
 
 import torch
 from _claim import Claim, run
+from _docstrings import ENTRIES, MAX_LENGTH, base_model, test_questions
 from datasets import Dataset
 
 import nearfar
-from nearfar.data import Retrieval
-from nearfar.demo.docstrings import harvest, part_of
+from nearfar.demo.docstrings import part_of
 from nearfar.evaluation import evaluate
 from nearfar.recipes import infonce, qwen3_embedding
 from nearfar.training.stages import train_plan
 
-STEPS, BATCH, MAX_LENGTH, LEARNING_RATE = 12, 32, 32, 5e-5
-ENTRIES = harvest()
+STEPS, BATCH, LEARNING_RATE = 12, 32, 5e-5
 
 
 @cache
@@ -50,16 +49,6 @@ def rows(seed: int) -> Dataset:
     )
 
 
-@cache
-def test_questions(seed: int) -> Retrieval:
-    """Summaries of the test modules as queries, and the entries of these modules as documents."""
-    test = [entry for entry in ENTRIES if part_of(entry.module, seed) == "test"]
-    relevant: dict[str, dict[str, int]] = {}
-    for entry in test:
-        relevant.setdefault(entry.summary, {})[entry.name] = 1
-    return Retrieval({entry.name: entry.text for entry in test}, {text: text for text in relevant}, relevant)
-
-
 def trained(seed: int, recipe: Any = qwen3_embedding, **settings: Any) -> float:
     """nDCG@10 on the test modules after training on the others."""
     model = nearfar.load("minilm", max_length=MAX_LENGTH)
@@ -74,10 +63,6 @@ def trained(seed: int, recipe: Any = qwen3_embedding, **settings: Any) -> float:
     with tempfile.TemporaryDirectory() as folder:
         train_plan(recipe.prepare(model, rows(seed), options), options, folder, seed)
     return evaluate(model, test_questions(seed)).metrics["ndcg@10"]
-
-
-def base_model(seed: int) -> float:
-    return evaluate(nearfar.load("minilm", max_length=MAX_LENGTH), test_questions(seed)).metrics["ndcg@10"]
 
 
 if __name__ == "__main__":

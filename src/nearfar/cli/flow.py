@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from nearfar.cli.language_model import KeyVariable
 from nearfar.cli.output import print_json, progress, say
 from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
@@ -50,9 +51,7 @@ def command(
     merge: Annotated[
         bool, typer.Option("--merge", help="Merge actions of one speaker to which NAMER gives the same name.")
     ] = False,
-    key_env: Annotated[
-        str, typer.Option(help="Environment variable that contains the API key of the endpoint.")
-    ] = "OPENAI_API_KEY",
+    key_env: KeyVariable = "OPENAI_API_KEY",
     weigh: Annotated[str, typer.Option(help="Weight of an edge: prob-out, max-out or max.")] = "prob-out",
     edge_threshold: Annotated[float, typer.Option(help="Minimum edge weight, 0 to 1.")] = 0.1,
     node_threshold: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfar.cli.language_model import KeyVariable
 from nearfar.cli.output import print_json, print_table, printable, progress, say
 from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, SkipBroken, parsed
 from nearfar.errors import InputError
@@ -78,9 +79,7 @@ def command(
         str | None,
         typer.Option(help="URL of an OpenAI-compatible endpoint with the judge.", metavar="URL"),
     ] = None,
-    key_env: Annotated[str, typer.Option("--key-env", help="Environment variable with the key of the endpoint.")] = (
-        "OPENAI_API_KEY"
-    ),
+    key_env: KeyVariable = "OPENAI_API_KEY",
     columns: Columns = None,
     batch_size: BatchSize = 64,
     seed: Seed = 0,

@@ -58,7 +58,7 @@ def vectors_of(
             with few_threads(model):
                 return encode(model, window, batch_size=batch_size).astype(np.float16)
 
-        vectors = make() if stored is None else stored.get(("float16", identity, *window), make)
+        vectors = make() if stored is None else stored.get(("float16", identity, *window), make, rows=len(rows))
         if found is None:
             found = np.empty((len(texts), vectors.shape[1]), np.float16)
         found[rows] = vectors

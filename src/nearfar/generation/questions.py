@@ -190,13 +190,13 @@ def _numbers(passages: Dataset) -> Int[Tensor, " n"]:
     """A number for each passage, the same for those that differ only in case and white space. No text is kept."""
     import torch
 
-    known: dict[bytes, int] = {}
+    from nearfar.data.same_text import NumberedTexts
+
+    known = NumberedTexts()
     found: list[int] = []
     for batch in passages.select_columns(["text"]).iter(10_000):
         texts: Sequence[str] = batch["text"]  # pyright: ignore[reportArgumentType, reportCallIssue]
-        for text in texts:
-            key = hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=16).digest()
-            found.append(known.setdefault(key, len(known)))
+        found += map(known.add, texts)
     return torch.tensor(found)
 
 

@@ -128,7 +128,7 @@ def encode_windows(
             window = list(rows if names is None else rows["text"])
             check_texts(window, first_row=start + 1)
             make = partial(encode, model, window, **options)
-            yield window, make() if stored is None else stored.get((*of, *window), make)
+            yield window, make() if stored is None else stored.get((*of, *window), make, rows=len(window))
             if progress is not None:
                 progress(start + len(window), len(texts))
 

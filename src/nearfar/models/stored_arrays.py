@@ -31,12 +31,13 @@ class StoredArrays:
         self.folder = Path(folder)
         self._used: set[str] = set()
 
-    def get(self, made_from: Iterable[object], make: Callable[[], np.ndarray]) -> np.ndarray:
+    def get(self, made_from: Iterable[object], make: Callable[[], np.ndarray], *, rows: int) -> np.ndarray:
         """The stored array; computed and stored first if it does not exist or is damaged.
 
         Args:
             made_from: Everything that the array depends on; each part is compared by its `repr`.
             make: Computes the array.
+            rows: Its length; a stored array of another length, or with a value that is not finite, is damaged.
         """
         import numpy as np
 
@@ -46,8 +47,10 @@ class StoredArrays:
         file = self.folder / f"{digest.hexdigest()}.npy"
         self._used.add(file.name)
         try:
-            return np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            stored = np.load(file, allow_pickle=False)
+            if len(stored) == rows and np.isfinite(stored).all():
+                return stored
+        except (OSError, TypeError, ValueError, EOFError):
             pass
         array = make()
         self.folder.mkdir(parents=True, exist_ok=True)

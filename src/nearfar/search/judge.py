@@ -50,7 +50,7 @@ class Judge:
         if self._stored is None or self._fingerprint is None:
             return self._computed(queries, documents)
         of = ("scores", self._fingerprint, self._batch_size, *queries, *documents)
-        return self._stored.get(of, lambda: self._computed(queries, documents))
+        return self._stored.get(of, lambda: self._computed(queries, documents), rows=len(queries))
 
     def _computed(self, queries: Sequence[str], documents: Sequence[str]) -> Float[np.ndarray, " n"]:
         import numpy as np
