@@ -50,7 +50,7 @@ from nearfar.dialogue.vectors import vectors_of
 from nearfar.kinds.plan import Plan
 from nearfar.models import load
 from nearfar.models.action_labels import ActionLabel, ActionLabels
-from nearfar.models.aliases import sha256
+from nearfar.data.files import sha256
 from nearfar.recipes import dialog2flow
 from nearfar.training.stages import train_plan
 from nearfar.writing import write_text

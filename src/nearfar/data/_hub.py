@@ -60,7 +60,9 @@ def stream_hub(name: str, split: str) -> tuple[Source, Mapping[str, Any]]:
             raise InputError(f"the split {split!r} is empty", file=name)
 
     lists = text_lists(features.arrow_schema)
-    source = Source(name, list(features), lambda wanted: table_blocks(batches(list(wanted))), counts="rows", lists=lists)
+    source = Source(
+        name, list(features), lambda wanted: table_blocks(batches(list(wanted))), counts="rows", lists=lists
+    )
     return source, features
 
 

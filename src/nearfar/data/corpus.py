@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.data._blocks import ROWS
-from nearfar.data.files import unpacked_name
+from nearfar.data.files import check_file, list_folder, sha256, unpacked_name
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,9 +53,6 @@ def corpus_sha256(source: str | Path) -> str:
     Raises:
         InputError: It does not exist, or the hub cannot be reached.
     """
-    from nearfar.data.files import check_file, list_folder
-    from nearfar.models.aliases import sha256
-
     if _on_hub(source):
         return _commit(str(source))
     path = Path(source).expanduser()

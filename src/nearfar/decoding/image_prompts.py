@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.decoding.texts import Batch, BatchWriter
 from nearfar.errors import InputError
-from nearfar.models.aliases import sha256
+from nearfar.data.files import sha256
 
 if TYPE_CHECKING:
     from nearfar.decoding.method import Method

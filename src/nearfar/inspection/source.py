@@ -44,7 +44,6 @@ class VectorSource:
         assert self.vectors is not None
         return read_vectors(self.vectors, sample)
 
-
     def prompts(self, sample: Sample) -> dict[str, str]:
         """What the encoder puts before the texts of each side that has a prompt."""
         if self.encoder is None:

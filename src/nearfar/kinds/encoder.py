@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -157,6 +158,18 @@ class Encoder(Kind, Encodes, Scores):
         parts = parts_of(stage, options)
         prompts_by_kind(parse_prompts(options.prompts) or {}, [part.rows for part in parts])
         check_parts(parts, options)
+
+    def prompts(self, stage: Stage, options: TrainingOptions) -> dict[str, Any]:
+        """By what the option `prompts` says, or else by the model's own prompts."""
+        from nearfar.kinds._sampling import parts_of
+        from nearfar.models.prompts import column_prompts, parse_prompts, set_prompts, without_prompts
+
+        parts, chosen = parts_of(stage, options), parse_prompts(options.prompts)
+        # Until training begins, the base model keeps its own.
+        with nullcontext() if chosen is None else without_prompts(self.model):
+            if chosen is not None:
+                set_prompts(self.model, chosen, [part.rows for part in parts])
+            return _by_part(parts, lambda part: column_prompts(self.model, part.rows))
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting, *, prompted: bool = True) -> Any:
         """sentence-transformers' trainer; `prompted`: with the prompts that the option `prompts` says."""

@@ -167,7 +167,7 @@ def _build(
     stored: StoredArrays | None = None,
 ) -> SearchIndex:
     from nearfar.models import fingerprint
-    from nearfar.models.aliases import sha256
+    from nearfar.data.files import sha256
 
     _check_target(folder)
     if ids is not None and not isinstance(texts, TextStream) and len(ids) != len(texts):

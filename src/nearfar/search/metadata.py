@@ -99,7 +99,7 @@ def check_files(folder: Path, metadata: IndexMetadata, names: Sequence[str]) -> 
     Raises:
         InputError: Which file it is.
     """
-    from nearfar.models.aliases import sha256
+    from nearfar.data.files import sha256
 
     if metadata.sha256 is None:
         logger.warning("%s was built without checksums: damage to its files is not noticed until it is rebuilt", folder)
