@@ -51,7 +51,7 @@ def encode_file(
 
     `.npy` files contain a float32 matrix, row i for text i. `.parquet` files contain a column `text` (or `image`,
     `audio`: the path) and a column `vector` of fixed-size float32 lists, with one row group per window; the metadata of
-    its schema (`nearfar`, JSON) contain `as`, `prompt` and `normalize`. The file gets its name only when it is complete.
+    its schema (`nearfar`, JSON) contains `as`, `prompt` and `normalize`. The file gets its name when it is complete.
 
     Args:
         model: The encoder, see `nearfar.models.encoding.encode`.
@@ -64,8 +64,8 @@ def encode_file(
         kind: Whether the texts are queries or documents, for models with different prompts for these.
         prompt: What to put before each text; by default the model's own prompt.
         progress: Called with (texts done, number of texts) after each window; the number is 0 where it is not known.
-        stored: Where the vectors of each window are stored, so that an interrupted command is resumed; the model is then
-            a SentenceTransformer.
+        stored: Where the vectors of each window are stored, so that an interrupted command is resumed; the model is
+            then a SentenceTransformer.
 
     Returns:
         The shape of the matrix, (texts, dimensions).
@@ -102,7 +102,7 @@ def check_target(path: str | Path) -> None:
 
 @contextmanager
 def stored_beside(out: str | Path, model: Any) -> Iterator[StoredArrays | None]:
-    """A folder beside an output file for the vectors of a command that is interrupted; removed when the file is complete.
+    """A folder beside an output file for the vectors of an interrupted command; removed when the file is complete.
 
     None for a model that is not a SentenceTransformer, whose vectors are computed again.
     """

@@ -67,8 +67,8 @@ def parse_prompts(value: str) -> dict[str, str] | None:
 def prompt_of(model: Any, kind: Kind | None) -> str:
     """What `nearfar.models.encoding.encode` puts before a text of this kind; empty where that is nothing.
 
-    It is what `encode_query`, `encode_document` and `encode` of sentence-transformers choose. A prompt for passages that
-    these ignore is logged as a warning. Models of other libraries have no prompts.
+    It is what `encode_query`, `encode_document` and `encode` of sentence-transformers choose. A prompt for passages
+    that these ignore is logged as a warning. Models of other libraries have no prompts.
     """
     prompts = getattr(model, "prompts", None) or {}
     if not prompts:

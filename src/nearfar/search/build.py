@@ -166,8 +166,8 @@ def _build(
     progress: Progress | None,
     stored: StoredArrays | None = None,
 ) -> SearchIndex:
-    from nearfar.models import fingerprint
     from nearfar.data.files import sha256
+    from nearfar.models import fingerprint
 
     _check_target(folder)
     if ids is not None and not isinstance(texts, TextStream) and len(ids) != len(texts):
