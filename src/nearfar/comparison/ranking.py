@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from nearfar.comparison.significance import Resampled, holm, resample
+from nearfar.comparison.significance import Estimates, estimate, holm
 from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.intervals import Interval
 from nearfar.evaluation.result import CEILING, at_ceiling
@@ -143,16 +143,16 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
         name: np.array([run["per_item"][column] for run in runs], dtype=np.float64) for name, runs in found.items()
     }
     gold = np.array(first["per_item"]["score"]) if ranked_by_correlation else None
-    drawn = resample(values, gold, seed=seed)
+    estimates = estimate(values, gold, seed=seed)
     # If scores are equal, the base model comes first, because it needs no training.
-    order = sorted(drawn.names, key=lambda name: (-round(drawn.mean(name).mean, 12), name != BASE))
-    to_baseline, to_best = (_against(drawn, order, other) for other in (baseline, order[0]))
-    to_base = _against(drawn, order, BASE) if BASE in order else {}
+    order = sorted(estimates.names, key=lambda name: (-round(estimates.mean(name).mean, 12), name != BASE))
+    to_baseline, to_best = (_against(estimates, order, other) for other in (baseline, order[0]))
+    to_base = _against(estimates, order, BASE) if BASE in order else {}
     return [
         Ranked(
             place,
             name,
-            drawn.mean(name),
+            estimates.mean(name),
             tuple(run["metrics"][first["primary"]] or 0.0 for run in found[name]),
             to_baseline.get(name),
             to_base.get(name),
@@ -163,11 +163,11 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
     ]
 
 
-def _against(drawn: Resampled, names: Sequence[str], other: str) -> dict[str, Against]:
+def _against(estimates: Estimates, names: Sequence[str], other: str) -> dict[str, Against]:
     rest = [name for name in names if name != other]
-    p = [drawn.p_value(name, other) for name in rest]
+    p = [estimates.p_value(name, other) for name in rest]
     return {
-        name: Against(drawn.difference(name, other), raw, corrected)
+        name: Against(estimates.difference(name, other), raw, corrected)
         for name, raw, corrected in zip(rest, p, holm(p), strict=True)
     }
 
