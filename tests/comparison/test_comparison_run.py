@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from nearfar.comparison.fitting import Fit
+from nearfar.comparison.notes import _on_baseline, _on_rows, _on_scores, _on_seeds
 from nearfar.comparison.request import Request
-from nearfar.comparison.run import _compatible, _on_baseline, _on_rows, _on_scores, _on_seeds
+from nearfar.comparison.run import _compatible
 from nearfar.errors import InputError
 
 BASE = Fit("base")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr, t, ttest_1samp, ttest_rel
 
-from nearfar.comparison.significance import RESAMPLES, RESAMPLES_RANKED, Resampled, holm, resample
+from nearfar.comparison.significance import holm
 from nearfar.errors import InputError
 
 

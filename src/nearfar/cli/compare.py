@@ -47,7 +47,12 @@ def command(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Base model: path, Hub ID or alias.")] = "minilm",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Base model: path, Hub ID or alias (repeatable: every recipe on each of them).", show_default="minilm"
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +67,21 @@ def command(
             "--set",
             metavar="KEY=VALUE",
             help="Override a hyperparameter: epochs=3 for all recipes that have it, dse.alpha=1 for one (repeatable).",
+        ),
+    ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE,...",
+            help="Values of a hyperparameter to try, e.g. learning_rate=1e-5,5e-5 or lora_rank=0,16 (repeatable: all "
+            "combinations; one value at a time where it is a text). Half of the configurations go on, on twice the "
+            "budget.",
+        ),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows or BEIR-format dataset that a search chooses on (default: some groups of --data are held out)."
         ),
     ] = None,
     columns: Annotated[
@@ -105,9 +125,13 @@ def command(
         raise InputError(f"{budget} is no time", field="--budget", remedy="give minutes, e.g. 60")
 
     from nearfar.comparison import compare
+    from nearfar.comparison.configurations import parse_search
+    from nearfar.comparison.request import chosen_recipes
     from nearfar.comparison.sources import parse_weights
 
     parsed_weights = parse_weights(weights)
+    tried = parse_search(search, chosen_recipes(recipes)) if search else {}
+    models = model or ["minilm"]
     with progress("compare") as update:
         found = compare(
             recipes,
@@ -115,7 +139,7 @@ def command(
             evaluate_on=eval_,
             seeds=seeds,
             budget=budget,
-            model=model,
+            model=models[0] if len(models) == 1 else models,
             baseline=baseline,
             out=out,
             resume=resume,
@@ -126,6 +150,8 @@ def command(
             drop_leaks=drop_leaks,
             skip_broken=skip_broken,
             settings=settings,
+            search=tried,
+            validate_on=validation,
             progress=update,
             say=say,
         )

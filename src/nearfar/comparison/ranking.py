@@ -60,6 +60,8 @@ class Cost:
         gpu_memory: Peak memory of tensors on the GPU in bytes; None without a GPU.
         ms_per_query: Time of a query in milliseconds: to search, to rerank what the base model finds, or to score all
             candidates; None if the task has no queries.
+        trained: Number of trained parameters; None in results of earlier versions.
+        ms_per_text: Least time to encode a text in milliseconds, in a search; None if it was not measured.
     """
 
     steps: int
@@ -68,6 +70,8 @@ class Cost:
     memory: int | None
     gpu_memory: int | None
     ms_per_query: float | None = None
+    trained: int | None = None
+    ms_per_text: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,14 @@ class Ranked:
         }
 
 
+def is_base(name: str) -> bool:
+    """Whether this is a base model: `base`, or `base NAME` where there are several."""
+    return name.partition(" ")[0] == BASE
+
+
 def label(name: str) -> str:
     """The name of a model on pages and in tables."""
-    return "base model" if name == BASE else name
+    return f"base model{name.removeprefix(BASE)}" if is_base(name) else name
 
 
 def choose_baseline(recipes: Sequence[str]) -> str:
@@ -145,7 +154,7 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
     gold = np.array(first["per_item"]["score"]) if ranked_by_correlation else None
     estimates = estimate(values, gold, seed=seed)
     # If scores are equal, the base model comes first, because it needs no training.
-    order = sorted(estimates.names, key=lambda name: (-round(estimates.mean(name).mean, 12), name != BASE))
+    order = sorted(estimates.names, key=lambda name: (-round(estimates.mean(name).mean, 12), not is_base(name)))
     to_baseline, to_best = (_against(estimates, order, other) for other in (baseline, order[0]))
     to_base = _against(estimates, order, BASE) if BASE in order else {}
     return [
@@ -176,8 +185,9 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
     costs = [run["cost"] for run in runs if "cost" in run]
     times = [list(run["ms_per_query"].values())[-1] for run in runs if run.get("ms_per_query")]
     per_query = sum(times) / len(times) if times else None
+    per_text = min((run["ms_per_text"] for run in runs if run.get("ms_per_text") is not None), default=None)
     if not costs:
-        return Cost(0, 0.0, None, None, None, per_query)
+        return Cost(0, 0.0, None, None, None, per_query, 0, per_text)
 
     def mean(key: str) -> float | None:
         known = [cost[key] for cost in costs if cost[key] is not None]
@@ -189,7 +199,9 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
     seconds = mean("seconds")
     assert seconds is not None
     memory = most("memory"), most("gpu_memory")
-    return Cost(costs[0]["steps"], seconds, mean("seconds_a_step"), *memory, per_query)
+    return Cost(
+        costs[0]["steps"], seconds, mean("seconds_a_step"), *memory, per_query, costs[0].get("trained"), per_text
+    )
 
 
 def recommended(ranking: Sequence[Ranked], chance: Chance | None = None) -> Ranked | None:
@@ -297,7 +309,7 @@ def _gap(against: Against | None) -> str:
 
 def in_words(name: str) -> str:
     """The name of a model within a sentence."""
-    return "the base model" if name == BASE else name
+    return f"the {label(name)}" if is_base(name) else name
 
 
 def _listed(names: Sequence[str]) -> str:
