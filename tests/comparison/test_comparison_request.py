@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nearfar.comparison.configurations import start_of
 from nearfar.comparison.request import Request, chosen_recipes
 from nearfar.errors import InputError
 from nearfar.recipes import names

@@ -34,7 +34,7 @@ def test_all_combinations():
 
 def test_an_option_of_one_recipe_is_searched_for_it_alone():
     """The other is trained once."""
-    assert made("infonce", "dse", search={"dse.alpha": [1, 2]}) == ["infonce", "dse+dse.alpha=1", "dse+dse.alpha=2"]
+    assert made("infonce", "dse", search={"dse.alpha": [0.5, 1]}) == ["infonce", "dse+dse.alpha=0.5", "dse+dse.alpha=1"]
 
 
 def test_settings_hold_for_all():

@@ -189,6 +189,8 @@ def _show(found: Comparison) -> None:
         if timed:
             cost.append("" if row.cost.ms_per_query is None else f"{row.cost.ms_per_query:,.1f}")
         lines.append([str(row.rank), label(row.name), f"{row.score.mean:.3f}", *difference, row.verdict, *cost])
+    if "rungs" in found.metrics:
+        _show_rungs(found)
     print_table(columns, lines)
     for fit in found.fits:
         if fit.reason is not None:
@@ -201,6 +203,18 @@ def _show(found: Comparison) -> None:
     if found.model is not None:
         print(f"model   {found.model}")
     print(f"report  {found.folder / 'report.html'}")
+
+
+def _show_rungs(found: Comparison) -> None:
+    """All configurations of a search on the validation rows."""
+    rungs = found.metrics["rungs"]
+    heads = [f"rung {number} ({rung['seeds']} seed{'s' * (rung['seeds'] > 1)})" for number, rung in enumerate(rungs, 1)]
+    lines = [
+        [name, *(f"{rung['scores'][name]:.3f}" if name in rung["scores"] else "" for rung in rungs)]
+        for name in found.metrics["configurations"]
+    ]
+    print_table(["configuration", *heads], lines)
+    print()
 
 
 def _p(value: float) -> str:

@@ -52,7 +52,7 @@ def one_of_each(
     request: Request, on_texts: Mapping[str, bool], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Configuration]:
     """One configuration of each recipe, by the recipe's name."""
-    start = start_of(request.model)
+    start = start_of(request.models[0])
     return {
         each.name: Configuration(each.name, each, start, settings[each.name], on_texts.get(each.name, False))
         for each in request.recipes

@@ -125,16 +125,17 @@ def ms_per_text(model: Any, rows: Any) -> float | None:
     from nearfar.data.items import texts_of
     from nearfar.data.retrieval import Retrieval
     from nearfar.kinds.loading import of
+    from nearfar.models.abilities import Encodes
 
     if isinstance(rows, Retrieval):
         texts = list(rows.queries.values())
     elif medium_in(rows.column_names) is not None:
         return None
     else:
-        texts = [
-            text for item in texts_of(rows.select(range(min(len(rows), _TIMED))), negatives=False) for text in item
-        ]
+        first = rows.select(range(min(len(rows), _TIMED)))
+        texts = [text for item in texts_of(first, negatives=False) for text in item]
     texts, encoder = texts[:_TIMED], of(model)
+    assert isinstance(encoder, Encodes)
     encoder.encode(texts, batch_size=_TIMED_AT_ONCE)  # the first call is slower
     times = []
     for _ in range(_TIMES):
