@@ -12,7 +12,8 @@ interrupted benchmark resumes.
   tested against the first one counts once: the rate is that of comparisons with any false winner. Many comparisons are
   drawn from the same runs and are not independent, so that the true uncertainty is larger than the intervals say.
 - A/A by simulation: values of items with the variances of the real runs between items, between runs, and of single
-  items from run to run; `equal in truth` adds items at which one recipe is better and others at which it is worse.
+  items from run to run; `equal in truth` adds items at which one recipe is better and others at which it is worse;
+  in `runs differ` whole runs differ by twenty times the variance that single items give them.
 - Power: how often a difference is found, simulated by its size, and of the real settings against each other.
 - Reruns: how often two comparisons of the same recipes with new seeds have the same verdict.
 
@@ -75,6 +76,8 @@ SETTINGS: dict[str, tuple[str, float, int]] = {
 DIMS = 64
 #: So many simulations for one comparison that is drawn from real runs: that of correlations takes long.
 DRAWS = {"scifact": 4, "banking77": 4, "stsb": 20}
+#: What is simulated: see the top of this file.
+KINDS = ("simulated_same_recipe", "simulated_equal_in_truth", "simulated_runs_differ")
 Values = np.ndarray  # runs x items
 
 
@@ -212,10 +215,13 @@ def rate(count: int, total: int) -> dict[str, Any]:
     return {"rate": count / total, "interval_95": [interval.low, interval.high], "of": total}
 
 
-def simulation(setting: str, other: str, runs: int, count: int, names: int, seeds: int, by_recipe: bool) -> Any:
-    """False winners among equal recipes."""
+def simulation(setting: str, other: str, runs: int, count: int, names: int, seeds: int, kind: int) -> Any:
+    """False winners among equal recipes; `kind` is one of `KINDS`."""
     values = table_of(setting, runs)
-    of_runs, rng = variances(values, table_of(other, runs)), np.random.default_rng([names, seeds, by_recipe])
+    of_runs, rng = variances(values, table_of(other, runs)), np.random.default_rng([names, seeds, kind])
+    by_recipe = kind == 1
+    if kind == 2:
+        of_runs["runs"] = 20 * of_runs["items_from_run_to_run"] / values.shape[1]
     false = old = 0
     for _ in range(count):
         tables = simulated(rng, names, seeds, values.shape[1], of_runs, by_recipe)(0.0)
@@ -292,8 +298,8 @@ def main() -> None:
         # A correlation has no simple table of values to simulate.
         if SETTINGS[setting][0] != "stsb":
             tasks += [
-                ("simulation", simulation, setting, other, runs, count, names, seeds, by_recipe)
-                for by_recipe in (False, True)
+                ("simulation", simulation, setting, other, runs, count, names, seeds, kind)
+                for kind in range(len(KINDS))
                 for names in NAMES
                 for seeds in SEEDS
             ]
@@ -344,9 +350,11 @@ def write(tasks: list[tuple[Any, ...]], pairs: list[tuple[str, str]], runs: int,
         "false_winners": {
             "real_runs": by_cell("real", 3, lambda _: True),
             "real_runs_before": by_cell("real", 3, lambda _: True, 1),
-            "simulated_same_recipe": by_cell("simulation", 4, lambda a: not a[6]),
-            "simulated_equal_in_truth": by_cell("simulation", 4, lambda a: a[6]),
-            "simulated_same_recipe_before": by_cell("simulation", 4, lambda a: not a[6], 1),
+            **{name: by_cell("simulation", 4, lambda a, k=kind: a[6] == k) for kind, name in enumerate(KINDS)},
+            **{
+                f"{name}_before": by_cell("simulation", 4, lambda a, k=kind: a[6] == k, 1)
+                for kind, name in enumerate(KINDS)
+            },
         },
         "simulated_difference": {
             f"{size:g}": {

@@ -141,7 +141,7 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
         found: For each model the results of all seeds, as the worker writes them; only one for `base`, if that was
             evaluated.
         baseline: Name of the model that the others are tested against.
-        seed: Random seed of the resampling.
+        seed: Random seed of the resampling of a correlation.
     """
     import numpy as np
 

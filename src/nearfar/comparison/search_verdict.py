@@ -52,7 +52,7 @@ class Choice:
         rows = {row.name: row for row in measured}
         said = f"Winner: {self.winner}{_scored(rows.get(self.winner), metric)}."
         if self.cheapest == self.winner:
-            return f"{said} No cheaper model is without a significant difference to it."
+            return f"{said} No model that is not significantly worse is cheaper."
         cheap = next(row for row in self.ranking if row.name == self.cheapest)
         return (
             f"{said} Cheapest without a significant difference to the best one: {in_words(self.cheapest)}"
