@@ -99,6 +99,8 @@ def compare(
         InputError: An argument or the data is invalid, or evaluation rows are training rows; nothing has been trained.
         RuntimeError: Every recipe failed.
     """
+    if not isinstance(model, (str, Path)) and len(model) == 1:
+        (model,) = model
     request = Request(
         chosen_recipes(recipes),
         data,

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from nearfar.kinds.options import TrainingOptions
 
 
+#: Options that change nothing about the time of a step.
+_FREE = ("learning_rate", "temperature", "warmup_ratio", "weight_decay")
+
+
 class Found(NamedTuple):
     """The results of all jobs.
 
@@ -216,7 +220,7 @@ class Runner:
         }
 
     def time_trials(self) -> tuple[dict[str, Trial], dict[str, str]]:
-        """Time a short trial of each configuration.
+        """Time a short trial of each configuration, or of one of those that differ only in options without a cost.
 
         Returns:
             The trials, and why others failed.
@@ -226,7 +230,15 @@ class Runner:
         """
         trials: dict[str, Trial] = {}
         failed: dict[str, str] = {}
+        first: dict[tuple[Any, ...], str] = {}
         for number, name in enumerate(self.configurations):
+            other = first.setdefault(_pace_of(self.configurations[name]), name)
+            if other != name:
+                if other in trials:
+                    trials[name] = trials[other]
+                else:
+                    failed[name] = failed[other]
+                continue
             self.steps = {name: TRIAL_STEPS}
             job = self._job(name, 0)
             place = self.folder.path / "trials" / name
@@ -268,3 +280,9 @@ class Runner:
 
     def _log(self, name: str) -> Path:
         return self.folder.logs / f"{name}.log"
+
+
+def _pace_of(configuration: Configuration) -> tuple[Any, ...]:
+    """What the time of a step depends on."""
+    costly = {key: str(value) for key, value in configuration.settings.items() if key not in _FREE}
+    return configuration.recipe.name, configuration.model, tuple(sorted(costly.items()))
