@@ -9,8 +9,8 @@ with two or three runs its variance is barely known. So that few runs do not mak
 - no variance is less than that of the model's own runs;
 - an interval adds the squares of the half-widths that each variance has alone, with Student's quantile of its own
   degrees of freedom. By Banerjee's inequality the interval contains the true value at least as often as it says, for
-  any true variances. The degrees of freedom of Welch and Satterthwaite have no such guarantee: with two runs, 12 % of
-  the differences between equal recipes were significant.
+  any true variances. The degrees of freedom of Welch and Satterthwaite have no such guarantee: where runs differ much,
+  12 % of the comparisons of two equal recipes with two runs had a significant difference, and 25 % of those of four.
 
 `benchmarks/calibration.py` measures how often equal recipes differ significantly, and how often unequal ones do.
 
