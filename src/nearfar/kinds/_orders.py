@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,6 +48,11 @@ class Order(ABC):
     @abstractmethod
     def _draw(self, epoch: int) -> list[list[int]]: ...
 
+    def divided(self, batch: list[int], processes: int) -> list[list[int]]:
+        """The rows of each process of a batch; their numbers differ by one at most."""
+        ends = [len(batch) * rank // processes for rank in range(processes + 1)]
+        return [batch[start:end] for start, end in pairwise(ends)]
+
     def left_out(self) -> list[LeftOut]:
         """The rows that the first epoch leaves out, by reason. In others their number may differ a little."""
         missing = self.rows - sum(map(len, self.batches(0)))
@@ -54,6 +60,33 @@ class Order(ABC):
 
     def _reasons(self, missing: int) -> list[LeftOut]:
         return [LeftOut(missing, remainder(self.size))]
+
+
+class OfProcesses(Order):
+    """The batches of another order, each divided among processes, which train together on what one process would.
+
+    So a text is in no two of them where it may not be twice in a batch. A batch too small to give two rows to each
+    process is left out.
+
+    Args:
+        whole: Draws batches with the rows of all processes.
+        processes: How many there are; of neighbouring batches, accelerate gives one to each.
+    """
+
+    def __init__(self, whole: Order, processes: int) -> None:
+        self.rows, self.size, self.drop_last, self.seed = whole.rows, whole.size, whole.drop_last, whole.seed
+        self.whole, self.processes = whole, processes
+        self._kept = None
+
+    def _draw(self, epoch: int) -> list[list[int]]:
+        batches = [batch for batch in self.whole.batches(epoch) if len(batch) >= 2 * self.processes]
+        return [part for batch in batches for part in self.whole.divided(batch, self.processes)]
+
+    def left_out(self) -> list[LeftOut]:
+        """Those of the other order, and those of batches that are too small."""
+        small = sum(len(batch) for batch in self.whole.batches(0) if len(batch) < 2 * self.processes)
+        reason = f"their batch has fewer than two rows for each of {self.processes} processes"
+        return [*self.whole.left_out(), *([LeftOut(small, reason)] if small else [])]
 
 
 class Shuffled(Order):
@@ -86,6 +119,10 @@ class Rehearsed(Order):
             turns.append(torch.randperm(self.old, generator=generator) + self.new)
         old = torch.cat(turns)[:needed].split(self.places)
         return [[*mine.tolist(), *others.tolist()] for mine, others in zip(new, old, strict=True)]
+
+    def divided(self, batch: list[int], processes: int) -> list[list[int]]:
+        """Each process has its share of the rehearsed rows, which are the last of a batch."""
+        return [batch[rank::processes] for rank in range(processes)]
 
     def left_out(self) -> list[LeftOut]:
         """The new rows that fill no batch; of the rehearsed ones each epoch draws as many as it needs."""
@@ -202,13 +239,22 @@ class ByLabel(Order):
 
 
 def order_of(
-    batches: Batches, rows: Dataset, size: int, drop_last: bool, seed: int, rehearsal: Rehearsal | None = None
+    batches: Batches,
+    rows: Dataset,
+    size: int,
+    drop_last: bool,
+    seed: int,
+    rehearsal: Rehearsal | None = None,
+    processes: int = 1,
 ) -> Order:
-    """The order that `Stage.batches` names, or that of `Stage.rehearsal`."""
+    """The order that `Stage.batches` names, or that of `Stage.rehearsal`; `size` is that of one process."""
+    size *= processes
     if rehearsal is not None:
-        return Rehearsed(rows, size, drop_last, seed, rehearsal)
-    found = {"shuffled": Shuffled, "no_duplicates": Distinct, "group_by_label": ByLabel}[batches]
-    return found(rows, size, drop_last, seed)
+        found: Order = Rehearsed(rows, size, drop_last, seed, rehearsal)
+    else:
+        named = {"shuffled": Shuffled, "no_duplicates": Distinct, "group_by_label": ByLabel}[batches]
+        found = named(rows, size, drop_last, seed)
+    return found if processes == 1 else OfProcesses(found, processes)
 
 
 def _split(order: torch.Tensor, size: int, drop_last: bool) -> list[list[int]]:

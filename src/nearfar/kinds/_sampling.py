@@ -32,7 +32,7 @@ class Part:
         name: Its key if there are several datasets, otherwise None.
         rows: The dataset.
         batches: How rows are drawn, as in `Stage.batches`.
-        size: Batch size.
+        size: Batch size of each process.
         rehearsal: The rows that fill a fixed share of every batch.
     """
 
@@ -42,9 +42,9 @@ class Part:
     size: int
     rehearsal: Rehearsal | None = None
 
-    def order(self, drop_last: bool, seed: int) -> Order:
-        """How its batches are drawn."""
-        return order_of(self.batches, self.rows, self.size, drop_last, seed, self.rehearsal)
+    def order(self, drop_last: bool, seed: int, processes: int = 1) -> Order:
+        """How its batches are drawn; those of one step of all processes stand together."""
+        return order_of(self.batches, self.rows, self.size, drop_last, seed, self.rehearsal, processes)
 
 
 def parts_of(stage: Stage, options: TrainingOptions) -> list[Part]:
@@ -63,24 +63,26 @@ def parts_of(stage: Stage, options: TrainingOptions) -> list[Part]:
 
 def check_parts(parts: Sequence[Part], options: TrainingOptions) -> None:
     """Raise an InputError where one of the datasets gives no batch."""
-    in_step = processes() * options.gradient_accumulation if len(parts) > 1 else processes()
+    count = processes()
+    in_step = count * options.gradient_accumulation if len(parts) > 1 else count
     for part in parts:
         with about(part.name, part.rows.column_names):
-            _check_part(part, drop_last(parts), in_step)
+            _check_part(part, drop_last(parts, count), in_step, count)
 
 
-def drop_last(parts: Sequence[Part]) -> bool:
+def drop_last(parts: Sequence[Part], processes: int = 1) -> bool:
     """Whether to skip an incomplete last batch: it has few negatives, and only very small datasets need it."""
-    return len(parts) > 1 or len(parts[0].rows) >= parts[0].size
+    return len(parts) > 1 or len(parts[0].rows) >= parts[0].size * processes
 
 
-def _check_part(part: Part, drop_last: bool, in_step: int) -> None:
+def _check_part(part: Part, drop_last: bool, in_step: int, processes: int) -> None:
     """Raise an InputError where no batch can be drawn, or fewer than one step needs.
 
     Args:
         part: The dataset.
         drop_last: Whether a last batch of fewer rows is left out.
         in_step: Batches that are drawn together: one for each process; of one of several datasets, those of a step.
+        processes: How many take part.
     """
     by_label, size = part.batches == "group_by_label", part.size
     if part.name is not None and len(part.rows) < size * in_step:
@@ -92,12 +94,12 @@ def _check_part(part: Part, drop_last: bool, in_step: int) -> None:
         problem = f"invalid value {size}: must allow pairs of texts from at least two labels"
         raise InputError(problem, field="batch_size", remedy="use an even number, 4 or more")
     try:
-        found = len(part.order(drop_last, 0).batches(0))
+        found = len(part.order(drop_last, 0, processes).batches(0))
     except ValueError:  # sentence-transformers', of fewer than two labels with two texts each
         found = 0
     if not found:
         raise InputError(
-            f"no batch of {size} rows can be drawn: "
+            f"no batch of {size * processes} rows can be drawn: "
             + ("too few texts of more than one label" if by_label else "too few rows differ in all their texts"),
             remedy="use more such rows, or a smaller batch_size",
         )
@@ -126,7 +128,7 @@ class Epochs:
 
     def __init__(self, parts: Sequence[Part], seed: int, *, processes: int = 1, accumulation: int = 1) -> None:
         self.parts, self.seed = parts, seed
-        self.orders: list[Order] = [part.order(drop_last(parts), seed) for part in parts]
+        self.orders: list[Order] = [part.order(drop_last(parts, processes), seed, processes) for part in parts]
         #: Batches that are drawn together.
         self.together = processes * accumulation if len(parts) > 1 else processes
         self.processes, self.accumulation = processes, accumulation

@@ -1,0 +1,37 @@
+"""Starts processes with torchrun on this machine, and ends all of them in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+
+def torchrun(*arguments: str, processes: int = 2, options: Sequence[str] = ("--standalone",)) -> subprocess.Popen[str]:
+    """Start a script, or `-m` and a module, in so many processes; its output is in one pipe."""
+    command = [sys.executable, "-m", "torch.distributed.run", *options, "--nproc-per-node", str(processes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
+    return subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def ended(started: subprocess.Popen[str], timeout: float = 400) -> tuple[int, str]:
+    """The exit code and the output; a process that has not ended in time is killed with all that it started."""
+    try:
+        said, _ = started.communicate(timeout=timeout)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+    return started.returncode, said

@@ -1,0 +1,100 @@
+"""Several processes of torchrun train together what one process trains with a batch of all their rows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torchrun import ended, torchrun
+
+from nearfar.data import write_jsonl
+from nearfar.training.run import train
+
+#: By name: the recipe, the file of rows, and its options.
+CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "plain": ("infonce", "pairs", {}),
+    "cached": ("infonce", "pairs", {"cached": True}),
+    # Rows that share a text make batches of 5 to 7 rows, which are divided into 2 + 3, 3 + 3 or 3 + 4.
+    "unequal": ("infonce", "uneven", {}),
+    "unequal-cached": ("infonce", "uneven", {"cached": True}),
+    "labelled": ("infonce", "labels", {}),
+    # A label with most of the rows, which is spread over all batches.
+    "frequent": ("infonce", "frequent", {}),
+    "teacher": ("score_distillation", "pairs", {"teacher": "model"}),
+    "accumulated": ("infonce", "pairs", {"gradient_accumulation": 2, "learning_rate": 0.02}),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows, and two models without dropout, which no two processes draw as one process does."""
+    import shutil
+
+    folder = tmp_path_factory.mktemp("together")
+    words = "cat dog bank song river money guitar".split()
+    write_jsonl(
+        [{"anchor": f"the {words[i % 7]} {i}", "positive": f"{i} a {words[i % 5]}"} for i in range(27)],
+        folder / "pairs.jsonl",
+    )
+    write_jsonl([{"anchor": f"cat {i % 19}", "positive": f"dog {i % 7}"} for i in range(40)], folder / "uneven.jsonl")
+    write_jsonl([{"text": f"the cat {i}", "label": "abc"[i % 3]} for i in range(30)], folder / "labels.jsonl")
+    write_jsonl([{"text": f"a {i} dog", "label": "ab"[i % 4 == 0]} for i in range(30)], folder / "frequent.jsonl")
+    model = Path(shutil.copytree(tiny_model_folder, folder / "model"))
+    file = next(model.rglob("config.json"))
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}))
+    return folder
+
+
+def arguments(folder: Path, case: str, batch: int, out: str) -> dict[str, Any]:
+    recipe, rows, options = CASES[case]
+    options = {name: str(folder / "model") if value == "model" else value for name, value in options.items()}
+    # Adam makes steps of full length of gradients that are 0 but for rounding.
+    return {
+        "recipe": recipe,
+        "data": str(folder / f"{rows}.jsonl"),
+        "model": str(folder / "model"),
+        "out": str(folder / out / case),
+        "trainer_args": {"optim": "sgd"},
+        "batch_size": batch,
+        "learning_rate": 0.05,
+        "epochs": 2,
+        **options,
+    }
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def of_two(folder: Path) -> Path:
+    """The runs of two processes, of all cases."""
+    settings = folder / "settings.json"
+    settings.write_text(json.dumps([arguments(folder, case, 4, "two") for case in CASES]))
+    code, said = ended(torchrun(str(Path(__file__).with_name("together_worker.py")), str(settings)))
+    assert code == 0, said
+    return folder / "two"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_train_what_one_does_with_the_same_rows_in_a_step(case: str, folder: Path, of_two: Path) -> None:
+    given = arguments(folder, case, 8, "one")
+    train(given.pop("recipe"), given.pop("data"), **given)
+    one, two, start = weights(folder / "one" / case), weights(of_two / case), load_file(_weights_of(folder / "model"))
+    moved = max((one[name] - start[name]).abs().max().item() for name in one)
+    apart = max((one[name] - two[name]).abs().max().item() for name in one)
+    assert moved > 1e-3
+    assert apart < 1e-3 * moved
+    metrics = [json.loads((folder / of / case / "metrics.json").read_text()) for of in ("one", "two")]
+    assert metrics[0]["steps"] == metrics[1]["steps"]
+    assert metrics[0]["drawn"][0]["rows_in_all"] == metrics[1]["drawn"][0]["rows_in_all"]
+
+
+def _weights_of(model: Path) -> Path:
+    return next(model.rglob("model.safetensors"))
