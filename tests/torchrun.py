@@ -11,10 +11,19 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def torchrun(*arguments: str, processes: int = 2, options: Sequence[str] = ("--standalone",)) -> subprocess.Popen[str]:
-    """Start a script, or `-m` and a module, in so many processes; its output is in one pipe."""
+def torchrun(
+    *arguments: str, processes: int = 2, options: Sequence[str] = ("--standalone",), **variables: str
+) -> subprocess.Popen[str]:
+    """Start a script, or `-m` and a module, in so many processes; its output is in one pipe.
+
+    Args:
+        *arguments: The script and its arguments.
+        processes: Processes on this host.
+        options: Of torchrun itself.
+        **variables: Of the environment.
+    """
     command = [sys.executable, "-m", "torch.distributed.run", *options, "--nproc-per-node", str(processes)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **variables}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
     return subprocess.Popen(
         [*command, *arguments],

@@ -12,21 +12,46 @@ from safetensors.torch import load_file
 from torchrun import ended, torchrun
 
 from nearfar.data import write_jsonl
+from nearfar.errors import InputError
 from nearfar.training.run import train
 
 #: By name: the recipe, the file of rows, and its options.
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "plain": ("infonce", "pairs", {}),
     "cached": ("infonce", "pairs", {"cached": True}),
+    "chunks": ("chunks.py", "pairs", {}),
     # Rows that share a text make batches of 5 to 7 rows, which are divided into 2 + 3, 3 + 3 or 3 + 4.
     "unequal": ("infonce", "uneven", {}),
     "unequal-cached": ("infonce", "uneven", {"cached": True}),
     "labelled": ("infonce", "labels", {}),
     # A label with most of the rows, which is spread over all batches.
     "frequent": ("infonce", "frequent", {}),
-    "teacher": ("score_distillation", "pairs", {"teacher": "model"}),
+    "teacher": ("score_distillation", "pairs", {"teacher": "model", "teacher_temperature": 0.5}),
     "accumulated": ("infonce", "pairs", {"gradient_accumulation": 2, "learning_rate": 0.02}),
 }
+
+#: InfoNCE whose gradient cache embeds a text or two at a time; the second process may kill itself in a step.
+CHUNKS = """
+import os
+from nearfar.kinds.options import ContrastOptions
+from nearfar.losses import ContrastLoss
+from nearfar.recipes import Plan, Recipe, Stage
+
+class Killed(ContrastLoss):
+    steps = 0
+
+    def forward(self, *arguments):
+        self.steps += 1
+        if os.environ.get("RANK") == "1" and os.environ.get("KILLED_IN") == str(self.steps):
+            os.kill(os.getpid(), 9)
+        return super().forward(*arguments)
+
+def prepare(model, rows, options):
+    loss = Killed(model, cached=True, mini_batch_num_tokens=16, gather_across_devices=True)
+    return Plan(model, Stage(rows, loss))
+
+RECIPE = Recipe("chunks", {"rows": ("pairs",)}, ContrastOptions, prepare)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +68,7 @@ def folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     write_jsonl([{"anchor": f"cat {i % 19}", "positive": f"dog {i % 7}"} for i in range(40)], folder / "uneven.jsonl")
     write_jsonl([{"text": f"the cat {i}", "label": "abc"[i % 3]} for i in range(30)], folder / "labels.jsonl")
     write_jsonl([{"text": f"a {i} dog", "label": "ab"[i % 4 == 0]} for i in range(30)], folder / "frequent.jsonl")
+    (folder / "chunks.py").write_text(CHUNKS)
     model = Path(shutil.copytree(tiny_model_folder, folder / "model"))
     file = next(model.rglob("config.json"))
     settings = json.loads(file.read_text())
@@ -55,7 +81,7 @@ def arguments(folder: Path, case: str, batch: int, out: str) -> dict[str, Any]:
     options = {name: str(folder / "model") if value == "model" else value for name, value in options.items()}
     # Adam makes steps of full length of gradients that are 0 but for rounding.
     return {
-        "recipe": recipe,
+        "recipe": str(folder / recipe) if recipe.endswith(".py") else recipe,
         "data": str(folder / f"{rows}.jsonl"),
         "model": str(folder / "model"),
         "out": str(folder / out / case),
@@ -71,11 +97,19 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_file(run / "model" / "model.safetensors")
 
 
+def with_dropout(folder: Path, tiny_model_folder: Path) -> dict[str, Any]:
+    """The settings of a run that is to be killed."""
+    given = arguments(folder, "chunks", 4, "two")
+    del given["trainer_args"], given["epochs"]
+    return {**given, "model": str(tiny_model_folder), "max_steps": 8, "save_steps": 2}
+
+
 @pytest.fixture(scope="module")
-def of_two(folder: Path) -> Path:
-    """The runs of two processes, of all cases."""
-    settings = folder / "settings.json"
-    settings.write_text(json.dumps([arguments(folder, case, 4, "two") for case in CASES]))
+def of_two(folder: Path, tiny_model_folder: Path) -> Path:
+    """The runs of two processes: of all cases, and one with dropout."""
+    settings, whole = folder / "settings.json", with_dropout(folder, tiny_model_folder)
+    whole["out"] = str(folder / "two" / "whole")
+    settings.write_text(json.dumps([*(arguments(folder, case, 4, "two") for case in CASES), whole]))
     code, said = ended(torchrun(str(Path(__file__).with_name("together_worker.py")), str(settings)))
     assert code == 0, said
     return folder / "two"
@@ -94,6 +128,27 @@ def test_two_processes_train_what_one_does_with_the_same_rows_in_a_step(case: st
     metrics = [json.loads((folder / of / case / "metrics.json").read_text()) for of in ("one", "two")]
     assert metrics[0]["steps"] == metrics[1]["steps"]
     assert metrics[0]["drawn"][0]["rows_in_all"] == metrics[1]["drawn"][0]["rows_in_all"]
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_after_one_process_was_killed(folder: Path, tiny_model_folder: Path, of_two: Path) -> None:
+    given = with_dropout(folder, tiny_model_folder)
+    recipe, data, model, out = (given.pop(name) for name in ("recipe", "data", "model", "out"))
+    out = folder / "killed"
+    command = ["-m", "nearfar", "train", recipe, "--data", data, "--model", model, "--out", str(out)]
+    command += [part for name, value in given.items() for part in ("--set", f"{name}={value}")]
+    code, said = ended(torchrun(*command, KILLED_IN="6"))
+    assert code != 0, said
+    assert "SIGKILL" in said or "Signal 9" in said
+    assert (out / "checkpoints" / "checkpoint-4" / "complete").exists()
+    assert not (out / "metrics.json").exists()
+    # Another number of processes would train on other batches.
+    with pytest.raises(InputError, match="processes"):
+        train(recipe, data, model=model, out=out, resume=True, **given)
+    code, said = ended(torchrun(*command, "--resume"))
+    assert code == 0, said
+    assert all(torch.equal(value, weights(out)[name]) for name, value in weights(of_two / "whole").items())
+    assert json.loads((out / "metrics.json").read_text())["steps"] == 8
 
 
 def _weights_of(model: Path) -> Path:

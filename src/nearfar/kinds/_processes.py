@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["is_main_process", "processes"]
+__all__ = ["is_main_process", "of_all", "processes", "wait_for_all"]
 
 
 def is_main_process() -> bool:
@@ -15,3 +15,22 @@ def is_main_process() -> bool:
 def processes() -> int:
     """Number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+
+
+def of_all(value: str | None) -> list[str | None]:
+    """The values of all processes, in their order."""
+    import torch.distributed as dist
+
+    if not (dist.is_available() and dist.is_initialized()):
+        return [value]
+    found: list[str | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(found, value)
+    return found

@@ -21,7 +21,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from nearfar.errors import InputError
 from nearfar.kinds._arguments import common_arguments, evaluation_steps
 from nearfar.kinds._best import Follow
-from nearfar.kinds._processes import is_main_process, processes
+from nearfar.kinds._processes import is_main_process, processes, wait_for_all
 from nearfar.kinds._sampling import Epochs, RunBatches, parts_of
 from nearfar.kinds._trainer_files import COMPLETE
 from nearfar.kinds._views import DrawnRows
@@ -197,6 +197,8 @@ def sentence_trainer(
         "learning_rate_mapping": rates,
         "max_grad_norm": getattr(options, "gradient_clip", GRADIENT_CLIP),
         "use_cpu": device == "cpu",
+        # Otherwise sentence-transformers sets it with a warning; the batches of the run are whole in any case.
+        "dataloader_drop_last": processes() > 1,
         **arguments,
     }
     asked = arguments_class(**{**own, **setting.arguments})
@@ -298,6 +300,7 @@ class MarkComplete(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Called by the trainer after everything else has been written."""
+        wait_for_all()  # each process writes the state of its random numbers
         if state.is_world_process_zero:
             Path(str(args.output_dir), f"checkpoint-{state.global_step}", COMPLETE).touch()
 

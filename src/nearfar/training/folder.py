@@ -117,7 +117,8 @@ class RunFolder:
         return [stage["steps"] for stage in metrics.get("stages", ())] or [metrics["steps"]]
 
     def _changed(self, configuration: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        there, changed = read_configuration(self.configuration), {}
+        there, changed = {"processes": 1, **read_configuration(self.configuration)}, {}
+        configuration = {"processes": 1, **configuration}
         if isinstance(there.get("options"), dict):
             there["options"] = {**defaults, **there["options"]}
         tasks = _tasks_added(there.get("data"), configuration.get("data")) if self.metrics.exists() else None
@@ -241,6 +242,7 @@ _DECIDING = (
     "options",
     "trainer_args",
     "seed",
+    "processes",
 )
 
 

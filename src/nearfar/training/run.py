@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nearfar.errors import InputError, about
-from nearfar.kinds._processes import is_main_process
+from nearfar.kinds._processes import is_main_process, processes
 from nearfar.models.abilities import Classifies
 from nearfar.training.adapting import BaseModel
 from nearfar.training.card import model_card, write_card
@@ -315,6 +315,7 @@ def _configuration(
         "columns": recorded.pop("columns"),
         "model": {"name": source_of(request.start), "weights": _weights(request, start)},
         **recorded,
+        **({"processes": processes()} if processes() > 1 else {}),
         **made_by(),
     }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.kinds._processes import of_all
 from nearfar.kinds.kind import Kind, Progress, Setting
 from nearfar.kinds.options import TrainingOptions, with_settings
 from nearfar.kinds.plan import Plan, Stage, staged_options
@@ -177,7 +178,7 @@ def train_stages(
         )
         trainer = model.trainer(stage, own, setting)
         set_seed(seed)
-        trainer.train_or_resume(folder.last_checkpoint(number))
+        trainer.train_or_resume(_checkpoint_of_all(folder, number))
         model.module.eval()
         log += [{**entry, "step": steps + entry["step"]} for entry in trainer.state.log_history]
         steps += trainer.state.global_step
@@ -198,6 +199,22 @@ def train_stages(
     if any(each.lora_merge for each in options):
         merge_adapters(model.module)
     return Trained(steps, log, stages, facts, drawn, followed)
+
+
+def _checkpoint_of_all(folder: RunFolder, stage: int) -> Path | None:
+    """The last checkpoint of a stage.
+
+    Raises:
+        InputError: Not all processes see the same, because their hosts share no file system.
+    """
+    found = folder.last_checkpoint(stage)
+    seen = set(of_all(None if found is None else found.name))
+    if len(seen) > 1:
+        shown = " and ".join(sorted(str(each or "none") for each in seen))
+        remedy = "put the run folder on a file system that all hosts share"
+        problem = f"expected the same checkpoint in all processes, got {shown}"
+        raise InputError(problem, file=folder.checkpoints_of(stage), field="--out", remedy=remedy)
+    return found
 
 
 #: Options for the length of the whole training.
