@@ -1,4 +1,4 @@
-"""Starts processes with torchrun on this machine, and ends all of them in time."""
+"""Starts processes with torchrun or accelerate on this machine, and ends all of them in time."""
 
 from __future__ import annotations
 
@@ -22,11 +22,22 @@ def torchrun(
         options: Of torchrun itself.
         **variables: Of the environment.
     """
-    command = [sys.executable, "-m", "torch.distributed.run", *options, "--nproc-per-node", str(processes)]
+    starter = ["torch.distributed.run", *options, "--nproc-per-node", str(processes)]
+    return _started([*starter, *arguments], variables)
+
+
+def accelerate(*arguments: str, processes: int = 2) -> subprocess.Popen[str]:
+    """The same with `accelerate launch`."""
+    options = ["--cpu", "--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"]
+    more = ["--dynamo_backend", "no", "--num_cpu_threads_per_process", "1", "--main_process_port", "0"]
+    return _started(["accelerate.commands.launch", *options, *more, *arguments], {})
+
+
+def _started(module: list[str], variables: dict[str, str]) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **variables}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
     return subprocess.Popen(
-        [*command, *arguments],
+        [sys.executable, "-m", *module],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torchrun import ended, torchrun
 
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
 from nearfar.training.run import train
+from torchrun import accelerate, ended, torchrun
 
 #: By name: the recipe, the file of rows, and its options.
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -60,7 +60,7 @@ def folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     import shutil
 
     folder = tmp_path_factory.mktemp("together")
-    words = "cat dog bank song river money guitar".split()
+    words = ["cat", "dog", "bank", "song", "river", "money", "guitar"]
     write_jsonl(
         [{"anchor": f"the {words[i % 7]} {i}", "positive": f"{i} a {words[i % 5]}"} for i in range(27)],
         folder / "pairs.jsonl",
@@ -128,6 +128,21 @@ def test_two_processes_train_what_one_does_with_the_same_rows_in_a_step(case: st
     metrics = [json.loads((folder / of / case / "metrics.json").read_text()) for of in ("one", "two")]
     assert metrics[0]["steps"] == metrics[1]["steps"]
     assert metrics[0]["drawn"][0]["rows_in_all"] == metrics[1]["drawn"][0]["rows_in_all"]
+
+
+@pytest.mark.slow
+def test_accelerate_starts_processes_too(folder: Path, of_two: Path) -> None:
+    (folder / "sgd.yaml").write_text("optim: sgd\n")
+    given = arguments(folder, "plain", 4, "launched")
+    command = ["train", given["recipe"], "--trainer-args", str(folder / "sgd.yaml")]
+    command += [part for name in ("data", "model", "out") for part in (f"--{name}", given[name])]
+    command += [
+        part for name in ("batch_size", "learning_rate", "epochs") for part in ("--set", f"{name}={given[name]}")
+    ]
+    code, said = ended(accelerate("-m", "nearfar", *command))
+    assert code == 0, said
+    launched = weights(folder / "launched" / "plain")
+    assert all(torch.equal(value, launched[name]) for name, value in weights(of_two / "plain").items())
 
 
 @pytest.mark.slow

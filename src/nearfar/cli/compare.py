@@ -104,6 +104,18 @@ def command(
         bool,
         typer.Option("--drop-leaks", help="Remove training rows that are evaluation rows too, instead of refusing."),
     ] = False,
+    launcher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CMD {}",
+            help="Command that starts each training and waits for it, e.g. 'srun --gres=gpu:1 {}' or "
+            "'ray job submit -- {}'; {} is the command of the training. All hosts must share the files.",
+            show_default="on this machine",
+        ),
+    ] = None,
+    parallel: Annotated[
+        int, typer.Option(help="Number of trainings at the same time, with --launcher.", min=1, metavar="N")
+    ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the comparison in --out.")] = False,
     skip_broken: SkipBroken = False,
     max_text: MaxText = None,
@@ -147,6 +159,8 @@ def command(
             settings=settings,
             search=tried,
             validate_on=validation,
+            launcher=launcher,
+            parallel=parallel,
             progress=update,
             say=say,
         )

@@ -1,4 +1,4 @@
-"""Training runs as separate processes, which end when the parent process ends."""
+"""Training runs as separate processes, which end when the parent process ends; a launcher may start them elsewhere."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
+from nearfar.comparison.launching import Launcher
 from nearfar.writing import write_text
 
 _SHOWN = 400
+#: How the last line of an error begins.
+_OURS = "nearfar: "
+#: Maximum number of seconds until a launcher has ended, and until a result appears on a shared file system.
+_PATIENCE = 10.0
+#: The processes of all jobs that are running.
+_running: set[subprocess.Popen[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Job:
             to draw these rows. 0: exactly `max_steps` steps.
         base: The base model of a trained `model` that is only evaluated; None: `model` itself.
         timed: Whether the time to encode a text is measured.
+        launcher: Starts the process, which may then be on another host, see `nearfar.comparison.launching`; None: it
+            starts on this machine.
     """
 
     name: str
@@ -53,6 +64,7 @@ class Job:
     rows_in_step: int = 0
     base: str | None = None
     timed: bool = False
+    launcher: str | None = None
 
 
 def is_done(job: Job) -> bool:
@@ -89,12 +101,14 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None],
         How the job failed; None if it has a result.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    description, log = folder / f"{job.name}.json", folder / f"{job.name}.log"
+    description, log = (folder / f"{job.name}.json").absolute(), folder / f"{job.name}.log"
     write_text(json.dumps(asdict(job), indent=2, ensure_ascii=False) + "\n", description)
+    command = [sys.executable, "-m", "nearfar.comparison.worker", str(description)]
+    launched = job.launcher is not None
     with log.open("w", encoding="utf-8") as errors:
         # This pipe closes when this process ends, in whatever way; the child then exits too, see the worker.
         child = subprocess.Popen(
-            [sys.executable, "-m", "nearfar.comparison.worker", str(description)],
+            command if job.launcher is None else Launcher.of(job.launcher).command(command),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -102,31 +116,83 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None],
             encoding="utf-8",
             env=_environment(),
         )
+        _running.add(child)
         try:
+            assert child.stdin is not None
             assert child.stdout is not None
+            if launched:
+                _greet(child.stdin)
             for line in child.stdout:
-                _follow(line, progress)
+                if not _follow(line, progress) and launched:
+                    # Of schedulers, also the errors of what they started.
+                    errors.write(line)
+                    errors.flush()
             code = child.wait()
         finally:
+            _running.discard(child)
             if child.poll() is None:
-                child.kill()
-                child.wait()
+                _end(child, patient=launched)
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
-                    pipe.close()
-    if is_done(job):
+                    with suppress(OSError):
+                        pipe.close()
+    if is_done(job) or (launched and code == 0 and _appears(job)):
         return None
-    return Failed(_reason(code, log.read_text("utf-8", errors="replace")), code == 2)
+    said = log.read_text("utf-8", errors="replace")
+    return Failed(_reason(code, said), code == 2) if not launched else _failed_launcher(code, said)
 
 
-def _follow(line: str, progress: Callable[[int, int, float | None], None] | None) -> None:
+def end_all() -> None:
+    """End the processes of the jobs that run in other threads, so that `run_job` returns there."""
+    for child in list(_running):
+        child.terminate()
+
+
+def _greet(stdin: IO[str]) -> None:
+    """Tell the worker that its stdin is the pipe of this process, as not every launcher passes it on."""
+    with suppress(OSError):
+        stdin.write("\n")
+        stdin.flush()
+
+
+def _end(child: subprocess.Popen[str], *, patient: bool) -> None:
+    """End a process; a launcher first gets time to end what it has started."""
+    if patient:
+        child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_PATIENCE)
+    child.kill()
+    child.wait()
+
+
+def _appears(job: Job) -> bool:
+    """Whether the result appears in time: a shared file system may show it late."""
+    until = time.monotonic() + _PATIENCE
+    while not is_done(job) and time.monotonic() < until:
+        time.sleep(0.1)
+    return is_done(job)
+
+
+def _failed_launcher(code: int, log: str) -> Failed:
+    if code == 0:
+        reason = "the launcher returned before the run folder was complete: it must wait, such as sbatch --wait"
+        return Failed(reason, False)
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    ended = f"exit code {code}" if code > 0 else signal.Signals(-code).name
+    ours = code == 2 and bool(lines) and lines[-1].startswith(_OURS)
+    return Failed(_reason(code, log) if ours else f"the launcher ended with {ended}: {_reason(abs(code), log)}", ours)
+
+
+def _follow(line: str, progress: Callable[[int, int, float | None], None] | None) -> bool:
+    """Pass a step on. Returns False for a line that was printed by a library."""
     try:
         said = json.loads(line)
         step = said["step"], said["of"], said["loss"]
     except (ValueError, KeyError, TypeError):
-        return  # printed by a library
+        return False
     if progress is not None:
         progress(*step)
+    return True
 
 
 def _reason(code: int, log: str) -> str:
@@ -135,7 +201,7 @@ def _reason(code: int, log: str) -> str:
         memory = ": the system may have run out of memory" if name == "SIGKILL" else ""
         return f"ended by {name}{memory}"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    return lines[-1].removeprefix("nearfar: ")[:_SHOWN] if lines else f"exit code {code} without a message"
+    return lines[-1].removeprefix(_OURS)[:_SHOWN] if lines else f"exit code {code} without a message"
 
 
 def _environment() -> dict[str, str]:

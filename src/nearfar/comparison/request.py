@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.comparison.launching import Launcher
 from nearfar.comparison.ranking import BASE
 from nearfar.errors import InputError
 from nearfar.settings import FIELD
@@ -46,6 +47,8 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     validate_on: str | Path | Dataset | Retrieval | None = None
+    launcher: str | None = None
+    parallel: int = 1
     progress: Progress | None = None
     say: Callable[[str], object] = lambda _: None
 
@@ -68,6 +71,7 @@ class Request:
         if self.seeds < 1:
             problem = f"invalid number of seeds {self.seeds}: at least one is required"
             raise InputError(problem, field="--seeds", remedy="use 1 or more, e.g. 3")
+        self._check_launcher()
         self._check_search()
         if self.budget is None:
             return
@@ -77,6 +81,20 @@ class Request:
         if {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in (*self.settings, *self.search)}:
             problem = "epochs and max_steps cannot be combined with a budget"
             raise InputError(problem, field=FIELD, remedy="remove epochs and max_steps, or --budget")
+
+    def _check_launcher(self) -> None:
+        if self.parallel < 1:
+            problem = f"invalid number {self.parallel}: at least one training at a time is required"
+            raise InputError(problem, field="--parallel", remedy="use 1 or more, e.g. 4")
+        if self.launcher is None and self.parallel > 1:
+            problem = "trainings at the same time on one machine would slow each other and blur their costs"
+            raise InputError(problem, field="--parallel", remedy="remove it, or start trainings with --launcher")
+        if self.launcher is None:
+            return
+        Launcher.of(self.launcher)
+        if self.budget is not None:
+            problem = "minutes cannot be shared where trainings may wait in a queue"
+            raise InputError(problem, field="--budget", remedy="use epochs or max_steps, or remove --launcher")
 
     def _check_search(self) -> None:
         models = self.models

@@ -57,6 +57,8 @@ def compare(
     settings: Mapping[str, Any] | None = None,
     search: Mapping[str, Sequence[Any]] | None = None,
     validate_on: str | Path | Dataset | Retrieval | None = None,
+    launcher: str | None = None,
+    parallel: int = 1,
     progress: Progress | None = None,
     say: Callable[[str], object] | None = None,
     **options: Any,
@@ -91,6 +93,9 @@ def compare(
             rows; `evaluate_on`, or the rows that are held out, measures the finalists once. See
             `nearfar.comparison.search`.
         validate_on: Rows that a search chooses on; by default groups of the training rows are held out.
+        launcher: A command that starts each run and waits for it, such as `srun --gres=gpu:1 {}`; see
+            `nearfar.comparison.launching`. Runs and results are read from `out`, which all hosts must share.
+        parallel: Number of runs at the same time, with a launcher.
         progress: Called with step, number of steps, latest loss, over all runs.
         say: Called with a line of text when a run is done.
         **options: The same as `settings`, for names without a dot.
@@ -120,6 +125,8 @@ def compare(
         {**(settings or {}), **options},
         dict(search or {}),
         validate_on,
+        launcher,
+        parallel,
         progress,
         say or (lambda _: None),
     )

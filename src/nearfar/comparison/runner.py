@@ -1,12 +1,14 @@
-"""Runs the jobs of a comparison one after another; jobs that are already done are skipped."""
+"""Runs the jobs of a comparison; jobs that are already done are skipped."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nearfar.comparison.budget import (
@@ -21,7 +23,7 @@ from nearfar.comparison.budget import (
 )
 from nearfar.comparison.configurations import start_of
 from nearfar.comparison.folder import ComparisonFolder
-from nearfar.comparison.jobs import Job, is_done, result_of, run_job
+from nearfar.comparison.jobs import Job, end_all, is_done, result_of, run_job
 from nearfar.comparison.prepared import TEXTS, TRAINING, Prepared, evaluation_in
 from nearfar.comparison.ranking import BASE, label
 from nearfar.comparison.result import Failure
@@ -53,7 +55,7 @@ class Found(NamedTuple):
 
 
 class Runner:
-    """Runs the jobs of a comparison one after another.
+    """Runs the jobs of a comparison one after another, or several at the same time through a launcher.
 
     Args:
         request: The request, with only the compatible recipes.
@@ -154,20 +156,29 @@ class Runner:
         names = [name for name in self.steps if name not in lost]
         jobs = [(name, self._job(name, seed)) for seed in range(self.seeds) for name in names]
         planned = sum(self.steps[name] for name, _ in jobs)
-        done = 0
-        for name, job in jobs:
+        done = dict.fromkeys((job.name for _, job in jobs), 0)
+        one_speaks = Lock()
+
+        def run_one(name: str, job: Job) -> None:
             steps = self.steps[name]
-            if name not in lost and not is_done(job):
-                failed = run_job(job, self.folder.logs, self._shifted(done, planned, steps))
+
+            def progress(step: int, of: int, loss: float | None) -> None:
+                with one_speaks:
+                    done[job.name] = min(steps, steps * step // max(of, 1))
+                    if self.progress is not None:
+                        self.progress(sum(done.values()), planned, loss)
+
+            failed = run_job(job, self.folder.logs, progress) if name not in lost and not is_done(job) else None
+            with one_speaks:
                 if failed is not None:
                     lost.add(name)
                     failures.append(Failure(name, job.seed, failed.reason, self._log(job.name)))
                     self.say(f"{name}, seed {job.seed}: failed: {failed.reason}")
-            if name not in lost:
-                self._announce(job)
-            done += steps
-            if self.progress is not None:
-                self.progress(done, planned, None)
+                if name not in lost:
+                    self._announce(job)
+            progress(steps, steps, None)
+
+        self._each(run_one, jobs)
         found = {name: [result_of(self._job(name, s)) for s in range(self.seeds)] for name in names if name not in lost}
         if not found:
             lines = "; ".join(f"{failure.recipe}: {failure.reason}" for failure in failures)
@@ -175,6 +186,22 @@ class Runner:
         if self.base:
             found[BASE] = [result_of(self._job(None, 0))]
         return Found(found, failures, self.budget or {"steps": self.steps})
+
+    def _each(self, run_one: Callable[[str, Job], None], jobs: Sequence[tuple[str, Job]]) -> None:
+        """Run jobs one after another, or several at the same time through a launcher."""
+        if self.request.parallel == 1:
+            for name, job in jobs:
+                run_one(name, job)
+            return
+        with ThreadPoolExecutor(self.request.parallel) as pool:
+            started = [pool.submit(run_one, name, job) for name, job in jobs]
+            try:
+                for each in started:
+                    each.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                end_all()
+                raise
 
     def _job(self, name: str | None, seed: int) -> Job:
         configuration = None if name is None else self.configurations[name]
@@ -199,6 +226,7 @@ class Runner:
             settings,
             rows_in_step=self.rows.get(name or "", 0),
             timed=self.request.searches,
+            launcher=self.request.launcher,
         )
 
     def _tried(self, minutes: float, started: float) -> dict[str, Any]:
@@ -262,13 +290,6 @@ class Runner:
         if not trials:
             raise RuntimeError(f"every recipe failed ({'; '.join(f'{n}: {r}' for n, r in failed.items())})")
         return trials, failed
-
-    def _shifted(self, done: int, planned: int, steps: int) -> Callable[[int, int, float | None], None]:
-        def update(step: int, of: int, loss: float | None) -> None:
-            if self.progress is not None:
-                self.progress(done + min(steps, steps * step // max(of, 1)), planned, loss)
-
-        return update
 
     def _announce(self, job: Job) -> None:
         found = result_of(job)

@@ -80,7 +80,7 @@ def _of_bases(
     """The results of the base models by their names."""
     found: Results = {}
     for model, name in bases.items():
-        job = _evaluation(folder, rows, f"{prefix}{name.replace(' ', '-')}", model, None)
+        job = _evaluation(request, folder, rows, f"{prefix}{name.replace(' ', '-')}", model, None)
         failed = None if is_done(job) else run_job(job, folder.logs)
         if failed is not None and failed.refused:
             raise InputError(f"{model} cannot be evaluated on these rows: {failed.reason}", field="--model")
@@ -106,7 +106,7 @@ def _measured(
         measured = []
         for seed, run in enumerate(runs):
             model = climbed.folder.run(f"{name}-{seed}") / "model"
-            job = _evaluation(folder, rows, f"{name}-{seed}", str(model.absolute()), chosen[name].model)
+            job = _evaluation(request, folder, rows, f"{name}-{seed}", str(model.absolute()), chosen[name].model)
             failed = None if is_done(job) else run_job(job, folder.logs)
             if failed is not None:
                 failures.append(Failure(name, seed, failed.reason, folder.logs / f"{job.name}.log"))
@@ -120,11 +120,14 @@ def _measured(
     return found, failures
 
 
-def _evaluation(folder: ComparisonFolder, rows: Prepared, name: str, model: str, base: str | None) -> Job:
+def _evaluation(
+    request: Request, folder: ComparisonFolder, rows: Prepared, name: str, model: str, base: str | None
+) -> Job:
     learn = str((folder.data / TRAINING).absolute()) if rows.learn else None
     evaluation, result = str(evaluation_in(folder.data).absolute()), str(folder.result(name).absolute())
     run = str(folder.run(name).absolute())
-    return Job(name, None, model, "", evaluation, learn, run, result, 0, {}, base=base, timed=base is None)
+    how: dict[str, Any] = {"base": base, "timed": base is None, "launcher": request.launcher}
+    return Job(name, None, model, "", evaluation, learn, run, result, 0, {}, **how)
 
 
 def _score(runs: list[dict[str, Any]]) -> float:

@@ -63,9 +63,10 @@ class Clock:
 
 def main(description: str) -> int:
     """Do the job and return the exit code."""
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    job = Job(**json.loads(Path(description).read_text("utf-8")))
+    threading.Thread(target=_leave_with_parent, args=(job.launcher is not None,), daemon=True).start()
     try:
-        do(Job(**json.loads(Path(description).read_text("utf-8"))))
+        do(job)
     except InputError as error:
         print(f"nearfar: {error}", file=sys.stderr)
         return 2
@@ -212,8 +213,13 @@ def _memory() -> dict[str, int | None]:
     return {"memory": held, "gpu_memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None}
 
 
-def _leave_with_parent() -> None:
-    """Exit with the parent process: otherwise a resumed comparison could run beside this run."""
+def _leave_with_parent(launched: bool) -> None:
+    """Exit with the parent process: otherwise a resumed comparison could run beside this run.
+
+    A launcher may give this process another stdin, on which the parent's first line does not come.
+    """
+    if launched and not os.read(0, 1):
+        return
     while os.read(0, 1):  # not sys.stdin: Python needs its lock at exit
         pass
     os._exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,8 +15,9 @@ from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from nearfar.kinds.options import TrainingOptions
+    from nearfar.kinds.plan import Stage
 
-__all__ = ["check_trainer_args", "read_trainer_args"]
+__all__ = ["check_gradient_cache", "check_trainer_args", "read_trainer_args"]
 
 FIELD = "--trainer-args"
 #: Arguments of the command line that set an argument of the trainer.
@@ -122,6 +124,34 @@ def check_trainer_args(
             raise InputError(problem, file=file, field=name, remedy=remedy)
         _check_type(name, value, known[name].default, file)
     _check_values(arguments, file)
+
+
+def check_gradient_cache(stage: Stage, arguments: Mapping[str, Any]) -> None:
+    """Check that a loss with a gradient cache is not trained with sharded weights.
+
+    The cache embeds a batch in many forward passes, and sentence-transformers defers the exchange of gradients to the
+    last of them only in plain data parallelism.
+
+    Args:
+        stage: The stage with the loss.
+        arguments: By their names in `transformers.TrainingArguments`.
+
+    Raises:
+        InputError: The arguments, or those of `accelerate launch`, ask for DeepSpeed or FSDP.
+    """
+    from sentence_transformers.base.losses.gradcache import uses_gradient_cache
+
+    losses = stage.loss.values() if isinstance(stage.loss, Mapping) else [stage.loss]
+    if not any(uses_gradient_cache(loss) for loss in losses):
+        return
+    for library in ("deepspeed", "fsdp"):
+        by_accelerate = os.environ.get(f"ACCELERATE_USE_{library.upper()}", "").lower() in ("1", "true")
+        if arguments.get(library) or by_accelerate:
+            raise InputError(
+                f"the gradient cache (cached) cannot be combined with {library}",
+                field="accelerate launch" if by_accelerate else FIELD,
+                remedy=f"remove cached, or train without {library}",
+            )
 
 
 def _set_by(name: str, file: Any, instead: str) -> InputError:
