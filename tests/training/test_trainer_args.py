@@ -91,6 +91,35 @@ def test_a_file_that_is_no_mapping_is_refused(text: str | None, line: int | None
     assert (caught.value.file, caught.value.line) == (file, line)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        ({"fsdp": True}, {}),
+        ({"fsdp": "full_shard"}, {}),
+        ({"deepspeed": "zero3.json"}, {}),
+        ({}, {"ACCELERATE_USE_DEEPSPEED": "true"}),
+        ({}, {"ACCELERATE_USE_FSDP": "true"}),
+    ],
+)
+def test_the_gradient_cache_is_refused_where_weights_are_sharded(
+    arguments: dict[str, Any],
+    variables: dict[str, str],
+    tiny_model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_jsonl([dict(row) for row in rows()], tmp_path / "rows.jsonl")
+    (tmp_path / "trainer.yaml").write_text(yaml.safe_dump(arguments))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    given = ["train", "infonce", "--data", str(tmp_path / "rows.jsonl"), "--model", str(tiny_model_folder)]
+    given += ["--trainer-args", str(tmp_path / "trainer.yaml"), "--out", str(tmp_path / "run"), "--set", "cached=true"]
+    assert command(given) == 2
+    assert "the gradient cache" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("lora", [0, 2])
 @pytest.mark.parametrize("cached", [False, True])
 def test_gradient_checkpointing_gives_the_same_model(
