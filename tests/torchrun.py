@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -33,11 +34,30 @@ def accelerate(*arguments: str, processes: int = 2) -> subprocess.Popen[str]:
     return _started(["accelerate.commands.launch", *options, *more, *arguments], {})
 
 
+def free_port() -> int:
+    """A port of this machine that nobody uses yet."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def host_of_two(*arguments: str, first: str) -> subprocess.Popen[str]:
+    """One of two hosts with one process each, started by the script of the examples."""
+    python = str(Path(sys.executable).parent)
+    path = os.pathsep.join([python, os.environ.get("PATH", "")])
+    script = Path(__file__).parents[1] / "examples" / "several_hosts.sh"
+    return _process(["sh", str(script), *arguments], {"HOSTS": "2", "FIRST": first, "PATH": path})
+
+
 def _started(module: list[str], variables: dict[str, str]) -> subprocess.Popen[str]:
+    return _process([sys.executable, "-m", *module], variables)
+
+
+def _process(command: list[str], variables: dict[str, str]) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **variables}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1] / "src")
     return subprocess.Popen(
-        [sys.executable, "-m", *module],
+        command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

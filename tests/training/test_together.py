@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
 from nearfar.training.run import train
-from torchrun import accelerate, ended, torchrun
+from torchrun import accelerate, ended, free_port, host_of_two, torchrun
 
 #: By name: the recipe, the file of rows, and its options.
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -149,6 +149,19 @@ def test_accelerate_starts_processes_too(folder: Path, of_two: Path) -> None:
     assert code == 0, said
     check_equal(of_two / "plain", folder / "launched" / "plain", folder)
     assert yaml.safe_load((folder / "launched" / "plain" / "run.yaml").read_text())["processes"] == 2
+
+
+@pytest.mark.slow
+def test_the_script_for_several_hosts(folder: Path, of_two: Path) -> None:
+    given = arguments(folder, "plain", 4, "hosts")
+    command = [given["recipe"], "--trainer-args", str(folder / "hosts.yaml")]
+    (folder / "hosts.yaml").write_text("optim: sgd\n")
+    command += [part for name in ("data", "model", "out") for part in (f"--{name}", given[name])]
+    command += [f"--set={name}={given[name]}" for name in ("batch_size", "learning_rate", "epochs")]
+    hosts = [host_of_two(*command, first=port) for port in [f"localhost:{free_port()}"] for _ in range(2)]
+    found = [ended(host) for host in hosts]
+    assert [code for code, _ in found] == [0, 0], found
+    check_equal(of_two / "plain", folder / "hosts" / "plain", folder)
 
 
 @pytest.mark.slow
