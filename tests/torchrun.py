@@ -28,8 +28,8 @@ def torchrun(
 
 
 def accelerate(*arguments: str, processes: int = 2) -> subprocess.Popen[str]:
-    """The same with `accelerate launch`."""
-    options = ["--cpu", "--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"]
+    """The same with `accelerate launch`, which starts a single process with `--cpu`."""
+    options = ["--multi_gpu", "--num_processes", str(processes), "--num_machines", "1", "--mixed_precision", "no"]
     more = ["--dynamo_backend", "no", "--num_cpu_threads_per_process", "1", "--main_process_port", "0"]
     return _started(["accelerate.commands.launch", *options, *more, *arguments], {})
 

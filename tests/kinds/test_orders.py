@@ -91,3 +91,27 @@ def test_few_new_rows_are_one_batch() -> None:
     order = order_of("shuffled", pairs(7, 100, 100), 8, False, 5, Rehearsal(4, 0.5))
     (batch,) = order.batches(0)
     assert sum(row < 3 for row in batch) == 3
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("kind", ["shuffled", "no_duplicates", "group_by_label"])
+def test_processes_divide_the_batches_of_one(kind: str, processes: int) -> None:
+    rows = labelled(60, 20, 30) if kind == "group_by_label" else pairs(90, 30, 30)
+    for drop_last in (True, False):
+        whole = order_of(kind, rows, 4 * processes, drop_last, 3)  # pyright: ignore[reportArgumentType]
+        each = order_of(kind, rows, 4, drop_last, 3, processes=processes)  # pyright: ignore[reportArgumentType]
+        for epoch in range(2):
+            expected = [batch for batch in whole.batches(epoch) if len(batch) >= 2 * processes]
+            found = each.batches(epoch)
+            assert [flat(found[at : at + processes]) for at in range(0, len(found), processes)] == expected
+            sizes = [[len(batch) for batch in found[at : at + processes]] for at in range(0, len(found), processes)]
+            assert all(max(of) - min(of) <= 1 for of in sizes)
+        drawn = len(flat(each.batches(0)))
+        assert drawn + sum(entry.rows for entry in each.left_out()) == len(rows)
+
+
+def test_each_process_has_its_share_of_the_rehearsed_rows() -> None:
+    rows = pairs(47, 100, 100)
+    order = order_of("shuffled", rows, 8, True, 5, Rehearsal(7, 0.25), processes=2)
+    for batch in order.batches(0):
+        assert sum(row >= 40 for row in batch) == 2

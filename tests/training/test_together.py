@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
+from nearfar.training import stages
+from nearfar.training.folder import RunFolder
 from nearfar.training.run import train
 from torchrun import accelerate, ended, free_port, host_of_two, torchrun
 
@@ -183,6 +185,15 @@ def test_a_run_goes_on_after_one_process_was_killed(folder: Path, tiny_model_fol
     assert code == 0, said
     assert all(torch.equal(value, weights(out)[name]) for name, value in weights(of_two / "whole").items())
     assert json.loads((out / "metrics.json").read_text())["steps"] == 8
+
+
+def test_hosts_that_do_not_share_the_run_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkpoints" / "checkpoint-2").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "checkpoint-2" / "complete").touch()
+    (tmp_path / "model").mkdir()
+    monkeypatch.setattr(stages, "of_all", lambda value: [value, None])
+    with pytest.raises(InputError, match="checkpoint-2 and none"):
+        stages._checkpoint_of_all(RunFolder(tmp_path), 1)
 
 
 def _weights_of(model: Path) -> Path:

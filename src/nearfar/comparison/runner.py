@@ -147,7 +147,8 @@ class Runner:
         if failed is not None and failed.refused:
             raise InputError(f"the model cannot be evaluated on this data: {failed.reason}", field="--eval")
         if failed is not None:
-            raise RuntimeError(f"the evaluation of the base model failed: {failed.reason}")
+            log = self._log(job.name)
+            raise RuntimeError(f"the evaluation of the base model failed: {failed.reason} (see {log})")
         self._announce(job)
 
     def run_all(self) -> Found:

@@ -85,7 +85,8 @@ def _of_bases(
         if failed is not None and failed.refused:
             raise InputError(f"{model} cannot be evaluated on these rows: {failed.reason}", field="--model")
         if failed is not None:
-            raise RuntimeError(f"the evaluation of the {label(name)} failed: {failed.reason}")
+            log = folder.logs / f"{job.name}.log"
+            raise RuntimeError(f"the evaluation of the {label(name)} failed: {failed.reason} (see {log})")
         found[name] = [result_of(job)]
         if prefix:
             request.say(f"{label(name)}: {found[name][0]['primary']} {_score(found[name]):.3f} on validation rows")
