@@ -56,6 +56,15 @@ def _limit_texts(context: typer.Context, size: int | None) -> None:
     context.call_on_close(restore)
 
 
+Stream = Annotated[
+    bool,
+    typer.Option(
+        "--stream",
+        help="Texts read as a stream: none is copied to the disk first, Hub datasets are not downloaded. Run again to "
+        "resume.",
+    ),
+]
+
 #: Takes effect when it is parsed; no command passes it on.
 MaxText = Annotated[
     int | None,

@@ -54,10 +54,16 @@ class Table:
 
     def read(self, gathered: Gathered, limit: int | None) -> None:
         """Check the rows of the current file and add them to `gathered`, until it has `limit` rows."""
+        for part in self.parts(None if limit is None else limit - gathered.rows):
+            gathered.add(part)
+
+    def parts(self, left: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the checked rows of the current file, at most `left` of them, a block at a time."""
         for block in self.source.blocks([column.field for column in self.columns]):
-            for part in self._parts(block, None if limit is None else limit - gathered.rows):
-                gathered.add(part)
-            if limit is not None and gathered.rows >= limit:
+            for part in self._parts(block, left):
+                yield part
+                left = None if left is None else left - part.num_rows
+            if left == 0:
                 break
         if self.empty is not None:
             self.empty.warn(self.source)

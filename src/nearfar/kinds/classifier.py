@@ -251,6 +251,10 @@ class Classifier(Kind, Classifies):
         """As for an encoder."""
         Encoder(self.encoder).check_stage(stage, options)
 
+    def prompts(self, stage: Stage, options: TrainingOptions) -> dict[str, Any]:
+        """Those of the encoder."""
+        return Encoder(self.encoder).prompts(stage, options)
+
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
         """The trainer of an encoder, with a loss that contains the labels' vectors as `head`, and `decoder`."""
         if self.decoder is not None:

@@ -114,6 +114,10 @@ class Kind(ABC):
             InputError: No batch can be drawn; the message names the rows or the option.
         """
 
+    def prompts(self, stage: Stage, options: TrainingOptions) -> dict[str, Any]:
+        """What stands before the texts of each column in training; of several datasets for each, by its name."""
+        return {}
+
     def facts(self, trainers: list[Any]) -> dict[str, Any]:
         """Facts about the model and its training for `metrics.json`, in addition to the evaluation."""
         return {}

@@ -184,6 +184,7 @@ def _run(
     before = None if held_out is None else held_out.measure(model, seed)
     said = _measured(ready, held_out)
     similarities = [_similarities(model, held_out, seed)]
+    configuration["prompts"] = ready.prompts()
     folder.start(configuration)
     if changed:
         folder.lengthen(configuration, changed)
