@@ -47,6 +47,22 @@ def read_corpus(
     return None, load(file, columns=columns, schema="sentences")["text"]
 
 
+def read_queries(file: str | Path, columns: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
+    """The ids and texts of queries: a `queries.jsonl` in BEIR format, or rows with a column `text`, numbered from 1.
+
+    Raises:
+        InputError: The file cannot be read, or a query is empty.
+    """
+    from nearfar.data.readers import load
+    from nearfar.data.retrieval import query_entries
+
+    if unpacked_name(Path(file)) == "queries.jsonl" and not columns:
+        ids, texts = zip(*query_entries(file), strict=True)
+        return list(ids), list(texts)
+    texts = list(load(file, columns=columns, schema="sentences")["text"])
+    return [str(row) for row in range(1, len(texts) + 1)], texts
+
+
 def corpus_sha256(source: str | Path) -> str:
     """What changes with a corpus: of a file its SHA-256, of a folder that of all files in it, of a Hub ID its commit.
 

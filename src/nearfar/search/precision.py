@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from usearch.index import Index as Graph
 
-__all__ = ["CODES", "VECTORS", "Precision", "StoredVectors", "VectorWriter", "check_precision", "files_of"]
+__all__ = ["VECTORS", "Precision", "StoredVectors", "VectorWriter", "check_precision", "files_of"]
 
 Precision = Literal["float32", "int8", "binary"]
 
-VECTORS, CODES = "vectors.usearch", "codes.npy"
+VECTORS, CODES = "vectors.usearch", "codes.int8"
 _DTYPES = {"float32": "f32", "int8": "i8", "binary": "b1"}
 # Similarity of the model -> metric of usearch. Signs of components are compared by their number of differences.
 _METRICS = {"cosine": "cos", "dot": "ip"}
@@ -83,9 +83,10 @@ class StoredVectors:
         graph = Graph.restore(folder / VECTORS, view=True)
         if graph is None:
             raise ValueError("no index")
-        codes = np.load(folder / CODES, mmap_mode="r", allow_pickle=False) if precision == "binary" else None
-        if codes is not None and codes.shape != (len(graph), graph.ndim):
-            raise ValueError("codes of another shape")
+        shape = (len(graph), int(graph.ndim))
+        if precision == "binary" and (folder / CODES).stat().st_size != shape[0] * shape[1]:
+            raise ValueError("codes of another size")
+        codes = np.memmap(folder / CODES, np.int8, "r", shape=shape) if precision == "binary" else None
         return cls(graph, precision, scale, codes)
 
     def __len__(self) -> int:
@@ -134,30 +135,27 @@ class VectorWriter:
         folder: The folder of the files.
         precision: See above.
         similarity: `cosine` (vectors of length 1) or `dot`.
-        count: Number of vectors in all.
     """
 
-    def __init__(self, folder: Path, precision: Precision, similarity: str, count: int) -> None:
-        self.folder, self.precision, self.similarity, self.count = folder, precision, similarity, count
+    def __init__(self, folder: Path, precision: Precision, similarity: str) -> None:
+        self.folder, self.precision, self.similarity = folder, precision, similarity
         self.scale, self.rows, self.ndim = 0.0, 0, 0
         self._graph: Any = None
-        self._codes: Any = None
 
     def add(self, block: Float[np.ndarray, "n d"]) -> None:
         """Add the next vectors."""
-        if self._graph is None:
+        if not self.rows:
             self._begin(block)
         keys = np.arange(self.rows, self.rows + len(block), dtype=np.uint64)
         self._graph.add(keys, _coded(block, self.precision, self.scale))
-        if self._codes is not None:
-            self._codes[self.rows : self.rows + len(block)] = _coded(block, "int8", self.scale)
+        if self.precision == "binary":
+            with (self.folder / CODES).open("ab") as codes:
+                codes.write(_coded(block, "int8", self.scale).tobytes())
         self.rows += len(block)
 
     def close(self) -> None:
         """Write what is in memory."""
         self._graph.save(self.folder / VECTORS)
-        if self._codes is not None:
-            self._codes.flush()
 
     def _begin(self, block: np.ndarray) -> None:
         from usearch.index import Index as Graph
@@ -167,13 +165,9 @@ class VectorWriter:
         self._graph = Graph(ndim=self.ndim, metric=metric, dtype=_DTYPES[self.precision])
         if self.precision != "float32":
             self.scale = float(np.abs(block).max()) or 1.0
-        if self.precision == "binary":
-            if self.ndim % 8:
-                problem = f"expected a number of dimensions that is a multiple of 8, got {self.ndim}"
-                raise InputError(problem, field="--precision", remedy="use int8")
-            self._codes = np.lib.format.open_memmap(
-                self.folder / CODES, mode="w+", dtype=np.int8, shape=(self.count, self.ndim)
-            )
+        if self.precision == "binary" and self.ndim % 8:
+            problem = f"expected a number of dimensions that is a multiple of 8, got {self.ndim}"
+            raise InputError(problem, field="--precision", remedy="use int8")
 
 
 def _coded(vectors: Float[np.ndarray, "n d"], precision: str, scale: float) -> np.ndarray:

@@ -149,7 +149,8 @@ def _numbers(condition: Condition, column: Any) -> Any:
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             import pyarrow.compute as pc
 
-            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, column.type), column)
+            empty = pc.equal(column, "")  # pyright: ignore[reportAttributeAccessIssue]
+            column = pc.if_else(empty, None, column)  # pyright: ignore[reportAttributeAccessIssue]
         return column.cast(pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         problem = f"{condition.how} compares numbers, and the column has other values: {error}"
