@@ -144,11 +144,20 @@ class SearchIndex:
         Raises:
             InputError: A condition cannot be read, the corpus has no such column, or it has changed.
         """
-        from nearfar.search.where import allowed, open_fields, parse_conditions
+        from nearfar.search.where import allowed, parse_conditions
 
         conditions = parse_conditions(where)
-        names = list(dict.fromkeys(condition.column for condition in conditions))
-        return allowed(conditions, open_fields(self.folder / FIELDS, names, self.metadata.count, self._read_fields))
+        return allowed(conditions, self.fields(list(dict.fromkeys(condition.column for condition in conditions))))
+
+    def fields(self, names: Sequence[str]) -> pa.Table:
+        """Columns of the corpus, one row for each document.
+
+        Raises:
+            InputError: The corpus has no such column, or it has changed.
+        """
+        from nearfar.search.where import open_fields
+
+        return open_fields(self.folder / FIELDS, names, self.metadata.count, self._read_fields).select(list(names))
 
     def _nearest(
         self, vectors: Float[np.ndarray, "q d"], k: int, allowed: Bool[np.ndarray, " n"] | None
