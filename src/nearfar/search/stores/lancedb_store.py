@@ -37,9 +37,9 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
     except ImportError as error:
         raise InputError("requires LanceDB", field="--for", remedy='pip install "nearfar[lancedb]"') from error
     check_writable(path.absolute().parent)
-    database: Any = lancedb.connect(str(path.absolute().parent))
-    if path.stem in database.table_names():
+    if path.exists():
         raise InputError("already exists", file=path, field="--out", remedy="choose another table, or drop it first")
+    database: Any = lancedb.connect(str(path.absolute().parent))
     table = database.create_table(path.stem, rows.batches(), schema=rows.schema)
 
     def nearest(vector: np.ndarray, k: int) -> list[str]:
