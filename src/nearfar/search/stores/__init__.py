@@ -6,9 +6,10 @@ a function that searches what was written: `nearest(vector, k)`, the ids of the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,7 +28,8 @@ STORES = ("lancedb", "qdrant", "parquet")
 _CHECKED = 20
 
 
-class Stored(NamedTuple):
+@dataclass(frozen=True)
+class Stored:
     """What was written.
 
     Args:

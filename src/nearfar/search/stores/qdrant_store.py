@@ -81,7 +81,7 @@ def _fill(client: Any, name: str, rows: Rows, dimension: int, similarity: str) -
         vectors = batch.column("vector").flatten().to_numpy(zero_copy_only=False).reshape(-1, dimension)
         for start in range(0, len(payloads), _POINTS):
             some = payloads[start : start + _POINTS]
-            ids = list(range(number, number + len(some)))
+            ids: list[Any] = list(range(number, number + len(some)))
             points = models.Batch(ids=ids, vectors=vectors[start : start + len(some)].tolist(), payloads=some)
             client.upsert(name, points=points, wait=True)
             number += len(some)
