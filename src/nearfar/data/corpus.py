@@ -57,7 +57,7 @@ def corpus_sha256(source: str | Path) -> str:
     if _on_hub(source):
         return _commit(str(source))
     path = Path(source).expanduser()
-    if is_retrieval_folder(path):
+    if is_retrieval_folder(source):
         problem = "is a BEIR-format dataset, not a corpus"
         raise InputError(problem, file=source, remedy=f"name its corpus: {path / 'corpus.jsonl'}")
     if not path.is_dir():
