@@ -66,7 +66,7 @@ def stream_hub(name: str, split: str) -> tuple[Source, Mapping[str, Any]]:
     return source, features
 
 
-def _loaded(name: str, split: str, **how: bool) -> Any:
+def _loaded(name: str, split: str, **how: Any) -> Any:
     import datasets
 
     repository, _, config = name.partition(":")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.data._blocks import ROWS
 from nearfar.data.files import check_file, list_folder, sha256, unpacked_name
+from nearfar.data.retrieval import is_retrieval_folder
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def corpus_sha256(source: str | Path) -> str:
     if _on_hub(source):
         return _commit(str(source))
     path = Path(source).expanduser()
+    if is_retrieval_folder(source):
+        problem = "is a BEIR-format dataset, not a corpus"
+        raise InputError(problem, file=source, remedy=f"name its corpus: {path / 'corpus.jsonl'}")
     if not path.is_dir():
         check_file(path)
         return sha256(path)

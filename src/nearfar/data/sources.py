@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,10 @@ def open_sources(
         raise InputError("is a URL, not a file", file=text, remedy="download it, or give a hub id: user/name")
     path = Path(source).expanduser()
     if is_saved(path):
-        opened, features = of_dataset(str(path), open_saved(path, split), limit)
-        return iter([opened]), features
+        stored = open_saved(path, split)
+        opened, features = of_dataset(str(path), stored, limit)
+        stored = stored if limit is None else stored.select(range(min(limit, len(stored))))
+        return iter([replace(opened, stored=stored)]), features
     if is_retrieval_folder(path):
         opened, _ = of_dataset(str(path), pairs_of(path, split), limit)
         return iter([opened]), {}

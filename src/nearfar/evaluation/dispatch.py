@@ -98,7 +98,7 @@ def evaluate(
         model, data, Asked(train, templates, batch_size, seed, progress, first, decoding, shots or 0)
     )
     seconds = time.perf_counter() - started
-    return replace(result, seconds=seconds, prompts=prompts_of(model.host, chosen.sides) if model.prompted else {})
+    return replace(result, seconds=seconds, prompts=prompts_of(model.prompting, chosen.sides) if model.prompted else {})
 
 
 def reads_documents(kind: Any, task: str | None) -> bool:

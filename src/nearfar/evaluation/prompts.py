@@ -79,6 +79,6 @@ def prompted(model: Kind) -> SentenceTransformer:
     Raises:
         InputError: It has none.
     """
-    if not model.prompted or not any(model.host.prompts.values()):
+    if not model.prompted or not any(model.prompting.prompts.values()):
         raise InputError("the model has no prompts", field="--prompts", remedy="remove --prompts")
-    return model.host
+    return model.prompting

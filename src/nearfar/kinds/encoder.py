@@ -159,7 +159,7 @@ class Encoder(Kind, Encodes, Scores):
         prompts_by_kind(parse_prompts(options.prompts) or {}, [part.rows for part in parts])
         check_parts(parts, options)
 
-    def prompts(self, stage: Stage, options: TrainingOptions) -> dict[str, Any]:
+    def prompts_in_training(self, stage: Stage, options: TrainingOptions) -> dict[str, Any]:
         """By what the option `prompts` says, or else by the model's own prompts."""
         from nearfar.kinds._sampling import parts_of
         from nearfar.models.prompts import column_prompts, parse_prompts, set_prompts, without_prompts

@@ -61,7 +61,7 @@ class Prepared:
 
     def prompts(self) -> dict[str, Any]:
         """What stands before the texts of each column in the first stage; of several datasets for each, by its name."""
-        return self.model.prompts(self.first, _own(self.first, self.options[0]))
+        return self.model.prompts_in_training(self.first, _own(self.first, self.options[0]))
 
 
 @dataclass(frozen=True)
