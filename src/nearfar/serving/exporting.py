@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.serving.result import Exported, TooDifferent
-from nearfar.writing import check_writable, file_claimed, full_disk_noticed, replace_folder, tidy
+from nearfar.writing import check_writable, file_claimed, full_disk_noticed, replace_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -55,9 +55,7 @@ class _Target:
 _BACKEND = "SentenceTransformer('FOLDER', backend='{}')"
 #: What a model can be exported for.
 TARGETS = {
-    "onnx": _Target(
-        "onnx_target", "load", 1e-4, 0.05, ("onnx", "onnxscript", "onnxruntime"), _BACKEND.format("onnx")
-    ),
+    "onnx": _Target("onnx_target", "load", 1e-4, 0.05, ("onnx", "onnxscript", "onnxruntime"), _BACKEND.format("onnx")),
     "openvino": _Target(
         "openvino_target", "load", 1e-4, 0.02, ("openvino", "onnx", "onnxscript"), _BACKEND.format("openvino")
     ),
@@ -152,7 +150,9 @@ def export(
                     str(model),
                     limit=_limit(chosen, int8) if limit is None else limit,
                     data="docstrings of the standard library" if data is None else _name(data),
-                    start=chosen.start.replace("FOLDER", str(folder.absolute() if "docker" in chosen.start else folder)),
+                    start=chosen.start.replace(
+                        "FOLDER", str(folder.absolute() if "docker" in chosen.start else folder)
+                    ),
                     notes=_notes(original, target),
                     **found,
                 )
@@ -161,11 +161,8 @@ def export(
                 raise TooDifferent(made[0])
             _write_figures(part, made[0])
 
-        try:
-            with full_disk_noticed(folder.parent):
-                replace_folder(folder, save)
-        finally:
-            tidy(folder)
+        with full_disk_noticed(folder.parent):
+            replace_folder(folder, save)
     return made[0]
 
 

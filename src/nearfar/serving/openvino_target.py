@@ -74,7 +74,5 @@ def _compress(graph: Any) -> None:
         scale = np.abs(weights).max(axis, keepdims=True) / 127
         scale[scale == 0] = 1
         small = operations.constant(np.round(weights / scale).astype(np.int8))
-        restored = operations.multiply(
-            operations.convert(small, "f32"), operations.constant(scale.astype(np.float32))
-        )
+        restored = operations.multiply(operations.convert(small, "f32"), operations.constant(scale.astype(np.float32)))
         node.input(place).replace_source_output(restored.output(0))

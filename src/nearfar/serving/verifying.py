@@ -213,7 +213,9 @@ def _figures(
         for name, was in recorded.items()
         if not _close(was, measured.get(name), tolerance)
     ]
-    most = max((abs(measured[name] - was) for name, was in recorded.items() if _both(was, measured.get(name))), default=0)
+    most = max(
+        (abs(measured[name] - was) for name, was in recorded.items() if _both(was, measured.get(name))), default=0
+    )
     equal = f"{len(recorded)} metrics, greatest difference {most:.1g}"
     return Check("figures", not differing, "; ".join(differing) or equal)
 

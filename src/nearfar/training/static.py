@@ -109,4 +109,3 @@ def _texts(rows: Dataset | Retrieval | None, teacher: SentenceTransformer) -> li
     vocabulary = sorted(token for token in teacher.tokenizer.get_vocab() if token.isalpha())
     draw = random.Random(0)
     return [" ".join(draw.choices(vocabulary, k=32)) for _ in range(TIMED)]
-
