@@ -64,6 +64,7 @@ def test_train_on_pairs_with_evaluation(workspace: Path, nearfar: Nearfar, tiny_
         "run.yaml",
         "metrics.json",
         "report.html",
+        "SHA256SUMS",
         "checkpoints",
     }
     metrics = json.loads((run / "metrics.json").read_text())
