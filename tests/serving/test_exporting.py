@@ -74,9 +74,7 @@ def test_the_reader_of_the_documentation_gives_the_same_vectors(
     session = ort.InferenceSession(str(made.folder / "onnx/model.onnx"))
     read = tokenizer.encode_batch(TEXTS)
     parts = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-    inputs = {
-        each.name: np.array([getattr(text, parts[each.name]) for text in read]) for each in session.get_inputs()
-    }
+    inputs = {each.name: np.array([getattr(text, parts[each.name]) for text in read]) for each in session.get_inputs()}
     vectors = session.run(["sentence_embedding"], inputs)[0]
     np.testing.assert_allclose(vectors, load(tiny_model_folder).encode(TEXTS), atol=1e-5)
 

@@ -29,8 +29,8 @@ def command(
     if json_:
         print_json(found.as_dict())
     else:
-        print_table(["", "", ""], [(check.what, _WORDS[check.equal], check.detail) for check in found.checks])
+        print_table(["checked", "", "detail"], [(check.what, _WORDS[check.equal], check.detail) for check in found.checks])
     if not found.equal:
-        differing = [check.what for check in found.checks if check.equal is False]
-        error_line(f"{folder}: {', '.join(differing) or 'nothing'} {'differs' if differing else 'could be checked'}")
+        differing = ", ".join(check.what for check in found.checks if check.equal is False)
+        error_line(f"{folder}: " + (f"differs: {differing}" if differing else "nothing could be checked"))
         raise typer.Exit(1)

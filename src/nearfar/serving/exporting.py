@@ -276,7 +276,10 @@ def _notes(model: SentenceTransformer, target: str) -> tuple[str, ...]:
 def _write_figures(folder: Path, made: Exported) -> None:
     from nearfar.models.sums import write_sums
 
-    text = json.dumps({**made.as_dict(), "model": Path(made.model).name}, indent=2, ensure_ascii=False)
+    # The folder is moved and shared: its own place and that of the original are not in it.
+    start = made.start.replace(str(made.folder.absolute()), "$PWD").replace(str(made.folder), ".")
+    model = Path(made.model).name if Path(made.model).exists() else made.model
+    text = json.dumps({**made.as_dict(), "model": model, "start": start}, indent=2, ensure_ascii=False)
     (folder / FILE).write_text(f"{text}\n", "utf-8")
     write_sums(folder)
 

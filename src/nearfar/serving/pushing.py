@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ from nearfar.writing import check_writable, file_claimed, replace_folder
 __all__ = ["push"]
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+CARD = "README.md"
 #: Files of text, in which paths of this machine are looked for.
 _TEXTS = {".json", ".yaml", ".md", ".html", ".txt", ".jinja"}
 #: Larger files are vocabularies.
@@ -123,8 +125,11 @@ def _gather(run: RunFolder, part: Path) -> list[str]:
     for file in (run.metrics, run.report):
         if file.is_file():
             shutil.copyfile(file, part / file.name)
-    paths = sorted({*_paths(recorded), str(run.path.absolute()), str(run.path)}, key=len, reverse=True)
-    plain = {path: PurePath(path).name for path in paths if PurePath(path).name != path}
+    found = {*_paths(recorded), str(run.path.absolute()), str(run.path)}
+    # The longest first; a name without a folder says nothing of this machine.
+    plain = {
+        path: PurePath(path).name for path in sorted(found, key=len, reverse=True) if len(PurePath(path).parts) > 1
+    }
     recorded.pop("command", None)
     written = yaml.safe_dump(_without_paths(recorded, plain), sort_keys=False, allow_unicode=True)
     (part / run.configuration.name).write_text(written, "utf-8")
@@ -132,8 +137,10 @@ def _gather(run: RunFolder, part: Path) -> list[str]:
     for file in _texts(part):
         text = file.read_text("utf-8")
         less = text
+        of_run = file.name in (run.metrics.name, run.report.name, CARD)
         for path, name in plain.items():
-            less = less.replace(path, name)
+            # In files of the model only as whole values: a vocabulary may contain the same letters.
+            less = less.replace(path, name) if of_run else less.replace(json.dumps(path), json.dumps(name))
         if less != text:
             file.write_text(less, "utf-8")
             changed.append(file.relative_to(part).as_posix())
