@@ -115,7 +115,8 @@ def test_a_folder_for_a_server_is_also_a_model(
 
 def test_static_models_are_compared_by_similarities(tiny_model_folder: Path, pairs: Path, tmp_path: Path) -> None:
     made = export(tiny_model_folder, "static", tmp_path / "static", data=str(pairs))
-    assert made.measure in ("vectors", "similarities")
+    # PCA gives other axes, also where the width stays.
+    assert made.measure == "similarities"
     assert load(made.folder).encode(TEXTS).shape[0] == 3
 
 

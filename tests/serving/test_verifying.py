@@ -104,6 +104,44 @@ def test_rows_in_memory_are_not_checked(trained: Path, copy: Path) -> None:
     assert found["data"] is found["evaluation data"] is found["figures"] is None
 
 
+@pytest.mark.slow
+def test_a_language_model_is_measured_on_its_held_out_documents(tmp_path: Path) -> None:
+    """They are a part of the training data, which the seed decides."""
+    data = tmp_path / "corpus.txt"
+    data.write_text("\n\n".join(f"the cat {n} sits on a mat and the dog runs to the green tree" for n in range(60)))
+    small = {"vocabulary": 300, "hidden_size": 16, "layers": 1, "heads": 2, "rank": 4, "max_length": 16}
+    nearfar.train("lost", str(data), out=tmp_path / "run", max_steps=2, batch_size=4, dense_steps=1, **small)
+    found = verify(tmp_path / "run")
+    assert [check.what for check in found.checks] == ["files", "data", "figures"]
+    assert found.equal
+    data.write_text(data.read_text().replace("tree", "tram", 1))
+    assert "data" in differing(verify(tmp_path / "run", figures=False))
+
+
+@pytest.mark.slow
+def test_a_pair_scorer_and_several_datasets(tmp_path: Path, tiny_model_folder: Path, pairs: Path) -> None:
+    rows = [
+        {"sentence1": f"the {a}", "sentence2": f"a {b}", "score": (ord(a) + ord(b)) % 5 / 5}
+        for a in "abcd"
+        for b in "efgh"
+    ]
+    scored = tmp_path / "scored.jsonl"
+    scored.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    nearfar.train(
+        "codiemb",
+        [str(pairs), str(scored)],
+        model=str(tiny_model_folder),
+        evaluation=str(scored),
+        out=tmp_path / "run",
+        max_steps=2,
+        batch_size=4,
+    )
+    found = verify(tmp_path / "run")
+    assert found.equal, found
+    scored.write_text(scored.read_text().replace("the a", "the z", 1))
+    assert differing(verify(tmp_path / "run", figures=False)) == {"data", "evaluation data"}
+
+
 def test_the_command_ends_with_1_where_something_differs(copy: Path, capsys) -> None:
     assert run(["verify", str(copy), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["equal"] is True

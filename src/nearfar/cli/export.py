@@ -33,7 +33,7 @@ def command(
         float | None,
         typer.Option(
             help="Greatest accepted difference of vectors, 1 - cosine (default: 1e-4; for int8 0.05 or 0.02; for "
-            "static 1, of similarities).",
+            "static 2, of similarities).",
             min=0,
             show_default=False,
         ),

@@ -29,7 +29,9 @@ def command(
     if json_:
         print_json(found.as_dict())
     else:
-        print_table(["checked", "", "detail"], [(check.what, _WORDS[check.equal], check.detail) for check in found.checks])
+        print_table(
+            ["checked", "", "detail"], [(check.what, _WORDS[check.equal], check.detail) for check in found.checks]
+        )
     if not found.equal:
         differing = ", ".join(check.what for check in found.checks if check.equal is False)
         error_line(f"{folder}: " + (f"differs: {differing}" if differing else "nothing could be checked"))

@@ -21,7 +21,7 @@ __all__ = ["load", "write"]
 
 FILE = "openvino/openvino_model.xml"
 #: A smaller matrix keeps its floats: the scales would outweigh what is saved.
-_SMALLEST = 4096
+_SMALLEST = 1024
 
 
 def write(model: SentenceTransformer, folder: Path, int8: bool) -> None:

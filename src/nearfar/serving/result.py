@@ -21,7 +21,7 @@ class Exported:
         target: What it was made for, such as `onnx`.
         int8: Whether its weights have 8 bits.
         model: Name of the original model.
-        measure: What `difference` is: `vectors`, or `similarities` for vectors of another width.
+        measure: What `difference` is: `vectors`, or `similarities` for vectors in another space.
         difference: The greatest 1 - cos of a text's two vectors; of similarities, the greatest difference of the
             cosine of two texts.
         limit: The greatest difference that is accepted.
