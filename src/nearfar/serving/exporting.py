@@ -90,8 +90,8 @@ def export(
     """Write a text encoder for another runtime, and compare it with the original.
 
     The export is read as the runtime reads it. Compared are the vectors of 100 texts (of a static model, whose vectors
-    are in another space, the cosines of their pairs), the metric of an evaluation with the paired interval of its change,
-    texts per second, and bytes. The figures are in the folder's `export.json`.
+    are in another space, the cosines of their pairs), the metric of an evaluation with the paired interval of its
+    change, texts per second, and bytes. The figures are in the folder's `export.json`.
 
     Args:
         model: A text encoder: a folder, a Hub ID or an alias.

@@ -213,15 +213,13 @@ def _figures(
         for name, was in recorded.items()
         if not _close(was, measured.get(name), tolerance)
     ]
-    most = max(
-        (abs(measured[name] - was) for name, was in recorded.items() if _both(was, measured.get(name))), default=0
-    )
+    most = max((_distance(was, measured.get(name)) for name, was in recorded.items()), default=0.0)
     equal = f"{len(recorded)} metrics, greatest difference {most:.1g}"
     return Check("figures", not differing, "; ".join(differing) or equal)
 
 
-def _both(was: float | None, now: float | None) -> bool:
-    return was is not None and now is not None and math.isfinite(now)
+def _distance(was: float | None, now: float | None) -> float:
+    return 0.0 if was is None or now is None or math.isnan(now) else abs(now - was)
 
 
 def _close(was: float | None, now: float | None, tolerance: float) -> bool:
