@@ -135,6 +135,7 @@ def test_each_of_several_datasets_is_compared(tmp_path: Path, tiny_model_folder:
         out=tmp_path / "run",
         max_steps=1,
         batch_size=2,
+        similarity_batch_size=4,
     )
     found = verify(tmp_path / "run")
     assert found.equal, found
