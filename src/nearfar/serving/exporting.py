@@ -52,12 +52,23 @@ class _Target:
     start: str
 
 
-_BACKEND = "SentenceTransformer('FOLDER', backend='{}')"
 #: What a model can be exported for.
 TARGETS = {
-    "onnx": _Target("onnx_target", "load", 1e-4, 0.05, ("onnx", "onnxscript", "onnxruntime"), _BACKEND.format("onnx")),
+    "onnx": _Target(
+        "onnx_target",
+        "load",
+        1e-4,
+        0.05,
+        ("onnx", "onnxscript", "onnxruntime"),
+        "onnxruntime.InferenceSession('FOLDER/onnx/model.onnx')",
+    ),
     "openvino": _Target(
-        "openvino_target", "load", 1e-4, 0.02, ("openvino", "onnx", "onnxscript"), _BACKEND.format("openvino")
+        "openvino_target",
+        "load",
+        1e-4,
+        0.02,
+        ("openvino", "onnx", "onnxscript"),
+        "openvino.Core().compile_model('FOLDER/openvino/openvino_model.xml', 'CPU')",
     ),
     "tei": _Target(
         "server_target",
@@ -271,7 +282,7 @@ def _notes(model: SentenceTransformer, target: str) -> tuple[str, ...]:
         how = by_name if target == "tei" else "the server adds none: put them before the texts"
         notes.append(f"the model has prompts ({', '.join(prompts)}); {how}")
     if target in ("onnx", "openvino"):
-        notes.append("backend= requires optimum, which pins transformers < 5; a reader without it is in the docs")
+        notes.append(f"SentenceTransformer(folder, backend='{target}') requires optimum, which needs transformers < 5")
     if target == "openvino":
         notes.append("compared in float32; OpenVINO takes bfloat16 where the CPU has it: see INFERENCE_PRECISION_HINT")
     return tuple(notes)
