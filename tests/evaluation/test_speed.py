@@ -12,7 +12,7 @@ from nearfar.models.loading import load
 def test_each_text_is_taken_once_up_to_the_number() -> None:
     rows = Dataset.from_dict({"anchor": ["a b", "a b", "c"], "positive": ["d", "c", "e"]})
     assert texts_of(rows) == ["a b", "c", "d", "e"]
-    assert texts_of(rows, 2) == ["a b", "c"]
+    assert texts_of(rows, 2) == ["a b", "d"]
     assert texts_of(Retrieval({"1": "x", "2": "y", "3": "x"}, {}, {})) == ["x", "y"]
 
 
