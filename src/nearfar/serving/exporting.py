@@ -123,7 +123,7 @@ def export(
 
     Example:
         >>> nearfar.export("minilm", "onnx", "exports/minilm").difference  # doctest: +SKIP
-        2.2e-07
+        6.5e-13
     """
     from nearfar.evaluation import check_task
     from nearfar.evaluation.rows import load_for_evaluation
