@@ -8,8 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nearfar.data.corpus import where_is
+from nearfar.data.streams import TextStream
 from nearfar.errors import InputError
 from nearfar.models.encoding_files import Progress, encode_windows
+from nearfar.models.prompts import prompts_of
 from nearfar.models.stored_arrays import StoredArrays
 from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
 from nearfar.search.metadata import (
@@ -35,7 +38,7 @@ _METRICS = {"cosine": "cos", "dot": "ip"}
 
 def build_index(
     model: SentenceTransformer | str | Path,
-    texts: Sequence[str] | Dataset,
+    texts: Sequence[str] | Dataset | TextStream,
     folder: str | Path,
     *,
     ids: Sequence[str] | None = None,
@@ -65,7 +68,7 @@ def build_index(
 def open_or_build(
     model: SentenceTransformer | str | Path,
     corpus: str | Path,
-    read: Callable[[], tuple[Sequence[str] | None, Sequence[str] | Dataset]],
+    read: Callable[[], tuple[Sequence[str] | None, Sequence[str] | Dataset | TextStream]],
     folder: str | Path,
     *,
     columns: Mapping[str, str] | None = None,
@@ -155,7 +158,7 @@ class _Source(NamedTuple):
 def _build(
     name: str | None,
     model: SentenceTransformer,
-    texts: Sequence[str] | Dataset,
+    texts: Sequence[str] | Dataset | TextStream,
     folder: Path,
     ids: Sequence[str] | None,
     source: _Source,
@@ -163,11 +166,11 @@ def _build(
     progress: Progress | None,
     stored: StoredArrays | None = None,
 ) -> SearchIndex:
+    from nearfar.data.files import sha256
     from nearfar.models import fingerprint
-    from nearfar.models.aliases import sha256
 
     _check_target(folder)
-    if ids is not None and len(ids) != len(texts):
+    if ids is not None and not isinstance(texts, TextStream) and len(ids) != len(texts):
         raise InputError(f"expected one id per text, got {len(ids)} ids for {len(texts)} texts", field="ids")
     similarity = similarity_of(model)
     windows = encode_windows(
@@ -187,13 +190,14 @@ def _build(
             format=2,
             model=name,
             model_fingerprint=fingerprint(model),
-            corpus=None if source.file is None else str(Path(source.file).resolve()),
+            corpus=None if source.file is None else where_is(source.file),
             corpus_fingerprint=source.fingerprint,
             columns=source.columns,
             similarity=similarity,
             dimension=dimension,
             count=count,
             sha256={file: sha256(unfinished / file) for file in (VECTORS, TEXTS)},
+            prompts=prompts_of(model, ("query", "document")),
         )
         write_metadata(unfinished / METADATA, metadata)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.prompts import prompts_of, quoted
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -42,6 +43,7 @@ class IndexMetadata:
         dimension: Dimension of the vectors.
         count: Number of documents.
         sha256: Name of each other file -> its SHA-256; None in version 1.
+        prompts: What the model puts before queries (`query`) and documents (`document`); None in earlier versions.
     """
 
     format: int
@@ -54,6 +56,7 @@ class IndexMetadata:
     dimension: int
     count: int
     sha256: dict[str, str] | None = None
+    prompts: dict[str, str] | None = None
 
 
 class OtherVersionError(InputError):
@@ -96,7 +99,7 @@ def check_files(folder: Path, metadata: IndexMetadata, names: Sequence[str]) -> 
     Raises:
         InputError: Which file it is.
     """
-    from nearfar.models.aliases import sha256
+    from nearfar.data.files import sha256
 
     if metadata.sha256 is None:
         logger.warning("%s was built without checksums: damage to its files is not noticed until it is rebuilt", folder)
@@ -121,6 +124,9 @@ def stale(metadata: IndexMetadata, model: SentenceTransformer, corpus: str | Non
     from nearfar.models import fingerprint
 
     if metadata.model_fingerprint != fingerprint(model):
+        now = prompts_of(model, ("query", "document"))
+        if metadata.prompts is not None and metadata.prompts != now:
+            return f"built with other prompts ({quoted(metadata.prompts)}; now {quoted(now)})"
         return "built with another model"
     if corpus is not None and metadata.corpus_fingerprint != corpus:
         return "the corpus has changed"
@@ -128,15 +134,10 @@ def stale(metadata: IndexMetadata, model: SentenceTransformer, corpus: str | Non
 
 
 def corpus_fingerprint(corpus: str | Path | None) -> str | None:
-    """The SHA-256 of a corpus file; None without a file."""
-    from nearfar.data.files import check_file
-    from nearfar.models.aliases import sha256
+    """The SHA-256 of a corpus; None without one."""
+    from nearfar.data.corpus import corpus_sha256
 
-    if corpus is None:
-        return None
-    path = Path(corpus)
-    check_file(path)
-    return sha256(path)
+    return None if corpus is None else corpus_sha256(corpus)
 
 
 def similarity_of(model: SentenceTransformer) -> str:
