@@ -120,6 +120,7 @@ def _request(recorded: Mapping[str, Any]) -> Request:
         columns=recorded.get("columns"),
         evaluation_columns=recorded.get("evaluation_columns"),
         skip_broken=bool(recorded.get("skip_broken")),
+        weights=recorded.get("weights"),
         seed=recorded["seed"],
         settings=recorded["options"],
     )
@@ -149,7 +150,8 @@ def _rows(request: Request, recorded: Mapping[str, Any]) -> tuple[Any, Check]:
     from nearfar.training.rows import described, rows_for
 
     try:
-        rows = rows_for(request.recipe, request.data, request.columns, skip_broken=request.skip_broken)
+        how: dict[str, Any] = {"weights": request.weights, "skip_broken": request.skip_broken}
+        rows = rows_for(request.recipe, request.data, request.columns, **how)
     except InputError as error:
         return None, Check("data", False, f"cannot be read: {error}")
     found = described(request.data, rows)
