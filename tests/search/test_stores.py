@@ -72,3 +72,18 @@ def test_what_is_refused(index: SearchIndex, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such column"):
         store_index(index, "parquet", tmp_path / "x.parquet", fields=["year"])
     assert not (tmp_path / "x.parquet").exists()
+
+
+def test_the_command(index: SearchIndex, tmp_path: Path, tiny_model_folder: Path, capsys) -> None:
+    import json
+
+    from nearfar.cli.app import run
+
+    corpus = tmp_path / "texts.jsonl"
+    assert run(["search", str(tiny_model_folder), str(corpus), "the cat", "--index", str(tmp_path / "named")]) == 0
+    capsys.readouterr()
+    command = ["export", str(tmp_path / "named"), "--for", "parquet", "--out", str(tmp_path / "x.parquet")]
+    assert run([*command, "--fields", "words", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["found"] == 20
+    assert run([*command, "--int8"]) == 2
+    assert "--int8" in capsys.readouterr().err

@@ -119,6 +119,7 @@ class Request:
             "evaluation": source_of(self.evaluation),
             "evaluation_columns": None if mapped is None else dict(mapped),
             **({} if self.validation is None else {"validation": source_of(self.validation)}),
+            **({"skip_broken": True} if self.skip_broken else {}),
             "options": asdict(self.options),
             **({"trainer_args": self.arguments} if self.arguments else {}),
             "seed": self.seed,

@@ -247,6 +247,7 @@ def _run(
         folder.write_json(folder.metrics, metrics)
         if not request.keep_checkpoints:
             thin([folder.checkpoints_of(number) for number in range(1, len(trained.stages) + 1)], folder.model)
+        folder.record()
     return finished
 
 
