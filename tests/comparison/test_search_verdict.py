@@ -40,10 +40,10 @@ def chosen(found: dict[str, list[dict[str, Any]]]) -> tuple[str, str]:
 
 
 def test_few_trained_parameters_are_cheaper_where_times_are_equal():
-    """Times within a quarter are equal."""
-    found = {"full": runs(0.105, 1000, 1.0), "lora": runs(0.1, 10, 1.2), "base": runs(0.0, None)}
+    """Times of up to one and a half times the least are equal."""
+    found = {"full": runs(0.105, 1000, 1.0), "lora": runs(0.1, 10, 1.4), "base": runs(0.0, None)}
     assert chosen(found) == ("full", "lora")
-    slow = {**found, "lora": runs(0.1, 10, 1.3)}
+    slow = {**found, "lora": runs(0.1, 10, 1.6)}
     assert chosen(slow) == ("full", "full")
 
 

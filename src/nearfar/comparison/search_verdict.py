@@ -13,7 +13,7 @@ from nearfar.evaluation.result import at_ceiling
 __all__ = ["Choice", "choose", "cost_in_words"]
 
 #: Times to encode a text up to this multiple of the least are equal: they vary from run to run.
-_EQUAL = 1.25
+_EQUAL = 1.5
 
 
 @dataclass(frozen=True)

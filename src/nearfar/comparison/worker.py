@@ -25,8 +25,8 @@ from nearfar.writing import folder_claimed, write_text
 _NOTED = 2.0
 #: Maximum number of seconds until the worker of a killed comparison has ended.
 _LEAVES = 30.0
-#: Number of texts whose encoding is timed, of texts in a batch, and of measurements.
-_TIMED, _TIMED_AT_ONCE, _TIMES = 64, 32, 3
+#: Number of texts whose encoding is timed, of texts in a batch; least number of measurements, and of seconds in total.
+_TIMED, _TIMED_AT_ONCE, _TIMES, _SECONDS = 64, 32, 3, 0.5
 
 
 class Clock:
@@ -137,11 +137,11 @@ def ms_per_text(model: Any, rows: Any) -> float | None:
     texts, encoder = texts[:_TIMED], of(model)
     assert isinstance(encoder, Encodes)
     encoder.encode(texts, batch_size=_TIMED_AT_ONCE)  # the first call is slower
-    times = []
-    for _ in range(_TIMES):
-        started = time.monotonic()
+    times: list[float] = []
+    while len(times) < _TIMES or sum(times) < _SECONDS:
+        started = time.perf_counter()
         encoder.encode(texts, batch_size=_TIMED_AT_ONCE)
-        times.append(time.monotonic() - started)
+        times.append(time.perf_counter() - started)
     return 1000 * min(times) / len(texts)
 
 
