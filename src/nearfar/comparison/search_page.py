@@ -45,8 +45,8 @@ def search_page(found: Comparison, choice: Choice, request: Request) -> Page:
     page.section(
         "Method",
         "The winner and the cheapest model are chosen on the validation rows. The evaluation rows were read once, by "
-        "the finalists and the base models. Cost is the time to encode a text; of equal times (up to one and a half times "
-        "the least) the number of trained parameters. Intervals cover the variation over items and over runs.",
+        "the finalists and the base models. Cost is the time to encode a text; of equal times (up to one and a half "
+        "times the least) the number of trained parameters. Intervals cover the variation over items and over runs.",
     )
     for note in found.notes:
         page.text(note)
