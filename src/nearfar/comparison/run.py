@@ -233,6 +233,9 @@ def _finish(
         "budget": ran.budget,
         "notes": notes,
     }
+    prompts = {name: results[0].get("prompts", {}) for name, results in found.items()}
+    if any(prompts.values()):
+        metrics["prompts"] = prompts
     result = Comparison(
         folder.path,
         metric,

@@ -4,8 +4,8 @@ Which configuration is best is decided on validation rows alone. The evaluation 
 the base models, so that the scores reported on them were not chosen among many.
 
 The cheapest model that does not differ significantly from the best is that with the least time to encode a text,
-because texts are encoded for as long as a model is in use, and it is trained once. Times of up to one and a half times
-the least are equal; of these the model with the fewest trained parameters is the cheapest: none for a base model, few
+because texts are encoded for as long as a model is in use, and it is trained once. A recipe on
+a base model has one time, the least of its runs; times of up to one and a half times the least of all are equal; of these the model with the fewest trained parameters is the cheapest: none for a base model, few
 for a LoRA. Of equally cheap models it is the better one.
 """
 
@@ -23,7 +23,7 @@ from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import TRAINING, Prepared, evaluation_in, with_validation, write_rows
 from nearfar.comparison.ranking import against_baseline, is_base, label, rank
 from nearfar.comparison.result import Comparison, Failure
-from nearfar.comparison.search_verdict import Choice, choose
+from nearfar.comparison.search_verdict import Choice, choose, same_times
 from nearfar.errors import InputError
 from nearfar.writing import full_disk_noticed
 
@@ -68,7 +68,9 @@ def search(request: Request, folder: ComparisonFolder, prepared: Prepared, fitti
             raise
         request = replace(request, seeds=climbed.seeds)
         baseline = max(before, key=lambda name: _score(before[name])) if before else next(iter(climbed.results))
-        choice = choose(rank({**climbed.results, **before}, baseline), {**climbed.results, **before})
+        finalists = same_times(climbed.results, {name: (each.recipe.name, each.model) for name, each in chosen.items()})
+        climbed = replace(climbed, results=finalists)
+        choice = choose(rank({**finalists, **before}, baseline), {**finalists, **before})
         found, failures = _measured(request, folder, measuring, climbed, chosen)
         found |= _of_bases(request, folder, measuring, bases, "")
         failures = [*climbed.failures, *failures]
