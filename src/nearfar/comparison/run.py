@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nearfar.comparison.budget import settings_for
 from nearfar.comparison.fitting import Fit, base_fit, fits
 from nearfar.comparison.folder import ComparisonFolder
+from nearfar.comparison.general import changes, general_rows
 from nearfar.comparison.prepared import Prepared, prepare, write_rows
 from nearfar.comparison.ranking import (
     BASE,
@@ -53,6 +54,7 @@ def compare(
     held_out: float = 0.2,
     drop_leaks: bool = False,
     skip_broken: bool = False,
+    keep: str | Path | Dataset | Retrieval | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     say: Callable[[str], object] | None = None,
@@ -82,6 +84,9 @@ def compare(
         held_out: Maximum fraction of rows to hold out if `evaluate_on` is None.
         drop_leaks: Remove training rows that are also evaluation rows; by default they are an error.
         skip_broken: Skip rows whose image or audio file is missing or corrupted.
+        keep: General set, to measure what each recipe forgets: rows or a BEIR-format dataset; `builtin` for the pairs
+            that come with the package, `none` for no such measurement. By default `builtin` if the base model encodes
+            texts.
         settings: Options of the recipes: `temperature` for all that have it, `infonce.temperature` for one.
         progress: Called with step, number of steps, latest loss, over all runs.
         say: Called with a line of text when a run is done.
@@ -107,6 +112,7 @@ def compare(
         held_out,
         drop_leaks,
         skip_broken,
+        keep,
         {**(settings or {}), **options},
         progress,
         say or (lambda _: None),
@@ -138,10 +144,10 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
     folder.claim(_configuration(request, prepared))
     with full_disk_noticed(folder.path):
         write_rows(prepared, folder.data)
-        runner = Runner(
-            request, folder, prepared, {fit.recipe: fit.on_texts for fit in fitting}, own, base.reason is None
-        )
+        on_texts, measured = {fit.recipe: fit.on_texts for fit in fitting}, base.reason is None
         try:
+            keep = general_rows(request, folder.data, base=measured)
+            runner = Runner(request, folder, prepared, on_texts, own, measured, keep)
             runner.measure_base()
             notes = runner.settle(started)
         except InputError:
@@ -201,6 +207,8 @@ def _finish(
     from nearfar.comparison.page import comparison_page
     from nearfar.evaluation.chance import Chance, at_chance
     from nearfar.evaluation.result import metric_name
+    from nearfar.training.forgetting import BUILTIN
+    from nearfar.training.rows import source_of
 
     found = ran.results
     ranked = [name for name in found if name != BASE]
@@ -215,6 +223,7 @@ def _finish(
     chosen = recommended(ranking, chance)
     model = None if chosen is None else _model_of(chosen.name, request, folder)
     notes = [*notes, *_notes(request, prepared, fitting, found, ranking, baseline)]
+    general = changes(found, str(source_of(request.keep) or BUILTIN))
     metrics = {
         "recommendation": recommendation(ranking, metric, chance),
         "verdicts": against_baseline(ranking, chance),
@@ -232,6 +241,7 @@ def _finish(
         "split": None if prepared.split is None else {**prepared.split.counts(), "says": str(prepared.split)},
         "leaks": {**prepared.leaks.as_dict(), "dropped_training_rows": prepared.dropped, "says": str(prepared.leaks)},
         "budget": ran.budget,
+        **({} if general is None else {"general": general}),
         "notes": notes,
     }
     result = Comparison(

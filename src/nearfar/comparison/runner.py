@@ -55,6 +55,7 @@ class Runner:
         on_texts: Which recipes train on the single texts of the rows.
         settings: Options of each recipe.
         base: Whether the base model can be evaluated on the rows; otherwise it has no result.
+        keep: The general set on which every model is measured, too: `builtin` or a path.
     """
 
     def __init__(
@@ -65,11 +66,12 @@ class Runner:
         on_texts: Mapping[str, bool],
         settings: Mapping[str, Mapping[str, Any]],
         base: bool = True,
+        keep: str | None = None,
     ) -> None:
         self.request, self.folder, self.prepared, self.settings = request, folder, prepared, settings
         self.on_texts, self.say, self.progress = on_texts, request.say, request.progress
         self.recipes = {recipe.name: recipe for recipe in request.recipes}
-        self.seeds, self.base = request.seeds, base
+        self.seeds, self.base, self.keep = request.seeds, base, keep
         self.steps: dict[str, int] = {}
         #: Rows that a step of each recipe stands for, where all draw as many rows.
         self.rows: dict[str, int] = {}
@@ -178,6 +180,7 @@ class Runner:
             seed,
             settings,
             rows_in_step=self.rows.get(recipe or "", 0),
+            keep=self.keep,
         )
 
     def _tried(self, minutes: float, started: float) -> dict[str, Any]:

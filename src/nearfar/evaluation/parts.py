@@ -49,8 +49,10 @@ def part_of(result: Result, items: Sequence[int]) -> Result:
         problem = f"the task {result.task!r} has no value per item, so the loss has no interval"
         raise InputError(problem, remedy="use rows for another task, such as pairs")
     part = {name: values[name][list(items)] for name in names}
-    score = float(spearmanr(part["similarity"], part["score"])[0]) if result.task == "sts" else None
-    score = float(part[result.primary].mean()) if score is None else score
+    if result.task == "sts":
+        score = float(spearmanr(part["score"], part["similarity"])[0])  # pyright: ignore[reportArgumentType]
+    else:
+        score = float(part[result.primary].mean())
     return replace(
         result, metrics={result.primary: score}, n=len(items), per_item=part, interval=None, differences=None
     )
