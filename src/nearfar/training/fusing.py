@@ -43,7 +43,7 @@ __all__ = ["LIMIT", "WEIGHTS", "Choice", "Effect", "Line", "choose", "fuse_withi
 LIMIT = 0.02
 #: The weights that are measured, by default.
 WEIGHTS = tuple(round(0.1 * step, 1) for step in range(1, 11))
-FILE = "fusion.json"
+FILE = "fused.json"
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def fuse_within(
     """Fuse one or more checkpoints with their base model by the weight that gains most and loses at most `limit`.
 
     Several checkpoints are first fused as by `nearfar.models.fusion.fuse`; the line leads from the base model to the
-    result. If a weight is chosen, the model is written to `out`, with the figures in its `fusion.json`; otherwise
+    result. If a weight is chosen, the model is written to `out`, with the figures in its `fused.json`; otherwise
     nothing is written there.
 
     Args:
