@@ -2,14 +2,14 @@
 
     NEARFAR_DATA=FOLDER python benchmarks/forgetting.py [--seeds 5] [--jobs 1]
 
-MiniLM is tuned hard by infonce (five epochs at a learning rate of 2e-4, ten times the usual one) on 12 questions of
+MiniLM is tuned hard by infonce (four epochs at a learning rate of 2e-4, ten times the usual one) on 12 questions of
 each of the 77 intents of Banking77. Then the weight between the base model and the tuned one is chosen as in
 `nearfar fuse --data`: by the gain on other questions of the training part, under a limit of loss on the general set
 that comes with the package. Reported are figures on three sets that chose nothing:
 
 - `domain`: nDCG@10 on the test part of Banking77; a question should find the questions of the same intent.
-- `sts`: Spearman's correlation on the test part of STS-B.
-- `duplicates`: nDCG@10 on pairs of QQP that are marked as duplicates; a question should find its duplicate.
+- `sts`: Spearman's correlation on every third pair of the test part of STS-B.
+- `duplicates`: nDCG@10 on 250 pairs of QQP that are marked as duplicates; a question should find its duplicate.
 
 `general` is the general set as a whole, one half of which chose. Intervals are Student's over the seeds, which decide
 the questions to train on, their order, dropout, and the halves. `gain_kept` is the gain of the fused model as a share
@@ -48,11 +48,11 @@ from nearfar.writing import write_text
 
 RESULTS = Path(__file__).parent / "results"
 KEPT = RESULTS / ".forgetting.json"
-TRAINED, QUERIES, DOCUMENTS = 12, 4, 8
+TRAINED, QUERIES, DOCUMENTS = 12, 2, 6
 LIMITS = (0.02, 0.05)
-WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)
-DUPLICATES = 500
-HOW: dict[str, Any] = {"learning_rate": 2e-4, "epochs": 5, "batch_size": 32, "max_length": 48}
+WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+DUPLICATES = 250
+HOW: dict[str, Any] = {"learning_rate": 2e-4, "epochs": 4, "batch_size": 32, "max_length": 32}
 
 
 def by_intent(part: str) -> dict[str, list[str]]:
@@ -95,7 +95,7 @@ def duplicates() -> Retrieval:
 
 
 def sts() -> Dataset:
-    rows = table("sts", "stsb-test.tsv.gz")
+    rows = table("sts", "stsb-test.tsv.gz")[::3]
     return Dataset.from_list(
         [{**{k: row[k] for k in ("sentence1", "sentence2")}, "score": float(row["score"])} for row in rows]
     )

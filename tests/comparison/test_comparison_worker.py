@@ -168,3 +168,13 @@ def test_what_has_no_value_an_item_cannot_be_compared(job: Job, monkeypatch: pyt
         worker.do(replace(job, recipe=None))
     assert caught.value.field == "--eval"
     assert not Path(job.result).exists()
+
+
+def test_the_general_set_is_measured_if_asked(job: Job, tiny_model: Any):
+    base = replace(job, recipe=None, settings={})
+    worker.do(base)
+    assert "general" not in json.loads(Path(job.result).read_text("utf-8"))
+    worker.do(replace(base, keep=job.training))
+    found = json.loads(Path(job.result).read_text("utf-8"))["general"]
+    assert found["metrics"] == pytest.approx(evaluate(tiny_model, job.training).metrics)
+    assert len(found["per_item"]["ndcg@10"]) == found["n"] == 40
