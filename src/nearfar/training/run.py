@@ -251,6 +251,7 @@ def _run(
 
         training_page(finished, configuration).write(folder.report)
         found: dict[str, Any] = {"steps": trained.steps, "before": before, "after": after, "change": change}
+        found["forgetting"] = forgot
         write_card(folder.model, model_card(model, request.recipe, configuration, **found))
         folder.write_json(folder.metrics, metrics)
         if not request.keep_checkpoints:
