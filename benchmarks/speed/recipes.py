@@ -202,7 +202,7 @@ def all_steps() -> dict[str, Step]:
         "defsent_plus": Step("defsent_plus", DICTIONARY),
         "dialog2flow": Step("dialog2flow", LABELLED),
         "space2": Step("space2", LABELLED),
-        "distill": Step("distill", LISTS),
+        "score_distillation": Step("score_distillation", LISTS),
         "dse": Step("dse", SCORED, teacher_epochs=0.1),
         "lost": LanguageStep("lost", vocabulary=VOCABULARY),
         "markov": LanguageStep("markov", vocabulary=VOCABULARY),

@@ -21,7 +21,7 @@ _ALIASES = {
     **dict.fromkeys(("clip", "openclip", "cliprocket", "siamlip", "byolip", "barlip", "swalip"), "vlp_baselines"),
     **dict.fromkeys(("mrl", "matryoshka", "matryoshka2d", "2dmatryoshka"), "matryoshka_2d"),
     **dict.fromkeys(("d2f", "dialogflow"), "dialog2flow"),
-    **dict.fromkeys(("distil", "distillation", "marginmse", "distillkldiv", "kldiv"), "distill"),
+    **dict.fromkeys(("distill", "distillation", "marginmse", "distillkldiv", "kldiv"), "score_distillation"),
     **dict.fromkeys(("qwen", "qwen3", "qwen3embed", "qwenembedding"), "qwen3_embedding"),
 }
 

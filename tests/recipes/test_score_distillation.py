@@ -14,7 +14,7 @@ from nearfar.cli.app import run
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
 from nearfar.models import load
-from nearfar.recipes import distill
+from nearfar.recipes import score_distillation
 from nearfar.training.run import train
 from plans import first_stage
 
@@ -51,17 +51,17 @@ def narrow_teacher(tiny_model_folder: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("distance", ["kl", "margin_mse"])
 def test_training_on_lists_comes_closer_to_their_scores(distance, tiny_model_folder: Path, tmp_path: Path) -> None:
-    options = distill.Options(distance=distance, temperature=0.2, candidates=3)
+    options = score_distillation.Options(distance=distance, temperature=0.2, candidates=3)
     fixed = {"batch_size": 12, "learning_rate": 1e-3, "temperature": 0.2, "candidates": 3, "distance": distance}
 
     def distance_of(model: SentenceTransformer) -> float:
-        stage = first_stage(distill.prepare)(model, lists(), options)
+        stage = first_stage(score_distillation.prepare)(model, lists(), options)
         columns = [stage.rows[name][:] for name in stage.rows.column_names if name != "label"]
         with torch.no_grad():
             return float(stage.loss([model.preprocess(x) for x in columns], torch.tensor(stage.rows["label"][:])))
 
     before = distance_of(load(tiny_model_folder, device="cpu"))
-    found = train("distill", lists(), model=tiny_model_folder, out=tmp_path / "run", max_steps=20, **fixed)
+    found = train("score_distillation", lists(), model=tiny_model_folder, out=tmp_path / "run", max_steps=20, **fixed)
     assert distance_of(found.model) < before
 
 
@@ -72,7 +72,9 @@ def test_a_reranker_scores_pairs_with_negatives(
     teacher = CrossEncoder(str(plain_model_folder), num_labels=1, device="cpu")
     teacher.save_pretrained(str(tmp_path / "teacher"), create_model_card=False)
     model = load(tiny_model_folder, device="cpu")
-    stage = first_stage(distill.prepare)(model, pairs(), distill.Options(teacher=str(tmp_path / "teacher")))
+    stage = first_stage(score_distillation.prepare)(
+        model, pairs(), score_distillation.Options(teacher=str(tmp_path / "teacher"))
+    )
     row = stage.rows[0]
     texts = [row[f"candidate_{k}"] for k in (1, 2, 3)]
     assert set(texts) == {pairs()[0][name] for name in ("positive", "negative_1", "negative_2")}
@@ -85,8 +87,8 @@ def test_an_encoder_of_another_width_teaches_its_similarities(
     tiny_model_folder: Path, narrow_teacher: Path, tmp_path: Path
 ) -> None:
     model, teacher = load(tiny_model_folder, device="cpu"), load(narrow_teacher, device="cpu")
-    options = distill.Options(teacher=str(narrow_teacher), teacher_temperature=0.1, temperature=0.3)
-    stage = first_stage(distill.prepare)(model, pairs(0), options)
+    options = score_distillation.Options(teacher=str(narrow_teacher), teacher_temperature=0.1, temperature=0.3)
+    stage = first_stage(score_distillation.prepare)(model, pairs(0), options)
     columns = [pairs(0)["anchor"][:], pairs(0)["positive"][:]]
     found = stage.loss([model.preprocess(texts) for texts in columns])
     a, p = (model.encode(texts, convert_to_tensor=True, normalize_embeddings=True) for texts in columns)
@@ -99,8 +101,8 @@ def test_an_encoder_of_another_width_teaches_its_similarities(
 def test_of_sentences_alone_the_targets_are_the_others(tiny_model_folder: Path, narrow_teacher: Path) -> None:
     model, teacher = load(tiny_model_folder, device="cpu"), load(narrow_teacher, device="cpu")
     texts = [f"the {word}" for word in WORDS]
-    options = distill.Options(teacher=str(narrow_teacher), temperature=0.3)
-    stage = first_stage(distill.prepare)(model, Dataset.from_dict({"text": texts}), options)
+    options = score_distillation.Options(teacher=str(narrow_teacher), temperature=0.3)
+    stage = first_stage(score_distillation.prepare)(model, Dataset.from_dict({"text": texts}), options)
     found = stage.loss([model.preprocess(texts)])
     a = model.encode(texts, convert_to_tensor=True, normalize_embeddings=True)
     g = teacher.encode(texts, convert_to_tensor=True, normalize_embeddings=True)
@@ -113,7 +115,16 @@ def test_the_command_trains_and_measures_on_lists(tiny_model_folder: Path, tmp_p
     data = tmp_path / "lists.jsonl"
     write_jsonl(lists().to_list(), data)
     options = ["--set", "max_steps=2", "--set", "batch_size=4", "--set", "distance=margin_mse"]
-    command = ["train", "distill", "--data", str(data), "--eval", str(data), "--model", str(tiny_model_folder)]
+    command = [
+        "train",
+        "score_distillation",
+        "--data",
+        str(data),
+        "--eval",
+        str(data),
+        "--model",
+        str(tiny_model_folder),
+    ]
     assert run([*command, *options, "--out", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
 
@@ -128,4 +139,4 @@ def test_the_command_trains_and_measures_on_lists(tiny_model_folder: Path, tmp_p
 )
 def test_rows_that_do_not_fit_a_teacher_are_refused(rows, settings, tiny_model: SentenceTransformer) -> None:
     with pytest.raises(InputError):
-        distill.prepare(tiny_model, rows, distill.Options(**settings))
+        score_distillation.prepare(tiny_model, rows, score_distillation.Options(**settings))

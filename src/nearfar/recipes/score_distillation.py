@@ -77,4 +77,4 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     return Plan(model, Stage(with_candidate_columns(rows, options.candidates), loss, batches="shuffled"))
 
 
-RECIPE = Recipe("distill", {"rows": ("ranked lists", "pairs", "sentences")}, Options, prepare)
+RECIPE = Recipe("score_distillation", {"rows": ("ranked lists", "pairs", "sentences")}, Options, prepare)
