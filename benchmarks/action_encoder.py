@@ -44,13 +44,13 @@ from torch import Tensor, nn
 
 from flow import METRICS, Domain, label
 from nearfar.data.actions import act_names, slot_names
+from nearfar.data.files import sha256
 from nearfar.dialogue.clustering import find_actions
 from nearfar.dialogue.slots.texts import Slots
 from nearfar.dialogue.vectors import vectors_of
 from nearfar.kinds.plan import Plan
 from nearfar.models import load
 from nearfar.models.action_labels import ActionLabel, ActionLabels
-from nearfar.models.aliases import sha256
 from nearfar.recipes import dialog2flow
 from nearfar.training.stages import train_plan
 from nearfar.writing import write_text

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -72,6 +73,16 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pooling = Pooling(transformer.get_embedding_dimension(), "mean")
     folder = root / "sentence-transformers"
     SentenceTransformer(modules=[transformer, pooling], device="cpu").save_pretrained(str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prompted_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with prompts of queries and documents in its settings. Do not write."""
+    folder = Path(shutil.copytree(tiny_model_folder, tmp_path_factory.mktemp("prompted") / "prompted"))
+    file = folder / "config_sentence_transformers.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "prompts": {"query": "the song ", "document": "a bank "}}))
     return folder
 
 

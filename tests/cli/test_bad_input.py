@@ -470,7 +470,11 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
         "search tiny sentence.jsonl cat",
         ["sentence.jsonl: no such file", "did you mean sentences.jsonl?"],
     ),
-    "corpus that is a folder": (nothing, "search tiny beir cat", ["beir: is a folder, not a file", "regular file"]),
+    "corpus that is a folder": (
+        nothing,
+        "search tiny beir cat",
+        ["beir: is a BEIR-format dataset, not a corpus", "corpus.jsonl"],
+    ),
     "index that is something else": (
         nothing,
         "search tiny sentences.jsonl cat --index beir",

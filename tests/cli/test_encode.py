@@ -16,7 +16,7 @@ def test_encode(workspace: Path, nearfar: Nearfar, tiny_model):
     texts = [json.loads(line)["text"] for line in (workspace / "sentences.jsonl").read_text().splitlines()]
     right = tiny_model.encode(texts, normalize_embeddings=True)
     ended = nearfar(*shlex.split("encode tiny sentences.jsonl --out new/v.npy --json"))
-    assert ended.json == {"out": "new/v.npy", "texts": len(texts), "dimension": 32}
+    assert ended.json == {"out": "new/v.npy", "texts": len(texts), "dimension": 32, "as": None, "prompt": ""}
     np.testing.assert_allclose(np.load(workspace / "new" / "v.npy"), right, atol=1e-6)
     ended = nearfar(*shlex.split("encode tiny sentences.jsonl --out v.parquet --no-normalize --batch-size 5"))
     assert (ended.code, ended.out) == (0, f"{len(texts)} vectors of 32 dimensions in v.parquet\n")

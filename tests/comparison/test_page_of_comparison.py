@@ -166,3 +166,9 @@ def test_where_rows_came_from() -> None:
     assert "nothing shared" in held.texts
     assert {"rows.jsonl", "held.jsonl", "tiny"} <= set(page_of().facts.values())
     assert "a/held.jsonl" in page_of({**FACTS, "evaluation": Path("a/held.jsonl")}).facts.values()
+
+
+def test_prompts_of_each_model_are_shown_where_there_are_any():
+    prompts = {"simcse": {"query": "ask: ", "document": "say: "}, "base": {}}
+    assert "ask: " in str(page_of(metrics={"prompts": prompts}))
+    assert "prompts" not in str(page_of())

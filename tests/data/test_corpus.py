@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
 from nearfar.data import write_jsonl
 from nearfar.data._arrow import Gathered
-from nearfar.data.corpus import read_corpus
+from nearfar.data.corpus import corpus_sha256, index_beside, read_corpus, where_is
 from nearfar.errors import InputError
 
 BEIR = '{"_id": "d1", "title": "Cats", "text": "sit"}\n{"_id": "d2", "title": "", "text": "run"}\n'
@@ -57,3 +58,32 @@ def test_texts_beyond_a_limit_are_not_in_memory(tmp_path: Path, monkeypatch: pyt
 def test_another_name_is_no_beir_corpus(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text(BEIR)
     assert read_corpus(tmp_path / "mine.jsonl")[0] is None
+
+
+def test_the_hash_of_a_folder_changes_with_any_of_its_files(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    (folder / "inner").mkdir(parents=True)
+    seen = set()
+    for name, text in (("a.txt", "one"), ("inner/b.txt", "two"), ("inner/b.txt", "three"), ("c.txt", "one")):
+        (folder / name).write_text(text)
+        seen.add(corpus_sha256(folder))
+    assert len(seen) == 4
+    assert corpus_sha256(folder / "a.txt") == corpus_sha256(folder / "c.txt")
+    with pytest.raises(InputError, match="nowhere"):
+        corpus_sha256(tmp_path / "nowhere.txt")
+
+
+def test_a_corpus_of_the_hub_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.dataset_info", lambda name: SimpleNamespace(sha=f"commit of {name}"))
+    assert corpus_sha256("user/name:config") == "commit of user/name"
+    assert (index_beside("user/name:config"), where_is("user/name")) == (Path("name-config.index"), "user/name")
+    (tmp_path / "user" / "name").mkdir(parents=True)
+    assert index_beside("user/name") == Path("user/name.index")
+
+    def unreachable(name: str) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("huggingface_hub.dataset_info", unreachable)
+    with pytest.raises(InputError, match=r"'user/other' is neither .*no route"):
+        corpus_sha256("user/other")

@@ -68,3 +68,28 @@ def test_a_broken_state_is_refused(tmp_path: Path, state: str) -> None:
     with pytest.raises(InputError) as caught:
         load(tmp_path / "x")
     assert Path(str(caught.value.file)) == tmp_path / "x"
+
+
+def test_texts_are_mapped_and_not_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = Features({"label": ClassLabel(names=["no", "yes"]), "body": Value("string")})
+    saved = Dataset.from_dict({"label": [0, 1, 1], "body": ["a", "b", "c"]}, features=features)
+    saved.with_format("numpy").save_to_disk(tmp_path / "x", num_shards=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("nearfar.data._arrow.Gathered.__init__", None)
+        found = load(tmp_path / "x", columns={"text": "body"})
+        part = load(tmp_path / "x", columns={"text": "body"}, limit=2)
+    assert [Path(file["filename"]).parent for file in found.cache_files] == [tmp_path / "x"] * 2
+    assert found.features["label"].names == ["no", "yes"]
+    assert found[:] == {"text": ["a", "b", "c"], "label": [0, 1, 1]}
+    assert part[:] == {"text": ["a", "b"], "label": [0, 1]}
+
+
+def test_values_that_are_converted_are_copied(tmp_path: Path) -> None:
+    rows = {"anchor": ["a", "b"], "positive": [["x", "y"], ["z"]]}
+    Dataset.from_dict(rows).save_to_disk(tmp_path / "lists")
+    assert load(tmp_path / "lists")[:] == {"anchor": ["a", "a", "b"], "positive": ["x", "y", "z"]}
+    features = Features({"text": Value("large_string"), "label": Value("int32")})
+    Dataset.from_dict({"text": ["a", "b"], "label": [4, 5]}, features=features).save_to_disk(tmp_path / "types")
+    found = load(tmp_path / "types")
+    assert (found[:], found.cache_files) == ({"text": ["a", "b"], "label": [4, 5]}, [])
+    assert found.features == Features({"text": Value("string"), "label": Value("int64")})

@@ -18,7 +18,7 @@ from nearfar.evaluation.tasks.task import Asked
 class Told:
     """Scores a candidate by the number that it is."""
 
-    def score_pairs(self, first: list[str], second: list[str], *, batch_size: int) -> np.ndarray:
+    def score_relevance(self, first: list[str], second: list[str], *, batch_size: int) -> np.ndarray:
         self.pairs, self.batch_size = list(zip(first, second, strict=True)), batch_size
         return np.array([float(text) for text in second])
 

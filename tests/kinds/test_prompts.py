@@ -106,6 +106,10 @@ def test_a_run_trains_with_the_prompts_of_the_model_and_says_so(prompted: Path, 
     assert run.metrics["last_loss"] != plain.metrics["last_loss"]
     assert run.metrics["before"] == plain.metrics["before"], "the base model is measured as it is"
     assert run.metrics["prompts"] == {"anchor": "cat: ", "positive": "the dog ", "negative_1": "the dog "}
+    recorded = [yaml.safe_load((tmp_path / name / "run.yaml").read_text())["prompts"] for name in ("run", "none")]
+    assert recorded == [run.metrics["prompts"], {}]
+    assert run.after is not None
+    assert run.after.prompts == {"query": "cat: ", "document": "the dog "}
     page = (tmp_path / "run" / "report.html").read_text()
     assert "What stood before texts in training" in page
     assert "the dog" in page
@@ -119,7 +123,9 @@ def test_other_prompts_are_trained_with_and_kept(given: Any, tiny_model_folder: 
     options: dict[str, Any] = {"max_steps": 1, "batch_size": 8, "evaluation": rows(), "prompts": given}
     run = train("infonce", rows(), model=tiny_model_folder, out=tmp_path / "run", **options)
     assert run.metrics["prompts"] == {"anchor": "sea: ", "positive": "sky: ", "negative_1": "sky: "}
-    assert json.loads(yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())["options"]["prompts"]) == given
+    recorded = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
+    assert json.loads(recorded["options"]["prompts"]) == given
+    assert recorded["prompts"] == run.metrics["prompts"]
     model = load(tmp_path / "run" / "model", device="cpu")
     assert model.prompts == {"query": "sea: ", "document": "sky: "}
     found = tokens_trained(load(tiny_model_folder, device="cpu"), rows(), tmp_path / "x", prompts=json.dumps(given))

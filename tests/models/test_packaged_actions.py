@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nearfar.data.files import sha256
 from nearfar.models import load
-from nearfar.models.aliases import sha256
 from nearfar.models.encoding import encode
 from nearfar.models.fingerprint import fingerprint
 from nearfar.models.loading import find

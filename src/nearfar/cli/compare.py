@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfar.cli.output import print_json, print_table, progress, say
-from nearfar.cli.parameters import Json, MaxText, SkipBroken, parsed
+from nearfar.cli.parameters import Json, MaxText, SkipBroken, Weights, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,12 +72,7 @@ def command(
             metavar="NAME=COLUMN,...",
         ),
     ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="How often the training rows of each --data count, e.g. 2,0.5 (default: once).", metavar="WEIGHT,..."
-        ),
-    ] = None,
+    weights: Weights = None,
     eval_columns: Annotated[
         str | None,
         typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
@@ -114,7 +109,7 @@ def command(
         raise InputError(f"{budget} is no time", field="--budget", remedy="give minutes, e.g. 60")
 
     from nearfar.comparison import compare
-    from nearfar.comparison.sources import parse_weights
+    from nearfar.training.joining import parse_weights
 
     parsed_weights = parse_weights(weights)
     with progress("compare") as update:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -63,6 +63,10 @@ def command(
         str | None,
         typer.Option(metavar="D,D,...", help="Evaluate vectors truncated to D dimensions (comma-separated)."),
     ] = None,
+    prompts: Annotated[
+        Literal["on", "off", "both"],
+        typer.Option(help="The model's own prompts: on, off, or both side by side with the difference."),
+    ] = "on",
     report: Annotated[
         Path | None, typer.Option(help="Report with a heatmap over --layers and --dims, e.g. sizes.html.")
     ] = None,
@@ -87,11 +91,14 @@ def command(
         "--layers": layers,
         "--dims": dims,
     }
+    depths, widths = _numbers(layers, "--layers"), _numbers(dims, "--dims")
+    sizes = depths or widths
+    if prompts == "both" and (data is None or sizes):
+        problem = "both is for the whole model on rows"
+        raise InputError(problem, field="--prompts", remedy="give --data FILE alone, or use on or off")
     for option, value in on_rows.items():
         if data is None and value is not None:
             raise InputError("requires rows to measure on", field=option, remedy="give --data FILE")
-    depths, widths = _numbers(layers, "--layers"), _numbers(dims, "--dims")
-    sizes = depths or widths
     if templates is not None and sizes:
         raise InputError("is for the whole model", field="--templates", remedy="remove --layers and --dims")
     if report is not None:
@@ -102,6 +109,7 @@ def command(
     from nearfar.data import load as load_rows
     from nearfar.evaluation import check_options, check_task, evaluate, find_mteb, run_mteb
     from nearfar.evaluation.dispatch import reads_documents
+    from nearfar.evaluation.prompts import evaluate_prompts, prompted
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.evaluation.tasks import check_able
     from nearfar.kinds.loading import class_of, load_scorer
@@ -121,6 +129,10 @@ def command(
         rows = load_for_evaluation(data, mapping, split, skip_broken=skip_broken, documents=documents)
     learn = None if train is None else load_rows(train, columns=mapping, schema="labelled")
     loaded = load_scorer(model) if task == "rerank" else kind.load(model)
+    if prompts != "on":
+        encoder = prompted(loaded)
+        if prompts == "off":
+            encoder.prompts, encoder.default_prompt_name = {}, None
     found = {}
     if rows is not None:
         with about(data, getattr(rows, "column_names", ("corpus", "queries"))):
@@ -141,7 +153,8 @@ def command(
             else:
                 slow = issubclass(kind, Predicts) or task == "rerank"
                 with progress("evaluate") if slow else nullcontext(_nothing) as update:
-                    result = evaluate(
+                    measure: Any = evaluate_prompts if prompts == "both" else evaluate
+                    result = measure(
                         loaded,
                         rows,
                         task,
@@ -155,7 +168,9 @@ def command(
                         shots=shots,
                     )
                 found = result.as_dict()
-                if not json_:
+                if not json_ and prompts == "both":
+                    _print_both(result)
+                elif not json_:
                     _print(result)
     if mteb:
         found["mteb"] = run_mteb(_encoder(loaded, "--mteb"), mteb, batch_size=batch_size)
@@ -208,7 +223,25 @@ def _print(result: Any) -> None:
             for name, (mean, low, high) in result.differences.items()
         ]
         print_table(["reranked", f"{result.primary} minus first stage", "95% interval", "ms per query"], lines)
-    print(f"\n{result.task} on {result.n:,} items, {result.seconds:.1f} s")
+    _print_end(result, result.seconds)
+
+
+def _print_both(found: Any) -> None:
+    first, second = found.with_prompts, found.without
+    rows = [[name, f"{value:.4f}", f"{second.metrics[name]:.4f}"] for name, value in first.metrics.items()]
+    print_table(["metric", "with prompts", "without"], rows)
+    if found.difference is not None:
+        mean, low, high = found.difference
+        print(f"\n{first.primary} with prompts minus without: {mean:+.4f}, 95% interval {low:+.4f} to {high:+.4f}")
+    _print_end(first, first.seconds + second.seconds)
+
+
+def _print_end(result: Any, seconds: float) -> None:
+    print(f"\n{result.task} on {result.n:,} items, {seconds:.1f} s")
+    if result.prompts:
+        from nearfar.models.prompts import quoted
+
+        print(f"prompts: {quoted(result.prompts)}")
     for note in result.notes:
         say(note)
 

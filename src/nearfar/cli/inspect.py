@@ -116,6 +116,7 @@ def command(
     from nearfar.inspection import inspect
     from nearfar.inspection.page import inspection_page
     from nearfar.inspection.summary import leakage, measure_rows, verdict
+    from nearfar.models.prompts import quoted
     from nearfar.writing import folder_claimed
 
     with folder_claimed(out), progress("inspect") as update:
@@ -151,6 +152,9 @@ def command(
     if found.against is not None:
         heads += [found.against.model, "difference"]
     print_table(heads, [["-" if cell is None else str(cell) for cell in row[:-1]] for row in measure_rows(found)])
+    for each in (found, found.against):
+        if each is not None and each.prompts:
+            print(f"prompts of {each.model}: {quoted(each.prompts)}")
     print(f"\n{verdict(found)}")
     if shared := leakage(found):
         print(shared)

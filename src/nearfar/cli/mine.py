@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, parsed
+from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, Stream, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def command(
     ],
     out: Annotated[Path, typer.Option(help="Output file, .jsonl or .parquet: anchor, positive, negative_1, ...")],
     corpus: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             help="Documents: rows with a column text, or corpus.jsonl in BEIR format.", show_default="the positives"
         ),
@@ -79,6 +79,7 @@ def command(
     corpus_columns: Annotated[
         str | None, typer.Option(help="Column mapping of the corpus, e.g. text=body.", metavar="NAME=COLUMN")
     ] = None,
+    stream: Stream = False,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
     max_text: MaxText = None,
@@ -88,10 +89,10 @@ def command(
     mapping, of_corpus = parsed(columns), parsed(corpus_columns)
     if cross_encoder is not None and guide is not None:
         raise InputError("a judge is already given by --cross-encoder", field="--guide", remedy="remove one of them")
-    if corpus is None and (index is not None or of_corpus is not None):
-        option = "--corpus-columns" if index is None else "--index"
+    if corpus is None and (index is not None or of_corpus is not None or stream):
+        option = "--index" if index is not None else "--corpus-columns" if of_corpus is not None else "--stream"
         raise InputError("requires a corpus", field=option, remedy=f"add --corpus FILE, or remove {option}")
-    from nearfar.data.corpus import read_corpus
+    from nearfar.data.corpus import index_beside, read_corpus
     from nearfar.data.row_files import check_row_file
     from nearfar.mining import HardNegatives
     from nearfar.search import mine_hard_negatives, open_or_build
@@ -102,12 +103,12 @@ def command(
     check_row_file(out, others=[pairs, corpus])
     opened = None
     if corpus is not None:
-        folder = index or corpus.with_name(corpus.name + ".index")
+        folder = index or index_beside(corpus)
         with progress("index") as update:
             opened = open_or_build(
                 model,
                 corpus,
-                lambda: read_corpus(corpus, of_corpus),
+                lambda: read_corpus(corpus, of_corpus, stream=stream),
                 folder,
                 columns=of_corpus,
                 batch_size=batch_size,
@@ -140,8 +141,12 @@ def command(
 
 
 def _print(found: MinedNegatives, how: HardNegatives, out: Path, dropped: Path, too_few: str) -> None:
+    from nearfar.models.prompts import quoted
+
     of = f"{found.written:,} of {found.rows:,} rows with {how.num_negatives} negatives each in {out}"
     print(f"{of}, from {found.documents:,} documents")
+    if found.prompts:
+        print(f"prompts: {quoted(found.prompts)}")
     if found.too_few:
         done = "dropped" if too_few == "drop" else "filled with random documents"
         print(f"{found.too_few:,} rows have too few negatives: {done}")

@@ -110,7 +110,10 @@ def _is_number(text: str) -> bool:
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[..., None]]:
-    """A bar on stderr; yields a function of (done, total, loss). Without a terminal, a line every ten percent."""
+    """A bar on stderr; yields a function of (done, total, loss). Without a terminal, a line every ten percent.
+
+    A total of 0 means that it is not known; without a terminal, there is then a line when the count has doubled.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(label)
@@ -128,7 +131,7 @@ def progress(label: str) -> Iterator[Callable[..., None]]:
 
         def update(done: int, total: int, loss: float | None = None) -> None:
             NOTES.show()
-            bar.update(task, completed=done, total=total, note="" if loss is None else _loss(loss))
+            bar.update(task, completed=done, total=total or None, note="" if loss is None else _loss(loss))
 
         yield update
 
@@ -144,10 +147,9 @@ class _Lines:
 
     def __call__(self, done: int, total: int, loss: float | None = None) -> None:
         NOTES.show()
-        tenth = 10 * done // max(total, 1)
-        if tenth > self.shown:
-            self.shown = tenth
+        reached = 10 * done // total if total else done.bit_length()
+        if reached > self.shown:
+            self.shown = reached
+            of = f"{done:,} of {total:,}" if total else f"{done:,}"
             note = "" if loss is None else f", {_loss(loss)}"
-            print(
-                f"{self.label}: {done:,} of {total:,}{note}, {time.monotonic() - self.started:.0f} s", file=sys.stderr
-            )
+            print(f"{self.label}: {of}{note}, {time.monotonic() - self.started:.0f} s", file=sys.stderr)

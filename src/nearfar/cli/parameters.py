@@ -56,6 +56,22 @@ def _limit_texts(context: typer.Context, size: int | None) -> None:
     context.call_on_close(restore)
 
 
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="How often the training rows of each --data count, e.g. 2,0.5 (default: once).", metavar="WEIGHT,..."
+    ),
+]
+
+Stream = Annotated[
+    bool,
+    typer.Option(
+        "--stream",
+        help="Texts read as a stream: none is copied to the disk first, Hub datasets are not downloaded. Run again to "
+        "resume.",
+    ),
+]
+
 #: Takes effect when it is parsed; no command passes it on.
 MaxText = Annotated[
     int | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import Json, MaxText, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import Json, MaxText, Seed, SkipBroken, Weights, parsed
 from nearfar.errors import InputError
 
 
@@ -22,8 +22,8 @@ def command(
     data: Annotated[
         list[str],
         typer.Option(
-            help="Rows to train on: a file, a folder of files or a Hub ID (repeatable for recipes on several datasets; "
-            "ROLE=FILE for recipes with roles).",
+            help="Rows to train on: a file, a folder of files or a Hub ID (repeatable for recipes on several datasets, "
+            "and with --weights; ROLE=FILE for recipes with roles).",
             metavar="FILE|HUB_ID",
         ),
     ],
@@ -62,10 +62,11 @@ def command(
         list[str] | None,
         typer.Option(
             help="Column mapping, e.g. anchor=question,positive=answer (one for each --data, or one for all tasks of a "
-            "stream; '' for none).",
+            "stream or with --weights; '' for none).",
             metavar="NAME=COLUMN,...",
         ),
     ] = None,
+    weights: Weights = None,
     eval_columns: Annotated[
         str | None,
         typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
@@ -115,6 +116,7 @@ def command(
     folder = out or Path("runs", chosen.name)
 
     from nearfar.kinds._processes import is_main_process
+    from nearfar.training.joining import parse_weights
     from nearfar.training.notes import run_notes
     from nearfar.training.page import verdict
     from nearfar.training.run import train
@@ -131,6 +133,7 @@ def command(
             seed=seed,
             resume=resume,
             columns=mappings[0] if len(mappings) == 1 else mappings or None,
+            weights=parse_weights(weights),
             evaluation_columns=eval_mapping,
             skip_broken=skip_broken,
             keep_checkpoints=keep_checkpoints,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nearfar.comparison.budget import UNEQUAL
 from nearfar.comparison.general import add_general
 from nearfar.comparison.ranking import BASE, in_words, label
+from nearfar.models.prompts import quoted
 from nearfar.reports.charts.bars import bar_chart
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.page import Page, Tone
@@ -186,6 +187,8 @@ def _how(page: Page, found: Comparison, options: Mapping[str, Any]) -> None:
         page.text(note)
     if options:
         page.table(["option", "value"], [[name, str(value)] for name, value in options.items()])
+    if prompts := found.metrics.get("prompts"):
+        page.table(["model", "prompts in the evaluation"], [[label(name), quoted(of)] for name, of in prompts.items()])
 
 
 def _difference(against: Against | None) -> tuple[float, float, float]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.leaks import Leaks, find_leaks, refuse_same, rows_without_same
-from nearfar.comparison.sources import Joined, check_weights, listed, mapping_of_each, weighted
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
 from nearfar.evaluation.groups import Split, split_by_groups
+from nearfar.training.joining import Joined, check_weights, listed, mapping_of_each, weighted
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -73,7 +73,7 @@ class Request:
 
     def recorded(self) -> dict[str, Any]:
         """The settings that `compare.yaml` records."""
-        from nearfar.comparison.sources import listed
+        from nearfar.training.joining import listed
         from nearfar.training.rows import source_of
 
         columns, mapped = self.columns, self.evaluation_columns

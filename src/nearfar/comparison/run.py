@@ -244,6 +244,9 @@ def _finish(
         **({} if general is None else {"general": general}),
         "notes": notes,
     }
+    prompts = {name: results[0].get("prompts", {}) for name, results in found.items()}
+    if any(prompts.values()):
+        metrics["prompts"] = prompts
     result = Comparison(
         folder.path,
         metric,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 T = TypeVar("T")
 
@@ -73,6 +76,8 @@ class Source:
         counts: What `Block.places` counts: lines or rows.
         typed: Whether values have types; in CSV and TSV every value is text.
         lists: The columns whose first value is a list of texts.
+        stored: The rows as a dataset whose Arrow files are mapped into memory; None of other sources. Its blocks can be
+            read again.
     """
 
     file: str
@@ -81,6 +86,7 @@ class Source:
     counts: str = "lines"
     typed: bool = True
     lists: Collection[str] = ()
+    stored: Dataset | None = None
 
     def fail(self, place: int, problem: str, *, field: str | None = None, remedy: str | None = None) -> NoReturn:
         """Raise an InputError for a mistake at `place`."""

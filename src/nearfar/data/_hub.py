@@ -26,11 +26,52 @@ def open_hub(name: str, split: str, limit: int | None) -> tuple[Source, Mapping[
     Raises:
         InputError: It cannot be reached, has no such configuration or split, or is empty.
     """
+    dataset = _loaded(name, split)
+    if not len(dataset):
+        raise InputError(f"the split {split!r} is empty", file=name)
+    return of_dataset(name, dataset, limit)
+
+
+def stream_hub(name: str, split: str) -> tuple[Source, Mapping[str, Any]]:
+    """Open one split of a hub dataset as a stream: its rows are read over the network, and none is kept on the disk.
+
+    Raises:
+        InputError: As `open_hub`; while it is read, also that the connection was lost.
+    """
+    dataset = _loaded(name, split, streaming=True)
+    try:
+        features = dataset.features or dataset._resolve_features().features
+    except StopIteration:
+        features = None
+    if features is None:
+        raise InputError(f"the split {split!r} is empty", file=name)
+
+    def batches(wanted: list[str]) -> Iterator[Any]:
+        rows = 0
+        try:
+            for table in dataset.select_columns(wanted).with_format("arrow").iter(ROWS):
+                rows += table.num_rows
+                yield from table.combine_chunks().to_batches()
+        except (OSError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            problem = f"cannot be read after row {rows} ({reason:.120})"
+            raise InputError(problem, file=name, remedy="run the command again to resume") from None
+        if not rows:
+            raise InputError(f"the split {split!r} is empty", file=name)
+
+    lists = text_lists(features.arrow_schema)
+    source = Source(
+        name, list(features), lambda wanted: table_blocks(batches(list(wanted))), counts="rows", lists=lists
+    )
+    return source, features
+
+
+def _loaded(name: str, split: str, **how: Any) -> Any:
     import datasets
 
     repository, _, config = name.partition(":")
     try:
-        dataset = datasets.load_dataset(repository, config or None, split=split)
+        return datasets.load_dataset(repository, config or None, split=split, **how)
     except (OSError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
@@ -39,9 +80,6 @@ def open_hub(name: str, split: str, limit: int | None) -> tuple[Source, Mapping[
         ) from None
     except ValueError as error:
         raise _no_such_part(name, split, str(error)) from None
-    if not isinstance(dataset, datasets.Dataset) or not len(dataset):
-        raise InputError(f"the split {split!r} is empty", file=name)
-    return of_dataset(name, dataset, limit)
 
 
 def of_dataset(name: str, dataset: Any, limit: int | None) -> tuple[Source, Mapping[str, Any]]:

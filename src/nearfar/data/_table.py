@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -12,8 +13,15 @@ from nearfar.data._blocks import Block, Missing, Source
 from nearfar.data._checks import Column, check_lengths
 from nearfar.data._empty_turns import EmptyTurns
 from nearfar.data._hints import overlooked
+from nearfar.data.media import MEDIA
 from nearfar.data.schemas import LIST_COLUMNS, fitting, rename
 from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+#: Types of columns that need not be copied.
+_AS_THEY_ARE = ("string", "int64", "float64")
 
 
 class Table:
@@ -54,10 +62,34 @@ class Table:
 
     def read(self, gathered: Gathered, limit: int | None) -> None:
         """Check the rows of the current file and add them to `gathered`, until it has `limit` rows."""
+        for part in self.parts(None if limit is None else limit - gathered.rows):
+            gathered.add(part)
+
+    def as_stored(self) -> Dataset | None:
+        """Check the rows of a dataset on the disk, and return its columns as they are there, without a copy.
+
+        None where a value has to be converted, such as a list or a label of another type.
+        """
+        rows, fields = self.source.stored, [column.field for column in self.columns]
+        if rows is None or any(
+            column.name in MEDIA or getattr(rows.features[column.field], "dtype", None) not in _AS_THEY_ARE
+            for column in self.columns
+        ):
+            return None
+        for block in self.source.blocks(fields):
+            batch = self._checked(block, None)
+            if not all(batch.column(each.name).equals(block.column(each.field)) for each in self.columns):
+                return None
+        found = rows.with_format(None).select_columns(fields)
+        return found.rename_columns({each.field: each.name for each in self.columns if each.field != each.name})
+
+    def parts(self, left: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the checked rows of the current file, at most `left` of them, a block at a time."""
         for block in self.source.blocks([column.field for column in self.columns]):
-            for part in self._parts(block, None if limit is None else limit - gathered.rows):
-                gathered.add(part)
-            if limit is not None and gathered.rows >= limit:
+            for part in self._parts(block, left):
+                yield part
+                left = None if left is None else left - part.num_rows
+            if left == 0:
                 break
         if self.empty is not None:
             self.empty.warn(self.source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import hashlib
 import io
 import json
 import zlib
@@ -266,6 +267,15 @@ def check_file(path: Path) -> None:
     if path.is_symlink():
         raise InputError("is a link to what does not exist", file=path, remedy="correct the link")
     raise InputError("no such file or folder", file=path, remedy=_nearest(path))
+
+
+def sha256(file: Path) -> str:
+    """The hexadecimal SHA-256 of a file, which is read in blocks."""
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def list_folder(folder: Path) -> list[Path]:

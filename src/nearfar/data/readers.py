@@ -44,7 +44,8 @@ def load(
         `positive` with a list in each row gives one row per text, `negative` one column per text (`negative_1`, ...);
         `rationales` lists of strings or of {text, answer}, `candidates` and `labels` lists of strings, `scores` lists
         of float64, `turns` lists of {speaker, text, acts, slots}, `image` and `audio` paths, relative ones joined to
-        the folder of their table. Held in memory, or memory-mapped beyond 256 MiB.
+        the folder of their table. Held in memory, or memory-mapped beyond 256 MiB; the texts of `save_to_disk` are
+        always mapped, and not copied.
 
     Raises:
         InputError: The source cannot be read, or a row does not fit the schema.
@@ -59,9 +60,11 @@ def load(
 
     if limit is not None and limit < 1:
         raise InputError(f"invalid number of rows {limit}: must be 1 or more", field="limit")
-    gathered = Gathered()
     sources, features = open_sources(source, split, limit)
     table = Table(next(sources), columns or {}, schema, skip_broken)
+    if (stored := table.as_stored()) is not None:
+        return stored
+    gathered = Gathered()
     table.read(gathered, limit)
     for further in sources:
         if limit is not None and gathered.rows >= limit:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.data._blocks import Source
 from nearfar.data._hints import close_name
-from nearfar.data._hub import is_hub_id, of_dataset, open_hub
+from nearfar.data._hub import is_hub_id, of_dataset, open_hub, stream_hub
 from nearfar.data.files import list_folder
 from nearfar.data.formats import FORMATS, SENTENCES, format_of, open_file
 from nearfar.data.media_folders import folder_rows
@@ -35,7 +36,7 @@ _SPLITS = {
 
 
 def open_sources(
-    source: str | Path | Dataset, split: str, limit: int | None = None
+    source: str | Path | Dataset, split: str, limit: int | None = None, *, streamed: bool = False
 ) -> tuple[Iterator[Source], Mapping[str, Any]]:
     """Open what `source` names, one file after the other.
 
@@ -43,6 +44,7 @@ def open_sources(
         source: A file, a folder, a hub id, or a dataset in memory, as for `nearfar.data.load`.
         split: The split of a hub dataset or of a folder.
         limit: Maximum number of rows to take from a dataset.
+        streamed: Whether the rows of a hub dataset are read over the network instead of being downloaded first.
 
     Returns:
         The opened files or dataset, and the features of a hub dataset by column.
@@ -62,8 +64,10 @@ def open_sources(
         raise InputError("is a URL, not a file", file=text, remedy="download it, or give a hub id: user/name")
     path = Path(source).expanduser()
     if is_saved(path):
-        opened, features = of_dataset(str(path), open_saved(path, split), limit)
-        return iter([opened]), features
+        stored = open_saved(path, split)
+        opened, features = of_dataset(str(path), stored, limit)
+        stored = stored if limit is None else stored.select(range(min(limit, len(stored))))
+        return iter([replace(opened, stored=stored)]), features
     if is_retrieval_folder(path):
         opened, _ = of_dataset(str(path), pairs_of(path, split), limit)
         return iter([opened]), {}
@@ -74,7 +78,7 @@ def open_sources(
             return iter([opened]), {}
         return map(open_file, split_files(path, split)), {}
     if isinstance(source, str) and not path.exists() and not looks_like_file(text) and is_hub_id(text):
-        opened, features = open_hub(text, split, limit)
+        opened, features = stream_hub(text, split) if streamed else open_hub(text, split, limit)
         return iter([opened]), features
     return map(open_file, [path]), {}
 

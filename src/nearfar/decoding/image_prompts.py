@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.data.files import sha256
 from nearfar.decoding.texts import Batch, BatchWriter
 from nearfar.errors import InputError
-from nearfar.models.aliases import sha256
 
 if TYPE_CHECKING:
     from nearfar.decoding.method import Method

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nearfar.errors import InputError
 from nearfar.evaluation.tasks import TASKS as TABLE
 from nearfar.evaluation.tasks import Asked, Decoding, task_of, tasks_named
+from nearfar.models.prompts import prompts_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -96,7 +97,8 @@ def evaluate(
     result = chosen.measure(
         model, data, Asked(train, templates, batch_size, seed, progress, first, decoding, shots or 0)
     )
-    return replace(result, seconds=time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return replace(result, seconds=seconds, prompts=prompts_of(model.prompting, chosen.sides) if model.prompted else {})
 
 
 def reads_documents(kind: Any, task: str | None) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class Result:
         differences: Paired differences with their 95% intervals over items, by name, if the task compares something.
         ms_per_query: Time per query in milliseconds, by name; the last is that of the primary metric. Not reproducible.
         chance: What guessing is expected to score in the primary metric; None where the data do not say.
+        prompts: What the model put before queries, documents and other texts (`text`); empty where that is nothing.
     """
 
     task: str
@@ -47,6 +49,7 @@ class Result:
     differences: dict[str, Interval] | None = None
     ms_per_query: dict[str, float] | None = None
     chance: Chance | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
@@ -70,6 +73,7 @@ class Result:
             ),
             **({} if self.ms_per_query is None else {"ms_per_query": self.ms_per_query}),
             **({} if self.chance is None else {"chance": list(self.chance)}),
+            **({"prompts": dict(self.prompts)} if self.prompts else {}),
         }
 
 

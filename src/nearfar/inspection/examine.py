@@ -96,6 +96,7 @@ def examine(
         points=_points(sample, vectors, options),
         map=options.map,
         notes=(*sample.notes, *notes, *found.notes),
+        prompts=source.prompts(sample),
         seconds=time.perf_counter() - started,
     )
     return inspection, Opinion(vectors, found.neighbours)

@@ -12,6 +12,7 @@ from nearfar.inspection.measures import MEASURES
 from nearfar.inspection.page_figures import TIP, cut, map_figures, size_figures, spectrum_figure
 from nearfar.inspection.page_views import add_views
 from nearfar.inspection.summary import candidates, counted, figure, measure_rows, verdict
+from nearfar.models.prompts import quoted
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.page import Page
@@ -96,9 +97,11 @@ def _short(model: str) -> str:
 def _facts(found: Inspection) -> list[tuple[str, object]]:
     items = ", ".join(f"{count:,} {name}" for name, count in found.items.items())
     rows = f"{found.looked_at:,} of {found.total:,}" if found.sampled else f"{found.total:,}"
-    models: list[tuple[str, object]] = [("model", found.model)]
-    if found.against is not None:
-        models.append(("against", found.against.model))
+    models: list[tuple[str, object]] = []
+    for label, each in (("model", found), ("against", found.against)):
+        if each is not None:
+            models.append((label, each.model))
+            models += [(f"prompts of {label}", quoted(each.prompts))] if each.prompts else []
     return [*models, ("schema", found.schema), ("rows", rows), ("different items", items), ("seed", found.seed)]
 
 

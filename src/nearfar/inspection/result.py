@@ -62,6 +62,7 @@ class Inspection:
         against: The inspection of another model on the same sample.
         differences: The other model's measures minus this one's, with paired intervals over items.
         views: What the two views of one model have in common, if they are what is compared.
+        prompts: What the model put before the texts of each side; of sides without a prompt, nothing.
     """
 
     model: str
@@ -101,6 +102,7 @@ class Inspection:
     against: Inspection | None = None
     differences: dict[str, Interval] = field(default_factory=dict)
     views: ComparedViews | None = None
+    prompts: dict[str, str] = field(default_factory=dict)
 
     @property
     def sampled(self) -> bool:
@@ -124,6 +126,7 @@ class Inspection:
         """All figures, for JSON."""
         found = {
             "model": self.model,
+            **({"prompts": self.prompts} if self.prompts else {}),
             "schema": self.schema,
             "rows": {"total": self.total, "looked_at": self.looked_at, "sampled": self.sampled, "seed": self.seed},
             "items": self.items,

@@ -17,8 +17,9 @@ from nearfar.inspection.pairs import (
     sampled_negatives,
     sampled_negatives_of_labels,
 )
-from nearfar.inspection.sample import Kind, Medium, Sample, Side, anchors_of
+from nearfar.inspection.sample import Medium, Sample, Side, anchors_of
 from nearfar.inspection.unique import unique_values
+from nearfar.models.prompts import column_kinds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,9 +143,9 @@ def _of_two_columns(rows: Dataset, schema: str, chosen: np.ndarray, total: int, 
     (first_values, first_medium), (second_values, second_medium) = (_column(rows, name) for name in names)
     hard = [rows[name][:] for name in rows.column_names if name.startswith("negative")]
     a, b = unique_values(first_values), unique_values(second_values, *hard)
-    kinds: tuple[Kind | None, Kind | None] = (None, None) if schema == "scored pairs" else ("query", "document")
-    first = Side(names[0], a.values, chosen[a.rows].tolist(), first_medium, kinds[0])
-    second = Side(names[1], b.values, chosen[b.rows].tolist(), second_medium, kinds[1])
+    kinds = column_kinds(rows)
+    first = Side(names[0], a.values, chosen[a.rows].tolist(), first_medium, kinds.get(names[0]))
+    second = Side(names[1], b.values, chosen[b.rows].tolist(), second_medium, kinds.get(names[1]))
     _require_items(second)
     pairs = np.stack([a.ids[:, 0], b.ids[:, 0]], axis=1)
     named_pairs, scores = {}, None

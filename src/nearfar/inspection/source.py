@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.errors import InputError
 from nearfar.inspection.vector_files import is_vectors, read_vectors
+from nearfar.models.prompts import prompt_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +43,14 @@ class VectorSource:
             return encode_sides(self.encoder, sample, batch_size=batch_size, step=step)
         assert self.vectors is not None
         return read_vectors(self.vectors, sample)
+
+    def prompts(self, sample: Sample) -> dict[str, str]:
+        """What the encoder puts before the texts of each side that has a prompt."""
+        if self.encoder is None:
+            return {}
+        texts = [side for side in sample.sides if side.medium == "text"]
+        found = {side.name: prompt_of(self.encoder, _kind(self.encoder, side)) for side in texts}
+        return {name: prompt for name, prompt in found.items() if prompt}
 
 
 def open_source(model: SentenceTransformer | str | Path | np.ndarray) -> VectorSource:
@@ -121,7 +130,6 @@ def _encode(model: SentenceTransformer, side: Side, items: Sequence[Any], batch_
     from nearfar.models.encoding import encode
     from nearfar.models.routes import medium_of, only_medium
     from nearfar.models.towers.reading import encode_media
-    from nearfar.models.towers.texts import has_text_towers
 
     if side.medium != "text":
         if medium_of(model) is None and only_medium(model) is None:
@@ -129,5 +137,12 @@ def _encode(model: SentenceTransformer, side: Side, items: Sequence[Any], batch_
                 "the model encodes only text", field=side.name, remedy=f"use a model with a tower for {side.medium}"
             )
         return encode_media(model, items, side.medium, batch_size=batch_size)
-    kind = side.kind or ("query" if has_text_towers(model) else None)
-    return encode(model, items, batch_size=batch_size, kind=None if medium_of(model) else kind)
+    return encode(model, items, batch_size=batch_size, kind=_kind(model, side))
+
+
+def _kind(model: SentenceTransformer, side: Side) -> Literal["query", "document"] | None:
+    """What the texts of a side are for a model: with a tower for each, texts that are neither are read as queries."""
+    from nearfar.models.routes import medium_of
+    from nearfar.models.towers.texts import has_text_towers
+
+    return None if medium_of(model) else side.kind or ("query" if has_text_towers(model) else None)

@@ -243,6 +243,11 @@ class Classifier(Kind, Classifies):
         if self.decoder is not None:
             self.decoder.save(folder)
 
+    @property
+    def prompting(self) -> SentenceTransformer:
+        """The encoder."""
+        return self.encoder
+
     def configure(self, options: TrainingOptions) -> None:
         """As for an encoder."""
         Encoder(self.encoder).configure(options)
@@ -250,6 +255,10 @@ class Classifier(Kind, Classifies):
     def check_stage(self, stage: Stage, options: TrainingOptions) -> None:
         """As for an encoder."""
         Encoder(self.encoder).check_stage(stage, options)
+
+    def prompts_in_training(self, stage: Stage, options: TrainingOptions) -> dict[str, Any]:
+        """Those of the encoder."""
+        return Encoder(self.encoder).prompts_in_training(stage, options)
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting) -> Any:
         """The trainer of an encoder, with a loss that contains the labels' vectors as `head`, and `decoder`."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nearfar.kinds.kind import Kind, Setting
 from nearfar.models.abilities import Encodes, Scores
 from nearfar.models.encoding import Kind as Prompt
-from nearfar.models.encoding import check_texts, encode, require_finite
+from nearfar.models.encoding import check_texts, encode, method_of, require_finite
 from nearfar.models.towers.columns import column_routes
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ class Encoder(Kind, Encodes, Scores):
         self, texts: Sequence[str], *, batch_size: int = 64, kind: Prompt | None = None
     ) -> Float[Tensor, "n d"]:
         """See `Encodes`: the model's own vectors, of any length, on its device."""
-        own = self.model
-        method: Any = {"query": own.encode_query, "document": own.encode_document, None: own.encode}[kind]
+        method = method_of(self.model, kind)
         return method(list(texts), batch_size=batch_size, show_progress_bar=False, convert_to_tensor=True).float()
 
     def similarity(self, a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
@@ -90,14 +90,25 @@ class Encoder(Kind, Encodes, Scores):
     def score_pairs(
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, " n"]:
-        """The similarity of each pair, by the model's similarity function."""
+        """The similarity of each pair, by the model's similarity function; neither text is a query or a document."""
+        return self._pairwise(first, second, (None, None), batch_size)
+
+    def score_relevance(
+        self, queries: Sequence[str], documents: Sequence[str], *, batch_size: int = 64
+    ) -> Float[np.ndarray, " n"]:
+        """The similarity of each query with its document, by the model's similarity function."""
+        return self._pairwise(queries, documents, _SIDES, batch_size)
+
+    def _pairwise(
+        self, first: Sequence[str], second: Sequence[str], kinds: Sequence[Prompt | None], batch_size: int
+    ) -> Float[np.ndarray, " n"]:
         import numpy as np
         import torch
 
         vectors = []
-        for field, texts in (("first", first), ("second", second)):
+        for field, texts, kind in zip(("first", "second"), (first, second), kinds, strict=True):
             check_texts(texts, field=field)
-            found = self.model.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
+            found = method_of(self.model, kind)(list(texts), batch_size=batch_size, show_progress_bar=False)
             found = np.asarray(found, dtype=np.float32)
             require_finite(found)
             vectors.append(torch.from_numpy(found))
@@ -147,6 +158,18 @@ class Encoder(Kind, Encodes, Scores):
         parts = parts_of(stage, options)
         prompts_by_kind(parse_prompts(options.prompts) or {}, [part.rows for part in parts])
         check_parts(parts, options)
+
+    def prompts_in_training(self, stage: Stage, options: TrainingOptions) -> dict[str, Any]:
+        """By what the option `prompts` says, or else by the model's own prompts."""
+        from nearfar.kinds._sampling import parts_of
+        from nearfar.models.prompts import column_prompts, parse_prompts, set_prompts, without_prompts
+
+        parts, chosen = parts_of(stage, options), parse_prompts(options.prompts)
+        # Until training begins, the base model keeps its own.
+        with nullcontext() if chosen is None else without_prompts(self.model):
+            if chosen is not None:
+                set_prompts(self.model, chosen, [part.rows for part in parts])
+            return _by_part(parts, lambda part: column_prompts(self.model, part.rows))
 
     def trainer(self, stage: Stage, options: TrainingOptions, setting: Setting, *, prompted: bool = True) -> Any:
         """sentence-transformers' trainer; `prompted`: with the prompts that the option `prompts` says."""

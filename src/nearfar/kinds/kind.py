@@ -81,6 +81,11 @@ class Kind(ABC):
     def module(self) -> Any:
         """All weights, as one torch module with a `device`."""
 
+    @property
+    def prompting(self) -> Any:
+        """The SentenceTransformer that puts prompts before texts, of a kind that is `prompted`."""
+        return self.host
+
     @abstractmethod
     def write(self, folder: Path) -> None:
         """Write weights and configuration, so that the host library can load the folder where possible."""
@@ -113,6 +118,10 @@ class Kind(ABC):
         Raises:
             InputError: No batch can be drawn; the message names the rows or the option.
         """
+
+    def prompts_in_training(self, stage: Stage, options: TrainingOptions) -> dict[str, Any]:
+        """What stands before the texts of each column in training; of several datasets for each, by its name."""
+        return {}
 
     def facts(self, trainers: list[Any]) -> dict[str, Any]:
         """Facts about the model and its training for `metrics.json`, in addition to the evaluation."""

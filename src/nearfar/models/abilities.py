@@ -91,6 +91,12 @@ class Scores(ABC):
     ) -> Float[np.ndarray, " n"]:
         """The score of each pair (first_i, second_i)."""
 
+    def score_relevance(
+        self, queries: Sequence[str], documents: Sequence[str], *, batch_size: int = 64
+    ) -> Float[np.ndarray, " n"]:
+        """The score of each pair (query_i, document_i); encoders read each with the prompt of its side."""
+        return self.score_pairs(queries, documents, batch_size=batch_size)
+
     def score_matrix(
         self, first: Sequence[str], second: Sequence[str], *, batch_size: int = 64
     ) -> Float[np.ndarray, "n m"]:

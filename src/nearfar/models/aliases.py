@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from nearfar.data.files import sha256
 from nearfar.errors import InputError
 
 
@@ -103,12 +103,3 @@ def alias_folder(alias: str, field: str | None = None) -> Path:
             remedy="install the package again: " + packaged.install,
         )
     return folder
-
-
-def sha256(file: Path) -> str:
-    """The hexadecimal SHA-256 of a file, which is read in blocks."""
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

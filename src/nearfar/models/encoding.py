@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.data.media import MEDIA, WORDS
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["Kind", "as_texts", "check_batch_size", "check_texts", "encode", "require_finite"]
+__all__ = ["Kind", "as_texts", "check_batch_size", "check_texts", "encode", "method_of", "require_finite"]
 
 Kind = Literal["query", "document"]
 
@@ -28,6 +28,7 @@ def encode(
     max_length: int | None = None,
     normalize: bool = True,
     kind: Kind | None = None,
+    prompt: str | None = None,
 ) -> Float[np.ndarray, "n d"]:
     """The vectors of a list of texts, in the same order, as float32.
 
@@ -38,16 +39,19 @@ def encode(
         max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
         normalize: Whether to normalise the vectors to length 1.
         kind: Whether the texts are queries or documents, for models with different prompts for these.
+        prompt: What to put before each text; by default the model's own prompt, see `nearfar.models.prompts.prompt_of`.
 
     Raises:
-        InputError: There are no texts, a row is not a string, the length is invalid, the model encodes no texts, or it
-            returns NaN or infinity.
+        InputError: There are no texts, a row is not a string, the length is invalid, the model encodes no texts or
+            reads no prompts, or it returns NaN or infinity.
     """
     import numpy as np
 
     check_batch_size(batch_size)
     check_texts(texts)
     if isinstance(model, Encodes):
+        if prompt is not None:
+            raise InputError("the model reads no prompts", field="prompt", remedy="remove it")
         return model.encode(texts, batch_size=batch_size, kind=kind)
     if (medium := only_medium(model)) is not None:
         remedy = f"use {WORDS[medium]}, or a text encoder"
@@ -56,15 +60,24 @@ def encode(
         from nearfar.models.loading import check_max_length
 
         check_max_length(model, max_length)
-    method = {"query": model.encode_query, "document": model.encode_document, None: model.encode}[kind]
+    method = method_of(model, kind)
     # Passed only if given: a model of words, not tokens, does not accept this setting.
     cut: dict[str, Any] = {} if max_length is None else {"processing_kwargs": {"text": {"max_length": max_length}}}
     if medium_of(model) is not None:
         method, texts, cut = model.encode, as_texts(texts), {**cut, "task": "text"}
+    cut = cut if prompt is None else {**cut, "prompt": prompt}
     vectors = method(list(texts), batch_size=batch_size, normalize_embeddings=normalize, show_progress_bar=False, **cut)
     vectors = np.asarray(vectors, dtype=np.float32)
     require_finite(vectors)
     return vectors
+
+
+def method_of(model: SentenceTransformer, kind: Kind | None) -> Callable[..., Any]:
+    """The method of sentence-transformers that encodes queries, documents or texts that are neither.
+
+    It chooses the prompt, see `nearfar.models.prompts.prompt_of`, and the tower of a model with one for each side.
+    """
+    return {"query": model.encode_query, "document": model.encode_document, None: model.encode}[kind]
 
 
 def as_texts(texts: Iterable[str]) -> list[str]:

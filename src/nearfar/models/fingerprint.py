@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfar.models.aliases import sha256
+from nearfar.data.files import sha256
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder, SentenceTransformer

@@ -6,9 +6,10 @@ import importlib.util
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nearfar.data.files import sha256
 from nearfar.errors import InputError
 from nearfar.models.adapter_base import base_of
-from nearfar.models.aliases import GENERATORS, alias_folder, sha256
+from nearfar.models.aliases import GENERATORS, alias_folder
 from nearfar.models.completeness import Loaded, check_complete, missing_of
 from nearfar.models.model_files import check_files
 

@@ -50,7 +50,7 @@ def new_language_model(name: str | Path) -> tuple[Any, Any]:
 
 def shape_hash(name: str | Path) -> str:
     """A hash of the configuration and the tokenizer that `new_language_model` reads."""
-    from nearfar.models.aliases import sha256
+    from nearfar.data.files import sha256
 
     folder, gguf = _place(name)
     files = ["config.json", "tokenizer.json"] if gguf is None else [gguf]

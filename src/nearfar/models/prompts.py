@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nearfar.data.media import MEDIA
@@ -16,7 +18,21 @@ if TYPE_CHECKING:
 
     from nearfar.models.encoding import Kind
 
-__all__ = ["MODEL", "NONE", "column_prompts", "parse_prompts", "prompt_of", "prompts_by_kind", "set_prompts"]
+__all__ = [
+    "MODEL",
+    "NONE",
+    "column_kinds",
+    "column_prompts",
+    "parse_prompts",
+    "prompt_of",
+    "prompts_by_kind",
+    "prompts_of",
+    "quoted",
+    "set_prompts",
+    "without_prompts",
+]
+
+logger = logging.getLogger(__name__)
 
 #: The option's values beside a JSON object: the model's own prompts, and none.
 MODEL, NONE = "model", "none"
@@ -48,19 +64,57 @@ def parse_prompts(value: str) -> dict[str, str] | None:
     return found
 
 
-def prompt_of(model: SentenceTransformer, kind: Kind | None) -> str:
-    """What `nearfar.models.encoding.encode` puts before a text of this kind; empty where that is nothing."""
-    prompts = model.prompts or {}
+def prompt_of(model: Any, kind: Kind | None) -> str:
+    """What `nearfar.models.encoding.encode` puts before a text of this kind; empty where that is nothing.
+
+    It is what `encode_query`, `encode_document` and `encode` of sentence-transformers choose. A prompt for passages
+    that these ignore is logged as a warning. Models of other libraries have no prompts.
+    """
+    prompts = getattr(model, "prompts", None) or {}
+    if not prompts:
+        return ""
     names = {"query": ("query",), "document": _DOCUMENTS, None: ()}[kind] if medium_of(model) is None else ()
     for name in names:
         if name in prompts:
+            if not prompts[name] and (ignored := next((each for each in names if prompts.get(each)), None)):
+                logger.warning("the model's prompt %r is not used: its prompt 'document' is empty", ignored)
             return prompts[name] or ""
     return prompts.get(model.default_prompt_name or "") or ""
 
 
+def prompts_of(model: Any, kinds: Sequence[Kind | None] = ("query", "document", None)) -> dict[str, str]:
+    """The prompts that a model puts before queries (`query`), documents (`document`) and other texts (`text`).
+
+    Args:
+        model: The model.
+        kinds: Which of these texts are encoded.
+
+    Returns:
+        Those that are not empty.
+    """
+    found = {kind or "text": prompt_of(model, kind) for kind in kinds}
+    return {name: prompt for name, prompt in found.items() if prompt}
+
+
+def quoted(prompts: Mapping[str, str]) -> str:
+    """Prompts by name in one line."""
+    return ", ".join(f"{name} {prompt!r}" for name, prompt in prompts.items()) or "none"
+
+
+@contextmanager
+def without_prompts(model: SentenceTransformer) -> Iterator[None]:
+    """A model that puts nothing before texts, until the context ends."""
+    prompts, default = model.prompts, model.default_prompt_name
+    model.prompts, model.default_prompt_name = {}, None
+    try:
+        yield
+    finally:
+        model.prompts, model.default_prompt_name = prompts, default
+
+
 def column_prompts(model: SentenceTransformer, rows: Dataset) -> dict[str, str]:
     """The prompt of each column that has one, as the model is measured with it."""
-    found = {name: prompt_of(model, kind) for name, kind in _kinds(rows).items()}
+    found = {name: prompt_of(model, kind) for name, kind in column_kinds(rows).items()}
     return {name: prompt for name, prompt in found.items() if prompt}
 
 
@@ -91,7 +145,7 @@ def prompts_by_kind(prompts: Mapping[str, str], parts: Sequence[Dataset]) -> dic
     Raises:
         InputError: a name that is no role and no column of the rows, or several prompts for one role.
     """
-    kinds: dict[str, Kind | None] = {name: kind for rows in parts for name, kind in _kinds(rows).items()}
+    kinds: dict[str, Kind | None] = {name: kind for rows in parts for name, kind in column_kinds(rows).items()}
     by_kind: dict[Kind | None, dict[str, str]] = {}
     for name, kind in kinds.items():
         key: str | None = name if name in prompts else kind
@@ -109,7 +163,7 @@ def prompts_by_kind(prompts: Mapping[str, str], parts: Sequence[Dataset]) -> dic
     return {kind: next(iter(columns.values())) for kind, columns in by_kind.items()}
 
 
-def _kinds(rows: Dataset) -> dict[str, Kind | None]:
+def column_kinds(rows: Dataset) -> dict[str, Kind | None]:
     """Of each column of texts, whether these are queries, documents or neither.
 
     Where the first is `anchor`, `query` or `question`, the others are documents. Texts that are paired with themselves

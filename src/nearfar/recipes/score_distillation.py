@@ -71,7 +71,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     if options.teacher and not paired:
         raise InputError("a reranker scores pairs, got sentences", field="teacher", remedy="use an encoder")
     if options.teacher:
-        rows = lists_of_pairs(rows, load_scorer(options.teacher, device=device).score_pairs)
+        rows = lists_of_pairs(rows, load_scorer(options.teacher, device=device).score_relevance)
     scale = options.teacher_temperature or 1.0
     loss = RankedListLoss(model, options.distance, options.temperature, scale, cached=options.cached)
     return Plan(model, Stage(with_candidate_columns(rows, options.candidates), loss, batches="shuffled"))

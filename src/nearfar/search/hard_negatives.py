@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ from nearfar.errors import InputError
 from nearfar.mining.hard_negatives import REASONS, HardNegatives, Selected, select
 from nearfar.models.encoding import Kind
 from nearfar.models.encoding_files import encode_windows
+from nearfar.models.prompts import prompts_of
 from nearfar.models.stored_arrays import StoredArrays
 from nearfar.search.candidates import Asked, Candidates, find_candidates
 from nearfar.search.index import SearchIndex
@@ -50,6 +51,7 @@ class MinedNegatives:
         likely_false: How many of them have a higher score than the positive of their query.
         dropped: Number of candidates dropped, by reason.
         positive_score, negative_score: Mean scores of positives and of mined negatives; None without any.
+        prompts: What the encoder put before queries (`query`) and documents (`document`); without one, nothing.
     """
 
     rows: int
@@ -61,6 +63,7 @@ class MinedNegatives:
     dropped: dict[str, int] = field(default_factory=dict)
     positive_score: float | None = None
     negative_score: float | None = None
+    prompts: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """All figures, for JSON."""
@@ -131,8 +134,9 @@ def mine_hard_negatives(
         stack.enter_context(file_claimed(dropped, "--dropped"))
         rows = load(pairs, columns=columns, schema="pairs")
         stored = StoredArrays(beside(out, "vectors"))
-        encode = _encoding(model, batch_size, stored)
-        index, texts = _documents(corpus, model)
+        _, encoder = named(model)
+        encode = _encoding(encoder, batch_size, stored)
+        index, texts = _documents(corpus, encoder)
         anchors, positives = list(rows["anchor"]), list(rows["positive"])
         pool = Pool(index, [*texts, *positives], lambda each: encode(each, "document"), exact)
         asked = Asked.of(anchors, positives, pool)
@@ -143,7 +147,7 @@ def mine_hard_negatives(
             work.fill(random.Random(seed))
         written = write_rows(work.rows(anchors, positives), out)
         stored.remove_unused()
-    return work.result(len(anchors), written)
+    return replace(work.result(len(anchors), written), prompts=prompts_of(encoder, ("query", "document")))
 
 
 def _check(how: HardNegatives, judge: Any, too_few: str) -> None:
@@ -155,10 +159,9 @@ def _check(how: HardNegatives, judge: Any, too_few: str) -> None:
 
 
 def _encoding(
-    model: SentenceTransformer | str | Path, batch_size: int, stored: StoredArrays
+    encoder: SentenceTransformer, batch_size: int, stored: StoredArrays
 ) -> Callable[[Sequence[str], Kind], np.ndarray]:
     """A function that encodes queries or documents, and stores their vectors."""
-    _, encoder = named(model)
     normalize = similarity_of(encoder) == "cosine"
 
     def encode(texts: Sequence[str], kind: Kind) -> np.ndarray:
@@ -169,7 +172,7 @@ def _encoding(
 
 
 def _documents(
-    corpus: SearchIndex | Sequence[str] | None, model: SentenceTransformer | str | Path
+    corpus: SearchIndex | Sequence[str] | None, encoder: SentenceTransformer
 ) -> tuple[SearchIndex | None, list[str]]:
     """The index, and documents beside it.
 
@@ -178,7 +181,7 @@ def _documents(
     """
     if not isinstance(corpus, SearchIndex):
         return None, [text for text in corpus or () if not is_blank(text)]
-    if reason := stale(corpus.metadata, named(model)[1], None):
+    if reason := stale(corpus.metadata, encoder, None):
         raise InputError(f"the index was {reason}", field="corpus", remedy="pass the model that built it")
     return corpus, []
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.prompts import prompts_of, quoted
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METADATA = "index.yaml"
-#: Version 1 had no checksums.
-_FORMATS = (1, 2)
+#: Version 1 had no checksums, version 2 no precision.
+FORMAT = 3
+_FORMATS = (1, 2, FORMAT)
 REBUILD = "remove the folder to build the index again"
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "str": (str,),
     "str | None": (str, type(None)),
+    "float": (float, int),
+    "float | None": (float, int, type(None)),
     "dict[str, str] | None": (dict, type(None)),
 }
 
@@ -42,6 +46,10 @@ class IndexMetadata:
         dimension: Dimension of the vectors.
         count: Number of documents.
         sha256: Name of each other file -> its SHA-256; None in version 1.
+        prompts: What the model puts before queries (`query`) and documents (`document`); None in earlier versions.
+        precision: Of the vectors, see `nearfar.search.precision`.
+        scale: The component that the largest 8-bit code stands for; 0 for float32.
+        recall: Part of the 10 nearest documents that a search finds, see `nearfar.search.recall`; None: all.
     """
 
     format: int
@@ -54,6 +62,10 @@ class IndexMetadata:
     dimension: int
     count: int
     sha256: dict[str, str] | None = None
+    prompts: dict[str, str] | None = None
+    precision: str = "float32"
+    scale: float = 0.0
+    recall: float | None = None
 
 
 class OtherVersionError(InputError):
@@ -81,7 +93,7 @@ def read_metadata(folder: str | Path) -> IndexMetadata:
         raise OtherVersionError("unknown version of an index", file=file, remedy="build the index again")
     values: dict[str, Any] = {}
     for field in fields(IndexMetadata):
-        values[field.name] = value = found.get(field.name)
+        values[field.name] = value = found.get(field.name, None if field.default is MISSING else field.default)
         if not isinstance(value, _TYPES[str(field.type)]):
             raise InputError(f"is damaged: invalid {field.name}", file=file, remedy=REBUILD)
     metadata = IndexMetadata(**values)
@@ -96,7 +108,7 @@ def check_files(folder: Path, metadata: IndexMetadata, names: Sequence[str]) -> 
     Raises:
         InputError: Which file it is.
     """
-    from nearfar.models.aliases import sha256
+    from nearfar.data.files import sha256
 
     if metadata.sha256 is None:
         logger.warning("%s was built without checksums: damage to its files is not noticed until it is rebuilt", folder)
@@ -121,6 +133,9 @@ def stale(metadata: IndexMetadata, model: SentenceTransformer, corpus: str | Non
     from nearfar.models import fingerprint
 
     if metadata.model_fingerprint != fingerprint(model):
+        now = prompts_of(model, ("query", "document"))
+        if metadata.prompts is not None and metadata.prompts != now:
+            return f"built with other prompts ({quoted(metadata.prompts)}; now {quoted(now)})"
         return "built with another model"
     if corpus is not None and metadata.corpus_fingerprint != corpus:
         return "the corpus has changed"
@@ -128,15 +143,10 @@ def stale(metadata: IndexMetadata, model: SentenceTransformer, corpus: str | Non
 
 
 def corpus_fingerprint(corpus: str | Path | None) -> str | None:
-    """The SHA-256 of a corpus file; None without a file."""
-    from nearfar.data.files import check_file
-    from nearfar.models.aliases import sha256
+    """The SHA-256 of a corpus; None without one."""
+    from nearfar.data.corpus import corpus_sha256
 
-    if corpus is None:
-        return None
-    path = Path(corpus)
-    check_file(path)
-    return sha256(path)
+    return None if corpus is None else corpus_sha256(corpus)
 
 
 def similarity_of(model: SentenceTransformer) -> str:

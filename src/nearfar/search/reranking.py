@@ -22,6 +22,6 @@ def reranked(hits: Sequence[Hit], query: str, model: Scores, *, batch_size: int 
     """
     if not hits:
         return []
-    scores = model.score_pairs([query] * len(hits), [hit.text for hit in hits], batch_size=batch_size)
+    scores = model.score_relevance([query] * len(hits), [hit.text for hit in hits], batch_size=batch_size)
     order = sorted(range(len(hits)), key=lambda row: (-scores[row], hits[row].rank))
     return [hits[row]._replace(rank=rank, score=float(scores[row])) for rank, row in enumerate(order, 1)]

@@ -12,10 +12,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from nearfar.data.files import sha256
 from nearfar.errors import InputError
 from nearfar.kinds._processes import is_main_process
 from nearfar.kinds._trainer_files import BEST
-from nearfar.models.aliases import sha256
 from nearfar.writing import draft_of, write_text
 
 #: Lists the removed files: path -> SHA-256.

@@ -45,6 +45,7 @@ class Request:
     seed: int = 0
     resume: bool = False
     columns: Columns | Sequence[Columns | None] | None = None
+    weights: Sequence[float] | None = None
     evaluation_columns: Columns | None = None
     skip_broken: bool = False
     trainer_args: str | Path | Mapping[str, Any] | None = None
@@ -115,6 +116,7 @@ class Request:
         mapped = self.evaluation_columns
         return {
             "columns": listed,
+            **({} if self.weights is None else {"weights": list(self.weights)}),
             "evaluation": source_of(self.evaluation),
             "evaluation_columns": None if mapped is None else dict(mapped),
             **({} if self.validation is None else {"validation": source_of(self.validation)}),

@@ -30,6 +30,7 @@ def rows_for(
     data: Sources,
     columns: Columns | Sequence[Columns | None] | None = None,
     *,
+    weights: Sequence[float] | None = None,
     skip_broken: bool = False,
 ) -> Dataset | DatasetDict:
     """Read the training data of a recipe; only the columns of its schemas, and `task`, are kept.
@@ -38,7 +39,9 @@ def rows_for(
         recipe: The recipe, with its roles and their schemas.
         data: One source, several, or several by name (by role, if the recipe has several roles).
         columns: Canonical column name -> name in the file; for several sources a list with one for each, in order, or
-            one for all tasks of a stream.
+            one for all tasks of a stream or for all sources that are joined.
+        weights: How often the rows of each source count, of sources of one schema that are joined: 2 is twice, 0.5 half
+            of them. None: sources are not joined.
         skip_broken: Skip broken files and empty turns, see `nearfar.data.load`.
 
     Returns:
@@ -47,6 +50,8 @@ def rows_for(
     Raises:
         InputError: A source cannot be read or fits no schema, or the sources are not those of the recipe's roles.
     """
+    if weights is not None:
+        return _joined(recipe, data, columns, weights, skip_broken)
     if recipe.roles == (ROWS,):
         return _of_one_role(recipe, data, columns, skip_broken)
     if recipe.roles == (STREAM,):
@@ -68,9 +73,28 @@ def _of_one_role(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool)
         raise InputError(
             f"expected one dataset for {recipe.name}, got {len(sources)}",
             field="--data",
-            remedy="use one, or put files of one kind into a folder",
+            remedy=f"use one, or join them: --weights {','.join('1' * len(sources))}",
         )
     return _read_all(recipe, dict.fromkeys(sources, ROWS), sources, columns, skip_broken)
+
+
+def _joined(
+    recipe: Recipe,
+    data: Sources,
+    columns: Columns | Sequence[Columns | None] | None,
+    weights: Sequence[float],
+    skip_broken: bool,
+) -> Dataset:
+    from nearfar.training.joining import Joined, check_weights, listed, mapping_of_each, weighted
+
+    if recipe.roles != (ROWS,) or recipe.multi_dataset or DOCUMENTS in recipe.inputs[ROWS]:
+        problem = f"is for rows that are joined to one dataset, which {recipe.name} does not do"
+        raise InputError(problem, field="--weights", remedy="remove --weights")
+    sources = dict(data) if isinstance(data, Mapping) else listed(data)
+    checked = check_weights(weights, len(sources))
+    pairs = zip(sources.items(), mapping_of_each(columns, len(sources)), strict=True)
+    joined = Joined({str(name): _read(recipe, ROWS, at, own, skip_broken) for (name, at), own in pairs})
+    return weighted(joined.rows, joined.origins(), checked)
 
 
 def _of_stream(recipe: Recipe, data: Sources, columns: Any, skip_broken: bool) -> DatasetDict:

@@ -50,6 +50,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
     columns: Columns | Sequence[Columns | None] | None = None,
+    weights: Sequence[float] | None = None,
     evaluation_columns: Mapping[str, str] | None = None,
     skip_broken: bool = False,
     keep_checkpoints: bool = False,
@@ -78,7 +79,9 @@ def train(
             A finished run is trained further with more `epochs`, `max_steps` or stages, on the longer schedule; on a
             stream, with more tasks after those in `data`, and then `evaluation` may change too.
         columns: Canonical column name -> name in the file. For several datasets, a list with one for each, or
-            one for all tasks of a stream.
+            one for all tasks of a stream or for all datasets that are joined.
+        weights: How often the rows of each dataset count, e.g. `[2, 0.5]`: datasets of one schema are joined, for
+            recipes on one dataset.
         evaluation_columns: The same for the evaluation rows. By default `columns` if they have its columns, otherwise
             no mapping.
         skip_broken: Skip rows whose image or audio file is missing or corrupted, and turns of dialogues without text; a
@@ -107,6 +110,7 @@ def train(
             seed=seed,
             resume=resume,
             columns=columns,
+            weights=weights,
             evaluation_columns=evaluation_columns,
             skip_broken=skip_broken,
             keep_checkpoints=keep_checkpoints,
@@ -139,7 +143,8 @@ def _claimed(request: Request, folder: RunFolder) -> Run:
 
     from nearfar.data.fingerprint import fingerprint
 
-    rows = rows_for(request.recipe, request.data, request.columns, skip_broken=request.skip_broken)
+    how: dict[str, Any] = {"weights": request.weights, "skip_broken": request.skip_broken}
+    rows = rows_for(request.recipe, request.data, request.columns, **how)
     request = request.based_on(rows)
     held_out, general = read_held_out(request), general_of(request)
     set_seed(request.seed)  # loading may initialize a new head
@@ -194,6 +199,7 @@ def _run(
     similarities = [_similarities(model, held_out, seed)]
     general = measurable(general, model, asked=request.keep is not None)
     kept = None if general is None else general.measure(model, seed)
+    configuration["prompts"] = ready.prompts()
     folder.start(configuration)
     if changed:
         folder.lengthen(configuration, changed)

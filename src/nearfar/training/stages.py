@@ -59,6 +59,10 @@ class Prepared:
     rest: Iterator[Stage]
     options: list[TrainingOptions]
 
+    def prompts(self) -> dict[str, Any]:
+        """What stands before the texts of each column in the first stage; of several datasets for each, by its name."""
+        return self.model.prompts_in_training(self.first, _own(self.first, self.options[0]))
+
 
 @dataclass(frozen=True)
 class Trained:

@@ -52,7 +52,7 @@ def measure(model: Scores, data: Dataset, asked: Asked) -> Result:
     first = [query for query, candidates, _ in kept for _ in candidates]
     second = [candidate for _, candidates, _ in kept for candidate in candidates]
     started = time.perf_counter()
-    scores = model.score_pairs(first, second, batch_size=asked.batch_size)
+    scores = model.score_relevance(first, second, batch_size=asked.batch_size)
     seconds = time.perf_counter() - started
     ndcg, reciprocal, guessed, start, tied = [], [], [], 0, 0
     for _, candidates, gains in kept:

@@ -69,7 +69,7 @@ def measure(model: Scores, data: Dataset | Retrieval, asked: Asked) -> Result:
             started = time.perf_counter()
             part = [texts[row] for row in rows[start:depth]]
             if part:
-                more = model.score_pairs([found.queries[query]] * len(part), part, batch_size=asked.batch_size)
+                more = model.score_relevance([found.queries[query]] * len(part), part, batch_size=asked.batch_size)
                 scores = np.concatenate([scores, more])
             spent = time.perf_counter() - started
             for each in depths[depths.index(depth) :]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.data.media import medium_in
 from nearfar.data.schemas import mapping_to
@@ -82,6 +82,7 @@ class Task:
         module: Module with `measure(model, data, asked)`, imported when needed because tasks import large libraries.
         options: Which of `train`, `templates`, `first`, `sizes` (truncated models), `decoding` it accepts.
         automatic: Whether the task is chosen by the columns; otherwise it must be requested by name.
+        sided: Whether texts are queries and documents, with the prompts of these; otherwise texts are neither.
     """
 
     name: str
@@ -90,6 +91,12 @@ class Task:
     module: str
     options: frozenset[str] = frozenset({"sizes"})
     automatic: bool = True
+    sided: bool = False
+
+    @property
+    def sides(self) -> tuple[Literal["query", "document"] | None, ...]:
+        """The kinds of texts that are encoded."""
+        return ("query", "document") if self.sided else (None,)
 
     def missing(self, columns: Sequence[str]) -> str | None:
         """The first column that is missing; None if the rows fit."""
@@ -120,17 +127,17 @@ _LANGUAGE = (Predicts, Continues, Conditions, Describes)
 #: The first task that fits data and model is chosen.
 TASKS = (
     Task("sts", Scores, ("sentence1", "sentence2", "score"), "sts"),
-    Task("ranking", Scores, ("query", "candidates", "scores"), "ranking"),
+    Task("ranking", Scores, ("query", "candidates", "scores"), "ranking", sided=True),
     Task("zero-shot", EncodesMedia, ("file", "label"), "zero_shot", _PROMPTS),
     Task("retrieval", EncodesMedia, ("file", "text"), "across", frozenset()),
     Task("captions", Describes, ("image", "text"), "captions", frozenset({"shots"}), automatic=False),
-    Task("retrieval", Encodes, ("anchor", "positive"), "retrieval"),
-    Task("rerank", Scores, ("anchor", "positive"), "reranking", frozenset({"first"})),
+    Task("retrieval", Encodes, ("anchor", "positive"), "retrieval", sided=True),
+    Task("rerank", Scores, ("anchor", "positive"), "reranking", frozenset({"first"}), sided=True),
     Task("classify", Encodes, ("text|file", "label"), "classify", _LEARNS),
     Task("classify", Classifies, ("text|file", "label"), "own_labels", frozenset()),
     Task("cluster", Encodes, ("text|file", "label"), "cluster", automatic=False),
     Task("zero-shot", Encodes, ("text", "label"), "zero_shot", _PROMPTS, automatic=False),
-    Task("labels", Scores, ("text", "labels"), "labels"),
+    Task("labels", Scores, ("text", "labels"), "labels", sided=True),
     Task("few-shot", Encodes, ("text|file", "label"), "few_shot", automatic=False),
     Task("answers", Conditions, ("question", "answer"), "answers", frozenset()),
     Task(

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from nearfar.data.files import sha256
 from nearfar.data.fingerprint import fingerprint as fingerprint_of_rows
-from nearfar.models.aliases import sha256
 from nearfar.models.cache import user_cache
 from nearfar.models.fingerprint import fingerprint as fingerprint_of_model
 from nearfar.models.loading import find

@@ -1,4 +1,4 @@
-"""The training rows of a comparison: one dataset, or several of one schema that are joined, with weights."""
+"""Training rows of one dataset, or of several of one schema that are joined, with weights."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def parse_weights(text: str | None) -> list[float] | None:
 
 
 def listed(data: Any) -> dict[str, Any]:
-    """The sources of a comparison by name; a name is that of the file as it was given."""
+    """The sources of rows by name; a name is that of the file as it was given."""
     from datasets import Dataset
 
     given = [data] if isinstance(data, (str, Path, Dataset)) else list(data)
