@@ -37,6 +37,7 @@ class Job:
             to draw these rows. 0: exactly `max_steps` steps.
         base: The base model of a trained `model` that is only evaluated; None: `model` itself.
         timed: Whether the time to encode a text is measured.
+        keep: The general set on which the model is measured, too: `builtin` or a path; None: no such set.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Job:
     rows_in_step: int = 0
     base: str | None = None
     timed: bool = False
+    keep: str | None = None
 
 
 def is_done(job: Job) -> bool:

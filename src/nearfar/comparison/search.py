@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.climbing import Climbed, climb
 from nearfar.comparison.configurations import base_names, configurations
+from nearfar.comparison.general import changes, general_rows
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import TRAINING, Prepared, evaluation_in, with_validation, write_rows
@@ -60,6 +61,7 @@ def search(request: Request, folder: ComparisonFolder, prepared: Prepared, fitti
         write_rows(choosing, folder.choosing)
         write_rows(measuring, folder.data)
         try:
+            keep = general_rows(request, folder.data, base=bool(bases))
             before = _of_bases(request, replace(folder, rows=folder.choosing), choosing, bases, "validation-")
             climbed = climb(request, folder, choosing, chosen, started)
         except InputError:
@@ -71,19 +73,24 @@ def search(request: Request, folder: ComparisonFolder, prepared: Prepared, fitti
         finalists = same_times(climbed.results, {name: (each.recipe.name, each.model) for name, each in chosen.items()})
         climbed = replace(climbed, results=finalists)
         choice = choose(rank({**finalists, **before}, baseline), {**finalists, **before})
-        found, failures = _measured(request, folder, measuring, climbed, chosen)
-        found |= _of_bases(request, folder, measuring, bases, "")
+        found, failures = _measured(request, folder, measuring, climbed, chosen, keep)
+        found |= _of_bases(request, folder, measuring, bases, "", keep)
         failures = [*climbed.failures, *failures]
         return _finish(request, folder, measuring, choosing, fitting, climbed, choice, found, failures, chosen)
 
 
 def _of_bases(
-    request: Request, folder: ComparisonFolder, rows: Prepared, bases: Mapping[str, str], prefix: str
+    request: Request,
+    folder: ComparisonFolder,
+    rows: Prepared,
+    bases: Mapping[str, str],
+    prefix: str,
+    keep: str | None = None,
 ) -> Results:
     """The results of the base models by their names."""
     found: Results = {}
     for model, name in bases.items():
-        job = _evaluation(folder, rows, f"{prefix}{name.replace(' ', '-')}", model, None)
+        job = _evaluation(folder, rows, f"{prefix}{name.replace(' ', '-')}", model, None, keep)
         failed = None if is_done(job) else run_job(job, folder.logs)
         if failed is not None and failed.refused:
             raise InputError(f"{model} cannot be evaluated on these rows: {failed.reason}", field="--model")
@@ -101,6 +108,7 @@ def _measured(
     rows: Prepared,
     climbed: Climbed,
     chosen: Mapping[str, Configuration],
+    keep: str | None,
 ) -> tuple[Results, list[Failure]]:
     """The finalists on the evaluation rows, with the costs of their runs."""
     found: Results = {}
@@ -109,7 +117,7 @@ def _measured(
         measured = []
         for seed, run in enumerate(runs):
             model = climbed.folder.run(f"{name}-{seed}") / "model"
-            job = _evaluation(folder, rows, f"{name}-{seed}", str(model.absolute()), chosen[name].model)
+            job = _evaluation(folder, rows, f"{name}-{seed}", str(model.absolute()), chosen[name].model, keep)
             failed = None if is_done(job) else run_job(job, folder.logs)
             if failed is not None:
                 failures.append(Failure(name, seed, failed.reason, folder.logs / f"{job.name}.log"))
@@ -123,11 +131,13 @@ def _measured(
     return found, failures
 
 
-def _evaluation(folder: ComparisonFolder, rows: Prepared, name: str, model: str, base: str | None) -> Job:
+def _evaluation(
+    folder: ComparisonFolder, rows: Prepared, name: str, model: str, base: str | None, keep: str | None
+) -> Job:
     learn = str((folder.data / TRAINING).absolute()) if rows.learn else None
     evaluation, result = str(evaluation_in(folder.data).absolute()), str(folder.result(name).absolute())
     run = str(folder.run(name).absolute())
-    return Job(name, None, model, "", evaluation, learn, run, result, 0, {}, base=base, timed=base is None)
+    return Job(name, None, model, "", evaluation, learn, run, result, 0, {}, base=base, timed=base is None, keep=keep)
 
 
 def _score(runs: list[dict[str, Any]]) -> float:
@@ -148,6 +158,8 @@ def _finish(
 ) -> Comparison:
     from nearfar.comparison.search_page import search_page
     from nearfar.evaluation.result import metric_name
+    from nearfar.training.forgetting import BUILTIN
+    from nearfar.training.rows import source_of
 
     baseline = choice.baseline if choice.baseline in found else next(iter(found))
     ranking, first = rank(found, baseline), next(iter(found.values()))[0]
@@ -183,6 +195,9 @@ def _finish(
         "budget": climbed.budget,
         "notes": notes,
     }
+    general = changes(found, str(source_of(request.keep) or BUILTIN))
+    if general is not None:
+        metrics["general"] = general
     result = Comparison(
         folder.path,
         metric,

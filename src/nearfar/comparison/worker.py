@@ -81,6 +81,7 @@ def do(job: Job) -> None:
     """Train if that has not been done yet, evaluate, and write the result."""
     import shutil
 
+    from nearfar.comparison.general import measured
     from nearfar.evaluation import detect_task, evaluate
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.evaluation.tasks.retrieval import ms_of_search
@@ -112,6 +113,8 @@ def do(job: Job) -> None:
     if job.timed and isinstance(of(model), Encodes):
         found["ms_per_text"] = ms_per_text(model, held_out)
     found |= result.as_dict() | {"per_item": {name: items[name].tolist() for name in kept}}
+    if job.keep is not None:
+        found["general"] = measured(model, job.keep)
     found["notes"] = [*found["notes"], *(f"{job.name.rpartition('-')[0]}: {note}." for note in left_out)]
     found["seconds"] = time.monotonic() - started
     Path(job.result).parent.mkdir(parents=True, exist_ok=True)
