@@ -4,9 +4,9 @@ Which configuration is best is decided on validation rows alone. The evaluation 
 the base models, so that the scores reported on them were not chosen among many.
 
 The cheapest model that does not differ significantly from the best is that with the least time to encode a text,
-because texts are encoded for as long as a model is in use, and it is trained once. A recipe on
-a base model has one time, the least of its runs; times of up to one and a half times the least of all are equal; of these the model with the fewest trained parameters is the cheapest: none for a base model, few
-for a LoRA. Of equally cheap models it is the better one.
+because texts are encoded for as long as a model is in use, and it is trained once. A recipe on a base model has one
+time, the least of its runs; times of up to one and a half times the least of all are equal. Of these the model with the
+fewest trained parameters is the cheapest (none for a base model, few for a LoRA), and of equally cheap ones the better.
 """
 
 from __future__ import annotations
