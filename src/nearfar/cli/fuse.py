@@ -12,7 +12,7 @@ from nearfar.cli.parameters import Columns, Json, Seed, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
-    from nearfar.training.fusing import Choice
+    from nearfar.training.fusing_result import Choice
 
 
 def command(

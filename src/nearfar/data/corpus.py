@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nearfar.data._blocks import ROWS
 from nearfar.data.files import check_file, list_folder, sha256, unpacked_name
@@ -15,6 +15,18 @@ from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from nearfar.data.streams import TextStream
+
+
+@overload
+def read_corpus(
+    file: str | Path, columns: Mapping[str, str] | None = None, *, stream: Literal[False] = False
+) -> tuple[Sequence[str] | None, Sequence[str]]: ...
+
+
+@overload
+def read_corpus(
+    file: str | Path, columns: Mapping[str, str] | None = None, *, stream: bool
+) -> tuple[Sequence[str] | None, Sequence[str] | TextStream]: ...
 
 
 def read_corpus(

@@ -12,7 +12,7 @@ from nearfar.reports.page import Page, Tone
 
 if TYPE_CHECKING:
     from nearfar.evaluation import Interval
-    from nearfar.training.fusing import Choice
+    from nearfar.training.fusing_result import Choice
 
 __all__ = ["effect_cells", "fusing_page", "verdict"]
 
