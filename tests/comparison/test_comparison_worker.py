@@ -180,3 +180,13 @@ def test_the_time_to_encode_a_text(tiny_model_folder: Path):
     queries = Retrieval({"d": "the cat"}, {"q": "a cat"}, {"q": {"d": 1}})
     assert worker.ms_per_text(model, queries) is not None
     assert worker.ms_per_text(model, Dataset.from_dict({"image": ["a.png"], "text": ["a cat"]})) is None
+
+
+def test_the_general_set_is_measured_if_asked(job: Job, tiny_model: Any):
+    base = replace(job, recipe=None, settings={})
+    worker.do(base)
+    assert "general" not in json.loads(Path(job.result).read_text("utf-8"))
+    worker.do(replace(base, keep=job.training))
+    found = json.loads(Path(job.result).read_text("utf-8"))["general"]
+    assert found["metrics"] == pytest.approx(evaluate(tiny_model, job.training).metrics)
+    assert len(found["per_item"]["ndcg@10"]) == found["n"] == 40

@@ -116,6 +116,15 @@ def command(
     parallel: Annotated[
         int, typer.Option(help="Number of trainings at the same time, with --launcher.", min=1, metavar="N")
     ] = 1,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="General set, to measure what is forgotten: builtin (pairs that come with nearfar), none, or rows of "
+            "your own.",
+            metavar="builtin|none|FILE|HUB_ID",
+            show_default="builtin, for a model that encodes texts",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the comparison in --out.")] = False,
     skip_broken: SkipBroken = False,
     max_text: MaxText = None,
@@ -156,6 +165,7 @@ def command(
             held_out=held_out,
             drop_leaks=drop_leaks,
             skip_broken=skip_broken,
+            keep=keep,
             settings=settings,
             search=tried,
             validate_on=validation,
@@ -171,6 +181,7 @@ def command(
 
 
 def _show(found: Comparison) -> None:
+    from nearfar.comparison.general import general_cell
     from nearfar.comparison.ranking import label
 
     columns = [
@@ -187,6 +198,8 @@ def _show(found: Comparison) -> None:
     ]
     timed = any(row.cost.ms_per_query is not None for row in found.ranking)
     columns += ["ms/query"] if timed else []
+    general = found.metrics.get("general")
+    columns += ["general set"] if general else []
     lines = []
     for row in found.ranking:
         against, memory = row.baseline, row.cost.memory
@@ -197,6 +210,8 @@ def _show(found: Comparison) -> None:
         cost = [f"{row.cost.steps:,}", f"{row.cost.seconds:,.0f}", "" if memory is None else f"{memory / 2**20:,.0f}"]
         if timed:
             cost.append("" if row.cost.ms_per_query is None else f"{row.cost.ms_per_query:,.1f}")
+        if general:
+            cost.append(general_cell(general, row.name))
         lines.append([str(row.rank), label(row.name), f"{row.score.mean:.3f}", *difference, row.verdict, *cost])
     if "rungs" in found.metrics:
         _show_rungs(found)

@@ -48,6 +48,7 @@ class Job:
         timed: Whether the time to encode a text is measured.
         launcher: Starts the process, which may then be on another host, see `nearfar.comparison.launching`; None: it
             starts on this machine.
+        keep: The general set on which the model is measured, too: `builtin` or a path; None: no such set.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Job:
     base: str | None = None
     timed: bool = False
     launcher: str | None = None
+    keep: str | None = None
 
 
 def is_done(job: Job) -> bool:

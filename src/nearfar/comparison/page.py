@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.budget import UNEQUAL
+from nearfar.comparison.general import add_general
 from nearfar.comparison.ranking import BASE, in_words, label
 from nearfar.models.prompts import quoted
 from nearfar.reports.charts.bars import bar_chart
@@ -46,6 +47,8 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     page.verdict(found.recommendation, tone)
     page.text(found.verdicts)
     _ranking(page, found)
+    if "general" in said:
+        add_general(page, said["general"])
     _cost(page, found)
     _left_out(page, found)
     page.section("The data")

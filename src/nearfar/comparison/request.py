@@ -44,6 +44,7 @@ class Request:
     held_out: float = 0.2
     drop_leaks: bool = False
     skip_broken: bool = False
+    keep: str | Path | Dataset | Retrieval | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     validate_on: str | Path | Dataset | Retrieval | None = None
@@ -129,6 +130,7 @@ class Request:
             **({"weights": list(self.weights)} if self.weights is not None else {}),
             "evaluation": source_of(self.evaluate_on),
             "evaluation_columns": None if mapped is None else dict(mapped),
+            **({} if self.keep is None else {"keep": source_of(self.keep)}),
             "held_out": self.held_out if self.evaluate_on is None else None,
             "options": {key: str(value) for key, value in self.settings.items()},
             **({"recipe_files": hashes} if hashes else {}),

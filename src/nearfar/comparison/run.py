@@ -12,6 +12,7 @@ from nearfar.comparison.budget import settings_for
 from nearfar.comparison.configurations import one_of_each, start_of
 from nearfar.comparison.fitting import Fit, base_fit, fits
 from nearfar.comparison.folder import ComparisonFolder
+from nearfar.comparison.general import changes, general_rows
 from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import Prepared, prepare, write_rows
 from nearfar.comparison.ranking import (
@@ -54,6 +55,7 @@ def compare(
     held_out: float = 0.2,
     drop_leaks: bool = False,
     skip_broken: bool = False,
+    keep: str | Path | Dataset | Retrieval | None = None,
     settings: Mapping[str, Any] | None = None,
     search: Mapping[str, Sequence[Any]] | None = None,
     validate_on: str | Path | Dataset | Retrieval | None = None,
@@ -87,6 +89,9 @@ def compare(
         held_out: Maximum fraction of rows to hold out if `evaluate_on` is None.
         drop_leaks: Remove training rows that are also evaluation rows; by default they are an error.
         skip_broken: Skip rows whose image or audio file is missing or corrupted.
+        keep: General set, to measure what each recipe forgets: rows or a BEIR-format dataset; `builtin` for the pairs
+            that come with the package, `none` for no such measurement. By default `builtin` if the base model encodes
+            texts.
         settings: Options of the recipes: `temperature` for all that have it, `infonce.temperature` for one.
         search: Options and the values to try, such as `{"learning_rate": [1e-5, 5e-5], "lora_rank": [0, 16]}`. All
             combinations, with every recipe and base model, are trained by successive halving and chosen on validation
@@ -122,6 +127,7 @@ def compare(
         held_out,
         drop_leaks,
         skip_broken,
+        keep,
         {**(settings or {}), **options},
         dict(search or {}),
         validate_on,
@@ -163,9 +169,10 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
     folder.claim(request.configuration(prepared.sha256))
     with full_disk_noticed(folder.path):
         write_rows(prepared, folder.data)
-        chosen = one_of_each(request, {fit.recipe: fit.on_texts for fit in fitting}, own)
-        runner = Runner(request, folder, prepared, chosen, base.reason is None)
+        chosen, measured = one_of_each(request, {fit.recipe: fit.on_texts for fit in fitting}, own), base.reason is None
         try:
+            keep = general_rows(request, folder.data, base=measured)
+            runner = Runner(request, folder, prepared, chosen, measured, keep)
             runner.measure_base()
             notes = runner.settle(started)
         except InputError:
@@ -207,6 +214,8 @@ def _finish(
     from nearfar.comparison.page import comparison_page
     from nearfar.evaluation.chance import Chance, at_chance
     from nearfar.evaluation.result import metric_name
+    from nearfar.training.forgetting import BUILTIN
+    from nearfar.training.rows import source_of
 
     found = ran.results
     ranked = [name for name in found if name != BASE]
@@ -221,6 +230,7 @@ def _finish(
     chosen = recommended(ranking, chance)
     model = None if chosen is None else _model_of(chosen.name, request, folder)
     notes = [*notes, *notes_of(request, prepared, fitting, found, ranking, baseline)]
+    general = changes(found, str(source_of(request.keep) or BUILTIN))
     metrics = {
         "recommendation": recommendation(ranking, metric, chance),
         "verdicts": against_baseline(ranking, chance),
@@ -238,6 +248,7 @@ def _finish(
         "split": None if prepared.split is None else {**prepared.split.counts(), "says": str(prepared.split)},
         "leaks": {**prepared.leaks.as_dict(), "dropped_training_rows": prepared.dropped, "says": str(prepared.leaks)},
         "budget": ran.budget,
+        **({} if general is None else {"general": general}),
         "notes": notes,
     }
     prompts = {name: results[0].get("prompts", {}) for name, results in found.items()}

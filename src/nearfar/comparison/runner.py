@@ -63,6 +63,7 @@ class Runner:
         prepared: The rows.
         configurations: What is trained, by name: in a comparison of recipes one of each, by the recipe's name.
         base: Whether the base model can be evaluated on the rows; otherwise it has no result.
+        keep: The general set on which every model is measured, too: `builtin` or a path.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class Runner:
         prepared: Prepared,
         configurations: Mapping[str, Configuration],
         base: bool = True,
+        keep: str | None = None,
     ) -> None:
         self.request, self.folder, self.prepared = request, folder, prepared
         self.configurations, self.say, self.progress = configurations, request.say, request.progress
-        self.seeds, self.base = request.seeds, base
+        self.seeds, self.base, self.keep = request.seeds, base, keep
         self.steps: dict[str, int] = {}
         #: Rows that a step of each recipe stands for, where all draw as many rows.
         self.rows: dict[str, int] = {}
@@ -228,6 +230,7 @@ class Runner:
             rows_in_step=self.rows.get(name or "", 0),
             timed=self.request.searches,
             launcher=self.request.launcher,
+            keep=self.keep,
         )
 
     def _tried(self, minutes: float, started: float) -> dict[str, Any]:

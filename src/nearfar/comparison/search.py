@@ -4,8 +4,9 @@ Which configuration is best is decided on validation rows alone. The evaluation 
 the base models, so that the scores reported on them were not chosen among many.
 
 The cheapest model that does not differ significantly from the best is that with the least time to encode a text,
-because texts are encoded for as long as a model is in use, and it is trained once. Times within a quarter of the least
-are equal; of these the model with the fewest trained parameters is the cheapest: none for a base model, few for a LoRA.
+because texts are encoded for as long as a model is in use, and it is trained once. A recipe on a base model has one
+time, the least of its runs; times of up to one and a half times the least of all are equal. Of these the model with the
+fewest trained parameters is the cheapest (none for a base model, few for a LoRA), and of equally cheap ones the better.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.climbing import Climbed, climb
 from nearfar.comparison.configurations import base_names, configurations
+from nearfar.comparison.general import changes, general_rows
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import TRAINING, Prepared, evaluation_in, with_validation, write_rows
 from nearfar.comparison.ranking import against_baseline, is_base, label, rank
 from nearfar.comparison.result import Comparison, Failure
-from nearfar.comparison.search_verdict import Choice, choose
+from nearfar.comparison.search_verdict import Choice, choose, same_times
 from nearfar.errors import InputError
 from nearfar.writing import full_disk_noticed
 
@@ -59,6 +61,7 @@ def search(request: Request, folder: ComparisonFolder, prepared: Prepared, fitti
         write_rows(choosing, folder.choosing)
         write_rows(measuring, folder.data)
         try:
+            keep = general_rows(request, folder.data, base=bool(bases))
             before = _of_bases(request, replace(folder, rows=folder.choosing), choosing, bases, "validation-")
             climbed = climb(request, folder, choosing, chosen, started)
         except InputError:
@@ -67,20 +70,27 @@ def search(request: Request, folder: ComparisonFolder, prepared: Prepared, fitti
             raise
         request = replace(request, seeds=climbed.seeds)
         baseline = max(before, key=lambda name: _score(before[name])) if before else next(iter(climbed.results))
-        choice = choose(rank({**climbed.results, **before}, baseline), {**climbed.results, **before})
-        found, failures = _measured(request, folder, measuring, climbed, chosen)
-        found |= _of_bases(request, folder, measuring, bases, "")
+        finalists = same_times(climbed.results, {name: (each.recipe.name, each.model) for name, each in chosen.items()})
+        climbed = replace(climbed, results=finalists)
+        choice = choose(rank({**finalists, **before}, baseline), {**finalists, **before})
+        found, failures = _measured(request, folder, measuring, climbed, chosen, keep)
+        found |= _of_bases(request, folder, measuring, bases, "", keep)
         failures = [*climbed.failures, *failures]
         return _finish(request, folder, measuring, choosing, fitting, climbed, choice, found, failures, chosen)
 
 
 def _of_bases(
-    request: Request, folder: ComparisonFolder, rows: Prepared, bases: Mapping[str, str], prefix: str
+    request: Request,
+    folder: ComparisonFolder,
+    rows: Prepared,
+    bases: Mapping[str, str],
+    prefix: str,
+    keep: str | None = None,
 ) -> Results:
     """The results of the base models by their names."""
     found: Results = {}
     for model, name in bases.items():
-        job = _evaluation(request, folder, rows, f"{prefix}{name.replace(' ', '-')}", model, None)
+        job = _evaluation(request, folder, rows, f"{prefix}{name.replace(' ', '-')}", model, None, keep)
         failed = None if is_done(job) else run_job(job, folder.logs)
         if failed is not None and failed.refused:
             raise InputError(f"{model} cannot be evaluated on these rows: {failed.reason}", field="--model")
@@ -99,6 +109,7 @@ def _measured(
     rows: Prepared,
     climbed: Climbed,
     chosen: Mapping[str, Configuration],
+    keep: str | None,
 ) -> tuple[Results, list[Failure]]:
     """The finalists on the evaluation rows, with the costs of their runs."""
     found: Results = {}
@@ -107,7 +118,7 @@ def _measured(
         measured = []
         for seed, run in enumerate(runs):
             model = climbed.folder.run(f"{name}-{seed}") / "model"
-            job = _evaluation(request, folder, rows, f"{name}-{seed}", str(model.absolute()), chosen[name].model)
+            job = _evaluation(request, folder, rows, f"{name}-{seed}", str(model.absolute()), chosen[name].model, keep)
             failed = None if is_done(job) else run_job(job, folder.logs)
             if failed is not None:
                 failures.append(Failure(name, seed, failed.reason, folder.logs / f"{job.name}.log"))
@@ -122,12 +133,18 @@ def _measured(
 
 
 def _evaluation(
-    request: Request, folder: ComparisonFolder, rows: Prepared, name: str, model: str, base: str | None
+    request: Request,
+    folder: ComparisonFolder,
+    rows: Prepared,
+    name: str,
+    model: str,
+    base: str | None,
+    keep: str | None,
 ) -> Job:
     learn = str((folder.data / TRAINING).absolute()) if rows.learn else None
     evaluation, result = str(evaluation_in(folder.data).absolute()), str(folder.result(name).absolute())
     run = str(folder.run(name).absolute())
-    how: dict[str, Any] = {"base": base, "timed": base is None, "launcher": request.launcher}
+    how: dict[str, Any] = {"base": base, "timed": base is None, "launcher": request.launcher, "keep": keep}
     return Job(name, None, model, "", evaluation, learn, run, result, 0, {}, **how)
 
 
@@ -149,6 +166,8 @@ def _finish(
 ) -> Comparison:
     from nearfar.comparison.search_page import search_page
     from nearfar.evaluation.result import metric_name
+    from nearfar.training.forgetting import BUILTIN
+    from nearfar.training.rows import source_of
 
     baseline = choice.baseline if choice.baseline in found else next(iter(found))
     ranking, first = rank(found, baseline), next(iter(found.values()))[0]
@@ -184,6 +203,9 @@ def _finish(
         "budget": climbed.budget,
         "notes": notes,
     }
+    general = changes(found, str(source_of(request.keep) or BUILTIN))
+    if general is not None:
+        metrics["general"] = general
     result = Comparison(
         folder.path,
         metric,

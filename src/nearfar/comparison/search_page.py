@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nearfar.comparison.general import add_general
 from nearfar.comparison.ranking import label
 from nearfar.comparison.search_verdict import cost_in_words
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
@@ -37,6 +38,8 @@ def search_page(found: Comparison, choice: Choice, request: Request) -> Page:
     page.text(found.verdicts)
     _finalists(page, found, choice)
     _rungs(page, found)
+    if "general" in said:
+        add_general(page, said["general"])
     page.section("The data")
     for split in (said["split"], said["validation_split"]):
         if split is not None:
@@ -45,8 +48,8 @@ def search_page(found: Comparison, choice: Choice, request: Request) -> Page:
     page.section(
         "Method",
         "The winner and the cheapest model are chosen on the validation rows. The evaluation rows were read once, by "
-        "the finalists and the base models. Cost is the time to encode a text; of equal times (within a quarter) the "
-        "number of trained parameters. Intervals cover the variation over items and over runs.",
+        "the finalists and the base models. Cost is the time to encode a text; of equal times (up to one and a half "
+        "times the least) the number of trained parameters. Intervals cover the variation over items and over runs.",
     )
     for note in found.notes:
         page.text(note)

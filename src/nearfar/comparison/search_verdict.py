@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,10 @@ from nearfar.comparison.ranking import Ranked, in_words, is_base, tied
 from nearfar.evaluation.chance import Chance, at_chance
 from nearfar.evaluation.result import at_ceiling
 
-__all__ = ["Choice", "choose", "cost_in_words"]
+__all__ = ["Choice", "choose", "cost_in_words", "same_times"]
 
 #: Times to encode a text up to this multiple of the least are equal: they vary from run to run.
-_EQUAL = 1.25
+_EQUAL = 1.5
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,29 @@ def choose(ranking: list[Ranked], found: Mapping[str, Sequence[Mapping[str, Any]
         return (time if time > _EQUAL * least else 0.0, row.cost.trained or 0, row.rank)
 
     return Choice(ranking, trained[0].name, min(leaders, key=cost).name, informative)
+
+
+def same_times(
+    found: Mapping[str, list[dict[str, Any]]], kinds: Mapping[str, tuple[str, str]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Results in which all runs of one recipe and base model have the least time to encode a text of any of them.
+
+    Their options change nothing about it, and a busy computer makes single measurements longer.
+
+    Args:
+        found: The results of each configuration.
+        kinds: Recipe and base model of each configuration.
+    """
+    least: dict[tuple[str, str], float] = {}
+    for name, runs in found.items():
+        times = [run["ms_per_text"] for run in runs if run.get("ms_per_text") is not None]
+        least[kinds[name]] = min([*times, least.get(kinds[name], math.inf)])
+    return {
+        name: [
+            {**run, "ms_per_text": least[kinds[name]]} if run.get("ms_per_text") is not None else run for run in runs
+        ]
+        for name, runs in found.items()
+    }
 
 
 def cost_in_words(row: Ranked) -> str:

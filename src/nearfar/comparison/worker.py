@@ -25,8 +25,8 @@ from nearfar.writing import folder_claimed, write_text
 _NOTED = 2.0
 #: Maximum number of seconds until the worker of a killed comparison has ended.
 _LEAVES = 30.0
-#: Number of texts whose encoding is timed, of texts in a batch, and of measurements.
-_TIMED, _TIMED_AT_ONCE, _TIMES = 64, 32, 3
+#: Number of texts whose encoding is timed, of texts in a batch; least number of measurements, and of seconds in total.
+_TIMED, _TIMED_AT_ONCE, _TIMES, _SECONDS = 64, 32, 3, 0.5
 
 
 class Clock:
@@ -82,6 +82,7 @@ def do(job: Job) -> None:
     """Train if that has not been done yet, evaluate, and write the result."""
     import shutil
 
+    from nearfar.comparison.general import measured
     from nearfar.evaluation import detect_task, evaluate
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.evaluation.tasks.retrieval import ms_of_search
@@ -113,6 +114,8 @@ def do(job: Job) -> None:
     if job.timed and isinstance(of(model), Encodes):
         found["ms_per_text"] = ms_per_text(model, held_out)
     found |= result.as_dict() | {"per_item": {name: items[name].tolist() for name in kept}}
+    if job.keep is not None:
+        found["general"] = measured(model, job.keep)
     found["notes"] = [*found["notes"], *(f"{job.name.rpartition('-')[0]}: {note}." for note in left_out)]
     found["seconds"] = time.monotonic() - started
     Path(job.result).parent.mkdir(parents=True, exist_ok=True)
@@ -138,11 +141,11 @@ def ms_per_text(model: Any, rows: Any) -> float | None:
     texts, encoder = texts[:_TIMED], of(model)
     assert isinstance(encoder, Encodes)
     encoder.encode(texts, batch_size=_TIMED_AT_ONCE)  # the first call is slower
-    times = []
-    for _ in range(_TIMES):
-        started = time.monotonic()
+    times: list[float] = []
+    while len(times) < _TIMES or sum(times) < _SECONDS:
+        started = time.perf_counter()
         encoder.encode(texts, batch_size=_TIMED_AT_ONCE)
-        times.append(time.monotonic() - started)
+        times.append(time.perf_counter() - started)
     return 1000 * min(times) / len(texts)
 
 
