@@ -113,6 +113,7 @@ def command(
             elif join is not None:
                 count, dimension = join_shards(encoder, rows, out, join, progress=update, **options)
             elif ray is not None:
+                assert not isinstance(rows, TextStream)  # refused above
                 setup: dict[str, Any] = {"address": ray, "workers": workers, "gpus": gpus_per_worker}
                 setup |= {"max_length": max_length, "view": view}
                 count, dimension = encode_file_on_ray(model, rows, out, progress=update, **setup, **options)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,8 +175,11 @@ def encode_windows_on_ray(
     arguments = {"model": str(name), "view": view, "fingerprint": fingerprint(model), **options}
 
     def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
-        with _connected(address, workers, gpus):
-            results = _encoded(missing(), arguments, workers, gpus)
+        # Closed before the connection is, which Ray Data uses once more at the end.
+        with (
+            _connected(address, workers, gpus),
+            closing(_encoded(missing(), arguments, workers, gpus)) as results,
+        ):
 
             def make(number: int, window: list[str]) -> np.ndarray:
                 found, its_texts, vectors = next(results)
@@ -191,7 +194,7 @@ def encode_windows_on_ray(
 
 def _encoded(
     windows: Iterator[tuple[int, list[str]]], arguments: dict[str, Any], workers: int, gpus: float
-) -> Iterator[tuple[int, list[str], np.ndarray]]:
+) -> Generator[tuple[int, list[str], np.ndarray], None, None]:
     """The number, texts and vectors of each window, in order."""
     import numpy as np
     import pyarrow as pa
@@ -199,7 +202,9 @@ def _encoded(
     from ray.exceptions import RayError
 
     # One block per window, which a worker takes as a whole: its vectors depend on no other texts.
-    blocks = [ray.put(pa.table({"window": [number] * len(texts), "text": texts})) for number, texts in windows]
+    blocks: list[Any] = [
+        ray.put(pa.table({"window": [number] * len(texts), "text": texts})) for number, texts in windows
+    ]
     if not blocks:
         return
     dataset = ray.data.from_arrow_refs(blocks).map_batches(
@@ -227,6 +232,8 @@ def _encoded(
 def _connected(address: str, workers: int, gpus: float) -> Iterator[None]:
     """A connection to Ray, quiet and without reports of usage to its makers."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What goes wrong arrives as an exception; Ray's own processes also print to the terminal.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
     import ray.data
 
@@ -259,11 +266,12 @@ def _connected(address: str, workers: int, gpus: float) -> Iterator[None]:
             ray.shutdown()
 
 
-def _require_room(resources: dict[str, float], workers: int, gpus: float) -> None:
+def _require_room(resources: Mapping[str, float], workers: int, gpus: float) -> None:
     """Raise an InputError if Ray would wait for ever for processors that it has not."""
     for what, needed, option in (("CPU", workers, "--workers"), ("GPU", workers * gpus, "--gpus-per-worker")):
         if needed > resources.get(what, 0):
-            problem = f"expected a cluster with {needed:g} {what}s for {workers} workers, got {resources.get(what, 0):g}"
+            had = f"{resources.get(what, 0):g}"
+            problem = f"expected a cluster with {needed:g} {what}s for {workers} workers, got {had}"
             raise InputError(problem, field=option, remedy="use fewer workers")
 
 

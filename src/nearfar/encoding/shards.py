@@ -59,11 +59,11 @@ class Shard(NamedTuple):
 
     Args:
         number: From 1.
-        count: The number of parts.
+        of: The number of parts.
     """
 
     number: int
-    count: int
+    of: int
 
     @classmethod
     def parse(cls, text: str) -> Shard:
@@ -74,7 +74,7 @@ class Shard(NamedTuple):
         """
         found = _SHARD.fullmatch(text)
         shard = cls(int(found[1]), int(found[2])) if found else cls(0, 0)
-        if not 1 <= shard.number <= shard.count:
+        if not 1 <= shard.number <= shard.of:
             problem = f"invalid shard {text!r}: must be a number and a count, such as 1/8 to 8/8"
             raise InputError(problem, field="--shard")
         return shard
@@ -82,7 +82,7 @@ class Shard(NamedTuple):
     def file(self, out_path: str | Path) -> Path:
         """Where its vectors are, beside the file of all vectors: `vectors.00003-of-00008.npy`."""
         path = Path(out_path)
-        return path.with_name(f"{path.stem}.{self.number:05}-of-{self.count:05}{path.suffix}")
+        return path.with_name(f"{path.stem}.{self.number:05}-of-{self.of:05}{path.suffix}")
 
     def manifest(self, out_path: str | Path) -> Path:
         """Where its manifest is."""
@@ -90,7 +90,7 @@ class Shard(NamedTuple):
 
     def windows(self, total: int) -> range:
         """The numbers of its windows out of `total`."""
-        return range((self.number - 1) * total // self.count, self.number * total // self.count)
+        return range((self.number - 1) * total // self.of, self.number * total // self.of)
 
 
 def encode_shard(
@@ -139,7 +139,7 @@ def encode_shard(
     part = shard.windows(-(-total // size))
     if not part:
         most = -(-total // size)
-        problem = f"expected at most {most:,} shards for {total:,} texts in windows of {size:,}, got {shard.count:,}"
+        problem = f"expected at most {most:,} shards for {total:,} texts in windows of {size:,}, got {shard.of:,}"
         raise InputError(problem, field="--shard", remedy=f"use 1/{most} to {most}/{most}, or a smaller batch size")
     options: dict[str, Any] = {
         "batch_size": batch_size,
@@ -152,7 +152,7 @@ def encode_shard(
     place = {
         "format": 1,
         "shard": shard.number,
-        "shards": shard.count,
+        "shards": shard.of,
         "rows": [part.start * size + 1, min(part.stop * size, total)],
     }
     with file_claimed(manifest_file):
@@ -243,7 +243,7 @@ def _joined(
         changed = InputError(
             "was encoded from other texts",
             file=shard.file(out_path),
-            remedy=f"encode it again: --shard {shard.number}/{shard.count}",
+            remedy=f"encode it again: --shard {shard.number}/{shard.of}",
         )
         done = first - 1
         for vectors in read_vector_windows(shard.file(out_path), size):
@@ -267,7 +267,7 @@ def _checked(shard: Shard, out_path: str | Path, facts: dict[str, Any], size: in
     """
     file, manifest_file = shard.file(out_path), shard.manifest(out_path)
     manifest = _read_manifest(manifest_file)
-    again = f"encode it again: --shard {shard.number}/{shard.count}"
+    again = f"encode it again: --shard {shard.number}/{shard.of}"
     for key, value in facts.items():
         if manifest.get(key) != value:
             problem = f"expected {_COMMON[key]} as in this command ({value!r}), got {manifest.get(key)!r}"
