@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -116,7 +117,9 @@ def command(
                 assert not isinstance(rows, TextStream)  # refused above
                 setup: dict[str, Any] = {"address": ray, "workers": workers, "gpus": gpus_per_worker}
                 setup |= {"max_length": max_length, "view": view}
-                count, dimension = encode_file_on_ray(model, rows, out, progress=update, **setup, **options)
+                # Ray prints on stdout when it replaces a worker.
+                with redirect_stdout(sys.stderr):
+                    count, dimension = encode_file_on_ray(model, rows, out, progress=update, **setup, **options)
             else:
                 with stored_beside(out, encoder) if stream else nullcontext() as stored:
                     count, dimension = encode_file(
