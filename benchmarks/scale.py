@@ -23,29 +23,8 @@ from nearfar.models.encoding_files import window_size
 from nearfar.writing import write_text
 
 RESULT = Path(__file__).parent / "results" / "scale.json"
-WORDS = [
-    "i",
-    "would",
-    "like",
-    "to",
-    "book",
-    "a",
-    "table",
-    "for",
-    "two",
-    "please",
-    "cancel",
-    "my",
-    "order",
-    "what",
-    "is",
-    "the",
-    "date",
-    "of",
-    "the",
-    "next",
-    "flight",
-]
+SENTENCES = ("i would like to book a table for two", "what is the date of the next flight", "please cancel my order")
+WORDS = [word for sentence in SENTENCES for word in sentence.split()]
 PROJECTED = 100_000_000
 ASSUMPTIONS = [
     "texts of the same length as here (mean words below), on processors like this one",
