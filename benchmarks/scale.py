@@ -1,6 +1,8 @@
 """Texts per second of `nearfar encode` on Ray with one and two workers, and a projection for 100 million texts.
 
-    python benchmarks/scale.py [--model actions] [--texts 200000] [--out benchmarks/results/scale.json]
+    python benchmarks/scale.py [--model actions] [--texts 200000] [--batch-size 64] [--out benchmarks/results/scale.json]
+
+The result file contains one result for each model; those of other models are kept.
 
 The time of a run is from its first window of vectors to its last one, so that starting Ray and loading the model, which
 a large corpus pays once, are reported by themselves. The files of both runs have the same bytes, or the run fails.
@@ -28,7 +30,7 @@ WORDS = [word for sentence in SENTENCES for word in sentence.split()]
 PROJECTED = 100_000_000
 ASSUMPTIONS = [
     "texts of the same length as here (mean words below), on processors like this one",
-    "throughput grows with the number of workers as it did from one worker to two",
+    "each worker beyond the second adds what the second one added",
     "the process that reads texts and writes vectors keeps up; the file is on a disk of its own speed",
     "starting Ray and loading the model are paid once",
 ]
@@ -40,12 +42,17 @@ def texts_of(count: int) -> list[str]:
     return [f"{' '.join(drawn.choices(WORDS, k=drawn.randint(3, 20)))} {row}" for row in range(count)]
 
 
-def run(model: str, texts: list[str], out: Path, workers: int) -> dict[str, Any]:
+def run(model: str, texts: list[str], out: Path, workers: int, batch_size: int) -> dict[str, Any]:
     """One encoding: seconds until the first window, texts per second after it, and the hash of the file."""
     seen: list[tuple[float, int]] = []
     started = time.monotonic()
     _, dimension = encode_file_on_ray(
-        model, texts, out, workers=workers, progress=lambda done, _: seen.append((time.monotonic(), done))
+        model,
+        texts,
+        out,
+        workers=workers,
+        batch_size=batch_size,
+        progress=lambda done, _: seen.append((time.monotonic(), done)),
     )
     (first, before), (last, after) = seen[0], seen[-1]
     return {
@@ -58,32 +65,36 @@ def run(model: str, texts: list[str], out: Path, workers: int) -> dict[str, Any]
     }
 
 
-def projected(runs: list[dict[str, Any]], workers: int) -> dict[str, Any]:
-    """Hours and bytes for 100 million texts, if each further worker adds what the second one did."""
+def projected(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hours for 100 million texts: of one and two workers at their own rates; of 32 only if the second one helped."""
     one, two = (each["texts_per_second"] for each in runs)
-    rate = max(one, one + (workers - 1) * (two - one))
-    vectors = PROJECTED * 4 * runs[0]["dimension"]
-    return {"workers": workers, "hours": round(PROJECTED / rate / 3600, 2), "gigabytes": round(vectors / 1e9, 1)}
+    rates = {1: one, 2: two} | ({32: one + 31 * (two - one)} if two > one else {})
+    return [{"workers": workers, "hours": round(PROJECTED / rate / 3600, 1)} for workers, rate in rates.items()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="actions")
     parser.add_argument("--texts", type=int, default=200_000)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
-    if arguments.texts <= 4 * window_size(64):
-        parser.error(f"--texts: must be more than {4 * window_size(64):,}, so that both workers have windows to encode")
+    least = 4 * window_size(arguments.batch_size)
+    if arguments.texts <= least:
+        parser.error(f"--texts: must be more than {least:,}, so that both workers have windows to encode")
     texts = texts_of(arguments.texts)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        runs = [run(arguments.model, texts, Path(folder) / f"{workers}.npy", workers) for workers in (1, 2)]
+        runs = [
+            run(arguments.model, texts, Path(folder) / f"{workers}.npy", workers, arguments.batch_size)
+            for workers in (1, 2)
+        ]
     if runs[0]["sha256"] != runs[1]["sha256"]:
         raise SystemExit("the files of one and of two workers differ")
     cores = os.cpu_count() or 1
     result = {
-        "model": arguments.model,
         "texts": len(texts),
+        "batch_size": arguments.batch_size,
         "mean_words": round(sum(len(text.split()) for text in texts) / len(texts), 1),
         "cores": cores,
         "load_before": round(load, 1),
@@ -93,10 +104,13 @@ def main() -> None:
         "projection": {
             "texts": PROJECTED,
             "assumptions": ASSUMPTIONS,
-            "rows": [projected(runs, workers) for workers in (1, 2)],
+            "gigabytes": round(PROJECTED * 4 * runs[0]["dimension"] / 1e9, 1),
+            "rows": projected(runs),
         },
     }
-    write_text(json.dumps(result, indent=1) + "\n", arguments.out)
+    results = json.loads(arguments.out.read_text("utf-8")) if arguments.out.exists() else {}
+    results[arguments.model] = result
+    write_text(json.dumps(results, indent=1) + "\n", arguments.out)
     print(json.dumps(result, indent=1))
 
 

@@ -85,3 +85,14 @@ def test_why_nothing_can_be_written(number: int, tmp_path: Path, monkeypatch: py
 def test_other_failures_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="other"), full_disk_noticed(tmp_path):
         raise RuntimeError("other")
+
+
+def test_a_folder_whose_writing_fails_leaves_nothing(tmp_path: Path) -> None:
+    def save(part: Path) -> None:
+        part.mkdir()
+        (part / "half").write_text("")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replace_folder(tmp_path / "model", save)
+    assert not list(tmp_path.iterdir())

@@ -16,12 +16,15 @@ _FUNCTIONS = {
     "compare": "nearfar.comparison",
     "distill": "nearfar.training",
     "evaluate": "nearfar.evaluation",
+    "export": "nearfar.serving",
     "flow": "nearfar.dialogue",
     "inspect": "nearfar.inspection",
     "load": "nearfar.kinds.loading",
     "mine_hard_negatives": "nearfar.search",
     "predict": "nearfar.prediction",
+    "push": "nearfar.serving",
     "train": "nearfar.training",
+    "verify": "nearfar.serving",
 }
 _MODULES = ("decoding", "far", "geometry", "losses", "near", "recipes")
 
@@ -31,6 +34,7 @@ __all__ = [
     "decoding",
     "distill",
     "evaluate",
+    "export",
     "far",
     "flow",
     "geometry",
@@ -40,8 +44,10 @@ __all__ = [
     "mine_hard_negatives",
     "near",
     "predict",
+    "push",
     "recipes",
     "train",
+    "verify",
 ]
 
 if TYPE_CHECKING:
@@ -53,6 +59,7 @@ if TYPE_CHECKING:
     from nearfar.kinds.loading import load
     from nearfar.prediction import predict
     from nearfar.search import mine_hard_negatives
+    from nearfar.serving import export, push, verify
     from nearfar.training import distill, train
 
 

@@ -103,13 +103,17 @@ def replace_folder(folder: Path, save: Callable[[Path], object]) -> None:
     """Call `save` on a temporary folder next to `folder`, and replace `folder` with it when it is complete.
 
     Readers find the old folder or the new one, also after a kill. Where the system cannot exchange two folders in one
-    step, `settled` restores the old one after a kill between two steps.
+    step, `settled` restores the old one after a kill between two steps. If `save` fails, nothing of it is left.
     """
     folder = settled(Path(os.path.realpath(folder)))
     part, old = _beside(folder, "part"), _beside(folder, "old")
     for left in (part, old):
         shutil.rmtree(left, ignore_errors=True)
-    save(part)
+    try:
+        save(part)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
     while folder.exists():
         if exchanged(part, folder):
             shutil.rmtree(part)

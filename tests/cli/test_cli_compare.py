@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nearfar.comparison import runner, worker
+from nearfar.comparison import runner, search, worker
 from nearfar.comparison.jobs import Failed, Job
 from nearfar.errors import InputError
 
@@ -80,3 +80,20 @@ def test_bad_input(rows: Path, nearfar: Nearfar):
         assert ended.err.count("\n") == 1, ended.err
         assert all(word in ended.err for word in words), ended.err
     assert not (rows / "runs").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_search(rows: Path, nearfar: Nearfar, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(search, "run_job", runner.run_job)
+    asked = f"compare infonce --data train.jsonl --eval test.jsonl {SMALL} --held-out 0.4"
+    asked += " --search learning_rate=1e-4,1e-3 --search lora_rank=0,2"
+    shown = nearfar(*shlex.split(asked))
+    assert shown.code == 0, shown
+    found = nearfar(*shlex.split(f"{asked} --resume --json")).json
+    assert len(found["configurations"]) == 4
+    assert all(name in shown.out for name in found["configurations"])
+    assert len(found["rungs"]) == 2
+    assert {found["winner"], found["cheapest"]} <= {row["name"] for row in found["validation"]}
+    assert found["winner"] in shown.out
+    base = next(row for row in found["validation"] if row["name"] == "base")
+    assert base["cost"]["trained"] == 0

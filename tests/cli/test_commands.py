@@ -26,7 +26,7 @@ from .conftest import NOUN_PAIRS, Nearfar, jsonl
 HEAVY = "torch transformers sentence_transformers datasets numpy scipy sklearn pandas pyarrow usearch jinja2"
 COMMANDS = [
     *("recipes", "train", "compare", "evaluate", "inspect", "encode", "predict", "search"),
-    *("generate", "distill", "fuse", "flow", "sweep", "demo", "refine"),
+    *("generate", "distill", "fuse", "export", "push", "verify", "flow", "sweep", "demo", "refine"),
 ]
 STEPS = "--set max_steps=2 --set batch_size=8 --set save_steps=1"
 
@@ -64,6 +64,7 @@ def test_train_on_pairs_with_evaluation(workspace: Path, nearfar: Nearfar, tiny_
         "run.yaml",
         "metrics.json",
         "report.html",
+        "SHA256SUMS",
         "checkpoints",
     }
     metrics = json.loads((run / "metrics.json").read_text())

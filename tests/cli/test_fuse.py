@@ -56,6 +56,42 @@ def test_fuse_bad_input(workspace: Path, nearfar: Nearfar):
         assert not (workspace / "fused").exists()
 
 
+def test_the_weight_is_chosen_within_a_limit(workspace: Path, nearfar: Nearfar):
+    changed(workspace / "tiny", workspace / "a", 0.1)
+    asked = "fuse tiny a --data pairs.jsonl --keep heldout.jsonl --weights 0.5,1 --limit 1 --out fused"
+    found = nearfar(*shlex.split(f"{asked} --json"))
+    assert found.code in (0, 1)
+    chosen = found.json
+    assert [each["weight"] for each in chosen["measured"]] == [0.5, 1.0]
+    assert chosen["limit"] == 1.0
+    assert Path(chosen["report"]) == Path("fused.html")
+    assert (workspace / "fused.html").exists()
+    # Without a gain there is no model, and the command has failed.
+    assert (chosen["model"] is None) == (found.code == 1) == (not (workspace / "fused").exists())
+    # The base model is no better than itself.
+    same = nearfar(*shlex.split("fuse tiny tiny --data pairs.jsonl --keep heldout.jsonl --weights 1 --out none"))
+    assert same.code == 1
+    assert "--limit" in same.out
+    assert not (workspace / "none").exists()
+
+
+def test_options_of_the_choice(workspace: Path, nearfar: Nearfar):
+    for arguments, words in (
+        ("fuse tiny tiny tiny --out fused --keep builtin", ("--keep", "--data")),
+        ("fuse tiny tiny tiny --out fused --limit 0.1", ("--limit", "--data")),
+        ("fuse tiny tiny --data pairs.jsonl --out fused --weights x", ("--weights", "x")),
+        ("fuse tiny tiny --data pairs.jsonl --out fused --weights 2", ("--weights", "2")),
+        ("fuse tiny tiny --data pairs.jsonl --out fused --limit -1", ("--limit", "-1")),
+        ("fuse tiny tiny --data pairs.jsonl --out fused --keep sentences.jsonl --weights 1", ("sentences.jsonl",)),
+        ("fuse tiny tiny --data nowhere.jsonl --out fused", ("nowhere.jsonl",)),
+    ):
+        ended = nearfar(*shlex.split(arguments))
+        assert (ended.code, ended.out) == (2, ""), arguments
+        assert ended.err.count("\n") == 1, ended.err
+        assert all(word in ended.err for word in words), ended.err
+        assert not (workspace / "fused").exists()
+
+
 def test_train_on_two_data_sets_and_fuse_what_comes_out(workspace: Path, nearfar: Nearfar):
     options = "--set max_steps=4 --set batch_size=8 --set similarity_batch_size=4 --set save_steps=2"
     command = (

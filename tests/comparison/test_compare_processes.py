@@ -58,6 +58,41 @@ def test_killed_and_resumed(tmp_path: Path, tiny_model_folder: Path):
     assert weights(run) == weights(tmp_path / "whole")
 
 
+@pytest.mark.slow
+def test_a_search_is_killed_in_the_middle_of_a_rung(tmp_path: Path, tiny_model_folder: Path):
+    noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b]
+    rows = [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in noun_pairs]
+    write_jsonl(rows, tmp_path / "rows.jsonl")
+    asked = {"data": str(tmp_path / "rows.jsonl"), "seeds": 1, "model": str(tiny_model_folder), "held_out": 0.3}
+    asked |= {"search": {"learning_rate": [1e-4, 1e-3, 3e-3, 1e-2]}, "max_steps": 40, "batch_size": 4, "save_steps": 5}
+    folder, whole = tmp_path / "out", tmp_path / "whole"
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", CALL, json.dumps({**asked, "out": str(folder)})], stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: any(folder.glob("rungs/2/runs/*/checkpoints/checkpoint-*/complete")), process, seconds=900)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: not alive(folder), None)
+    assert not list(folder.glob("rungs/2/results/*"))
+    kept = {file: file.stat().st_mtime_ns for file in folder.glob("rungs/1/results/*")}
+    assert len(kept) == 4
+
+    found = nearfar.compare("infonce", resume=True, out=folder, **asked)  # pyright: ignore[reportArgumentType]
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    (resumed,) = [
+        each
+        for each in (json.loads(file.read_text("utf-8")) for file in folder.glob("rungs/2/results/*"))
+        if each["cost"]["resumed"]
+    ]
+    assert resumed["cost"]["steps"] == 40
+    again = nearfar.compare("infonce", out=whole, **asked)  # pyright: ignore[reportArgumentType]
+    assert [(row.name, row.by_seed, row.score) for row in found.ranking] == [
+        (row.name, row.by_seed, row.score) for row in again.ranking
+    ]
+    assert found.metrics["rungs"] == again.metrics["rungs"]
+
+
 def test_a_process_that_fails(tmp_path: Path):
     job = Job("x", None, "nowhere", "", "", None, str(tmp_path / "run"), str(tmp_path / "x.json"), 0, {})
     failed = run_job(job, tmp_path / "logs")
@@ -68,8 +103,8 @@ def test_a_process_that_fails(tmp_path: Path):
     assert failed.reason in (tmp_path / "logs/x.log").read_text()
 
 
-def wait_for(condition, process: subprocess.Popen[bytes] | None) -> None:
-    deadline = time.monotonic() + 120
+def wait_for(condition, process: subprocess.Popen[bytes] | None, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert process is None or process.poll() is None, "it ended too early"
         assert time.monotonic() < deadline

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nearfar.comparison.configurations import start_of
 from nearfar.comparison.request import Request, chosen_recipes
 from nearfar.errors import InputError
 from nearfar.recipes import names
@@ -76,5 +77,5 @@ def test_what_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_model_is_named_as_processes_in_any_folder_find_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
-    assert request(model="model").start == str(tmp_path / "model")
-    assert request(model="minilm").start == "minilm"
+    assert start_of("model") == str(tmp_path / "model")
+    assert start_of("minilm") == "minilm"

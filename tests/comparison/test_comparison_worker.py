@@ -13,9 +13,10 @@ from datasets import Dataset
 from nearfar.comparison import worker
 from nearfar.comparison.jobs import Job
 from nearfar.comparison.worker import Clock
-from nearfar.data import write_jsonl
+from nearfar.data import Retrieval, write_jsonl
 from nearfar.errors import InputError
 from nearfar.evaluation import evaluate
+from nearfar.kinds.loading import load_kind
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank")
 
@@ -168,3 +169,24 @@ def test_what_has_no_value_an_item_cannot_be_compared(job: Job, monkeypatch: pyt
         worker.do(replace(job, recipe=None))
     assert caught.value.field == "--eval"
     assert not Path(job.result).exists()
+
+
+def test_the_time_to_encode_a_text(tiny_model_folder: Path):
+    model = load_kind(tiny_model_folder)
+    pairs = Dataset.from_dict({"anchor": ["the cat", "a dog"], "positive": ["a cat", "the dog"]})
+    found = worker.ms_per_text(model, pairs)
+    assert found is not None
+    assert found > 0
+    queries = Retrieval({"d": "the cat"}, {"q": "a cat"}, {"q": {"d": 1}})
+    assert worker.ms_per_text(model, queries) is not None
+    assert worker.ms_per_text(model, Dataset.from_dict({"image": ["a.png"], "text": ["a cat"]})) is None
+
+
+def test_the_general_set_is_measured_if_asked(job: Job, tiny_model: Any):
+    base = replace(job, recipe=None, settings={})
+    worker.do(base)
+    assert "general" not in json.loads(Path(job.result).read_text("utf-8"))
+    worker.do(replace(base, keep=job.training))
+    found = json.loads(Path(job.result).read_text("utf-8"))["general"]
+    assert found["metrics"] == pytest.approx(evaluate(tiny_model, job.training).metrics)
+    assert len(found["per_item"]["ndcg@10"]) == found["n"] == 40

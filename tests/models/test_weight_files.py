@@ -74,7 +74,7 @@ def test_a_copy_has_all_files_of_the_model_and_other_values(tmp_path: Path) -> N
     out = tmp_path / "deep" / "out"
     write_like(model, out, lambda file, tensor: state[file][tensor] * 2)
     found = {file.relative_to(out).as_posix() for file in out.rglob("*") if file.is_file()}
-    assert found == {"model.safetensors", "2_Dense/model.safetensors", "2_Dense/config.json"}
+    assert found == {"model.safetensors", "2_Dense/model.safetensors", "2_Dense/config.json", "SHA256SUMS"}
     for name, tensors in state.items():
         for tensor, value in load_file(out / name).items():
             assert value.dtype == tensors[tensor].dtype

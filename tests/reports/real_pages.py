@@ -122,6 +122,30 @@ def compare(folder: Path, models: dict[str, Path]) -> Path:
     return folder / "report.html"
 
 
+def search(folder: Path, models: dict[str, Path]) -> Path:
+    import nearfar
+    from nearfar.comparison import runner, worker
+    from nearfar.comparison import search as searching
+
+    def run_job(job: Any, *_: object) -> None:
+        worker.do(job)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (runner, searching):
+            patch.setattr(module, "run_job", run_job)
+        nearfar.compare(
+            "infonce",
+            data=Dataset.from_list(pairs()),
+            seeds=2,
+            model=models["encoder"],
+            out=folder,
+            search={"learning_rate": [1e-4, 1e-3], "lora_rank": [0, 2]},
+            max_steps=2,
+            **{key: value for key, value in SMALL.items() if key != "learning_rate"},
+        )
+    return folder / "report.html"
+
+
 def inspect(folder: Path, models: dict[str, Path]) -> Path:
     from nearfar.inspection import inspect as measured
     from nearfar.inspection.page import inspection_page
@@ -182,5 +206,18 @@ def stream(folder: Path, models: dict[str, Path]) -> Path:
 
 PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
     build.__name__: build
-    for build in (training, stream, language, temperature, sizes, demo, compare, inspect, views, flow, language_model)
+    for build in (
+        training,
+        stream,
+        language,
+        temperature,
+        sizes,
+        demo,
+        compare,
+        search,
+        inspect,
+        views,
+        flow,
+        language_model,
+    )
 }

@@ -23,17 +23,20 @@ from nearfar.cli import (
     distill,
     encode,
     evaluate,
+    export,
     flow,
     fuse,
     generate,
     inspect,
     mine,
     predict,
+    push,
     recipes,
     refine,
     search,
     sweep,
     train,
+    verify,
 )
 from nearfar.cli.library_notes import note_libraries
 from nearfar.cli.output import NOTES, error_line, print_json
@@ -63,6 +66,9 @@ app.command("search")(search.command)
 app.command("generate")(generate.command)
 app.command("distill")(distill.command)
 app.command("fuse")(fuse.command)
+app.command("export")(export.command)
+app.command("push")(push.command)
+app.command("verify")(verify.command)
 app.command("flow")(flow.command)
 app.command("sweep")(sweep.command)
 app.command("demo")(demo.command)

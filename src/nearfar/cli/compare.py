@@ -47,7 +47,12 @@ def command(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Base model: path, Hub ID or alias.")] = "minilm",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Base model: path, Hub ID or alias (repeatable: every recipe on each of them).", show_default="minilm"
+        ),
+    ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +67,21 @@ def command(
             "--set",
             metavar="KEY=VALUE",
             help="Override a hyperparameter: epochs=3 for all recipes that have it, dse.alpha=1 for one (repeatable).",
+        ),
+    ] = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE,...",
+            help="Values of a hyperparameter to try, e.g. learning_rate=1e-5,5e-5 or lora_rank=0,16 (repeatable: all "
+            "combinations; one value at a time where it is a text). Half of the configurations go on, on twice the "
+            "budget.",
+        ),
+    ] = None,
+    validation: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows or BEIR-format dataset that a search chooses on (default: some groups of --data are held out)."
         ),
     ] = None,
     columns: Annotated[
@@ -84,6 +104,15 @@ def command(
         bool,
         typer.Option("--drop-leaks", help="Remove training rows that are evaluation rows too, instead of refusing."),
     ] = False,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="General set, to measure what is forgotten: builtin (pairs that come with nearfar), none, or rows of "
+            "your own.",
+            metavar="builtin|none|FILE|HUB_ID",
+            show_default="builtin, for a model that encodes texts",
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the comparison in --out.")] = False,
     skip_broken: SkipBroken = False,
     max_text: MaxText = None,
@@ -100,9 +129,13 @@ def command(
         raise InputError(f"{budget} is no time", field="--budget", remedy="give minutes, e.g. 60")
 
     from nearfar.comparison import compare
+    from nearfar.comparison.configurations import parse_search
+    from nearfar.comparison.request import chosen_recipes
     from nearfar.training.joining import parse_weights
 
     parsed_weights = parse_weights(weights)
+    tried = parse_search(search, chosen_recipes(recipes)) if search else {}
+    models = model or ["minilm"]
     with progress("compare") as update:
         found = compare(
             recipes,
@@ -110,7 +143,7 @@ def command(
             evaluate_on=eval_,
             seeds=seeds,
             budget=budget,
-            model=model,
+            model=models[0] if len(models) == 1 else models,
             baseline=baseline,
             out=out,
             resume=resume,
@@ -120,7 +153,10 @@ def command(
             held_out=held_out,
             drop_leaks=drop_leaks,
             skip_broken=skip_broken,
+            keep=keep,
             settings=settings,
+            search=tried,
+            validate_on=validation,
             progress=update,
             say=say,
         )
@@ -131,6 +167,7 @@ def command(
 
 
 def _show(found: Comparison) -> None:
+    from nearfar.comparison.general import general_cell
     from nearfar.comparison.ranking import label
 
     columns = [
@@ -147,6 +184,8 @@ def _show(found: Comparison) -> None:
     ]
     timed = any(row.cost.ms_per_query is not None for row in found.ranking)
     columns += ["ms/query"] if timed else []
+    general = found.metrics.get("general")
+    columns += ["general set"] if general else []
     lines = []
     for row in found.ranking:
         against, memory = row.baseline, row.cost.memory
@@ -157,7 +196,11 @@ def _show(found: Comparison) -> None:
         cost = [f"{row.cost.steps:,}", f"{row.cost.seconds:,.0f}", "" if memory is None else f"{memory / 2**20:,.0f}"]
         if timed:
             cost.append("" if row.cost.ms_per_query is None else f"{row.cost.ms_per_query:,.1f}")
+        if general:
+            cost.append(general_cell(general, row.name))
         lines.append([str(row.rank), label(row.name), f"{row.score.mean:.3f}", *difference, row.verdict, *cost])
+    if "rungs" in found.metrics:
+        _show_rungs(found)
     print_table(columns, lines)
     for fit in found.fits:
         if fit.reason is not None:
@@ -170,6 +213,18 @@ def _show(found: Comparison) -> None:
     if found.model is not None:
         print(f"model   {found.model}")
     print(f"report  {found.folder / 'report.html'}")
+
+
+def _show_rungs(found: Comparison) -> None:
+    """All configurations of a search on the validation rows."""
+    rungs = found.metrics["rungs"]
+    heads = [f"rung {number} ({rung['seeds']} seed{'s' * (rung['seeds'] > 1)})" for number, rung in enumerate(rungs, 1)]
+    lines = [
+        [name, *(f"{rung['scores'][name]:.3f}" if name in rung["scores"] else "" for rung in rungs)]
+        for name in found.metrics["configurations"]
+    ]
+    print_table(["configuration", *heads], lines)
+    print()
 
 
 def _p(value: float) -> str:

@@ -44,6 +44,15 @@ def command(
             show_default="some of the training rows",
         ),
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="General set, to measure what is forgotten: builtin (pairs that come with nearfar), none, or rows of "
+            "your own.",
+            metavar="builtin|none|FILE|HUB_ID",
+            show_default="builtin, with --eval and a model that encodes texts",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.", show_default="runs/RECIPE")] = None,
     set_: Annotated[
         list[str] | None,
@@ -119,6 +128,7 @@ def command(
             model=model,
             evaluation=eval_,
             validation=validation,
+            keep=keep,
             out=folder,
             seed=seed,
             resume=resume,
@@ -140,6 +150,8 @@ def command(
         print(verdict(run.before, run.after, run.change)[0])
     else:
         say("No --eval was given, so nothing was measured.")
+    if run.forgetting is not None:
+        print(run.forgetting.verdict()[0])
     if seen := run.metrics.get("held_out_seen_in_training"):
         say(f"{seen:,} of these items are also training rows: the scores are too optimistic.")
     for line in run_notes(run.metrics, run.peak_memory):

@@ -3,6 +3,8 @@
 compare.yaml    the settings
 data/           the rows that every run reads
 budget.json     number of steps of each recipe
+choosing/       in a search, the rows with validation rows for evaluation
+rungs/1/ ...    in a search, budget, runs, results and logs of each rung
 runs/           one run folder per recipe and seed
 results/        evaluation results; a run is finished when its file is here
 logs/           the description and the output of each process
@@ -38,8 +40,10 @@ _DECIDING = (
     "held_out",
     "sha256",
     "recipe_files",
+    "search",
+    "validation",
 )
-#: With a budget in minutes also these, because the time per run depends on the number of runs.
+#: With a budget in minutes, or in a search, also these, because the runs depend on all others.
 _SHARING = ("recipes", "seeds")
 
 
@@ -48,11 +52,21 @@ class ComparisonFolder:
     """Paths in the folder, and reading and writing of its files."""
 
     path: Path
+    rows: Path | None = None
 
     @property
     def data(self) -> Path:
-        """The rows."""
-        return self.path / "data"
+        """The rows; those of a rung are beside it."""
+        return self.rows or self.path / "data"
+
+    @property
+    def choosing(self) -> Path:
+        """The training rows and validation rows of a search."""
+        return self.path / "choosing"
+
+    def rung(self, number: int) -> ComparisonFolder:
+        """The folder of a rung of a search, from 1."""
+        return ComparisonFolder(self.path / "rungs" / str(number), self.choosing)
 
     @property
     def configuration(self) -> Path:
@@ -105,7 +119,7 @@ class ComparisonFolder:
         """
         if self.configuration.exists():
             there = read_configuration(self.configuration)
-            keys = _DECIDING + (_SHARING if configuration["budget"] is not None else ())
+            keys = _DECIDING + (_SHARING if configuration["budget"] is not None or "search" in configuration else ())
             for key in keys:
                 if there.get(key) != configuration.get(key):
                     raise InputError(

@@ -35,6 +35,9 @@ class Job:
         trial: Steps of each stage in a trial; 0: no trial.
         rows_in_step: Number of rows that a step of `max_steps` stands for: the run takes as many steps as are needed
             to draw these rows. 0: exactly `max_steps` steps.
+        base: The base model of a trained `model` that is only evaluated; None: `model` itself.
+        timed: Whether the time to encode a text is measured.
+        keep: The general set on which the model is measured, too: `builtin` or a path; None: no such set.
     """
 
     name: str
@@ -49,6 +52,9 @@ class Job:
     settings: dict[str, Any]
     trial: int = 0
     rows_in_step: int = 0
+    base: str | None = None
+    timed: bool = False
+    keep: str | None = None
 
 
 def is_done(job: Job) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.budget import UNEQUAL
+from nearfar.comparison.general import add_general
 from nearfar.comparison.ranking import BASE, in_words, label
 from nearfar.models.prompts import quoted
 from nearfar.reports.charts.bars import bar_chart
@@ -46,6 +47,8 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     page.verdict(found.recommendation, tone)
     page.text(found.verdicts)
     _ranking(page, found)
+    if "general" in said:
+        add_general(page, said["general"])
     _cost(page, found)
     _left_out(page, found)
     page.section("The data")
@@ -90,7 +93,7 @@ def _ranking(page: Page, found: Comparison) -> None:
                 {"difference": [Estimate(*_difference(row.baseline)) for row in compared]},
                 title=f"Difference to {in_words(found.baseline)}",
                 x_label=f"difference in {found.metric}",
-                caption="Paired by seed and item. An interval that excludes 0 is significant on its own; the table "
+                caption="Paired by item. An interval that excludes 0 is significant on its own; the table "
                 "shows which differences remain significant after the correction for multiple comparisons.",
                 reference=0.0,
             )
@@ -176,9 +179,9 @@ def _left_out(page: Page, found: Comparison) -> None:
 def _how(page: Page, found: Comparison, options: Mapping[str, Any]) -> None:
     page.section(
         "Method",
-        "Every model is scored on the same items. Intervals cover the variation over items, by a bootstrap, and the "
-        "variation over seeds; differences are paired by both. A difference is significant if its p-value is below "
-        "0.05 after Holm's correction for all models compared with the same one.",
+        "Every model is scored on the same items. Intervals cover the variation over items, which is paired, and over "
+        "seeds, whose variance is pooled over the models. A difference is significant if its p-value is below 0.05 "
+        "after Holm's correction for all models compared with the same one.",
     )
     for note in found.notes:
         page.text(note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,45 @@ def prepare(request: Request) -> Prepared:
         leaks = find_leaks(rows, held_out)
     refuse_same(leaks, evaluate_on if isinstance(evaluate_on, (str, Path)) else None)
     return _prepared(weighted(rows, origins, weights), held_out, task, leaks, None, dropped)
+
+
+def with_validation(prepared: Prepared, request: Request) -> tuple[Prepared, Prepared]:
+    """The rows on which a search chooses, and those on which it measures; both with the same training rows.
+
+    Validation rows are given, or groups of the training rows are held out, as evaluation rows are.
+
+    Raises:
+        InputError: Validation rows cannot be used or separated, or are training rows or evaluation rows.
+    """
+    from nearfar.data.retrieval import Retrieval
+    from nearfar.evaluation import detect_task
+    from nearfar.training.held_out import read_rows
+
+    training, split, field = prepared.training, None, "--validation"
+    if request.validate_on is not None:
+        mapped = request.columns if isinstance(request.columns, Mapping) else None
+        validation, _ = read_rows(request.validate_on, mapped, request.evaluation_columns, request.skip_broken)
+        if not isinstance(validation, Retrieval):
+            validation = _absolute(validation)
+            if find_leaks(validation, prepared.held_out).same:
+                problem = "validation rows are evaluation rows too"
+                raise InputError(problem, field=field, remedy="remove them from one file")
+        if find_leaks(training, validation).same:
+            problem = "validation rows are training rows too"
+            raise InputError(problem, field=field, remedy="remove them from one file")
+    else:
+        try:
+            detect_task(training)
+            split = split_by_groups(training, share=request.held_out)
+        except InputError as error:
+            problem = f"the training rows cannot be split into training and validation rows: {error.problem}"
+            raise InputError(problem, field="--data", remedy="give validation rows with --validation") from error
+        training, validation = training.select(split.training), training.select(split.held_out)
+    task, leaks = detect_task(validation), find_leaks(training, validation)
+    choosing = _prepared(training, validation, task, leaks, split, 0)
+    held_out = prepared.held_out
+    leaks = find_leaks(training, held_out)
+    return choosing, _prepared(training, held_out, prepared.task, leaks, prepared.split, prepared.dropped)
 
 
 def write_rows(prepared: Prepared, folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from nearfar.comparison.significance import Resampled, holm, resample
+from nearfar.comparison.significance import Estimates, estimate, holm
 from nearfar.evaluation.chance import Chance
 from nearfar.evaluation.intervals import Interval
 from nearfar.evaluation.result import CEILING, at_ceiling
@@ -60,6 +60,8 @@ class Cost:
         gpu_memory: Peak memory of tensors on the GPU in bytes; None without a GPU.
         ms_per_query: Time of a query in milliseconds: to search, to rerank what the base model finds, or to score all
             candidates; None if the task has no queries.
+        trained: Number of trained parameters; None in results of earlier versions.
+        ms_per_text: Least time to encode a text in milliseconds, in a search; None if it was not measured.
     """
 
     steps: int
@@ -68,6 +70,8 @@ class Cost:
     memory: int | None
     gpu_memory: int | None
     ms_per_query: float | None = None
+    trained: int | None = None
+    ms_per_text: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,9 +119,14 @@ class Ranked:
         }
 
 
+def is_base(name: str) -> bool:
+    """Whether this is a base model: `base`, or `base NAME` where there are several."""
+    return name.partition(" ")[0] == BASE
+
+
 def label(name: str) -> str:
     """The name of a model on pages and in tables."""
-    return "base model" if name == BASE else name
+    return f"base model{name.removeprefix(BASE)}" if is_base(name) else name
 
 
 def choose_baseline(recipes: Sequence[str]) -> str:
@@ -132,7 +141,7 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
         found: For each model the results of all seeds, as the worker writes them; only one for `base`, if that was
             evaluated.
         baseline: Name of the model that the others are tested against.
-        seed: Random seed of the resampling.
+        seed: Random seed of the resampling of a correlation.
     """
     import numpy as np
 
@@ -143,16 +152,16 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
         name: np.array([run["per_item"][column] for run in runs], dtype=np.float64) for name, runs in found.items()
     }
     gold = np.array(first["per_item"]["score"]) if ranked_by_correlation else None
-    drawn = resample(values, gold, seed=seed)
+    estimates = estimate(values, gold, seed=seed)
     # If scores are equal, the base model comes first, because it needs no training.
-    order = sorted(drawn.names, key=lambda name: (-round(drawn.mean(name).mean, 12), name != BASE))
-    to_baseline, to_best = (_against(drawn, order, other) for other in (baseline, order[0]))
-    to_base = _against(drawn, order, BASE) if BASE in order else {}
+    order = sorted(estimates.names, key=lambda name: (-round(estimates.mean(name).mean, 12), not is_base(name)))
+    to_baseline, to_best = (_against(estimates, order, other) for other in (baseline, order[0]))
+    to_base = _against(estimates, order, BASE) if BASE in order else {}
     return [
         Ranked(
             place,
             name,
-            drawn.mean(name),
+            estimates.mean(name),
             tuple(run["metrics"][first["primary"]] or 0.0 for run in found[name]),
             to_baseline.get(name),
             to_base.get(name),
@@ -163,11 +172,11 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
     ]
 
 
-def _against(drawn: Resampled, names: Sequence[str], other: str) -> dict[str, Against]:
+def _against(estimates: Estimates, names: Sequence[str], other: str) -> dict[str, Against]:
     rest = [name for name in names if name != other]
-    p = [drawn.p_value(name, other) for name in rest]
+    p = [estimates.p_value(name, other) for name in rest]
     return {
-        name: Against(drawn.difference(name, other), raw, corrected)
+        name: Against(estimates.difference(name, other), raw, corrected)
         for name, raw, corrected in zip(rest, p, holm(p), strict=True)
     }
 
@@ -176,8 +185,9 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
     costs = [run["cost"] for run in runs if "cost" in run]
     times = [list(run["ms_per_query"].values())[-1] for run in runs if run.get("ms_per_query")]
     per_query = sum(times) / len(times) if times else None
+    per_text = min((run["ms_per_text"] for run in runs if run.get("ms_per_text") is not None), default=None)
     if not costs:
-        return Cost(0, 0.0, None, None, None, per_query)
+        return Cost(0, 0.0, None, None, None, per_query, 0, per_text)
 
     def mean(key: str) -> float | None:
         known = [cost[key] for cost in costs if cost[key] is not None]
@@ -189,7 +199,9 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> Cost:
     seconds = mean("seconds")
     assert seconds is not None
     memory = most("memory"), most("gpu_memory")
-    return Cost(costs[0]["steps"], seconds, mean("seconds_a_step"), *memory, per_query)
+    return Cost(
+        costs[0]["steps"], seconds, mean("seconds_a_step"), *memory, per_query, costs[0].get("trained"), per_text
+    )
 
 
 def recommended(ranking: Sequence[Ranked], chance: Chance | None = None) -> Ranked | None:
@@ -297,7 +309,7 @@ def _gap(against: Against | None) -> str:
 
 def in_words(name: str) -> str:
     """The name of a model within a sentence."""
-    return "the base model" if name == BASE else name
+    return f"the {label(name)}" if is_base(name) else name
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -33,7 +33,7 @@ class Request:
     evaluate_on: str | Path | Dataset | Retrieval | None = None
     seeds: int = SEEDS
     budget: float | None = None
-    model: str | Path = "minilm"
+    model: str | Path | Sequence[str | Path] = "minilm"
     baseline: str | None = None
     out: str | Path = "runs/compare"
     resume: bool = False
@@ -43,14 +43,22 @@ class Request:
     held_out: float = 0.2
     drop_leaks: bool = False
     skip_broken: bool = False
+    keep: str | Path | Dataset | Retrieval | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    validate_on: str | Path | Dataset | Retrieval | None = None
     progress: Progress | None = None
     say: Callable[[str], object] = lambda _: None
 
     @property
-    def start(self) -> str:
-        """The base model's name, as an absolute path if it is a folder."""
-        return str(Path(self.model).absolute()) if Path(self.model).exists() else str(self.model)
+    def models(self) -> list[str | Path]:
+        """All base models."""
+        return [self.model] if isinstance(self.model, (str, Path)) else list(self.model)
+
+    @property
+    def searches(self) -> bool:
+        """Whether there are several configurations of a recipe."""
+        return bool(self.search) or len(self.models) > 1
 
     def check(self) -> None:
         """Check the settings before anything is read.
@@ -61,14 +69,30 @@ class Request:
         if self.seeds < 1:
             problem = f"invalid number of seeds {self.seeds}: at least one is required"
             raise InputError(problem, field="--seeds", remedy="use 1 or more, e.g. 3")
+        self._check_search()
         if self.budget is None:
             return
         if not 0 < self.budget < float("inf"):
             problem = f"invalid budget {self.budget}: must be a positive number of minutes"
             raise InputError(problem, field="--budget", remedy="use e.g. 60")
-        if {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in self.settings}:
+        if {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in (*self.settings, *self.search)}:
             problem = "epochs and max_steps cannot be combined with a budget"
             raise InputError(problem, field=FIELD, remedy="remove epochs and max_steps, or --budget")
+
+    def _check_search(self) -> None:
+        models = self.models
+        if not models or len(set(map(str, models))) < len(models):
+            problem = "a base model is listed twice" if models else "expected a base model, got none"
+            raise InputError(problem, field="--model", remedy="list each once")
+        if not self.searches and self.validate_on is not None:
+            problem = "validation rows choose between configurations, and there is one of each recipe"
+            raise InputError(problem, field="--validation", remedy="remove it, or add --search or a second --model")
+        if self.searches and self.baseline is not None:
+            problem = "a search tests against the best base model"
+            raise InputError(problem, field="--baseline", remedy="remove it")
+        if self.searches and {key.rpartition(".")[2] for key in self.search} & {"epochs", "max_steps"}:
+            problem = "epochs and max_steps are the budget of a search and cannot be searched"
+            raise InputError(problem, field="--search", remedy="set them with --set")
 
     def recorded(self) -> dict[str, Any]:
         """The settings that `compare.yaml` records."""
@@ -88,9 +112,35 @@ class Request:
             **({"weights": list(self.weights)} if self.weights is not None else {}),
             "evaluation": source_of(self.evaluate_on),
             "evaluation_columns": None if mapped is None else dict(mapped),
+            **({} if self.keep is None else {"keep": source_of(self.keep)}),
             "held_out": self.held_out if self.evaluate_on is None else None,
             "options": {key: str(value) for key, value in self.settings.items()},
             **({"recipe_files": hashes} if hashes else {}),
+            **(
+                {
+                    "search": {key: [str(value) for value in values] for key, values in self.search.items()},
+                    "validation": source_of(self.validate_on),
+                }
+                if self.searches
+                else {}
+            ),
+        }
+
+    def configuration(self, sha256: Sequence[str]) -> dict[str, Any]:
+        """Contents of `compare.yaml`; `sha256` are the hashes of the rows."""
+        from nearfar.kinds.loading import load_kind
+        from nearfar.training.result import made_by
+        from nearfar.training.rows import source_of
+
+        models = [
+            {"name": str(source_of(model)), "weights": load_kind(model).fingerprint(model)} for model in self.models
+        ]
+        return {
+            "recipes": [recipe.name for recipe in self.recipes],
+            **self.recorded(),
+            "sha256": list(sha256),
+            "model": models if self.searches else models[0],
+            **made_by(),
         }
 
 

@@ -29,6 +29,10 @@ class Failure:
     reason: str
     log: Path
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"recipe": self.recipe, "seed": self.seed, "reason": self.reason, "log": str(self.log)}
+
 
 @dataclass(frozen=True)
 class Comparison:

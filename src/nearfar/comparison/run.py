@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.budget import settings_for
+from nearfar.comparison.configurations import one_of_each, start_of
 from nearfar.comparison.fitting import Fit, base_fit, fits
 from nearfar.comparison.folder import ComparisonFolder
+from nearfar.comparison.general import changes, general_rows
+from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import Prepared, prepare, write_rows
 from nearfar.comparison.ranking import (
     BASE,
-    Ranked,
     against_baseline,
     choose_baseline,
     rank,
@@ -22,7 +24,7 @@ from nearfar.comparison.ranking import (
     recommended,
 )
 from nearfar.comparison.request import SEEDS, Request, chosen_recipes
-from nearfar.comparison.result import Comparison, Failure
+from nearfar.comparison.result import Comparison
 from nearfar.comparison.runner import Found, Runner
 from nearfar.errors import InputError
 from nearfar.writing import check_writable, folder_claimed, full_disk_noticed
@@ -43,7 +45,7 @@ def compare(
     evaluate_on: str | Path | Dataset | Retrieval | None = None,
     seeds: int = SEEDS,
     budget: float | None = None,
-    model: str | Path = "minilm",
+    model: str | Path | Sequence[str | Path] = "minilm",
     baseline: str | None = None,
     out: str | Path = "runs/compare",
     resume: bool = False,
@@ -53,7 +55,10 @@ def compare(
     held_out: float = 0.2,
     drop_leaks: bool = False,
     skip_broken: bool = False,
+    keep: str | Path | Dataset | Retrieval | None = None,
     settings: Mapping[str, Any] | None = None,
+    search: Mapping[str, Sequence[Any]] | None = None,
+    validate_on: str | Path | Dataset | Retrieval | None = None,
     progress: Progress | None = None,
     say: Callable[[str], object] | None = None,
     **options: Any,
@@ -71,7 +76,7 @@ def compare(
         seeds: Number of runs per recipe, with the seeds 0, 1, ...
         budget: Total time in minutes: each run gets the same time, and the number of steps that fit into it. By default
             each run sees the same number of rows (`epochs` times all rows, by default once), or has `max_steps` steps.
-        model: Base model, by name.
+        model: Base model, by name; several for a search.
         baseline: Model that the others are tested against: a recipe, or `base` for the base model; by default infonce,
             simcse, or the first recipe.
         out: Folder of the runs and the report, see `nearfar.comparison.folder`.
@@ -82,7 +87,15 @@ def compare(
         held_out: Maximum fraction of rows to hold out if `evaluate_on` is None.
         drop_leaks: Remove training rows that are also evaluation rows; by default they are an error.
         skip_broken: Skip rows whose image or audio file is missing or corrupted.
+        keep: General set, to measure what each recipe forgets: rows or a BEIR-format dataset; `builtin` for the pairs
+            that come with the package, `none` for no such measurement. By default `builtin` if the base model encodes
+            texts.
         settings: Options of the recipes: `temperature` for all that have it, `infonce.temperature` for one.
+        search: Options and the values to try, such as `{"learning_rate": [1e-5, 5e-5], "lora_rank": [0, 16]}`. All
+            combinations, with every recipe and base model, are trained by successive halving and chosen on validation
+            rows; `evaluate_on`, or the rows that are held out, measures the finalists once. See
+            `nearfar.comparison.search`.
+        validate_on: Rows that a search chooses on; by default groups of the training rows are held out.
         progress: Called with step, number of steps, latest loss, over all runs.
         say: Called with a line of text when a run is done.
         **options: The same as `settings`, for names without a dot.
@@ -91,6 +104,8 @@ def compare(
         InputError: An argument or the data is invalid, or evaluation rows are training rows; nothing has been trained.
         RuntimeError: Every recipe failed.
     """
+    if not isinstance(model, (str, Path)) and len(model) == 1:
+        (model,) = model
     request = Request(
         chosen_recipes(recipes),
         data,
@@ -107,7 +122,10 @@ def compare(
         held_out,
         drop_leaks,
         skip_broken,
+        keep,
         {**(settings or {}), **options},
+        dict(search or {}),
+        validate_on,
         progress,
         say or (lambda _: None),
     )
@@ -130,18 +148,24 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
 
     prepared = prepare(request)
     fitting = fits(request.recipes, prepared.training.column_names)
-    base = base_fit(request.model, columns_of(prepared.held_out) or ())
+    bases = [base_fit(model, columns_of(prepared.held_out) or ()) for model in request.models]
+    # The base models of a search have no result if one of them cannot read the rows.
+    base = next((fit for fit in bases if fit.reason is not None), bases[0])
     taking = _compatible(request, fitting, base)
     request = replace(request, recipes=[recipe for recipe in request.recipes if recipe.name in taking])
+    if request.searches:
+        from nearfar.comparison.search import search
+
+        return search(request, folder, prepared, [*fitting, base])
     own = settings_for(taking, {recipe.name: recipe.options for recipe in request.recipes}, request.settings)
     started = time.monotonic()
-    folder.claim(_configuration(request, prepared))
+    folder.claim(request.configuration(prepared.sha256))
     with full_disk_noticed(folder.path):
         write_rows(prepared, folder.data)
-        runner = Runner(
-            request, folder, prepared, {fit.recipe: fit.on_texts for fit in fitting}, own, base.reason is None
-        )
+        chosen, measured = one_of_each(request, {fit.recipe: fit.on_texts for fit in fitting}, own), base.reason is None
         try:
+            keep = general_rows(request, folder.data, base=measured)
+            runner = Runner(request, folder, prepared, chosen, measured, keep)
             runner.measure_base()
             notes = runner.settle(started)
         except InputError:
@@ -172,24 +196,6 @@ def _compatible(request: Request, fitting: Sequence[Fit], base: Fit) -> list[str
     return taking
 
 
-def _configuration(request: Request, prepared: Prepared) -> dict[str, Any]:
-    """Contents of `compare.yaml`."""
-    from nearfar.kinds.loading import load_kind
-    from nearfar.training.result import made_by
-    from nearfar.training.rows import source_of
-
-    return {
-        "recipes": [recipe.name for recipe in request.recipes],
-        **request.recorded(),
-        "sha256": list(prepared.sha256),
-        "model": {
-            "name": str(source_of(request.model)),
-            "weights": load_kind(request.model).fingerprint(request.model),
-        },
-        **made_by(),
-    }
-
-
 def _finish(
     request: Request,
     folder: ComparisonFolder,
@@ -201,6 +207,8 @@ def _finish(
     from nearfar.comparison.page import comparison_page
     from nearfar.evaluation.chance import Chance, at_chance
     from nearfar.evaluation.result import metric_name
+    from nearfar.training.forgetting import BUILTIN
+    from nearfar.training.rows import source_of
 
     found = ran.results
     ranked = [name for name in found if name != BASE]
@@ -214,7 +222,8 @@ def _finish(
         chance = None
     chosen = recommended(ranking, chance)
     model = None if chosen is None else _model_of(chosen.name, request, folder)
-    notes = [*notes, *_notes(request, prepared, fitting, found, ranking, baseline)]
+    notes = [*notes, *notes_of(request, prepared, fitting, found, ranking, baseline)]
+    general = changes(found, str(source_of(request.keep) or BUILTIN))
     metrics = {
         "recommendation": recommendation(ranking, metric, chance),
         "verdicts": against_baseline(ranking, chance),
@@ -226,12 +235,13 @@ def _finish(
         "seeds": request.seeds,
         "ranking": [row.as_dict() for row in ranking],
         "not_compared": [{"recipe": fit.recipe, "reason": fit.reason} for fit in fitting if fit.reason is not None],
-        "failed": [_failed(each) for each in ran.failures],
+        "failed": [each.as_dict() for each in ran.failures],
         "on_texts": [fit.recipe for fit in fitting if fit.on_texts],
         "rows": {"training": len(prepared.training), "evaluation": first["n"]},
         "split": None if prepared.split is None else {**prepared.split.counts(), "says": str(prepared.split)},
         "leaks": {**prepared.leaks.as_dict(), "dropped_training_rows": prepared.dropped, "says": str(prepared.leaks)},
         "budget": ran.budget,
+        **({} if general is None else {"general": general}),
         "notes": notes,
     }
     prompts = {name: results[0].get("prompts", {}) for name, results in found.items()}
@@ -258,61 +268,4 @@ def _finish(
 
 
 def _model_of(name: str, request: Request, folder: ComparisonFolder) -> str:
-    return request.start if name == BASE else str(folder.run(f"{name}-0") / "model")
-
-
-def _failed(failure: Failure) -> dict[str, Any]:
-    return {"recipe": failure.recipe, "seed": failure.seed, "reason": failure.reason, "log": str(failure.log)}
-
-
-def _notes(
-    request: Request,
-    prepared: Prepared,
-    fitting: Sequence[Fit],
-    found: Mapping[str, Sequence[Mapping[str, Any]]],
-    ranking: Sequence[Ranked],
-    baseline: str,
-) -> list[str]:
-    """Notes for readers of the results."""
-    texts = [fit.recipe for fit in fitting if fit.on_texts and fit.recipe in found]
-    runs = [run for several in found.values() for run in several]
-    notes = [
-        *_on_seeds(request.seeds),
-        *_on_rows(texts, prepared),
-        *_on_baseline(request.baseline, baseline),
-        *_on_scores(runs, len(ranking)),
-        *(note for run in runs for note in run["notes"]),
-    ]
-    return list(dict.fromkeys(notes))
-
-
-def _on_seeds(seeds: int) -> Iterator[str]:
-    if seeds == 1:
-        yield "One seed: the intervals cover only the evaluation items, and another seed may change the ranking."
-    else:
-        few = " With few seeds, the variation between runs is only roughly known; 5 are better." if seeds < 5 else ""
-        yield f"Intervals cover {seeds} seeds and the evaluation items.{few}"
-
-
-def _on_rows(texts: Sequence[str], prepared: Prepared) -> Iterator[str]:
-    if texts:
-        yield f"Trained on the single texts of the rows, without their relations: {', '.join(texts)}."
-    if prepared.dropped:
-        yield f"{prepared.dropped:,} training rows were removed, because they are evaluation rows."
-    if prepared.learn:
-        yield "The classifier is trained on the vectors of the training rows, and scored on the evaluation rows."
-
-
-def _on_baseline(asked: str | None, baseline: str) -> Iterator[str]:
-    if asked is not None and asked != baseline:
-        yield f"{asked} failed, so the others are tested against {baseline}."
-
-
-def _on_scores(runs: Sequence[Mapping[str, Any]], ranked: int) -> Iterator[str]:
-    if any(run["metrics"][run["primary"]] is None for run in runs):
-        yield "A model gave all pairs the same similarity: its correlation is undefined and counts as 0."
-    if ranked > 2:
-        yield (
-            "The best model was chosen on these evaluation items, so its score is slightly too high: before an "
-            "important decision, evaluate it once on other items (nearfar evaluate)."
-        )
+    return start_of(request.models[0]) if name == BASE else str(folder.run(f"{name}-0") / "model")

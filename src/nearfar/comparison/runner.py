@@ -19,6 +19,7 @@ from nearfar.comparison.budget import (
     rows_in_step,
     trial_of,
 )
+from nearfar.comparison.configurations import start_of
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.prepared import TEXTS, TRAINING, Prepared, evaluation_in
@@ -27,7 +28,13 @@ from nearfar.comparison.result import Failure
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
+    from nearfar.comparison.configurations import Configuration
     from nearfar.comparison.request import Request
+    from nearfar.kinds.options import TrainingOptions
+
+
+#: Options that change nothing about the time of a step.
+_FREE = ("learning_rate", "temperature", "warmup_ratio", "weight_decay")
 
 
 class Found(NamedTuple):
@@ -52,9 +59,9 @@ class Runner:
         request: The request, with only the compatible recipes.
         folder: Folder of the comparison.
         prepared: The rows.
-        on_texts: Which recipes train on the single texts of the rows.
-        settings: Options of each recipe.
+        configurations: What is trained, by name: in a comparison of recipes one of each, by the recipe's name.
         base: Whether the base model can be evaluated on the rows; otherwise it has no result.
+        keep: The general set on which every model is measured, too: `builtin` or a path.
     """
 
     def __init__(
@@ -62,14 +69,13 @@ class Runner:
         request: Request,
         folder: ComparisonFolder,
         prepared: Prepared,
-        on_texts: Mapping[str, bool],
-        settings: Mapping[str, Mapping[str, Any]],
+        configurations: Mapping[str, Configuration],
         base: bool = True,
+        keep: str | None = None,
     ) -> None:
-        self.request, self.folder, self.prepared, self.settings = request, folder, prepared, settings
-        self.on_texts, self.say, self.progress = on_texts, request.say, request.progress
-        self.recipes = {recipe.name: recipe for recipe in request.recipes}
-        self.seeds, self.base = request.seeds, base
+        self.request, self.folder, self.prepared = request, folder, prepared
+        self.configurations, self.say, self.progress = configurations, request.say, request.progress
+        self.seeds, self.base, self.keep = request.seeds, base, keep
         self.steps: dict[str, int] = {}
         #: Rows that a step of each recipe stands for, where all draw as many rows.
         self.rows: dict[str, int] = {}
@@ -78,8 +84,6 @@ class Runner:
 
     def settle(self, started: float) -> list[str]:
         """Decide the number of steps of each recipe, unless that was done before. Returns notes for the reader."""
-        from nearfar.kinds.options import with_settings
-
         minutes = self.request.budget
         self.budget = self.folder.read_budget() if minutes is not None else {}
         if minutes is not None:
@@ -96,22 +100,38 @@ class Runner:
                 "at the speed of a trial. A recipe with slower steps gets fewer steps.",
                 *([f"There was time for {self.seeds} of {self.request.seeds} seeds."] if fewer else []),
             ]
-        full = {name: with_settings(each.options(), self.settings[name]) for name, each in self.recipes.items()}
-        rows, scored = len(self.prepared.training), "score" in self.prepared.training.column_names
-        for name, own in full.items():
-            epochs = own.epochs if "epochs" in self.settings[name] else 1.0
-            self.steps[name] = own.max_steps or by_rows({name: own}, rows, epochs, scored=scored)[name]
-            self.rows[name] = 0 if own.max_steps else rows_in_step(own, rows, scored=scored)
+        full = self.count_rows()
+        rows = len(self.prepared.training)
         self.folder.write_budget({"steps": self.steps})
         if len({own.max_steps for own in full.values()}) > 1:
             return [f"{UNEQUAL}: recipes were given different max_steps."]
         if any(own.max_steps for own in full.values()):
             return ["Equal number of steps (max_steps); each recipe uses its own batch size unless batch_size is set."]
-        passes = {float(self.settings[name].get("epochs", 1.0)) for name in full}
+        passes = {float(each.settings.get("epochs", 1.0)) for each in self.configurations.values()}
         if len(passes) > 1:
             return [f"{UNEQUAL}: recipes were given different epochs."]
         seen = f"each run sees {round(rows * passes.pop()):,} rows, with the recipe's own batch size unless it is set"
         return [f"Equal budgets: {seen}. Work before the first step is not counted, but included in the cost."]
+
+    def count_rows(self, share: float = 1.0) -> dict[str, TrainingOptions]:
+        """Give each configuration the steps in which it sees the same rows, or `max_steps`.
+
+        Args:
+            share: Fraction of these steps.
+
+        Returns:
+            The options of each configuration.
+        """
+        from nearfar.kinds.options import with_settings
+
+        full = {name: with_settings(each.recipe.options(), each.settings) for name, each in self.configurations.items()}
+        rows, scored = len(self.prepared.training), "score" in self.prepared.training.column_names
+        for name, own in full.items():
+            epochs = share * (own.epochs if "epochs" in self.configurations[name].settings else 1.0)
+            limit = max(1, round(share * own.max_steps)) if own.max_steps else 0
+            self.steps[name] = limit or by_rows({name: own}, rows, epochs, scored=scored)[name]
+            self.rows[name] = 0 if own.max_steps else rows_in_step(own, rows, scored=scored)
+        return full
 
     def measure_base(self) -> None:
         """Evaluate the base model, if it can be: the simplest baseline, and a check of the evaluation data.
@@ -158,55 +178,35 @@ class Runner:
             found[BASE] = [result_of(self._job(None, 0))]
         return Found(found, failures, self.budget or {"steps": self.steps})
 
-    def _job(self, recipe: str | None, seed: int) -> Job:
-        name = BASE if recipe is None else f"{recipe}-{seed}"
+    def _job(self, name: str | None, seed: int) -> Job:
+        configuration = None if name is None else self.configurations[name]
+        named = BASE if name is None else f"{name}-{seed}"
         training = self.folder.data / TRAINING
         settings: dict[str, Any] = {}
-        if recipe is not None:
-            steps = self.steps[recipe]
-            settings = {"save_steps": checkpoints(steps), **self.settings[recipe], "max_steps": steps}
+        if configuration is not None:
+            steps = self.steps[configuration.name]
+            settings = {"save_steps": checkpoints(steps), **configuration.settings, "max_steps": steps}
             settings.pop("epochs", None)
+        on_texts = configuration is not None and configuration.on_texts
         return Job(
-            name,
-            None if recipe is None else str(self.recipes[recipe].file or recipe),
-            self.request.start,
-            str((self.folder.data / TEXTS if self.on_texts.get(recipe or "") else training).absolute()),
+            named,
+            None if configuration is None else str(configuration.recipe.file or configuration.recipe.name),
+            start_of(self.request.models[0]) if configuration is None else configuration.model,
+            str((self.folder.data / TEXTS if on_texts else training).absolute()),
             str(evaluation_in(self.folder.data).absolute()),
             str(training.absolute()) if self.prepared.learn else None,
-            str(self.folder.run(name).absolute()),
-            str(self.folder.result(name).absolute()),
+            str(self.folder.run(named).absolute()),
+            str(self.folder.result(named).absolute()),
             seed,
             settings,
-            rows_in_step=self.rows.get(recipe or "", 0),
+            rows_in_step=self.rows.get(name or "", 0),
+            timed=self.request.searches,
+            keep=self.keep,
         )
 
     def _tried(self, minutes: float, started: float) -> dict[str, Any]:
         """Time a short trial of each recipe. Returns the number of steps of each recipe, and which trials failed."""
-        trials: dict[str, Trial] = {}
-        failed: dict[str, str] = {}
-        for number, name in enumerate(self.recipes):
-            self.steps = {name: TRIAL_STEPS}
-            job = self._job(name, 0)
-            place = self.folder.path / "trials" / name
-            at = str(place.absolute())
-            job = replace(job, name=f"trial-{name}", run=at, result=f"{at}.json", trial=TRIAL_STEPS)
-            job.settings.update(save_steps=TRIAL_STEPS, max_steps=0)
-            shutil.rmtree(place.parent, ignore_errors=True)
-            begun = time.monotonic()
-            ended = run_job(job, self.folder.logs)
-            if ended is None:
-                trials[name] = trial_of(result_of(job)["cost"], time.monotonic() - begun)
-                found = trials[name]
-                self.say(
-                    f"trial {number + 1} of {len(self.recipes)}: {name}, {found.pace:.2f} s per step and "
-                    f"{found.fixed + found.around:.0f} s besides the steps (start-up, loading, saving, evaluation)"
-                )
-            else:
-                failed[name] = ended.reason
-                self.say(f"trial {number + 1} of {len(self.recipes)}: {name} failed: {ended.reason}")
-            shutil.rmtree(place.parent, ignore_errors=True)
-        if not trials:
-            raise RuntimeError(f"every recipe failed ({'; '.join(f'{n}: {r}' for n, r in failed.items())})")
+        trials, failed = self.time_trials()
         spent = time.monotonic() - started
         steps, seeds = by_minutes(minutes, trials, self.request.seeds, spent)
         if seeds < self.request.seeds:
@@ -221,6 +221,50 @@ class Runner:
             "failed": failed,
             "trials": {name: vars(trial) for name, trial in trials.items()},
         }
+
+    def time_trials(self) -> tuple[dict[str, Trial], dict[str, str]]:
+        """Time a short trial of each configuration, or of one of those that differ only in options without a cost.
+
+        Returns:
+            The trials, and why others failed.
+
+        Raises:
+            RuntimeError: Every trial failed.
+        """
+        trials: dict[str, Trial] = {}
+        failed: dict[str, str] = {}
+        first: dict[tuple[Any, ...], str] = {}
+        for number, name in enumerate(self.configurations):
+            other = first.setdefault(_pace_of(self.configurations[name]), name)
+            if other != name:
+                if other in trials:
+                    trials[name] = trials[other]
+                else:
+                    failed[name] = failed[other]
+                continue
+            self.steps = {name: TRIAL_STEPS}
+            job = self._job(name, 0)
+            place = self.folder.path / "trials" / name
+            at = str(place.absolute())
+            job = replace(job, name=f"trial-{name}", run=at, result=f"{at}.json", trial=TRIAL_STEPS)
+            job.settings.update(save_steps=TRIAL_STEPS, max_steps=0)
+            shutil.rmtree(place.parent, ignore_errors=True)
+            begun = time.monotonic()
+            ended = run_job(job, self.folder.logs)
+            if ended is None:
+                trials[name] = trial_of(result_of(job)["cost"], time.monotonic() - begun)
+                found = trials[name]
+                self.say(
+                    f"trial {number + 1} of {len(self.configurations)}: {name}, {found.pace:.2f} s per step and "
+                    f"{found.fixed + found.around:.0f} s besides the steps (start-up, loading, saving, evaluation)"
+                )
+            else:
+                failed[name] = ended.reason
+                self.say(f"trial {number + 1} of {len(self.configurations)}: {name} failed: {ended.reason}")
+            shutil.rmtree(place.parent, ignore_errors=True)
+        if not trials:
+            raise RuntimeError(f"every recipe failed ({'; '.join(f'{n}: {r}' for n, r in failed.items())})")
+        return trials, failed
 
     def _shifted(self, done: int, planned: int, steps: int) -> Callable[[int, int, float | None], None]:
         def update(step: int, of: int, loss: float | None) -> None:
@@ -239,3 +283,9 @@ class Runner:
 
     def _log(self, name: str) -> Path:
         return self.folder.logs / f"{name}.log"
+
+
+def _pace_of(configuration: Configuration) -> tuple[Any, ...]:
+    """What the time of a step depends on."""
+    costly = {key: str(value) for key, value in configuration.settings.items() if key not in _FREE}
+    return configuration.recipe.name, configuration.model, tuple(sorted(costly.items()))

@@ -25,6 +25,8 @@ from nearfar.writing import folder_claimed, write_text
 _NOTED = 2.0
 #: Maximum number of seconds until the worker of a killed comparison has ended.
 _LEAVES = 30.0
+#: Number of texts whose encoding is timed, of texts in a batch; least number of measurements, and of seconds in total.
+_TIMED, _TIMED_AT_ONCE, _TIMES, _SECONDS = 64, 32, 3, 0.5
 
 
 class Clock:
@@ -79,10 +81,11 @@ def do(job: Job) -> None:
     """Train if that has not been done yet, evaluate, and write the result."""
     import shutil
 
+    from nearfar.comparison.general import measured
     from nearfar.evaluation import detect_task, evaluate
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.evaluation.tasks.retrieval import ms_of_search
-    from nearfar.kinds.loading import class_of, load_kind
+    from nearfar.kinds.loading import class_of, load_kind, of
     from nearfar.models.abilities import Encodes
 
     found: dict[str, Any] = {"name": job.name, "recipe": job.recipe, "seed": job.seed}
@@ -94,8 +97,9 @@ def do(job: Job) -> None:
     started = time.monotonic()
     held_out = load_for_evaluation(job.evaluation)
     # A reranker puts what the base model finds into its order.
-    finds = issubclass(class_of(job.model), Encodes)
-    first = job.model if finds and detect_task(held_out, model) == "rerank" else None
+    start = job.base or job.model
+    finds = issubclass(class_of(start), Encodes)
+    first = start if finds and detect_task(held_out, model) == "rerank" else None
     result = evaluate(model, held_out, train=learn, seed=0, first=first)  # pyright: ignore[reportArgumentType]
     items = result.per_item or {}
     kept = ("similarity", "score") if result.task == "sts" else (result.primary,)
@@ -106,13 +110,42 @@ def do(job: Job) -> None:
     left_out = found.get("cost", {}).get("left_out", [])
     if result.task == "retrieval" and medium_in(getattr(held_out, "column_names", ())) is None:
         result = replace(result, ms_per_query={"search": ms_of_search(model, held_out)})
+    if job.timed and isinstance(of(model), Encodes):
+        found["ms_per_text"] = ms_per_text(model, held_out)
     found |= result.as_dict() | {"per_item": {name: items[name].tolist() for name in kept}}
+    if job.keep is not None:
+        found["general"] = measured(model, job.keep)
     found["notes"] = [*found["notes"], *(f"{job.name.rpartition('-')[0]}: {note}." for note in left_out)]
     found["seconds"] = time.monotonic() - started
     Path(job.result).parent.mkdir(parents=True, exist_ok=True)
     write_text(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n", job.result)
     # Checkpoints are several times the size of the model and are no longer needed.
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
+
+
+def ms_per_text(model: Any, rows: Any) -> float | None:
+    """Milliseconds to encode a text, the least of several measurements; None if the rows have no texts."""
+    from nearfar.data.items import texts_of
+    from nearfar.data.retrieval import Retrieval
+    from nearfar.kinds.loading import of
+    from nearfar.models.abilities import Encodes
+
+    if isinstance(rows, Retrieval):
+        texts = list(rows.queries.values())
+    elif medium_in(rows.column_names) is not None:
+        return None
+    else:
+        first = rows.select(range(min(len(rows), _TIMED)))
+        texts = [text for item in texts_of(first, negatives=False) for text in item]
+    texts, encoder = texts[:_TIMED], of(model)
+    assert isinstance(encoder, Encodes)
+    encoder.encode(texts, batch_size=_TIMED_AT_ONCE)  # the first call is slower
+    times: list[float] = []
+    while len(times) < _TIMES or sum(times) < _SECONDS:
+        started = time.perf_counter()
+        encoder.encode(texts, batch_size=_TIMED_AT_ONCE)
+        times.append(time.perf_counter() - started)
+    return 1000 * min(times) / len(texts)
 
 
 def _trained(job: Job, run: Path) -> dict[str, Any]:
@@ -123,6 +156,7 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
     import sentence_transformers  # noqa: F401  # what every process has to load is no recipe's cost
 
     from nearfar.kinds.drawn import unequal_note
+    from nearfar.kinds.loading import of
     from nearfar.recipes import get
     from nearfar.training.request import Request
     from nearfar.training.run import run as run_training
@@ -149,12 +183,15 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
         )
     )
     drawn = finished.metrics["drawn"]
+    adapter = finished.metrics.get("adapter")
+    module: Any = of(finished.model).module
     cost = {
         "steps": finished.metrics["steps"],
         "rows": sum(each["rows_in_all"] for each in drawn),
         "left_out": [note for note in map(unequal_note, drawn) if note],
         "seconds": clock.seconds,
         "seconds_a_step": clock.pace,
+        "trained": adapter["trained"] if adapter else sum(each.numel() for each in module.parameters()),
         "resumed": resume,
         **_memory(),
     }

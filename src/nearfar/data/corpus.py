@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nearfar.data._blocks import ROWS
 from nearfar.data.files import check_file, list_folder, sha256, unpacked_name
@@ -15,6 +15,18 @@ from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from nearfar.data.streams import TextStream
+
+
+@overload
+def read_corpus(
+    file: str | Path, columns: Mapping[str, str] | None = None, *, stream: Literal[False] = False
+) -> tuple[Sequence[str] | None, Sequence[str]]: ...
+
+
+@overload
+def read_corpus(
+    file: str | Path, columns: Mapping[str, str] | None = None, *, stream: bool
+) -> tuple[Sequence[str] | None, Sequence[str] | TextStream]: ...
 
 
 def read_corpus(
@@ -48,6 +60,22 @@ def read_corpus(
     return None, load(file, columns=columns, schema="sentences")["text"]
 
 
+def read_queries(file: str | Path, columns: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
+    """The ids and texts of queries: a `queries.jsonl` in BEIR format, or rows with a column `text`, numbered from 1.
+
+    Raises:
+        InputError: The file cannot be read, or a query is empty.
+    """
+    from nearfar.data.readers import load
+    from nearfar.data.retrieval import query_entries
+
+    if unpacked_name(Path(file)) == "queries.jsonl" and not columns:
+        ids, texts = zip(*query_entries(file), strict=True)
+        return list(ids), list(texts)
+    texts = list(load(file, columns=columns, schema="sentences")["text"])
+    return [str(row) for row in range(1, len(texts) + 1)], texts
+
+
 def corpus_sha256(source: str | Path) -> str:
     """What changes with a corpus: of a file its SHA-256, of a folder that of all files in it, of a Hub ID its commit.
 
@@ -57,7 +85,7 @@ def corpus_sha256(source: str | Path) -> str:
     if _on_hub(source):
         return _commit(str(source))
     path = Path(source).expanduser()
-    if is_retrieval_folder(path):
+    if is_retrieval_folder(source):
         problem = "is a BEIR-format dataset, not a corpus"
         raise InputError(problem, file=source, remedy=f"name its corpus: {path / 'corpus.jsonl'}")
     if not path.is_dir():

@@ -155,6 +155,15 @@ def corpus_entries(file: str | Path) -> Iterator[tuple[str, str]]:
     return _entries(Path(file).expanduser(), with_title=True)
 
 
+def query_entries(file: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield the ids and texts of a `queries.jsonl` in BEIR format.
+
+    Raises:
+        InputError: As for `load_retrieval`.
+    """
+    return _entries(Path(file).expanduser(), with_title=False)
+
+
 def write_retrieval(found: Retrieval, folder: str | Path, split: str = "test") -> None:
     """Write a BEIR-format dataset that `load_retrieval` can read. Each file appears only when complete."""
     folder = Path(folder)

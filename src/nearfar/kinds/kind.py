@@ -101,8 +101,10 @@ class Kind(ABC):
     def save(self, folder: str | Path) -> None:
         """Write the model and its kind into a folder; see `nearfar.load`."""
         from nearfar.models.kind_files import write_kind
+        from nearfar.models.older_readers import write_for_older_readers
 
         self.write(Path(folder))
+        write_for_older_readers(Path(folder))
         write_kind(Path(folder), self.name)
 
     def configure(self, options: TrainingOptions) -> None:  # noqa: B027 - most kinds have nothing to add

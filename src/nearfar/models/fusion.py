@@ -84,7 +84,7 @@ def fuse(
     with ExitStack() as stack:
         stack.enter_context(file_claimed(target))
         _check_arguments(checkpoints, target, granularity, beta)  # once more: another process may just have finished
-        folders = [_folder(each) for each in (base, *checkpoints)]
+        folders = [model_folder(each) for each in (base, *checkpoints)]
         models = stack.enter_context(Aligned(folders[0], folders[1:]))
         stack.enter_context(full_disk_noticed(target.parent))
         names = list(models)
@@ -122,6 +122,21 @@ def shares(norms: Float[torch.Tensor, "k ..."], beta: float) -> Float[torch.Tens
     largest = norms.amax(0) if beta > 0 else norms.amin(0)
     powers = torch.where(largest > 0, (norms / largest) ** beta, (norms == largest).to(norms.dtype))
     return powers / powers.sum(0)
+
+
+def model_folder(name: str | Path) -> Path:
+    """The folder of a model: of a run folder its `model`, otherwise a folder, a Hub ID or an alias.
+
+    Raises:
+        InputError: There is no such model, or its files are incomplete.
+    """
+    from nearfar.models.loading import find
+    from nearfar.models.model_files import check_files
+
+    of_run = settled(Path(name, "model"))
+    folder = of_run if Path(name, "run.yaml").is_file() and of_run.is_dir() else find(name)
+    check_files(folder)
+    return folder
 
 
 class _Weighing:
@@ -186,16 +201,6 @@ def _blocks(values: list[torch.Tensor]) -> Iterator[tuple[Float[torch.Tensor, " 
     for parts in zip(*(value.flatten().split(BLOCK) for value in values), strict=True):
         base = parts[0].double()
         yield base, torch.stack([part.double() - base for part in parts[1:]])
-
-
-def _folder(name: str | Path) -> Path:
-    from nearfar.models.loading import find
-    from nearfar.models.model_files import check_files
-
-    of_run = settled(Path(name, "model"))
-    folder = of_run if Path(name, "run.yaml").is_file() and of_run.is_dir() else find(name)
-    check_files(folder)
-    return folder
 
 
 def _check_arguments(checkpoints: Sequence[object], out: Path, granularity: str, beta: float) -> None:

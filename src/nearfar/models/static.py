@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.older_readers import write_for_older_readers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,6 +95,7 @@ def sif_weights(tokens: int, a: float) -> Float[np.ndarray, " tokens"]:
 def write_static(model: SentenceTransformer, folder: Path) -> None:
     """Write a model that sentence-transformers and model2vec load: model2vec looks for `normalize` in its settings."""
     model.save_pretrained(str(folder), create_model_card=False)
+    write_for_older_readers(folder)
     file = folder / "config_sentence_transformers.json"
     settings = json.loads(file.read_text("utf-8"))
     file.write_text(json.dumps({**settings, "normalize": True}, indent=2) + "\n", "utf-8")

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.sums import FILE as SUMS
+from nearfar.models.sums import write_sums
 
 if TYPE_CHECKING:
     import torch
@@ -107,12 +109,13 @@ def write_like(model: Path, out: Path, read: Reader) -> None:
         for file in sorted(model.rglob("*")):
             place = file.relative_to(model)
             of_model = file.is_file() and file.name not in _NO_MODEL and not file.name.startswith(".")
-            if of_model and file.suffix not in _OTHER_WEIGHTS:
+            if of_model and file.suffix not in _OTHER_WEIGHTS and file.name != SUMS:
                 (draft / place).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, draft / place)
         for name, file in weight_files(model).items():
             (draft / name).parent.mkdir(parents=True, exist_ok=True)
             _write(file, draft / name, lambda tensor, name=name: read(name, tensor))
+        write_sums(draft)
         os.replace(draft, out)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

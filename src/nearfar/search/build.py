@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +15,9 @@ from nearfar.errors import InputError
 from nearfar.models.encoding_files import Progress, encode_windows
 from nearfar.models.prompts import prompts_of
 from nearfar.models.stored_arrays import StoredArrays
-from nearfar.search.index import TEXTS, VECTORS, SearchIndex, mapped
+from nearfar.search.index import TEXTS, SearchIndex, mapped
 from nearfar.search.metadata import (
+    FORMAT,
     METADATA,
     IndexMetadata,
     OtherVersionError,
@@ -26,14 +28,13 @@ from nearfar.search.metadata import (
     stale,
     write_metadata,
 )
+from nearfar.search.precision import Precision, VectorWriter, check_precision, files_of
+from nearfar.search.recall import nearest_in_sample, recall_of
 from nearfar.writing import check_writable, file_claimed, is_untidy, replace_folder, settled, tidy
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer
-
-# Similarity of the model -> metric of usearch.
-_METRICS = {"cosine": "cos", "dot": "ip"}
 
 
 def build_index(
@@ -43,6 +44,7 @@ def build_index(
     *,
     ids: Sequence[str] | None = None,
     corpus: str | Path | None = None,
+    precision: str = "float32",
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> SearchIndex:
@@ -54,6 +56,7 @@ def build_index(
         folder: A new or empty folder, or an existing index.
         ids: The ids of the documents; row numbers from 1 when None.
         corpus: The file the texts were read from, stored to detect changes.
+        precision: `float32`, `int8` or `binary`, see `nearfar.search.precision`.
         batch_size: Texts per forward pass.
         progress: Called with (texts done, total).
 
@@ -62,7 +65,7 @@ def build_index(
             similarity is neither cosine nor dot product.
     """
     source = _Source(corpus, corpus_fingerprint(corpus), None)
-    return _build(*named(model), texts, Path(folder), ids, source, batch_size, progress)
+    return _build(*named(model), texts, Path(folder), ids, source, check_precision(precision), batch_size, progress)
 
 
 def open_or_build(
@@ -72,6 +75,7 @@ def open_or_build(
     folder: str | Path,
     *,
     columns: Mapping[str, str] | None = None,
+    precision: str | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
     resumable: bool = False,
@@ -84,6 +88,7 @@ def open_or_build(
         read: Returns ids (None for row numbers) and texts. Called only to build the index.
         folder: The folder of the index.
         columns: The mapping that `read` applies; an index of other columns is stale.
+        precision: See `build_index`; an index of another one is stale. None: that of the index that exists.
         batch_size: Texts per forward pass.
         progress: Called with (texts done, total) while building.
         resumable: Whether vectors are stored next to the folder until the index is complete, so that a build that is
@@ -99,7 +104,8 @@ def open_or_build(
     # Computed before the corpus is read, so that an index of a corpus that changes meanwhile is stale.
     source = _Source(corpus, corpus_fingerprint(corpus), dict(columns) if columns else None)
     name, loaded = named(model)
-    opened, _ = _opened(folder, loaded, source)
+    wanted = None if precision is None else check_precision(precision)
+    opened, _ = _opened(folder, loaded, source, wanted)
     if opened is not None:
         if is_untidy(folder):
             with (
@@ -111,18 +117,21 @@ def open_or_build(
     with file_claimed(folder, "--index"):
         tidy(folder)
         # Once more: another process may just have built it.
-        opened, reason = _opened(folder, loaded, source)
+        opened, reason = _opened(folder, loaded, source, wanted)
         if opened is None:
             ids, texts = read()
             stored = StoredArrays(folder.with_name(f".{folder.name}.vectors")) if resumable else None
-            opened = _build(name, loaded, texts, folder, ids, source, batch_size, progress, stored)
+            how = wanted or _precision_in(folder)
+            opened = _build(name, loaded, texts, folder, ids, source, how, batch_size, progress, stored)
             if stored is not None:
                 shutil.rmtree(stored.folder, ignore_errors=True)
             opened.built = reason
         return opened
 
 
-def _opened(folder: Path, model: SentenceTransformer, source: _Source) -> tuple[SearchIndex | None, str]:
+def _opened(
+    folder: Path, model: SentenceTransformer, source: _Source, precision: Precision | None
+) -> tuple[SearchIndex | None, str]:
     """The index if it is up to date, or why there must be a new one.
 
     Raises:
@@ -137,6 +146,8 @@ def _opened(folder: Path, model: SentenceTransformer, source: _Source) -> tuple[
     changed = stale(metadata, model, source.fingerprint)
     if changed is None and metadata.columns != source.columns:
         changed = "built with other columns"
+    if changed is None and precision not in (None, metadata.precision):
+        changed = f"built with vectors of {metadata.precision}"
     if changed is not None:
         return None, changed
     try:
@@ -144,7 +155,15 @@ def _opened(folder: Path, model: SentenceTransformer, source: _Source) -> tuple[
     except InputError:
         if read_metadata(folder) == metadata:
             raise
-        return _opened(folder, model, source)  # replaced while it was read
+        return _opened(folder, model, source, precision)  # replaced while it was read
+
+
+def _precision_in(folder: Path) -> Precision:
+    """The precision of the index that a folder has, to be kept; float32 without one."""
+    try:
+        return check_precision(read_metadata(folder).precision)
+    except InputError:
+        return "float32"
 
 
 class _Source(NamedTuple):
@@ -162,6 +181,7 @@ def _build(
     folder: Path,
     ids: Sequence[str] | None,
     source: _Source,
+    precision: Precision,
     batch_size: int,
     progress: Progress | None,
     stored: StoredArrays | None = None,
@@ -185,21 +205,26 @@ def _build(
 
     def write(unfinished: Path) -> None:
         unfinished.mkdir()
-        count, dimension = _write(unfinished, windows, ids, _METRICS[similarity])
+        vectors = VectorWriter(unfinished, precision, similarity)
+        sample = nearest_in_sample(_written(unfinished, windows, ids, vectors))
+        vectors.close()
         metadata = IndexMetadata(
-            format=2,
+            format=FORMAT,
             model=name,
             model_fingerprint=fingerprint(model),
             corpus=None if source.file is None else where_is(source.file),
             corpus_fingerprint=source.fingerprint,
             columns=source.columns,
             similarity=similarity,
-            dimension=dimension,
-            count=count,
-            sha256={file: sha256(unfinished / file) for file in (VECTORS, TEXTS)},
+            dimension=vectors.ndim,
+            count=vectors.rows,
+            sha256={file: sha256(unfinished / file) for file in (*files_of(precision), TEXTS)},
             prompts=prompts_of(model, ("query", "document")),
+            precision=precision,
+            scale=vectors.scale,
         )
-        write_metadata(unfinished / METADATA, metadata)
+        recall = recall_of(mapped(unfinished, metadata, model), sample)
+        write_metadata(unfinished / METADATA, replace(metadata, recall=recall))
 
     with file_claimed(folder, "--index"):
         try:
@@ -211,26 +236,18 @@ def _build(
     return index
 
 
-def _write(folder: Path, windows: Any, ids: Sequence[str] | None, metric: str) -> tuple[int, int]:
-    import numpy as np
+def _written(folder: Path, windows: Any, ids: Sequence[str] | None, vectors: VectorWriter) -> Iterator[Any]:
+    """Write texts and vectors, and yield the vectors of each window."""
     import pyarrow as pa
-    from usearch.index import Index as Vectors
 
     schema = pa.schema({"id": pa.string(), "text": pa.string()})
-    vectors: Vectors | None = None
-    count = 0
     with pa.OSFile(str(folder / TEXTS), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for texts, block in windows:
-            if vectors is None:
-                vectors = Vectors(ndim=block.shape[1], metric=metric, dtype="f32")
-            rows = range(count, count + len(texts))
+            rows = range(vectors.rows, vectors.rows + len(texts))
             names = [str(row + 1) if ids is None else str(ids[row]) for row in rows]
             writer.write_batch(pa.record_batch([pa.array(names), pa.array(texts)], schema=schema))
-            vectors.add(np.arange(rows.start, rows.stop, dtype=np.uint64), block)
-            count = rows.stop
-    assert vectors is not None  # encode_windows refuses an empty corpus
-    vectors.save(folder / VECTORS)
-    return count, int(vectors.ndim)
+            vectors.add(block)
+            yield block
 
 
 def _check_target(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METADATA = "index.yaml"
-#: Version 1 had no checksums.
-_FORMATS = (1, 2)
+#: Version 1 had no checksums, version 2 no precision.
+FORMAT = 3
+_FORMATS = (1, 2, FORMAT)
 REBUILD = "remove the folder to build the index again"
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
     "str": (str,),
     "str | None": (str, type(None)),
+    "float": (float, int),
+    "float | None": (float, int, type(None)),
     "dict[str, str] | None": (dict, type(None)),
 }
 
@@ -44,6 +47,9 @@ class IndexMetadata:
         count: Number of documents.
         sha256: Name of each other file -> its SHA-256; None in version 1.
         prompts: What the model puts before queries (`query`) and documents (`document`); None in earlier versions.
+        precision: Of the vectors, see `nearfar.search.precision`.
+        scale: The component that the largest 8-bit code stands for; 0 for float32.
+        recall: Part of the 10 nearest documents that a search finds, see `nearfar.search.recall`; None: all.
     """
 
     format: int
@@ -57,6 +63,9 @@ class IndexMetadata:
     count: int
     sha256: dict[str, str] | None = None
     prompts: dict[str, str] | None = None
+    precision: str = "float32"
+    scale: float = 0.0
+    recall: float | None = None
 
 
 class OtherVersionError(InputError):
@@ -84,7 +93,7 @@ def read_metadata(folder: str | Path) -> IndexMetadata:
         raise OtherVersionError("unknown version of an index", file=file, remedy="build the index again")
     values: dict[str, Any] = {}
     for field in fields(IndexMetadata):
-        values[field.name] = value = found.get(field.name)
+        values[field.name] = value = found.get(field.name, None if field.default is MISSING else field.default)
         if not isinstance(value, _TYPES[str(field.type)]):
             raise InputError(f"is damaged: invalid {field.name}", file=file, remedy=REBUILD)
     metadata = IndexMetadata(**values)

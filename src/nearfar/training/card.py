@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nearfar.kinds.kind import Kind
     from nearfar.recipes import Recipe
     from nearfar.recipes._recipe import Paper
+    from nearfar.training.forgetting import Forgetting
 
 __all__ = ["model_card", "write_card"]
 
@@ -48,6 +49,7 @@ def model_card(
     before: Result | None = None,
     after: Result | None = None,
     change: Interval | None = None,
+    forgetting: Forgetting | None = None,
 ) -> str:
     """The text of a card: metadata for the Hub, and what a reader must know.
 
@@ -58,6 +60,7 @@ def model_card(
         steps: Number of optimiser steps.
         before, after: The evaluation of the base model and of the trained model, if there was one.
         change: The difference in the primary metric, with its interval.
+        forgetting: The change on the general set, if there is one.
     """
     base, data = configuration["model"], configuration["data"]
     paper = recipe.paper
@@ -66,6 +69,7 @@ def model_card(
         f"# {recipe.name}: {kind.words.split(' ', 1)[-1]}",
         f"{_shown(recipe.summary)}." if recipe.summary else "",
         _results(before, after, change),
+        "" if forgetting is None else _shown(forgetting.verdict()[0]),
         "## Use",
         _code(kind.usage.replace("MODEL", json.dumps(PLACE))) if _loads_alone(kind) else "",
         "With [nearfar](https://pypi.org/project/nearfar/):",

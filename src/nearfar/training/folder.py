@@ -4,6 +4,7 @@ model/         the trained model; load it with SentenceTransformer(path)
 run.yaml       everything needed to repeat the run
 metrics.json   metrics before and after training, and the difference
 report.html    the report
+SHA256SUMS     the hashes of these files, for `nearfar verify`
 checkpoints/   to resume from; a checkpoint is valid when its `complete` file exists. Later stages have subfolders.
                A finished run keeps what further training requires, see `nearfar.training.kept`
 """
@@ -23,6 +24,7 @@ import yaml
 from nearfar.errors import InputError
 from nearfar.kinds._processes import is_main_process
 from nearfar.kinds._trainer_files import COMPLETE
+from nearfar.models.sums import write_sums
 from nearfar.training.kept import is_without_weights, restored
 from nearfar.writing import LOCK, replace_folder, settled, write_text
 
@@ -165,6 +167,11 @@ class RunFolder:
     def write_json(self, path: Path, value: Any) -> None:
         """Write a JSON file, completely or not at all."""
         write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
+
+    def record(self) -> None:
+        """Write the hashes of a finished run's files."""
+        files = (self.model, self.configuration, self.metrics, self.report)
+        write_sums(self.path, [file.name for file in files])
 
     def replace_model(self, save: Any) -> None:
         """Call `save(folder)` on a temporary folder, and then replace `model/` with it."""

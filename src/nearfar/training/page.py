@@ -15,10 +15,12 @@ from nearfar.reports.charts.heatmap import heatmap
 from nearfar.reports.charts.histogram import histogram
 from nearfar.reports.charts.line import line_chart
 from nearfar.reports.page import Page, Tone
+from nearfar.training.forgetting import BUILTIN
 
 if TYPE_CHECKING:
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
+    from nearfar.training.forgetting import Forgetting
     from nearfar.training.result import Run
 
 
@@ -150,6 +152,8 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
             page.text(f"{seen:,} of these items are also training rows: the scores are too optimistic.")
     else:
         page.verdict("Trained, but not evaluated: no evaluation data was given (--eval).", "neutral")
+    if run.forgetting is not None:
+        add_forgetting(page, run.forgetting)
     if "stages" in metrics:
         add_stages(page, metrics)
     if metrics.get("drawn"):
@@ -179,6 +183,27 @@ def training_page(run: Run, configuration: Mapping[str, Any]) -> Page:
             f"model = AutoModelForCausalLM.from_pretrained({str(run.folder / 'dense')!r})"
         )
     return page
+
+
+def add_forgetting(page: Page, found: Forgetting) -> None:
+    """What was forgotten: the score on the general set before and after, and the difference."""
+    where = "the pairs that come with nearfar" if found.name == BUILTIN else found.rows
+    page.section(
+        "What was forgotten",
+        f"The change on a general set ({where}), whose rows have nothing to do with the training rows.",
+    )
+    page.text(found.verdict()[0])
+    if found.change is not None and not found.change.degenerate:
+        page.figure(
+            dot_interval_chart(
+                [metric_name(found.before.primary)],
+                {"change": [Estimate(*found.change)]},
+                title="Change on the general set",
+                x_label="after minus before",
+                caption=f"Paired 95% bootstrap interval over {found.before.n:,} items.",
+                reference=0.0,
+            )
+        )
 
 
 def add_drawn(page: Page, drawn: Sequence[Mapping[str, Any]]) -> None:

@@ -40,6 +40,7 @@ class Request:
     model: Any = None
     evaluation: Any = None
     validation: Any = None
+    keep: Any = None
     out: str | Path | None = None
     seed: int = 0
     resume: bool = False
@@ -119,6 +120,8 @@ class Request:
             "evaluation": source_of(self.evaluation),
             "evaluation_columns": None if mapped is None else dict(mapped),
             **({} if self.validation is None else {"validation": source_of(self.validation)}),
+            **({"skip_broken": True} if self.skip_broken else {}),
+            **({} if self.keep is None else {"keep": source_of(self.keep)}),
             "options": asdict(self.options),
             **({"trainer_args": self.arguments} if self.arguments else {}),
             "seed": self.seed,

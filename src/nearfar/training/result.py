@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nearfar.evaluation import Interval, Result
     from nearfar.evaluation.similarity import PairSimilarity
+    from nearfar.training.forgetting import Forgetting
 
 __all__ = ["WRITTEN", "Run", "made_by", "metrics_of", "stage_metrics"]
 
@@ -37,6 +38,7 @@ class Run:
         metrics: Contents of `metrics.json`.
         peak_memory: The most memory in bytes until the end of the training: that of the GPU, or else of the process;
             None where the system does not tell. It is not in `metrics.json`, as it is not the same each time.
+        forgetting: The change on the general set, if there is one.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Run:
     similarities: tuple[PairSimilarity, PairSimilarity] | None
     metrics: dict[str, Any]
     peak_memory: int | None = None
+    forgetting: Forgetting | None = None
 
 
 def metrics_of(

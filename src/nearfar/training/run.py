@@ -15,6 +15,7 @@ from nearfar.models.abilities import Classifies
 from nearfar.training.adapting import BaseModel
 from nearfar.training.card import model_card, write_card
 from nearfar.training.folder import RunFolder
+from nearfar.training.forgetting import forgetting, general_of, measurable
 from nearfar.training.held_out import HeldOut, read_held_out, read_validation, split_documents, split_validation
 from nearfar.training.kept import thin
 from nearfar.training.longer import Changed, check_longer
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nearfar.evaluation.similarity import PairSimilarity
     from nearfar.kinds.kind import Kind, Progress
     from nearfar.recipes import Recipe
+    from nearfar.training.forgetting import GeneralSet
     from nearfar.training.rows import Columns, Sources
 
 __all__ = ["run", "train"]
@@ -43,6 +45,7 @@ def train(
     model: Any = None,
     evaluation: str | Path | Dataset | Retrieval | None = None,
     validation: str | Path | Dataset | Retrieval | None = None,
+    keep: str | Path | Dataset | Retrieval | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -67,6 +70,9 @@ def train(
             model, for which some of `data` are held out by default. Rows with a column `task` are evaluated by task.
         validation: Rows or a BEIR-format dataset that decide when training stops (`early_stopping`) and which
             checkpoint becomes the model (`checkpoint="best"`); by default some of `data` are held out for it.
+        keep: General set, to measure what is forgotten: rows, documents or a BEIR-format dataset; `builtin` for the
+            pairs that come with the package, `none` for no such measurement. By default `builtin` if there is
+            `evaluation` and the base model encodes texts.
         out: The run folder, see `nearfar.training.folder`; by default `runs/<recipe>`.
         seed: Random seed for the order of rows, dropout and new parameters: the same seed gives the same results.
         resume: Continue the run in `out` from its last checkpoint. The result is the same as without an interruption.
@@ -99,6 +105,7 @@ def train(
             model=model,
             evaluation=evaluation,
             validation=validation,
+            keep=keep,
             out=out,
             seed=seed,
             resume=resume,
@@ -139,7 +146,7 @@ def _claimed(request: Request, folder: RunFolder) -> Run:
     how: dict[str, Any] = {"weights": request.weights, "skip_broken": request.skip_broken}
     rows = rows_for(request.recipe, request.data, request.columns, **how)
     request = request.based_on(rows)
-    held_out = read_held_out(request)
+    held_out, general = read_held_out(request), general_of(request)
     set_seed(request.seed)  # loading may initialize a new head
     start = _start(request)
     validation = read_validation(request, held_out)
@@ -153,7 +160,7 @@ def _claimed(request: Request, folder: RunFolder) -> Run:
     if request.options.follows and validation is None:
         rows, validation = split_validation(request, rows)
     with full_disk_noticed(folder.path):
-        return _run(request, rows, held_out, validation, start, folder, configuration, changed)
+        return _run(request, rows, held_out, validation, general, start, folder, configuration, changed)
 
 
 def _run(
@@ -161,6 +168,7 @@ def _run(
     rows: Dataset | DatasetDict,
     held_out: HeldOut | None,
     validation: HeldOut | None,
+    general: GeneralSet | None,
     start: Any,
     folder: RunFolder,
     configuration: dict[str, Any],
@@ -189,6 +197,8 @@ def _run(
     before = None if held_out is None else held_out.measure(model, seed)
     said = _measured(ready, held_out)
     similarities = [_similarities(model, held_out, seed)]
+    general = measurable(general, model, asked=request.keep is not None)
+    kept = None if general is None else general.measure(model, seed)
     configuration["prompts"] = ready.prompts()
     folder.start(configuration)
     if changed:
@@ -236,17 +246,23 @@ def _run(
         metrics |= plan.finish(folder.path, None if held_out is None else held_out.rows)
     if held_out is not None:
         metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out.rows)
+    forgot = None
+    if general is not None and kept is not None:
+        forgot = forgetting(general, kept, general.measure(model, seed), seed)
+        metrics["general"] = forgot.as_dict()
     pair = None if similarities[0] is None or similarities[1] is None else (similarities[0], similarities[1])
-    finished = Run(folder.path, model.host, before, after, change, trained.log, pair, metrics, peak)
+    finished = Run(folder.path, model.host, before, after, change, trained.log, pair, metrics, peak, forgot)
     if is_main_process():
         from nearfar.training.page import training_page
 
         training_page(finished, configuration).write(folder.report)
         found: dict[str, Any] = {"steps": trained.steps, "before": before, "after": after, "change": change}
+        found["forgetting"] = forgot
         write_card(folder.model, model_card(model, request.recipe, configuration, **found))
         folder.write_json(folder.metrics, metrics)
         if not request.keep_checkpoints:
             thin([folder.checkpoints_of(number) for number in range(1, len(trained.stages) + 1)], folder.model)
+        folder.record()
     return finished
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.evaluation.speed import TIMED, texts_of, texts_per_second
 from nearfar.training.static_result import Distilled
 from nearfar.writing import check_writable, file_claimed, full_disk_noticed, replace_folder
 
@@ -16,12 +17,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
     from nearfar.data import Retrieval
-__all__ = ["distill"]
 
-#: Maximum number of texts whose encoding is timed, and of seconds for each model.
-TIMED, SECONDS = 1024, 10.0
-#: Texts in one call of the timed model.
-CHUNK = 64
+__all__ = ["distill"]
 
 
 def distill(
@@ -59,6 +56,7 @@ def distill(
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.models.loading import load
     from nearfar.models.static import static_of, write_static
+    from nearfar.models.sums import write_sums
     from nearfar.training.static_card import static_card
 
     for option, value in (("task", task), ("columns", columns)):
@@ -81,7 +79,7 @@ def distill(
             before, after = (evaluate(each, rows, task, seed=seed) for each in (teacher, static))
             change = paired_interval(before, after, seed=seed)
         texts = _texts(rows, teacher)
-        speed = _texts_per_second(teacher, texts), _texts_per_second(static, texts)
+        speed = texts_per_second(teacher, texts), texts_per_second(static, texts)
         table: Any = static[0]
         tokens, width = table.embedding.weight.shape
         made = Distilled(target, static, str(model), width, tokens, seconds, speed, before, after, change)
@@ -90,6 +88,7 @@ def distill(
         def save(folder: Path) -> None:
             write_static(static, folder)
             (folder / "README.md").write_text(static_card(made, name, sif), "utf-8")
+            write_sums(folder)
 
         with full_disk_noticed(target.parent):
             replace_folder(target, save)
@@ -105,23 +104,8 @@ def _texts(rows: Dataset | Retrieval | None, teacher: SentenceTransformer) -> li
     """Texts to time: those of the evaluation, or of 32 random tokens."""
     import random
 
-    from nearfar.data.retrieval import Retrieval
-    from nearfar.data.schemas import fitting, text_columns
-
-    if isinstance(rows, Retrieval):
-        return list(rows.corpus.values())[:TIMED]
     if rows is not None:
-        names = text_columns(fitting(rows.column_names), rows.column_names)
-        texts = [text for name in names for text in rows[name][:TIMED]]
-        return list(dict.fromkeys(texts))[:TIMED]
+        return texts_of(rows)
     vocabulary = sorted(token for token in teacher.tokenizer.get_vocab() if token.isalpha())
     draw = random.Random(0)
     return [" ".join(draw.choices(vocabulary, k=32)) for _ in range(TIMED)]
-
-
-def _texts_per_second(model: SentenceTransformer, texts: list[str]) -> float:
-    model.encode(texts[:CHUNK], show_progress_bar=False)
-    started, done = time.perf_counter(), 0
-    while done < len(texts) and time.perf_counter() - started < SECONDS:
-        done += len(model.encode(texts[done : done + CHUNK], show_progress_bar=False))
-    return done / (time.perf_counter() - started)

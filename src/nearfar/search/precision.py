@@ -1,0 +1,178 @@
+"""Vectors of documents in fewer bytes: candidates are found by short codes, and ordered by longer ones.
+
+    precision   candidates by                  in memory   order by                             on disk
+    float32     float32                        4 d         float32                              -
+    int8        8 bits a dimension             d           the same codes, query in float32     -
+    binary      the sign of each dimension     d / 8       8 bits a dimension, memory-mapped    d
+
+An 8-bit code is x / scale * 127, rounded, with one scale for all dimensions: so products of codes have the order of
+products of vectors. The query is never rounded in the final order (asymmetric distance: Jégou, Douze, Schmid 2011,
+Product Quantization for Nearest Neighbor Search).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from nearfar.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+    from usearch.index import Index as Graph
+
+__all__ = ["VECTORS", "Precision", "StoredVectors", "VectorWriter", "check_precision", "files_of"]
+
+Precision = Literal["float32", "int8", "binary"]
+
+VECTORS, CODES = "vectors.usearch", "codes.int8"
+_DTYPES = {"float32": "f32", "int8": "i8", "binary": "b1"}
+# Similarity of the model -> metric of usearch. Signs of components are compared by their number of differences.
+_METRICS = {"cosine": "cos", "dot": "ip"}
+# Candidates for each result, which the longer codes put in order.
+_DEPTH = {"float32": 1, "int8": 2, "binary": 10}
+_LEAST_DEPTH = 100
+_LARGEST = 127
+
+
+def check_precision(name: str) -> Precision:
+    """The precision of that name.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name not in get_args(Precision):
+        known = ", ".join(get_args(Precision))
+        raise InputError(f"invalid precision {name!r}: must be one of {known}", field="--precision")
+    return name  # pyright: ignore[reportReturnType]
+
+
+def files_of(precision: str) -> tuple[str, ...]:
+    """The files that vectors are written to."""
+    return (VECTORS, CODES) if precision == "binary" else (VECTORS,)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredVectors:
+    """The vectors of an index, memory-mapped.
+
+    Args:
+        graph: The usearch index; its keys are row numbers.
+        precision: See above.
+        scale: The component that the largest 8-bit code stands for; 0 for float32.
+        codes: The 8-bit codes, (n, d), where the graph has only signs.
+    """
+
+    graph: Graph
+    precision: Precision
+    scale: float
+    codes: np.ndarray | None = None
+
+    @classmethod
+    def open(cls, folder: Path, precision: Precision, scale: float) -> StoredVectors:
+        """Open the files that a `VectorWriter` closed.
+
+        Raises:
+            ValueError, OSError, RuntimeError: A file is damaged.
+        """
+        from usearch.index import Index as Graph
+
+        graph = Graph.restore(folder / VECTORS, view=True)
+        if graph is None:
+            raise ValueError("no index")
+        shape = (len(graph), int(graph.ndim))
+        if precision == "binary" and (folder / CODES).stat().st_size != shape[0] * shape[1]:
+            raise ValueError("codes of another size")
+        codes = np.memmap(folder / CODES, np.int8, "r", shape=shape) if precision == "binary" else None
+        return cls(graph, precision, scale, codes)
+
+    def __len__(self) -> int:
+        return len(self.graph)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return int(self.graph.ndim)
+
+    def of(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n d"]:
+        """The vectors of documents by their row numbers from 0, as float32."""
+        if self.codes is not None:
+            codes = self.codes[rows]
+        else:
+            codes = np.asarray(self.graph.get(rows.astype(np.uint64))).reshape(len(rows), -1)
+        vectors = codes.astype(np.float32)
+        return vectors if self.precision == "float32" else vectors * np.float32(self.scale / _LARGEST)
+
+    def near(
+        self, queries: Float[np.ndarray, "q d"], k: int
+    ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
+        """The k nearest by the graph, in the order of their products with the queries.
+
+        Returns:
+            Row numbers from 0, and products; -1 and -inf where fewer were found.
+        """
+        depth = k if self.precision == "float32" else max(_LEAST_DEPTH, _DEPTH[self.precision] * k)
+        depth = min(depth, len(self))
+        # Candidates kept by the graph search; with only k, the last results are often wrong.
+        self.graph.expansion_search = max(128, 2 * depth)
+        found = self.graph.search(_coded(queries, self.precision, self.scale or float(np.abs(queries).max())), depth)
+        rows = np.atleast_2d(found.keys).astype(np.int64)
+        counts = np.atleast_1d(getattr(found, "counts", rows.shape[1]))
+        scores = np.einsum("qd,qkd->qk", queries, self.of(rows.ravel()).reshape(*rows.shape, -1))
+        beyond = np.arange(rows.shape[1]) >= counts[:, None]
+        rows[beyond], scores[beyond] = -1, -np.inf
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+
+
+class VectorWriter:
+    """Writes vectors in blocks; the scale of 8-bit codes is that of the first block, and larger components are cut off.
+
+    Args:
+        folder: The folder of the files.
+        precision: See above.
+        similarity: `cosine` (vectors of length 1) or `dot`.
+    """
+
+    def __init__(self, folder: Path, precision: Precision, similarity: str) -> None:
+        self.folder, self.precision, self.similarity = folder, precision, similarity
+        self.scale, self.rows, self.ndim = 0.0, 0, 0
+        self._graph: Any = None
+
+    def add(self, block: Float[np.ndarray, "n d"]) -> None:
+        """Add the next vectors."""
+        if not self.rows:
+            self._begin(block)
+        keys = np.arange(self.rows, self.rows + len(block), dtype=np.uint64)
+        self._graph.add(keys, _coded(block, self.precision, self.scale))
+        if self.precision == "binary":
+            with (self.folder / CODES).open("ab") as codes:
+                codes.write(_coded(block, "int8", self.scale).tobytes())
+        self.rows += len(block)
+
+    def close(self) -> None:
+        """Write what is in memory."""
+        self._graph.save(self.folder / VECTORS)
+
+    def _begin(self, block: np.ndarray) -> None:
+        from usearch.index import Index as Graph
+
+        self.ndim = block.shape[1]
+        metric = "hamming" if self.precision == "binary" else _METRICS[self.similarity]
+        self._graph = Graph(ndim=self.ndim, metric=metric, dtype=_DTYPES[self.precision])
+        if self.precision != "float32":
+            self.scale = float(np.abs(block).max()) or 1.0
+        if self.precision == "binary" and self.ndim % 8:
+            problem = f"expected a number of dimensions that is a multiple of 8, got {self.ndim}"
+            raise InputError(problem, field="--precision", remedy="use int8")
+
+
+def _coded(vectors: Float[np.ndarray, "n d"], precision: str, scale: float) -> np.ndarray:
+    if precision == "float32":
+        return vectors
+    if precision == "binary":
+        return np.packbits(vectors > 0, axis=1)
+    return np.clip(np.rint(vectors * (_LARGEST / scale)), -_LARGEST, _LARGEST).astype(np.int8)

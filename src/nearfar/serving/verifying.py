@@ -1,0 +1,231 @@
+"""`nearfar verify`: is a run what its files say? Files, data, and figures measured again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.errors import InputError
+from nearfar.models.sums import FILE as SUMS
+from nearfar.models.sums import changes
+from nearfar.serving.result import Check, Verified
+from nearfar.training.folder import RunFolder, read_configuration
+
+if TYPE_CHECKING:
+    from nearfar.training.held_out import HeldOut
+    from nearfar.training.request import Request
+
+__all__ = ["TOLERANCE", "verify"]
+
+#: How far a figure may be from the recorded one: another machine rounds otherwise, which can exchange two ranks.
+TOLERANCE = 1e-3
+
+
+def verify(
+    folder: str | Path,
+    *,
+    figures: bool = True,
+    tolerance: float = TOLERANCE,
+    progress: Callable[[str], None] | None = None,
+) -> Verified:
+    """Compare a run with what was recorded when it was finished.
+
+    Of a run: the SHA-256 of each file; the rows of the training and evaluation data, read again, with their recorded
+    hashes; and the figures after training, measured again with the saved model on the same held-out rows. The hash of
+    rows is that of the values in the columns that were used. Of another folder of a model that nearfar has written
+    (exported, distilled, fused): the SHA-256 of each file.
+
+    Args:
+        folder: The run folder, or the folder of a model.
+        figures: Whether to measure again, which takes as long as an evaluation.
+        tolerance: How far a figure may be from the recorded one, in its own unit or as a share of it.
+        progress: Called with what is done next.
+
+    Raises:
+        InputError: The folder contains neither a finished run nor recorded hashes.
+
+    Example:
+        >>> nearfar.verify("runs/infonce").equal  # doctest: +SKIP
+        True
+    """
+    if not (math.isfinite(tolerance) and tolerance >= 0):
+        raise InputError(f"invalid value {tolerance}: must be 0 or more", field="--tolerance")
+    path = Path(folder)
+    run = RunFolder(path)
+    if not path.is_dir():
+        raise InputError("does not exist", file=path, remedy="pass a run folder such as runs/infonce")
+    if not run.configuration.is_file() and not (path / SUMS).is_file():
+        raise InputError(f"contains neither run.yaml nor {SUMS}", file=path, remedy="pass a run folder")
+    say = progress or (lambda _: None)
+    say("comparing files")
+    checks = [_files(path)]
+    if run.configuration.is_file():
+        checks += _of_run(run, figures, tolerance, say)
+    return Verified(path, tuple(checks))
+
+
+def _files(folder: Path) -> Check:
+    if not (folder / SUMS).is_file():
+        return Check("files", None, f"{SUMS} does not exist: an earlier version wrote none")
+    number, found = changes(folder)
+    return Check("files", not found, "; ".join(found) or f"{number} files")
+
+
+def _of_run(run: RunFolder, figures: bool, tolerance: float, say: Callable[[str], None]) -> Iterator[Check]:
+    if not run.metrics.is_file():
+        raise InputError("the run is not finished", file=run.path, remedy="finish it with train --resume")
+    recorded = read_configuration(run.configuration)
+    say("reading data")
+    try:
+        request = _request(recorded)
+    except InputError as error:
+        yield Check("recipe", False, str(error))
+        return
+    if recorded.get("recipe_sha256") != request.recipe.recorded().get("recipe_sha256"):
+        yield Check("recipe", False, f"{recorded.get('recipe_file')} has changed")
+    rows = None
+    if (reason := _in_memory(recorded["data"])) is not None:
+        yield Check("data", None, reason)
+    else:
+        rows, check = _rows(request, recorded["data"])
+        yield check
+    held_out, check = _held_out(request, recorded, rows)
+    if check is not None:
+        yield check
+    if not figures:
+        return
+    after = json.loads(run.metrics.read_text("utf-8")).get("after")
+    if after is None:
+        yield Check("figures", None, "the run was not evaluated")
+    elif held_out is None:
+        yield Check("figures", None, "the rows that they were measured on cannot be read")
+    else:
+        say("measuring again")
+        yield _figures(run, request, rows, held_out, after["metrics"], tolerance)
+
+
+def _request(recorded: Mapping[str, Any]) -> Request:
+    """The request that a run was made by, without its base model."""
+    from nearfar.recipes import get
+    from nearfar.training.request import Request
+
+    recipe = get(str(recorded.get("recipe_file") or recorded["recipe"]))
+    return Request(
+        recipe,
+        _sources(recorded["data"], recipe.roles),
+        evaluation=recorded.get("evaluation"),
+        columns=recorded.get("columns"),
+        evaluation_columns=recorded.get("evaluation_columns"),
+        skip_broken=bool(recorded.get("skip_broken")),
+        weights=recorded.get("weights"),
+        seed=recorded["seed"],
+        settings=recorded["options"],
+    )
+
+
+def _sources(data: Mapping[str, Any], roles: tuple[str, ...]) -> Any:
+    """The training data as it was passed: one source, several, or several by name."""
+    from nearfar.training.rows import STREAM
+
+    sets = {name: each["source"] for name, each in data.get("sets", {}).items()}
+    if sets:
+        # Tasks of one source are the values of its column `task`.
+        one = roles == (STREAM,) and len(set(sets.values())) == 1
+        return next(iter(sets.values())) if one else sets
+    whole = str(data["source"])
+    several = whole.split(", ")
+    return several if len(several) > 1 and not Path(whole).exists() else whole
+
+
+def _in_memory(data: Mapping[str, Any]) -> str | None:
+    sources = [each["source"] for each in (data.get("sets") or {"": data}).values()]
+    found = next((source for source in sources if str(source).startswith("in memory")), None)
+    return None if found is None else f"the rows were passed {found}"
+
+
+def _rows(request: Request, recorded: Mapping[str, Any]) -> tuple[Any, Check]:
+    from nearfar.training.rows import described, rows_for
+
+    try:
+        how: dict[str, Any] = {"weights": request.weights, "skip_broken": request.skip_broken}
+        rows = rows_for(request.recipe, request.data, request.columns, **how)
+    except InputError as error:
+        return None, Check("data", False, f"cannot be read: {error}")
+    found = described(request.data, rows)
+    expected, actual = ((each.get("sets") or {"": each}) for each in (recorded, found))
+    differing = [
+        name or recorded["source"]
+        for name, each in expected.items()
+        if each["sha256"] != actual.get(name, {}).get("sha256")
+    ]
+    detail = f"the rows of {', '.join(differing)} have changed" if differing else f"{found['rows']:,} rows"
+    return rows, Check("data", not differing, detail)
+
+
+def _held_out(request: Request, recorded: Mapping[str, Any], rows: Any) -> tuple[HeldOut | None, Check | None]:
+    """The rows that the figures are measured on, and whether they are the recorded ones."""
+    from nearfar.data.fingerprint import fingerprint
+    from nearfar.training.held_out import HeldOut, read_held_out, split_documents
+
+    what = "evaluation data"
+    if request.evaluation is None:
+        if rows is None or not request.splits_documents:
+            return None, None
+        # Part of the training data, whose hash was compared.
+        documents = split_documents(rows, request.options.held_out, request.seed)[1]  # pyright: ignore[reportAttributeAccessIssue]
+        return (None if documents is None else HeldOut(documents, {})), None
+    if str(request.evaluation).startswith("in memory"):
+        return None, Check(what, None, f"the rows were passed {request.evaluation}")
+    try:
+        held_out = read_held_out(request)
+    except InputError as error:
+        return None, Check(what, False, f"cannot be read: {error}")
+    assert held_out is not None
+    if "evaluation_sha256" not in recorded:
+        return held_out, Check(what, None, "an earlier version recorded no hash")
+    same = fingerprint(held_out.rows) == recorded["evaluation_sha256"]
+    detail = f"{held_out.size:,} rows" if same else f"the rows of {request.evaluation} have changed"
+    return held_out, Check(what, same, detail)
+
+
+def _figures(
+    run: RunFolder,
+    request: Request,
+    rows: Any,
+    held_out: HeldOut,
+    recorded: Mapping[str, float | None],
+    tolerance: float,
+) -> Check:
+    from nearfar.kinds.loading import load_kind
+    from nearfar.models.abilities import Classifies
+    from nearfar.training.rows import STREAM
+
+    try:
+        model = load_kind(run.model)
+        if request.recipe.roles == (STREAM,) and isinstance(model, Classifies) and rows is not None:
+            held_out = held_out.by_labels_of(rows)
+        measured = held_out.measure(model, request.seed).metrics
+    except InputError as error:
+        return Check("figures", False, f"cannot be measured: {error}")
+    differing = [
+        f"{name}: expected {was}, got {measured.get(name)}"
+        for name, was in recorded.items()
+        if not _close(was, measured.get(name), tolerance)
+    ]
+    most = max((_distance(was, measured.get(name)) for name, was in recorded.items()), default=0.0)
+    equal = f"{len(recorded)} metrics, greatest difference {most:.1g}"
+    return Check("figures", not differing, "; ".join(differing) or equal)
+
+
+def _distance(was: float | None, now: float | None) -> float:
+    return 0.0 if was is None or now is None or math.isnan(now) else abs(now - was)
+
+
+def _close(was: float | None, now: float | None, tolerance: float) -> bool:
+    """An undefined metric is recorded as None."""
+    if was is None or now is None or math.isnan(now):
+        return was is None and now is not None and math.isnan(now)
+    return math.isclose(was, now, rel_tol=tolerance, abs_tol=tolerance)

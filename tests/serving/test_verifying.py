@@ -1,0 +1,161 @@
+"""A run compared with its records: equal as it was written, and one changed byte is noticed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+import nearfar
+from nearfar.cli.app import run
+from nearfar.errors import InputError
+from nearfar.serving import Verified
+from nearfar.serving.verifying import verify
+
+
+@pytest.fixture
+def copy(trained: Path, pairs: Path, tmp_path: Path) -> Path:
+    """A copy of the run, on a copy of its data."""
+    folder, data = tmp_path / "run", tmp_path / "pairs.jsonl"
+    shutil.copytree(trained, folder)
+    shutil.copyfile(pairs, data)
+    settings = folder / "run.yaml"
+    settings.write_text(settings.read_text().replace(str(pairs), str(data)))
+    recorded = (folder / "SHA256SUMS").read_text()
+    from nearfar.models.aliases import sha256
+
+    (folder / "SHA256SUMS").write_text(recorded.replace(sha256(trained / "run.yaml"), sha256(settings)))
+    return folder
+
+
+def differing(found: Verified) -> set[str]:
+    return {check.what for check in found.checks if check.equal is False}
+
+
+def change_a_byte(file: Path, place: int = -1) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_run_is_equal_to_its_records(trained: Path) -> None:
+    found = verify(trained)
+    assert found.equal
+    assert [check.what for check in found.checks] == ["files", "data", "evaluation data", "figures"]
+    assert all(check.equal for check in found.checks)
+    assert nearfar.verify is verify
+
+
+@pytest.mark.parametrize("name", ["model/model.safetensors", "model/tokenizer.json", "metrics.json", "report.html"])
+def test_a_changed_byte_of_a_file_differs(name: str, copy: Path) -> None:
+    change_a_byte(copy / name, -3)
+    found = verify(copy, figures=False)
+    assert differing(found) == {"files"}
+    assert name in found.checks[0].detail
+
+
+def test_missing_and_new_files_differ(copy: Path) -> None:
+    (copy / "report.html").unlink()
+    (copy / "model" / "pytorch_model.bin").write_bytes(b"")
+    detail = verify(copy, figures=False).checks[0].detail
+    assert "report.html" in detail
+    assert "pytorch_model.bin" in detail
+
+
+def test_a_changed_letter_of_the_data_differs(copy: Path) -> None:
+    data = copy.parent / "pairs.jsonl"
+    data.write_text(data.read_text().replace("the cat sits", "the bat sits", 1))
+    assert differing(verify(copy, figures=False)) == {"data", "evaluation data"}
+
+
+def test_data_that_is_gone_differs(copy: Path) -> None:
+    (copy.parent / "pairs.jsonl").unlink()
+    assert {"data", "evaluation data"} <= differing(verify(copy))
+
+
+def test_other_weights_give_other_figures(copy: Path) -> None:
+    """Without the record of files, the figures alone tell."""
+    from safetensors.torch import load_file, save_file
+
+    (copy / "SHA256SUMS").unlink()
+    file = copy / "model/model.safetensors"
+    save_file({name: value.roll(1, 0) for name, value in load_file(file).items()}, file, {"format": "pt"})
+    found = verify(copy)
+    assert differing(found) == {"figures"}
+    assert found.checks[0].equal is None
+
+
+def test_other_figures_differ(copy: Path) -> None:
+    metrics = json.loads((copy / "metrics.json").read_text())
+    metrics["after"]["metrics"]["ndcg@10"] += 0.01
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    assert differing(verify(copy)) == {"files", "figures"}
+    assert "figures" not in differing(verify(copy, tolerance=0.1))
+
+
+def test_rows_in_memory_are_not_checked(trained: Path, copy: Path) -> None:
+    settings = yaml.safe_load((copy / "run.yaml").read_text())
+    settings["data"]["source"] = settings["evaluation"] = "in memory: Dataset"
+    (copy / "run.yaml").write_text(yaml.safe_dump(settings))
+    found = {check.what: check.equal for check in verify(copy).checks}
+    assert found["data"] is found["evaluation data"] is found["figures"] is None
+
+
+@pytest.mark.slow
+def test_a_language_model_is_measured_on_its_held_out_documents(tmp_path: Path) -> None:
+    """They are a part of the training data, which the seed decides."""
+    data = tmp_path / "corpus.txt"
+    data.write_text("\n\n".join(f"the cat {n} sits on a mat and the dog runs to the green tree" for n in range(60)))
+    small = {"vocabulary": 300, "hidden_size": 16, "layers": 1, "heads": 2, "rank": 4, "max_length": 16}
+    nearfar.train("lost", str(data), out=tmp_path / "run", max_steps=2, batch_size=4, dense_steps=1, **small)
+    found = verify(tmp_path / "run")
+    assert [check.what for check in found.checks] == ["files", "data", "figures"]
+    assert found.equal
+    data.write_text(data.read_text().replace("tree", "tram", 1))
+    assert "data" in differing(verify(tmp_path / "run", figures=False))
+
+
+@pytest.mark.slow
+def test_each_of_several_datasets_is_compared(tmp_path: Path, tiny_model_folder: Path, pairs: Path) -> None:
+    rows = [
+        {"sentence1": f"the {a}", "sentence2": f"a {b}", "score": (ord(a) + ord(b)) % 5 / 5}
+        for a in "abcd"
+        for b in "efgh"
+    ]
+    scored = tmp_path / "scored.jsonl"
+    scored.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    nearfar.train(
+        "codiemb",
+        [str(pairs), str(scored)],
+        model=str(tiny_model_folder),
+        evaluation=str(scored),
+        out=tmp_path / "run",
+        max_steps=1,
+        batch_size=2,
+        similarity_batch_size=4,
+    )
+    found = verify(tmp_path / "run")
+    assert found.equal, found
+    scored.write_text(scored.read_text().replace("the a", "the z", 1))
+    assert differing(verify(tmp_path / "run", figures=False)) == {"data", "evaluation data"}
+
+
+def test_the_command_ends_with_1_where_something_differs(copy: Path, capsys) -> None:
+    assert run(["verify", str(copy), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["equal"] is True
+    change_a_byte(copy / "model/model.safetensors")
+    assert run(["verify", str(copy), "--no-figures"]) == 1
+    assert "model.safetensors" in capsys.readouterr().out
+
+
+def test_other_folders_are_refused(tmp_path: Path, copy: Path) -> None:
+    with pytest.raises(InputError):
+        verify(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="SHA256SUMS"):
+        verify(tmp_path)
+    (copy / "metrics.json").unlink()
+    with pytest.raises(InputError, match="not finished"):
+        verify(copy)
