@@ -1,6 +1,6 @@
 """Texts per second of `nearfar encode` on Ray with one and two workers, and a projection for 100 million texts.
 
-    python benchmarks/scale.py [--model actions] [--texts 200000] [--batch-size 64] [--out benchmarks/results/scale.json]
+    python benchmarks/scale.py [--model actions] [--texts 200000] [--batch-size 64] [--out FILE]
 
 The result file contains one result for each model; those of other models are kept.
 

@@ -87,3 +87,10 @@ def test_ray_of_this_machine(workspace: Path, nearfar: Nearfar):
     assert (workspace / "v.npy").read_bytes() == (workspace / "w.npy").read_bytes()
     unreachable = nearfar(*shlex.split("encode actions sentences.jsonl --out x.npy --ray no-such-host:1"))
     assert (unreachable.code, unreachable.err.count("\n")) == (2, 1)
+
+
+def test_an_index_is_built_from_vectors(workspace: Path, nearfar: Nearfar):
+    assert nearfar(*shlex.split("encode tiny sentences.jsonl --as document --out v.npy")).code == 0
+    given = nearfar(*shlex.split("search tiny sentences.jsonl 'the cat' --vectors v.npy --index given --json"))
+    encoded = nearfar(*shlex.split("search tiny sentences.jsonl 'the cat' --index encoded --json"))
+    assert given.json["hits"] == encoded.json["hits"]

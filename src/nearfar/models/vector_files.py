@@ -59,7 +59,8 @@ def _parquet_windows(file: Path, size: int) -> Iterator[Float[np.ndarray, "windo
 
 
 def _matrix(lists: Any) -> Float[np.ndarray, "window d"]:
-    return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), lists.type.list_size)
+    # Copied: Arrow's buffers cannot be written to, which torch warns of.
+    return lists.flatten().to_numpy(zero_copy_only=False).reshape(len(lists), lists.type.list_size).copy()
 
 
 def _write_npy(
