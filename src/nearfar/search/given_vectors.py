@@ -53,7 +53,7 @@ def given_windows(
     def walk() -> Iterator[tuple[list[str], Any]]:
         done = 0
         for window in text_windows(texts, size):
-            vectors = next(blocks, ())
+            vectors: Any = next(blocks, ())
             if len(vectors) != len(window):
                 raise _number_differs(file)
             _compare(encode(model, window[:1], kind="document", normalize=normalize)[0], vectors[0], file, done + 1)
