@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -52,6 +53,19 @@ def command(
         int | None, typer.Option(help="Maximum sequence length in tokens (longer texts are truncated).", min=1)
     ] = None,
     normalize: Annotated[bool, typer.Option(help="Normalize vectors to length 1.")] = True,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="Part of the texts to encode, to a file and a manifest of its own; e.g. 3/8.", metavar="I/N"),
+    ] = None,
+    join: Annotated[
+        int | None, typer.Option(help="Number of shards, all encoded, to join to the output file.", metavar="N", min=1)
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(help="Ray to encode on: local, or the address of a cluster.", metavar="local|ADDRESS"),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Number of processes that encode, with --ray.", min=1)] = 2,
+    gpus_per_worker: Annotated[float, typer.Option(help="Number of GPUs of each worker, with --ray.", min=0)] = 0,
     skip_broken: SkipBroken = False,
     max_text: MaxText = None,
     json_: Json = False,
@@ -60,43 +74,67 @@ def command(
     mapping = parsed(columns)
     from nearfar.data.encodable import load_encodable
     from nearfar.data.streams import TextStream
+    from nearfar.encoding.on_ray import encode_file_on_ray, require_ray
+    from nearfar.encoding.shards import Shard, encode_shard, join_shards
     from nearfar.kinds.loading import load_vectorizer
     from nearfar.models.encoding_files import check_target, encode_file, stored_beside
     from nearfar.models.prompts import prompt_of
     from nearfar.writing import file_claimed
 
     check_target(out)
+    if sum(option is not None for option in (shard, join, ray)) > 1:
+        raise InputError("expected at most one of --shard, --join and --ray", remedy="remove the others")
+    part = None if shard is None else Shard.parse(shard)
+    if ray is not None:
+        require_ray()
     if stream and kind not in (None, "text"):
         raise InputError("is for texts", field="--stream", remedy="remove it")
-    with file_claimed(out):
+    if stream and ray is not None:
+        raise InputError("Ray copies the texts into its object store", field="--stream", remedy="remove it")
+    target = out if part is None else part.file(out)
+    with file_claimed(target):
         if stream:
             rows, column = TextStream(file, columns=mapping), "text"
         else:
             rows, column = load_encodable(file, kind, columns=mapping, skip_broken=skip_broken)
-        for option, value in (("--as", side), ("--prompt", prompt)):
+        of_texts = (("--as", side), ("--prompt", prompt), ("--shard", shard), ("--join", join), ("--ray", ray))
+        for option, value in of_texts:
             if column != "text" and value is not None:
                 raise InputError(f"is for texts, got rows of {column}", field=option, remedy="remove it")
         encoder = load_vectorizer(model, max_length=max_length, view=view)
         used = "" if column != "text" else prompt_of(encoder, side) if prompt is None else prompt
-        with progress("encode") as update, stored_beside(out, encoder) if stream else nullcontext() as stored:
-            count, dimension = encode_file(
-                encoder,
-                rows,
-                out,
-                column=column,
-                batch_size=batch_size,
-                normalize=normalize,
-                kind=side,
-                prompt=prompt,
-                progress=update,
-                stored=stored,
-            )
+        options: dict[str, Any] = {"batch_size": batch_size, "normalize": normalize, "kind": side, "prompt": prompt}
+        found: dict[str, Any] = {}
+        with progress("encode") as update:
+            if part is not None:
+                manifest, new = encode_shard(encoder, rows, out, part, progress=update, **options)
+                first, last = manifest["rows"]
+                count, dimension = last - first + 1, manifest["dimension"]
+                found = {"shard": shard, "rows": manifest["rows"], "total": manifest["total"], "encoded": new}
+            elif join is not None:
+                count, dimension = join_shards(encoder, rows, out, join, progress=update, **options)
+            elif ray is not None:
+                assert not isinstance(rows, TextStream)  # refused above
+                setup: dict[str, Any] = {"address": ray, "workers": workers, "gpus": gpus_per_worker}
+                setup |= {"max_length": max_length, "view": view}
+                # Ray prints on stdout when it replaces a worker.
+                with redirect_stdout(sys.stderr):
+                    count, dimension = encode_file_on_ray(model, rows, out, progress=update, **setup, **options)
+            else:
+                with stored_beside(out, encoder) if stream else nullcontext() as stored:
+                    count, dimension = encode_file(
+                        encoder, rows, out, column=column, progress=update, stored=stored, **options
+                    )
     if json_:
         of = {"text": "texts", "image": "images", "audio": "audio"}[column]
         prompts = {"as": side, "prompt": used} if column == "text" else {}
-        print_json({"out": str(out), of: count, "dimension": dimension, **prompts})
+        print_json({"out": str(target), of: count, "dimension": dimension, **prompts, **found})
         return
-    print(f"{count:,} vectors of {dimension} dimensions in {out}")
+    print(f"{count:,} vectors of {dimension} dimensions in {target}")
+    if found:
+        first, last = found["rows"]
+        state = "" if found["encoded"] else "; it was complete already"
+        print(f"shard {shard}: rows {first:,} to {last:,} of {found['total']:,}{state}")
     if used:
         print(f"prompt: {used!r}")
     elif side is not None and prompt is None:

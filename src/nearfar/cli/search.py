@@ -55,6 +55,12 @@ def command(
         ),
     ] = None,
     index: Annotated[Path | None, typer.Option(help="Folder of the index.", show_default="CORPUS.index")] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(
+            help="Vectors to build the index from, as nearfar encode --as document writes them.", metavar="FILE"
+        ),
+    ] = None,
     stream: Stream = False,
     columns: Columns = None,
     batch_size: BatchSize = 64,
@@ -96,6 +102,7 @@ def command(
             batch_size=batch_size,
             progress=update,
             resumable=stream,
+            vectors=vectors,
         )
     prompts = prompts_of(opened.model, ("query", "document"))
     if opened.built is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from nearfar.models.abilities import Encodes
 from nearfar.models.encoding import Kind, check_batch_size, check_texts, encode
 from nearfar.models.fingerprint import fingerprint
 from nearfar.models.prompts import prompt_of
+from nearfar.models.vector_files import WRITERS
 from nearfar.writing import check_writable, draft_of, file_claimed
 
 if TYPE_CHECKING:
@@ -73,17 +74,35 @@ def encode_file(
     Raises:
         InputError: The suffix is unknown, there are no texts, a row is not text, or the model returns NaN or infinity.
     """
-    path = Path(out_path)
-    check_target(path)
-    write = _WRITERS[path.suffix.lower()]
+    check_target(out_path)
     options: dict[str, Any] = {"batch_size": batch_size, "max_length": max_length, "normalize": normalize}
     options |= {"kind": kind, "prompt": prompt}
     windows = encode_windows(model, texts, column=column, progress=progress, stored=stored, **options)
     facts: dict[str, Any] = {"normalize": normalize}
     if column == "text":
-        facts |= {"as": kind, "prompt": prompt_of(model, kind) if prompt is None else prompt}
+        facts |= text_facts(model, kind, prompt)
+    return write_windows(out_path, windows, column, facts)
+
+
+def text_facts(model: SentenceTransformer | Encodes, kind: Kind | None, prompt: str | None) -> dict[str, Any]:
+    """The side and the prompt of encoded texts, as the metadata of `.parquet` files contains them."""
+    return {"as": kind, "prompt": prompt_of(model, kind) if prompt is None else prompt}
+
+
+def write_windows(
+    out_path: str | Path,
+    windows: Iterator[tuple[list[str], Float[np.ndarray, "window d"]]],
+    column: str,
+    facts: Mapping[str, Any],
+) -> tuple[int, int]:
+    """Write texts and their vectors to a file in the format of `encode_file`; it gets its name when it is complete.
+
+    Returns:
+        The shape of the matrix, (texts, dimensions).
+    """
+    path = Path(out_path)
     with file_claimed(path), draft_of(path) as unfinished:
-        return write(unfinished, windows, column, facts)
+        return WRITERS[path.suffix.lower()](unfinished, windows, column, facts)
 
 
 def check_target(path: str | Path) -> None:
@@ -93,7 +112,7 @@ def check_target(path: str | Path) -> None:
         InputError: The suffix is unknown, the path is a folder, or it is not writable.
     """
     path = Path(path)
-    if path.suffix.lower() not in _WRITERS:
+    if path.suffix.lower() not in WRITERS:
         raise InputError(f"unknown suffix {path.suffix!r}", file=path, remedy="use .npy or .parquet")
     if path.is_dir():
         raise InputError("expected a file name, got a folder", file=path, remedy="pass the name of a file")
@@ -128,11 +147,19 @@ def encode_windows(
     prompt: str | None = None,
     progress: Progress | None = None,
     stored: StoredArrays | None = None,
+    part: range | None = None,
+    make: Callable[[int, list[str]], np.ndarray] | None = None,
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
-    """Yield texts and their vectors in windows; the options are those of `encode_file`.
+    """Yield texts and their vectors in windows; the options are those of `encode_file`, and:
 
-    With `stored`, the vectors of each window of texts are stored, and read again after an interruption; the model is
-    then a SentenceTransformer.
+    Args:
+        model: The encoder.
+        texts: See `encode_file`.
+        stored: The vectors of each window of texts are stored, and read again after an interruption; the model is then
+            a SentenceTransformer.
+        part: Numbers of the windows of texts to encode, see `window_size`; by default all.
+        make: Returns the vectors of a window of texts, from its number and texts; by default the model encodes them in
+            this process. Called in the order of the windows, for those that are not stored.
     """
     check_batch_size(batch_size)
     if not isinstance(texts, TextStream) and len(texts) == 0:
@@ -151,14 +178,21 @@ def encode_windows(
         "kind": kind,
         "prompt": prompt,
     }
-    of = () if stored is None else (fingerprint(model), *options.values())  # pyright: ignore[reportArgumentType]
+    of = () if stored is None else made_from(model, **options)
+    size = window_size(batch_size)
+
+    def computed(number: int, window: list[str]) -> np.ndarray:
+        return encode(model, window, **options) if make is None else make(number, window)
 
     def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+        first = 0 if part is None else part.start
         done, total = 0, 0 if isinstance(texts, TextStream) else len(texts)
-        for window in _windows(texts, _BATCHES_A_WINDOW * batch_size):
-            check_texts(window, first_row=done + 1)
-            make = partial(encode, model, window, **options)
-            yield window, make() if stored is None else stored.get((*of, *window), make, rows=len(window))
+        if part is not None and total:
+            total = min(part.stop * size, total) - first * size
+        for number, window in enumerate(text_windows(texts, size, part), first):
+            check_texts(window, first_row=number * size + 1)
+            compute = partial(computed, number, window)
+            yield window, compute() if stored is None else stored.get((*of, *window), compute, rows=len(window))
             done += len(window)
             if progress is not None:
                 progress(done, total)
@@ -167,14 +201,29 @@ def encode_windows(
     return walk()
 
 
-def _windows(texts: Any, size: int) -> Iterator[list[str]]:
-    """The texts in lists of a size; the last one may be shorter."""
+def made_from(
+    model: Any, *, batch_size: int, max_length: int | None, normalize: bool, kind: Kind | None, prompt: str | None
+) -> tuple[object, ...]:
+    """What stored vectors depend on besides their texts, which follow it in the key of a window."""
+    return (fingerprint(model), batch_size, max_length, normalize, kind, prompt)
+
+
+def window_size(batch_size: int) -> int:
+    """Number of texts that are sorted by length together. Vectors do not depend on texts of other windows."""
+    return _BATCHES_A_WINDOW * batch_size
+
+
+def text_windows(
+    texts: Sequence[str] | Dataset | TextStream, size: int, part: range | None = None
+) -> Iterator[list[str]]:
+    """The texts in lists of a size; the last one may be shorter. `part` contains the numbers of those to yield."""
     if isinstance(texts, TextStream):
-        yield from texts.windows(size)
+        yield from texts.windows(size) if part is None else islice(texts.windows(size), part.start, part.stop)
         return
     rows_are_texts = getattr(texts, "column_names", None) is None
-    for start in range(0, len(texts), size):
-        rows = texts[start : start + size]
+    first, last = (0, len(texts)) if part is None else (part.start * size, min(part.stop * size, len(texts)))
+    for start in range(first, last, size):
+        rows: Any = texts[start : start + size]
         yield list(rows if rows_are_texts else rows["text"])
 
 
@@ -204,53 +253,3 @@ def _media_windows(
                 progress(start + len(window), len(rows))
 
     return walk()
-
-
-def _write_npy(
-    file: Path, windows: Iterator[tuple[list[str], Any]], column: str, facts: Mapping[str, Any]
-) -> tuple[int, int]:
-    import numpy as np
-
-    count, dimension = 0, 0
-    with open(file, "wb") as stream:
-
-        def write_header() -> None:
-            # The library leaves room in the header for any number of rows.
-            header = {"descr": "<f4", "fortran_order": False, "shape": (count, dimension)}
-            np.lib.format.write_array_header_1_0(stream, header)
-
-        for _, vectors in windows:
-            if not dimension:
-                dimension = vectors.shape[1]
-                write_header()
-            # Append instead of a writable memory map, whose pages use this process's memory until they are flushed.
-            stream.write(np.ascontiguousarray(vectors, dtype="<f4").data)
-            count += len(vectors)
-        stream.seek(0)
-        write_header()
-    return count, dimension
-
-
-def _write_parquet(
-    file: Path, windows: Iterator[tuple[list[str], Any]], column: str, facts: Mapping[str, Any]
-) -> tuple[int, int]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    writer, count, dimension = None, 0, 0
-    try:
-        for texts, vectors in windows:
-            dimension = vectors.shape[1]
-            lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1), pa.float32()), dimension)
-            table = pa.table({column: pa.array(texts, pa.string()), "vector": lists})
-            table = table.replace_schema_metadata({"nearfar": json.dumps(facts, ensure_ascii=False)})
-            writer = writer or pq.ParquetWriter(file, table.schema)
-            writer.write_table(table, row_group_size=len(texts))
-            count += len(texts)
-    finally:
-        if writer is not None:
-            writer.close()
-    return count, dimension
-
-
-_WRITERS = {".npy": _write_npy, ".parquet": _write_parquet}

@@ -41,25 +41,40 @@ class StoredArrays:
         """
         import numpy as np
 
-        digest = hashlib.blake2b(digest_size=20)
-        for part in made_from:
-            digest.update(repr(part).encode("utf-8", "surrogatepass") + b"\0")
-        file = self.folder / f"{digest.hexdigest()}.npy"
+        file = self._file(made_from)
         self._used.add(file.name)
-        try:
-            stored = np.load(file, allow_pickle=False)
-            if len(stored) == rows and np.isfinite(stored).all():
-                return stored
-        except (OSError, TypeError, ValueError, EOFError):
-            pass
+        stored = _read(file, rows)
+        if stored is not None:
+            return stored
         array = make()
         self.folder.mkdir(parents=True, exist_ok=True)
         with draft_of(file) as draft, draft.open("wb") as stream:
             np.save(stream, array)
         return array
 
+    def contains(self, made_from: Iterable[object], *, rows: int) -> bool:
+        """Whether `get` would return a stored array."""
+        return _read(self._file(made_from), rows) is not None
+
     def remove_unused(self) -> None:
         """Remove the arrays that this object has not returned, of other texts or models; other files stay."""
         for file in self.folder.glob("*.npy"):
             if _NAME.fullmatch(file.name) and file.name not in self._used:
                 file.unlink()
+
+    def _file(self, made_from: Iterable[object]) -> Path:
+        digest = hashlib.blake2b(digest_size=20)
+        for part in made_from:
+            digest.update(repr(part).encode("utf-8", "surrogatepass") + b"\0")
+        return self.folder / f"{digest.hexdigest()}.npy"
+
+
+def _read(file: Path, rows: int) -> np.ndarray | None:
+    """The array of a file; None if the file does not exist or is damaged."""
+    import numpy as np
+
+    try:
+        stored = np.load(file, allow_pickle=False)
+        return stored if len(stored) == rows and np.isfinite(stored).all() else None
+    except (OSError, TypeError, ValueError, EOFError):
+        return None

@@ -15,6 +15,7 @@ from nearfar.errors import InputError
 from nearfar.models.encoding_files import Progress, encode_windows
 from nearfar.models.prompts import prompts_of
 from nearfar.models.stored_arrays import StoredArrays
+from nearfar.search.given_vectors import given_windows
 from nearfar.search.index import TEXTS, SearchIndex, mapped
 from nearfar.search.metadata import (
     FORMAT,
@@ -47,6 +48,7 @@ def build_index(
     precision: str = "float32",
     batch_size: int = 64,
     progress: Progress | None = None,
+    vectors: str | Path | None = None,
 ) -> SearchIndex:
     """Encode a corpus and write its index. The folder appears, or is replaced, only when the index is complete.
 
@@ -59,13 +61,16 @@ def build_index(
         precision: `float32`, `int8` or `binary`, see `nearfar.search.precision`.
         batch_size: Texts per forward pass.
         progress: Called with (texts done, total).
+        vectors: A file of the documents' vectors, as `nearfar encode --as document` writes it: the corpus is not
+            encoded, only the first text of each window, to compare them; see `nearfar.search.given_vectors`.
 
     Raises:
-        InputError: No texts, a number of ids other than that of texts, a folder with other contents, or a model whose
-            similarity is neither cosine nor dot product.
+        InputError: No texts, a number of ids other than that of texts, vectors of other texts or of another model, a
+            folder with other contents, or a model whose similarity is neither cosine nor dot product.
     """
     source = _Source(corpus, corpus_fingerprint(corpus), None)
-    return _build(*named(model), texts, Path(folder), ids, source, check_precision(precision), batch_size, progress)
+    how = check_precision(precision)
+    return _build(*named(model), texts, Path(folder), ids, source, how, batch_size, progress, given=vectors)
 
 
 def open_or_build(
@@ -79,6 +84,7 @@ def open_or_build(
     batch_size: int = 64,
     progress: Progress | None = None,
     resumable: bool = False,
+    vectors: str | Path | None = None,
 ) -> SearchIndex:
     """Open the index of a corpus file; build it first if it does not exist or is stale.
 
@@ -93,6 +99,7 @@ def open_or_build(
         progress: Called with (texts done, total) while building.
         resumable: Whether vectors are stored next to the folder until the index is complete, so that a build that is
             interrupted continues where it was.
+        vectors: As for `build_index`; read only to build the index.
 
     Returns:
         The index. Its `built` is the reason why it was built, None if it existed.
@@ -120,9 +127,10 @@ def open_or_build(
         opened, reason = _opened(folder, loaded, source, wanted)
         if opened is None:
             ids, texts = read()
-            stored = StoredArrays(folder.with_name(f".{folder.name}.vectors")) if resumable else None
+            kept = resumable and vectors is None
+            stored = StoredArrays(folder.with_name(f".{folder.name}.vectors")) if kept else None
             how = wanted or _precision_in(folder)
-            opened = _build(name, loaded, texts, folder, ids, source, how, batch_size, progress, stored)
+            opened = _build(name, loaded, texts, folder, ids, source, how, batch_size, progress, stored, vectors)
             if stored is not None:
                 shutil.rmtree(stored.folder, ignore_errors=True)
             opened.built = reason
@@ -185,6 +193,7 @@ def _build(
     batch_size: int,
     progress: Progress | None,
     stored: StoredArrays | None = None,
+    given: str | Path | None = None,
 ) -> SearchIndex:
     from nearfar.data.files import sha256
     from nearfar.models import fingerprint
@@ -193,15 +202,12 @@ def _build(
     if ids is not None and not isinstance(texts, TextStream) and len(ids) != len(texts):
         raise InputError(f"expected one id per text, got {len(ids)} ids for {len(texts)} texts", field="ids")
     similarity = similarity_of(model)
-    windows = encode_windows(
-        model,
-        texts,
-        batch_size=batch_size,
-        normalize=similarity == "cosine",
-        kind="document",
-        progress=progress,
-        stored=stored,
-    )
+    unit = similarity == "cosine"
+    if given is not None:
+        windows = given_windows(model, texts, given, normalize=unit, progress=progress)
+    else:
+        options: dict[str, Any] = {"batch_size": batch_size, "normalize": unit, "kind": "document"}
+        windows = encode_windows(model, texts, progress=progress, stored=stored, **options)
 
     def write(unfinished: Path) -> None:
         unfinished.mkdir()

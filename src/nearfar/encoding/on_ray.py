@@ -1,0 +1,283 @@
+"""Encodes a corpus in the workers of Ray Data, on this machine or on a cluster.
+
+Ray replaces workers that are killed, and encodes their windows of texts again. What arrives is stored beside the output
+until it is complete, so that the command itself can be interrupted too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nearfar.encoding.encoder import Encoder
+from nearfar.errors import InputError
+from nearfar.models.abilities import Encodes
+from nearfar.models.encoding_files import (
+    Progress,
+    check_target,
+    encode_windows,
+    made_from,
+    stored_beside,
+    text_facts,
+    text_windows,
+    window_size,
+    write_windows,
+)
+from nearfar.models.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from jaxtyping import Float
+
+    from nearfar.models.encoding import Kind
+    from nearfar.models.stored_arrays import StoredArrays
+
+__all__ = ["encode_file_on_ray", "encode_windows_on_ray", "require_ray"]
+
+
+def require_ray() -> None:
+    """Raise an InputError that says what to install, if Ray Data is not installed."""
+    if find_spec("ray") is None:
+        raise InputError("Ray requires the package ray", field="--ray", remedy='pip install "nearfar[ray]"')
+
+
+def encode_file_on_ray(
+    name: str | Path,
+    texts: Sequence[str] | Dataset,
+    out_path: str | Path,
+    *,
+    address: str = "local",
+    workers: int = 2,
+    gpus: float = 0,
+    batch_size: int = 64,
+    max_length: int | None = None,
+    normalize: bool = True,
+    kind: Kind | None = None,
+    prompt: str | None = None,
+    view: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[int, int]:
+    """Write the vectors of many texts to the same file as `nearfar.models.encoding_files.encode_file`.
+
+    Args:
+        name: A folder, a Hub ID or an alias of an encoder; every machine of the cluster must have it.
+        texts: A sequence of texts, or a dataset with a column `text`.
+        out_path: The file to write, `.npy` or `.parquet`.
+        address: See `encode_windows_on_ray`, and so for `workers` and `gpus`.
+        workers: Number of processes that encode.
+        gpus: GPUs of each of them.
+        batch_size: Batch size.
+        max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
+        normalize: Whether to normalise the vectors to length 1.
+        kind: Whether the texts are queries or documents, for models with different prompts for these.
+        prompt: What to put before each text; by default the model's own prompt.
+        view: Name of a view, of an encoder that has several.
+        progress: Called with (texts done, number of texts) after each window.
+
+    Returns:
+        The shape of the matrix, (texts, dimensions).
+
+    Raises:
+        InputError: As `encode_file` and `encode_windows_on_ray`.
+    """
+    from nearfar.kinds.loading import load_vectorizer
+
+    require_ray()
+    check_target(out_path)
+    model = load_vectorizer(name, max_length=max_length, view=view)
+    with stored_beside(out_path, model) as stored:
+        windows = encode_windows_on_ray(
+            name,
+            model,
+            texts,
+            address=address,
+            workers=workers,
+            gpus=gpus,
+            batch_size=batch_size,
+            max_length=max_length,
+            normalize=normalize,
+            kind=kind,
+            prompt=prompt,
+            view=view,
+            progress=progress,
+            stored=stored,
+        )
+        return write_windows(out_path, windows, "text", {"normalize": normalize, **text_facts(model, kind, prompt)})
+
+
+def encode_windows_on_ray(
+    name: str | Path,
+    model: Any,
+    texts: Sequence[str] | Dataset,
+    *,
+    address: str = "local",
+    workers: int = 2,
+    gpus: float = 0,
+    batch_size: int = 64,
+    max_length: int | None = None,
+    normalize: bool = True,
+    kind: Kind | None = None,
+    prompt: str | None = None,
+    view: str | None = None,
+    progress: Progress | None = None,
+    stored: StoredArrays | None = None,
+) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+    """Yield texts and their vectors in windows, in order, as `nearfar.models.encoding_files.encode_windows` does.
+
+    Args:
+        name: The name of the model, by which the workers load it.
+        model: The loaded model, with which those of the workers are compared.
+        texts: A sequence of texts, or a dataset with a column `text`. They are copied into Ray's object store, which
+            uses the disk when memory is full.
+        address: `local` for a Ray of its own on this machine, else the address of a cluster, as for `ray.init`. A
+            connection that exists already is used instead.
+        workers: Number of processes that encode.
+        gpus: GPUs of each of them; a worker without one sees none.
+        batch_size: Batch size.
+        max_length: Maximum sequence length in tokens.
+        normalize: Whether to normalise the vectors to length 1.
+        kind: Whether the texts are queries or documents.
+        prompt: What to put before each text.
+        view: Name of a view, of an encoder that has several.
+        progress: Called with (texts done, number of texts) after each window.
+        stored: Where the vectors of each window are stored; those that exist are not sent to the workers.
+
+    Raises:
+        InputError: Ray is not installed, cannot be reached, or has too few processors; the model is no text encoder of
+            sentence-transformers, or is another one on a worker.
+    """
+    require_ray()
+    if isinstance(model, Encodes):
+        problem = f"expected a text encoder of sentence-transformers, got a {type(model).__name__}"
+        raise InputError(problem, field="model", remedy="encode without --ray")
+    if workers < 1:
+        raise InputError(f"invalid number of workers {workers}: must be 1 or more", field="--workers")
+    options: dict[str, Any] = {
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "normalize": normalize,
+        "kind": kind,
+        "prompt": prompt,
+    }
+    size, key = window_size(batch_size), made_from(model, **options)
+
+    def missing() -> Iterator[tuple[int, list[str]]]:
+        for number, window in enumerate(text_windows(texts, size)):
+            if stored is None or not stored.contains((*key, *window), rows=len(window)):
+                yield number, window
+
+    arguments = {"model": str(name), "view": view, "fingerprint": fingerprint(model), **options}
+
+    def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+        # Closed before the connection is, which Ray Data uses once more at the end.
+        with (
+            _connected(address, workers, gpus),
+            closing(_encoded(missing(), arguments, workers, gpus)) as results,
+        ):
+
+            def make(number: int, window: list[str]) -> np.ndarray:
+                found, its_texts, vectors = next(results)
+                if found != number or its_texts != window:
+                    raise RuntimeError(f"expected window {number} of the texts from Ray, got {found}")
+                return vectors
+
+            yield from encode_windows(model, texts, progress=progress, stored=stored, make=make, **options)
+
+    return walk()
+
+
+def _encoded(
+    windows: Iterator[tuple[int, list[str]]], arguments: dict[str, Any], workers: int, gpus: float
+) -> Generator[tuple[int, list[str], np.ndarray], None, None]:
+    """The number, texts and vectors of each window, in order."""
+    import numpy as np
+    import pyarrow as pa
+    import ray
+    from ray.exceptions import RayError
+
+    # One block per window, which a worker takes as a whole: its vectors depend on no other texts.
+    blocks: list[Any] = [
+        ray.put(pa.table({"window": [number] * len(texts), "text": texts})) for number, texts in windows
+    ]
+    if not blocks:
+        return
+    dataset = ray.data.from_arrow_refs(blocks).map_batches(
+        Encoder,  # pyright: ignore[reportArgumentType]
+        fn_constructor_kwargs=arguments,
+        batch_size=None,
+        batch_format="numpy",
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=1,
+        num_gpus=gpus or None,
+    )
+    try:
+        for batch in dataset.iter_batches(batch_size=None, batch_format="numpy"):
+            if len(batch["text"]):
+                vectors = np.array(batch["vector"], dtype=np.float32)
+                yield int(batch["window"][0]), [str(text) for text in batch["text"]], vectors
+    except RayError as error:
+        found = _input_error(error)
+        if found is None:
+            raise
+        raise InputError(found.problem, file=found.file, field=found.field, remedy=found.remedy) from None
+
+
+@contextmanager
+def _connected(address: str, workers: int, gpus: float) -> Iterator[None]:
+    """A connection to Ray, quiet and without reports of usage to its makers."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What goes wrong arrives as an exception; Ray's own processes also print to the terminal.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray
+    import ray.data
+
+    ours = not ray.is_initialized()
+    if ours:
+        local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            problem = f"Ray cannot be reached at {address!r} ({' '.join(str(error).split()):.120})"
+            raise InputError(problem, field="--ray", remedy="use local, or the address of a cluster") from None
+    context = ray.data.DataContext.get_current()
+    loggers = [logging.getLogger(name) for name in ("ray", "ray.data")]
+    earlier = [logger.level for logger in loggers]
+    order, bars = context.execution_options.preserve_order, context.enable_progress_bars
+    started = context.print_on_execution_start
+    try:
+        context.execution_options.preserve_order, context.enable_progress_bars = True, False
+        context.print_on_execution_start = False
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        _require_room(ray.cluster_resources(), workers, gpus)
+        yield
+    finally:
+        context.execution_options.preserve_order, context.enable_progress_bars = order, bars
+        context.print_on_execution_start = started
+        for logger, level in zip(loggers, earlier, strict=True):
+            logger.setLevel(level)
+        if ours:
+            ray.shutdown()
+
+
+def _require_room(resources: Mapping[str, float], workers: int, gpus: float) -> None:
+    """Raise an InputError if Ray would wait for ever for processors that it has not."""
+    for what, needed, option in (("CPU", workers, "--workers"), ("GPU", workers * gpus, "--gpus-per-worker")):
+        if needed > resources.get(what, 0):
+            had = f"{resources.get(what, 0):g}"
+            problem = f"expected a cluster with {needed:g} {what}s for {workers} workers, got {had}"
+            raise InputError(problem, field=option, remedy="use fewer workers")
+
+
+def _input_error(error: BaseException) -> InputError | None:
+    """The InputError of a worker."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, InputError):
+        found = getattr(found, "cause", None) or found.__cause__
+    return found
