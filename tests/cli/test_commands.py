@@ -151,8 +151,9 @@ def test_train_on_sentences_with_scored_pairs(workspace: Path, nearfar: Nearfar)
         )
     )
     assert ended.code == 0, ended
-    verdict, model, report = ended.out.splitlines()
+    verdict, general, model, report = ended.out.splitlines()
     assert "Spearman's correlation" in verdict
+    assert "general set" in general
     assert (model, report) == ("model   run/model", "report  run/report.html")
     assert "train simcse: 2 of 2" in ended.err
 

@@ -41,7 +41,7 @@ def test_changes_are_from_the_base_model_and_paired() -> None:
     assert lost["mean"] == pytest.approx(-0.2, abs=0.03)
     assert lost["low"] < lost["mean"] < lost["high"] < 0
     # Items differ by 0.3 among each other, so that only pairing gives so small an interval.
-    assert lost["high"] - lost["low"] < 0.15
+    assert lost["high"] - lost["low"] < 0.2
     assert same["mean"] == 0
     assert general_cell(general, "infonce").startswith("-0.")
     assert general_cell(general, "base") == ""

@@ -204,6 +204,20 @@ def stream(folder: Path, models: dict[str, Path]) -> Path:
     return run.folder / "report.html"
 
 
+def fusing(folder: Path, models: dict[str, Path]) -> Path:
+    from nearfar.evaluation import Interval
+    from nearfar.training.fusing_page import fusing_page
+    from nearfar.training.fusing_result import Choice, Effect
+
+    folder.mkdir()
+    effects = [
+        Effect(w, Interval(0.2 * w, 0.1 * w, 0.3 * w), Interval(-0.1 * w**2, -0.2 * w**2, 0.0)) for w in (0.2, 0.4, 1.0)
+    ]
+    reported = {effect.weight: effect for effect in effects[1:]}
+    choice = Choice(0.4, 0.05, tuple(effects), (0.2, 0.4), reported, ("accuracy", "ndcg@10"), ((200, 200), (124, 124)))
+    return fusing_page(choice, [("base model", "tiny"), ("seed", "0")]).write(folder / "fused.html")
+
+
 PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
     build.__name__: build
     for build in (
@@ -214,6 +228,7 @@ PAGES: dict[str, Callable[[Path, dict[str, Path]], Path]] = {
         sizes,
         demo,
         compare,
+        fusing,
         search,
         inspect,
         views,
