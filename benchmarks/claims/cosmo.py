@@ -297,7 +297,9 @@ if __name__ == "__main__":
                     arms("right", OURS_EARLY, ALONE_EARLY),
                     seeds=3,
                 ),
-                Also("part of test images with both digits right", OURS, FLAMINGO, arms("digits")),
+                Also(
+                    "part of test images with both digits right", OURS, FLAMINGO, arms("digits", FLAMINGO, ALONE, OURS)
+                ),
                 Also("recall@1 of captions by vectors", OURS, ALONE, arms("recall", OURS, ALONE)),
                 Also(
                     "recall@1 of captions by vectors, a sharper contrast",
