@@ -198,8 +198,8 @@ def _encoded(
     """The number, texts and vectors of each window, in order."""
     import numpy as np
     import pyarrow as pa
-    import ray
-    from ray.exceptions import RayError
+    import ray  # pyright: ignore[reportMissingImports]
+    from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
 
     # One block per window, which a worker takes as a whole: its vectors depend on no other texts.
     blocks: list[Any] = [
@@ -234,8 +234,8 @@ def _connected(address: str, workers: int, gpus: float) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # What goes wrong arrives as an exception; Ray's own processes also print to the terminal.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    import ray
-    import ray.data
+    import ray  # pyright: ignore[reportMissingImports]
+    import ray.data  # pyright: ignore[reportMissingImports]
 
     ours = not ray.is_initialized()
     if ours:
