@@ -312,7 +312,9 @@ if __name__ == "__main__":
             ),
             caveat="The language model and the vision tower are made for the test, and images are simple; the paper "
             "trains on 180 million images and more with language models of 2 to 7 billion parameters. In-context "
-            "examples are not part of the test."
-            + ("" if "smollm2" in PARTS else " SmolLM2-135M, a part of this benchmark, was not run."),
+            "examples are not part of the test. All arms end near what the vision tower tells (0.93 to 0.98 right), "
+            "so that captions could hardly become better; after half of the steps, COSMO has 0.30 to 0.96 right and "
+            "the arm without the contrast 0.95 to 0.98. What the contrast adds are the vectors: without it, no caption "
+            "is found." + ("" if "smollm2" in PARTS else " SmolLM2-135M, a part of this benchmark, was not run."),
         )
     )

@@ -63,7 +63,13 @@ def test_a_search_is_killed_in_the_middle_of_a_rung(tmp_path: Path, tiny_model_f
     noun_pairs = [(a, b) for a in NOUNS for b in NOUNS if a != b]
     rows = [{"anchor": f"the {a} sits on a {b}", "positive": f"a {a} in the {b}"} for a, b in noun_pairs]
     write_jsonl(rows, tmp_path / "rows.jsonl")
-    asked = {"data": str(tmp_path / "rows.jsonl"), "seeds": 1, "model": str(tiny_model_folder), "held_out": 0.3}
+    asked = {
+        "data": str(tmp_path / "rows.jsonl"),
+        "seeds": 1,
+        "model": str(tiny_model_folder),
+        "held_out": 0.3,
+        "keep": "none",
+    }
     asked |= {"search": {"learning_rate": [1e-4, 1e-3, 3e-3, 1e-2]}, "max_steps": 40, "batch_size": 4, "save_steps": 5}
     folder, whole = tmp_path / "out", tmp_path / "whole"
 
