@@ -136,9 +136,9 @@ def encode_shard(
     check_target(file)
     _require_encoder(model)
     total, size = _count(texts), window_size(batch_size)
-    part = shard.windows(-(-total // size))
-    if not part:
-        most = -(-total // size)
+    most = -(-total // size)
+    part = shard.windows(most)
+    if shard.of > most:  # refused for each shard, and not only for those that would be empty
         problem = f"expected at most {most:,} shards for {total:,} texts in windows of {size:,}, got {shard.of:,}"
         raise InputError(problem, field="--shard", remedy=f"use 1/{most} to {most}/{most}, or a smaller batch size")
     options: dict[str, Any] = {
