@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
@@ -239,6 +240,7 @@ def _connected(address: str, workers: int, gpus: float) -> Iterator[None]:
 
     ours = not ray.is_initialized()
     if ours:
+        _require_reachable(address)
         local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
@@ -264,6 +266,19 @@ def _connected(address: str, workers: int, gpus: float) -> Iterator[None]:
             logger.setLevel(level)
         if ours:
             ray.shutdown()
+
+
+def _require_reachable(address: str) -> None:
+    """Raise an InputError if nobody answers at an address, where Ray would try for minutes."""
+    if ":" not in address:  # local, or auto
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=10):
+            pass
+    except (OSError, ValueError) as error:
+        problem = f"Ray cannot be reached at {address!r} ({error})"
+        raise InputError(problem, field="--ray", remedy="use local, or the address of a cluster") from None
 
 
 def _require_room(resources: Mapping[str, float], workers: int, gpus: float) -> None:
