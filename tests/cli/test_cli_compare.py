@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from nearfar.comparison import runner, search, worker
-from nearfar.comparison.jobs import Failed, Job
-from nearfar.errors import InputError
+from jobs_here import jobs_here
+from nearfar.comparison import runner, search
 
 from .conftest import NOUNS, Nearfar, jsonl
 
@@ -21,15 +19,7 @@ SMALL = "--set max_steps=2 --set batch_size=4 --model tiny --seeds 1"
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs in this process; real ones are tested in tests/comparison."""
-
-    def run_job(job: Job, folder: Path, progress: Callable[..., None] | None = None) -> Failed | None:
-        try:
-            worker.do(job)
-        except InputError as error:
-            return Failed(str(error), True)
-        return None
-
-    monkeypatch.setattr(runner, "run_job", run_job)
+    jobs_here(monkeypatch)
 
 
 @pytest.fixture

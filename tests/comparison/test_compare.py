@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import yaml
 from datasets import Dataset
 
 import nearfar
-from nearfar.comparison import runner, worker
-from nearfar.comparison.jobs import Failed, Job
+from jobs_here import jobs_here
+from nearfar.comparison.jobs import Job
 from nearfar.comparison.request import chosen_recipes
 from nearfar.data import Retrieval, write_jsonl
 from nearfar.errors import InputError
@@ -40,18 +39,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Those that were run, in this process."""
-    ran: list[Job] = []
-
-    def run_job(job: Job, folder: Path, progress: Callable[..., None] | None = None) -> Failed | None:
-        ran.append(job)
-        try:
-            worker.do(job)
-        except Exception as error:
-            return Failed(str(error), isinstance(error, InputError))
-        return None
-
-    monkeypatch.setattr(runner, "run_job", run_job)
-    return ran
+    return jobs_here(monkeypatch)
 
 
 def test_from_rows_to_the_page(files: Path, jobs: list[Job], tiny_model_folder: Path):

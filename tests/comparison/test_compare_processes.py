@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 import nearfar
-from nearfar.comparison import runner, worker
-from nearfar.comparison import search as searching
+from jobs_here import jobs_here
 from nearfar.comparison.jobs import Job, run_job
 from nearfar.data import write_jsonl
 
@@ -95,8 +94,7 @@ def test_a_search_is_killed_in_the_middle_of_a_rung(tmp_path: Path, tiny_model_f
     ]
     assert resumed["cost"]["steps"] == 40
     with pytest.MonkeyPatch.context() as patch:
-        for module in (runner, searching):  # here instead of in processes, which take seconds to start
-            patch.setattr(module, "run_job", lambda job, *_: worker.do(job))
+        jobs_here(patch)
         again = nearfar.compare("infonce", out=whole, **asked)  # pyright: ignore[reportArgumentType]
     assert [(row.name, row.by_seed, row.score) for row in found.ranking] == [
         (row.name, row.by_seed, row.score) for row in again.ranking

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nearfar
-from nearfar.comparison import runner, search, worker
-from nearfar.comparison.jobs import Failed, Job
+from jobs_here import jobs_here
+from nearfar.comparison.jobs import Job
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
 
@@ -33,19 +32,7 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """Those that were run, in this process."""
-    ran: list[Job] = []
-
-    def run_job(job: Job, folder: Path, progress: Callable[..., None] | None = None) -> Failed | None:
-        ran.append(job)
-        try:
-            worker.do(job)
-        except Exception as error:
-            return Failed(str(error), isinstance(error, InputError))
-        return None
-
-    for module in (runner, search):
-        monkeypatch.setattr(module, "run_job", run_job)
-    return ran
+    return jobs_here(monkeypatch)
 
 
 def compare(rows: str, model: Any, **more: Any) -> nearfar.comparison.Comparison:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
+from jobs_here import jobs_here
+
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "sky", "sea")
 SMALL: dict[str, Any] = {"batch_size": 8, "max_length": 32}
 
@@ -101,14 +103,10 @@ def demo(folder: Path, models: dict[str, Path]) -> Path:
 
 def compare(folder: Path, models: dict[str, Path]) -> Path:
     import nearfar
-    from nearfar.comparison import runner, worker
-
-    def run_job(job: Any, *_: object) -> None:
-        worker.do(job)  # here instead of in a process of its own, which takes seconds to start
 
     rows = pairs()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "run_job", run_job)
+        jobs_here(patch)
         nearfar.compare(
             ["infonce", "simcse", "dse"],
             data=Dataset.from_list(rows[:32]),
@@ -124,15 +122,9 @@ def compare(folder: Path, models: dict[str, Path]) -> Path:
 
 def search(folder: Path, models: dict[str, Path]) -> Path:
     import nearfar
-    from nearfar.comparison import runner, worker
-    from nearfar.comparison import search as searching
-
-    def run_job(job: Any, *_: object) -> None:
-        worker.do(job)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (runner, searching):
-            patch.setattr(module, "run_job", run_job)
+        jobs_here(patch)
         nearfar.compare(
             "infonce",
             data=Dataset.from_list(pairs()),

@@ -71,7 +71,15 @@ def test_what_is_refused(index: SearchIndex, tmp_path: Path) -> None:
         store_index(index, "parquet", tmp_path / "x.csv")
     with pytest.raises(InputError, match="no such column"):
         store_index(index, "parquet", tmp_path / "x.parquet", fields=["year"])
+    with pytest.raises(InputError, match="'text' of its own"):
+        store_index(index, "parquet", tmp_path / "x.parquet", fields=["words", "text"])
     assert not (tmp_path / "x.parquet").exists()
+
+
+def test_a_server_that_does_not_answer(index: SearchIndex) -> None:
+    pytest.importorskip("qdrant_client")
+    with pytest.raises(InputError, match="cannot be reached"):
+        store_index(index, "qdrant", "http://127.0.0.1:9/documents")
 
 
 def test_the_command(index: SearchIndex, tmp_path: Path, tiny_model_folder: Path, capsys) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nearfar.search.index as index_module
+import nearfar.search.where as where_module
 from nearfar.data import write_jsonl
 from nearfar.data.corpus import read_corpus
 from nearfar.errors import InputError
@@ -70,8 +71,12 @@ def test_the_order_is_that_of_a_search_without_conditions(index: SearchIndex, mo
     assert len(index.search("the lion", 10, where=["year=2005"])) == 3
 
 
-def test_columns_are_read_when_they_are_asked_for(index: SearchIndex) -> None:
-    index.allowed(["year=2005"])
+def test_columns_are_read_when_they_are_asked_for(index: SearchIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+    monkeypatch.setattr(where_module, "checked", opened.append)
+    for _ in range(3):
+        index.allowed(["year=2005"])
+    assert len(opened) == 1  # checksums are compared when the file is opened, and not for each search
     assert index.fields(["animal", "year"]).column_names == ["animal", "year"]
     assert index.fields(["year"]).num_rows == len(ROWS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ _JSONL = (".jsonl", ".jsonl.gz")
 _ROWS = 10_000
 
 
-def check_row_file(path: str | Path, option: str = "--out", *, others: Iterable[object] = ()) -> None:
+def check_row_file(
+    path: str | Path, option: str = "--out", *, others: Iterable[object] = (), more: Sequence[str] = ()
+) -> None:
     """Check, before the work, that `write_rows` can write to a path.
 
     Args:
         path: The file to write.
         option: The option that names it.
         others: Input and other output, which must be other files; what is no path is ignored.
+        more: Suffixes of other formats that the caller writes.
 
     Raises:
         InputError: The suffix is unknown, the path is a folder, one of the others, or not writable.
@@ -37,8 +40,10 @@ def check_row_file(path: str | Path, option: str = "--out", *, others: Iterable[
         raise InputError(
             "expected a file name, got a folder", file=path, field=option, remedy="pass the name of a file"
         )
-    if not path.name.endswith((*_JSONL, ".parquet")):
-        raise InputError(f"unknown suffix {path.suffix!r}", file=path, field=option, remedy="use .jsonl or .parquet")
+    if not path.name.endswith((*_JSONL, ".parquet", *more)):
+        *first, last = (".jsonl", ".parquet", *more)
+        known = f"{', '.join(first)} or {last}"
+        raise InputError(f"unknown suffix {path.suffix!r}", file=path, field=option, remedy=f"use {known}")
     check_writable(path.absolute().parent, option)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from jaxtyping import Bool, Float, Int
     from sentence_transformers import SentenceTransformer
+
+    from nearfar.search.lexical import LexicalIndex
 
 TEXTS = "texts.arrow"
 # What is made when it is first asked for: words, and columns of the corpus.
@@ -71,6 +74,8 @@ class SearchIndex:
     vectors: StoredVectors
     texts: pa.Table
     built: str | None = None
+    # Opened once: each opening reads the files to compare their checksums.
+    _fields: pa.Table | None = field(default=None, init=False, repr=False)
 
     @property
     def is_exact(self) -> bool:
@@ -103,7 +108,6 @@ class SearchIndex:
     ) -> list[list[Hit]]:
         """As `search`, for many queries at once."""
         from nearfar.search.fusion import fused
-        from nearfar.search.lexical import open_lexical
 
         for query in queries:
             check_query(query, k)
@@ -113,8 +117,7 @@ class SearchIndex:
         depth = max(k, HYBRID_DEPTH) if hybrid else k
         rows, scores = self._nearest(vectors, depth, allowed)
         if hybrid:
-            lexical = open_lexical(self.folder / WORDS, self.texts.column("text"), self.metadata.count)
-            rows, scores = fused([rows, lexical.nearest(queries, depth, allowed)[0]], k)
+            rows, scores = fused([rows, self._words.nearest(queries, depth, allowed)[0]], k)
         return [self._hits(*found) for found in zip(rows.tolist(), scores.tolist(), strict=True)]
 
     def nearest(
@@ -157,7 +160,17 @@ class SearchIndex:
         """
         from nearfar.search.where import open_fields
 
-        return open_fields(self.folder / FIELDS, names, self.metadata.count, self._read_fields).select(list(names))
+        opened = self._fields
+        if opened is None or not set(names) <= set(opened.column_names):
+            opened = open_fields(self.folder / FIELDS, names, self.metadata.count, self._read_fields)
+            self._fields = opened
+        return opened.select(list(names))
+
+    @cached_property
+    def _words(self) -> LexicalIndex:
+        from nearfar.search.lexical import open_lexical
+
+        return open_lexical(self.folder / WORDS, self.texts.column("text"), self.metadata.count)
 
     def _nearest(
         self, vectors: Float[np.ndarray, "q d"], k: int, allowed: Bool[np.ndarray, " n"] | None

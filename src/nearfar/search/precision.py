@@ -118,7 +118,7 @@ class StoredVectors:
         depth = min(depth, len(self))
         # Candidates kept by the graph search; with only k, the last results are often wrong.
         self.graph.expansion_search = max(128, 2 * depth)
-        found = self.graph.search(_coded(queries, self.precision, self.scale or float(np.abs(queries).max())), depth)
+        found = self.graph.search(_coded(queries, self.precision, self.scale), depth)
         rows = np.atleast_2d(found.keys).astype(np.int64)
         counts = np.atleast_1d(getattr(found, "counts", rows.shape[1]))
         scores = np.einsum("qd,qkd->qk", queries, self.of(rows.ravel()).reshape(*rows.shape, -1))

@@ -9,7 +9,7 @@ from typing import Any
 from nearfar.data.row_files import check_row_file, write_rows
 from nearfar.errors import InputError
 from nearfar.search.index import Hit
-from nearfar.writing import check_writable, draft_of
+from nearfar.writing import draft_of
 
 __all__ = ["check_hit_file", "write_hits"]
 
@@ -23,15 +23,7 @@ def check_hit_file(path: str | Path, *, others: Iterable[object] = ()) -> None:
     Raises:
         InputError: The suffix is unknown, or the path is a folder, another file of the command, or not writable.
     """
-    if Path(path).suffix == _RUN and not Path(path).is_dir():
-        check_writable(Path(path).absolute().parent)
-        return
-    try:
-        check_row_file(path, others=others)
-    except InputError as error:
-        if error.problem.startswith("unknown suffix"):
-            raise InputError(error.problem, file=path, field="--out", remedy="use .jsonl, .parquet or .trec") from None
-        raise
+    check_row_file(path, others=others, more=(_RUN,))
 
 
 def write_hits(found: Iterable[tuple[str, str, Sequence[Hit]]], path: str | Path) -> int:

@@ -43,8 +43,9 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
     address = urlsplit(str(out))
     if address.scheme in ("http", "https"):
         name = address.path.strip("/")
-        client = qdrant_client.QdrantClient(url=f"{address.scheme}://{address.netloc}")
-        if not name or client.collection_exists(name):
+        # Its check of versions only warns where no server answers, which the next call says.
+        client = qdrant_client.QdrantClient(url=f"{address.scheme}://{address.netloc}", check_compatibility=False)
+        if not name or _exists(client, name, str(out)):
             problem = "already exists" if name else "names no collection"
             raise InputError(problem, file=str(out), field="--out", remedy="http://HOST:PORT/NEW_COLLECTION")
         try:
@@ -67,6 +68,16 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
 
     replace_folder(folder, save)
     return _search(qdrant_client.QdrantClient(path=str(folder)), folder.name)
+
+
+def _exists(client: Any, name: str, address: str) -> bool:
+    from qdrant_client.http.exceptions import ApiException
+
+    try:
+        return client.collection_exists(name)
+    except ApiException as error:
+        problem = f"Qdrant cannot be reached ({' '.join(str(error).split()):.120})"
+        raise InputError(problem, file=address, field="--out", remedy="start the server, or fix the address") from error
 
 
 def _fill(client: Any, name: str, rows: Rows, dimension: int, similarity: str) -> None:

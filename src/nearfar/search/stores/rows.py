@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nearfar.errors import InputError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -25,11 +27,17 @@ class Rows:
         index: The index.
         fields: Columns of the corpus.
         progress: Called with (rows read, number of rows).
+
+    Raises:
+        InputError: A column has the name of one of the index.
     """
 
     def __init__(
         self, index: SearchIndex, fields: Sequence[str] = (), progress: Callable[[int, int], None] | None = None
     ) -> None:
+        if taken := sorted({"id", "text", "vector"} & set(fields)):
+            problem = f"the index has a column {taken[0]!r} of its own"
+            raise InputError(problem, field="--fields", remedy="remove it, or rename the column of the corpus")
         self._index, self._progress = index, progress
         self._fields = index.fields(fields) if fields else None
 
