@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from jobs_here import jobs_here
-from nearfar.comparison import runner, search
 
 from .conftest import NOUNS, Nearfar, jsonl
 
@@ -73,8 +72,7 @@ def test_bad_input(rows: Path, nearfar: Nearfar):
 
 
 @pytest.mark.usefixtures("here")
-def test_a_search(rows: Path, nearfar: Nearfar, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(search, "run_job", runner.run_job)
+def test_a_search(rows: Path, nearfar: Nearfar):
     asked = f"compare infonce --data train.jsonl --eval test.jsonl {SMALL} --held-out 0.4"
     asked += " --search learning_rate=1e-4,1e-3 --search lora_rank=0,2"
     shown = nearfar(*shlex.split(asked))
