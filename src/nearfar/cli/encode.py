@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from nearfar.cli.output import print_json, progress
-from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Model, SkipBroken, Stream, parsed
+from nearfar.cli.parameters import (
+    BatchSize,
+    Columns,
+    GpusPerWorker,
+    Json,
+    MaxText,
+    Model,
+    Ray,
+    SkipBroken,
+    Stream,
+    Workers,
+    encoding_on,
+    parsed,
+)
 from nearfar.errors import InputError
 
 
@@ -60,12 +72,9 @@ def command(
     join: Annotated[
         int | None, typer.Option(help="Number of shards, all encoded, to join to the output file.", metavar="N", min=1)
     ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(help="Ray to encode on: local, or the address of a cluster.", metavar="local|ADDRESS"),
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Number of processes that encode, with --ray.", min=1)] = 2,
-    gpus_per_worker: Annotated[float, typer.Option(help="Number of GPUs of each worker, with --ray.", min=0)] = 0,
+    ray: Ray = None,
+    workers: Workers = 2,
+    gpus_per_worker: GpusPerWorker = 0,
     skip_broken: SkipBroken = False,
     max_text: MaxText = None,
     json_: Json = False,
@@ -74,7 +83,6 @@ def command(
     mapping = parsed(columns)
     from nearfar.data.encodable import load_encodable
     from nearfar.data.streams import TextStream
-    from nearfar.encoding.on_ray import encode_file_on_ray, require_ray
     from nearfar.encoding.shards import Shard, encode_shard, join_shards
     from nearfar.kinds.loading import load_vectorizer
     from nearfar.models.encoding_files import check_target, encode_file, stored_beside
@@ -85,14 +93,10 @@ def command(
     if sum(option is not None for option in (shard, join, ray)) > 1:
         raise InputError("expected at most one of --shard, --join and --ray", remedy="remove the others")
     part = None if shard is None else Shard.parse(shard)
-    if ray is not None:
-        require_ray()
     if stream and kind not in (None, "text"):
         raise InputError("is for texts", field="--stream", remedy="remove it")
-    if stream and ray is not None:
-        raise InputError("Ray copies the texts into its object store", field="--stream", remedy="remove it")
     target = out if part is None else part.file(out)
-    with file_claimed(target):
+    with encoding_on(ray, workers, gpus_per_worker, stream=stream) as encoding, file_claimed(target):
         if stream:
             rows, column = TextStream(file, columns=mapping), "text"
         else:
@@ -113,18 +117,11 @@ def command(
                 found = {"shard": shard, "rows": manifest["rows"], "total": manifest["total"], "encoded": new}
             elif join is not None:
                 count, dimension = join_shards(encoder, rows, out, join, progress=update, **options)
-            elif ray is not None:
-                assert not isinstance(rows, TextStream)  # refused above
-                setup: dict[str, Any] = {"address": ray, "workers": workers, "gpus": gpus_per_worker}
-                setup |= {"max_length": max_length, "view": view}
-                # Ray prints on stdout when it replaces a worker.
-                with redirect_stdout(sys.stderr):
-                    count, dimension = encode_file_on_ray(model, rows, out, progress=update, **setup, **options)
             else:
-                with stored_beside(out, encoder) if stream else nullcontext() as stored:
-                    count, dimension = encode_file(
-                        encoder, rows, out, column=column, progress=update, stored=stored, **options
-                    )
+                encode = encoding(model, view=view, max_length=max_length)
+                setup: dict[str, Any] = {"column": column, "encode": encode, "progress": update}
+                with stored_beside(out, encoder) if stream or ray is not None else nullcontext() as stored:
+                    count, dimension = encode_file(encoder, rows, out, stored=stored, **setup, **options)
     if json_:
         of = {"text": "texts", "image": "images", "audio": "audio"}[column]
         prompts = {"as": side, "prompt": used} if column == "text" else {}

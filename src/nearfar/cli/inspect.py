@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,19 @@ import typer
 
 from nearfar.cli.language_model import KeyVariable
 from nearfar.cli.output import print_json, print_table, printable, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, SkipBroken, parsed
+from nearfar.cli.parameters import (
+    BatchSize,
+    Columns,
+    GpusPerWorker,
+    Json,
+    MaxText,
+    Ray,
+    Seed,
+    SkipBroken,
+    Workers,
+    encoding_on,
+    parsed,
+)
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,6 +94,9 @@ def command(
     ] = None,
     key_env: KeyVariable = "OPENAI_API_KEY",
     columns: Columns = None,
+    ray: Ray = None,
+    workers: Workers = 2,
+    gpus_per_worker: GpusPerWorker = 0,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
     skip_broken: SkipBroken = False,
@@ -116,10 +132,17 @@ def command(
     from nearfar.inspection import inspect
     from nearfar.inspection.page import inspection_page
     from nearfar.inspection.summary import leakage, measure_rows, verdict
+    from nearfar.models.encoding_files import stored_beside
     from nearfar.models.prompts import quoted
     from nearfar.writing import folder_claimed
 
-    with folder_claimed(out), progress("inspect") as update:
+    kept = nullcontext() if ray is None else stored_beside(out / "inspect", None)
+    with (
+        encoding_on(ray, workers, gpus_per_worker) as encoding,
+        folder_claimed(out),
+        kept as stored,
+        progress("inspect") as update,
+    ):
         found = inspect(
             model,
             data,
@@ -135,6 +158,8 @@ def command(
             seed=seed,
             skip_broken=skip_broken,
             progress=update,
+            encoding=encoding,
+            stored=stored,
         )
         figures = {**found.as_dict(), "data": data}
         report, numbers = _write(out, inspection_page(found, [("data", data)]), figures)
@@ -243,7 +268,8 @@ def _exposes_states(model: str) -> bool:
 
 def _refuse(context: typer.Context) -> None:
     """Raise an InputError for options that are not for language models."""
-    for name in ("near_duplicate", "dims", "map_", "batch_size", "skip_broken", "fix"):
+    names = ("near_duplicate", "dims", "map_", "batch_size", "skip_broken", "fix", "ray", "workers", "gpus_per_worker")
+    for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = f"--{name.rstrip('_').replace('_', '-')}"

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Seed, Stream, parsed
+from nearfar.cli.parameters import (
+    BatchSize,
+    Columns,
+    GpusPerWorker,
+    Json,
+    MaxText,
+    Ray,
+    Seed,
+    Stream,
+    Workers,
+    encoding_on,
+    parsed,
+)
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,6 +92,9 @@ def command(
         str | None, typer.Option(help="Column mapping of the corpus, e.g. text=body.", metavar="NAME=COLUMN")
     ] = None,
     stream: Stream = False,
+    ray: Ray = None,
+    workers: Workers = 2,
+    gpus_per_worker: GpusPerWorker = 0,
     batch_size: BatchSize = 64,
     seed: Seed = 0,
     max_text: MaxText = None,
@@ -102,37 +117,41 @@ def command(
     )
     check_row_file(out, others=[pairs, corpus])
     opened = None
-    if corpus is not None:
-        folder = index or index_beside(corpus)
-        with progress("index") as update:
-            opened = open_or_build(
-                model,
-                corpus,
-                lambda: read_corpus(corpus, of_corpus, stream=stream),
-                folder,
-                columns=of_corpus,
+    with encoding_on(ray, workers, gpus_per_worker, stream=stream) as encoding:
+        encode = encoding(model)
+        if corpus is not None:
+            folder = index or index_beside(corpus)
+            with progress("index") as update:
+                opened = open_or_build(
+                    model,
+                    corpus,
+                    lambda: read_corpus(corpus, of_corpus, stream=stream),
+                    folder,
+                    columns=of_corpus,
+                    batch_size=batch_size,
+                    progress=update,
+                    resumable=True,
+                    encode=encode,
+                )
+            if opened.built is not None:
+                say(f"index of {opened.metadata.count:,} documents in {folder} ({opened.built})")
+        with progress("mine") as update:
+            found = mine_hard_negatives(
+                pairs,
+                model if opened is None else opened.model,
+                out,
+                corpus=opened,
+                how=how,
+                judge=cross_encoder or guide,
+                too_few=too_few,
+                dropped=dropped,
+                columns=mapping,
                 batch_size=batch_size,
+                seed=seed,
+                exact=None if compare == "auto" else compare == "exact",
                 progress=update,
-                resumable=True,
+                encode=encode,
             )
-        if opened.built is not None:
-            say(f"index of {opened.metadata.count:,} documents in {folder} ({opened.built})")
-    with progress("mine") as update:
-        found = mine_hard_negatives(
-            pairs,
-            model if opened is None else opened.model,
-            out,
-            corpus=opened,
-            how=how,
-            judge=cross_encoder or guide,
-            too_few=too_few,
-            dropped=dropped,
-            columns=mapping,
-            batch_size=batch_size,
-            seed=seed,
-            exact=None if compare == "auto" else compare == "exact",
-            progress=update,
-        )
     dropped = dropped or out.with_name(f"{out.name}.dropped.jsonl")
     if json_:
         print_json({"out": str(out), "dropped_file": str(dropped), **found.as_dict()})

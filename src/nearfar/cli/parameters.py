@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +14,7 @@ from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from nearfar.decoding.method import Method
+    from nearfar.models.encoding_files import EncodingOf
 
 Model = Annotated[str, typer.Argument(help="Model: path, Hub ID or alias such as minilm.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -72,6 +76,13 @@ Stream = Annotated[
     ),
 ]
 
+Ray = Annotated[
+    str | None,
+    typer.Option(help="Ray to encode texts on: local, or the address of a cluster.", metavar="local|ADDRESS"),
+]
+Workers = Annotated[int, typer.Option(help="Number of processes that encode, with --ray.", min=1)]
+GpusPerWorker = Annotated[float, typer.Option(help="Number of GPUs of each worker, with --ray.", min=0)]
+
 #: Takes effect when it is parsed; no command passes it on.
 MaxText = Annotated[
     int | None,
@@ -91,6 +102,28 @@ def parsed(columns: str | None) -> dict[str, str] | None:
     from nearfar.data import parse_columns
 
     return None if columns is None else parse_columns(columns)
+
+
+@contextmanager
+def encoding_on(ray: str | None, workers: int, gpus_per_worker: float, *, stream: bool = False) -> Iterator[EncodingOf]:
+    """What encodes texts until the context ends: this process, or the workers of `--ray`.
+
+    Raises:
+        InputError: Ray is not installed, or the texts are a stream.
+    """
+    if ray is None:
+        from nearfar.models.encoding_files import in_this_process
+
+        yield in_this_process
+        return
+    from nearfar.encoding import OnRay
+
+    found = OnRay(ray, workers=workers, gpus=gpus_per_worker)
+    if stream:
+        raise InputError("Ray copies the texts into its object store", field="--stream", remedy="remove it")
+    # Ray prints on stdout when it replaces a worker.
+    with redirect_stdout(sys.stderr), found:
+        yield found.of
 
 
 def check_amateur(amateur: str | None, method: Method, options: Any) -> None:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nearfar.cli.output import print_json, printable, progress, say
-from nearfar.cli.parameters import BatchSize, Columns, Json, MaxText, Model, Stream, parsed
+from nearfar.cli.parameters import (
+    BatchSize,
+    Columns,
+    GpusPerWorker,
+    Json,
+    MaxText,
+    Model,
+    Ray,
+    Stream,
+    Workers,
+    encoding_on,
+    parsed,
+)
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,6 +74,9 @@ def command(
         ),
     ] = None,
     stream: Stream = False,
+    ray: Ray = None,
+    workers: Workers = 2,
+    gpus_per_worker: GpusPerWorker = 0,
     columns: Columns = None,
     batch_size: BatchSize = 64,
     max_text: MaxText = None,
@@ -75,6 +90,8 @@ def command(
     if (queries is None) != (out is None):
         problem = "is for many queries" if queries is None else "is missing"
         raise InputError(problem, field="--out", remedy="give both --queries and --out")
+    if vectors is not None and ray is not None:
+        raise InputError("the documents are not encoded with --vectors", field="--ray", remedy="remove it")
     from nearfar.data.corpus import index_beside, read_corpus, read_queries
     from nearfar.kinds.loading import load_scorer
     from nearfar.models.prompts import prompts_of, quoted
@@ -91,7 +108,7 @@ def command(
     scorer = None if rerank is None else load_scorer(rerank)
 
     folder = index or index_beside(corpus)
-    with progress("index") as update:
+    with encoding_on(ray, workers, gpus_per_worker, stream=stream) as encoding, progress("index") as update:
         opened = open_or_build(
             model,
             corpus,
@@ -101,8 +118,9 @@ def command(
             precision=precision,
             batch_size=batch_size,
             progress=update,
-            resumable=stream,
+            resumable=stream or ray is not None,
             vectors=vectors,
+            encode=encoding(model),
         )
     prompts = prompts_of(opened.model, ("query", "document"))
     if opened.built is not None:

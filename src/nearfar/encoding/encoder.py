@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
-from nearfar.models.encoding import check_batch_size
+from nearfar.models.encoding import BATCH_SIZE, TextOptions, check_batch_size
 
 if TYPE_CHECKING:
-    from nearfar.models.encoding import Kind
+    from typing_extensions import Unpack
 
 __all__ = ["Encoder"]
 
@@ -25,13 +25,10 @@ class Encoder:
     Args:
         model: A folder, a Hub ID or an alias; where the workers run, it must exist too.
         column: The column of texts.
-        batch_size: Texts per forward pass. A batch may contain more: they are sorted by length.
-        max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
-        normalize: Whether to normalise the vectors to length 1.
-        kind: Whether the texts are queries or documents, for models with different prompts for these.
-        prompt: What to put before each text; by default the model's own prompt.
         view: Name of a view, of an encoder that has several.
         fingerprint: `nearfar.models.fingerprint` of the model, to detect that a worker has another one of this name.
+        **options: Those of `nearfar.models.encoding.encode`: `batch_size` (a batch may contain more texts: they are
+            sorted by length), `max_length`, `normalize`, `kind`, `prompt`.
 
     Example:
         >>> from datasets import Dataset
@@ -45,23 +42,16 @@ class Encoder:
         model: str | Path,
         *,
         column: str = "text",
-        batch_size: int = 64,
-        max_length: int | None = None,
-        normalize: bool = True,
-        kind: Kind | None = None,
-        prompt: str | None = None,
         view: str | None = None,
         fingerprint: str | None = None,
+        **options: Unpack[TextOptions],
     ) -> None:
-        check_batch_size(batch_size)
+        check_batch_size(options.get("batch_size", BATCH_SIZE))
         self.name, self.column = str(model), column
-        self._max_length, self._view, self._fingerprint = max_length, view, fingerprint
-        self._options: dict[str, Any] = {
-            "batch_size": batch_size,
-            "normalize": normalize,
-            "kind": kind,
-            "prompt": prompt,
-        }
+        self._view, self._fingerprint = view, fingerprint
+        # The length is a setting of the model that is loaded: models of words, not tokens, accept it nowhere else.
+        self._max_length = options.pop("max_length", None)
+        self._options = options
         self._model: Any = None
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:

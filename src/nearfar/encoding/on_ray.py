@@ -10,24 +10,26 @@ import logging
 import os
 import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nearfar.data.streams import TextStream
 from nearfar.encoding.encoder import Encoder
 from nearfar.errors import InputError
 from nearfar.models.abilities import Encodes
+from nearfar.models.encoding import BATCH_SIZE, TextOptions
 from nearfar.models.encoding_files import (
+    EncodeWindows,
     Progress,
     check_target,
-    encode_windows,
+    encode_file,
+    encode_text_windows,
     made_from,
     stored_beside,
-    text_facts,
     text_windows,
     window_size,
-    write_windows,
 )
 from nearfar.models.fingerprint import fingerprint
 
@@ -35,17 +37,137 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
     from jaxtyping import Float
+    from typing_extensions import Self, Unpack
 
-    from nearfar.models.encoding import Kind
     from nearfar.models.stored_arrays import StoredArrays
 
-__all__ = ["encode_file_on_ray", "encode_windows_on_ray", "require_ray"]
+__all__ = ["OnRay", "encode_file_on_ray", "encode_windows_on_ray", "require_ray"]
 
 
 def require_ray() -> None:
     """Raise an InputError that says what to install, if Ray Data is not installed."""
     if find_spec("ray") is None:
         raise InputError("Ray requires the package ray", field="--ray", remedy='pip install "nearfar[ray]"')
+
+
+class OnRay:
+    """Encodes texts in the workers of a Ray, for every function that takes `encode` or `encoding`.
+
+    As a context manager, all that is encoded shares one connection to Ray, made when there is something to encode;
+    otherwise each call makes its own.
+
+    Args:
+        address: `local` for a Ray of its own on this machine, else the address of a cluster, as for `ray.init`. A
+            connection that exists already is used instead.
+        workers: Number of processes that encode.
+        gpus: GPUs of each of them; a worker without one sees none.
+
+    Raises:
+        InputError: Ray is not installed, or the number of workers is invalid.
+
+    Example:
+        >>> from nearfar.search import build_index
+        >>> with OnRay(workers=8) as ray:  # doctest: +SKIP
+        ...     build_index("minilm", texts, "index", encode=ray.of("minilm"))
+    """
+
+    def __init__(self, address: str = "local", *, workers: int = 2, gpus: float = 0) -> None:
+        require_ray()
+        if workers < 1:
+            raise InputError(f"invalid number of workers {workers}: must be 1 or more", field="--workers")
+        self._address, self._workers, self._gpus = address, workers, gpus
+        self._shared: ExitStack | None = None
+
+    def __enter__(self) -> Self:
+        self._shared = ExitStack()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            shared.close()
+
+    def of(self, name: str | Path | None, *, view: str | None = None, max_length: int | None = None) -> EncodeWindows:
+        """What encodes texts as `nearfar.models.encoding_files.encode_windows` does, with a model by its name.
+
+        Args:
+            name: A folder, a Hub ID or an alias, by which the workers load the model; every machine of the cluster must
+                have it. The loaded model is passed, too, and compared with those of the workers.
+            view: Name of a view, of an encoder that has several.
+            max_length: Maximum sequence length in tokens that the model was loaded with.
+
+        Raises:
+            InputError: When it is called: there is no name, the model is no text encoder of sentence-transformers, or
+                the texts are a stream. At the first window: Ray cannot be reached or has too few processors, or the
+                model is another one on a worker.
+        """
+
+        def encode(
+            model: Any,
+            texts: Sequence[str] | Dataset | TextStream,
+            *,
+            column: str = "text",
+            size: int | None = None,
+            progress: Progress | None = None,
+            stored: StoredArrays | None = None,
+            **options: Unpack[TextOptions],
+        ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+            if name is None:
+                remedy = "pass its folder, its Hub ID or its alias"
+                raise InputError("expected the name of a model, got a model in memory", field="model", remedy=remedy)
+            if isinstance(model, Encodes):
+                problem = f"expected a text encoder of sentence-transformers, got a {type(model).__name__}"
+                raise InputError(problem, field="model", remedy="encode without --ray")
+            if column != "text":
+                raise InputError(f"is for texts, got rows of {column}", field="--ray", remedy="remove it")
+            if isinstance(texts, TextStream):
+                raise InputError("Ray copies the texts into its object store", field="--stream", remedy="remove it")
+            if max_length is not None:
+                options["max_length"] = max_length
+            arguments = {"model": str(name), "view": view, "fingerprint": fingerprint(model), **options}
+            return self._windows(arguments, model, texts, size, progress, stored, options)
+
+        return encode
+
+    def _windows(
+        self,
+        arguments: dict[str, Any],
+        model: Any,
+        texts: Sequence[str] | Dataset,
+        size: int | None,
+        progress: Progress | None,
+        stored: StoredArrays | None,
+        options: TextOptions,
+    ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+        """As `encode_windows`; `arguments` are those of the workers' `Encoder`."""
+        key = made_from(model, **options)
+        length = window_size(options.get("batch_size", BATCH_SIZE)) if size is None else size
+        results: Generator[tuple[int, list[str], np.ndarray], None, None] | None = None
+
+        def missing() -> Iterator[tuple[int, list[str]]]:
+            for number, window in enumerate(text_windows(texts, length)):
+                if stored is None or not stored.contains((*key, *window), rows=len(window)):
+                    yield number, window
+
+        with ExitStack() as stack:
+
+            def make(number: int, window: list[str]) -> np.ndarray:
+                nonlocal results
+                if results is None:
+                    last = self._shared or stack
+                    last.enter_context(_connected(self._address, self._workers, self._gpus))
+                    results = _encoded(missing(), arguments, self._workers, self._gpus)
+                    # Closed before the connection is, which Ray Data uses once more at the end.
+                    for each in (last, stack):
+                        each.callback(results.close)
+                found, its_texts, vectors = next(results)
+                if found != number or its_texts != window:
+                    raise RuntimeError(f"expected window {number} of the texts from Ray, got {found}")
+                return vectors
+
+            yield from encode_text_windows(
+                model, texts, size=size, progress=progress, stored=stored, make=make, **options
+            )
 
 
 def encode_file_on_ray(
@@ -56,60 +178,38 @@ def encode_file_on_ray(
     address: str = "local",
     workers: int = 2,
     gpus: float = 0,
-    batch_size: int = 64,
-    max_length: int | None = None,
-    normalize: bool = True,
-    kind: Kind | None = None,
-    prompt: str | None = None,
     view: str | None = None,
     progress: Progress | None = None,
+    **options: Unpack[TextOptions],
 ) -> tuple[int, int]:
     """Write the vectors of many texts to the same file as `nearfar.models.encoding_files.encode_file`.
 
     Args:
         name: A folder, a Hub ID or an alias of an encoder; every machine of the cluster must have it.
-        texts: A sequence of texts, or a dataset with a column `text`.
+        texts: A sequence of texts, or a dataset with a column `text`. They are copied into Ray's object store, which
+            uses the disk when memory is full.
         out_path: The file to write, `.npy` or `.parquet`.
-        address: See `encode_windows_on_ray`, and so for `workers` and `gpus`.
+        address: See `OnRay`, and so for `workers` and `gpus`.
         workers: Number of processes that encode.
         gpus: GPUs of each of them.
-        batch_size: Batch size.
-        max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
-        normalize: Whether to normalise the vectors to length 1.
-        kind: Whether the texts are queries or documents, for models with different prompts for these.
-        prompt: What to put before each text; by default the model's own prompt.
         view: Name of a view, of an encoder that has several.
         progress: Called with (texts done, number of texts) after each window.
+        **options: Those of `nearfar.models.encoding.encode`: `batch_size`, `max_length`, `normalize`, `kind`, `prompt`.
 
     Returns:
         The shape of the matrix, (texts, dimensions).
 
     Raises:
-        InputError: As `encode_file` and `encode_windows_on_ray`.
+        InputError: As `encode_file` and `OnRay`.
     """
     from nearfar.kinds.loading import load_vectorizer
 
-    require_ray()
+    ray = OnRay(address, workers=workers, gpus=gpus)
     check_target(out_path)
-    model = load_vectorizer(name, max_length=max_length, view=view)
+    model = load_vectorizer(name, max_length=options.get("max_length"), view=view)
     with stored_beside(out_path, model) as stored:
-        windows = encode_windows_on_ray(
-            name,
-            model,
-            texts,
-            address=address,
-            workers=workers,
-            gpus=gpus,
-            batch_size=batch_size,
-            max_length=max_length,
-            normalize=normalize,
-            kind=kind,
-            prompt=prompt,
-            view=view,
-            progress=progress,
-            stored=stored,
-        )
-        return write_windows(out_path, windows, "text", {"normalize": normalize, **text_facts(model, kind, prompt)})
+        encode = ray.of(name, view=view)
+        return encode_file(model, texts, out_path, encode=encode, progress=progress, stored=stored, **options)
 
 
 def encode_windows_on_ray(
@@ -120,77 +220,30 @@ def encode_windows_on_ray(
     address: str = "local",
     workers: int = 2,
     gpus: float = 0,
-    batch_size: int = 64,
-    max_length: int | None = None,
-    normalize: bool = True,
-    kind: Kind | None = None,
-    prompt: str | None = None,
     view: str | None = None,
     progress: Progress | None = None,
     stored: StoredArrays | None = None,
+    **options: Unpack[TextOptions],
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
     """Yield texts and their vectors in windows, in order, as `nearfar.models.encoding_files.encode_windows` does.
 
     Args:
         name: The name of the model, by which the workers load it.
         model: The loaded model, with which those of the workers are compared.
-        texts: A sequence of texts, or a dataset with a column `text`. They are copied into Ray's object store, which
-            uses the disk when memory is full.
-        address: `local` for a Ray of its own on this machine, else the address of a cluster, as for `ray.init`. A
-            connection that exists already is used instead.
+        texts: A sequence of texts, or a dataset with a column `text`.
+        address: See `OnRay`, and so for `workers` and `gpus`.
         workers: Number of processes that encode.
-        gpus: GPUs of each of them; a worker without one sees none.
-        batch_size: Batch size.
-        max_length: Maximum sequence length in tokens.
-        normalize: Whether to normalise the vectors to length 1.
-        kind: Whether the texts are queries or documents.
-        prompt: What to put before each text.
+        gpus: GPUs of each of them.
         view: Name of a view, of an encoder that has several.
         progress: Called with (texts done, number of texts) after each window.
         stored: Where the vectors of each window are stored; those that exist are not sent to the workers.
+        **options: Those of `nearfar.models.encoding.encode`.
 
     Raises:
-        InputError: Ray is not installed, cannot be reached, or has too few processors; the model is no text encoder of
-            sentence-transformers, or is another one on a worker.
+        InputError: As `OnRay`.
     """
-    require_ray()
-    if isinstance(model, Encodes):
-        problem = f"expected a text encoder of sentence-transformers, got a {type(model).__name__}"
-        raise InputError(problem, field="model", remedy="encode without --ray")
-    if workers < 1:
-        raise InputError(f"invalid number of workers {workers}: must be 1 or more", field="--workers")
-    options: dict[str, Any] = {
-        "batch_size": batch_size,
-        "max_length": max_length,
-        "normalize": normalize,
-        "kind": kind,
-        "prompt": prompt,
-    }
-    size, key = window_size(batch_size), made_from(model, **options)
-
-    def missing() -> Iterator[tuple[int, list[str]]]:
-        for number, window in enumerate(text_windows(texts, size)):
-            if stored is None or not stored.contains((*key, *window), rows=len(window)):
-                yield number, window
-
-    arguments = {"model": str(name), "view": view, "fingerprint": fingerprint(model), **options}
-
-    def walk() -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
-        # Closed before the connection is, which Ray Data uses once more at the end.
-        with (
-            _connected(address, workers, gpus),
-            closing(_encoded(missing(), arguments, workers, gpus)) as results,
-        ):
-
-            def make(number: int, window: list[str]) -> np.ndarray:
-                found, its_texts, vectors = next(results)
-                if found != number or its_texts != window:
-                    raise RuntimeError(f"expected window {number} of the texts from Ray, got {found}")
-                return vectors
-
-            yield from encode_windows(model, texts, progress=progress, stored=stored, make=make, **options)
-
-    return walk()
+    encode = OnRay(address, workers=workers, gpus=gpus).of(name, view=view)
+    return encode(model, texts, progress=progress, stored=stored, **options)
 
 
 def _encoded(

@@ -17,10 +17,12 @@ from nearfar.data.files import sha256
 from nearfar.data.streams import TextStream
 from nearfar.errors import InputError
 from nearfar.models.abilities import Encodes
+from nearfar.models.encoding import BATCH_SIZE, TextOptions
 from nearfar.models.encoding_files import (
     Progress,
     check_target,
-    encode_windows,
+    encode_text_windows,
+    file_facts,
     stored_beside,
     text_facts,
     text_windows,
@@ -36,8 +38,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
-
-    from nearfar.models.encoding import Kind
+    from typing_extensions import Unpack
 
 __all__ = ["Shard", "encode_shard", "join_shards"]
 
@@ -99,12 +100,8 @@ def encode_shard(
     out_path: str | Path,
     shard: Shard,
     *,
-    batch_size: int = 64,
-    max_length: int | None = None,
-    normalize: bool = True,
-    kind: Kind | None = None,
-    prompt: str | None = None,
     progress: Progress | None = None,
+    **options: Unpack[TextOptions],
 ) -> tuple[dict[str, Any], bool]:
     """Write the vectors of one shard of a corpus, and its manifest; a shard that is complete is not encoded again.
 
@@ -116,12 +113,8 @@ def encode_shard(
         texts: The whole corpus. A stream is read twice: its texts are counted first.
         out_path: The file of all vectors, which `join_shards` writes; see `Shard.file`.
         shard: Which part.
-        batch_size: Batch size.
-        max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
-        normalize: Whether to normalise the vectors to length 1.
-        kind: Whether the texts are queries or documents.
-        prompt: What to put before each text; by default the model's own prompt.
         progress: Called with (texts done, number of texts of the shard) after each window.
+        **options: Those of `nearfar.models.encoding.encode`: `batch_size`, `max_length`, `normalize`, `kind`, `prompt`.
 
     Returns:
         The manifest, and whether the shard was encoded by this call. The manifest contains `shard`, `shards`, `rows`
@@ -135,20 +128,13 @@ def encode_shard(
     file, manifest_file = shard.file(out_path), shard.manifest(out_path)
     check_target(file)
     _require_encoder(model)
-    total, size = _count(texts), window_size(batch_size)
+    total, size = _count(texts), window_size(options.get("batch_size", BATCH_SIZE))
     most = -(-total // size)
     part = shard.windows(most)
     if shard.of > most:  # refused for each shard, and not only for those that would be empty
         problem = f"expected at most {most:,} shards for {total:,} texts in windows of {size:,}, got {shard.of:,}"
         raise InputError(problem, field="--shard", remedy=f"use 1/{most} to {most}/{most}, or a smaller batch size")
-    options: dict[str, Any] = {
-        "batch_size": batch_size,
-        "max_length": max_length,
-        "normalize": normalize,
-        "kind": kind,
-        "prompt": prompt,
-    }
-    facts = _facts(model, total, **options)
+    facts = _facts(model, total, options)
     place = {
         "format": 1,
         "shard": shard.number,
@@ -165,9 +151,8 @@ def encode_shard(
                 return found, False
         digest = hashlib.sha256()
         with stored_beside(file, model) as stored:
-            windows = encode_windows(model, texts, progress=progress, stored=stored, part=part, **options)
-            written = {"normalize": normalize, **text_facts(model, kind, prompt)}
-            _, dimension = write_windows(file, _hashed(windows, digest), "text", written)
+            windows = encode_text_windows(model, texts, progress=progress, stored=stored, part=part, **options)
+            _, dimension = write_windows(file, _hashed(windows, digest), "text", file_facts(model, options))
             results = {"texts_sha256": digest.hexdigest(), "dimension": dimension, "sha256": sha256(file)}
             manifest = place | facts | results
             write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", manifest_file)
@@ -180,12 +165,8 @@ def join_shards(
     out_path: str | Path,
     count: int,
     *,
-    batch_size: int = 64,
-    max_length: int | None = None,
-    normalize: bool = True,
-    kind: Kind | None = None,
-    prompt: str | None = None,
     progress: Progress | None = None,
+    **options: Unpack[TextOptions],
 ) -> tuple[int, int]:
     """Write the file of all vectors from the files of all shards: the same file as `encode_file` writes.
 
@@ -196,12 +177,8 @@ def join_shards(
         texts: The corpus.
         out_path: The file to write.
         count: The number of shards.
-        batch_size: As of `encode_shard`, and so are the other options.
-        max_length: See `encode_shard`.
-        normalize: See `encode_shard`.
-        kind: See `encode_shard`.
-        prompt: See `encode_shard`.
         progress: Called with (texts done, number of texts) after each window.
+        **options: As of `encode_shard`.
 
     Returns:
         The shape of the matrix, (texts, dimensions).
@@ -220,12 +197,11 @@ def join_shards(
         problem = f"missing {len(missing)} of {count} shards, the first is {first.number}/{count}"
         remedy = f"encode it: --shard {first.number}/{count}"
         raise InputError(problem, file=first.file(out_path), field="--join", remedy=remedy)
-    options: dict[str, Any] = {"max_length": max_length, "normalize": normalize, "kind": kind, "prompt": prompt}
-    facts = _facts(model, _count(texts), batch_size=batch_size, **options)
-    size = window_size(batch_size)
+    facts = _facts(model, _count(texts), options)
+    size = window_size(options.get("batch_size", BATCH_SIZE))
     manifests = [_checked(shard, out_path, facts, size) for shard in shards]
     windows = _joined(texts, shards, manifests, out_path, size, progress)
-    return write_windows(out_path, windows, "text", {"normalize": normalize, **text_facts(model, kind, prompt)})
+    return write_windows(out_path, windows, "text", file_facts(model, options))
 
 
 def _joined(
@@ -294,21 +270,16 @@ def _read_manifest(file: Path) -> dict[str, Any]:
 def _facts(
     model: SentenceTransformer,
     total: int,
-    *,
-    batch_size: int,
-    max_length: int | None,
-    normalize: bool,
-    kind: Kind | None,
-    prompt: str | None,
+    options: TextOptions,
 ) -> dict[str, Any]:
     """What the manifests of all shards share."""
     return {
         "total": total,
         "model_fingerprint": fingerprint(model),
-        **text_facts(model, kind, prompt),
-        "normalize": normalize,
-        "max_length": max_length,
-        "batch_size": batch_size,
+        **text_facts(model, options),
+        "normalize": options.get("normalize", True),
+        "max_length": options.get("max_length"),
+        "batch_size": options.get("batch_size", BATCH_SIZE),
     }
 
 

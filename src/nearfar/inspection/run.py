@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nearfar.errors import about
+from nearfar.errors import InputError, about
 from nearfar.inspection.differences import differences
 from nearfar.inspection.duplicates import repeated_rows
 from nearfar.inspection.examine import examine, layers_to_measure, with_candidates
@@ -18,6 +18,7 @@ from nearfar.inspection.records import Repeat
 from nearfar.inspection.sampling import draw_sample, read
 from nearfar.inspection.source import VectorSource, open_sources
 from nearfar.inspection.views import comparison_of_views
+from nearfar.models.encoding_files import EncodingOf, in_this_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from nearfar.data.retrieval import Retrieval
     from nearfar.inspection.result import Inspection
     from nearfar.inspection.sample import Sample
+    from nearfar.models.stored_arrays import StoredArrays
 
 #: Maximum number of rows that are encoded again for each layer.
 SIZE_ROWS = 1_000
@@ -48,6 +50,8 @@ def inspect(
     seed: int = 0,
     skip_broken: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    encoding: EncodingOf = in_this_process,
+    stored: StoredArrays | None = None,
 ) -> Inspection:
     """Inspect the space that a model makes of data, and the data through the model.
 
@@ -64,6 +68,10 @@ def inspect(
         columns, split, rows, near_duplicate, layers, dims, map, batch_size, seed, skip_broken: See `InspectOptions`.
             Repeated rows are found among all rows, even where `rows` limits the sample.
         progress: Called with (items encoded, items in total).
+        encoding: Chooses what encodes texts with a model: `nearfar.encoding.OnRay(...).of` for workers of Ray. Files,
+            and the layers of a model, are encoded in this process.
+        stored: Where the vectors of texts are stored, so that an interrupted command is resumed; the models are then
+            SentenceTransformers.
 
     Raises:
         InputError: there is no such model or data, the model does not encode it, or there are fewer than 3 items.
@@ -83,9 +91,11 @@ def inspect(
     found = read(data, options)
     with about(data if isinstance(data, (str, Path)) else None, getattr(found, "column_names", ("query", "document"))):
         # All models are opened, and their layers checked, before any of them is used.
-        sources = open_sources(model, against)
+        sources = open_sources(model, against, encoding, stored)
         found = _readable(found, sources[0])
         sample = draw_sample(found, options.rows, options.seed)
+        if encoding is not in_this_process:
+            _require_texts(sources, sample)
         few = sample if sample.rows <= SIZE_ROWS else draw_sample(found, SIZE_ROWS, options.seed)
         total, done = sum(_items_to_encode(source, sample, few, options) for source in sources), 0
 
@@ -115,6 +125,15 @@ def _readable(data: Dataset | Retrieval, source: VectorSource) -> Dataset | Retr
     medium = None if source.encoder is None else only_medium(source.encoder)
     columns = getattr(data, "column_names", ())
     return data.remove_columns("text") if medium in columns and "text" in columns else data  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _require_texts(sources: Sequence[VectorSource], sample: Sample) -> None:
+    """Raise an InputError if another process is to encode texts, and there are none to encode."""
+    media = [side.medium for side in sample.sides]
+    if "text" not in media:
+        raise InputError(f"is for texts, got rows of {media[0]}", field="--ray", remedy="remove it")
+    if all(source.encoder is None for source in sources):
+        raise InputError("is for encoders, got vectors", field="--ray", remedy="remove it")
 
 
 def _items_to_encode(source: VectorSource, sample: Sample, few: Sample, options: InspectOptions) -> int:

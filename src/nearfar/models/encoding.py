@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from nearfar.data.media import MEDIA, WORDS
 from nearfar.errors import InputError
@@ -15,16 +15,37 @@ if TYPE_CHECKING:
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["Kind", "as_texts", "check_batch_size", "check_texts", "encode", "method_of", "require_finite"]
+__all__ = [
+    "BATCH_SIZE",
+    "Kind",
+    "TextOptions",
+    "as_texts",
+    "check_batch_size",
+    "check_texts",
+    "encode",
+    "method_of",
+    "require_finite",
+]
 
 Kind = Literal["query", "document"]
+BATCH_SIZE = 64
+
+
+class TextOptions(TypedDict, total=False):
+    """The options of `encode`, which describes them and has their defaults, for functions that pass them on."""
+
+    batch_size: int
+    max_length: int | None
+    normalize: bool
+    kind: Kind | None
+    prompt: str | None
 
 
 def encode(
     model: SentenceTransformer | Encodes,
     texts: Sequence[str],
     *,
-    batch_size: int = 64,
+    batch_size: int = BATCH_SIZE,
     max_length: int | None = None,
     normalize: bool = True,
     kind: Kind | None = None,

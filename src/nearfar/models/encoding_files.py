@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from nearfar.data.streams import TextStream
 from nearfar.errors import InputError
 from nearfar.models.abilities import Encodes
-from nearfar.models.encoding import Kind, check_batch_size, check_texts, encode
+from nearfar.models.encoding import BATCH_SIZE, Kind, TextOptions, check_batch_size, check_texts, encode
 from nearfar.models.fingerprint import fingerprint
 from nearfar.models.prompts import prompt_of
 from nearfar.models.vector_files import WRITERS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from jaxtyping import Float
     from sentence_transformers import SentenceTransformer
+    from typing_extensions import Unpack
 
     from nearfar.models.stored_arrays import StoredArrays
 
@@ -34,19 +35,51 @@ Progress = Callable[[int, int], None]
 _BATCHES_A_WINDOW = 32
 
 
+class EncodeWindows(Protocol):
+    """What encodes texts in windows: `encode_windows` in this process, or a function that takes its place."""
+
+    def __call__(
+        self,
+        model: Any,
+        texts: Sequence[str] | Dataset | TextStream,
+        *,
+        column: str = "text",
+        size: int | None = None,
+        progress: Progress | None = None,
+        stored: StoredArrays | None = None,
+        **options: Unpack[TextOptions],
+    ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+        """Yield texts and their vectors in windows, see `encode_windows`."""
+        ...
+
+
+class EncodingOf(Protocol):
+    """Chooses what encodes the texts for a model, by the arguments that it was loaded with."""
+
+    def __call__(
+        self, name: str | Path | None, *, view: str | None = None, max_length: int | None = None
+    ) -> EncodeWindows:
+        """Return it; the name is None for a model that was not loaded by a name."""
+        ...
+
+
+def in_this_process(
+    name: str | Path | None, *, view: str | None = None, max_length: int | None = None
+) -> EncodeWindows:
+    """`encode_windows`, which uses a model as it is in memory, for every model."""
+    return encode_windows
+
+
 def encode_file(
     model: SentenceTransformer | Encodes,
     texts: Sequence[str] | Dataset | TextStream,
     out_path: str | Path,
     *,
     column: str = "text",
-    batch_size: int = 64,
-    max_length: int | None = None,
-    normalize: bool = True,
-    kind: Kind | None = None,
-    prompt: str | None = None,
+    encode: EncodeWindows | None = None,
     progress: Progress | None = None,
     stored: StoredArrays | None = None,
+    **options: Unpack[TextOptions],
 ) -> tuple[int, int]:
     """Write the vectors of many texts or files to a file, in their order, with one window in memory at a time.
 
@@ -59,14 +92,11 @@ def encode_file(
         texts: A sequence of texts, a dataset with the column, or texts that are read once.
         column: `text`, or `image` or `audio` for files that the model's other tower encodes.
         out_path: The file to write; its suffix decides the format. An existing file is replaced.
-        batch_size: Batch size.
-        max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
-        normalize: Whether to normalise the vectors to length 1.
-        kind: Whether the texts are queries or documents, for models with different prompts for these.
-        prompt: What to put before each text; by default the model's own prompt.
+        encode: What encodes the windows; by default `encode_windows`, in this process.
         progress: Called with (texts done, number of texts) after each window; the number is 0 where it is not known.
         stored: Where the vectors of each window are stored, so that an interrupted command is resumed; the model is
             then a SentenceTransformer.
+        **options: Those of `nearfar.models.encoding.encode`: `batch_size`, `max_length`, `normalize`, `kind`, `prompt`.
 
     Returns:
         The shape of the matrix, (texts, dimensions).
@@ -75,17 +105,20 @@ def encode_file(
         InputError: The suffix is unknown, there are no texts, a row is not text, or the model returns NaN or infinity.
     """
     check_target(out_path)
-    options: dict[str, Any] = {"batch_size": batch_size, "max_length": max_length, "normalize": normalize}
-    options |= {"kind": kind, "prompt": prompt}
-    windows = encode_windows(model, texts, column=column, progress=progress, stored=stored, **options)
-    facts: dict[str, Any] = {"normalize": normalize}
-    if column == "text":
-        facts |= text_facts(model, kind, prompt)
-    return write_windows(out_path, windows, column, facts)
+    make = encode or encode_windows
+    windows = make(model, texts, column=column, progress=progress, stored=stored, **options)
+    return write_windows(out_path, windows, column, file_facts(model, options, column))
 
 
-def text_facts(model: SentenceTransformer | Encodes, kind: Kind | None, prompt: str | None) -> dict[str, Any]:
-    """The side and the prompt of encoded texts, as the metadata of `.parquet` files contains them."""
+def file_facts(model: SentenceTransformer | Encodes, options: TextOptions, column: str = "text") -> dict[str, Any]:
+    """The metadata of a `.parquet` file of vectors."""
+    of_texts = text_facts(model, options) if column == "text" else {}
+    return {"normalize": options.get("normalize", True), **of_texts}
+
+
+def text_facts(model: SentenceTransformer | Encodes, options: TextOptions) -> dict[str, Any]:
+    """The side and the prompt of encoded texts."""
+    kind, prompt = options.get("kind"), options.get("prompt")
     return {"as": kind, "prompt": prompt_of(model, kind) if prompt is None else prompt}
 
 
@@ -140,46 +173,57 @@ def encode_windows(
     texts: Sequence[str] | Dataset | TextStream,
     *,
     column: str = "text",
-    batch_size: int = 64,
-    max_length: int | None = None,
-    normalize: bool = True,
-    kind: Kind | None = None,
-    prompt: str | None = None,
+    size: int | None = None,
     progress: Progress | None = None,
     stored: StoredArrays | None = None,
-    part: range | None = None,
-    make: Callable[[int, list[str]], np.ndarray] | None = None,
+    **options: Unpack[TextOptions],
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
     """Yield texts and their vectors in windows; the options are those of `encode_file`, and:
 
     Args:
         model: The encoder.
         texts: See `encode_file`.
+        column: See `encode_file`.
+        size: Number of texts of a window, which are sorted by length together; by default that of `window_size`.
+        progress: See `encode_file`.
         stored: The vectors of each window of texts are stored, and read again after an interruption; the model is then
             a SentenceTransformer.
+        **options: See `encode_file`.
+    """
+    if column == "text":
+        return encode_text_windows(model, texts, size=size, progress=progress, stored=stored, **options)
+    _check_rows(texts, column, options)
+    batch_size, normalize = options.get("batch_size", BATCH_SIZE), options.get("normalize", True)
+    return _media_windows(model, texts, column, batch_size, normalize, progress)
+
+
+def encode_text_windows(
+    model: SentenceTransformer | Encodes,
+    texts: Sequence[str] | Dataset | TextStream,
+    *,
+    size: int | None = None,
+    progress: Progress | None = None,
+    stored: StoredArrays | None = None,
+    part: range | None = None,
+    make: Callable[[int, list[str]], np.ndarray] | None = None,
+    **options: Unpack[TextOptions],
+) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
+    """Yield some texts and their vectors in windows, as `encode_windows` does.
+
+    Args:
+        model: The encoder.
+        texts: See `encode_file`.
+        size: See `encode_windows`.
+        progress: See `encode_file`.
+        stored: See `encode_windows`.
         part: Numbers of the windows of texts to encode, see `window_size`; by default all.
         make: Returns the vectors of a window of texts, from its number and texts; by default the model encodes them in
             this process. Called in the order of the windows, for those that are not stored.
+        **options: See `encode_file`.
     """
-    check_batch_size(batch_size)
-    if not isinstance(texts, TextStream) and len(texts) == 0:
-        raise InputError("expected at least one text, got none", remedy="pass at least one row")
-    names = getattr(texts, "column_names", None)
-    if names is not None and column not in names:
-        problem = f"expected a column {column!r}, got {', '.join(names)}"
-        raise InputError(problem, remedy=f"map one: --columns {column}=NAME")
-    if column != "text":
-        return _media_windows(model, texts, column, batch_size, normalize, progress)
-
-    options: dict[str, Any] = {
-        "batch_size": batch_size,
-        "max_length": max_length,
-        "normalize": normalize,
-        "kind": kind,
-        "prompt": prompt,
-    }
+    _check_rows(texts, "text", options)
     of = () if stored is None else made_from(model, **options)
-    size = window_size(batch_size)
+    length = window_size(options.get("batch_size", BATCH_SIZE)) if size is None else size
 
     def computed(number: int, window: list[str]) -> np.ndarray:
         return encode(model, window, **options) if make is None else make(number, window)
@@ -188,9 +232,9 @@ def encode_windows(
         first = 0 if part is None else part.start
         done, total = 0, 0 if isinstance(texts, TextStream) else len(texts)
         if part is not None and total:
-            total = min(part.stop * size, total) - first * size
-        for number, window in enumerate(text_windows(texts, size, part), first):
-            check_texts(window, first_row=number * size + 1)
+            total = min(part.stop * length, total) - first * length
+        for number, window in enumerate(text_windows(texts, length, part), first):
+            check_texts(window, first_row=number * length + 1)
             compute = partial(computed, number, window)
             yield window, compute() if stored is None else stored.get((*of, *window), compute, rows=len(window))
             done += len(window)
@@ -202,13 +246,19 @@ def encode_windows(
 
 
 def made_from(
-    model: Any, *, batch_size: int, max_length: int | None, normalize: bool, kind: Kind | None, prompt: str | None
+    model: Any,
+    *,
+    batch_size: int = BATCH_SIZE,
+    max_length: int | None = None,
+    normalize: bool = True,
+    kind: Kind | None = None,
+    prompt: str | None = None,
 ) -> tuple[object, ...]:
     """What stored vectors depend on besides their texts, which follow it in the key of a window."""
     return (fingerprint(model), batch_size, max_length, normalize, kind, prompt)
 
 
-def window_size(batch_size: int) -> int:
+def window_size(batch_size: int = BATCH_SIZE) -> int:
     """Number of texts that are sorted by length together. Vectors do not depend on texts of other windows."""
     return _BATCHES_A_WINDOW * batch_size
 
@@ -225,6 +275,17 @@ def text_windows(
     for start in range(first, last, size):
         rows: Any = texts[start : start + size]
         yield list(rows if rows_are_texts else rows["text"])
+
+
+def _check_rows(texts: Sequence[str] | Dataset | TextStream, column: str, options: TextOptions) -> None:
+    """Raise an InputError if there are no rows, or none of this column, or if the batch size is invalid."""
+    check_batch_size(options.get("batch_size", BATCH_SIZE))
+    if not isinstance(texts, TextStream) and len(texts) == 0:
+        raise InputError("expected at least one text, got none", remedy="pass at least one row")
+    names = getattr(texts, "column_names", None)
+    if names is not None and column not in names:
+        problem = f"expected a column {column!r}, got {', '.join(names)}"
+        raise InputError(problem, remedy=f"map one: --columns {column}=NAME")
 
 
 def _media_windows(

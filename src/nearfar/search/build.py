@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nearfar.data.corpus import where_is
 from nearfar.data.streams import TextStream
 from nearfar.errors import InputError
-from nearfar.models.encoding_files import Progress, encode_windows
+from nearfar.models.encoding import TextOptions
+from nearfar.models.encoding_files import EncodeWindows, Progress, encode_windows
 from nearfar.models.prompts import prompts_of
 from nearfar.models.stored_arrays import StoredArrays
 from nearfar.search.given_vectors import given_windows
@@ -49,6 +50,7 @@ def build_index(
     batch_size: int = 64,
     progress: Progress | None = None,
     vectors: str | Path | None = None,
+    encode: EncodeWindows = encode_windows,
 ) -> SearchIndex:
     """Encode a corpus and write its index. The folder appears, or is replaced, only when the index is complete.
 
@@ -63,6 +65,7 @@ def build_index(
         progress: Called with (texts done, total).
         vectors: A file of the documents' vectors, as `nearfar encode --as document` writes it: the corpus is not
             encoded, only the first text of each window, to compare them; see `nearfar.search.given_vectors`.
+        encode: What encodes the documents: this process, or the workers of `nearfar.encoding.OnRay`.
 
     Raises:
         InputError: No texts, a number of ids other than that of texts, vectors of other texts or of another model, a
@@ -70,7 +73,9 @@ def build_index(
     """
     source = _Source(corpus, corpus_fingerprint(corpus), None)
     how = check_precision(precision)
-    return _build(*named(model), texts, Path(folder), ids, source, how, batch_size, progress, given=vectors)
+    return _build(
+        *named(model), texts, Path(folder), ids, source, how, batch_size, progress, given=vectors, encode=encode
+    )
 
 
 def open_or_build(
@@ -85,6 +90,7 @@ def open_or_build(
     progress: Progress | None = None,
     resumable: bool = False,
     vectors: str | Path | None = None,
+    encode: EncodeWindows = encode_windows,
 ) -> SearchIndex:
     """Open the index of a corpus file; build it first if it does not exist or is stale.
 
@@ -100,6 +106,7 @@ def open_or_build(
         resumable: Whether vectors are stored next to the folder until the index is complete, so that a build that is
             interrupted continues where it was.
         vectors: As for `build_index`; read only to build the index.
+        encode: As for `build_index`.
 
     Returns:
         The index. Its `built` is the reason why it was built, None if it existed.
@@ -130,7 +137,9 @@ def open_or_build(
             kept = resumable and vectors is None
             stored = StoredArrays(folder.with_name(f".{folder.name}.vectors")) if kept else None
             how = wanted or _precision_in(folder)
-            opened = _build(name, loaded, texts, folder, ids, source, how, batch_size, progress, stored, vectors)
+            opened = _build(
+                name, loaded, texts, folder, ids, source, how, batch_size, progress, stored, vectors, encode
+            )
             if stored is not None:
                 shutil.rmtree(stored.folder, ignore_errors=True)
             opened.built = reason
@@ -194,6 +203,7 @@ def _build(
     progress: Progress | None,
     stored: StoredArrays | None = None,
     given: str | Path | None = None,
+    encode: EncodeWindows = encode_windows,
 ) -> SearchIndex:
     from nearfar.data.files import sha256
     from nearfar.models import fingerprint
@@ -206,8 +216,8 @@ def _build(
     if given is not None:
         windows = given_windows(model, texts, given, normalize=unit, progress=progress)
     else:
-        options: dict[str, Any] = {"batch_size": batch_size, "normalize": unit, "kind": "document"}
-        windows = encode_windows(model, texts, progress=progress, stored=stored, **options)
+        options: TextOptions = {"batch_size": batch_size, "normalize": unit, "kind": "document"}
+        windows = encode(model, texts, progress=progress, stored=stored, **options)
 
     def write(unfinished: Path) -> None:
         unfinished.mkdir()

@@ -45,7 +45,7 @@ def given_windows(
     Raises:
         InputError: The file is not a file of vectors, or has other vectors than the model gives these texts.
     """
-    size = window_size(64)
+    size = window_size()
     total = 0 if isinstance(texts, TextStream) else len(texts)
     file = Path(file).expanduser()
     blocks = read_vector_windows(file, size)

@@ -18,7 +18,7 @@ from nearfar.data.row_files import check_row_file, write_rows
 from nearfar.errors import InputError
 from nearfar.mining.hard_negatives import REASONS, HardNegatives, Selected, select
 from nearfar.models.encoding import Kind
-from nearfar.models.encoding_files import encode_windows
+from nearfar.models.encoding_files import EncodeWindows, encode_windows
 from nearfar.models.prompts import prompts_of
 from nearfar.models.stored_arrays import StoredArrays
 from nearfar.search.candidates import Asked, Candidates, find_candidates
@@ -90,6 +90,7 @@ def mine_hard_negatives(
     seed: int = 0,
     exact: bool | None = None,
     progress: Callable[[int, int], None] | None = None,
+    encode: EncodeWindows = encode_windows,
 ) -> MinedNegatives:
     """Mine hard negatives for pairs, and write rows of an anchor, a positive and negatives.
 
@@ -117,6 +118,8 @@ def mine_hard_negatives(
         seed: Random seed of the strategy `random` and of filling.
         exact: See `SearchIndex.nearest`; by default exact below a million documents.
         progress: Called with (queries done, number of queries).
+        encode: What encodes queries and documents: this process, or the workers of `nearfar.encoding.OnRay`. A judge
+            is used in this process.
 
     Raises:
         InputError: The pairs or a model cannot be read, the judge has no limit to apply, or no row has enough
@@ -135,14 +138,14 @@ def mine_hard_negatives(
         rows = load(pairs, columns=columns, schema="pairs")
         stored = StoredArrays(beside(out, "vectors"))
         _, encoder = named(model)
-        encode = _encoding(encoder, batch_size, stored)
+        vectors_of = _vectors_of(encoder, encode, batch_size, stored)
         index, texts = _documents(corpus, encoder)
         anchors, positives = list(rows["anchor"]), list(rows["positive"])
-        pool = Pool(index, [*texts, *positives], lambda each: encode(each, "document"), exact)
+        pool = Pool(index, [*texts, *positives], lambda each: vectors_of(each, "document"), exact)
         asked = Asked.of(anchors, positives, pool)
         work = _Work(asked, pool, how, random.Random(seed))
         scorer = None if judge is None else Judge(judge, batch_size=batch_size, stored=stored)
-        write_rows(work.mine(encode(asked.queries, "query"), scorer, progress), dropped)
+        write_rows(work.mine(vectors_of(asked.queries, "query"), scorer, progress), dropped)
         if too_few == "fill":
             work.fill(random.Random(seed))
         written = write_rows(work.rows(anchors, positives), out)
@@ -158,17 +161,17 @@ def _check(how: HardNegatives, judge: Any, too_few: str) -> None:
         raise InputError(f"invalid value {too_few!r}", field="too_few", remedy="must be drop or fill")
 
 
-def _encoding(
-    encoder: SentenceTransformer, batch_size: int, stored: StoredArrays
+def _vectors_of(
+    encoder: SentenceTransformer, encode: EncodeWindows, batch_size: int, stored: StoredArrays
 ) -> Callable[[Sequence[str], Kind], np.ndarray]:
     """A function that encodes queries or documents, and stores their vectors."""
     normalize = similarity_of(encoder) == "cosine"
 
-    def encode(texts: Sequence[str], kind: Kind) -> np.ndarray:
-        windows = encode_windows(encoder, texts, batch_size=batch_size, normalize=normalize, kind=kind, stored=stored)
+    def vectors_of(texts: Sequence[str], kind: Kind) -> np.ndarray:
+        windows = encode(encoder, texts, batch_size=batch_size, normalize=normalize, kind=kind, stored=stored)
         return np.concatenate([vectors for _, vectors in windows])
 
-    return encode
+    return vectors_of
 
 
 def _documents(
