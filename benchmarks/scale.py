@@ -21,7 +21,7 @@ from typing import Any
 
 from nearfar.data.files import sha256
 from nearfar.encoding import encode_file_on_ray
-from nearfar.models.encoding_files import window_size
+from nearfar.models.encoding_windows import window_size
 from nearfar.writing import write_text
 
 RESULT = Path(__file__).parent / "results" / "scale.json"

@@ -16,7 +16,8 @@ from nearfar.errors import InputError
 from nearfar.inspection import MEASURES, Inspection
 from nearfar.inspection.page import inspection_page
 from nearfar.models import load
-from nearfar.models.encoding_files import encode, encode_file
+from nearfar.models.encoding import encode
+from nearfar.models.encoding_files import encode_file
 
 from .helpers import NOUNS, PAIRS
 

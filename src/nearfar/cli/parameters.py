@@ -14,7 +14,7 @@ from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from nearfar.decoding.method import Method
-    from nearfar.models.encoding_files import EncodingOf
+    from nearfar.models.encoding_windows import EncodingOf
 
 Model = Annotated[str, typer.Argument(help="Model: path, Hub ID or alias such as minilm.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -112,7 +112,7 @@ def encoding_on(ray: str | None, workers: int, gpus_per_worker: float, *, stream
         InputError: Ray is not installed, or the texts are a stream.
     """
     if ray is None:
-        from nearfar.models.encoding_files import in_this_process
+        from nearfar.models.encoding_windows import in_this_process
 
         yield in_this_process
         return

@@ -6,28 +6,24 @@ until it is complete, so that the command itself can be interrupted too.
 
 from __future__ import annotations
 
-import logging
-import os
-import socket
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.data.streams import TextStream
+from nearfar.encoding.connection import connected
 from nearfar.encoding.encoder import Encoder
 from nearfar.errors import InputError
 from nearfar.models.abilities import Encodes
 from nearfar.models.encoding import BATCH_SIZE, TextOptions
-from nearfar.models.encoding_files import (
+from nearfar.models.encoding_files import check_target, encode_file, stored_beside
+from nearfar.models.encoding_windows import (
     EncodeWindows,
     Progress,
-    check_target,
-    encode_file,
     encode_text_windows,
     made_from,
-    stored_beside,
     text_windows,
     window_size,
 )
@@ -88,7 +84,7 @@ class OnRay:
             shared.close()
 
     def of(self, name: str | Path | None, *, view: str | None = None, max_length: int | None = None) -> EncodeWindows:
-        """What encodes texts as `nearfar.models.encoding_files.encode_windows` does, with a model by its name.
+        """What encodes texts as `nearfar.models.encoding_windows.encode_windows` does, with a model by its name.
 
         Args:
             name: A folder, a Hub ID or an alias, by which the workers load the model; every machine of the cluster must
@@ -155,7 +151,7 @@ class OnRay:
                 nonlocal results
                 if results is None:
                     last = self._shared or stack
-                    last.enter_context(_connected(self._address, self._workers, self._gpus))
+                    last.enter_context(connected(self._address, self._workers, self._gpus))
                     results = _encoded(missing(), arguments, self._workers, self._gpus)
                     # Closed before the connection is, which Ray Data uses once more at the end.
                     for each in (last, stack):
@@ -225,7 +221,7 @@ def encode_windows_on_ray(
     stored: StoredArrays | None = None,
     **options: Unpack[TextOptions],
 ) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
-    """Yield texts and their vectors in windows, in order, as `nearfar.models.encoding_files.encode_windows` does.
+    """Yield texts and their vectors in windows, in order, as `nearfar.models.encoding_windows.encode_windows` does.
 
     Args:
         name: The name of the model, by which the workers load it.
@@ -280,67 +276,6 @@ def _encoded(
         if found is None:
             raise
         raise InputError(found.problem, file=found.file, field=found.field, remedy=found.remedy) from None
-
-
-@contextmanager
-def _connected(address: str, workers: int, gpus: float) -> Iterator[None]:
-    """A connection to Ray, quiet and without reports of usage to its makers."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # What goes wrong arrives as an exception; Ray's own processes also print to the terminal.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    import ray  # pyright: ignore[reportMissingImports]
-    import ray.data  # pyright: ignore[reportMissingImports]
-
-    ours = not ray.is_initialized()
-    if ours:
-        _require_reachable(address)
-        local: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            problem = f"Ray cannot be reached at {address!r} ({' '.join(str(error).split()):.120})"
-            raise InputError(problem, field="--ray", remedy="use local, or the address of a cluster") from None
-    context = ray.data.DataContext.get_current()
-    loggers = [logging.getLogger(name) for name in ("ray", "ray.data")]
-    earlier = [logger.level for logger in loggers]
-    order, bars = context.execution_options.preserve_order, context.enable_progress_bars
-    started = context.print_on_execution_start
-    try:
-        context.execution_options.preserve_order, context.enable_progress_bars = True, False
-        context.print_on_execution_start = False
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        _require_room(ray.cluster_resources(), workers, gpus)
-        yield
-    finally:
-        context.execution_options.preserve_order, context.enable_progress_bars = order, bars
-        context.print_on_execution_start = started
-        for logger, level in zip(loggers, earlier, strict=True):
-            logger.setLevel(level)
-        if ours:
-            ray.shutdown()
-
-
-def _require_reachable(address: str) -> None:
-    """Raise an InputError if nobody answers at an address, where Ray would try for minutes."""
-    if ":" not in address:  # local, or auto
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=10):
-            pass
-    except (OSError, ValueError) as error:
-        problem = f"Ray cannot be reached at {address!r} ({error})"
-        raise InputError(problem, field="--ray", remedy="use local, or the address of a cluster") from None
-
-
-def _require_room(resources: Mapping[str, float], workers: int, gpus: float) -> None:
-    """Raise an InputError if Ray would wait for ever for processors that it has not."""
-    for what, needed, option in (("CPU", workers, "--workers"), ("GPU", workers * gpus, "--gpus-per-worker")):
-        if needed > resources.get(what, 0):
-            had = f"{resources.get(what, 0):g}"
-            problem = f"expected a cluster with {needed:g} {what}s for {workers} workers, got {had}"
-            raise InputError(problem, field=option, remedy="use fewer workers")
 
 
 def _input_error(error: BaseException) -> InputError | None:

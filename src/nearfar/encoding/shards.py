@@ -18,17 +18,8 @@ from nearfar.data.streams import TextStream
 from nearfar.errors import InputError
 from nearfar.models.abilities import Encodes
 from nearfar.models.encoding import BATCH_SIZE, TextOptions
-from nearfar.models.encoding_files import (
-    Progress,
-    check_target,
-    encode_text_windows,
-    file_facts,
-    stored_beside,
-    text_facts,
-    text_windows,
-    window_size,
-    write_windows,
-)
+from nearfar.models.encoding_files import check_target, file_facts, stored_beside, text_facts, write_windows
+from nearfar.models.encoding_windows import Progress, encode_text_windows, text_windows, window_size
 from nearfar.models.fingerprint import fingerprint
 from nearfar.models.vector_files import read_vector_windows
 from nearfar.writing import file_claimed, write_text

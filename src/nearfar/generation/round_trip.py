@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from nearfar.models.encoding import encode
-from nearfar.models.encoding_files import encode_windows
+from nearfar.models.encoding_windows import encode_windows
 
 if TYPE_CHECKING:
     from datasets import Dataset

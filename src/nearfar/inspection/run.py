@@ -18,7 +18,7 @@ from nearfar.inspection.records import Repeat
 from nearfar.inspection.sampling import draw_sample, read
 from nearfar.inspection.source import VectorSource, open_sources
 from nearfar.inspection.views import comparison_of_views
-from nearfar.models.encoding_files import EncodingOf, in_this_process
+from nearfar.models.encoding_windows import EncodingOf, in_this_process
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nearfar.errors import InputError
 from nearfar.inspection.vector_files import is_vectors, read_vectors
-from nearfar.models.encoding_files import EncodeWindows, EncodingOf, encode_windows, in_this_process
+from nearfar.models.encoding_windows import EncodeWindows, EncodingOf, encode_windows, in_this_process
 from nearfar.models.prompts import prompt_of
 
 if TYPE_CHECKING:

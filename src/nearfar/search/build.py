@@ -13,7 +13,7 @@ from nearfar.data.corpus import where_is
 from nearfar.data.streams import TextStream
 from nearfar.errors import InputError
 from nearfar.models.encoding import TextOptions
-from nearfar.models.encoding_files import EncodeWindows, Progress, encode_windows
+from nearfar.models.encoding_windows import EncodeWindows, Progress, encode_windows
 from nearfar.models.prompts import prompts_of
 from nearfar.models.stored_arrays import StoredArrays
 from nearfar.search.given_vectors import given_windows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nearfar.data.streams import TextStream
 from nearfar.errors import InputError
 from nearfar.models.encoding import encode
-from nearfar.models.encoding_files import Progress, text_windows, window_size
+from nearfar.models.encoding_windows import Progress, text_windows, window_size
 from nearfar.models.vector_files import read_vector_windows
 
 if TYPE_CHECKING:

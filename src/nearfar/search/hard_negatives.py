@@ -18,7 +18,7 @@ from nearfar.data.row_files import check_row_file, write_rows
 from nearfar.errors import InputError
 from nearfar.mining.hard_negatives import REASONS, HardNegatives, Selected, select
 from nearfar.models.encoding import Kind
-from nearfar.models.encoding_files import EncodeWindows, encode_windows
+from nearfar.models.encoding_windows import EncodeWindows, encode_windows
 from nearfar.models.prompts import prompts_of
 from nearfar.models.stored_arrays import StoredArrays
 from nearfar.search.candidates import Asked, Candidates, find_candidates
