@@ -71,13 +71,6 @@ def test_shards_are_joined(workspace: Path, nearfar: Nearfar):
     assert not list(workspace.rglob(".*"))
 
 
-def test_without_ray_one_line_says_what_to_install(workspace: Path, nearfar: Nearfar, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("nearfar.encoding.on_ray.find_spec", lambda _: None)
-    ended = nearfar(*shlex.split("encode tiny sentences.jsonl --out v.npy --ray local"))
-    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
-    assert 'pip install "nearfar[ray]"' in ended.err
-
-
 @pytest.mark.slow
 def test_ray_of_this_machine(workspace: Path, nearfar: Nearfar):
     pytest.importorskip("ray")

@@ -86,7 +86,7 @@ def test_inspect_a_language_model(
     numbers = json.loads((workspace / "runs/lm/inspect.json").read_text("utf-8"))
     assert [each["layer"] for each in numbers["layers"]] == [0, 1]
     assert numbers["kernel"]["of"] is None
-    for option in ("--near-duplicate 0.9", "--dims 8", "--map tsne", "--batch-size 2", "--skip-broken"):
+    for option in ("--near-duplicate 0.9", "--dims 8", "--map tsne", "--batch-size 2", "--skip-broken", "--ray local"):
         ended = nearfar(*shlex.split(f"{asked} {option}"))
         assert (ended.code, ended.out) == (2, ""), ended
         assert option.split()[0] in ended.err

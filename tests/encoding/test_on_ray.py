@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from nearfar.encoding import Encoder, encode_file_on_ray
+from nearfar.data.streams import TextStream
+from nearfar.encoding import Encoder, OnRay, encode_file_on_ray
 from nearfar.encoding.on_ray import require_ray
 from nearfar.errors import InputError
 from nearfar.models import load
 from nearfar.models.encoding_files import encode_file
+from nearfar.models.encoding_windows import encode_windows
+from nearfar.models.stored_arrays import StoredArrays
 
 # Windows of 32 texts.
 TEXTS = [" ".join(["cat", "dog", "bird"][i % 3] for _ in range(1 + i * 7 % 13)) + f" {i % 10}" for i in range(3_000)]
@@ -29,6 +33,81 @@ def test_what_to_install_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="ray"):
         encode_file_on_ray("actions", TEXTS, tmp_path / "v.npy")
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happens to the connection and to the workers of a Ray that is not started; windows are encoded here."""
+    found: list[str] = []
+
+    @contextmanager
+    def connected(*_: object) -> Iterator[None]:
+        found.append("connected")
+        yield
+        found.append("disconnected")
+
+    def encoded(windows: Iterator[Any], arguments: dict[str, Any], workers: int, gpus: float) -> Iterator[Any]:
+        found.append("workers")
+        encoder = Encoder(**arguments)
+        try:
+            for number, window in list(windows):
+                yield number, window, encoder({"text": window})["vector"]
+        finally:
+            found.append("closed")
+
+    monkeypatch.setattr("nearfar.encoding.on_ray.find_spec", lambda name: name)
+    monkeypatch.setattr("nearfar.encoding.on_ray.connected", connected)
+    monkeypatch.setattr("nearfar.encoding.on_ray._encoded", encoded)
+    return found
+
+
+def test_calls_share_a_connection_that_is_made_when_needed(events: list[str], tiny_model, tiny_model_folder) -> None:
+    texts, options = TEXTS[:100], {"size": 32, "kind": "query", "batch_size": 4}
+    right = list(encode_windows(tiny_model, texts, **options))
+    with OnRay() as ray:
+        encode = ray.of(tiny_model_folder)
+        assert events == []
+        for _ in range(2):
+            found = list(encode(tiny_model, texts, **options))
+            assert [window for window, _ in found] == [window for window, _ in right]
+            for (_, vectors), (_, expected) in zip(found, right, strict=True):
+                np.testing.assert_allclose(vectors, expected, atol=1e-6)
+        unfinished = encode(tiny_model, texts, **options)
+        next(unfinished)
+    # Workers end with the windows: the next ones need the processors.
+    once = ["connected", "workers", "closed"]
+    assert events == once + once + once + ["disconnected"] * 3
+    events.clear()
+    list(OnRay().of(tiny_model_folder)(tiny_model, texts, **options))
+    assert events == [*once, "disconnected"]
+
+
+def test_vectors_that_are_stored_need_no_ray(events: list[str], tiny_model, tiny_model_folder, tmp_path: Path) -> None:
+    stored = StoredArrays(tmp_path / "stored")
+    right = np.concatenate([vectors for _, vectors in encode_windows(tiny_model, TEXTS[:70], size=32, stored=stored)])
+    encode = OnRay().of(tiny_model_folder)
+    found = encode(tiny_model, TEXTS[:70], size=32, stored=stored)
+    np.testing.assert_array_equal(np.concatenate([vectors for _, vectors in found]), right)
+    assert events == []
+    (first, *_) = stored.folder.iterdir()
+    first.unlink()
+    found = encode(tiny_model, TEXTS[:70], size=32, stored=stored)
+    np.testing.assert_allclose(np.concatenate([vectors for _, vectors in found]), right, atol=1e-6)
+    assert events == ["connected", "workers", "closed", "disconnected"]
+
+
+def test_what_workers_cannot_load_is_refused(events: list[str], tiny_model, tiny_model_folder, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--workers"):
+        OnRay(workers=0)
+    encode = OnRay().of(tiny_model_folder)
+    (tmp_path / "t.jsonl").write_text('{"text": "a cat"}')
+    with pytest.raises(InputError, match="--stream"):
+        encode(tiny_model, TextStream(tmp_path / "t.jsonl"))
+    with pytest.raises(InputError, match="--ray"):
+        encode(tiny_model, TEXTS, column="image")
+    with pytest.raises(InputError, match="model"):
+        OnRay().of(None)(tiny_model, TEXTS)
+    assert events == []
 
 
 @pytest.fixture(scope="module")
