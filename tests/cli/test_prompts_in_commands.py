@@ -115,9 +115,9 @@ def test_a_saved_dataset_and_a_stream_as_a_corpus(workspace: Path, nearfar: Near
 
 
 def test_an_interrupted_stream_is_resumed(workspace: Path, nearfar: Nearfar, monkeypatch: pytest.MonkeyPatch):
-    from nearfar.models import encoding_files
+    from nearfar.models import encoding_windows
 
-    encode, done = encoding_files.encode, []
+    encode, done = encoding_windows.encode, []
 
     def interrupted(model, texts, **options):
         done.append(len(texts))
@@ -126,7 +126,7 @@ def test_an_interrupted_stream_is_resumed(workspace: Path, nearfar: Nearfar, mon
         return encode(model, texts, **options)
 
     asked = shlex.split("encode tiny sentences.jsonl --stream --batch-size 1 --out v.npy")
-    monkeypatch.setattr(encoding_files, "encode", interrupted)
+    monkeypatch.setattr(encoding_windows, "encode", interrupted)
     assert nearfar(*asked).code != 0
     assert not (workspace / "v.npy").exists()
     assert nearfar(*asked).code == 0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from nearfar.data.streams import TextStream
 from nearfar.encoding import Shard, encode_shard, join_shards
 from nearfar.errors import InputError
-from nearfar.models import encoding_files, load
+from nearfar.models import encoding_windows, load
 from nearfar.models.encoding_files import encode_file
 
 # Five windows of 32 texts, and one of 11; lengths rise and fall.
@@ -79,7 +79,7 @@ def test_a_complete_shard_is_not_encoded_again(model, tmp_path: Path, monkeypatc
     assert encoded
     assert (first["rows"], first["total"], first["dimension"]) == ([65, 128], 171, 256)
     with monkeypatch.context() as patch:
-        patch.setattr(encoding_files, "encode", lambda *_, **__: pytest.fail("encoded again"))
+        patch.setattr(encoding_windows, "encode", lambda *_, **__: pytest.fail("encoded again"))
         assert encode_shard(model, TEXTS, out, shard, batch_size=1) == (first, False)
         # Texts of other shards are not its own.
         assert encode_shard(model, ["other", *TEXTS[1:]], out, shard, batch_size=1) == (first, False)
@@ -92,7 +92,7 @@ def test_a_complete_shard_is_not_encoded_again(model, tmp_path: Path, monkeypatc
 
 
 def test_an_interrupted_shard_is_resumed(model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode, done = encoding_files.encode, []
+    encode, done = encoding_windows.encode, []
 
     def interrupted(model, texts, **options):
         done.append(texts)
@@ -100,7 +100,7 @@ def test_an_interrupted_shard_is_resumed(model, tmp_path: Path, monkeypatch: pyt
             raise KeyboardInterrupt
         return encode(model, texts, **options)
 
-    monkeypatch.setattr(encoding_files, "encode", interrupted)
+    monkeypatch.setattr(encoding_windows, "encode", interrupted)
     out, shard = tmp_path / "v.npy", Shard(1, 2)
     with pytest.raises(KeyboardInterrupt):
         encode_shard(model, TEXTS, out, shard, batch_size=1)

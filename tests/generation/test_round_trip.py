@@ -16,7 +16,7 @@ TEXTS = [f"the {colour} {animal} sits on grass" for colour in ("red", "blue") fo
 @pytest.mark.parametrize("batch_size", [1, 64])
 def test_ranks_are_those_of_a_full_search(tiny_model, monkeypatch, batch_size) -> None:
     """Rows 6 to 8 repeat earlier ones, which counts once; one window is a batch, so that windows are crossed."""
-    monkeypatch.setattr("nearfar.models.encoding_files._BATCHES_A_WINDOW", 1)
+    monkeypatch.setattr("nearfar.models.encoding_windows._BATCHES_A_WINDOW", 1)
     corpus = Dataset.from_dict({"text": [*TEXTS, TEXTS[1].upper(), TEXTS[0], TEXTS[1]]})
     numbers = torch.tensor([*range(6), 1, 0, 1])
     questions = ["red sky", "loud guitar music", "blue sea fish", "bank loan"]
@@ -41,7 +41,7 @@ def test_the_corpus_is_never_in_memory_as_vectors(tiny_model, monkeypatch) -> No
         return original(texts, **how)
 
     monkeypatch.setattr(tiny_model, "encode_document", counted)
-    monkeypatch.setattr("nearfar.models.encoding_files._BATCHES_A_WINDOW", 2)
+    monkeypatch.setattr("nearfar.models.encoding_windows._BATCHES_A_WINDOW", 2)
     corpus = Dataset.from_dict({"text": [f"the cat {n}" for n in range(20)]})
     ranks(["cat"], [0], corpus, torch.arange(20), tiny_model, batch_size=4)
     assert sorted(encoded) == [1, 4, 8, 8]
