@@ -96,6 +96,16 @@ def test_vectors_that_are_stored_need_no_ray(events: list[str], tiny_model, tiny
     assert events == ["connected", "workers", "closed", "disconnected"]
 
 
+def test_workers_find_a_folder_from_other_directories(
+    events: list[str], tiny_model, tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_model_folder.parent)
+    windows = OnRay().of(tiny_model_folder.name)(tiny_model, TEXTS[:3])
+    monkeypatch.chdir(tmp_path)
+    texts, vectors = next(windows)
+    assert (texts, vectors.shape) == (TEXTS[:3], (3, 32))
+
+
 def test_what_workers_cannot_load_is_refused(events: list[str], tiny_model, tiny_model_folder, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--workers"):
         OnRay(workers=0)

@@ -17,6 +17,7 @@ from nearfar.encoding.connection import connected
 from nearfar.encoding.encoder import Encoder
 from nearfar.errors import InputError
 from nearfar.models.abilities import Encodes
+from nearfar.models.aliases import absolute_name
 from nearfar.models.encoding import BATCH_SIZE, TextOptions
 from nearfar.models.encoding_files import check_target, encode_file, stored_beside
 from nearfar.models.encoding_windows import (
@@ -120,7 +121,8 @@ class OnRay:
                 raise InputError("Ray copies the texts into its object store", field="--stream", remedy="remove it")
             if max_length is not None:
                 options["max_length"] = max_length
-            arguments = {"model": str(name), "view": view, "fingerprint": fingerprint(model), **options}
+            # Workers have other working directories.
+            arguments = {"model": absolute_name(name), "view": view, "fingerprint": fingerprint(model), **options}
             return self._windows(arguments, model, texts, size, progress, stored, options)
 
         return encode

@@ -162,9 +162,9 @@ def similarity_of(model: SentenceTransformer) -> str:
 
 def named(model: SentenceTransformer | str | Path) -> tuple[str | None, SentenceTransformer]:
     """A loaded model and the name by which it can be loaded from any working directory."""
-    from nearfar.models import ALIASES, load
+    from nearfar.models import load
+    from nearfar.models.aliases import absolute_name
 
     if not isinstance(model, (str, Path)):
         return None, model
-    is_folder = str(model) not in ALIASES and Path(model).expanduser().is_dir()
-    return str(Path(model).expanduser().resolve()) if is_folder else str(model), load(model)
+    return absolute_name(model), load(model)
