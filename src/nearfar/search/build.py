@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,7 +30,7 @@ from nearfar.search.metadata import (
 )
 from nearfar.search.precision import Precision, VectorWriter, check_precision, files_of
 from nearfar.search.recall import nearest_in_sample, recall_of
-from nearfar.writing import check_writable, file_claimed, is_untidy, replace_folder, settled, tidy
+from nearfar.writing import check_writable, file_claimed, replace_folder, settled, tidy, tidy_unless_busy
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -114,12 +113,7 @@ def open_or_build(
     wanted = None if precision is None else check_precision(precision)
     opened, _ = _opened(folder, loaded, source, wanted)
     if opened is not None:
-        if is_untidy(folder):
-            with (
-                suppress(InputError),
-                file_claimed(folder, "--index"),
-            ):  # who may only read, or meets a build, may search
-                tidy(folder)
+        tidy_unless_busy(folder, "--index")
         return opened
     with file_claimed(folder, "--index"):
         tidy(folder)
