@@ -167,14 +167,22 @@ def tidy(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def tidy_unless_busy(path: Path, field: str = "--out") -> None:
+def tidy_unless_busy(path: Path, field: str = "--out", *, unfinished: Path | None = None) -> None:
     """Remove what a killed process left next to a file or folder, unless another process is at work on it.
 
     For those who only read, or who find that nothing is left to write. Nothing happens where nothing can be removed.
+
+    Args:
+        path: The file or folder, which is complete.
+        field: The option that names it.
+        unfinished: A folder for resuming, which a complete one does not need.
     """
-    if any(_beside(path, what).exists() for what in ("part", "old", "lock")):
+    left = [_beside(path, what) for what in ("part", "old", "lock")]
+    if any(each.exists() for each in (*left, *([unfinished] if unfinished else ()))):
         with suppress(InputError), file_claimed(path, field):
             tidy(path)
+            if unfinished is not None:
+                shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def check_free(path: Path, field: str = "--out", remedy: str = "choose another folder") -> None:

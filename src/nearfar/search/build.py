@@ -111,9 +111,10 @@ def open_or_build(
     source = _Source(corpus, corpus_fingerprint(corpus), dict(columns) if columns else None)
     name, loaded = named(model)
     wanted = None if precision is None else check_precision(precision)
+    kept_vectors = folder.with_name(f".{folder.name}.vectors")
     opened, _ = _opened(folder, loaded, source, wanted)
     if opened is not None:
-        tidy_unless_busy(folder, "--index")
+        tidy_unless_busy(folder, "--index", unfinished=kept_vectors)
         return opened
     with file_claimed(folder, "--index"):
         tidy(folder)
@@ -122,12 +123,11 @@ def open_or_build(
         if opened is None:
             ids, texts = read()
             kept = resumable and vectors is None
-            stored = StoredArrays(folder.with_name(f".{folder.name}.vectors")) if kept else None
+            stored = StoredArrays(kept_vectors) if kept else None
             how = wanted or _precision_in(folder)
             opened = _build(name, loaded, texts, folder, ids, source, how, batch_size, progress, stored, vectors)
-            if stored is not None:
-                shutil.rmtree(stored.folder, ignore_errors=True)
             opened.built = reason
+        shutil.rmtree(kept_vectors, ignore_errors=True)
         return opened
 
 
