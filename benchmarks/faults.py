@@ -25,7 +25,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -53,17 +53,20 @@ def main() -> None:
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     mounts = enter_own_mounts()
     load_libraries()
+    before = json.loads(asked.out.read_text("utf-8")) if asked.out.exists() else None
+    said = shlex.join(["python", "benchmarks/faults.py", *_without_out(sys.argv[1:])])
+
+    def save(found: dict[str, Any]) -> None:
+        found["runs"][0]["command"] = said
+        found = found if before is None else merged(before, found)
+        asked.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
     with tempfile.TemporaryDirectory(prefix="faults-") as work:
-        found = Trials(Path(work).resolve(), asked.seed, mounts).run(
-            asked.command or list(commands()), asked.minutes, asked.at_least
-        )
-    found["runs"][0]["command"] = shlex.join(["python", "benchmarks/faults.py", *_without_out(sys.argv[1:])])
-    print(f"{found['survived']:,} of {found['tried']:,} survived; {asked.out}")
-    failed = found["survived"] < found["tried"]
-    if asked.out.exists():
-        found = merged(json.loads(asked.out.read_text("utf-8")), found)
-    asked.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
-    sys.exit(failed)
+        trials = Trials(Path(work).resolve(), asked.seed, mounts)
+        trials.run(asked.command or list(commands()), save, asked.minutes, asked.at_least)
+    tried, survived = trials.totals()
+    print(f"{survived:,} of {tried:,} survived; {asked.out}")
+    sys.exit(survived < tried)
 
 
 def merged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
@@ -127,9 +130,12 @@ class Trials:
         self.counts: dict[str, dict[str, list[int]]] = {}
         self.failures: list[dict[str, Any]] = []
 
-    def run(self, names: list[str], minutes: float, at_least: int = 1) -> dict[str, Any]:
-        """Try faults for so many minutes, and so many for each command at least. The result, as JSON types."""
-        started = time.monotonic()
+    def run(self, names: list[str], save: Callable[[dict[str, Any]], None], minutes: float, at_least: int = 1) -> None:
+        """Try faults for so many minutes, and so many for each command at least.
+
+        `save` is called with the result so far, as JSON types, after each.
+        """
+        self.started = started = time.monotonic()
         write_inputs(self.work / "inputs")
         faults = [fault for fault in FAULTS if self.mounts or fault != "read-only folder"]
         spent, cases, queue = dict.fromkeys(names, 0.0), {}, {name: list[str]() for name in names}
@@ -158,6 +164,10 @@ class Trials:
             if tried >= told + 10:
                 told = tried
                 print(f"{time.monotonic() - started:,.0f} s: {survived:,} of {tried:,} survived", flush=True)
+            save(self.result(faults))
+
+    def result(self, faults: list[str]) -> dict[str, Any]:
+        """The counts so far, as JSON types."""
         tried, survived = self.totals()
         return {
             "what": "commands that meet a fault and are run again",
@@ -174,7 +184,7 @@ class Trials:
                 {
                     "date": date.today().isoformat(),
                     "seed": self.seed,
-                    "minutes": round((time.monotonic() - started) / 60, 1),
+                    "minutes": round((time.monotonic() - self.started) / 60, 1),
                     "full_disk": "a small tmpfs" if self.mounts else "a limit on the size of a file (RLIMIT_FSIZE)",
                     "skipped": [] if self.mounts else ["read-only folder"],
                     "versions": {name: version(name) for name in ("nearfar", "torch", "transformers")},
