@@ -233,7 +233,7 @@ def test_leaks_are_refused(files: Path, jobs: list[Job], tiny_model_folder: Path
 def test_pictures_are_found_from_anywhere(files: Path):
     from PIL import Image
 
-    from nearfar.comparison.prepared import TRAINING, prepare, write_rows
+    from nearfar.comparison.prepared import prepare, training_in, write_rows
     from nearfar.comparison.request import Request
     from nearfar.data import load
 
@@ -243,7 +243,7 @@ def test_pictures_are_found_from_anywhere(files: Path):
     write_jsonl([{"image": f"{i}.png", "text": f"image {i}"} for i in range(40)], files / "images/rows.jsonl")
     prepared = prepare(Request([], "images/rows.jsonl"))
     write_rows(prepared, files / "elsewhere")
-    there = load(files / "elsewhere" / TRAINING)
+    there = load(training_in(files / "elsewhere"))
     assert len(there) == len(prepared.training) == 30
     assert Path(there[0]["image"]).parent == files / "images"
     assert prepared.task == "retrieval"

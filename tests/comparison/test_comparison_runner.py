@@ -13,6 +13,7 @@ from datasets import Dataset
 from nearfar.comparison import runner
 from nearfar.comparison.budget import TRIAL_STEPS, settings_for
 from nearfar.comparison.configurations import one_of_each
+from nearfar.comparison.fitting import Fit
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Failed, Job
 from nearfar.comparison.leaks import find_leaks
@@ -73,7 +74,8 @@ def made(folder: Path, learn: bool = False, rows: Dataset = ROWS, **more: Any) -
     prepared = Prepared(rows, ROWS, "retrieval", leaks, None, 0, learn, ("a", "b"))
     own = settings_for(NAMES, {name: get(name).options for name in NAMES}, request.settings)
     folder.mkdir(exist_ok=True)
-    return Runner(request, ComparisonFolder(folder), prepared, one_of_each(request, {"simcse": True}, own))
+    fitting = [Fit(name, on_texts=name == "simcse") for name in NAMES]
+    return Runner(request, ComparisonFolder(folder), prepared, one_of_each(request, fitting, own))
 
 
 def settled(folder: Path, settings: dict[str, Any], **more: Any) -> tuple[dict[str, int], str]:

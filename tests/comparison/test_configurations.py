@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from nearfar.comparison.configurations import base_names, configurations, parse_search
+from nearfar.comparison.fitting import Fit
 from nearfar.comparison.request import Request
 from nearfar.errors import InputError
 from nearfar.recipes import get
 
 
 def made(*recipes: str, **more: Any) -> list[str]:
-    return list(configurations(Request([get(name) for name in recipes], "rows.jsonl", **more), {}))
+    request = Request([get(name) for name in recipes], "rows.jsonl", **more)
+    return list(configurations(request, [Fit(name) for name in recipes]))
 
 
 def test_all_combinations():
@@ -39,7 +41,7 @@ def test_an_option_of_one_recipe_is_searched_for_it_alone():
 
 def test_settings_hold_for_all():
     request = Request([get("infonce")], "rows.jsonl", settings={"epochs": 2}, search={"lora_rank": ["0", "16"]})
-    found = configurations(request, {"infonce": True})
+    found = configurations(request, [Fit("infonce", on_texts=True)])
     assert [dict(each.settings) for each in found.values()] == [
         {"epochs": 2, "lora_rank": "0"},
         {"epochs": 2, "lora_rank": "16"},
