@@ -96,8 +96,8 @@ def command(
     variant: Annotated[
         list[str] | None,
         typer.Option(
-            help="Other training rows, e.g. mined=triplets.jsonl: every recipe is also trained on them instead of --data, "
-            "on the same budget (repeatable).",
+            help="Other training rows, e.g. mined=triplets.jsonl: every recipe is also trained on them instead of "
+            "--data, on the same budget (repeatable).",
             metavar="NAME=FILE|HUB_ID",
         ),
     ] = None,
@@ -151,7 +151,7 @@ def command(
     from nearfar.comparison import compare
     from nearfar.comparison.configurations import parse_search
     from nearfar.comparison.request import chosen_recipes
-    from nearfar.comparison.variants import parse_variants
+    from nearfar.comparison.variant_names import parse_variants
     from nearfar.training.joining import parse_weights
 
     parsed_weights = parse_weights(weights)

@@ -104,7 +104,7 @@ class Runner:
             ]
         full = self.count_rows()
         rows = len(self.prepared.training)
-        variants = " (of a variant, too)" if self.prepared.variants else ""
+        of = " (of variants, too)" if self.prepared.variants else ""
         self.folder.write_budget({"steps": self.steps})
         if len({own.max_steps for own in full.values()}) > 1:
             return [f"{UNEQUAL}: recipes were given different max_steps."]
@@ -114,7 +114,7 @@ class Runner:
         if len(passes) > 1:
             return [f"{UNEQUAL}: recipes were given different epochs."]
         seen = (
-            f"each run sees {round(rows * passes.pop()):,} rows{variants}, with the recipe's own batch size unless set"
+            f"each run sees {round(rows * passes.pop()):,} rows{of}, with the recipe's own batch size unless it is set"
         )
         return [f"Equal budgets: {seen}. Work before the first step is not counted, but included in the cost."]
 

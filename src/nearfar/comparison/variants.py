@@ -135,6 +135,9 @@ def _without_texts(name: str, rows: Dataset, held_out: Dataset | Retrieval, spli
 
     Negatives count as they do in that split: not if they connect too many rows of the variant to split these by them.
     """
+    from datasets import Dataset
+
+    assert isinstance(held_out, Dataset)  # a split holds out rows
     theirs = {text for item in texts_of(held_out, negatives=split.by_negatives) for text in item}
     ours = texts_of(rows, negatives=grouped_by_negatives(rows, share=share))
     kept = rows.select([row for row, item in enumerate(ours) if theirs.isdisjoint(item)])
