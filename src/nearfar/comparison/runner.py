@@ -113,9 +113,8 @@ class Runner:
         passes = {float(each.settings.get("epochs", 1.0)) for each in self.configurations.values()}
         if len(passes) > 1:
             return [f"{UNEQUAL}: recipes were given different epochs."]
-        seen = (
-            f"each run sees {round(rows * passes.pop()):,} rows{of}, with the recipe's own batch size unless it is set"
-        )
+        count = round(rows * passes.pop())
+        seen = f"each run sees {count:,} rows{of}, with the recipe's own batch size unless it is set"
         return [f"Equal budgets: {seen}. Work before the first step is not counted, but included in the cost."]
 
     def count_rows(self, share: float = 1.0) -> dict[str, TrainingOptions]:
