@@ -161,6 +161,53 @@ def test_without_evaluation_data_groups_are_held_out(files: Path, jobs: list[Job
     assert found.ranking[0].cost.steps in (0, 2)
 
 
+def test_variants_are_ranked_beside_the_other_rows(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    scored = [{"sentence1": row["anchor"], "sentence2": row["positive"], "score": 1.0} for row in pairs(0, 20)]
+    write_jsonl([{**row, "negative": "a tree"} for row in pairs(0, 20)], files / "mined.jsonl")
+    write_jsonl(scored, files / "scored.jsonl")
+    asked: dict[str, Any] = {
+        "data": "train.jsonl",
+        "evaluate_on": "held.jsonl",
+        "variants": {"mined": "mined.jsonl"},
+        "seeds": 2,
+        "model": tiny_model_folder,
+        "out": "out",
+        **SMALL,
+    }
+    found = nearfar.compare(["infonce", "simcse"], **asked)
+    names = ["infonce", "simcse", "infonce+mined", "simcse+mined"]
+    assert [job.name for job in jobs] == ["base", *(f"{name}-{seed}" for seed in (0, 1) for name in names)]
+    assert {job.recipe: Path(job.training).name for job in jobs if job.name.endswith("+mined-0")} == {
+        "infonce": "training-mined.parquet",
+        "simcse": "texts-mined.parquet",
+    }
+    # As many rows are seen of each, and all are evaluated on the same rows.
+    assert {json.loads(Path(job.result).read_text())["cost"]["rows"] for job in jobs[1:]} == {32}
+    assert len({job.evaluation for job in jobs}) == 1
+    assert {row.name for row in found.ranking} == {"base", *names}
+    assert found.baseline == "infonce"
+    assert found.metrics["rows"]["training"] == 32
+    assert found.metrics["variants"]["mined"]["training"] == 20
+    assert set(found.metrics["general"]["changes"]) == set(names)
+    written = yaml.safe_load((files / "out/compare.yaml").read_text("utf-8"))["variants"]
+    assert written["mined"]["source"] == str(files / "mined.jsonl")
+    page = (files / "out/report.html").read_text("utf-8")
+    assert "infonce+mined" in page
+    assert "mined.jsonl" in page
+
+    # Another variant may be added; a recipe that cannot read it is named.
+    more = {**asked, "variants": {"mined": "mined.jsonl", "scored": "scored.jsonl"}, "resume": True}
+    again = nearfar.compare(["infonce", "simcse"], **more)
+    assert [job.name for job in jobs[9:]] == ["simcse+scored-0", "simcse+scored-1"]
+    assert [each["recipe"] for each in again.metrics["not_compared"]] == ["infonce+scored"]
+    assert "infonce+scored" in (files / "out/report.html").read_text("utf-8")
+    rows = {row.name: row.by_seed for row in found.ranking}
+    assert rows == {row.name: row.by_seed for row in again.ranking if row.name in rows}
+    write_jsonl(pairs(0, 20), files / "mined.jsonl")
+    with pytest.raises(InputError, match=r"compare\.yaml: .*mined"):
+        nearfar.compare(["infonce", "simcse"], **{**asked, "resume": True})
+
+
 def nearfar_rows(file: Path) -> list[tuple[str, ...]]:
     from nearfar.data import load
 
