@@ -82,7 +82,7 @@ def test_bad_input(rows: Path, nearfar: Nearfar):
 def test_variants(rows: Path, nearfar: Nearfar):
     """Rows with negatives beside pairs, of which some are held out."""
     given = [json.loads(line) for line in (rows / "train.jsonl").read_text().splitlines()]
-    (rows / "mined.jsonl").write_text(jsonl([{**row, "negative": "the tree"} for row in given]))
+    (rows / "mined.jsonl").write_text(jsonl([{**row, "negative": f"no {i}"} for i, row in enumerate(given)]))
     asked = f"compare infonce --data train.jsonl --variant mined=mined.jsonl {SMALL}"
     shown = nearfar(*shlex.split(asked))
     assert shown.code == 0, shown

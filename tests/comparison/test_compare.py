@@ -163,20 +163,20 @@ def test_without_evaluation_data_groups_are_held_out(files: Path, jobs: list[Job
 
 def test_variants_are_ranked_beside_the_other_rows(files: Path, jobs: list[Job], tiny_model_folder: Path):
     scored = [{"sentence1": row["anchor"], "sentence2": row["positive"], "score": 1.0} for row in pairs(0, 20)]
-    write_jsonl([{**row, "negative": "a tree"} for row in pairs(0, 20)], files / "mined.jsonl")
+    write_jsonl([{**row, "negative": f"no {i}"} for i, row in enumerate(pairs(0, 20))], files / "mined.jsonl")
     write_jsonl(scored, files / "scored.jsonl")
     asked: dict[str, Any] = {
         "data": "train.jsonl",
         "evaluate_on": "held.jsonl",
         "variants": {"mined": "mined.jsonl"},
-        "seeds": 2,
+        "seeds": 1,
         "model": tiny_model_folder,
         "out": "out",
         **SMALL,
     }
     found = nearfar.compare(["infonce", "simcse"], **asked)
     names = ["infonce", "simcse", "infonce+mined", "simcse+mined"]
-    assert [job.name for job in jobs] == ["base", *(f"{name}-{seed}" for seed in (0, 1) for name in names)]
+    assert [job.name for job in jobs] == ["base", *(f"{name}-0" for name in names)]
     assert {job.recipe: Path(job.training).name for job in jobs if job.name.endswith("+mined-0")} == {
         "infonce": "training-mined.parquet",
         "simcse": "texts-mined.parquet",
@@ -198,7 +198,7 @@ def test_variants_are_ranked_beside_the_other_rows(files: Path, jobs: list[Job],
     # Another variant may be added; a recipe that cannot read it is named.
     more = {**asked, "variants": {"mined": "mined.jsonl", "scored": "scored.jsonl"}, "resume": True}
     again = nearfar.compare(["infonce", "simcse"], **more)
-    assert [job.name for job in jobs[9:]] == ["simcse+scored-0", "simcse+scored-1"]
+    assert [job.name for job in jobs[5:]] == ["simcse+scored-0"]
     assert [each["recipe"] for each in again.metrics["not_compared"]] == ["infonce+scored"]
     assert "infonce+scored" in (files / "out/report.html").read_text("utf-8")
     rows = {row.name: row.by_seed for row in found.ranking}

@@ -145,7 +145,8 @@ def test_a_variant_and_prompts(rows: str, jobs: list[Job], tiny_model_folder: Pa
     given = [json.loads(line) for line in Path(rows).read_text().splitlines()]
     write_jsonl([{**row, "negative": f"no {i}"} for i, row in enumerate(given)], "mined.jsonl")
     asked: dict[str, Any] = {"search": {"lora_rank": [0, 2]}, "variants": {"mined": "mined.jsonl"}, "seeds": 1}
-    found = compare(rows, tiny_model_folder, **asked, prompts="query: ")
+    asked["prompts"] = '{"query": "query: "}'
+    found = compare(rows, tiny_model_folder, **asked)
     names = [f"infonce{variant}+lora_rank={rank}" for variant in ("", "+mined") for rank in (0, 2)]
     assert {name: each.get("variant") for name, each in found.metrics["configurations"].items()} == {
         name: "mined" if "mined" in name else None for name in names
@@ -158,5 +159,5 @@ def test_a_variant_and_prompts(rows: str, jobs: list[Job], tiny_model_folder: Pa
     assert rows_of["leaks"]["some_text_seen"]["rows"] == 0
     assert "mined" in Path("out/report.html").read_text()
     count = len(jobs)
-    compare(rows, tiny_model_folder, **asked, prompts="query: ", resume=True)
+    compare(rows, tiny_model_folder, **asked, resume=True)
     assert len(jobs) == count
