@@ -197,9 +197,9 @@ def test_variants_are_ranked_beside_the_other_rows(files: Path, jobs: list[Job],
 
     # Another variant may be added; a recipe that cannot read it is named.
     more = {**asked, "variants": {"mined": "mined.jsonl", "scored": "scored.jsonl"}, "resume": True}
-    again = nearfar.compare(["infonce", "simcse"], **more)
+    again = nearfar.compare(["infonce", "simcse", "cwcl"], **more)
     assert [job.name for job in jobs[5:]] == ["simcse+scored-0"]
-    assert [each["recipe"] for each in again.metrics["not_compared"]] == ["infonce+scored"]
+    assert [each["recipe"] for each in again.metrics["not_compared"]] == ["cwcl", "infonce+scored"]
     assert "infonce+scored" in (files / "out/report.html").read_text("utf-8")
     rows = {row.name: row.by_seed for row in found.ranking}
     assert rows == {row.name: row.by_seed for row in again.ranking if row.name in rows}

@@ -159,6 +159,8 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
     # The base models of a search have no result if one of them cannot read the rows.
     base = next((fit for fit in bases if fit.reason is not None), bases[0])
     taking = _compatible(request, fitting, base)
+    # A recipe that is compatible with no rows at all is named once.
+    fitting = [fit for fit in fitting if not fit.variant or fit.recipe in taking]
     request = replace(request, recipes=[recipe for recipe in request.recipes if recipe.name in taking])
     if request.searches:
         from nearfar.comparison.search import search
