@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,22 @@ def test_the_saved_folder_encodes_equally_without_nearfar(embedder: SentenceTran
     embedder.save_pretrained(str(tmp_path / "saved"), create_model_card=False)
     for again in (SentenceTransformer(str(tmp_path / "saved"), device="cpu"), load(tmp_path / "saved", device="cpu")):
         np.testing.assert_allclose(again.encode(TEXTS), expected, atol=1e-5)
+
+
+def test_a_model_with_a_template_for_chats_reads_the_text_alone(
+    embedder: SentenceTransformer, tiny_lm_folder: Path, tmp_path: Path
+) -> None:
+    expected = embedder.encode(TEXTS)
+    folder = tmp_path / "chat"
+    shutil.copytree(tiny_lm_folder, folder)
+    template = "{% for message in messages %}the cat {{ message['content'] }}{% endfor %}"
+    folder.joinpath("chat_template.jinja").write_text(template, "utf-8")
+    assert "message" in SentenceTransformer(str(folder), device="cpu")[0].modality_config
+    found = load(folder, device="cpu")
+    np.testing.assert_allclose(found.encode(TEXTS), expected, atol=1e-6)
+    found.save_pretrained(str(tmp_path / "saved"), create_model_card=False)
+    again = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
+    np.testing.assert_allclose(again.encode(TEXTS), expected, atol=1e-5)
 
 
 def test_a_token_that_the_tokenizer_puts_first_stays(embedder: SentenceTransformer, tiny_lm_folder: Path) -> None:

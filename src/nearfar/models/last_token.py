@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 def pool_last_token(model: SentenceTransformer, folder: Path) -> None:
     """Give a causal language model that was loaded as an encoder last-token pooling and an end token, in place.
 
+    A text is read as it is: a template for chats, which sentence-transformers would fill with each text, is removed.
     Padding is put on the right: there no token of a causal model sees it, and positions are counted from the left. A
     model whose configuration says that its attention looks both ways (`is_causal`: false) keeps mean pooling.
 
@@ -36,6 +37,7 @@ def pool_last_token(model: SentenceTransformer, folder: Path) -> None:
     from nearfar.models.pooling import set_pooling
 
     backbone: Any = model[0]
+    _read_texts(backbone)
     if getattr(backbone.config, "is_causal", True) is False:
         logger.warning("%s looks both ways: the mean of its states is used as a text's vector", folder)
         return
@@ -51,6 +53,13 @@ def pool_last_token(model: SentenceTransformer, folder: Path) -> None:
         folder,
         tokenizer.eos_token,
     )
+
+
+def _read_texts(backbone: Any) -> None:
+    """Let a backbone read texts, not messages of a chat, in place."""
+    backbone.modality_config.pop("message", None)
+    backbone.input_formatter.supported_modalities = list(backbone.modality_config)
+    backbone.tokenizer.chat_template = None
 
 
 def append_end(tokenizer: Any, folder: Path) -> None:
