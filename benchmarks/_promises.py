@@ -12,13 +12,19 @@ def faults_table(result: dict[str, Any]) -> str:
     for name, of in sorted(result["by_command"].items()):
         cells = [f"{of[fault]['survived']} of {of[fault]['tried']}" if fault in of else "" for fault in faults]
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    skipped = [f"Not tried: {', '.join(result['skipped'])}."] if result["skipped"] else []
     failed = [
         f"- `{each['command']}`, {each['fault']}, {each['how']}: {each['problem']}" for each in result["failures"]
     ]
-    said = (
-        f"{result['survived']:,} of {result['tried']:,} survived, in {result['minutes']:.0f} minutes with seed "
-        f"{result['seed']}. The disk that is full is {result['full_disk']}."
+    total = f"{result['survived']:,} of {result['tried']:,} survived."
+    runs = "\n".join(_run(run) for run in result["runs"])
+    parts = [total, "\n".join(lines), *(["\n".join(failed)] if failed else []), f"The runs:\n\n{runs}"]
+    return "\n\n".join([*parts, "All figures: `benchmarks/results/faults.json`"])
+
+
+def _run(run: dict[str, Any]) -> str:
+    """One run: when, for how long, its command, and what was not tried."""
+    skipped = f" Not tried: {', '.join(run['skipped'])}." if run["skipped"] else ""
+    return (
+        f"- {run['date']}, {run['minutes']:.0f} minutes with seed {run['seed']}: `{run['command']}`. The disk that is "
+        f"full is {run['full_disk']}.{skipped}"
     )
-    parts = [" ".join([said, *skipped]), "\n".join(lines), *(["\n".join(failed)] if failed else [])]
-    return "\n\n".join([*parts, f"`{result['command']}`; all figures: `benchmarks/results/faults.json`"])

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import errno
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nearfar.errors import InputError
-from nearfar.writing import check_writable, draft_of, full_disk_noticed, replace_folder, write_text
+from nearfar.writing import (
+    check_free,
+    check_writable,
+    draft_folder,
+    draft_of,
+    file_claimed,
+    full_disk_noticed,
+    replace_folder,
+    write_text,
+)
 
 
 def test_a_text_replaces_another_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -53,6 +63,41 @@ def test_a_folder_is_replaced_once_the_new_one_is_whole(tmp_path: Path) -> None:
     replace_folder(folder, save(False, "third"))
     assert [path.name for path in folder.iterdir()] == ["third"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_draft_folder_is_removed_also_that_of_a_killed_process(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    killed = tmp_path / ".out.999999.part"
+    killed.mkdir()
+    (killed / "half").touch()
+    with file_claimed(target), draft_folder(target) as draft:
+        assert not killed.exists()
+        (draft / "model").mkdir()
+        (draft / "model").rename(target)
+    with pytest.raises(KeyboardInterrupt), draft_folder(target) as draft:  # noqa: PT012
+        (draft / "half").touch()
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_exists_is_refused_and_the_lock_of_a_killed_process_removed(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    check_free(target)
+    target.mkdir()
+    (tmp_path / ".out.lock").touch()
+    with pytest.raises(InputError) as caught:
+        check_free(target, "--dry-run")
+    assert (caught.value.file, caught.value.field) == (target, "--dry-run")
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_lock_of_a_process_at_work_stays(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.mkdir()
+    with ThreadPoolExecutor(1) as other, file_claimed(target):
+        with pytest.raises(InputError):
+            other.submit(check_free, target).result()
+        assert (tmp_path / ".out.lock").exists()
 
 
 def test_folders_that_will_be_made_are_looked_for_above(tmp_path: Path) -> None:

@@ -93,6 +93,21 @@ def draft_of(path: str | Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+@contextmanager
+def draft_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder next to `path`, removed at the end: what is complete in it is renamed before.
+
+    Claim `path` with `file_claimed`, which removes the folder of a killed process.
+    """
+    path = Path(path)
+    folder = path.with_name(f".{path.name}.{os.getpid()}.part")
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def write_text(text: str, path: str | Path) -> None:
     """Write a text as UTF-8, completely or not at all."""
     with draft_of(path) as draft:
@@ -152,9 +167,33 @@ def tidy(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def is_untidy(folder: Path) -> bool:
-    """Whether a killed process (or one at work) left something next to a folder that it replaced."""
-    return any(_beside(folder, what).exists() for what in ("part", "old", "lock"))
+def tidy_unless_busy(path: Path, field: str = "--out", *, unfinished: Path | None = None) -> None:
+    """Remove what a killed process left next to a file or folder, unless another process is at work on it.
+
+    For those who only read, or who find that nothing is left to write. Nothing happens where nothing can be removed.
+
+    Args:
+        path: The file or folder, which is complete.
+        field: The option that names it.
+        unfinished: A folder for resuming, which a complete one does not need.
+    """
+    left = [_beside(path, what) for what in ("part", "old", "lock")]
+    if any(each.exists() for each in (*left, *([unfinished] if unfinished else ()))):
+        with suppress(InputError), file_claimed(path, field):
+            tidy(path)
+            if unfinished is not None:
+                shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def check_free(path: Path, field: str = "--out", remedy: str = "choose another folder") -> None:
+    """Check that a file or folder does not exist. Check once more when it is claimed: another process may write it.
+
+    Raises:
+        InputError: It exists.
+    """
+    if path.exists():
+        tidy_unless_busy(path, field)
+        raise InputError("already exists", file=path, field=field, remedy=remedy)
 
 
 def _beside(folder: Path, what: str) -> Path:

@@ -62,6 +62,13 @@ def test_bad_input(rows: Path, nearfar: Nearfar):
         ("infonce --data train.jsonl --eval test.jsonl --budget x", ("--budget",)),
         ("infonce --data train.jsonl --eval-columns anchor=a", ("--eval-columns", "--eval")),
         ("infonce --data train.jsonl --resume", ("--resume",)),
+        ("infonce --data train.jsonl --variant test.jsonl", ("--variant", "NAME=FILE")),
+        ("infonce --data train.jsonl --variant a=test.jsonl --variant a=train.jsonl", ("--variant", "'a'", "twice")),
+        ("infonce --data train.jsonl --variant a/b=test.jsonl", ("--variant", "'a/b'")),
+        ("infonce --data train.jsonl --variant a=none.jsonl --eval test.jsonl", ("none.jsonl",)),
+        ("infonce --data train.jsonl --variant a=sentences.jsonl --eval test.jsonl", ("variant a", "needs pairs")),
+        ("infonce --data train.jsonl --variant a=train.jsonl --eval test.jsonl --baseline infonce+b", ("--baseline",)),
+        ("infonce --data train.jsonl --variant a=test.jsonl --eval test.jsonl", ("test.jsonl", "variant a", "--eval")),
         ("infonce", ("--data",)),
     ):
         ended = nearfar("compare", *shlex.split(arguments), "--model", "tiny")
@@ -69,6 +76,23 @@ def test_bad_input(rows: Path, nearfar: Nearfar):
         assert ended.err.count("\n") == 1, ended.err
         assert all(word in ended.err for word in words), ended.err
     assert not (rows / "runs").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_variants(rows: Path, nearfar: Nearfar):
+    """Rows with negatives beside pairs, of which some are held out."""
+    given = [json.loads(line) for line in (rows / "train.jsonl").read_text().splitlines()]
+    (rows / "mined.jsonl").write_text(jsonl([{**row, "negative": f"no {i}"} for i, row in enumerate(given)]))
+    asked = f"compare infonce --data train.jsonl --variant mined=mined.jsonl {SMALL}"
+    shown = nearfar(*shlex.split(asked))
+    assert shown.code == 0, shown
+    assert "infonce+mined" in shown.out
+    found = nearfar(*shlex.split(f"{asked} --resume --json")).json
+    assert {row["name"] for row in found["ranking"]} == {"base", "infonce", "infonce+mined"}
+    mined = found["variants"]["mined"]
+    assert mined["training"] == found["rows"]["training"]
+    assert mined["rows_with_held_out_texts"] == len(given) - mined["training"] > 0
+    assert f"{mined['rows_with_held_out_texts']} rows were removed" in shown.err
 
 
 @pytest.mark.usefixtures("here")

@@ -29,6 +29,7 @@ def test_rows_a_list_of_dropped_candidates_and_an_index_to_search(files: Path, n
     shown = nearfar(*shlex.split(f"{ASKED} --relative-margin 0.1 --num-negatives 2 --too-few fill"))
     assert shown.code == 0, shown
     assert "likely false: 0 of" in shown.out
+    assert "--data pairs.jsonl --variant mined=out.jsonl" in shown.err
     rows = [json.loads(line) for line in (files / "out.jsonl").read_text().splitlines()]
     assert list(rows[0]) == ["anchor", "positive", "negative_1", "negative_2"]
     found = nearfar(*shlex.split(f"{ASKED} --relative-margin 0.1 --num-negatives 2 --too-few fill --json")).json

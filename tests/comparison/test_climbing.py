@@ -14,6 +14,7 @@ from datasets import Dataset
 from nearfar.comparison import runner
 from nearfar.comparison.climbing import climb
 from nearfar.comparison.configurations import configurations
+from nearfar.comparison.fitting import Fit
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Failed, Job
 from nearfar.comparison.leaks import find_leaks
@@ -50,7 +51,9 @@ def climbed(folder: Path, **more: Any) -> Any:
     request = Request([get("infonce")], "rows.jsonl", seeds=2, search={"learning_rate": RATES}, **more)
     prepared = Prepared(ROWS, ROWS, "retrieval", find_leaks(ROWS, ROWS.select([0])), None, 0, False, ("a", "b"))
     folder.mkdir(exist_ok=True)
-    return climb(request, ComparisonFolder(folder), prepared, configurations(request, {}), time.monotonic())
+    return climb(
+        request, ComparisonFolder(folder), prepared, configurations(request, [Fit("infonce")]), time.monotonic()
+    )
 
 
 def test_rungs_see_more_and_more_rows(tmp_path: Path, jobs: list[Job]):

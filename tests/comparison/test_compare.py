@@ -161,6 +161,53 @@ def test_without_evaluation_data_groups_are_held_out(files: Path, jobs: list[Job
     assert found.ranking[0].cost.steps in (0, 2)
 
 
+def test_variants_are_ranked_beside_the_other_rows(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    scored = [{"sentence1": row["anchor"], "sentence2": row["positive"], "score": 1.0} for row in pairs(0, 20)]
+    write_jsonl([{**row, "negative": f"no {i}"} for i, row in enumerate(pairs(0, 20))], files / "mined.jsonl")
+    write_jsonl(scored, files / "scored.jsonl")
+    asked: dict[str, Any] = {
+        "data": "train.jsonl",
+        "evaluate_on": "held.jsonl",
+        "variants": {"mined": "mined.jsonl"},
+        "seeds": 1,
+        "model": tiny_model_folder,
+        "out": "out",
+        **SMALL,
+    }
+    found = nearfar.compare(["infonce", "simcse"], **asked)
+    names = ["infonce", "simcse", "infonce+mined", "simcse+mined"]
+    assert [job.name for job in jobs] == ["base", *(f"{name}-0" for name in names)]
+    assert {job.recipe: Path(job.training).name for job in jobs if job.name.endswith("+mined-0")} == {
+        "infonce": "training-mined.parquet",
+        "simcse": "texts-mined.parquet",
+    }
+    # As many rows are seen of each, and all are evaluated on the same rows.
+    assert {json.loads(Path(job.result).read_text())["cost"]["rows"] for job in jobs[1:]} == {32}
+    assert len({job.evaluation for job in jobs}) == 1
+    assert {row.name for row in found.ranking} == {"base", *names}
+    assert found.baseline == "infonce"
+    assert found.metrics["rows"]["training"] == 32
+    assert found.metrics["variants"]["mined"]["training"] == 20
+    assert set(found.metrics["general"]["changes"]) == set(names)
+    written = yaml.safe_load((files / "out/compare.yaml").read_text("utf-8"))["variants"]
+    assert written["mined"]["source"] == str(files / "mined.jsonl")
+    page = (files / "out/report.html").read_text("utf-8")
+    assert "infonce+mined" in page
+    assert "mined.jsonl" in page
+
+    # Another variant may be added; a recipe that cannot read it is named.
+    more = {**asked, "variants": {"mined": "mined.jsonl", "scored": "scored.jsonl"}, "resume": True}
+    again = nearfar.compare(["infonce", "simcse", "cwcl"], **more)
+    assert [job.name for job in jobs[5:]] == ["simcse+scored-0"]
+    assert [each["recipe"] for each in again.metrics["not_compared"]] == ["cwcl", "infonce+scored"]
+    assert "infonce+scored" in (files / "out/report.html").read_text("utf-8")
+    rows = {row.name: row.by_seed for row in found.ranking}
+    assert rows == {row.name: row.by_seed for row in again.ranking if row.name in rows}
+    write_jsonl(pairs(0, 20), files / "mined.jsonl")
+    with pytest.raises(InputError, match=r"compare\.yaml: .*mined"):
+        nearfar.compare(["infonce", "simcse"], **{**asked, "resume": True})
+
+
 def nearfar_rows(file: Path) -> list[tuple[str, ...]]:
     from nearfar.data import load
 
@@ -233,7 +280,7 @@ def test_leaks_are_refused(files: Path, jobs: list[Job], tiny_model_folder: Path
 def test_pictures_are_found_from_anywhere(files: Path):
     from PIL import Image
 
-    from nearfar.comparison.prepared import TRAINING, prepare, write_rows
+    from nearfar.comparison.prepared import prepare, training_in, write_rows
     from nearfar.comparison.request import Request
     from nearfar.data import load
 
@@ -243,7 +290,7 @@ def test_pictures_are_found_from_anywhere(files: Path):
     write_jsonl([{"image": f"{i}.png", "text": f"image {i}"} for i in range(40)], files / "images/rows.jsonl")
     prepared = prepare(Request([], "images/rows.jsonl"))
     write_rows(prepared, files / "elsewhere")
-    there = load(files / "elsewhere" / TRAINING)
+    there = load(training_in(files / "elsewhere"))
     assert len(there) == len(prepared.training) == 30
     assert Path(there[0]["image"]).parent == files / "images"
     assert prepared.task == "retrieval"

@@ -19,12 +19,13 @@ def test_equal_rows():
         "moe": with_settings(get("moe_embed").options(), {"batch_size": 16, "gradient_accumulation": 2}),
         "staged": with_settings(get("defsent_plus").options(), {"batch_size": 32, "stages": 2}),
     }
-    steps = by_rows(options, 640, 2.0)
+    steps = {name: by_rows(own, 1280, 640) for name, own in options.items()}
     assert steps == {"infonce": 20, "moe": 40, "staged": 40}
-    scored = {"codiemb": get("codiemb").options()}
-    assert by_rows(scored, 640, 1.0, scored=True) == {"codiemb": 20}
-    # A batch holds no more than there is.
-    assert by_rows({"infonce": options["infonce"]}, 40, 3.0) == {"infonce": 3}
+    assert by_rows(get("codiemb").options(), 640, 640, scored=True) == 20
+    # A batch has no more rows than there are.
+    assert by_rows(options["infonce"], 120, 40) == 3
+    # Of other rows as many are seen, whether there are more or fewer of them.
+    assert by_rows(options["infonce"], 640, 64) == by_rows(options["infonce"], 640, 6400) == 10
 
 
 def test_equal_minutes():
@@ -61,7 +62,7 @@ def test_settings_for_all_and_for_one():
 )
 def test_rows_are_rounded_to_whole_steps_and_one_at_least(epochs: float, rows: int, size: int, steps: int):
     own = with_settings(get("infonce").options(), {"batch_size": size})
-    assert by_rows({"infonce": own}, rows, epochs) == {"infonce": steps}
+    assert by_rows(own, epochs * rows, rows) == steps
 
 
 def test_time_that_is_just_enough_is_enough():

@@ -67,6 +67,23 @@ def test_seeds_and_recipes_may_be_added_unless_they_share_minutes(tmp_path: Path
         assert caught.value.field == field
 
 
+def test_variants_may_be_added_and_are_the_same_rows(tmp_path: Path):
+    mined, written = ({"source": "/mined.jsonl", "sha256": "hh"}, {"source": "/written.jsonl", "sha256": "ii"})
+    one, both = {"variants": {"mined": mined}}, {"variants": {"mined": mined, "written": written}}
+    folder = ComparisonFolder(tmp_path / "free")
+    for more in ({}, one, both, one):
+        folder.claim({**CONFIGURATION, **more})
+    with pytest.raises(InputError) as caught:
+        folder.claim({**CONFIGURATION, "variants": {"mined": {**mined, "sha256": "jj"}}})
+    assert caught.value.field is not None
+    assert "mined" in caught.value.field
+    shared = ComparisonFolder(tmp_path / "shared")
+    shared.claim({**CONFIGURATION, **one, "budget": 30.0})
+    with pytest.raises(InputError) as caught:
+        shared.claim({**CONFIGURATION, **both, "budget": 30.0})
+    assert caught.value.field == "variants"
+
+
 def test_files_are_whole_or_absent(tmp_path: Path):
     folder = ComparisonFolder(tmp_path)
     assert folder.read_budget() == {}

@@ -9,7 +9,7 @@ import pytest
 from datasets import Dataset, Image
 from PIL import Image as Pictures
 
-from nearfar.comparison.prepared import TEXTS, TRAINING, evaluation_in, prepare, single_texts, write_rows
+from nearfar.comparison.prepared import evaluation_in, prepare, single_texts, training_in, write_rows
 from nearfar.comparison.request import Request
 from nearfar.data import Retrieval, load
 from nearfar.errors import InputError
@@ -75,9 +75,9 @@ def test_each_text_once_for_recipes_that_take_texts():
 def test_what_is_laid_down_is_what_is_read(tmp_path: Path):
     prepared = asked(pairs(0, 40), pairs(40, 60))
     write_rows(prepared, tmp_path)
-    assert load(tmp_path / TRAINING)["anchor"][:] == prepared.training["anchor"][:]
+    assert load(training_in(tmp_path))["anchor"][:] == prepared.training["anchor"][:]
     assert load(evaluation_in(tmp_path))["positive"][:] == prepared.held_out["positive"][:]
-    assert len(load(tmp_path / TEXTS)) == 80
+    assert len(load(training_in(tmp_path, texts=True))) == 80
     retrieval = Retrieval({"1": "b", "2": "c"}, {"q": "x"}, {"q": {"1": 1}})
     write_rows(asked(pairs(0, 40), retrieval), tmp_path / "other")
     assert evaluation_in(tmp_path / "other").is_dir()

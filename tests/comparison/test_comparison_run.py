@@ -20,6 +20,17 @@ def test_who_takes_part() -> None:
     with pytest.raises(InputError) as caught:
         _compatible(Request([], "rows.jsonl", baseline="dse"), fits, BASE)
     assert caught.value.field == "--baseline"
+    variants = [Fit("infonce", variant="mined"), Fit("dse", variant="mined"), Fit("simcse", "needs", variant="mined")]
+    assert _compatible(Request([], "rows.jsonl"), [*fits, *variants], BASE) == ["infonce", "simcse", "dse"]
+    for baseline in ("infonce+mined", "simcse"):
+        _compatible(Request([], "rows.jsonl", baseline=baseline), [*fits, *variants], BASE)
+    for baseline in ("simcse+mined", "infonce+other"):
+        with pytest.raises(InputError) as caught:
+            _compatible(Request([], "rows.jsonl", baseline=baseline), [*fits, *variants], BASE)
+        assert caught.value.field == "--baseline"
+    with pytest.raises(InputError, match="mined") as caught:
+        _compatible(Request([], "rows.jsonl"), [*fits, variants[2]], BASE)
+    assert caught.value.field == "RECIPE"
     with pytest.raises(InputError) as caught:
         _compatible(Request([], "rows.jsonl"), fits[1:2], BASE)
     assert caught.value.field == "RECIPE"

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 
 from nearfar.comparison import runner
 from nearfar.comparison.budget import TRIAL_STEPS, settings_for
 from nearfar.comparison.configurations import one_of_each
+from nearfar.comparison.fitting import Fit
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Failed, Job
 from nearfar.comparison.leaks import find_leaks
 from nearfar.comparison.prepared import Prepared
 from nearfar.comparison.request import Request
 from nearfar.comparison.runner import Runner
+from nearfar.comparison.variants import Variant
 from nearfar.errors import InputError
 from nearfar.recipes import get
 
@@ -73,7 +75,8 @@ def made(folder: Path, learn: bool = False, rows: Dataset = ROWS, **more: Any) -
     prepared = Prepared(rows, ROWS, "retrieval", leaks, None, 0, learn, ("a", "b"))
     own = settings_for(NAMES, {name: get(name).options for name in NAMES}, request.settings)
     folder.mkdir(exist_ok=True)
-    return Runner(request, ComparisonFolder(folder), prepared, one_of_each(request, {"simcse": True}, own))
+    fitting = [Fit(name, on_texts=name == "simcse") for name in NAMES]
+    return Runner(request, ComparisonFolder(folder), prepared, one_of_each(request, fitting, own))
 
 
 def settled(folder: Path, settings: dict[str, Any], **more: Any) -> tuple[dict[str, int], str]:
@@ -254,3 +257,26 @@ def test_a_recipe_whose_trial_fails_gets_no_share(tmp_path: Path, jobs: Jobs, st
     jobs.failing["trial-simcse"] = Failed("too long", True)
     with pytest.raises(RuntimeError, match="too long"):
         made(tmp_path / "other", budget=60.0).settle(still)
+
+
+def test_variants_have_the_same_budget(tmp_path: Path, jobs: Jobs, still: float):
+    """Of more rows and of fewer, as many are seen; each has a trial of its own, because its rows may be longer."""
+    few, many = ROWS.select(range(40)), concatenate_datasets([ROWS, ROWS])
+    request = Request([get("infonce")], "rows.jsonl", seeds=1, settings={"batch_size": 64})
+    leaks = find_leaks(few, ROWS.select([0]))
+    variants = {"few": Variant(few, leaks), "many": Variant(many, leaks)}
+    prepared = Prepared(ROWS, ROWS, "retrieval", leaks, None, 0, False, ("a", "b"), variants)
+    fitting = [Fit("infonce", variant=name) for name in prepared.training_sets]
+    chosen = one_of_each(request, fitting, {"infonce": {"batch_size": 64}})
+    one = Runner(request, ComparisonFolder(tmp_path), prepared, chosen, base=False)
+    one.settle(still)
+    # A batch of the few has 40 rows.
+    assert one.steps == {"infonce": 10, "infonce+few": 16, "infonce+many": 10}
+    one.run_all()
+    assert [(job.name, Path(job.training).name, job.rows_in_step) for job in jobs.ran] == [
+        ("infonce-0", "training.parquet", 64),
+        ("infonce+few-0", "training-few.parquet", 40),
+        ("infonce+many-0", "training-many.parquet", 64),
+    ]
+    assert set(one.time_trials()[0]) == set(chosen)
+    assert jobs.names[3:] == ["trial-infonce", "trial-infonce+few", "trial-infonce+many"]

@@ -139,3 +139,25 @@ def test_invalid(rows: str, jobs: list[Job], tiny_model_folder: Path, more: dict
         compare(rows, **{"model": tiny_model_folder, **more})
     assert not jobs
     assert not Path("out/compare.yaml").exists()
+
+
+def test_a_variant_and_prompts(rows: str, jobs: list[Job], tiny_model_folder: Path):
+    given = [json.loads(line) for line in Path(rows).read_text().splitlines()]
+    write_jsonl([{**row, "negative": f"no {i}"} for i, row in enumerate(given)], "mined.jsonl")
+    asked: dict[str, Any] = {"search": {"lora_rank": [0, 2]}, "variants": {"mined": "mined.jsonl"}, "seeds": 1}
+    asked["prompts"] = '{"query": "query: "}'
+    found = compare(rows, tiny_model_folder, **asked)
+    names = [f"infonce{variant}+lora_rank={rank}" for variant in ("", "+mined") for rank in (0, 2)]
+    assert {name: each.get("variant") for name, each in found.metrics["configurations"].items()} == {
+        name: "mined" if "mined" in name else None for name in names
+    }
+    trained = {job.name: Path(job.training).name for job in jobs if "rungs/1" in job.result}
+    assert trained == {f"{name}-0": f"training{'-mined' * ('mined' in name)}.parquet" for name in names}
+    assert set(found.metrics["prompts"]) == {row.name for row in found.ranking}
+    rows_of = found.metrics["variants"]["mined"]
+    assert rows_of["training"] == found.metrics["rows"]["training"]
+    assert rows_of["leaks"]["some_text_seen"]["rows"] == 0
+    assert "mined" in Path("out/report.html").read_text()
+    count = len(jobs)
+    compare(rows, tiny_model_folder, **asked, resume=True)
+    assert len(jobs) == count

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from nearfar.comparison.configurations import base_names, configurations, parse_search
+from nearfar.comparison.configurations import base_names, configurations, one_of_each, parse_search
+from nearfar.comparison.fitting import Fit
 from nearfar.comparison.request import Request
 from nearfar.errors import InputError
 from nearfar.recipes import get
 
 
 def made(*recipes: str, **more: Any) -> list[str]:
-    return list(configurations(Request([get(name) for name in recipes], "rows.jsonl", **more), {}))
+    request = Request([get(name) for name in recipes], "rows.jsonl", **more)
+    return list(configurations(request, [Fit(name) for name in recipes]))
 
 
 def test_all_combinations():
@@ -39,12 +41,37 @@ def test_an_option_of_one_recipe_is_searched_for_it_alone():
 
 def test_settings_hold_for_all():
     request = Request([get("infonce")], "rows.jsonl", settings={"epochs": 2}, search={"lora_rank": ["0", "16"]})
-    found = configurations(request, {"infonce": True})
+    found = configurations(request, [Fit("infonce", on_texts=True)])
     assert [dict(each.settings) for each in found.values()] == [
         {"epochs": 2, "lora_rank": "0"},
         {"epochs": 2, "lora_rank": "16"},
     ]
     assert all(each.on_texts for each in found.values())
+
+
+def test_a_recipe_is_on_every_variant_that_it_is_compatible_with():
+    request = Request([get("infonce"), get("dse")], "rows.jsonl", search={"lora_rank": [0, 16]})
+    fitting = [
+        Fit("infonce"),
+        Fit("dse", "needs scores"),
+        Fit("infonce", variant="mined"),
+        Fit("dse", variant="scored"),
+    ]
+    found = configurations(request, fitting)
+    assert [(each.name, each.variant) for each in found.values()] == [
+        ("infonce+lora_rank=0", ""),
+        ("infonce+lora_rank=16", ""),
+        ("infonce+mined+lora_rank=0", "mined"),
+        ("infonce+mined+lora_rank=16", "mined"),
+        ("dse+scored+lora_rank=0", "scored"),
+        ("dse+scored+lora_rank=16", "scored"),
+    ]
+    one = one_of_each(request, fitting, {"infonce": {"epochs": 2}, "dse": {}})
+    assert {name: (each.recipe.name, each.variant, dict(each.settings)) for name, each in one.items()} == {
+        "infonce": ("infonce", "", {"epochs": 2}),
+        "infonce+mined": ("infonce", "mined", {"epochs": 2}),
+        "dse+scored": ("dse", "scored", {}),
+    }
 
 
 def test_set_and_searched():

@@ -19,7 +19,13 @@ from page_reading import Read, read_page
 MIB = 2**20
 #: The base model, as pages call it.
 BASE = label("base")
-FACTS: dict[str, Any] = {"data": "rows.jsonl", "evaluation": "held.jsonl", "model": "tiny", "options": {"epochs": 2}}
+FACTS: dict[str, Any] = {
+    "data": "rows.jsonl",
+    "variants": {},
+    "evaluation": "held.jsonl",
+    "model": "tiny",
+    "options": {"epochs": 2},
+}
 
 
 def against(mean: float, corrected: float) -> Against:

@@ -70,7 +70,7 @@ def test_a_clear_winner():
     assert (simcse.cost.seconds, simcse.cost.memory, simcse.cost.steps) == (5.5, 2 * 2**20, 10)
     said = recommendation(ranking, "nDCG@10")
     assert said.startswith("Use simcse: nDCG@10 ")
-    assert "better than every other recipe (next: infonce, -0.1" in said
+    assert "better than every other model (next: infonce, -0.1" in said
     assert against_baseline(ranking) == (
         "Significantly better than infonce: simcse; significantly worse: the base model and cless."
     )

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfar.data.streams import TextStream
-from nearfar.encoding import Shard, encode_shard, join_shards
+from nearfar.encoding import Shard, encode_shard, join_shards, shards
 from nearfar.errors import InputError
 from nearfar.models import encoding_windows, load
 from nearfar.models.encoding_files import encode_file
@@ -109,6 +109,18 @@ def test_an_interrupted_shard_is_resumed(model, tmp_path: Path, monkeypatch: pyt
     assert encode_shard(model, TEXTS, out, shard, batch_size=1)[1]
     assert done == [TEXTS[:32], TEXTS[32:64], TEXTS[64:96], TEXTS[64:96]]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_shard_has_its_manifest_when_nothing_else_is_left(
+    model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(text: str, path: Path) -> None:
+        assert [each.name for each in tmp_path.glob(".*")] == [f".{path.name}.lock"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shards, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        encode_shard(model, TEXTS, tmp_path / "v.npy", Shard(1, 2), batch_size=1)
 
 
 def _other_texts(folder: Path) -> None:

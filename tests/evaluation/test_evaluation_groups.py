@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from nearfar.comparison.leaks import find_leaks
 from nearfar.errors import InputError
-from nearfar.evaluation.groups import groups_of, split_by_groups
+from nearfar.evaluation.groups import grouped_by_negatives, groups_of, split_by_groups
 
 
 def test_chains_join():
@@ -47,6 +47,12 @@ def test_negatives_from_one_pool():
     split = split_by_groups(rows)
     assert not split.by_negatives
     assert "hard negatives are ignored" in str(split)
+    assert not grouped_by_negatives(rows)
+    few = rows.select(range(12))
+    assert not grouped_by_negatives(few)
+    apart = questions(240, 3).add_column("negative", [f"negative {i}" for i in range(240)])  # pyright: ignore[reportCallIssue]
+    assert split_by_groups(apart).by_negatives
+    assert grouped_by_negatives(apart)
 
 
 def test_labels_are_on_both_sides():

@@ -94,6 +94,7 @@ def test_what_a_killed_build_left_is_put_right(tiny_model, tmp_path: Path, corpu
     assert reader.calls == 0
     assert {path.name for path in tmp_path.iterdir()} == {"index", "corpus.txt"}
     (tmp_path / ".index.lock").touch()  # as if the kill had come when all but the lock was in place
+    (tmp_path / ".index.vectors").mkdir()
     assert open_or_build(tiny_model, corpus_file, reader, folder).built is None
     assert {path.name for path in tmp_path.iterdir()} == {"index", "corpus.txt"}
 

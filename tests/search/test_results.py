@@ -67,3 +67,11 @@ def test_what_is_refused(files: Path, tiny_model_folder: Path, arguments: list[s
     assert searched(tiny_model_folder, *arguments) == 2
     assert said in capsys.readouterr().err
     assert not (files / "texts.jsonl.index").exists()
+
+
+@pytest.mark.parametrize("name", ["hits.jsonl", "hits.trec"])
+def test_what_a_killed_search_left_is_removed(files: Path, tiny_model_folder: Path, name: str) -> None:
+    (files / f".{name}.999999.part").touch()
+    (files / f".{name}.lock").touch()
+    assert searched(tiny_model_folder, "--queries", "queries.jsonl", "--out", name) == 0
+    assert not [path.name for path in files.iterdir() if path.name.startswith(".")]

@@ -51,6 +51,29 @@ def test_a_table_of_lancedb(index: SearchIndex, tmp_path: Path) -> None:
         store_index(index, "lancedb", tmp_path / "documents.lance")
 
 
+@pytest.mark.parametrize(("store", "name"), [("parquet", "x.parquet"), ("lancedb", "x.lance")])
+def test_what_a_killed_export_left_is_removed(index: SearchIndex, tmp_path: Path, store: str, name: str) -> None:
+    pytest.importorskip("lancedb" if store == "lancedb" else "pyarrow")
+    place = tmp_path / "exports"
+    (place / f".{name}.999999.part").mkdir(parents=True)
+    (place / f".{name}.lock").touch()
+    store_index(index, store, place / name)
+    assert [path.name for path in place.iterdir()] == [name]
+
+
+def test_a_table_of_lancedb_that_fails_leaves_nothing(index: SearchIndex, tmp_path: Path) -> None:
+    pytest.importorskip("lancedb")
+
+    def stop(done: int, total: int) -> None:
+        raise RuntimeError("stopped")
+
+    place = tmp_path / "database"
+    place.mkdir()
+    with pytest.raises(Exception, match="stopped"):
+        store_index(index, "lancedb", place / "x.lance", progress=stop)
+    assert not list(place.iterdir())
+
+
 def test_a_collection_of_qdrant(index: SearchIndex, tmp_path: Path) -> None:
     qdrant_client = pytest.importorskip("qdrant_client")
     done = store_index(index, "qdrant", tmp_path / "documents", fields=["words"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,14 @@ def scored_by(model: Path) -> Dataset:
 def test_the_written_model_is_that_of_the_weight(tiny_model_folder: Path, tuned: Path, tmp_path: Path) -> None:
     out, page, ticks = tmp_path / "out", tmp_path / "page.html", []
     how: dict[str, Any] = {"data": scored_by(tuned), "keep": pairs(60, 90), "weights": (0.5, 1.0)}
+
     # Every loss is allowed, so that only the gain decides.
-    found = fuse_within(
-        tiny_model_folder, [tuned], out, limit=1.0, report=page, progress=lambda *tick: ticks.append(tick), **how
-    )
+    def progress(*tick: int) -> None:
+        ticks.append(tick)
+        with ThreadPoolExecutor(1) as other, pytest.raises(InputError, match="another process"):
+            other.submit(fuse_within, tiny_model_folder, [tuned], out, **how).result()
+
+    found = fuse_within(tiny_model_folder, [tuned], out, limit=1.0, report=page, progress=progress, **how)
     assert ticks == [(0, 2), (1, 2), (2, 2)]
     assert found.allowed == (0.5, 1.0)
     assert found.weight == 1.0
@@ -136,6 +141,7 @@ def test_the_written_model_is_that_of_the_weight(tiny_model_folder: Path, tuned:
 def test_without_a_gain_no_model_is_written(tiny_model_folder: Path, tuned: Path, tmp_path: Path) -> None:
     rows, page = scored_by(tiny_model_folder), tmp_path / "page.html"
     how: dict[str, Any] = {"keep": pairs(60, 90), "weights": (1.0,), "limit": 1.0, "report": page}
+    (tmp_path / ".out.999999.part").mkdir()  # of a killed process
     found = fuse_within(tiny_model_folder, [tuned], tmp_path / "out", data=rows, **how)
     assert found.weight is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "tuned"]

@@ -87,12 +87,20 @@ def command(
     columns: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column mapping, e.g. anchor=question,positive=answer (one for all --data, or one for each; '' for "
-            "none).",
+            help="Column mapping, e.g. anchor=question,positive=answer (one for all --data and --variant, or one for "
+            "each, in this order; '' for none).",
             metavar="NAME=COLUMN,...",
         ),
     ] = None,
     weights: Weights = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Other training rows, e.g. mined=triplets.jsonl: every recipe is also trained on them instead of "
+            "--data, on the same budget (repeatable).",
+            metavar="NAME=FILE|HUB_ID",
+        ),
+    ] = None,
     eval_columns: Annotated[
         str | None,
         typer.Option(help="Column mapping of --eval (default: --columns, where it fits).", metavar="NAME=COLUMN,..."),
@@ -143,6 +151,7 @@ def command(
     from nearfar.comparison import compare
     from nearfar.comparison.configurations import parse_search
     from nearfar.comparison.request import chosen_recipes
+    from nearfar.comparison.variant_names import parse_variants
     from nearfar.training.joining import parse_weights
 
     parsed_weights = parse_weights(weights)
@@ -162,6 +171,7 @@ def command(
             columns=own[0] if len(own) == 1 else own or None,
             evaluation_columns=theirs,
             weights=parsed_weights,
+            variants=parse_variants(variant or []),
             held_out=held_out,
             drop_leaks=drop_leaks,
             skip_broken=skip_broken,
@@ -218,7 +228,7 @@ def _show(found: Comparison) -> None:
     print_table(columns, lines)
     for fit in found.fits:
         if fit.reason is not None:
-            say(f"{label(fit.recipe)}: not compared, {fit.reason}")
+            say(f"{label(fit.name)}: not compared, {fit.reason}")
     for failure in found.failures:
         say(f"{failure.recipe}: failed with seed {failure.seed}: {failure.reason} (see {failure.log})")
     for note in (found.metrics["leaks"]["says"], *found.notes):

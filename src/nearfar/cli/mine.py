@@ -157,6 +157,8 @@ def command(
         print_json({"out": str(out), "dropped_file": str(dropped), **found.as_dict()})
         return
     _print(found, how, out, dropped, too_few)
+    mapped = f" --columns {columns}" if columns else ""
+    say(f"Next: nearfar compare infonce --data {pairs}{mapped} --variant mined={out} --out runs/mined")
 
 
 def _print(found: MinedNegatives, how: HardNegatives, out: Path, dropped: Path, too_few: str) -> None:
@@ -181,4 +183,3 @@ def _print(found: MinedNegatives, how: HardNegatives, out: Path, dropped: Path, 
         print(f"dropped candidates, with reasons: {dropped}")
     if found.likely_false:
         say("A margin drops them: --relative-margin 0.05")
-    say(f"Next: nearfar compare infonce --data {out} --out runs/mined")

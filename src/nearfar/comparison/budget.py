@@ -36,23 +36,20 @@ class Trial:
     stages: float
 
 
-def by_rows(
-    options: Mapping[str, TrainingOptions], rows: int, epochs: float, *, scored: bool = False
-) -> dict[str, int]:
-    """The number of steps in which each recipe sees `epochs` times `rows` rows, in batches of its own size.
+def by_rows(options: TrainingOptions, seen: float, rows: int, *, scored: bool = False) -> int:
+    """The number of steps in which a recipe sees `seen` rows, in batches of its own size.
 
     Args:
-        options: Options of each recipe.
+        options: Options of the recipe.
+        seen: Number of rows to see; a row counts as often as it is drawn.
         rows: Number of training rows.
-        epochs: Passes over the rows.
         scored: Whether the rows are scored pairs, for which a recipe may have a separate batch size.
     """
-    in_step = {name: rows_in_step(own, rows, scored=scored) for name, own in options.items()}
-    return {name: max(1, round(epochs * rows / each)) for name, each in in_step.items()}
+    return max(1, round(seen / rows_in_step(options, rows, scored=scored)))
 
 
 def rows_in_step(options: TrainingOptions, rows: int, *, scored: bool = False) -> int:
-    """Rows that a step draws where all batches are full; arguments as those of `by_rows`."""
+    """Rows that a step draws of `rows` training rows where all batches are full; arguments as those of `by_rows`."""
     size = getattr(options, "similarity_batch_size", options.batch_size) if scored else options.batch_size
     return min(size, rows) * options.gradient_accumulation
 

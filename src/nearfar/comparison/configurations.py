@@ -14,6 +14,7 @@ from nearfar.comparison.ranking import BASE
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
+    from nearfar.comparison.fitting import Fit
     from nearfar.comparison.request import Request
     from nearfar.recipes import Recipe
 
@@ -33,6 +34,7 @@ class Configuration:
         settings: Options that were set.
         on_texts: Whether it trains on the single texts of the rows.
         searched: The options that a search varies, for tables.
+        variant: The name of its training rows, if they are a variant.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Configuration:
     settings: Mapping[str, Any]
     on_texts: bool = False
     searched: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""
 
 
 def start_of(model: str | Path) -> str:
@@ -49,18 +52,25 @@ def start_of(model: str | Path) -> str:
 
 
 def one_of_each(
-    request: Request, on_texts: Mapping[str, bool], settings: Mapping[str, Mapping[str, Any]]
+    request: Request, fitting: Sequence[Fit], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Configuration]:
-    """One configuration of each recipe, by the recipe's name."""
-    start = start_of(request.models[0])
+    """One configuration of each recipe on each of the training rows that it is compatible with, by name."""
+    start, recipes = start_of(request.models[0]), {recipe.name: recipe for recipe in request.recipes}
     return {
-        each.name: Configuration(each.name, each, start, settings[each.name], on_texts.get(each.name, False))
-        for each in request.recipes
+        fit.name: Configuration(
+            fit.name, recipes[fit.recipe], start, settings[fit.recipe], fit.on_texts, variant=fit.variant
+        )
+        for fit in fitting
+        if fit.reason is None
     }
 
 
-def configurations(request: Request, on_texts: Mapping[str, bool]) -> dict[str, Configuration]:
+def configurations(request: Request, fitting: Sequence[Fit]) -> dict[str, Configuration]:
     """Every recipe on every base model, with every combination of the searched options that the recipe has.
+
+    Args:
+        request: The request.
+        fitting: Which recipes are compatible with which training rows; each is trained on all of these.
 
     Raises:
         InputError: A recipe has no such option, a value is invalid, or an option is both set and searched.
@@ -73,17 +83,18 @@ def configurations(request: Request, on_texts: Mapping[str, bool]) -> dict[str, 
             raise InputError(f"expected values of {key}, got none", field=_FIELD, remedy="use e.g. lora_rank=0,16")
     combinations = [dict(zip(request.search, values, strict=True)) for values in product(*request.search.values())]
     own = [settings_for(list(options), options, {**request.settings, **each}) for each in combinations]
-    models = _short_names(request.models)
+    models, recipes = _short_names(request.models), {recipe.name: recipe for recipe in request.recipes}
     found: dict[str, Configuration] = {}
-    for recipe in request.recipes:
+    for fit in (fit for fit in fitting if fit.reason is None):
+        recipe = recipes[fit.recipe]
         for model, short in models.items():
             for combination, of_all in zip(combinations, own, strict=True):
                 searched = {key: value for key, value in combination.items() if _takes(recipe, key)}
-                parts = [recipe.name, *([short] if len(models) > 1 else []), *(f"{k}={v}" for k, v in searched.items())]
+                parts = [fit.name, *([short] if len(models) > 1 else []), *(f"{k}={v}" for k, v in searched.items())]
                 name = re.sub(r"[^\w.=+-]+", "-", "+".join(parts))
                 if name not in found:  # combinations of options that the recipe has not
-                    texts = on_texts.get(recipe.name, False)
-                    found[name] = Configuration(name, recipe, model, of_all[recipe.name], texts, searched)
+                    own_settings = of_all[recipe.name]
+                    found[name] = Configuration(name, recipe, model, own_settings, fit.on_texts, searched, fit.variant)
     return found
 
 

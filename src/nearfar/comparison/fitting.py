@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.comparison.ranking import BASE
+from nearfar.comparison.variant_names import named
 from nearfar.data.media import WORDS, medium_in
 from nearfar.data.schemas import SCHEMAS, matching, text_columns
 
@@ -52,16 +53,23 @@ class Fit:
         recipe: Its name; `base` for the base model.
         reason: Why it is not compatible; None if it is.
         on_texts: Whether it trains on the single texts of the rows, without their relations.
+        variant: The name of the rows, if they are a variant of the training rows.
     """
 
     recipe: str
     reason: str | None = None
     on_texts: bool = False
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name in results, such as `infonce+mined` on a variant."""
+        return named(self.recipe, self.variant)
 
 
-def fits(recipes: Sequence[Recipe], columns: Collection[str]) -> list[Fit]:
+def fits(recipes: Sequence[Recipe], columns: Collection[str], variant: str = "") -> list[Fit]:
     """Whether each recipe is compatible with rows that have these columns, in the given order."""
-    return [_fit(recipe, columns) for recipe in recipes]
+    return [replace(_fit(recipe, columns), variant=variant) for recipe in recipes]
 
 
 def base_fit(model: str | Path, columns: Collection[str]) -> Fit:

@@ -44,7 +44,7 @@ _DECIDING = (
     "validation",
 )
 #: With a budget in minutes, or in a search, also these, because the runs depend on all others.
-_SHARING = ("recipes", "seeds")
+_SHARING = ("recipes", "seeds", "variants")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class ComparisonFolder:
     def claim(self, configuration: Mapping[str, Any]) -> None:
         """Write the settings; in a folder to resume, first check that they are the same.
 
-        Seeds and recipes may be added: finished runs are kept.
+        Seeds, recipes and variants may be added: finished runs are kept.
 
         Raises:
             InputError: The settings in the folder are different, or the file is corrupted.
@@ -121,17 +121,23 @@ class ComparisonFolder:
             there = read_configuration(self.configuration)
             keys = _DECIDING + (_SHARING if configuration["budget"] is not None or "search" in configuration else ())
             for key in keys:
-                if there.get(key) != configuration.get(key):
-                    raise InputError(
-                        f"expected {there.get(key)!r}, as in the comparison to resume, got {configuration.get(key)!r}",
-                        file=self.configuration,
-                        field=key,
-                        remedy="resume with the same arguments and data, or choose another folder",
-                    )
+                self._check_same(key, there.get(key), configuration.get(key))
+            known, now = there.get("variants", {}), configuration.get("variants", {})
+            for name in known.keys() & now.keys():
+                self._check_same(f"variants: {name}", known[name], now[name])
             if self.result("untrained").exists():  # the base model's name in version 0.1.0
                 self.result("untrained").replace(self.result(BASE))
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
+
+    def _check_same(self, key: str, there: object, now: object) -> None:
+        if there != now:
+            raise InputError(
+                f"expected {there!r}, as in the comparison to resume, got {now!r}",
+                file=self.configuration,
+                field=key,
+                remedy="resume with the same arguments and data, or choose another folder",
+            )
 
     def clear(self) -> None:
         """Remove everything but the lock of this process."""

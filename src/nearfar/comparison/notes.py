@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from nearfar.comparison.prepared import Prepared
     from nearfar.comparison.ranking import Ranked
     from nearfar.comparison.request import Request
+    from nearfar.comparison.variants import Variant
 
 __all__ = ["notes_of"]
 
@@ -32,11 +33,12 @@ def notes_of(
         ranking: The ranking.
         baseline: The model that the others are tested against.
     """
-    texts = [fit.recipe for fit in fitting if fit.on_texts and fit.recipe in found]
+    texts = [fit.name for fit in fitting if fit.on_texts and fit.name in found]
     runs = [run for several in found.values() for run in several]
     notes = [
         *_on_seeds(request.seeds),
         *_on_rows(texts, prepared),
+        *(note for name, variant in prepared.variants.items() for note in _on_variant(name, variant)),
         *_on_baseline(request.baseline, baseline),
         *_on_scores(runs, len(ranking)),
         *(note for run in runs for note in run["notes"]),
@@ -59,6 +61,14 @@ def _on_rows(texts: Sequence[str], prepared: Prepared) -> Iterator[str]:
         yield f"{prepared.dropped:,} training rows were removed, because they are evaluation rows."
     if prepared.learn:
         yield "The classifier is trained on the vectors of the training rows, and scored on the evaluation rows."
+
+
+def _on_variant(name: str, variant: Variant) -> Iterator[str]:
+    yield f"Variant {name}: {len(variant.rows):,} training rows. {variant.leaks}"
+    if variant.dropped:
+        yield f"Variant {name}: {variant.dropped:,} rows were removed, because they are evaluation rows."
+    if variant.shared:
+        yield f"Variant {name}: {variant.shared:,} rows were removed, because they have a text of held-out rows."
 
 
 def _on_baseline(asked: str | None, baseline: str) -> Iterator[str]:

@@ -26,15 +26,16 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
 
     Args:
         found: The finished comparison.
-        facts: `data`, `evaluation`, `model` and `options` as they were given.
+        facts: `data`, `variants`, `evaluation`, `model` and `options` as they were given.
     """
     said, rows = found.metrics, found.metrics["rows"]
     page = Page(
-        "Which recipe is best on this data?",
+        "Which recipe and training rows are best?" if facts["variants"] else "Which recipe is best on this data?",
         f"{_counted(found)} with the same {_shared(found.notes)}, evaluated on the same {rows['evaluation']:,} items",
         [
             ("model", _source(facts["model"])),
             ("data", _source(facts["data"])),
+            *((f"variant {name}", _source(source)) for name, source in facts["variants"].items()),
             ("evaluation data", "held-out groups" if facts["evaluation"] is None else _source(facts["evaluation"])),
             ("training rows", f"{rows['training']:,}"),
             ("task", said["task"]),
@@ -63,9 +64,15 @@ def comparison_page(found: Comparison, facts: Mapping[str, Any]) -> Page:
     return page
 
 
+def add_prompts(page: Page, metrics: Mapping[str, Any]) -> None:
+    """The prompts of each model in the evaluation, if there are any."""
+    if prompts := metrics.get("prompts"):
+        page.table(["model", "prompts in the evaluation"], [[label(name), quoted(of)] for name, of in prompts.items()])
+
+
 def _counted(found: Comparison) -> str:
-    recipes = len([row for row in found.ranking if row.name != BASE])
-    return f"{recipes} recipe{'s' if recipes != 1 else ''}"
+    count = len([row for row in found.ranking if row.name != BASE])
+    return f"{count} {'model' if 'variants' in found.metrics else 'recipe'}{'s' if count != 1 else ''}"
 
 
 def _shared(notes: Sequence[str]) -> str:
@@ -173,7 +180,7 @@ def _left_out(page: Page, found: Comparison) -> None:
     absent = [fit for fit in found.fits if fit.reason is not None]
     if absent:
         page.section("Not compared")
-        page.table(["recipe", "why"], [[label(fit.recipe), fit.reason] for fit in absent])
+        page.table(["recipe", "why"], [[label(fit.name), fit.reason] for fit in absent])
 
 
 def _how(page: Page, found: Comparison, options: Mapping[str, Any]) -> None:
@@ -187,8 +194,7 @@ def _how(page: Page, found: Comparison, options: Mapping[str, Any]) -> None:
         page.text(note)
     if options:
         page.table(["option", "value"], [[name, str(value)] for name, value in options.items()])
-    if prompts := found.metrics.get("prompts"):
-        page.table(["model", "prompts in the evaluation"], [[label(name), quoted(of)] for name, of in prompts.items()])
+    add_prompts(page, found.metrics)
 
 
 def _difference(against: Against | None) -> tuple[float, float, float]:

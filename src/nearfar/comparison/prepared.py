@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.leaks import Leaks, find_leaks, refuse_same, rows_without_same
+from nearfar.comparison.sources import check_paths, hash_of, read_source, with_absolute_paths
+from nearfar.comparison.variants import Variant, read_variants, without_validation
 from nearfar.data.media import medium_in
 from nearfar.errors import InputError
 from nearfar.evaluation.groups import Split, split_by_groups
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from nearfar.comparison.request import Request
     from nearfar.data import Retrieval
 
-TRAINING, TEXTS, EVALUATION = "training.parquet", "texts.parquet", "evaluation"
+TRAINING, TEXTS, EVALUATION = "training", "texts", "evaluation"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Prepared:
         dropped: Number of training rows removed because they are evaluation rows.
         learn: Whether the task's classifier learns on the training rows, because these contain every label.
         sha256: Hashes of the training rows and the evaluation rows.
+        variants: Other training rows, by name.
     """
 
     training: Dataset
@@ -45,6 +48,17 @@ class Prepared:
     dropped: int
     learn: bool
     sha256: tuple[str, str]
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+
+    @property
+    def variant_hashes(self) -> dict[str, str]:
+        """Hashes of the rows of the variants."""
+        return {name: hash_of(variant.rows) for name, variant in self.variants.items()}
+
+    @property
+    def training_sets(self) -> dict[str, Dataset]:
+        """The training rows, under an empty name, and those of the variants."""
+        return {"": self.training, **{name: variant.rows for name, variant in self.variants.items()}}
 
 
 def prepare(request: Request) -> Prepared:
@@ -54,16 +68,24 @@ def prepare(request: Request) -> Prepared:
         InputError: Rows cannot be read or used for evaluation, evaluation rows are training rows, or the rows cannot be
             split because too many of them share texts.
     """
-    from nearfar.data import Retrieval, load
+    sources = listed(request.data)
+    mappings = mapping_of_each(request.columns, len(sources) + len(request.variants))
+    prepared = _of_data(request, sources, mappings[: len(sources)])
+    variants = read_variants(request, mappings[len(sources) :], prepared.held_out, prepared.split)
+    return replace(prepared, variants=variants)
+
+
+def _of_data(request: Request, sources: Mapping[str, Any], mappings: Sequence[Mapping[str, str] | None]) -> Prepared:
+    """The rows without variants."""
+    from nearfar.data import Retrieval
     from nearfar.evaluation import detect_task
     from nearfar.training.held_out import read_rows
 
     data, evaluate_on = request.data, request.evaluate_on
-    sources = listed(data)
-    weights, mappings = check_weights(request.weights, len(sources)), mapping_of_each(request.columns, len(sources))
+    weights = check_weights(request.weights, len(sources))
     joined = Joined(
         {
-            name: _absolute(load(source, columns=own, skip_broken=request.skip_broken))
+            name: read_source(source, own, skip_broken=request.skip_broken)
             for (name, source), own in zip(sources.items(), mappings, strict=True)
         }
     )
@@ -71,7 +93,7 @@ def prepare(request: Request) -> Prepared:
     file = data if isinstance(data, (str, Path)) else None
     if len(rows) < 2:
         raise InputError("expected at least 2 rows, got 1", file=file, remedy="use more rows")
-    _check_paths(rows, file)
+    check_paths(rows, file)
     if evaluate_on is None:
         try:
             task = detect_task(rows)
@@ -86,7 +108,7 @@ def prepare(request: Request) -> Prepared:
     shared = mappings[0] if all(own == mappings[0] for own in mappings) else None
     held_out, _ = read_rows(evaluate_on, shared, request.evaluation_columns, request.skip_broken)
     if not isinstance(held_out, Retrieval):
-        held_out = _absolute(held_out)
+        held_out = with_absolute_paths(held_out)
     task = detect_task(held_out)
     leaks, dropped = find_leaks(rows, held_out), 0
     if request.drop_leaks and leaks.same:
@@ -114,7 +136,7 @@ def with_validation(prepared: Prepared, request: Request) -> tuple[Prepared, Pre
         mapped = request.columns if isinstance(request.columns, Mapping) else None
         validation, _ = read_rows(request.validate_on, mapped, request.evaluation_columns, request.skip_broken)
         if not isinstance(validation, Retrieval):
-            validation = _absolute(validation)
+            validation = with_absolute_paths(validation)
             if find_leaks(validation, prepared.held_out).same:
                 problem = "validation rows are evaluation rows too"
                 raise InputError(problem, field=field, remedy="remove them from one file")
@@ -133,28 +155,38 @@ def with_validation(prepared: Prepared, request: Request) -> tuple[Prepared, Pre
     choosing = _prepared(training, validation, task, leaks, split, 0)
     held_out = prepared.held_out
     leaks = find_leaks(training, held_out)
-    return choosing, _prepared(training, held_out, prepared.task, leaks, prepared.split, prepared.dropped)
+    measuring = _prepared(training, held_out, prepared.task, leaks, prepared.split, prepared.dropped)
+    variants = without_validation(prepared.variants, validation, split, request.held_out)
+    measured = {name: replace(each, leaks=find_leaks(each.rows, held_out)) for name, each in variants.items()}
+    return replace(choosing, variants=variants), replace(measuring, variants=measured)
 
 
 def write_rows(prepared: Prepared, folder: Path) -> None:
     """Write both splits into a folder, so that a resumed run reads the same rows."""
+    from datasets import Dataset
+
     from nearfar.data import write_retrieval
     from nearfar.data.retrieval import Retrieval
     from nearfar.writing import draft_of
 
     folder.mkdir(parents=True, exist_ok=True)
-    tables = {TRAINING: prepared.training}
-    if texts := single_texts(prepared.training):
-        from datasets import Dataset
-
-        tables[TEXTS] = Dataset.from_dict({"text": texts})
+    tables: dict[Path, Dataset] = {}
+    for name, rows in prepared.training_sets.items():
+        tables[training_in(folder, name)] = rows
+        if texts := single_texts(rows):
+            tables[training_in(folder, name, texts=True)] = Dataset.from_dict({"text": texts})
     if isinstance(prepared.held_out, Retrieval):
         write_retrieval(prepared.held_out, folder / EVALUATION)
     else:
-        tables[f"{EVALUATION}.parquet"] = prepared.held_out
-    for name, rows in tables.items():
-        with draft_of(folder / name) as draft:
+        tables[folder / f"{EVALUATION}.parquet"] = prepared.held_out
+    for file, rows in tables.items():
+        with draft_of(file) as draft:
             rows.to_parquet(str(draft))
+
+
+def training_in(folder: Path, variant: str = "", *, texts: bool = False) -> Path:
+    """Path of the training rows, or of those of a variant, that `write_rows` wrote; or of their single texts."""
+    return folder / f"{TEXTS if texts else TRAINING}{variant and f'-{variant}'}.parquet"
 
 
 def evaluation_in(folder: Path) -> Path:
@@ -176,7 +208,7 @@ def single_texts(rows: Dataset) -> list[str]:
 def _prepared(
     training: Dataset, held_out: Dataset | Retrieval, task: str, leaks: Leaks, split: Split | None, dropped: int
 ) -> Prepared:
-    hashes = (_hash(training), _hash(held_out))
+    hashes = (hash_of(training), hash_of(held_out))
     return Prepared(training, held_out, task, leaks, split, dropped, _knows(training, held_out, task), hashes)
 
 
@@ -184,33 +216,3 @@ def _knows(training: Dataset, held_out: Any, task: str) -> bool:
     if task != "classify" or not {"text", "label"} <= set(training.column_names):
         return False
     return set(map(str, held_out["label"])) <= set(map(str, training["label"]))
-
-
-def _hash(rows: Dataset | Retrieval) -> str:
-    import hashlib
-    import json
-
-    from nearfar.data.fingerprint import fingerprint
-    from nearfar.data.retrieval import Retrieval
-
-    if isinstance(rows, Retrieval):
-        return hashlib.sha256(json.dumps([rows.corpus, rows.queries, rows.relevant]).encode()).hexdigest()
-    return fingerprint(rows)
-
-
-def _absolute(rows: Dataset) -> Dataset:
-    """The rows with absolute paths of image and audio files, so that the table can be stored anywhere."""
-    medium = medium_in(rows.column_names)
-    if medium is None or getattr(rows.features[medium], "dtype", None) != "string":
-        return rows
-    names, paths = rows.column_names, [str(Path(path).absolute()) for path in rows[medium][:]]
-    return rows.remove_columns(medium).add_column(medium, paths).select_columns(names)  # pyright: ignore[reportCallIssue]
-
-
-def _check_paths(rows: Dataset, file: Any) -> None:
-    medium = medium_in(rows.column_names)
-    if medium is not None and getattr(rows.features[medium], "dtype", None) != "string":
-        remedy = f"save the files, and use a table with their paths in the column {medium!r}"
-        raise InputError(
-            "contains media inside the dataset, which separate processes cannot share", file=file, remedy=remedy
-        )

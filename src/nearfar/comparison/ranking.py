@@ -266,7 +266,7 @@ def recommendation(ranking: Sequence[Ranked], metric: str, chance: Chance | None
     leaders = [row for row in tied(ranking) if row.name != BASE]
     if len(leaders) == 1:
         rest = [row for row in ranking if row.name not in (chosen.name, BASE)]
-        then = f"; it is better than every other recipe (next: {rest[0].name}, {_gap(rest[0].best)})" if rest else ""
+        then = f"; it is better than every other model (next: {rest[0].name}, {_gap(rest[0].best)})" if rest else ""
         return f"{gain}{then}."
     others = _listed([row.name for row in leaders if row is not chosen])
     sure = [row for row in leaders if chosen.base is None or (row.base is not None and row.base.verdict == "better")]

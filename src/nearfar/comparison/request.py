@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.launching import Launcher
 from nearfar.comparison.ranking import BASE
+from nearfar.comparison.variant_names import check_names
 from nearfar.errors import InputError
 from nearfar.settings import FIELD
 
@@ -41,6 +42,7 @@ class Request:
     columns: Mapping[str, str] | Sequence[Mapping[str, str] | None] | None = None
     evaluation_columns: Mapping[str, str] | None = None
     weights: Sequence[float] | None = None
+    variants: Mapping[str, str | Path | Dataset] = field(default_factory=dict)
     held_out: float = 0.2
     drop_leaks: bool = False
     skip_broken: bool = False
@@ -72,6 +74,7 @@ class Request:
         if self.seeds < 1:
             problem = f"invalid number of seeds {self.seeds}: at least one is required"
             raise InputError(problem, field="--seeds", remedy="use 1 or more, e.g. 3")
+        check_names(self.variants)
         self._check_launcher()
         self._check_search()
         if self.budget is None:
@@ -144,8 +147,8 @@ class Request:
             ),
         }
 
-    def configuration(self, sha256: Sequence[str]) -> dict[str, Any]:
-        """Contents of `compare.yaml`; `sha256` are the hashes of the rows."""
+    def configuration(self, sha256: Sequence[str], variants: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Contents of `compare.yaml`; `sha256` are the hashes of the rows, and `variants` those of the variants."""
         from nearfar.kinds.loading import load_kind
         from nearfar.training.result import made_by
         from nearfar.training.rows import source_of
@@ -153,10 +156,15 @@ class Request:
         models = [
             {"name": str(source_of(model)), "weights": load_kind(model).fingerprint(model)} for model in self.models
         ]
+        others = {
+            name: {"source": source_of(self.variants[name]), "sha256": sha256}
+            for name, sha256 in (variants or {}).items()
+        }
         return {
             "recipes": [recipe.name for recipe in self.recipes],
             **self.recorded(),
             "sha256": list(sha256),
+            **({"variants": others} if others else {}),
             "model": models if self.searches else models[0],
             **made_by(),
         }

@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.budget import settings_for
 from nearfar.comparison.configurations import one_of_each, start_of
+from nearfar.comparison.finished import Advice, finished
 from nearfar.comparison.fitting import Fit, base_fit, fits
 from nearfar.comparison.folder import ComparisonFolder
-from nearfar.comparison.general import changes, general_rows
+from nearfar.comparison.general import general_rows
 from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import Prepared, prepare, write_rows
-from nearfar.comparison.ranking import (
-    BASE,
-    against_baseline,
-    choose_baseline,
-    rank,
-    recommendation,
-    recommended,
-)
+from nearfar.comparison.ranking import BASE, choose_baseline, rank, recommendation, recommended
 from nearfar.comparison.request import SEEDS, Request, chosen_recipes
 from nearfar.comparison.result import Comparison
 from nearfar.comparison.runner import Found, Runner
@@ -52,6 +46,7 @@ def compare(
     columns: Mapping[str, str] | Sequence[Mapping[str, str] | None] | None = None,
     evaluation_columns: Mapping[str, str] | None = None,
     weights: Sequence[float] | None = None,
+    variants: Mapping[str, str | Path | Dataset] | None = None,
     held_out: float = 0.2,
     drop_leaks: bool = False,
     skip_broken: bool = False,
@@ -84,8 +79,11 @@ def compare(
         out: Folder of the runs and the report, see `nearfar.comparison.folder`.
         resume: Whether to continue the comparison in `out`.
         columns, evaluation_columns: Canonical column name -> name in the file, as for `nearfar.train`; for several
-            sources one mapping for all, or one for each.
+            sources one mapping for all, or one for each (of `data`, and then of `variants`).
         weights: How often the training rows of each source count: 2 is twice, 0.5 half of them; by default once.
+        variants: Other training rows by name, such as `{"mined": "triplets.jsonl"}`: every compatible recipe is trained
+            on them, too, as `infonce+mined`, with the same seeds and budget, that is as many rows as of `data`. Rows
+            that share a text with rows of `data` that are held out are removed; see `nearfar.comparison.variants`.
         held_out: Maximum fraction of rows to hold out if `evaluate_on` is None.
         drop_leaks: Remove training rows that are also evaluation rows; by default they are an error.
         skip_broken: Skip rows whose image or audio file is missing or corrupted.
@@ -124,6 +122,7 @@ def compare(
         columns,
         evaluation_columns,
         weights,
+        dict(variants or {}),
         held_out,
         drop_leaks,
         skip_broken,
@@ -154,11 +153,14 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
     from nearfar.evaluation.tasks.task import columns_of
 
     prepared = prepare(request)
-    fitting = fits(request.recipes, prepared.training.column_names)
+    sets = prepared.training_sets
+    fitting = [fit for name, rows in sets.items() for fit in fits(request.recipes, rows.column_names, name)]
     bases = [base_fit(model, columns_of(prepared.held_out) or ()) for model in request.models]
     # The base models of a search have no result if one of them cannot read the rows.
     base = next((fit for fit in bases if fit.reason is not None), bases[0])
     taking = _compatible(request, fitting, base)
+    # A recipe that is compatible with no rows at all is named once.
+    fitting = [fit for fit in fitting if not fit.variant or fit.recipe in taking]
     request = replace(request, recipes=[recipe for recipe in request.recipes if recipe.name in taking])
     if request.searches:
         from nearfar.comparison.search import search
@@ -166,10 +168,10 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
         return search(request, folder, prepared, [*fitting, base])
     own = settings_for(taking, {recipe.name: recipe.options for recipe in request.recipes}, request.settings)
     started = time.monotonic()
-    folder.claim(request.configuration(prepared.sha256))
+    folder.claim(request.configuration(prepared.sha256, prepared.variant_hashes))
     with full_disk_noticed(folder.path):
         write_rows(prepared, folder.data)
-        chosen, measured = one_of_each(request, {fit.recipe: fit.on_texts for fit in fitting}, own), base.reason is None
+        chosen, measured = one_of_each(request, fitting, own), base.reason is None
         try:
             keep = general_rows(request, folder.data, base=measured)
             runner = Runner(request, folder, prepared, chosen, measured, keep)
@@ -185,22 +187,25 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
 
 
 def _compatible(request: Request, fitting: Sequence[Fit], base: Fit) -> list[str]:
-    """The names of the compatible recipes.
+    """The names of the recipes that are compatible with some of the training rows.
 
     Raises:
-        InputError: No recipe is compatible, or the baseline is not.
+        InputError: No recipe is compatible with the rows of `data`, or with a variant; or the baseline is not.
     """
-    taking = [fit.recipe for fit in fitting if fit.reason is None]
-    if not taking:
-        reasons = "; ".join(f"{fit.recipe} {fit.reason}" for fit in fitting)
-        remedy = "remove the names to compare all compatible recipes, or map the columns with --columns"
-        raise InputError(f"no recipe is compatible with these rows: {reasons}", field="RECIPE", remedy=remedy)
-    models = [*taking, *([BASE] if base.reason is None else [])]
+    taking = [fit for fit in fitting if fit.reason is None]
+    for variant in dict.fromkeys(fit.variant for fit in fitting):
+        own = [fit for fit in fitting if fit.variant == variant]
+        if not any(fit in taking for fit in own):
+            reasons = "; ".join(f"{fit.recipe} {fit.reason}" for fit in own)
+            which = f"the variant {variant}" if variant else "these rows"
+            remedy = "remove the names to compare all compatible recipes, or map the columns with --columns"
+            raise InputError(f"no recipe is compatible with {which}: {reasons}", field="RECIPE", remedy=remedy)
+    models = [*(fit.name for fit in taking), *([BASE] if base.reason is None else [])]
     if request.baseline is not None and request.baseline not in models:
         why = f" ({base.reason})" if request.baseline == BASE else ""
         remedy = f"choose from {', '.join(models)}"
         raise InputError(f"{request.baseline!r} is not part of the comparison{why}", field="--baseline", remedy=remedy)
-    return taking
+    return list(dict.fromkeys(fit.recipe for fit in taking))
 
 
 def _finish(
@@ -214,63 +219,26 @@ def _finish(
     from nearfar.comparison.page import comparison_page
     from nearfar.evaluation.chance import Chance, at_chance
     from nearfar.evaluation.result import metric_name
-    from nearfar.training.forgetting import BUILTIN
-    from nearfar.training.rows import source_of
 
     found = ran.results
     ranked = [name for name in found if name != BASE]
     baseline = request.baseline if request.baseline in found else choose_baseline(ranked)
     first = found.get(BASE, found[ranked[0]])[0]
-    metric = metric_name(first["primary"])
     ranking = rank(found, baseline)
     # Not known to results of earlier versions.
     chance = Chance(*first["chance"]) if "chance" in first else None
     if not at_chance((row.score for row in ranking), chance, first["n"]):
         chance = None
     chosen = recommended(ranking, chance)
-    model = None if chosen is None else _model_of(chosen.name, request, folder)
+    name = None if chosen is None else chosen.name
+    model = None if name is None else _model_of(name, request, folder)
+    advice = Advice(recommendation(ranking, metric_name(first["primary"]), chance), name, model, chance)
     notes = [*notes, *notes_of(request, prepared, fitting, found, ranking, baseline)]
-    general = changes(found, str(source_of(request.keep) or BUILTIN))
-    metrics = {
-        "recommendation": recommendation(ranking, metric, chance),
-        "verdicts": against_baseline(ranking, chance),
-        "recommended": None if chosen is None else chosen.name,
-        "model": model,
-        "task": first["task"],
-        "metric": first["primary"],
-        "baseline": baseline,
-        "seeds": request.seeds,
-        "ranking": [row.as_dict() for row in ranking],
-        "not_compared": [{"recipe": fit.recipe, "reason": fit.reason} for fit in fitting if fit.reason is not None],
-        "failed": [each.as_dict() for each in ran.failures],
-        "on_texts": [fit.recipe for fit in fitting if fit.on_texts],
-        "rows": {"training": len(prepared.training), "evaluation": first["n"]},
-        "split": None if prepared.split is None else {**prepared.split.counts(), "says": str(prepared.split)},
-        "leaks": {**prepared.leaks.as_dict(), "dropped_training_rows": prepared.dropped, "says": str(prepared.leaks)},
-        "budget": ran.budget,
-        **({} if general is None else {"general": general}),
-        "notes": notes,
-    }
-    prompts = {name: results[0].get("prompts", {}) for name, results in found.items()}
-    if any(prompts.values()):
-        metrics["prompts"] = prompts
-    result = Comparison(
-        folder.path,
-        metric,
-        ranking,
-        baseline,
-        metrics["recommendation"],
-        metrics["verdicts"],
-        model,
-        fitting,
-        ran.failures,
-        notes,
-        metrics,
-    )
-    facts = {name: getattr(request, name) for name in ("data", "model")}
+    result = finished(request, folder, prepared, fitting, ran, ranking, advice, notes)
+    facts = {name: getattr(request, name) for name in ("data", "variants", "model")}
     facts |= {"evaluation": request.evaluate_on, "options": request.settings}
     comparison_page(result, facts).write(folder.report)
-    folder.write_metrics(metrics)
+    folder.write_metrics(result.metrics)
     return result
 
 

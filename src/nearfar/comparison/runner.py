@@ -24,7 +24,7 @@ from nearfar.comparison.budget import (
 from nearfar.comparison.configurations import start_of
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Job, end_all, is_done, result_of, run_job
-from nearfar.comparison.prepared import TEXTS, TRAINING, Prepared, evaluation_in
+from nearfar.comparison.prepared import Prepared, evaluation_in, training_in
 from nearfar.comparison.ranking import BASE, label
 from nearfar.comparison.result import Failure
 from nearfar.errors import InputError
@@ -61,7 +61,7 @@ class Runner:
         request: The request, with only the compatible recipes.
         folder: Folder of the comparison.
         prepared: The rows.
-        configurations: What is trained, by name: in a comparison of recipes one of each, by the recipe's name.
+        configurations: What is trained, by name: in a comparison of recipes one of each on each of the training rows.
         base: Whether the base model can be evaluated on the rows; otherwise it has no result.
         keep: The general set on which every model is measured, too: `builtin` or a path.
     """
@@ -104,6 +104,7 @@ class Runner:
             ]
         full = self.count_rows()
         rows = len(self.prepared.training)
+        of = " (of variants, too)" if self.prepared.variants else ""
         self.folder.write_budget({"steps": self.steps})
         if len({own.max_steps for own in full.values()}) > 1:
             return [f"{UNEQUAL}: recipes were given different max_steps."]
@@ -112,7 +113,8 @@ class Runner:
         passes = {float(each.settings.get("epochs", 1.0)) for each in self.configurations.values()}
         if len(passes) > 1:
             return [f"{UNEQUAL}: recipes were given different epochs."]
-        seen = f"each run sees {round(rows * passes.pop()):,} rows, with the recipe's own batch size unless it is set"
+        count = round(rows * passes.pop())
+        seen = f"each run sees {count:,} rows{of}, with the recipe's own batch size unless it is set"
         return [f"Equal budgets: {seen}. Work before the first step is not counted, but included in the cost."]
 
     def count_rows(self, share: float = 1.0) -> dict[str, TrainingOptions]:
@@ -127,11 +129,15 @@ class Runner:
         from nearfar.kinds.options import with_settings
 
         full = {name: with_settings(each.recipe.options(), each.settings) for name, each in self.configurations.items()}
-        rows, scored = len(self.prepared.training), "score" in self.prepared.training.column_names
+        sets = self.prepared.training_sets
         for name, own in full.items():
-            epochs = share * (own.epochs if "epochs" in self.configurations[name].settings else 1.0)
+            each = self.configurations[name]
+            training = sets[each.variant]
+            rows, scored = len(training), "score" in training.column_names
+            # Of a variant, too, as many rows are seen as `data` has, so that the budget is equal.
+            seen = share * (own.epochs if "epochs" in each.settings else 1.0) * len(self.prepared.training)
             limit = max(1, round(share * own.max_steps)) if own.max_steps else 0
-            self.steps[name] = limit or by_rows({name: own}, rows, epochs, scored=scored)[name]
+            self.steps[name] = limit or by_rows(own, seen, rows, scored=scored)
             self.rows[name] = 0 if own.max_steps else rows_in_step(own, rows, scored=scored)
         return full
 
@@ -209,20 +215,19 @@ class Runner:
     def _job(self, name: str | None, seed: int) -> Job:
         configuration = None if name is None else self.configurations[name]
         named = BASE if name is None else f"{name}-{seed}"
-        training = self.folder.data / TRAINING
         settings: dict[str, Any] = {}
         if configuration is not None:
             steps = self.steps[configuration.name]
             settings = {"save_steps": checkpoints(steps), **configuration.settings, "max_steps": steps}
             settings.pop("epochs", None)
-        on_texts = configuration is not None and configuration.on_texts
+        variant, on_texts = ("", False) if configuration is None else (configuration.variant, configuration.on_texts)
         return Job(
             named,
             None if configuration is None else str(configuration.recipe.file or configuration.recipe.name),
             start_of(self.request.models[0]) if configuration is None else configuration.model,
-            str((self.folder.data / TEXTS if on_texts else training).absolute()),
+            str(training_in(self.folder.data, variant, texts=on_texts).absolute()),
             str(evaluation_in(self.folder.data).absolute()),
-            str(training.absolute()) if self.prepared.learn else None,
+            str(training_in(self.folder.data).absolute()) if self.prepared.learn else None,
             str(self.folder.run(named).absolute()),
             str(self.folder.result(named).absolute()),
             seed,
@@ -310,4 +315,4 @@ class Runner:
 def _pace_of(configuration: Configuration) -> tuple[Any, ...]:
     """What the time of a step depends on."""
     costly = {key: str(value) for key, value in configuration.settings.items() if key not in _FREE}
-    return configuration.recipe.name, configuration.model, tuple(sorted(costly.items()))
+    return configuration.recipe.name, configuration.model, configuration.variant, tuple(sorted(costly.items()))

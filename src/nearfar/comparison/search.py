@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.comparison.climbing import Climbed, climb
 from nearfar.comparison.configurations import base_names, configurations
-from nearfar.comparison.general import changes, general_rows
+from nearfar.comparison.finished import Advice, finished, split_as_dict
+from nearfar.comparison.general import general_rows
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.notes import notes_of
-from nearfar.comparison.prepared import TRAINING, Prepared, evaluation_in, with_validation, write_rows
-from nearfar.comparison.ranking import against_baseline, is_base, label, rank
+from nearfar.comparison.prepared import Prepared, evaluation_in, training_in, with_validation, write_rows
+from nearfar.comparison.ranking import is_base, label, rank
 from nearfar.comparison.result import Comparison, Failure
+from nearfar.comparison.runner import Found
 from nearfar.comparison.search_verdict import Choice, choose, same_times
 from nearfar.errors import InputError
 from nearfar.writing import full_disk_noticed
@@ -52,11 +54,11 @@ def search(request: Request, folder: ComparisonFolder, prepared: Prepared, fitti
         InputError: Validation rows or an option cannot be used, or the budget is too small; nothing has been trained.
         RuntimeError: Every configuration failed.
     """
-    chosen = configurations(request, {fit.recipe: fit.on_texts for fit in fitting})
+    chosen = configurations(request, fitting[:-1])
     choosing, measuring = with_validation(prepared, request)
     bases = base_names(request.models) if fitting[-1].reason is None else {}
     started = time.monotonic()
-    folder.claim(request.configuration((*measuring.sha256, choosing.sha256[1])))
+    folder.claim(request.configuration((*measuring.sha256, choosing.sha256[1]), measuring.variant_hashes))
     with full_disk_noticed(folder.path):
         write_rows(choosing, folder.choosing)
         write_rows(measuring, folder.data)
@@ -75,8 +77,8 @@ def search(request: Request, folder: ComparisonFolder, prepared: Prepared, fitti
         choice = choose(rank({**finalists, **before}, baseline), {**finalists, **before})
         found, failures = _measured(request, folder, measuring, climbed, chosen, keep)
         found |= _of_bases(request, folder, measuring, bases, "", keep)
-        failures = [*climbed.failures, *failures]
-        return _finish(request, folder, measuring, choosing, fitting, climbed, choice, found, failures, chosen)
+        ran = Found(found, [*climbed.failures, *failures], climbed.budget)
+        return _finish(request, folder, measuring, choosing, fitting, climbed, choice, ran, chosen)
 
 
 def _of_bases(
@@ -141,7 +143,7 @@ def _evaluation(
     base: str | None,
     keep: str | None,
 ) -> Job:
-    learn = str((folder.data / TRAINING).absolute()) if rows.learn else None
+    learn = str(training_in(folder.data).absolute()) if rows.learn else None
     evaluation, result = str(evaluation_in(folder.data).absolute()), str(folder.result(name).absolute())
     run = str(folder.run(name).absolute())
     how: dict[str, Any] = {"base": base, "timed": base is None, "launcher": request.launcher, "keep": keep}
@@ -160,67 +162,30 @@ def _finish(
     fitting: list[Fit],
     climbed: Climbed,
     choice: Choice,
-    found: Results,
-    failures: list[Failure],
+    ran: Found,
     chosen: Mapping[str, Configuration],
 ) -> Comparison:
     from nearfar.comparison.search_page import search_page
     from nearfar.evaluation.result import metric_name
-    from nearfar.training.forgetting import BUILTIN
-    from nearfar.training.rows import source_of
 
+    found = ran.results
     baseline = choice.baseline if choice.baseline in found else next(iter(found))
-    ranking, first = rank(found, baseline), next(iter(found.values()))[0]
-    metric = metric_name(first["primary"])
-    model = _model_of(choice.cheapest, request, climbed.folder, found)
-    notes = [*_how(climbed), *notes_of(request, rows, fitting, found, [], baseline)]
-    metrics = {
-        "recommendation": choice.sentence(ranking, metric),
-        "verdicts": against_baseline(ranking),
-        "recommended": choice.cheapest,
+    ranking = rank(found, baseline)
+    sentence = choice.sentence(ranking, metric_name(next(iter(found.values()))[0]["primary"]))
+    advice = Advice(sentence, choice.cheapest, _model_of(choice.cheapest, request, climbed.folder, found))
+    more = {
         "winner": choice.winner,
         "cheapest": choice.cheapest,
-        "model": model,
-        "task": first["task"],
-        "metric": first["primary"],
-        "baseline": baseline,
-        "seeds": request.seeds,
-        "ranking": [row.as_dict() for row in ranking],
         "validation": [row.as_dict() for row in choice.ranking],
         "rungs": climbed.rungs,
         "configurations": {name: _as_dict(each) for name, each in chosen.items()},
-        "not_compared": [{"recipe": fit.recipe, "reason": fit.reason} for fit in fitting if fit.reason is not None],
-        "failed": [each.as_dict() for each in failures],
-        "on_texts": [fit.recipe for fit in fitting if fit.on_texts],
-        "rows": {
-            "training": len(rows.training),
-            "validation": next(iter(climbed.results.values()))[0]["n"],
-            "evaluation": first["n"],
-        },
-        "split": _says(rows),
-        "validation_split": _says(choosing),
-        "leaks": {**rows.leaks.as_dict(), "dropped_training_rows": rows.dropped, "says": str(rows.leaks)},
-        "budget": climbed.budget,
-        "notes": notes,
+        "rows": {"validation": next(iter(climbed.results.values()))[0]["n"]},
+        "validation_split": split_as_dict(choosing),
     }
-    general = changes(found, str(source_of(request.keep) or BUILTIN))
-    if general is not None:
-        metrics["general"] = general
-    result = Comparison(
-        folder.path,
-        metric,
-        ranking,
-        baseline,
-        metrics["recommendation"],
-        metrics["verdicts"],
-        model,
-        fitting,
-        failures,
-        notes,
-        metrics,
-    )
+    notes = [*_how(climbed), *notes_of(request, rows, fitting, found, [], baseline)]
+    result = finished(request, folder, rows, fitting, ran, ranking, advice, notes, more)
     search_page(result, choice, request).write(folder.report)
-    folder.write_metrics(metrics)
+    folder.write_metrics(result.metrics)
     return result
 
 
@@ -233,13 +198,10 @@ def _how(climbed: Climbed) -> list[str]:
     ]
 
 
-def _says(rows: Prepared) -> dict[str, Any] | None:
-    return None if rows.split is None else {**rows.split.counts(), "says": str(rows.split)}
-
-
 def _as_dict(each: Configuration) -> dict[str, Any]:
     searched = {key: str(value) for key, value in each.searched.items()}
-    return {"recipe": each.recipe.name, "model": each.model, "options": searched}
+    variant = {"variant": each.variant} if each.variant else {}
+    return {"recipe": each.recipe.name, **variant, "model": each.model, "options": searched}
 
 
 def _model_of(name: str, request: Request, last: ComparisonFolder, found: Mapping[str, object]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nearfar.comparison.general import add_general
+from nearfar.comparison.page import add_prompts
 from nearfar.comparison.ranking import label
 from nearfar.comparison.search_verdict import cost_in_words
 from nearfar.reports.charts.dots import Estimate, dot_interval_chart
@@ -29,6 +30,7 @@ def search_page(found: Comparison, choice: Choice, request: Request) -> Page:
         [
             ("base models", ", ".join(str(model) for model in request.models)),
             ("training rows", f"{rows['training']:,}"),
+            *((f"variant {name}", f"{each['training']:,} rows") for name, each in said.get("variants", {}).items()),
             ("task", said["task"]),
             ("seeds of the finalists", said["seeds"]),
             *((key, ", ".join(map(str, values))) for key, values in request.search.items()),
@@ -53,6 +55,7 @@ def search_page(found: Comparison, choice: Choice, request: Request) -> Page:
     )
     for note in found.notes:
         page.text(note)
+    add_prompts(page, said)
     if found.failures:
         page.section("Failed")
         page.table(
@@ -62,7 +65,7 @@ def search_page(found: Comparison, choice: Choice, request: Request) -> Page:
     absent = [fit for fit in found.fits if fit.reason is not None]
     if absent:
         page.section("Not compared")
-        page.table(["recipe", "why"], [[label(fit.recipe), fit.reason] for fit in absent])
+        page.table(["recipe", "why"], [[label(fit.name), fit.reason] for fit in absent])
     if found.model is not None:
         page.section("Use it")
         page.code(f'import nearfar\n\nmodel = nearfar.load("{found.model}")')

@@ -145,8 +145,9 @@ def encode_shard(
             windows = encode_text_windows(model, texts, progress=progress, stored=stored, part=part, **options)
             _, dimension = write_windows(file, _hashed(windows, digest), "text", file_facts(model, options))
             results = {"texts_sha256": digest.hexdigest(), "dimension": dimension, "sha256": sha256(file)}
-            manifest = place | facts | results
-            write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", manifest_file)
+        # Last, when the stored vectors are removed: where a manifest is, nothing is done again.
+        manifest = place | facts | results
+        write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", manifest_file)
     return manifest, True
 
 

@@ -73,12 +73,12 @@ def split_by_groups(rows: Dataset, *, share: float = 0.2, seed: int = 0) -> Spli
     if len(rows) < 3 * LEAST:
         problem = f"{len(rows):,} rows are too few to hold out some of them"
         raise InputError(problem, field="--data", remedy="give rows to measure on with --eval")
-    most, largest, labels = max(LEAST, round(share * len(rows))), len(rows), _labels(rows)
+    labels, largest = _labels(rows), len(rows)
     for negatives in (True, False):
         group = groups_of(texts_of(rows, negatives=negatives))
         largest = _largest(group)
-        held_out = _drawn(group, most, seed) if labels is None else _stratified(group, labels, most / len(rows), seed)
-        if len(held_out) >= max(LEAST, most) / 2 and len(rows) - len(held_out) >= 2:
+        held_out = _held_out(group, labels, share, seed)
+        if held_out:
             chosen = set(held_out)
             training = [row for row in range(len(rows)) if row not in chosen]
             return Split(training, held_out, int(group.max()) + 1, largest, negatives)
@@ -86,6 +86,15 @@ def split_by_groups(rows: Dataset, *, share: float = 0.2, seed: int = 0) -> Spli
     if labels is not None and largest < len(rows) / 2:
         problem = f"{len(rows):,} rows cannot be split so that every held-out label is also in the training rows"
     raise InputError(problem, field="--data", remedy="give rows to measure on with --eval")
+
+
+def grouped_by_negatives(rows: Dataset, *, share: float = 0.2, seed: int = 0) -> bool:
+    """Whether rows that share a negative belong together: not if negatives connect too many rows to split them.
+
+    Args:
+        rows, share, seed: As for `split_by_groups`, which decides in the same way; here, rows may be few.
+    """
+    return bool(_held_out(groups_of(texts_of(rows, negatives=True)), _labels(rows), share, seed))
 
 
 def groups_of(items: list[Item]) -> Int[np.ndarray, " rows"]:
@@ -102,6 +111,14 @@ def groups_of(items: list[Item]) -> Int[np.ndarray, " rows"]:
     edges = coo_array((np.ones(len(pairs), dtype=np.int8), (of_row, len(items) + of_text)), shape=(size, size))
     _, component = connected_components(edges.tocsr(), directed=False)
     return np.unique(component[: len(items)], return_inverse=True)[1]
+
+
+def _held_out(group: Int[np.ndarray, " rows"], labels: list[str] | None, share: float, seed: int) -> list[int]:
+    """Rows of whole groups, at least half as many as asked for; none if the groups are too large for that."""
+    rows = len(group)
+    most = max(LEAST, round(share * rows))
+    held_out = _drawn(group, most, seed) if labels is None else _stratified(group, labels, most / rows, seed)
+    return held_out if len(held_out) >= most / 2 and rows - len(held_out) >= 2 else []
 
 
 def _drawn(group: Int[np.ndarray, " rows"], most: int, seed: int) -> list[int]:

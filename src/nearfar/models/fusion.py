@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from nearfar.errors import InputError
 from nearfar.models.weight_files import Aligned, Reader, write_like
-from nearfar.writing import check_writable, file_claimed, full_disk_noticed, settled
+from nearfar.writing import check_free, check_writable, file_claimed, full_disk_noticed, settled
 
 if TYPE_CHECKING:
     import torch
@@ -213,5 +213,4 @@ def _check_arguments(checkpoints: Sequence[object], out: Path, granularity: str,
         raise InputError(
             f"invalid value {beta}: must be finite", field="beta", remedy="use e.g. 1, or 0 for the average"
         )
-    if out.exists():
-        raise InputError("already exists", file=out, field="--out", remedy="choose a new folder")
+    check_free(out)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
 from nearfar.models.weight_files import Aligned, write_like
-from nearfar.writing import check_writable, file_claimed, full_disk_noticed
+from nearfar.writing import check_free, check_writable, file_claimed, full_disk_noticed
 
 if TYPE_CHECKING:
     import torch
@@ -45,8 +45,7 @@ def interpolate(base: Path, model: Path, out: Path, weight: float) -> Path:
     check_writable(out)
     with ExitStack() as stack:
         stack.enter_context(file_claimed(out))
-        if out.exists():
-            raise InputError("already exists", file=out, field="--out", remedy="choose a new folder")
+        check_free(out)
         models = stack.enter_context(Aligned(base, [model]))
         stack.enter_context(full_disk_noticed(out.parent))
 

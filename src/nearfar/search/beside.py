@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nearfar.errors import InputError
 from nearfar.search.metadata import REBUILD
-from nearfar.writing import file_claimed, replace_folder, tidy
+from nearfar.writing import file_claimed, replace_folder, tidy, tidy_unless_busy
 
 __all__ = ["checked", "made_beside"]
 
@@ -23,6 +23,7 @@ def made_beside(folder: Path, make: Callable[[Path], object], *, complete: Calla
         complete: Whether a folder that exists contains what is needed; otherwise it is replaced.
     """
     if (folder / _SUMS).is_file() and complete():
+        tidy_unless_busy(folder, "--index")
         return
     with file_claimed(folder, "--index", wait=600):
         tidy(folder)

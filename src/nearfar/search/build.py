@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,7 +31,7 @@ from nearfar.search.metadata import (
 )
 from nearfar.search.precision import Precision, VectorWriter, check_precision, files_of
 from nearfar.search.recall import nearest_in_sample, recall_of
-from nearfar.writing import check_writable, file_claimed, is_untidy, replace_folder, settled, tidy
+from nearfar.writing import check_writable, file_claimed, replace_folder, settled, tidy, tidy_unless_busy
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -119,14 +118,10 @@ def open_or_build(
     source = _Source(corpus, corpus_fingerprint(corpus), dict(columns) if columns else None)
     name, loaded = named(model)
     wanted = None if precision is None else check_precision(precision)
+    kept_vectors = folder.with_name(f".{folder.name}.vectors")
     opened, _ = _opened(folder, loaded, source, wanted)
     if opened is not None:
-        if is_untidy(folder):
-            with (
-                suppress(InputError),
-                file_claimed(folder, "--index"),
-            ):  # who may only read, or meets a build, may search
-                tidy(folder)
+        tidy_unless_busy(folder, "--index", unfinished=kept_vectors)
         return opened
     with file_claimed(folder, "--index"):
         tidy(folder)
@@ -135,14 +130,13 @@ def open_or_build(
         if opened is None:
             ids, texts = read()
             kept = resumable and vectors is None
-            stored = StoredArrays(folder.with_name(f".{folder.name}.vectors")) if kept else None
+            stored = StoredArrays(kept_vectors) if kept else None
             how = wanted or _precision_in(folder)
             opened = _build(
                 name, loaded, texts, folder, ids, source, how, batch_size, progress, stored, vectors, encode
             )
-            if stored is not None:
-                shutil.rmtree(stored.folder, ignore_errors=True)
             opened.built = reason
+        shutil.rmtree(kept_vectors, ignore_errors=True)
         return opened
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from nearfar.data.row_files import check_row_file, write_rows
 from nearfar.errors import InputError
 from nearfar.search.index import Hit
-from nearfar.writing import draft_of
+from nearfar.writing import draft_of, file_claimed
 
 __all__ = ["check_hit_file", "write_hits"]
 
@@ -40,8 +40,11 @@ def write_hits(found: Iterable[tuple[str, str, Sequence[Hit]]], path: str | Path
         The number of queries.
     """
     path = Path(path)
-    if path.suffix != _RUN:
-        return write_rows(map(_row, found), path)
+    with file_claimed(path):
+        return write_rows(map(_row, found), path) if path.suffix != _RUN else _write_run(found, path)
+
+
+def _write_run(found: Iterable[tuple[str, str, Sequence[Hit]]], path: Path) -> int:
     count = 0
     with draft_of(path) as draft, draft.open("w", encoding="utf-8") as file:
         for query, _, hits in found:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.serving.result import Exported, TooDifferent
-from nearfar.writing import check_writable, file_claimed, full_disk_noticed, replace_folder
+from nearfar.writing import check_free, check_writable, file_claimed, full_disk_noticed, replace_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -136,12 +136,12 @@ def export(
     if task is not None:
         check_task(task)
     folder = Path(out)
-    _check_free(folder)
+    check_free(folder)
     check_writable(folder)
     say = progress or (lambda _: None)
     rows = _standard_library() if data is None else load_for_evaluation(data, columns, split)
     with file_claimed(folder):
-        _check_free(folder)  # once more: another process may just have finished
+        check_free(folder)  # once more: another process may just have finished
         original = _loaded(model)
         check_exportable(original, target)
         module = import_module(f"nearfar.serving.{chosen.module}")
@@ -195,11 +195,6 @@ def _checked(target: str, int8: bool, limit: float | None) -> _Target:
 
 def _limit(target: _Target, int8: bool) -> float:
     return target.limit_int8 if int8 and target.limit_int8 is not None else target.limit
-
-
-def _check_free(folder: Path) -> None:
-    if folder.exists():
-        raise InputError("already exists", file=folder, field="--out", remedy="choose another folder")
 
 
 def _loaded(model: str | Path) -> SentenceTransformer:

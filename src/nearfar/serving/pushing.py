@@ -18,7 +18,7 @@ from nearfar.models.adapters import CONFIGURATION
 from nearfar.models.sums import write_sums
 from nearfar.serving.result import Pushed
 from nearfar.training.folder import RunFolder, read_configuration
-from nearfar.writing import check_writable, file_claimed, replace_folder
+from nearfar.writing import check_free, check_writable, file_claimed, replace_folder
 
 __all__ = ["push"]
 
@@ -62,11 +62,11 @@ def push(
     _check(folder, to)
     if dry_run is not None:
         target = Path(dry_run)
-        if target.exists():
-            raise InputError("already exists", file=target, field="--dry-run", remedy="choose another folder")
+        check_free(target, "--dry-run")
         check_writable(target)
         notes: list[str] = []
         with file_claimed(target, "--dry-run"):
+            check_free(target, "--dry-run")  # once more: another process may just have finished
             replace_folder(target, lambda part: notes.extend(_gather(folder, part)))
         return Pushed(to, None, target, not public, _names(target), tuple(notes))
     api = _api() if api is None else api

@@ -19,6 +19,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from nearfar.models.fusion import Granularity, fuse, model_folder
 from nearfar.models.interpolation import interpolate
 from nearfar.training.forgetting import BUILTIN, GeneralSet, read_general
 from nearfar.training.fusing_result import Choice, Effect
-from nearfar.writing import check_writable, write_text
+from nearfar.writing import check_free, check_writable, draft_folder, file_claimed, full_disk_noticed, write_text
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -108,15 +109,19 @@ def fuse_within(
     target, steps = Path(out), _checked(weights, limit)
     if not checkpoints:
         raise InputError("expected at least 1 checkpoint, got 0", field="CHECKPOINT", remedy="pass one or more")
-    if target.exists():
-        raise InputError("already exists", file=target, field="--out", remedy="choose a new folder")
+    check_free(target)
     check_writable(target)
     start = model_folder(base)
     documents = reads_documents(class_of(start), None)
     rows = load_for_evaluation(data, columns, documents=documents)
     general = read_general(keep, documents=documents)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as folder:
+    with ExitStack() as stack:
+        stack.enter_context(file_claimed(target))
+        if report is not None:
+            stack.enter_context(file_claimed(report, "--report"))
+        check_free(target)  # once more: another process may just have finished
+        stack.enter_context(full_disk_noticed(target.parent))
+        folder = stack.enter_context(draft_folder(target))
         if len(checkpoints) == 1:
             end = model_folder(checkpoints[0])
         else:
@@ -124,19 +129,20 @@ def fuse_within(
         name = str(data) if isinstance(data, (str, Path)) else "in memory"
         line = measure_line(start, end, GeneralSet(rows, name), general, weights=steps, seed=seed, progress=progress)
         found = choose(line, limit, seed=seed)
+        if report is not None:
+            facts = {
+                "base model": base,
+                "checkpoints": ", ".join(map(str, checkpoints)),
+                "data": name,
+                "keep": general.name,
+            }
+            fusing_page(found, [*facts.items(), ("seed", seed)]).write(report)
+        # The model comes last: where it exists, the command is not run again.
         if found.weight is not None:
             chosen = interpolate(start, end, Path(folder, "chosen"), found.weight)
             models = {"base": str(base), "checkpoints": list(map(str, checkpoints))}
             write_text(json.dumps({**models, **found.as_dict()}, indent=2) + "\n", chosen / FILE)
             chosen.rename(target)
-    if report is not None:
-        facts = {
-            "base model": base,
-            "checkpoints": ", ".join(map(str, checkpoints)),
-            "data": name,
-            "keep": general.name,
-        }
-        fusing_page(found, [*facts.items(), ("seed", seed)]).write(report)
     return found
 
 

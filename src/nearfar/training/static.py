@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nearfar.errors import InputError
 from nearfar.evaluation.speed import TIMED, texts_of, texts_per_second
 from nearfar.training.static_result import Distilled
-from nearfar.writing import check_writable, file_claimed, full_disk_noticed, replace_folder
+from nearfar.writing import check_free, check_writable, file_claimed, full_disk_noticed, replace_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,11 +65,11 @@ def distill(
     if task is not None:
         check_task(task)
     target = Path(out)
-    _check_free(target)
+    check_free(target)
     check_writable(target)
     rows = None if data is None else load_for_evaluation(data, columns, split)
     with file_claimed(target):
-        _check_free(target)  # once more: another process may just have finished
+        check_free(target)  # once more: another process may just have finished
         teacher = load(model)
         started = time.perf_counter()
         static = static_of(teacher, dims, sif, progress=progress)
@@ -93,11 +93,6 @@ def distill(
         with full_disk_noticed(target.parent):
             replace_folder(target, save)
     return made
-
-
-def _check_free(folder: Path) -> None:
-    if folder.exists():
-        raise InputError("already exists", file=folder, field="--out", remedy="choose another folder")
 
 
 def _texts(rows: Dataset | Retrieval | None, teacher: SentenceTransformer) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from flows import booking_flow
 from nearfar.dialogue.exports.paths import covering
-from nearfar.dialogue.graph import END, START, Rules, counted, prune
+from nearfar.dialogue.graph import END, START, Rules, counted, either, prune
 
 
 def test_paths_by_hand():
@@ -16,6 +16,14 @@ def test_paths_by_hand():
     graph = prune(counted([[2, 3]] * 9 + [[2, 4, 3]]), Rules(edges=0.0, nodes=0.0))
     assert covering(graph, [START, 2, 3, END]) == [[START, 2, 3, END], [START, 2, 4, 3, END]]
     assert covering(graph, []) == [[START, 2, 3, END], [START, 2, 4, 3, END]]
+
+
+def test_steps_of_an_earlier_log_that_a_later_one_never_takes_come_last():
+    rules = Rules(edges=0.0, nodes=0.0)
+    earlier, later = counted([[2, 3]]), counted([[4, 3]] * 2)
+    both = either(prune(later, rules), prune(earlier, rules), later, rules.weighing)
+    assert both.counts[2, 3] == 0
+    assert covering(both, []) == [[START, 4, 3, END], [START, 2, 3, END]]
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 1.0])

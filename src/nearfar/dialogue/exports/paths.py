@@ -11,19 +11,23 @@ import numpy as np
 
 from nearfar.dialogue.graph import END, START, Edge, Graph, weighed
 
+#: The length of an edge that counts 0: longer than any path of others.
+_NEVER = 1e6
+
 
 def covering(graph: Graph, first: list[int]) -> list[list[int]]:
     """Paths such that each edge is in one of them.
 
     Args:
-        graph: A pruned graph: every node is on a path from start to end.
+        graph: A pruned graph: every node is on a path from start to end. Edges of an earlier log may count 0.
         first: The path to begin with; empty for none.
 
     Returns:
         Lists of nodes from start to end. Each path after the first is the most probable one through the most frequent
-        edge that no path before it contains.
+        edge that no path before it contains. Edges that count 0 are taken only where no other way exists.
     """
-    cost = {edge: -float(np.log(share)) for edge, share in weighed(graph.counts, "prob-out").items()}
+    shares = weighed({edge: count for edge, count in graph.counts.items() if count}, "prob-out")
+    cost = {edge: -float(np.log(shares[edge])) if edge in shares else _NEVER for edge in graph.counts}
     before = _nearer(cost, START)
     after = _nearer({(b, a): of for (a, b), of in cost.items()}, END)
     paths = [first] if first else []

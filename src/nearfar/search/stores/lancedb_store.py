@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
-from nearfar.writing import check_writable
+from nearfar.writing import check_free, check_writable, draft_folder, file_claimed, full_disk_noticed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["write"]
 
 _SUFFIX = ".lance"
+_REMEDY = "choose another table, or drop it first"
 
 
 def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Callable[[np.ndarray, int], list[str]]:
     """Write the table TABLE of the database FOLDER, for the path FOLDER/TABLE.lance.
 
-    LanceDB commits a table when its last row is written: after a kill there is none.
+    LanceDB commits a table when its last row is written, but its folder exists from the start: the table is written to
+    a database of its own first, and the folder moved to its place.
 
     Raises:
         InputError: LanceDB is not installed, another path, or the table exists.
@@ -37,10 +40,15 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
     except ImportError as error:
         raise InputError("requires LanceDB", field="--for", remedy='pip install "nearfar[lancedb]"') from error
     check_writable(path.absolute().parent)
-    if path.exists():
-        raise InputError("already exists", file=path, field="--out", remedy="choose another table, or drop it first")
+    check_free(path, remedy=_REMEDY)
+    with file_claimed(path):
+        check_free(path, remedy=_REMEDY)  # once more: another process may just have finished
+        with full_disk_noticed(path.absolute().parent), draft_folder(path) as draft:
+            unfinished: Any = lancedb.connect(str(draft))
+            unfinished.create_table(path.stem, rows.batches(), schema=rows.schema)
+            os.rename(draft / path.name, path)
     database: Any = lancedb.connect(str(path.absolute().parent))
-    table = database.create_table(path.stem, rows.batches(), schema=rows.schema)
+    table = database.open_table(path.stem)
 
     def nearest(vector: np.ndarray, k: int) -> list[str]:
         asked = table.search(vector.tolist(), vector_column_name="vector").distance_type(similarity)

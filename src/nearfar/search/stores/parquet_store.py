@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.errors import InputError
-from nearfar.writing import check_writable, draft_of
+from nearfar.writing import check_writable, draft_of, file_claimed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
     if path.suffix != ".parquet" or path.is_dir():
         raise InputError("expected the name of a .parquet file", file=path, field="--out")
     check_writable(path.absolute().parent)
-    with draft_of(path) as draft, pq.ParquetWriter(draft, rows.schema) as writer:
+    with file_claimed(path), draft_of(path) as draft, pq.ParquetWriter(draft, rows.schema) as writer:
         for batch in rows.batches():
             writer.write_batch(batch)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from nearfar.errors import InputError
-from nearfar.writing import check_writable, replace_folder
+from nearfar.writing import check_free, check_writable, file_claimed, replace_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,8 +55,7 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
             raise
         return _search(client, name)
     folder = Path(out)
-    if folder.exists():
-        raise InputError("already exists", file=folder, field="--out", remedy="choose a new folder")
+    check_free(folder)
     check_writable(folder.absolute().parent)
 
     def save(unfinished: Path) -> None:
@@ -66,7 +65,9 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
         finally:
             local.close()
 
-    replace_folder(folder, save)
+    with file_claimed(folder):
+        check_free(folder)  # once more: another process may just have finished
+        replace_folder(folder, save)
     return _search(qdrant_client.QdrantClient(path=str(folder)), folder.name)
 
 
