@@ -71,7 +71,7 @@ def test_exit_codes(error: Exception | None, code: int, said: str, tmp_path: Pat
             raise error
 
     monkeypatch.setattr(worker, "do", do)
-    monkeypatch.setattr(worker, "_leave_with_parent", lambda: None)
+    monkeypatch.setattr(worker, "_leave_with_parent", lambda *_: None)
     job = Job("x", None, "m", "", "", None, "", "", 0, {})
     (tmp_path / "job.json").write_text(json.dumps(asdict(job)))
     assert worker.main(str(tmp_path / "job.json")) == code

@@ -54,7 +54,13 @@ def found(tmp_path: Path) -> Comparison:
     )
 
 
-FACTS = {"data": HOSTILE, "evaluation": None, "model": "minilm", "options": {"epochs": HOSTILE}}
+FACTS = {
+    "data": HOSTILE,
+    "variants": {HOSTILE: HOSTILE},
+    "evaluation": None,
+    "model": "minilm",
+    "options": {"epochs": HOSTILE},
+}
 
 
 def test_it_says_everything(found: Comparison):
