@@ -28,6 +28,7 @@ RESULT = Path(__file__).parent / "results" / "scale.json"
 SENTENCES = ("i would like to book a table for two", "what is the date of the next flight", "please cancel my order")
 WORDS = [word for sentence in SENTENCES for word in sentence.split()]
 PROJECTED = 100_000_000
+LEAST_WINDOWS = 32
 ASSUMPTIONS = [
     "texts of the same length as here (mean words below), on processors like this one",
     "each worker beyond the second adds what the second one added",
@@ -79,9 +80,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--out", type=Path, default=RESULT)
     arguments = parser.parse_args()
-    least = 4 * window_size(arguments.batch_size)
-    if arguments.texts <= least:
-        parser.error(f"--texts: must be more than {least:,}, so that both workers have windows to encode")
+    # The windows of two workers arrive in pairs: with few of them, their rate would be too high.
+    least = LEAST_WINDOWS * window_size(arguments.batch_size)
+    if arguments.texts < least:
+        parser.error(f"--texts: must be at least {least:,}, {LEAST_WINDOWS} windows")
     texts = texts_of(arguments.texts)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
