@@ -234,17 +234,19 @@ if __name__ == "__main__":
             "1e-3 with linear decay",
             metric="mean average precision of the rarest labels, a fifth of all occurrences (percent)",
             ours=BOTH,
-            baseline=BCE,
+            baseline=LONG_BCE,
             arms=arms("bucket 5", *TRAINED, WORDS, RANDOM),
             also=(
-                Also("rarest labels, without words (percent)", SCRATCH, BCE, arms("bucket 5", SCRATCH, BCE)),
-                Also("most frequent labels (percent)", BOTH, BCE, arms("bucket 1", *TRAINED, WORDS, RANDOM)),
-                Also("second bucket of labels (percent)", BOTH, BCE, arms("bucket 2", *TRAINED)),
-                Also("third bucket of labels (percent)", BOTH, BCE, arms("bucket 3", *TRAINED)),
-                Also("fourth bucket of labels (percent)", BOTH, BCE, arms("bucket 4", *TRAINED)),
+                Also("rarest labels, equal epochs (percent)", BOTH, BCE, arms("bucket 5", BOTH, BCE)),
+                Also("rarest labels, without words (percent)", SCRATCH, LONG_BCE, arms("bucket 5", SCRATCH, LONG_BCE)),
+                Also("most frequent labels (percent)", BOTH, LONG_BCE, arms("bucket 1", *TRAINED, WORDS, RANDOM)),
+                Also("second bucket of labels (percent)", BOTH, LONG_BCE, arms("bucket 2", *TRAINED)),
+                Also("third bucket of labels (percent)", BOTH, LONG_BCE, arms("bucket 3", *TRAINED)),
+                Also("fourth bucket of labels (percent)", BOTH, LONG_BCE, arms("bucket 4", *TRAINED)),
+                Also("all labels, against the classifier (percent)", BOTH, LONG_BCE, arms("macro", BOTH, LONG_BCE)),
                 Also("all labels (percent)", BOTH, SCRATCH, arms("macro", *TRAINED)),
-                Also("all pairs of text and label (percent)", BOTH, BCE, arms("micro", *TRAINED)),
-                Also("the same with the labels' log frequency", BOTH, BCE, arms("micro + log q", *TRAINED)),
+                Also("all pairs of text and label (percent)", BOTH, LONG_BCE, arms("micro", *TRAINED)),
+                Also("the same with the labels' log frequency", BOTH, LONG_BCE, arms("micro + log q", *TRAINED)),
                 Also("rarest labels, no label seen (percent)", WORDS, RANDOM, arms("bucket 5", WORDS, RANDOM)),
                 Also(
                     "CLINC150: labels that were held out (percent)",
@@ -255,7 +257,11 @@ if __name__ == "__main__":
             ),
             caveat="Epochs, learning rate and the product in the matcher were chosen in a pilot on other rows of "
             "WordNet; nothing was chosen on CLINC150. The paper's data, 85,000 questions with tags, is not available; "
-            "its classifier was tuned, this one has the matcher's settings, and a second arm three times the epochs. "
+            "its classifier was tuned, this one has the matcher's settings. After as many epochs as the matcher it has "
+            "learned little, so the matcher is compared with one of three times as many, which takes about as long and "
+            "may gain with still more. Over all pairs of text and label, where frequent labels count most, this "
+            "classifier is better. For held-out labels of CLINC150, words that texts and labels share are a better sign "
+            "than the matcher. "
             "The arm without the product is the paper's own matcher.",
         )
     )
