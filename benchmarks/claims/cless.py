@@ -260,8 +260,7 @@ if __name__ == "__main__":
             "its classifier was tuned, this one has the matcher's settings. After as many epochs as the matcher it has "
             "learned little, so the matcher is compared with one of three times as many, which takes about as long and "
             "may gain with still more. Over all pairs of text and label, where frequent labels count most, this "
-            "classifier is better. For held-out labels of CLINC150, words that texts and labels share are a better sign "
-            "than the matcher. "
-            "The arm without the product is the paper's own matcher.",
+            "classifier is better. For held-out labels of CLINC150, words that texts and labels share are a better "
+            "sign than the matcher. The arm without the product is the paper's own matcher.",
         )
     )
