@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 
 # A file's tests stay on one core: they share what is slow to make.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 25
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
