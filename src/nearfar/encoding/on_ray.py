@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from nearfar.models.stored_arrays import StoredArrays
 
-__all__ = ["OnRay", "encode_file_on_ray", "encode_windows_on_ray", "require_ray"]
+__all__ = ["OnRay", "encode_file_on_ray", "require_ray"]
 
 
 def require_ray() -> None:
@@ -208,40 +208,6 @@ def encode_file_on_ray(
     with stored_beside(out_path, model) as stored:
         encode = ray.of(name, view=view)
         return encode_file(model, texts, out_path, encode=encode, progress=progress, stored=stored, **options)
-
-
-def encode_windows_on_ray(
-    name: str | Path,
-    model: Any,
-    texts: Sequence[str] | Dataset,
-    *,
-    address: str = "local",
-    workers: int = 2,
-    gpus: float = 0,
-    view: str | None = None,
-    progress: Progress | None = None,
-    stored: StoredArrays | None = None,
-    **options: Unpack[TextOptions],
-) -> Iterator[tuple[list[str], Float[np.ndarray, "window d"]]]:
-    """Yield texts and their vectors in windows, in order, as `nearfar.models.encoding_windows.encode_windows` does.
-
-    Args:
-        name: The name of the model, by which the workers load it.
-        model: The loaded model, with which those of the workers are compared.
-        texts: A sequence of texts, or a dataset with a column `text`.
-        address: See `OnRay`, and so for `workers` and `gpus`.
-        workers: Number of processes that encode.
-        gpus: GPUs of each of them.
-        view: Name of a view, of an encoder that has several.
-        progress: Called with (texts done, number of texts) after each window.
-        stored: Where the vectors of each window are stored; those that exist are not sent to the workers.
-        **options: Those of `nearfar.models.encoding.encode`.
-
-    Raises:
-        InputError: As `OnRay`.
-    """
-    encode = OnRay(address, workers=workers, gpus=gpus).of(name, view=view)
-    return encode(model, texts, progress=progress, stored=stored, **options)
 
 
 def _encoded(
