@@ -230,8 +230,8 @@ if __name__ == "__main__":
             f"CLINC150, {EACH} texts of each of {150 - HELD_OUT} intents for training, and the test texts of the "
             f"{HELD_OUT} other intents, drawn anew for each seed",
             backbone="new weights: word vectors and a convolution, 100 wide",
-            budget=f"{EPOCHS} epochs, for the words alone half of them, for the baseline three times as many (which take "
-            "about as long); AdamW, batches of 128, learning rate 1e-3 with linear decay",
+            budget=f"{EPOCHS} epochs, for the words alone half of them, for the baseline three times as many (which "
+            "take about as long); AdamW, batches of 128, learning rate 1e-3 with linear decay",
             metric="mean average precision of the rarest labels, a fifth of all occurrences (percent)",
             ours=BOTH,
             baseline=LONG_BCE,
