@@ -70,7 +70,7 @@ def evidence(results: list[dict[str, Any]], flow: dict[str, Any]) -> str:
     ]
     for result in results:
         parts += [
-            f"## {result['recipe']}",
+            f"## {result.get('name', result['recipe'])}",
             f"{result['claim']}",
             *compared(result),
             *(part for further in result.get("also", ()) for part in compared(further)),
@@ -102,15 +102,23 @@ def compared(result: dict[str, Any]) -> list[str]:
     return [f"**{line(result)}**", "\n".join([*heads, *rows])]
 
 
+def verdicts(results: list[dict[str, Any]]) -> dict[str, str]:
+    """One line for each recipe; that of a recipe with several claims has all of them."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        found.setdefault(result["recipe"], []).append(line(result))
+    return {recipe: "; ".join(lines) for recipe, lines in found.items()}
+
+
 def table(results: list[dict[str, Any]]) -> str:
     """The table of recipes for the README."""
-    verdicts = {result["recipe"]: line(result) for result in results}
+    known = verdicts(results)
     rows = ["| recipe | what it does | needs | paper | evidence |", "| --- | --- | --- | --- | --- |"]
     for name in recipes.names():
         recipe = recipes.get(name)
         authors, several, _ = recipe.paper.authors.partition(",")
         paper = f"[{authors}{' et al.' if several else ''} {recipe.paper.year}]({recipe.paper.url})"
-        cells = (f"`{name}`", recipe.summary, recipe.task, paper, verdicts.get(name, "none yet"))
+        cells = (f"`{name}`", recipe.summary, recipe.task, paper, known.get(name, "none yet"))
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -135,7 +143,7 @@ def main() -> None:
         EVIDENCE: evidence(results, read("flow")),
         PROMISES: between_marks(PROMISES, "faults", faults_table(read("faults"))),
         SPEED: speed_page(speeds()),
-        VERDICTS: json.dumps({result["recipe"]: line(result) for result in results}, indent=1) + "\n",
+        VERDICTS: json.dumps(verdicts(results), indent=1) + "\n",
     }
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
     for path in stale:

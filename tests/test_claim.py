@@ -74,11 +74,11 @@ class Arms:
         return arm
 
 
-def claim_of(claims: ModuleType, arms: Arms, seeds: int | None = None) -> Any:
+def claim_of(claims: ModuleType, arms: Arms, seeds: int | tuple[int, ...] | None = None, name: str = "") -> Any:
     times = {"ours": arms("ours, time", 1.0), "theirs": arms("theirs, time", 3.0, 0.5)}
     also = claims.Also("time", "ours", "theirs", times, seeds)
     own = {"ours": arms("ours", 0.75), "theirs": arms("theirs", 0.25, 0.125), "control": arms("control", 0.0)}
-    return claims.Claim("mine", "it is better", "d", "b", "t", "score", "ours", "theirs", own, also=(also,))
+    return claims.Claim("mine", "it is better", "d", "b", "t", "score", "ours", "theirs", own, also=(also,), name=name)
 
 
 def run(
@@ -212,3 +212,23 @@ def test_a_further_metric_may_have_fewer_seeds(claims: ModuleType, monkeypatch: 
     assert set(also["figures"]["ours"]) == {"0", "1", "2"}
     assert also["difference"] == pytest.approx(1 - 3 - 0.5)
     assert ("ours, time", 3) not in arms.asked
+
+
+def test_a_further_metric_may_have_chosen_seeds(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["claim", "--seeds", "4"])
+    claims.run(claim_of(claims, Arms(), seeds=(1, 3)))
+    (also,) = json.loads((claims.RESULTS / "mine.json").read_text())["also"]
+    assert also["seeds"] == 2
+    assert {name: list(figures) for name, figures in also["figures"].items()} == {
+        "ours": ["1", "3"],
+        "theirs": ["1", "3"],
+    }
+
+
+def test_a_recipe_may_have_a_second_claim(claims: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["claim", "--seeds", "2"])
+    claims.run(claim_of(claims, Arms(), name="mine_raw"))
+    result = json.loads((claims.RESULTS / "mine_raw.json").read_text())
+    assert (result["recipe"], result["name"]) == ("mine", "mine_raw")
+    assert "claims/mine_raw.py" in result["command"]
+    assert not (claims.RESULTS / "mine.json").exists()

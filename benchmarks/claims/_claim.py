@@ -20,7 +20,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -45,14 +45,20 @@ class Also:
 
     Args:
         metric, ours, baseline, arms: As for a claim.
-        seeds: Number of seeds, if it is smaller than the claim's; the result says so.
+        seeds: The seeds that were run, if they are fewer than the claim's, or their number; the result says so.
     """
 
     metric: str
     ours: str
     baseline: str
     arms: Mapping[str, Arm]
-    seeds: int | None = None
+    seeds: int | tuple[int, ...] | None = None
+
+    def which(self, seeds: int) -> tuple[int, ...]:
+        """Its seeds, of a claim with so many."""
+        if isinstance(self.seeds, tuple):
+            return self.seeds
+        return tuple(range(min(seeds, self.seeds or seeds)))
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Claim:
     """A statement to test.
 
     Args:
-        recipe: The recipe's name; the result is `results/<recipe>.json`.
+        recipe: The recipe's name.
         claim: The statement, in one sentence.
         data, backbone, budget, metric: Descriptions of the test.
         ours: Name of the arm that is better according to the paper.
@@ -68,6 +74,7 @@ class Claim:
         arms: The function of each arm; additional arms (the base model, controls) are reported, too.
         caveat: What readers must know.
         also: Additional metrics; only the first metric has a verdict.
+        name: The name of the script and of its result, `results/<name>.json`; by default the recipe's.
     """
 
     recipe: str
@@ -81,6 +88,10 @@ class Claim:
     arms: Mapping[str, Arm]
     caveat: str = ""
     also: tuple[Also, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.recipe)
 
 
 def paired_interval(differences: list[float], level: float = 0.95) -> tuple[float, float, float]:
@@ -116,11 +127,12 @@ def run(claim: Claim) -> None:
         for name in work.names:
             work.done(seed, name)
     if missing := work.missing(seeds):
-        sys.exit(f"{claim.recipe}: {missing} figures are missing now; run it again to go on")
-    figures, path = work.figures(), RESULTS / f"{claim.recipe}.json"
-    mean, low, high = _compared(figures[claim.ours], figures[claim.baseline], seeds)
+        sys.exit(f"{claim.name}: {missing} figures are missing now; run it again to go on")
+    figures, path = work.figures(), RESULTS / f"{claim.name}.json"
+    mean, low, high = _compared(figures[claim.ours], figures[claim.baseline], range(seeds))
     result: dict[str, Any] = {
         "recipe": claim.recipe,
+        **({} if claim.name == claim.recipe else {"name": claim.name}),
         "claim": claim.claim,
         "data": claim.data,
         "backbone": claim.backbone,
@@ -132,7 +144,7 @@ def run(claim: Claim) -> None:
         "interval_95": [low, high],
         "verdict": verdict(low, mean, high),
         "caveat": claim.caveat,
-        "command": f"{_parts()}python benchmarks/claims/{claim.recipe}.py --seeds {seeds}",
+        "command": f"{_parts()}python benchmarks/claims/{claim.name}.py --seeds {seeds}",
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("nearfar", "torch", "transformers", "sentence-transformers")},
@@ -147,9 +159,9 @@ def run(claim: Claim) -> None:
     print(f"{result['verdict']}: {claim.ours} minus {claim.baseline} {mean:+.4f} [{low:+.4f}, {high:+.4f}]")
 
 
-def kept(recipe: str, name: str, compute: Callable[[], Any]) -> Any:
-    """What has been computed under this name, in this run or in one before; in `results/.<recipe>.json`."""
-    file = RESULTS / f".{recipe}.json"
+def kept(claim: str, name: str, compute: Callable[[], Any]) -> Any:
+    """What has been computed under this name, in this run or in one before; in `results/.<claim>.json`."""
+    file = RESULTS / f".{claim}.json"
     if name not in _known(file):
         # Two processes may need the same figure, such as one of validation: the second one waits.
         with FileLock(_locked(file, name)):
@@ -171,7 +183,7 @@ class _Work:
 
     def __init__(self, claim: Claim, end: float, part: str) -> None:
         self.claim, self.end = claim, end
-        self.part = RESULTS / f".{claim.recipe}.part.json"
+        self.part = RESULTS / f".{claim.name}.part.json"
         self.arms = [each for each in _arms(claim) if part in each.metric]
         self.names = list(dict.fromkeys(each.name for each in self.arms))
 
@@ -189,7 +201,7 @@ class _Work:
         wanted = [
             (_key(self.claim, each.name, each.metric), str(seed))
             for each in _arms(self.claim)
-            for seed in range(min(seeds, each.seeds))
+            for seed in each.which(seeds)
         ]
         return sum(seed not in known.get(key, {}) for key, seed in wanted)
 
@@ -197,7 +209,7 @@ class _Work:
         """Compute the metrics of an arm and a seed, unless they are known or it is too late."""
         for each in self.arms:
             key = _key(self.claim, each.name, each.metric)
-            if each.name != name or seed >= each.seeds or str(seed) in self.figures().get(key, {}):
+            if each.name != name or seed not in each.which(seed + 1) or str(seed) in self.figures().get(key, {}):
                 continue
             if time.monotonic() > self.end:
                 return
@@ -211,7 +223,7 @@ class _Work:
 
     def minutes(self) -> float | None:
         """Minutes that all arms took, added up over processes and interruptions; None if that is not known."""
-        figures = _known(RESULTS / f".{self.claim.recipe}.json")
+        figures = _known(RESULTS / f".{self.claim.name}.json")
         of_figures = figures.pop(_MINUTES, {})
         if figures.keys() - of_figures.keys():
             return None  # computed before times were kept
@@ -259,15 +271,13 @@ class _Measured(NamedTuple):
     name: str
     metric: str
     arm: Arm
-    seeds: float
+    which: Callable[[int], tuple[int, ...]]
 
 
 def _arms(claim: Claim) -> list[_Measured]:
-    own = [_Measured(name, claim.metric, arm, float("inf")) for name, arm in claim.arms.items()]
+    own = [_Measured(name, claim.metric, arm, lambda seeds: tuple(range(seeds))) for name, arm in claim.arms.items()]
     return own + [
-        _Measured(name, also.metric, arm, also.seeds or float("inf"))
-        for also in claim.also
-        for name, arm in also.arms.items()
+        _Measured(name, also.metric, arm, also.which) for also in claim.also for name, arm in also.arms.items()
     ]
 
 
@@ -275,18 +285,20 @@ def _key(claim: Claim, name: str, metric: str) -> str:
     return name if metric == claim.metric else f"{name}: {metric}"
 
 
-def _compared(ours: Mapping[str, float], baseline: Mapping[str, float], seeds: int) -> tuple[float, float, float]:
-    return paired_interval([ours[str(seed)] - baseline[str(seed)] for seed in range(seeds)])
+def _compared(
+    ours: Mapping[str, float], baseline: Mapping[str, float], seeds: Iterable[int]
+) -> tuple[float, float, float]:
+    return paired_interval([ours[str(seed)] - baseline[str(seed)] for seed in seeds])
 
 
 def _also(claim: Claim, also: Also, figures: Mapping[str, Mapping[str, float]], seeds: int) -> dict[str, Any]:
-    seeds = min(seeds, also.seeds or seeds)
+    which = also.which(seeds)
     keys = {name: _key(claim, name, also.metric) for name in also.arms}
-    found = {name: {str(seed): figures[key][str(seed)] for seed in range(seeds)} for name, key in keys.items()}
-    mean, low, high = _compared(found[also.ours], found[also.baseline], seeds)
+    found = {name: {str(seed): figures[key][str(seed)] for seed in which} for name, key in keys.items()}
+    mean, low, high = _compared(found[also.ours], found[also.baseline], which)
     return {
         "metric": also.metric,
-        "seeds": seeds,
+        "seeds": len(which),
         "compared": [also.ours, also.baseline],
         "figures": found,
         "difference": mean,

@@ -14,7 +14,7 @@ from functools import cache, partial
 
 import numpy as np
 from _claim import RESULTS, Claim, run
-from _data import table
+from _data import sts, table
 from datasets import Dataset
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
@@ -32,7 +32,6 @@ from nearfar.training.stages import train_plan
 LAYERS = 3
 # Checkpoints take longer than the steps between them, so only the last one is written.
 BUDGET = {"max_steps": 30, "save_steps": 30, "learning_rate": 3e-5, "max_length": 32}
-TEST = "stsb-test.tsv.gz"
 SURFACE = RESULTS / "debcse-surface.json"
 TEACHER_SEED = 1000
 
@@ -46,17 +45,9 @@ def loaded() -> SentenceTransformer:
 
 
 @cache
-def sts() -> Dataset:
-    """STS-B test: pairs with a score from 0 to 5."""
-    rows = table("sts", TEST)
-    columns = {name: [row[name] for row in rows] for name in ("sentence1", "sentence2")}
-    return Dataset.from_dict({**columns, "score": [float(row["score"]) for row in rows]})
-
-
-@cache
 def sentences() -> list[str]:
     """Distinct sentences of SNLI's development and test splits, without those of the test data."""
-    held_out = {letters(text) for name in ("sentence1", "sentence2") for text in sts()[name]}
+    held_out = {letters(text) for name in ("sentence1", "sentence2") for text in sts("test")[name]}
     rows = [row for part in ("dev", "test") for row in table("snli_esnli", f"snli-{part}-triplets.tsv.gz")]
     found = dict.fromkeys(row[column] for row in rows for column in ("anchor", "positive", "hard_negative"))
     return [text for text in found if letters(text) not in held_out]
@@ -108,11 +99,11 @@ def base_model() -> dict[str, float]:
 
 def figures(model: SentenceTransformer, pairs: Dataset | None = None) -> dict[str, float]:
     """A model's score, how much its similarities depend on shared words, and the word overlap of its training pairs."""
-    found = evaluate(model, sts())
+    found = evaluate(model, sts("test"))
     similarity, score = found.per_item["similarity"], found.per_item["score"]
     reached = {
         "spearman": found.metrics["spearman"],
-        "reliance on shared words": correlation_given(similarity, shared_words(sts()), score),
+        "reliance on shared words": correlation_given(similarity, shared_words(sts("test")), score),
     }
     for column in ("positive", "negative"):
         if pairs is not None and column in pairs.column_names:
@@ -123,7 +114,7 @@ def figures(model: SentenceTransformer, pairs: Dataset | None = None) -> dict[st
 def recorded(arm: str, seed: int) -> float:
     """Spearman's correlation; the other numbers are written to a separate file."""
     reached = base_model() if arm == BASE else figures(*TRAINED[arm](seed))
-    known = json.loads(SURFACE.read_text()) if SURFACE.exists() else {}
+    known = json.loads(SURFACE.read_text()) if SURFACE.exists("test") else {}
     known.setdefault(arm, {})[str(seed)] = reached
     SURFACE.write_text(json.dumps(known, indent=1) + "\n")
     return reached["spearman"]

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from _claim import Claim, run
-from _data import table
+from _data import sts, table
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 
@@ -46,14 +46,6 @@ def dictionary(seed: int) -> Dataset:
     chosen = [word for half in halves for word in draw.sample(half, ENTRIES // 2)]
     pairs = [(word, definition) for word in chosen for definition in every[word]]
     return Dataset.from_dict({"entry": [word for word, _ in pairs], "definition": [text for _, text in pairs]})
-
-
-@cache
-def sts(split: str) -> Dataset:
-    """STS-B: pairs with a score from 0 to 5."""
-    rows = table("sts", f"stsb-{split}.tsv.gz")
-    columns = {name: [row[name] for row in rows] for name in ("sentence1", "sentence2")}
-    return Dataset.from_dict({**columns, "score": [float(row["score"]) for row in rows]})
 
 
 def backbone() -> SentenceTransformer:

@@ -12,8 +12,7 @@ from typing import Any, cast
 
 import torch
 from _claim import Claim, run
-from _data import table
-from datasets import Dataset
+from _data import sts
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 
@@ -29,19 +28,6 @@ LAYERS, DIMS = [1, 2, 3, 4, 5, 6], [16, 64, 384]
 CHOICES: dict[str, dict[str, Any]] = {"2dmse": {}, "matryoshka": {"lambda_student": 0.0, "kl_weight": 0.0}}
 #: (layers, dims) -> Spearman's correlation.
 Grid = dict[tuple[int, int], float]
-
-
-@cache
-def sts(part: str) -> Dataset:
-    """STS-B: pairs with a score from 0 to 5."""
-    rows = table("sts", f"stsb-{part}.tsv.gz")
-    return Dataset.from_dict(
-        {
-            "sentence1": [row["sentence1"] for row in rows],
-            "sentence2": [row["sentence2"] for row in rows],
-            "score": [float(row["score"]) for row in rows],
-        }
-    )
 
 
 @torch.inference_mode()

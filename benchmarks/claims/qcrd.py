@@ -201,6 +201,8 @@ WORD_ARMS: dict[str, dict[str, Any]] = {
     BASELINE: {"positive_by": "all", "own_negatives": False, "beta": 0.0, "quality": False},
     OURS: {},
 }
+#: The runs of QCRD that ended: a GPU that other work shared had no memory for the others.
+WORD_SEEDS = (1, 3)
 #: Training problems by which the learning rate is chosen; they are not learned from while it is.
 WORD_VALIDATION = 100
 
@@ -259,7 +261,8 @@ def solved(seed: int, arm: str | None) -> float:
 
 def of_word_problems() -> Also:
     named = {name: partial(solved, arm=name) for name in WORD_ARMS}
-    return Also("accuracy on SVAMP, SmolLM2-135M", OURS, BASELINE, {**named, "base model": partial(solved, arm=None)})
+    named["base model"] = partial(solved, arm=None)
+    return Also("accuracy on SVAMP, SmolLM2-135M", OURS, BASELINE, named, WORD_SEEDS)
 
 
 def arms(metric: int) -> dict[str, Any]:
@@ -304,6 +307,12 @@ if __name__ == "__main__":
             "dropout: with it, a model of this size did not learn the sums at 1e-3 or 2e-3. One answer in five is"
             " right by chance; answers without a rationale are below that, because sums that differ in one digit "
             "have different answers."
-            + ("" if "svamp" in PARTS else " SVAMP with SmolLM2-135M, a part of this benchmark, was not run."),
+            + (
+                f" SVAMP, on an H200: {len(WORD_SEEDS)} of five runs of QCRD ended, the others ran out of memory; two "
+                "seeds show a direction at most. Each problem has one rationale, so QCRD has no several positives "
+                "there, and leaves out those whose answer is wrong, a quarter, which the baseline learns from."
+                if "svamp" in PARTS
+                else " SVAMP with SmolLM2-135M, a part of this benchmark, was not run."
+            ),
         )
     )

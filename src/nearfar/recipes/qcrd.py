@@ -104,7 +104,8 @@ def prepare(model: Seq2SeqLM, rows: Dataset, options: Options) -> Plan:
     if options.own_negatives and options.beta:
         sources = [EXPLAIN + question for question in rows["question"]]
         drawn = {"temperature": options.sampling_temperature, "max_new_tokens": options.max_rationale}
-        own = OwnSamples(sources, lag=options.lag, seed=seed, batch_size=options.batch_size, **drawn)
+        # Without gradients, more fit at once.
+        own = OwnSamples(sources, lag=options.lag, seed=seed, batch_size=4 * options.batch_size, **drawn)
     discriminator = Discriminator.like(model) if options.quality else None
     loss = RationaleLoss(
         model,

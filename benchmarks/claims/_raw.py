@@ -1,0 +1,136 @@
+"""Raw backbones: language models that have never been trained on sentences or pairs, and how claims train them.
+
+`smollm2` is the first layers of SmolLM2-135M. `bert` is a small BERT that `benchmarks/small_bert.py` pretrains; its
+folder is the value of the environment variable NEARFAR_SMALL_BERT. The vector of a text is the mean of its states.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import transformers
+from _claim import kept
+from _data import sts, wiki_sentences
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer
+
+from nearfar.evaluation import evaluate
+from nearfar.kinds.options import TrainingOptions
+from nearfar.kinds.plan import Plan
+from nearfar.models import load
+from nearfar.models.gguf_folders import plain_folder
+from nearfar.models.pooling import set_pooling
+from nearfar.recipes import simcse
+from nearfar.training.folder import RunFolder
+from nearfar.training.stages import prepared, train_stages
+
+Backbone = Literal["smollm2", "bert"]
+#: Whether a token sees those after it.
+Mask = Literal["causal", "open"]
+MASKS: tuple[Mask, ...] = ("causal", "open")
+
+LAYERS, MAX_LENGTH = 4, 32
+NAMES: dict[Backbone, str] = {
+    "smollm2": f"the first {LAYERS} layers of SmolLM2-135M",
+    "bert": "a BERT of 6 layers, 384 wide, pretrained on wiki_sentences by masked language modelling",
+}
+#: A seed that is not reported.
+TUNED_ON = 1_000
+RATES = (1e-5, 3e-5, 1e-4)
+#: For a quick trial of a claim's script: fewer steps, and no figures that mean anything.
+STEPS = int(os.environ.get("NEARFAR_TRIAL_STEPS", "400"))
+#: The checkpoint that is best on STS-B's development split is the model, as in SimCSE's paper.
+BUDGET: dict[str, Any] = {
+    "max_steps": STEPS,
+    "eval_steps": max(1, STEPS // 8),
+    "save_steps": STEPS,
+    "checkpoint": "best",
+}
+
+
+def encoder(backbone: Backbone, layers: int = LAYERS, mask: Mask | None = None) -> SentenceTransformer:
+    """A backbone as an encoder of texts of at most `MAX_LENGTH` tokens.
+
+    Args:
+        backbone: Its name.
+        layers: Number of layers of `smollm2`; `bert` has all of its layers.
+        mask: Of `smollm2`; by default the one that validation chooses.
+    """
+    if backbone == "bert":
+        return small_bert()
+    model = load(plain_folder("smollm2"), layers=layers, max_length=MAX_LENGTH)
+    set_pooling(model, "mean")
+    if (mask or chosen_mask()) == "open":
+        transformer: Any = model[0]
+        transformer.auto_model.config.is_causal = False
+        for layer in transformer.auto_model.layers:
+            layer.self_attn.is_causal = False
+    return model
+
+
+def small_bert() -> SentenceTransformer:
+    folder = Path(os.environ.get("NEARFAR_SMALL_BERT", ""))
+    if not (folder / "config.json").is_file():
+        sys.exit("make a small BERT by benchmarks/small_bert.py, and set NEARFAR_SMALL_BERT to its folder")
+    model = load(folder, max_length=MAX_LENGTH)
+    transformer: Any = model[0]
+    transformer.auto_model.pooler = None  # not pretrained
+    return model
+
+
+def chosen_mask() -> Mask:
+    """The attention of `smollm2` with which SimCSE is better on STS-B's development split."""
+
+    def score(mask: Mask) -> float:
+        def compute() -> float:
+            return simcse_on(wiki_sentences(), "smollm2", TUNED_ON, rate=RATES[1], mask=mask)[1]["validation"]
+
+        return kept("raw", f"SimCSE, {mask}", compute)
+
+    return max(MASKS, key=score)
+
+
+def simcse_on(
+    sentences: Dataset,
+    backbone: Backbone,
+    seed: int,
+    rate: float,
+    dropout: float = 0.1,
+    mask: Mask | None = None,
+    batch: int = 64,
+) -> tuple[SentenceTransformer, dict[str, float]]:
+    """A backbone trained by SimCSE on a sample of sentences, and what `fitted` returns."""
+    options = simcse.Options(**BUDGET, batch_size=batch, learning_rate=rate, dropout=dropout, max_length=MAX_LENGTH)
+    transformers.set_seed(seed)
+    model = encoder(backbone, mask=mask)
+    rows = sentences.shuffle(seed=seed)
+    plan = simcse.prepare(model, rows.select(range(min(len(rows), STEPS * batch))), options)
+    return model, fitted(plan, options, seed)
+
+
+def fitted(plan: Plan, options: TrainingOptions, seed: int) -> dict[str, float]:
+    """Train a plan's model in place; step and score of the checkpoint that is best on STS-B's development split."""
+    transformers.utils.logging.set_verbosity_error()
+    with tempfile.TemporaryDirectory() as folder:
+        done = train_stages(
+            prepared(plan, options),
+            RunFolder(Path(folder)),
+            seed,
+            validate=lambda: evaluate(plan.model, sts("dev")),
+            metric="spearman",
+        )
+    return {"step": done.followed[-1]["step"], "validation": done.followed[-1]["value"]}
+
+
+def untrained(backbone: Backbone, recipe: str) -> float:
+    """Spearman's correlation of a backbone on STS-B test before any training."""
+    return kept(recipe, f"{backbone}, untrained", lambda: tested(encoder(backbone)))
+
+
+def tested(model: SentenceTransformer) -> float:
+    """Spearman's correlation on STS-B test."""
+    return evaluate(model, sts("test")).metrics["spearman"]
