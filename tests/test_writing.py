@@ -17,6 +17,7 @@ from nearfar.writing import (
     draft_folder,
     draft_of,
     file_claimed,
+    folder_claimed,
     full_disk_noticed,
     replace_folder,
     write_text,
@@ -78,6 +79,15 @@ def test_a_draft_folder_is_removed_also_that_of_a_killed_process(tmp_path: Path)
         (draft / "half").touch()
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_partial_files_of_killed_processes_are_removed_where_a_folder_says(tmp_path: Path) -> None:
+    left = [tmp_path / part / ".x.json.999999.part" for part in ("", "logs", "runs/a", "rungs/1/logs")]
+    for each in left:
+        each.parent.mkdir(parents=True, exist_ok=True)
+        each.touch()
+    with folder_claimed(tmp_path, parts=("logs", "rungs/*/logs", "none")):
+        assert [each.exists() for each in left] == [False, False, True, False]
 
 
 def test_what_exists_is_refused_and_the_lock_of_a_killed_process_removed(tmp_path: Path) -> None:

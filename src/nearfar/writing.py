@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -39,20 +39,26 @@ def file_claimed(path: str | Path, field: str = "--out", *, wait: float = 0.0) -
 
 
 @contextmanager
-def folder_claimed(folder: str | Path, field: str = "--out", *, wait: float = 0.0) -> Iterator[None]:
+def folder_claimed(
+    folder: str | Path, field: str = "--out", *, wait: float = 0.0, parts: Sequence[str] = ()
+) -> Iterator[None]:
     """Lock a folder against other processes during the block.
+
+    Partial files of killed processes in it are removed.
 
     Args:
         folder: The folder to write files to. It is created, and removed again if it stays empty.
         field: The option that names it.
         wait: Maximum number of seconds to wait for another process.
+        parts: Patterns of folders in it, such as `logs`, in which partial files are removed, too.
 
     Raises:
         InputError: Another process is at work in it, or it is not writable.
     """
     folder = Path(folder)
     with _lock(folder / LOCK, folder, field, wait):
-        _remove_drafts(folder)
+        for each in (folder, *(found for part in parts for found in folder.glob(part) if found.is_dir())):
+            _remove_drafts(each)
         yield
 
 

@@ -85,7 +85,10 @@ def test_a_search_is_killed_in_the_middle_of_a_rung(tmp_path: Path, tiny_model_f
     kept = {file: file.stat().st_mtime_ns for file in folder.glob("rungs/1/results/*")}
     assert len(kept) == 1
 
-    found = nearfar.compare("infonce", resume=True, out=folder, **asked)  # pyright: ignore[reportArgumentType]
+    with pytest.MonkeyPatch.context() as patch:
+        jobs_here(patch)
+        found = nearfar.compare("infonce", resume=True, out=folder, **asked)  # pyright: ignore[reportArgumentType]
+        again = nearfar.compare("infonce", out=whole, **asked)  # pyright: ignore[reportArgumentType]
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
     (resumed,) = [
         each
@@ -93,9 +96,6 @@ def test_a_search_is_killed_in_the_middle_of_a_rung(tmp_path: Path, tiny_model_f
         if each["cost"]["resumed"]
     ]
     assert resumed["cost"]["steps"] == 40
-    with pytest.MonkeyPatch.context() as patch:
-        jobs_here(patch)
-        again = nearfar.compare("infonce", out=whole, **asked)  # pyright: ignore[reportArgumentType]
     assert [(row.name, row.by_seed, row.score) for row in found.ranking] == [
         (row.name, row.by_seed, row.score) for row in again.ranking
     ]

@@ -43,6 +43,8 @@ _DECIDING = (
     "search",
     "validation",
 )
+#: Folders in which a killed comparison may leave partial files; that of a run is claimed by its own process.
+WRITTEN = ("data", "choosing", "logs", "results", "rungs/*", "rungs/*/logs", "rungs/*/results")
 #: With a budget in minutes, or in a search, also these, because the runs depend on all others.
 _SHARING = ("recipes", "seeds", "variants")
 

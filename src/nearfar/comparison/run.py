@@ -12,7 +12,7 @@ from nearfar.comparison.budget import settings_for
 from nearfar.comparison.configurations import one_of_each, start_of
 from nearfar.comparison.finished import Advice, finished
 from nearfar.comparison.fitting import Fit, base_fit, fits
-from nearfar.comparison.folder import ComparisonFolder
+from nearfar.comparison.folder import WRITTEN, ComparisonFolder
 from nearfar.comparison.general import general_rows
 from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import Prepared, prepare, write_rows
@@ -144,7 +144,7 @@ def _compare(request: Request) -> Comparison:
     if not folder.path.is_dir():
         folder.check_free(request.resume)
     check_writable(folder.path)
-    with folder_claimed(folder.path):
+    with folder_claimed(folder.path, parts=WRITTEN):
         folder.check_free(request.resume)
         return _claimed(request, folder)
 

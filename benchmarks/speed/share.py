@@ -1,0 +1,137 @@
+"""What share of the machine's own matrix-product rate a training step and encoding reach, and where the rest goes.
+
+    python benchmarks/speed/share.py [--rounds 5] [--out FILE]
+
+The products are those that MiniLM's linear layers need for the tokens of the same texts: forward, and for training also
+the gradients of inputs and weights, in the same shapes, timed in turns with the step. The share is their time divided
+by that of the step. What the step spends its time on is read off by torch's profiler, by kind of operation.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from _timing import interleaved, summary, surroundings, write
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from nearfar.demo.docstrings import harvest
+from nearfar.losses import ContrastLoss
+from nearfar.models import load
+from nearfar.models.encoding import encode
+
+MAX_LENGTH, PAIRS, TEXTS = 64, 64, 512
+#: What the names of torch's operations belong to, in this order.
+KINDS = {
+    "linear layers": ("addmm", "aten::mm", "aten::linear"),
+    "attention": ("bmm", "attention", "softmax"),
+    "gelu": ("gelu",),
+    "layer norm": ("layer_norm",),
+    "dropout": ("dropout", "bernoulli"),
+    "optimiser": ("adam", "foreach", "addcdiv", "addcmul", "lerp", "sqrt"),
+    "embeddings": ("embedding", "index"),
+    "copies and sums": ("copy", "add", "mul", "sum", "cat", "clone", "zero", "fill"),
+}
+
+
+def linear_shapes(model: nn.Module) -> list[tuple[int, int]]:
+    """Inputs and outputs of each linear layer that a forward pass uses; the pooler is not used."""
+    return [
+        (layer.in_features, layer.out_features)
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and "pooler" not in name
+    ]
+
+
+def products(shapes: list[tuple[int, int]], tokens: int, backward: bool) -> Callable[[], None]:
+    """The products of all layers, for so many tokens."""
+    sizes = {size for shape in shapes for size in shape}
+    rows = {size: torch.randn(tokens, size) for size in sizes}
+    weights = {shape: torch.randn(*shape) for shape in shapes}
+
+    def run() -> None:
+        with torch.inference_mode():
+            for shape in shapes:
+                x, y, weight = rows[shape[0]], rows[shape[1]], weights[shape]
+                torch.mm(x, weight)
+                if backward:
+                    torch.mm(y, weight.T)
+                    torch.mm(x.T, y)
+
+    return run
+
+
+def tokens_of(features: list[dict[str, Any]]) -> int:
+    return sum(int(each["attention_mask"].sum()) for each in features)
+
+
+def where(run: Callable[[], Any]) -> dict[str, float]:
+    """The share of the processor's time of each kind of operation, and of what is not in any."""
+    run()
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        run()
+    spent: Counter[str] = Counter()
+    for event in profiled.key_averages():
+        kind = next(
+            (kind for kind, parts in KINDS.items() if any(part in event.key.lower() for part in parts)), "other"
+        )
+        spent[kind] += event.self_cpu_time_total
+    total = sum(spent.values())
+    return {kind: round(time / total, 3) for kind, time in spent.most_common()}
+
+
+def training(entries: list[Any]) -> tuple[Callable[[], Any], Callable[[], None], int]:
+    """A step of InfoNCE on pairs, and the products that it needs."""
+    model = load("minilm", max_length=MAX_LENGTH).train()
+    loss = ContrastLoss(model)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    features = [model.preprocess([getattr(e, side) for e in entries[:PAIRS]]) for side in ("summary", "text")]
+
+    def step() -> None:
+        optimiser.zero_grad()
+        loss([{**each} for each in features], None).backward()
+        optimiser.step()
+
+    count = tokens_of(features)
+    return step, products(linear_shapes(model), count, backward=True), count
+
+
+def encoding(entries: list[Any]) -> tuple[Callable[[], Any], Callable[[], None], int]:
+    model = load("minilm", max_length=MAX_LENGTH)
+    texts = [entry.text for entry in entries[:TEXTS]]
+    count = tokens_of([model.preprocess(texts)])
+    return lambda: encode(model, texts), products(linear_shapes(model), count, backward=False), count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "results" / "speed-share.json")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    about = surroundings("torch", "transformers", "sentence-transformers")
+    entries, found = harvest(), {}
+    for name, make in (("training step", training), ("encoding", encoding)):
+        run, needed, tokens = make(entries)
+        seconds = interleaved({"whole": run, "products": needed}, args.rounds)
+        shares = sorted(b / a for a, b in zip(seconds["whole"], seconds["products"], strict=True))
+        found[name] = {
+            "tokens": tokens,
+            "share": shares[len(shares) // 2],
+            "shares": shares,
+            **{each: summary(times) for each, times in seconds.items()},
+            "where": where(run),
+        }
+        print(name, found[name]["share"], found[name]["where"], flush=True)
+    what = f"share of the matrix-product rate: MiniLM, float32, docstrings, at most {MAX_LENGTH} tokens"
+    write(args.out, {"what": what, **about, "threads": args.threads, **found})
+
+
+if __name__ == "__main__":
+    main()

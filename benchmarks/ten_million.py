@@ -1,0 +1,99 @@
+"""Ten million short texts through `nearfar encode` (static model) and `nearfar search`: time, peak of memory, recall.
+
+    NEARFAR_DATA=FOLDER python benchmarks/ten_million.py --work FOLDER [--texts 10000000] [--precision binary]
+
+The texts are requests of `clinc150`, two joined in each, so that all are different and near ones exist. Needs 15 GB in
+the working folder for ten million. A tenth of the texts runs first, with the same model: memory is flat if its peak is
+about the same. Figures are added to `results/ten_million.json`, by number of texts and precision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from claims._data import table
+from nearfar.writing import write_text
+
+RESULT = Path(__file__).parent / "results" / "ten_million.json"
+MODEL, QUERIES, SEED = "actions", 1_000, 0
+
+
+def texts(count: int) -> Iterator[str]:
+    """Two requests in each, drawn with a seed; a number makes each text different."""
+    known = sorted({row["text"] for row in table("clinc150", "clinc150-train.tsv.gz")})
+    draw = random.Random(SEED)
+    for row in range(count):
+        yield f"{draw.choice(known)} and {draw.choice(known)} {row % 1000}"
+
+
+def write_corpus(count: int, file: Path) -> None:
+    with file.open("w", encoding="utf-8") as out:
+        for row, text in enumerate(texts(count)):
+            out.write(f'{{"_id": "{row}", "text": {json.dumps(text)}}}\n')
+
+
+def write_queries(file: Path) -> None:
+    """Requests of the test split, which are in no text of the corpus."""
+    found = [row["text"] for row in table("clinc150", "clinc150-test.tsv.gz")][:QUERIES]
+    file.write_text("".join(json.dumps({"text": text}) + "\n" for text in found), "utf-8")
+
+
+def timed(*command: str) -> dict[str, Any]:
+    """Run a command of nearfar: seconds, peak of memory in MiB (of it alone), and what it prints."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nearfar", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"nearfar {command[0]} failed:\n{printed[-2000:]}")
+    found = {"seconds": round(time.monotonic() - started, 1), "peak_mib": round(usage.ru_maxrss / 1024)}
+    print(f"nearfar {' '.join(command)}: {found}", flush=True)
+    return {**found, "printed": [line for line in printed.splitlines() if "find" in line or "vectors" in line][-3:]}
+
+
+def measured(count: int, precision: str, work: Path) -> dict[str, Any]:
+    folder = work / str(count)
+    folder.mkdir(parents=True, exist_ok=True)
+    corpus, vectors, queries = folder / "corpus.jsonl", folder / "vectors.npy", work / "asked.jsonl"
+    write_corpus(count, corpus)
+    write_queries(queries)
+    found: dict[str, Any] = {"encode": timed("encode", MODEL, str(corpus), "--out", str(vectors), "--as", "document")}
+    index = ("--index", str(folder / f"{precision}.index"), "--precision", precision)
+    search = ("search", MODEL, str(corpus), "--queries", str(queries), *index)
+    found["index and search"] = timed(*search, "--vectors", str(vectors), "--out", str(folder / "first.jsonl"))
+    found["search again"] = timed(*search, "--vectors", str(vectors), "--out", str(folder / "again.jsonl"))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--texts", type=int, default=10_000_000)
+    parser.add_argument("--precision", choices=("float32", "int8", "binary"), default="binary")
+    asked = parser.parse_args()
+    results = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else {}
+    for count in (asked.texts // 10, asked.texts):
+        found = measured(count, asked.precision, asked.work)
+        results[f"{count:,} texts, {asked.precision}"] = {
+            "queries": QUERIES,
+            "cores": os.cpu_count(),
+            "load_after": round(os.getloadavg()[0], 1),
+            **found,
+        }
+        write_text(json.dumps(results, indent=1) + "\n", RESULT)
+
+
+if __name__ == "__main__":
+    main()
