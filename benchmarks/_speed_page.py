@@ -200,11 +200,50 @@ def _flow(result: Result) -> list[str]:
 
 
 # The order of the page.
+def _encoding(result: Result) -> list[str]:
+    parts = [
+        f"{_sentence(result)}, {result['texts']:,} texts in batches of {result['batch_size']}, {result['threads']} "
+        "threads; the exports are those of `nearfar export`. Relative to `SentenceTransformer.encode` on the same "
+        "texts; the last column is how far the worst cosine to its vectors is from 1:"
+    ]
+    for found in result["lengths"]:
+        rows = [
+            (
+                name,
+                f"{rate:.0f}",
+                f"{found['relative_to_peer'][name]:.2f}",
+                _difference(found["cosine_difference"], name),
+            )
+            for name, rate in found["texts_per_second"].items()
+        ]
+        heads = (f"at most {found['max_length']} tokens", "texts a second", "relative", "difference")
+        parts.append(_table(heads, rows))
+    return parts
+
+
+def _difference(found: dict[str, float], name: str) -> str:
+    return f"{max(found[name], 0.0):.1g}" if name in found else ""
+
+
+def _share(result: Result) -> list[str]:
+    parts = [
+        f"{_sentence(result)}, {result['threads']} threads: the time of the products that the linear layers need for "
+        "the tokens of these texts, without padding, in the same shapes, divided by the time of the whole."
+    ]
+    for name in ("training step", "encoding"):
+        found = result[name]
+        where = ", ".join(f"{kind} {share:.0%}" for kind, share in found["where"].items() if share >= 0.005)
+        parts.append(f"- {name}, {found['tokens']:,} tokens: {found['share']:.2f}. By torch's profiler: {where}.")
+    return parts
+
+
 SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-kernel": ("The kernel", _kernel),
     "speed-kernel-gpu": ("The kernel on a GPU", _kernel_gpu),
     "speed-training": ("Training", _training),
     "speed-training-gpu": ("Training on a GPU", _training),
+    "speed-encoding": ("Encoding", _encoding),
+    "speed-share": ("Share of the machine's matrix-product rate", _share),
     "speed-recipes": ("Recipes", _recipes),
     "speed-depth": ("Truncated models", _depth),
     "speed-dse": ("Scoring pairs", _dse),

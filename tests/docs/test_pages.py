@@ -23,6 +23,7 @@ def test_a_recipe_says_its_idea_and_when_to_use_it(name: str) -> None:
     recipe = recipes.get(name)
     assert 2 <= len(re.findall(r"[.!?](?= |$)", recipe.idea)) <= 3
     assert recipe.use_when.endswith(".")
+    assert "Expect " in recipe.use_when  # what the evidence says
     page = recipe_pages.pages()[f"recipes/{name}.md"]
     for text in (recipe.idea, recipe.use_when, recipe.paper.title, recipe.paper.url):
         assert text in page
