@@ -233,7 +233,14 @@ def _share(result: Result) -> list[str]:
     for name in ("training step", "encoding"):
         found = result[name]
         where = ", ".join(f"{kind} {share:.0%}" for kind, share in found["where"].items() if share >= 0.005)
-        parts.append(f"- {name}, {found['tokens']:,} tokens: {found['share']:.2f}. By torch's profiler: {where}.")
+        parts.append(
+            f"- {name}, {found['tokens']:,} tokens, {found['padded_tokens']:,} with padding: {found['share']:.2f}. By "
+            f"torch's profiler: {where}."
+        )
+    parts.append(
+        "Texts are encoded in batches of about the same length. A batch of training is drawn, so that more of it is "
+        "padding; to compute without padding would draw another dropout, and so change the results of a seed."
+    )
     return parts
 
 

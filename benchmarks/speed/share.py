@@ -12,18 +12,20 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from _timing import interleaved, summary, surroundings, write
+from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from nearfar.demo.docstrings import harvest
 from nearfar.losses import ContrastLoss
 from nearfar.models import load
-from nearfar.models.encoding import encode
+from nearfar.models.encoding import BATCH_SIZE, encode
 
 MAX_LENGTH, PAIRS, TEXTS = 64, 64, 512
 #: What the names of torch's operations belong to, in this order.
@@ -66,8 +68,27 @@ def products(shapes: list[tuple[int, int]], tokens: int, backward: bool) -> Call
     return run
 
 
-def tokens_of(features: list[dict[str, Any]]) -> int:
-    return sum(int(each["attention_mask"].sum()) for each in features)
+@dataclass(frozen=True)
+class Work:
+    """What is measured.
+
+    Args:
+        run: The whole.
+        products: The matrix products that it needs.
+        tokens: Tokens of its texts, without padding.
+        padded: The same with padding.
+    """
+
+    run: Callable[[], Any]
+    products: Callable[[], None]
+    tokens: int
+    padded: int
+
+
+def work(model: SentenceTransformer, run: Callable[[], Any], batches: list[dict[str, Any]], backward: bool) -> Work:
+    masks = [batch["attention_mask"] for batch in batches]
+    tokens, padded = sum(int(mask.sum()) for mask in masks), sum(mask.numel() for mask in masks)
+    return Work(run, products(linear_shapes(model), tokens, backward), tokens, padded)
 
 
 def where(run: Callable[[], Any]) -> dict[str, float]:
@@ -85,7 +106,7 @@ def where(run: Callable[[], Any]) -> dict[str, float]:
     return {kind: round(time / total, 3) for kind, time in spent.most_common()}
 
 
-def training(entries: list[Any]) -> tuple[Callable[[], Any], Callable[[], None], int]:
+def training(entries: list[Any]) -> Work:
     """A step of InfoNCE on pairs, and the products that it needs."""
     model = load("minilm", max_length=MAX_LENGTH).train()
     loss = ContrastLoss(model)
@@ -97,15 +118,16 @@ def training(entries: list[Any]) -> tuple[Callable[[], Any], Callable[[], None],
         loss([{**each} for each in features], None).backward()
         optimiser.step()
 
-    count = tokens_of(features)
-    return step, products(linear_shapes(model), count, backward=True), count
+    return work(model, step, features, backward=True)
 
 
-def encoding(entries: list[Any]) -> tuple[Callable[[], Any], Callable[[], None], int]:
+def encoding(entries: list[Any]) -> Work:
+    """Encoding in batches of texts of about the same length."""
     model = load("minilm", max_length=MAX_LENGTH)
     texts = [entry.text for entry in entries[:TEXTS]]
-    count = tokens_of([model.preprocess(texts)])
-    return lambda: encode(model, texts), products(linear_shapes(model), count, backward=False), count
+    longest = sorted(texts, key=lambda text: -len(text))
+    batches = [model.preprocess(longest[start : start + BATCH_SIZE]) for start in range(0, TEXTS, BATCH_SIZE)]
+    return work(model, lambda: encode(model, texts), batches, backward=False)
 
 
 def main() -> None:
@@ -118,15 +140,16 @@ def main() -> None:
     about = surroundings("torch", "transformers", "sentence-transformers")
     entries, found = harvest(), {}
     for name, make in (("training step", training), ("encoding", encoding)):
-        run, needed, tokens = make(entries)
-        seconds = interleaved({"whole": run, "products": needed}, args.rounds)
+        made = make(entries)
+        seconds = interleaved({"whole": made.run, "products": made.products}, args.rounds)
         shares = sorted(b / a for a, b in zip(seconds["whole"], seconds["products"], strict=True))
         found[name] = {
-            "tokens": tokens,
+            "tokens": made.tokens,
+            "padded_tokens": made.padded,
             "share": shares[len(shares) // 2],
             "shares": shares,
             **{each: summary(times) for each, times in seconds.items()},
-            "where": where(run),
+            "where": where(made.run),
         }
         print(name, found[name]["share"], found[name]["where"], flush=True)
     what = f"share of the matrix-product rate: MiniLM, float32, docstrings, at most {MAX_LENGTH} tokens"

@@ -17,29 +17,31 @@ import pytest
 from recipes_for_tests import NAMES
 
 import nearfar
+from jobs_here import jobs_here
 from nearfar.cli.app import run
 from nearfar.data import write_jsonl
 
 TEXTS = ["the cat and so dog 1", "the sea and so sky 2", "money bank 3"]
-#: Prints what a model answers, in a process of its own.
+#: Prints what each of some models answers, in a process of its own.
 ANSWERS = """
 import json, sys
 import nearfar, numpy as np
 from nearfar.kinds.loading import of
 from nearfar.models.abilities import Classifies, Encodes, Generates, Scores
 
-texts = json.loads(sys.argv[2])
-model = of(nearfar.load(sys.argv[1], device="cpu"))
-found = {"kind": model.name}
-if isinstance(model, Encodes):
-    found["vectors"] = model.encode(texts).tolist()
-if isinstance(model, Classifies):
-    found["labels"] = model.labels, model.label_scores(texts).tolist()
-if isinstance(model, Scores):
-    found["scores"] = np.asarray(model.score_pairs(texts, texts[::-1]), dtype=float).tolist()
-if isinstance(model, Generates):
-    found["texts"] = model.generate(texts, max_new_tokens=5)
-print("ANSWERS" + json.dumps(found))
+texts, *folders = map(json.loads, sys.argv[1:])
+for folder in folders:
+    model = of(nearfar.load(folder, device="cpu"))
+    found = {"kind": model.name}
+    if isinstance(model, Encodes):
+        found["vectors"] = model.encode(texts).tolist()
+    if isinstance(model, Classifies):
+        found["labels"] = model.labels, model.label_scores(texts).tolist()
+    if isinstance(model, Scores):
+        found["scores"] = np.asarray(model.score_pairs(texts, texts[::-1]), dtype=float).tolist()
+    if isinstance(model, Generates):
+        found["texts"] = model.generate(texts, max_new_tokens=5)
+    print("ANSWERS" + json.dumps(found))
 """
 #: Trains by the command line, and dies by SIGKILL once it has made so many steps of a stage.
 KILLED = """
@@ -61,13 +63,18 @@ sys.exit(run(arguments))
 """
 
 
-def answers(folder: Path) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-c", ANSWERS, str(folder), json.dumps(TEXTS)], capture_output=True, text=True, timeout=120
-    )
+def answers(*folders: Path) -> list[dict[str, Any]]:
+    asked = [json.dumps(TEXTS), *(json.dumps(str(folder)) for folder in folders)]
+    done = subprocess.run([sys.executable, "-c", ANSWERS, *asked], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-800:]
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("ANSWERS")]
-    return json.loads(line.removeprefix("ANSWERS"))
+    lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWERS")]
+    return [json.loads(line.removeprefix("ANSWERS")) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def answered(trained) -> dict[str, dict[str, Any]]:
+    """What the models answer, all loaded by one process."""
+    return dict(zip(NAMES, answers(*(trained(name) / "model" for name in NAMES)), strict=True))
 
 
 def fingerprint(folder: Path) -> tuple[list[str], dict[str, Any]]:
@@ -89,8 +96,8 @@ def test_trained_from_the_command_line_and_measured_before_and_after(name, case,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_fresh_process_loads_what_was_saved_heads_and_all(name, case, trained, tmp_path) -> None:
-    found = answers(trained(name) / "model")
+def test_a_fresh_process_loads_what_was_saved_heads_and_all(name, case, trained, answered) -> None:
+    (found,) = answers(trained(name) / "model")
     assert found["kind"] == case(name).kind
     metrics = json.loads((trained(name) / "metrics.json").read_text())["after"]
     model, data = str(trained(name) / "model"), str(case(name).evaluation)
@@ -99,7 +106,7 @@ def test_a_fresh_process_loads_what_was_saved_heads_and_all(name, case, trained,
     if name not in ("causal LM", "stream", "classifier"):
         result = nearfar.evaluate(model, data)
         assert result.metrics[primary] == pytest.approx(metrics["metrics"][primary], abs=1e-5)
-    assert answers(trained(name) / "model") == found
+    assert answered[name] == found
 
 
 def test_the_host_libraries_load_the_folders(trained) -> None:
@@ -247,7 +254,10 @@ def test_progress_counts_through_all_stages(case, tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("evaluation", "metric"), [("held-scored", "spearman"), ("ranked", "ndcg@10")])
-def test_kinds_are_compared_on_what_they_share(evaluation, metric, files, tiny_model_folder, tmp_path) -> None:
+def test_kinds_are_compared_on_what_they_share(
+    evaluation, metric, files, tiny_model_folder, tmp_path, monkeypatch
+) -> None:
+    jobs_here(monkeypatch)
     found = nearfar.compare(
         ["dse", str(files / "reranker.py"), "simcse"],
         data=files / "scored.jsonl",
