@@ -327,9 +327,9 @@ if __name__ == "__main__":
             caveat="The paper trains all of BERT for days on twenty datasets; here are two, of which one has "
             "annotations of users only, and 2 layers that were trained to compare sentences. Many utterances of the "
             "workflows, such as thanks, occur in training, for all arms alike. Learning rates were chosen with tau "
-            f"{TAU[0]} and tau' {TAU_LABELS[0]}, most of them on an H200; the highest rate was the best for all "
-            "arms. They end nearly where they stop improving: the last 50 steps add 0.005 on the validation domains, twice the "
-            "steps 0.006 (soft) and 0.017 (hard) on the test domains, with two seeds. The shuffled labels have the "
+            f"{TAU[0]} and tau' {TAU_LABELS[0]}, most of them on an H200; the highest rate was the best for all arms. "
+            "They end nearly where they stop improving: the last 50 steps add 0.005 on the validation domains, twice "
+            "the steps 0.006 (soft) and 0.017 (hard) on the test domains, with two seeds. The shuffled labels have the "
             "settings of hard targets.",
         )
     )
