@@ -20,7 +20,7 @@ import torch
 import transformers
 from tokenizers import BertWordPieceTokenizer
 
-from claims._data import table
+from claims._data import wiki_sentences
 from nearfar.writing import replace_folder
 
 VOCABULARY, LAYERS, WIDTH, HEADS, LENGTH = 16_000, 6, 384, 6, 48
@@ -28,11 +28,10 @@ LEARNING_RATE, MASKED, HELD_OUT, SEED = 5e-4, 0.15, 2_000, 0
 
 
 def sentences() -> list[str]:
-    """Distinct sentences with at least five words, in a random order."""
-    found = dict.fromkeys(row["sentence"] for row in table("wiki_sentences", "wiki-sentences-train.tsv.gz"))
-    kept = [text for text in found if len(text.split()) >= 5]
-    random.Random(SEED).shuffle(kept)
-    return kept
+    """In a random order."""
+    found = list(wiki_sentences()["text"])
+    random.Random(SEED).shuffle(found)
+    return found
 
 
 def vocabulary(texts: list[str], folder: Path) -> Any:

@@ -33,7 +33,7 @@ Backbone = Literal["smollm2", "bert"]
 Mask = Literal["causal", "open"]
 MASKS: tuple[Mask, ...] = ("causal", "open")
 
-LAYERS, MAX_LENGTH = 4, 32
+LAYERS, MAX_LENGTH, BATCH = 4, 32, 64
 NAMES: dict[Backbone, str] = {
     "smollm2": f"the first {LAYERS} layers of SmolLM2-135M",
     "bert": "a BERT of 6 layers, 384 wide, pretrained on wiki_sentences by masked language modelling",
@@ -101,14 +101,13 @@ def simcse_on(
     rate: float,
     dropout: float = 0.1,
     mask: Mask | None = None,
-    batch: int = 64,
 ) -> tuple[SentenceTransformer, dict[str, float]]:
     """A backbone trained by SimCSE on a sample of sentences, and what `fitted` returns."""
-    options = simcse.Options(**BUDGET, batch_size=batch, learning_rate=rate, dropout=dropout, max_length=MAX_LENGTH)
+    options = simcse.Options(**BUDGET, batch_size=BATCH, learning_rate=rate, dropout=dropout, max_length=MAX_LENGTH)
     transformers.set_seed(seed)
     model = encoder(backbone, mask=mask)
     rows = sentences.shuffle(seed=seed)
-    plan = simcse.prepare(model, rows.select(range(min(len(rows), STEPS * batch))), options)
+    plan = simcse.prepare(model, rows.select(range(min(len(rows), STEPS * BATCH))), options)
     return model, fitted(plan, options, seed)
 
 

@@ -309,8 +309,9 @@ if __name__ == "__main__":
             "have different answers."
             + (
                 f" SVAMP, on an H200: {len(WORD_SEEDS)} of five runs of QCRD ended, the others ran out of memory; two "
-                "seeds show a direction at most. Each problem has one rationale, so QCRD has no several positives "
-                "there, and leaves out those whose answer is wrong, a quarter, which the baseline learns from."
+                "seeds show a direction at most. Its products were in TF32, those of the baseline, on an earlier day, "
+                "in float32. Each problem has one rationale, so QCRD has no several positives there, and "
+                "leaves out those whose answer is wrong, a quarter, which the baseline learns from."
                 if "svamp" in PARTS
                 else " SVAMP with SmolLM2-135M, a part of this benchmark, was not run."
             ),

@@ -102,7 +102,8 @@ if __name__ == "__main__":
             },
             caveat="The report has no ablation of its loss; the claim is what its choice implies. A small encoder "
             "instead of a language model, and one hard negative for each row. The highest rate of the grid was the "
-            "best for the baseline: with more steps all arms may still gain. It ran on an H200 with torch 2.11 and "
-            "Python 3.12.3; seed 1 of `only the blocks` on a CPU with Python 3.12.1, whose docstrings differ a little.",
+            "best for the baseline: with more steps all arms may still gain. It ran on an H200 with torch 2.11 "
+            "(products in TF32) and Python 3.12.3; seed 1 of `only the blocks` on a CPU with Python 3.12.1, whose "
+            "docstrings differ a little.",
         )
     )

@@ -189,7 +189,7 @@ if __name__ == "__main__":
             "Some candidates that it ranks highest are false negatives: there a label is wrong, and a score is not. "
             "InfoNCE, whose negatives are the whole batch, is better than both arms of the claim, which choose among "
             f"{CANDIDATES} candidates; on few seeds, as its runs on a shared GPU did not all end. It ran on an H200 "
-            "with torch 2.11 and Python 3.12.3; seeds 2 and 4 of the student before training, and seed 4 of the "
-            "teacher itself, on a CPU with Python 3.12.1, whose docstrings differ a little.",
+            "with torch 2.11 (products in TF32) and Python 3.12.3; seeds 2 and 4 of the student before training, "
+            "and seed 4 of the teacher itself, on a CPU with Python 3.12.1, whose docstrings differ a little.",
         )
     )

@@ -217,7 +217,7 @@ if __name__ == "__main__":
             caveat="Classifiers are trained on training targets and tested on held-out ones. `no joint entropy` trains "
             "the common encoder as alignment and uniformity on all images. In the common space the salient factor, and "
             "in the salient space the common factor, should be at chance. Texts with seeds 3 and 4 ran on an H200 with "
-            "torch 2.11."
+            "torch 2.11, products in TF32."
             + "".join(
                 f" {label}, a part of this benchmark, was not run." for part, label in OTHERS if part not in PARTS
             ),
