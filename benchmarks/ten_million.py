@@ -15,6 +15,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,18 +48,37 @@ def write_queries(file: Path) -> None:
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in found), "utf-8")
 
 
+def own_memory(process: int) -> int:
+    """Memory of a process in KiB without pages of files, which the system takes back when it needs them."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text("utf-8")
+    except OSError:  # it has ended
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:")), 0)
+
+
 def timed(*command: str) -> dict[str, Any]:
-    """Run a command of nearfar: seconds, peak of memory in MiB (of it alone), and what it prints."""
+    """Run a command of nearfar: seconds, peaks of memory in MiB (with and without pages of files), what it prints."""
     started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nearfar", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        called = [sys.executable, "-m", "nearfar", *command]
+        process = subprocess.Popen(called, stdout=output, stderr=subprocess.STDOUT)
+        own = 0
+        while True:
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            own = max(own, own_memory(process.pid))
+            time.sleep(0.2)
+        output.seek(0)
+        printed = output.read()
     if status:
         raise SystemExit(f"nearfar {command[0]} failed:\n{printed[-2000:]}")
-    found = {"seconds": round(time.monotonic() - started, 1), "peak_mib": round(usage.ru_maxrss / 1024)}
+    found: dict[str, Any] = {
+        "seconds": round(time.monotonic() - started, 1),
+        "peak_mib": round(usage.ru_maxrss / 1024),
+        "own_peak_mib": round(own / 1024),
+    }
     print(f"nearfar {' '.join(command)}: {found}", flush=True)
     return {**found, "printed": [line for line in printed.splitlines() if "find" in line or "vectors" in line][-3:]}
 
