@@ -18,11 +18,9 @@ results/.repair.json, so that an interrupted run resumes. About 15 CPU-minutes.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +32,8 @@ from scipy.stats import binomtest
 from transformers import set_seed
 
 import nearfar
-from claims._data import located, table
+from _scifact import Rows, claims
+from claims._data import table
 from nearfar.data.retrieval import Retrieval
 from nearfar.evaluation.intervals import paired_difference
 from nearfar.inspection.repair import RepairOptions, changes_file, repair
@@ -51,32 +50,6 @@ SHARES = (0.05, 0.1, 0.2)
 TRAINED_AT = 0.1
 LABELS, ROWS_PER_LABEL = 10, 60
 PAIR_FAULTS = ("duplicates", "wrong_positives", "false_negatives")
-Rows = list[dict[str, Any]]
-
-
-def lines_of(file: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(located("scifact", file), "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
-
-
-def relevant(part: str) -> list[tuple[str, str]]:
-    with gzip.open(located("scifact", f"qrels-{part}.tsv.gz"), "rt", encoding="utf-8") as lines:
-        next(lines)
-        return [(query, document) for query, document, _ in (line.rstrip("\n").split("\t") for line in lines)]
-
-
-def claims() -> tuple[Rows, Retrieval, dict[str, str]]:
-    """Training pairs, the test as a search over titles, and by title the first sentence of its abstract."""
-    documents = {row["_id"]: row for row in lines_of("corpus.jsonl.gz")}
-    titles = {id_: row["title"] for id_, row in documents.items()}
-    asked = {row["_id"]: row["text"] for part in ("train", "test") for row in lines_of(f"queries-{part}.jsonl.gz")}
-    pairs = dict.fromkeys((asked[query], titles[document]) for query, document in relevant("train"))
-    rows = [{"anchor": claim, "positive": title} for claim, title in pairs]
-    test: dict[str, dict[str, int]] = {}
-    for query, document in relevant("test"):
-        test.setdefault(query, {})[document] = 1
-    first = {row["title"]: re.split(r"(?<=[.!?]) ", row["text"])[0] for row in documents.values()}
-    return rows, Retrieval(titles, {query: asked[query] for query in test}, test), first
 
 
 def with_negatives(rows: Rows, rng: np.random.Generator) -> Rows:

@@ -71,6 +71,16 @@ def test_the_loss_is_that_of_the_model_for_one_target(student: Any) -> None:
     torch.testing.assert_close(found[0], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_causal_model_computes_the_logits_of_targets_alone(student: Any) -> None:
+    if not isinstance(student, CausalLM):
+        pytest.skip("the decoder of a sequence-to-sequence model reads nothing but targets")
+    targets, seen = student.target_tokens(TARGETS), []
+    head: Any = student.model.get_output_embeddings()
+    with head.register_forward_pre_hook(lambda _, states: seen.append(states[0].shape[:-1].numel())):
+        student.target_losses(student.model, SOURCES, targets, [2, 0, 0])
+    assert seen == [sum(map(len, targets))]
+
+
 def test_samples_depend_on_the_seed_alone_and_change_nothing(student: Any) -> None:
     student.model.train()
     torch.manual_seed(3)

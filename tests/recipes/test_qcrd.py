@@ -6,6 +6,7 @@ import json
 import shlex
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -114,6 +115,21 @@ def test_without_negatives_and_with_one_positive_it_is_step_by_step_distillation
     expected = gradients(plan, 0.5 * answer.mean() + 0.5 * reason.mean())
     for a, b in zip(ours, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_what_decides_nothing_is_not_computed() -> None:
+    alone = {"rationales": 1, "positive_by": "all"}
+    for settings, passes in (
+        ({**alone, "beta": 0.0}, 2),  # the answer and the rationale
+        ({**alone, "beta": 0.2}, 3),  # and a look at the student's own negatives
+        ({"beta": 0.0, "own_negatives": False}, 3),  # and at several positives
+    ):
+        plan = prepared(quality=False, **settings)
+        batch, (stage,) = batch_of(plan, range(5)), plan
+        losses = plan.model.target_losses
+        with patch.object(plan.model, "target_losses", side_effect=losses) as measured:
+            stage.loss(plan.model.model, batch)
+        assert measured.call_count == passes, settings
 
 
 def test_only_the_likeliest_positive_gets_a_gradient() -> None:

@@ -120,6 +120,24 @@ def test_the_gradient_cache_is_refused_where_weights_are_sharded(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("arguments", "variables"), [({"fsdp": True}, {}), ({}, {"ACCELERATE_USE_FSDP": "true"})])
+def test_fsdp_is_refused_where_it_shards_nothing(
+    arguments: dict[str, Any],
+    variables: dict[str, str],
+    tiny_model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="fsdp has no effect without GPUs"):
+        train("infonce", rows(), out=tmp_path / "run", model=tiny_model_folder, trainer_args=arguments, **STEPS)
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("lora", [0, 2])
 @pytest.mark.parametrize("cached", [False, True])
 def test_gradient_checkpointing_gives_the_same_model(

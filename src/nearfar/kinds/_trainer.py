@@ -23,6 +23,7 @@ from nearfar.kinds._arguments import common_arguments, evaluation_steps
 from nearfar.kinds._best import Follow
 from nearfar.kinds._processes import is_main_process, processes, wait_for_all
 from nearfar.kinds._sampling import Epochs, RunBatches, parts_of
+from nearfar.kinds._sharding import WholeWeights
 from nearfar.kinds._trainer_files import COMPLETE
 from nearfar.kinds._views import DrawnRows
 from nearfar.kinds._workers import before_workers, of_worker
@@ -269,7 +270,7 @@ class Measured(BaseEvaluator):
 
 def callbacks_of(setting: Setting) -> list[TrainerCallback]:
     """The callbacks of every trainer."""
-    return [MarkComplete(), *([] if setting.progress is None else [ProgressCallback(setting.progress)])]
+    return [WholeWeights(), MarkComplete(), *([] if setting.progress is None else [ProgressCallback(setting.progress)])]
 
 
 def quiet(trainer: Any) -> None:

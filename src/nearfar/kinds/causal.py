@@ -125,17 +125,15 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional)
     ) -> Float[np.ndarray, " rows"]:
         import numpy as np
         import torch
-        from torch.nn import functional as F
+
+        from nearfar.models.conditional import answer_losses
 
         answers, items = self.answers(rows), []
         with torch.no_grad():
             for start in range(0, len(answers), batch_size):
                 part = [answers[row] for row in range(start, min(start + batch_size, len(answers)))]
                 batch = {name: value.to(self.model.device) for name, value in padded(part).items()}
-                labels = batch.pop("labels")[:, 1:]
-                logits = self.model.eval()(**batch, use_cache=False).logits[:, :-1].float()
-                losses = F.cross_entropy(logits.transpose(1, 2), labels, reduction="none")
-                items += (-losses.double().sum(1) / (labels >= 0).sum(1)).tolist()
+                items += (-answer_losses(self.model.eval(), batch.pop("labels"), batch).double()).tolist()
                 if progress is not None:
                     progress(len(items), len(answers))
         return np.asarray(items)
@@ -192,15 +190,15 @@ class CausalLM(Kind, Predicts, Generates, Continues, ExposesStates, Conditional)
     ) -> Float[Tensor, " m"]:
         """See `Conditions`."""
         from nearfar.models.answers import IGNORED
-        from nearfar.models.conditional import mean_losses
+        from nearfar.models.conditional import answer_losses
 
         lengths = [len(tokens) for tokens in self.source_tokens(sources)]
         tokens, mask = self.pair_tokens([sources[owner] for owner in owners], targets)
         labels = tokens.masked_fill(~mask, IGNORED)
         for row, owner in zip(labels, owners, strict=True):
             row[: lengths[owner]] = IGNORED
-        logits = model(input_ids=tokens, attention_mask=mask.long(), use_cache=False).logits
-        return mean_losses(logits[:, :-1], labels[:, 1:])
+        inputs = {"input_ids": tokens, "attention_mask": mask.long()}
+        return answer_losses(model, labels, inputs, owner=self.model)
 
     def prompt(self, source: str) -> Prompt:
         """See `nearfar.models.answers.question_prompt`."""

@@ -6,6 +6,7 @@ rationales side by side are those of Hsieh et al. 2023, Distilling Step-by-Step 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -234,11 +235,15 @@ class RationaleLoss(nn.Module):
         positives, negatives = tokenised(self.student, batch["positives"]), tokenised(self.student, batch["negatives"])
         if self.own is not None:
             negatives += self._sampled(batch["index"].tolist(), iteration, positives)
-        loss = loss + self.weights[1] * self._of_rationales(model, explain, positives, negatives)
-        if self.discriminator is not None and iteration % self.update_every == 0:
-            logits = [self.discriminator.logits(self.student, explain, *each) for each in (positives, negatives)]
-            loss = loss + self.weights[2] * self.decay**iteration * separated(*logits)
-        return loss
+        judged = None
+        if self.discriminator is not None:
+            update = iteration % self.update_every == 0
+            with torch.set_grad_enabled(update and torch.is_grad_enabled()):
+                logits = [self.discriminator.logits(self.student, explain, *each) for each in (positives, negatives)]
+            if update:
+                loss = loss + self.weights[2] * self.decay**iteration * separated(*logits)
+            judged = torch.cat(logits).detach().sigmoid()
+        return loss + self.weights[1] * self._of_rationales(model, explain, positives, negatives, judged)
 
     def _sampled(self, rows: Sequence[int], iteration: int, positives: Rationales) -> Rationales:
         """The student's own rationales, but for those that equal one of the positives."""
@@ -249,26 +254,43 @@ class RationaleLoss(nn.Module):
         return Rationales([tokens for tokens, _ in fresh], [row for _, row in fresh])
 
     def _of_rationales(
-        self, model: Any, sources: list[str], positives: Rationales, negatives: Rationales
+        self,
+        model: Any,
+        sources: list[str],
+        positives: Rationales,
+        negatives: Rationales,
+        quality: Float[Tensor, " m"] | None,
     ) -> Float[Tensor, ""]:
-        """The mean of `many_to_one` over the inputs; a first pass without gradients finds the rationales that count."""
-        with torch.no_grad():
-            found = self._losses(model, sources, positives + negatives).tolist()
+        """The mean of `many_to_one` over the inputs, given the quality of all positives, then of all negatives."""
         count = len(positives.tokens)
-        share = shares(found[count:], negatives.owners, self.how)
-        # Above delta a negative has neither a value nor a gradient.
-        active = [n for n, loss in enumerate(found[count:]) if share[n] and loss < self.how.delta]
-        near, far = positives.only(likeliest(found[:count], positives.owners)), negatives.only(active)
+        near, active, share = self._that_count(model, sources, positives, negatives)
+        losses = self._losses(model, sources, positives.only(near) + negatives.only(active))
         good = bad = None
-        if self.discriminator is not None:
-            with torch.no_grad():
-                quality = self.discriminator.logits(self.student, sources, *(near + far)).sigmoid()
-            good, bad = quality[: len(near.tokens)], quality[len(near.tokens) :]
-        losses = self._losses(model, sources, near + far)
-        of_near, of_far = losses[: len(near.tokens)], losses[len(near.tokens) :]
-        return many_to_one(of_near, of_far, losses.new_tensor([share[n] for n in active]), self.how, good, bad) / len(
-            sources
-        )
+        if quality is not None:
+            good, bad = quality[near], quality[[count + n for n in active]]
+        shared = losses.new_tensor([share[n] for n in active])
+        return many_to_one(losses[: len(near)], losses[len(near) :], shared, self.how, good, bad) / len(sources)
+
+    @torch.no_grad()
+    def _that_count(
+        self, model: Any, sources: list[str], positives: Rationales, negatives: Rationales
+    ) -> tuple[list[int], list[int], list[float]]:
+        """The positives and the negatives that count, and how much each of all negatives does.
+
+        A first pass without gradients finds them. A positive that is the only one of its input is not in it.
+        """
+        of_input = Counter(positives.owners)
+        several = [n for n, owner in enumerate(positives.owners) if of_input[owner] > 1]
+        measured = positives.only(several) + negatives
+        found = self._losses(model, sources, measured).tolist() if measured.tokens else []
+        losses = [0.0] * len(positives.tokens)
+        for number, loss in zip(several, found[: len(several)], strict=True):
+            losses[number] = loss
+        of_negatives = found[len(several) :]
+        share = shares(of_negatives, negatives.owners, self.how)
+        # Above delta a negative has neither a value nor a gradient.
+        active = [n for n, loss in enumerate(of_negatives) if share[n] and loss < self.how.delta]
+        return likeliest(losses, positives.owners), active, share
 
     def _losses(self, model: Any, sources: Sequence[str], rationales: Rationales) -> Float[Tensor, " m"]:
         losses = self.student.target_losses(model, sources, *rationales)

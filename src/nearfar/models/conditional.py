@@ -12,11 +12,12 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from nearfar.models.answers import IGNORED
+from nearfar.models.head import picked_logits
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
-__all__ = ["mean_losses", "padded", "sampled", "until_end"]
+__all__ = ["answer_losses", "mean_losses", "padded", "sampled", "until_end"]
 
 
 def padded(
@@ -34,6 +35,25 @@ def mean_losses(logits: Float[Tensor, "m t v"], labels: Int[Tensor, "m t"]) -> F
     """The mean cross-entropy of each row over its labels, those that are not IGNORED."""
     losses = F.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=IGNORED, reduction="none")
     return losses.sum(1) / (labels != IGNORED).sum(1)
+
+
+def answer_losses(
+    model: Any, labels: Int[Tensor, "m t"], inputs: Mapping[str, Tensor], *, owner: Any = None
+) -> Float[Tensor, " m"]:
+    """The mean cross-entropy of each row over its labels, those that are not IGNORED; no other logits are computed.
+
+    Args:
+        model: A causal language model, or a wrapper of one.
+        labels: For each position, its own token if it is to be predicted.
+        inputs: Arguments of the model.
+        owner: The model inside the wrapper.
+    """
+    wanted = labels[:, 1:] != IGNORED
+    logits = picked_logits(
+        model, lambda states: states[:, :-1][wanted][None], owner=owner, use_cache=False, **inputs
+    ).squeeze(0)
+    losses = F.cross_entropy(logits, labels[:, 1:][wanted], reduction="none")
+    return losses.new_zeros(len(labels)).index_add(0, wanted.nonzero()[:, 0], losses) / wanted.sum(1)
 
 
 def until_end(row: Int[Tensor, " t"], ends: Sequence[int], padding: int) -> Int[Tensor, " t"]:

@@ -53,6 +53,37 @@ def before_head(model: Any, pick: Pick) -> Iterator[None]:
         handle.remove()
 
 
+def picked_logits(model: Any, pick: Pick, *, owner: Any = None, **inputs: Any) -> Float[Tensor, "rows positions v"]:
+    """A forward pass that computes only the logits of the states that `pick` returns, in float32.
+
+    The head is a large part of a small model's computation, and logits of all positions most of the memory.
+
+    Args:
+        model: A causal language model, or a wrapper of one.
+        pick: From all states to those with logits.
+        owner: The model inside the wrapper.
+        inputs: Its other arguments.
+
+    Raises:
+        InputError: The model has no head whose input can be accessed.
+    """
+    seen = False
+
+    def watched(states: Tensor) -> Tensor:
+        nonlocal seen
+        seen = True
+        return pick(states)
+
+    owner = model if owner is None else owner
+    if "logits_to_keep" in signature(owner.forward).parameters:
+        inputs["logits_to_keep"] = 0
+    with before_head(owner, watched):
+        logits = model(**inputs, return_dict=True).logits
+    if not seen:
+        raise without_head(owner)
+    return logits.float()
+
+
 def without_head(model: Any) -> InputError:
     """The error for a model without a head whose input can be accessed."""
     return InputError(f"{type(model).__name__} has no head whose input can be accessed", remedy="use another model")

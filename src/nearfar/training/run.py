@@ -23,7 +23,7 @@ from nearfar.training.request import Request
 from nearfar.training.result import Run, made_by, metrics_of, stage_metrics
 from nearfar.training.rows import STREAM, described, rows_for, source_of, together
 from nearfar.training.stages import Prepared, prepared, train_stages
-from nearfar.training.trainer_args import check_gradient_cache
+from nearfar.training.trainer_args import check_fsdp, check_gradient_cache
 from nearfar.writing import check_writable, folder_claimed, full_disk_noticed
 
 if TYPE_CHECKING:
@@ -190,6 +190,7 @@ def _run(
         plan = request.recipe.prepare(start, rows, request.options)
         ready = prepared(plan, request.options, request.trial, base=base)
     check_gradient_cache(ready.first, request.arguments)
+    check_fsdp(request.arguments)
     if changed:
         check_longer(changed, ready, folder)
     model = ready.model

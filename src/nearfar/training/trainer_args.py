@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nearfar.kinds.options import TrainingOptions
     from nearfar.kinds.plan import Stage
 
-__all__ = ["check_gradient_cache", "check_trainer_args", "read_trainer_args"]
+__all__ = ["check_fsdp", "check_gradient_cache", "check_trainer_args", "read_trainer_args"]
 
 FIELD = "--trainer-args"
 #: Arguments of the command line that set an argument of the trainer.
@@ -145,13 +145,34 @@ def check_gradient_cache(stage: Stage, arguments: Mapping[str, Any]) -> None:
     if not any(uses_gradient_cache(loss) for loss in losses):
         return
     for library in ("deepspeed", "fsdp"):
-        by_accelerate = os.environ.get(f"ACCELERATE_USE_{library.upper()}", "").lower() in ("1", "true")
-        if arguments.get(library) or by_accelerate:
+        if (field := _asked_by(library, arguments)) is not None:
             raise InputError(
                 f"the gradient cache (cached) cannot be combined with {library}",
-                field="accelerate launch" if by_accelerate else FIELD,
+                field=field,
                 remedy=f"remove cached, or train without {library}",
             )
+
+
+def check_fsdp(arguments: Mapping[str, Any]) -> None:
+    """Check that FSDP, if it is asked for, shards anything: on CPUs accelerate ignores it without a message.
+
+    Args:
+        arguments: By their names in `transformers.TrainingArguments`.
+
+    Raises:
+        InputError: FSDP is asked for where there is no GPU.
+    """
+    import torch
+
+    if (field := _asked_by("fsdp", arguments)) is not None and not torch.accelerator.is_available():
+        raise InputError("fsdp has no effect without GPUs", field=field, remedy="remove it, or train on GPUs")
+
+
+def _asked_by(library: str, arguments: Mapping[str, Any]) -> str | None:
+    """What asks for DeepSpeed or FSDP."""
+    if os.environ.get(f"ACCELERATE_USE_{library.upper()}", "").lower() in ("1", "true"):
+        return "accelerate launch"
+    return FIELD if arguments.get(library) else None
 
 
 def _set_by(name: str, file: Any, instead: str) -> InputError:
