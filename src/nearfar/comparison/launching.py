@@ -6,6 +6,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 
 from nearfar.errors import InputError
 
@@ -22,7 +23,9 @@ class Launcher:
 
     Args:
         words: Its words. `{}` stands for the words of the started command; within a longer word, such as that of
-            `bash -c "cd /work && {}"`, for the same, quoted for a shell.
+            `bash -c "cd /work && {}"`, for the same as one text, quoted for a shell.
+        texts: Places of the words `{}` that stand for such a text, too, because they were in quotes, as in
+            `sbatch --wait --wrap "{}"`.
 
     Example:
         >>> Launcher.of("srun --gres=gpu:1 {}").command(["python", "-m", "module"])
@@ -30,6 +33,7 @@ class Launcher:
     """
 
     words: tuple[str, ...]
+    texts: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, text: str) -> Launcher:
@@ -39,7 +43,7 @@ class Launcher:
             InputError: A quote is not closed, `{}` is missing, or the program does not exist.
         """
         try:
-            words = tuple(shlex.split(text))
+            words, texts = _split(text)
         except ValueError as error:
             raise InputError(f"invalid command {text!r}: {error}", field=FIELD, remedy="close the quote") from error
         if not any(PLACE in word for word in words):
@@ -49,11 +53,27 @@ class Launcher:
             raise InputError(
                 f"the program {words[0]!r} does not exist", field=FIELD, remedy="install it, or fix the path"
             )
-        return cls(words)
+        return cls(words, texts)
 
     def command(self, started: Sequence[str]) -> list[str]:
         """The words of the launcher with those of the command that it starts."""
         found: list[str] = []
-        for word in self.words:
-            found += started if word == PLACE else [word.replace(PLACE, shlex.join(started))]
+        for place, word in enumerate(self.words):
+            alone = word == PLACE and place not in self.texts
+            found += started if alone else [word.replace(PLACE, shlex.join(started))]
         return found
+
+
+def _split(text: str) -> tuple[tuple[str, ...], frozenset[int]]:
+    """The words of a command as `shlex.split` gives them, and the places of those that are `{}` in quotes."""
+    source = StringIO(text)
+    lexer = shlex.shlex(source, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    words: list[str] = []
+    quoted, start = set(), 0
+    while (word := lexer.get_token()) is not None:
+        written, start = text[start : source.tell()].strip(), source.tell()
+        if word == PLACE and written != PLACE:
+            quoted.add(len(words))
+        words.append(word)
+    return tuple(words), frozenset(quoted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,6 +20,9 @@ from nearfar.models.language import (
     padding_token,
     weights_hash,
 )
+
+#: Prompts that have as many first tokens in common are assumed to have the same instruction.
+_BEGINNING = 24
 
 
 class LocalModel:
@@ -43,16 +47,14 @@ class LocalModel:
         return f"{Path(self.name).name} {weights_hash(self.name)}"
 
     def answers(self, prompts: Sequence[Prompt], decoding: Decoding) -> Iterator[tuple[int, str]]:
-        """Answer in batches of prompts of similar length. See `Generator.answers`."""
+        """Answer in batches of prompts with the same beginning and a similar length. See `Generator.answers`."""
         if decoding.omega and any(prompt.opposite is None for prompt in prompts):
             raise ValueError("omega > 0 requires an opposite for every prompt")
         encode = self._tokenizer.encode
         rows = [encode(prompt.text) for prompt in prompts]
         against = [encode(str(prompt.opposite)) for prompt in prompts] if decoding.omega else []
         self._check_lengths([*rows, *against], decoding)
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        for start in range(0, len(order), self.batch_size):
-            batch = order[start : start + self.batch_size]
+        for batch in _batches(rows, self.batch_size):
             with _seeded([prompts[i] for i in batch]):
                 found = self._generated([rows[i] for i in batch], [against[i] for i in batch if against], decoding)
             yield from zip(batch, found, strict=True)
@@ -120,6 +122,22 @@ class LocalModel:
     @property
     def _padding(self) -> int:
         return padding_token(self._tokenizer)
+
+
+def _batches(rows: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """Rows of similar length, and of the same instruction and examples, which are then computed once for a batch.
+
+    Prompts whose beginning too few others have for a batch are only sorted by length.
+    """
+    beginnings = [tuple(row[:_BEGINNING]) for row in rows]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    count = Counter(beginnings)
+    for number, beginning in enumerate(beginnings):
+        groups.setdefault(beginning if count[beginning] >= size else (), []).append(number)
+    for group in groups.values():
+        group.sort(key=lambda number: len(rows[number]))
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
 
 
 @contextmanager
