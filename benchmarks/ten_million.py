@@ -21,11 +21,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from claims._data import table
+from nearfar.search import read_metadata
+from nearfar.search.precision import StoredVectors, check_precision
+from nearfar.search.recall import NEAREST, nearest_in_sample
 from nearfar.writing import write_text
 
 RESULT = Path(__file__).parent / "results" / "ten_million.json"
 MODEL, QUERIES, SEED = "actions", 1_000, 0
+BLOCK, CANDIDATES = 200_000, (100, 200, 400, 1000)
 
 
 def texts(count: int) -> Iterator[str]:
@@ -83,6 +89,25 @@ def timed(*command: str) -> dict[str, Any]:
     return {**found, "printed": [line for line in printed.splitlines() if "find" in line or "vectors" in line][-3:]}
 
 
+def recall(vectors: Path, index: Path, precision: str) -> dict[str, Any]:
+    """By number of candidates: the part of the 10 nearest documents of 200 that is found, and ms for each of them."""
+    every = np.load(vectors, mmap_mode="r")
+    sample = nearest_in_sample(every[start : start + BLOCK].copy() for start in range(0, len(every), BLOCK))
+    stored = StoredVectors.open(index, check_precision(precision), read_metadata(index).scale)
+    found = {}
+    for candidates in CANDIDATES:
+        stored.near(sample.vectors, NEAREST + 1, candidates=candidates)  # the first time, codes are read from the disk
+        began = time.monotonic()
+        rows, _ = stored.near(sample.vectors, NEAREST + 1, candidates=candidates)
+        seconds = time.monotonic() - began
+        shares = [
+            len((set(exact.tolist()) - {own}) & set(of_one.tolist())) / NEAREST
+            for own, exact, of_one in zip(sample.rows.tolist(), sample.nearest, rows, strict=True)
+        ]
+        found[str(candidates)] = {"recall": round(float(np.mean(shares)), 3), "ms": round(1e3 * seconds / len(rows), 1)}
+    return found
+
+
 def measured(count: int, precision: str, work: Path) -> dict[str, Any]:
     folder = work / str(count)
     folder.mkdir(parents=True, exist_ok=True)
@@ -94,6 +119,7 @@ def measured(count: int, precision: str, work: Path) -> dict[str, Any]:
     search = ("search", MODEL, str(corpus), "--queries", str(queries), *index)
     found["index and search"] = timed(*search, "--vectors", str(vectors), "--out", str(folder / "first.jsonl"))
     found["search again"] = timed(*search, "--vectors", str(vectors), "--out", str(folder / "again.jsonl"))
+    found["recall by candidates"] = recall(vectors, folder / f"{precision}.index", precision)
     return found
 
 

@@ -49,6 +49,26 @@ def test_the_nearest_are_found_and_scored_by_the_longer_codes(precision: str, si
     assert (np.diff(scores, axis=1) <= 0).all()
 
 
+def test_more_candidates_find_more_of_the_nearest(tmp_path: Path) -> None:
+    every = vectors(5_000, 64)
+    opened, queries = stored(tmp_path, "binary", every), every[:100]
+    exact, _ = nearest_of(torch.from_numpy(queries), [torch.from_numpy(every)], 10)
+
+    def recall(candidates: int | None) -> float:
+        rows, _ = opened.near(queries, 10, candidates=candidates)
+        return float(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(rows.tolist(), exact.tolist(), strict=True)]))
+
+    assert recall(10) < recall(100) < recall(None)
+
+
+def test_products_in_parts_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, queries = stored(tmp_path, "binary", vectors(500)), vectors(7, seed=1)
+    whole = opened.near(queries, 10)
+    monkeypatch.setattr("nearfar.search.precision._AT_ONCE", 3 * 400 * 64 * 4)
+    for found, wanted in zip(opened.near(queries, 10), whole, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_an_eight_bit_code_is_within_half_a_step(tmp_path: Path) -> None:
     every = vectors(300)
     opened = stored(tmp_path, "int8", every)

@@ -32,10 +32,12 @@ VECTORS, CODES = "vectors.usearch", "codes.int8"
 _DTYPES = {"float32": "f32", "int8": "i8", "binary": "b1"}
 # Similarity of the model -> metric of usearch. Signs of components are compared by their number of differences.
 _METRICS = {"cosine": "cos", "dot": "ip"}
-# Candidates for each result, which the longer codes put in order.
+# Candidates for each result, which the longer codes put in order, and the least number of them.
 _DEPTH = {"float32": 1, "int8": 2, "binary": 10}
-_LEAST_DEPTH = 100
+_LEAST_DEPTH = {"float32": 1, "int8": 100, "binary": 400}
 _LARGEST = 127
+# Bytes of document vectors that are in memory at once while candidates are put in order.
+_AT_ONCE = 64 * 2**20
 
 
 def check_precision(name: str) -> Precision:
@@ -107,25 +109,41 @@ class StoredVectors:
         return vectors if self.precision == "float32" else vectors * np.float32(self.scale / _LARGEST)
 
     def near(
-        self, queries: Float[np.ndarray, "q d"], k: int
+        self, queries: Float[np.ndarray, "q d"], k: int, *, candidates: int | None = None
     ) -> tuple[Int[np.ndarray, "q k"], Float[np.ndarray, "q k"]]:
         """The k nearest by the graph, in the order of their products with the queries.
+
+        Args:
+            queries: Vectors.
+            k: Number of results.
+            candidates: How many documents of the graph are put in order; by default ten for each result and at least
+                400 with binary codes, two and at least 100 with 8-bit codes.
 
         Returns:
             Row numbers from 0, and products; -1 and -inf where fewer were found.
         """
-        depth = k if self.precision == "float32" else max(_LEAST_DEPTH, _DEPTH[self.precision] * k)
-        depth = min(depth, len(self))
+        by_default = max(_LEAST_DEPTH[self.precision], _DEPTH[self.precision] * k)
+        depth = min(max(k, candidates or by_default), len(self))
         # Candidates kept by the graph search; with only k, the last results are often wrong.
         self.graph.expansion_search = max(128, 2 * depth)
         found = self.graph.search(_coded(queries, self.precision, self.scale), depth)
         rows = np.atleast_2d(found.keys).astype(np.int64)
         counts = np.atleast_1d(getattr(found, "counts", rows.shape[1]))
-        scores = np.einsum("qd,qkd->qk", queries, self.of(rows.ravel()).reshape(*rows.shape, -1))
+        scores = self._products(queries, rows)
         beyond = np.arange(rows.shape[1]) >= counts[:, None]
         rows[beyond], scores[beyond] = -1, -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+
+    def _products(self, queries: Float[np.ndarray, "q d"], rows: Int[np.ndarray, "q k"]) -> Float[np.ndarray, "q k"]:
+        """The product of each query with each of its documents."""
+        scores = np.empty(rows.shape, dtype=np.float32)
+        at_once = max(1, _AT_ONCE // (rows.shape[1] * self.ndim * scores.itemsize))
+        for start in range(0, len(rows), at_once):
+            part = slice(start, start + at_once)
+            documents = self.of(rows[part].ravel()).reshape(*rows[part].shape, -1)
+            scores[part] = np.einsum("qd,qkd->qk", queries[part], documents)
+        return scores
 
 
 class VectorWriter:
