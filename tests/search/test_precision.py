@@ -28,7 +28,7 @@ def stored(folder: Path, precision: str, every: np.ndarray, similarity: str = "c
     for block in np.array_split(every, 3):
         writer.add(block)
     writer.close()
-    return StoredVectors.open(folder, check_precision(precision), writer.scale)
+    return StoredVectors.open(folder, check_precision(precision), writer.scale, writer.graphs)
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
@@ -59,6 +59,36 @@ def test_more_candidates_find_more_of_the_nearest(tmp_path: Path) -> None:
         return float(np.mean([len(set(a) & set(b)) / 10 for a, b in zip(rows.tolist(), exact.tolist(), strict=True)]))
 
     assert recall(10) < recall(100) < recall(None)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8", "binary"])
+def test_several_graphs_find_what_one_finds(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = vectors(1_000)
+    for name in ("one", "several"):
+        (tmp_path / name).mkdir()
+    one = stored(tmp_path / "one", precision, every)
+    monkeypatch.setattr("nearfar.search.precision._OF_GRAPH", 300)
+    several = stored(tmp_path / "several", precision, every)
+    assert {path.name for path in (tmp_path / "several").iterdir()} == set(files_of(precision, 4))
+    assert [len(graph) for graph in several.graphs] == [300, 300, 300, 100]
+    assert len(several) == 1_000
+    rows = np.array([999, 0, 299, 300, 300, 650])
+    np.testing.assert_array_equal(several.of(rows), one.of(rows))
+    # As many candidates as there are documents: both searches are exact but for the graphs.
+    found, scores = several.near(every[::100], 10, candidates=1_000)
+    wanted, expected = one.near(every[::100], 10, candidates=1_000)
+    assert np.mean(found == wanted) > 0.95
+    np.testing.assert_allclose(scores[:, 0], expected[:, 0], rtol=1e-5)
+    assert (np.diff(scores, axis=1) <= 0).all()
+
+
+def test_graphs_end_where_blocks_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nearfar.search.precision._OF_GRAPH", 100)
+    several = stored(tmp_path, "int8", vectors(300))
+    assert [len(graph) for graph in several.graphs] == [100, 100, 100]
+    rows, scores = several.near(vectors(2, seed=1), 400)
+    assert sorted(rows[0].tolist()) == list(range(300))
+    assert np.isfinite(scores).all()
 
 
 def test_products_in_parts_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -228,10 +228,11 @@ def _build(
             similarity=similarity,
             dimension=vectors.ndim,
             count=vectors.rows,
-            sha256={file: sha256(unfinished / file) for file in (*files_of(precision), TEXTS)},
+            sha256={file: sha256(unfinished / file) for file in (*files_of(precision, vectors.graphs), TEXTS)},
             prompts=prompts_of(model, ("query", "document")),
             precision=precision,
             scale=vectors.scale,
+            graphs=vectors.graphs,
         )
         recall = recall_of(mapped(unfinished, metadata, model), sample)
         write_metadata(unfinished / METADATA, replace(metadata, recall=recall))

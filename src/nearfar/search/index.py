@@ -274,9 +274,9 @@ def mapped(folder: Path, metadata: IndexMetadata, model: SentenceTransformer) ->
     import pyarrow as pa
 
     precision = check_precision(metadata.precision)
-    check_files(folder, metadata, (*files_of(precision), TEXTS))
+    check_files(folder, metadata, (*files_of(precision, metadata.graphs), TEXTS))
     try:
-        vectors = StoredVectors.open(folder, precision, metadata.scale)
+        vectors = StoredVectors.open(folder, precision, metadata.scale, metadata.graphs)
         # The table keeps the memory map open.
         texts = pa.ipc.open_file(pa.memory_map(str(folder / TEXTS))).read_all()
     except (OSError, RuntimeError, ValueError, pa.ArrowInvalid) as error:

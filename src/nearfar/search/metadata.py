@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METADATA = "index.yaml"
-#: Version 1 had no checksums, version 2 no precision.
-FORMAT = 3
-_FORMATS = (1, 2, FORMAT)
+#: Version 1 had no checksums, version 2 no precision, version 3 a single graph.
+FORMAT = 4
+_FORMATS = (1, 2, 3, FORMAT)
 REBUILD = "remove the folder to build the index again"
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -50,6 +50,7 @@ class IndexMetadata:
         precision: Of the vectors, see `nearfar.search.precision`.
         scale: The component that the largest 8-bit code stands for; 0 for float32.
         recall: Part of the 10 nearest documents that a search finds, see `nearfar.search.recall`; None: all.
+        graphs: Number of graphs that the vectors are in.
     """
 
     format: int
@@ -66,6 +67,7 @@ class IndexMetadata:
     precision: str = "float32"
     scale: float = 0.0
     recall: float | None = None
+    graphs: int = 1
 
 
 class OtherVersionError(InputError):

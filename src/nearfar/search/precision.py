@@ -8,6 +8,9 @@
 An 8-bit code is x / scale * 127, rounded, with one scale for all dimensions: so products of codes have the order of
 products of vectors. The query is never rounded in the final order (asymmetric distance: Jégou, Douze, Schmid 2011,
 Product Quantization for Nearest Neighbor Search).
+
+A graph is in memory while it is built. So there is one for every two million documents, and what is in memory does not
+grow with the corpus; afterwards all of them are memory-mapped, and searched one after the other.
 """
 
 from __future__ import annotations
@@ -30,12 +33,15 @@ Precision = Literal["float32", "int8", "binary"]
 
 VECTORS, CODES = "vectors.usearch", "codes.int8"
 _DTYPES = {"float32": "f32", "int8": "i8", "binary": "b1"}
+_NUMBERS = {"float32": np.float32, "int8": np.int8}
 # Similarity of the model -> metric of usearch. Signs of components are compared by their number of differences.
 _METRICS = {"cosine": "cos", "dot": "ip"}
 # Candidates for each result, which the longer codes put in order, and the least number of them.
 _DEPTH = {"float32": 1, "int8": 2, "binary": 10}
 _LEAST_DEPTH = {"float32": 1, "int8": 100, "binary": 400}
 _LARGEST = 127
+# Documents in a graph.
+_OF_GRAPH = 2_000_000
 # Bytes of document vectors that are in memory at once while candidates are put in order.
 _AT_ONCE = 64 * 2**20
 
@@ -52,9 +58,14 @@ def check_precision(name: str) -> Precision:
     return name  # pyright: ignore[reportReturnType]
 
 
-def files_of(precision: str) -> tuple[str, ...]:
+def files_of(precision: str, graphs: int = 1) -> tuple[str, ...]:
     """The files that vectors are written to."""
-    return (VECTORS, CODES) if precision == "binary" else (VECTORS,)
+    names = tuple(_graph_file(number) for number in range(graphs))
+    return (*names, CODES) if precision == "binary" else names
+
+
+def _graph_file(number: int) -> str:
+    return VECTORS if number == 0 else f"vectors-{number + 1}.usearch"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,19 +73,19 @@ class StoredVectors:
     """The vectors of an index, memory-mapped.
 
     Args:
-        graph: The usearch index; its keys are row numbers.
+        graphs: The usearch indexes; their keys are row numbers, each begins where the one before it ends.
         precision: See above.
         scale: The component that the largest 8-bit code stands for; 0 for float32.
-        codes: The 8-bit codes, (n, d), where the graph has only signs.
+        codes: The 8-bit codes, (n, d), where the graphs have only signs.
     """
 
-    graph: Graph
+    graphs: tuple[Graph, ...]
     precision: Precision
     scale: float
     codes: np.ndarray | None = None
 
     @classmethod
-    def open(cls, folder: Path, precision: Precision, scale: float) -> StoredVectors:
+    def open(cls, folder: Path, precision: Precision, scale: float, graphs: int = 1) -> StoredVectors:
         """Open the files that a `VectorWriter` closed.
 
         Raises:
@@ -82,29 +93,27 @@ class StoredVectors:
         """
         from usearch.index import Index as Graph
 
-        graph = Graph.restore(folder / VECTORS, view=True)
-        if graph is None:
+        restored = [Graph.restore(folder / _graph_file(number), view=True) for number in range(graphs)]
+        opened = tuple(graph for graph in restored if graph is not None)
+        if len(opened) != max(1, graphs) or len({int(graph.ndim) for graph in opened}) != 1:
             raise ValueError("no index")
-        shape = (len(graph), int(graph.ndim))
+        shape = (sum(map(len, opened)), int(opened[0].ndim))
         if precision == "binary" and (folder / CODES).stat().st_size != shape[0] * shape[1]:
             raise ValueError("codes of another size")
         codes = np.memmap(folder / CODES, np.int8, "r", shape=shape) if precision == "binary" else None
-        return cls(graph, precision, scale, codes)
+        return cls(opened, precision, scale, codes)
 
     def __len__(self) -> int:
-        return len(self.graph)
+        return sum(map(len, self.graphs))
 
     @property
     def ndim(self) -> int:
         """The number of dimensions."""
-        return int(self.graph.ndim)
+        return int(self.graphs[0].ndim)
 
     def of(self, rows: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n d"]:
         """The vectors of documents by their row numbers from 0, as float32."""
-        if self.codes is not None:
-            codes = self.codes[rows]
-        else:
-            codes = np.asarray(self.graph.get(rows.astype(np.uint64))).reshape(len(rows), -1)
+        codes = self._in_graphs(rows) if self.codes is None else self.codes[rows]
         vectors = codes.astype(np.float32)
         return vectors if self.precision == "float32" else vectors * np.float32(self.scale / _LARGEST)
 
@@ -124,16 +133,36 @@ class StoredVectors:
         """
         by_default = max(_LEAST_DEPTH[self.precision], _DEPTH[self.precision] * k)
         depth = min(max(k, candidates or by_default), len(self))
-        # Candidates kept by the graph search; with only k, the last results are often wrong.
-        self.graph.expansion_search = max(128, 2 * depth)
-        found = self.graph.search(_coded(queries, self.precision, self.scale), depth)
-        rows = np.atleast_2d(found.keys).astype(np.int64)
-        counts = np.atleast_1d(getattr(found, "counts", rows.shape[1]))
-        scores = self._products(queries, rows)
-        beyond = np.arange(rows.shape[1]) >= counts[:, None]
-        rows[beyond], scores[beyond] = -1, -np.inf
+        rows = self._candidates(queries, depth)
+        scores = np.where(rows < 0, -np.inf, self._products(queries, np.maximum(rows, 0)))
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
+
+    def _candidates(self, queries: Float[np.ndarray, "q d"], depth: int) -> Int[np.ndarray, "q depth"]:
+        """The documents nearest to each query by the codes of the graphs; -1 where fewer were found."""
+        coded = _coded(queries, self.precision, self.scale)
+        rows, distances = [], []
+        for graph in self.graphs:
+            # Candidates kept by the graph search; with only as many as are asked for, the last ones are often wrong.
+            graph.expansion_search = max(128, 2 * depth)
+            found = graph.search(coded, min(depth, len(graph)))
+            keys = np.atleast_2d(found.keys).astype(np.int64)
+            there = np.arange(keys.shape[1]) < np.atleast_1d(getattr(found, "counts", keys.shape[1]))[:, None]
+            rows.append(np.where(there, keys, -1))
+            distances.append(np.where(there, np.atleast_2d(found.distances), np.inf))
+        if len(rows) == 1:
+            return rows[0]
+        best = np.argpartition(np.concatenate(distances, axis=1), depth - 1, axis=1)[:, :depth]
+        return np.take_along_axis(np.concatenate(rows, axis=1), best, 1)
+
+    def _in_graphs(self, rows: Int[np.ndarray, " n"]) -> np.ndarray:
+        """The codes of documents that the graphs have: all but signs."""
+        of_graph = np.searchsorted(np.cumsum([len(graph) for graph in self.graphs]), rows, side="right")
+        found = np.empty((len(rows), self.ndim), _NUMBERS[self.precision])
+        for number in np.unique(of_graph):
+            mine = of_graph == number
+            found[mine] = self.graphs[number].get(rows[mine].astype(np.uint64))
+        return found
 
     def _products(self, queries: Float[np.ndarray, "q d"], rows: Int[np.ndarray, "q k"]) -> Float[np.ndarray, "q k"]:
         """The product of each query with each of its documents."""
@@ -157,35 +186,45 @@ class VectorWriter:
 
     def __init__(self, folder: Path, precision: Precision, similarity: str) -> None:
         self.folder, self.precision, self.similarity = folder, precision, similarity
-        self.scale, self.rows, self.ndim = 0.0, 0, 0
+        self.scale, self.rows, self.ndim, self.graphs = 0.0, 0, 0, 0
         self._graph: Any = None
 
     def add(self, block: Float[np.ndarray, "n d"]) -> None:
         """Add the next vectors."""
         if not self.rows:
             self._begin(block)
-        keys = np.arange(self.rows, self.rows + len(block), dtype=np.uint64)
-        self._graph.add(keys, _coded(block, self.precision, self.scale))
-        if self.precision == "binary":
-            with (self.folder / CODES).open("ab") as codes:
-                codes.write(_coded(block, "int8", self.scale).tobytes())
-        self.rows += len(block)
+        while len(block):
+            if self._graph is None:
+                self._graph, self.graphs = self._empty(), self.graphs + 1
+            part, block = np.split(block, [_OF_GRAPH - len(self._graph)])
+            keys = np.arange(self.rows, self.rows + len(part), dtype=np.uint64)
+            self._graph.add(keys, _coded(part, self.precision, self.scale))
+            if self.precision == "binary":
+                with (self.folder / CODES).open("ab") as codes:
+                    codes.write(_coded(part, "int8", self.scale).tobytes())
+            self.rows += len(part)
+            if len(self._graph) == _OF_GRAPH:
+                self.close()
 
     def close(self) -> None:
         """Write what is in memory."""
-        self._graph.save(self.folder / VECTORS)
+        if self._graph is not None:
+            self._graph.save(self.folder / _graph_file(self.graphs - 1))
+            self._graph = None
 
     def _begin(self, block: np.ndarray) -> None:
-        from usearch.index import Index as Graph
-
         self.ndim = block.shape[1]
-        metric = "hamming" if self.precision == "binary" else _METRICS[self.similarity]
-        self._graph = Graph(ndim=self.ndim, metric=metric, dtype=_DTYPES[self.precision])
         if self.precision != "float32":
             self.scale = float(np.abs(block).max()) or 1.0
         if self.precision == "binary" and self.ndim % 8:
             problem = f"expected a number of dimensions that is a multiple of 8, got {self.ndim}"
             raise InputError(problem, field="--precision", remedy="use int8")
+
+    def _empty(self) -> Graph:
+        from usearch.index import Index as Graph
+
+        metric = "hamming" if self.precision == "binary" else _METRICS[self.similarity]
+        return Graph(ndim=self.ndim, metric=metric, dtype=_DTYPES[self.precision])
 
 
 def _coded(vectors: Float[np.ndarray, "n d"], precision: str, scale: float) -> np.ndarray:
