@@ -31,7 +31,7 @@ def test_graph_search_finds_the_same(tiny_model, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(index_module, "EXACT_BELOW", 0)
     assert index.search("the dog", k=5)[0].text == exact[0].text
     assert len(index.search("the dog", k=80)) == 80
-    assert index.vectors.graph.expansion_search == 160
+    assert index.vectors.graphs[0].expansion_search == 160
 
 
 def test_what_is_not_opened_or_asked(tiny_model, tmp_path: Path):
