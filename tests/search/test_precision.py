@@ -74,10 +74,11 @@ def test_several_graphs_find_what_one_finds(precision: str, tmp_path: Path, monk
     assert len(several) == 1_000
     rows = np.array([999, 0, 299, 300, 300, 650])
     np.testing.assert_array_equal(several.of(rows), one.of(rows))
-    # As many candidates as there are documents: both searches are exact but for the graphs.
+    # As many candidates as there are documents: only what a graph does not reach is missing.
     found, scores = several.near(every[::100], 10, candidates=1_000)
     wanted, expected = one.near(every[::100], 10, candidates=1_000)
-    assert np.mean(found == wanted) > 0.95
+    both = [set(a) & set(b) for a, b in zip(found.tolist(), wanted.tolist(), strict=True)]
+    assert np.mean([len(each) for each in both]) > 8.5
     np.testing.assert_allclose(scores[:, 0], expected[:, 0], rtol=1e-5)
     assert (np.diff(scores, axis=1) <= 0).all()
 
