@@ -24,14 +24,14 @@ and Satterthwaite, which `compare` used until this benchmark was made. About 15 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import math
 import multiprocessing
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -48,10 +48,10 @@ from transformers import set_seed
 sys.path.insert(0, str(Path(__file__).parent / "claims"))  # they import each other by name
 
 import nearfar
+from _scifact import claims
 from claims._claim import kept
-from claims._data import located, table
+from claims._data import table
 from nearfar.comparison.significance import estimate, holm
-from nearfar.data.retrieval import Retrieval
 from nearfar.kinds.loading import of
 from nearfar.recipes import infonce
 from nearfar.training.stages import train_plan
@@ -81,34 +81,17 @@ KINDS = ("simulated_same_recipe", "simulated_equal_in_truth", "simulated_runs_di
 Values = np.ndarray  # runs x items
 
 
-def lines_of(file: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(located("scifact", file), "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
-
-
-def relevant(part: str) -> list[tuple[str, str]]:
-    with gzip.open(located("scifact", f"qrels-{part}.tsv.gz"), "rt", encoding="utf-8") as lines:
-        next(lines)
-        return [(query, document) for query, document, _ in (line.rstrip("\n").split("\t") for line in lines)]
-
-
 @cache
 def rows_of(task: str) -> tuple[Dataset, Any, Dataset | None]:
     """Training rows, evaluation rows, and the rows on which the evaluation's classifier learns."""
     rng = np.random.default_rng(0)
     if task == "scifact":
-        titles = {row["_id"]: row["title"] for row in lines_of("corpus.jsonl.gz")}
-        asked = {row["_id"]: row["text"] for part in ("train", "test") for row in lines_of(f"queries-{part}.jsonl.gz")}
-        pairs = dict.fromkeys((asked[query], titles[document]) for query, document in relevant("train"))
-        test: dict[str, dict[str, int]] = {}
-        for query, document in relevant("test"):
-            test.setdefault(query, {})[document] = 1
-        rows = Dataset.from_list([{"anchor": claim, "positive": title} for claim, title in pairs])
-        answers = {document for documents in test.values() for document in documents}
-        others = [document for document in titles if document not in answers]
+        pairs, test, _ = claims()
+        answers = {document for documents in test.relevant.values() for document in documents}
+        others = [document for document in test.corpus if document not in answers]
         chosen = answers | {others[each] for each in rng.permutation(len(others))[:DISTRACTORS]}
-        titles = {document: title for document, title in titles.items() if document in chosen}
-        return rows, Retrieval(titles, {query: asked[query] for query in test}, test), None
+        titles = {document: title for document, title in test.corpus.items() if document in chosen}
+        return Dataset.from_list(pairs), replace(test, corpus=titles), None
     if task == "banking77":
         parts = [
             [{"text": row["text"], "label": row["intent"]} for row in table(task, f"banking77-{part}.tsv.gz")]
@@ -121,9 +104,9 @@ def rows_of(task: str) -> tuple[Dataset, Any, Dataset | None]:
         for row in table("sts", "stsb-dev.tsv.gz")
     ]
     same = [row for row in table("sts", "stsb-train.tsv.gz") if float(row["score"]) >= 4]
-    pairs = dict.fromkeys((row["sentence1"], row["sentence2"]) for row in same if row["sentence1"] != row["sentence2"])
-    chosen = [scored[each] for each in rng.permutation(len(scored))[:300]]
-    return Dataset.from_list([{"anchor": a, "positive": b} for a, b in pairs]), Dataset.from_list(chosen), None
+    alike = dict.fromkeys((row["sentence1"], row["sentence2"]) for row in same if row["sentence1"] != row["sentence2"])
+    drawn = [scored[each] for each in rng.permutation(len(scored))[:300]]
+    return Dataset.from_list([{"anchor": a, "positive": b} for a, b in alike]), Dataset.from_list(drawn), None
 
 
 def base_model() -> SentenceTransformer:

@@ -67,7 +67,7 @@ class Launcher:
 def _split(text: str) -> tuple[tuple[str, ...], frozenset[int]]:
     """The words of a command as `shlex.split` gives them, and the places of those that are `{}` in quotes."""
     source = StringIO(text)
-    lexer = shlex.shlex(source, posix=True, punctuation_chars=False)
+    lexer = shlex.shlex(source, posix=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     words: list[str] = []
     quoted, start = set(), 0
