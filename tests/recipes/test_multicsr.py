@@ -13,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from nearfar import contrast, far
 from nearfar.data import write_jsonl
+from nearfar.errors import InputError
 from nearfar.losses.entrywise import EntrywiseLoss, entrywise_of_similarities
 from nearfar.recipes.multicsr import NO_MASK, Options, prepare
 from nearfar.training import train
@@ -125,6 +126,12 @@ def test_the_loss_of_a_batch_masks_what_the_guide_finds_alike(model, cached) -> 
     with torch.no_grad():
         found = official.loss(features(model)).item()
     assert found == pytest.approx(entrywise_of_similarities(cosines, out, 0.05).item(), rel=1e-5)
+
+
+def test_the_loss_of_the_released_code_is_refused_with_several_processes(model, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="one process"):
+        first_stage(prepare)(model, Dataset.from_list(ROWS), Options(variant="official"))
 
 
 def test_the_guide_is_frozen_without_dropout_and_not_saved(model, tiny_model_folder) -> None:

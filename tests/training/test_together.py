@@ -23,13 +23,18 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "plain": ("infonce", "pairs", {}),
     "cached": ("infonce", "pairs", {"cached": True}),
     "chunks": ("chunks.py", "pairs", {}),
-    # Rows that share a text make batches of 5 to 7 rows, which are divided into 2 + 3, 3 + 3 or 3 + 4.
+    # Rows that share a text make batches of 7 rows and one of 2, which are divided into 3 + 4 and 1 + 1.
     "unequal": ("infonce", "uneven", {}),
     "unequal-cached": ("infonce", "uneven", {"cached": True}),
     "labelled": ("infonce", "labels", {}),
     # A label with most of the rows, which is spread over all batches.
     "frequent": ("infonce", "frequent", {}),
     "teacher": ("score_distillation", "pairs", {"teacher": "model", "teacher_temperature": 0.5}),
+    "joint-denominator": ("qwen3_embedding", "uneven", {}),
+    "several-positives": ("codiemb", "uneven", {}),
+    "hypersphere": ("contrastive_gap", "uneven", {}),
+    "hardest": ("behaviour", "uneven", {"dropout": 0.0}),
+    "soft-labels": ("dialog2flow", "labels", {}),
     "accumulated": ("infonce", "pairs", {"gradient_accumulation": 2, "learning_rate": 0.02}),
 }
 
@@ -68,7 +73,7 @@ def folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         [{"anchor": f"the {words[i % 7]} {i}", "positive": f"{i} a {words[i % 5]}"} for i in range(27)],
         folder / "pairs.jsonl",
     )
-    write_jsonl([{"anchor": f"cat {i % 19}", "positive": f"dog {i % 7}"} for i in range(40)], folder / "uneven.jsonl")
+    write_jsonl([{"anchor": f"cat {i % 19}", "positive": f"dog {i % 7}"} for i in range(23)], folder / "uneven.jsonl")
     write_jsonl([{"text": f"the cat {i}", "label": "abc"[i % 3]} for i in range(30)], folder / "labels.jsonl")
     write_jsonl([{"text": f"a {i} dog", "label": "ab"[i % 4 == 0]} for i in range(30)], folder / "frequent.jsonl")
     (folder / "chunks.py").write_text(CHUNKS)

@@ -35,6 +35,9 @@ class Order(ABC):
         seed: The same in all processes.
     """
 
+    #: Rows that each of several processes needs: some losses compare the rows of one process alone.
+    least_per_process = 2
+
     def __init__(self, rows: Dataset, size: int, drop_last: bool, seed: int) -> None:
         self.rows, self.size, self.drop_last, self.seed = len(rows), size, drop_last, seed
         self._kept: tuple[int, list[list[int]]] | None = None
@@ -65,8 +68,8 @@ class Order(ABC):
 class OfProcesses(Order):
     """The batches of another order, each divided among processes, which train together on what one process would.
 
-    So a text is in no two of them where it may not be twice in a batch. A batch too small to give two rows to each
-    process is left out.
+    So a text is in no two of them where it may not be twice in a batch. A batch that has fewer than
+    `least_per_process` rows for each process is left out.
 
     Args:
         whole: Draws batches with the rows of all processes.
@@ -79,13 +82,17 @@ class OfProcesses(Order):
         self._kept = None
 
     def _draw(self, epoch: int) -> list[list[int]]:
-        batches = [batch for batch in self.whole.batches(epoch) if len(batch) >= 2 * self.processes]
+        batches = [batch for batch in self.whole.batches(epoch) if len(batch) >= self._least]
         return [part for batch in batches for part in self.whole.divided(batch, self.processes)]
+
+    @property
+    def _least(self) -> int:
+        return self.whole.least_per_process * self.processes
 
     def left_out(self) -> list[LeftOut]:
         """Those of the other order, and those of batches that are too small."""
-        small = sum(len(batch) for batch in self.whole.batches(0) if len(batch) < 2 * self.processes)
-        reason = f"their batch has fewer than two rows for each of {self.processes} processes"
+        small = sum(len(batch) for batch in self.whole.batches(0) if len(batch) < self._least)
+        reason = f"their batch has fewer than {self._least} rows, {self.whole.least_per_process} for each process"
         return [*self.whole.left_out(), *([LeftOut(small, reason)] if small else [])]
 
 
@@ -132,6 +139,9 @@ class Rehearsed(Order):
 
 class Distinct(Order):
     """No text twice in a batch. A row whose text is there already waits for a later batch."""
+
+    #: Batches may be small here, and the losses take the negatives of all processes.
+    least_per_process = 1
 
     def __init__(self, rows: Dataset, size: int, drop_last: bool, seed: int) -> None:
         super().__init__(rows, size, drop_last, seed)

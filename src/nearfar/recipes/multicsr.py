@@ -28,6 +28,7 @@ import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from nearfar.errors import InputError
 from nearfar.kinds.options import ContrastOptions
 from nearfar.recipes import Plan, Recipe, Stage
 
@@ -65,6 +66,7 @@ class Options(ContrastOptions):
 def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan:
     """Mask the candidates of a batch that the guide finds too similar to the anchor."""
     from nearfar.far import except_likely_positives
+    from nearfar.kinds._processes import processes
     from nearfar.losses import ContrastLoss, EntrywiseLoss
     from nearfar.models import load
 
@@ -72,6 +74,9 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     if options.phi < NO_MASK:
         guide = load(options.guide, device=str(model.device)) if options.guide else copy.deepcopy(model)
     if options.variant == "official":
+        if processes() > 1:
+            problem = "the loss of the authors' code is for training in one process"
+            raise InputError(problem, field="variant", remedy="use variant=paper, or one process")
         loss = EntrywiseLoss(model, guide, options.phi, temperature=options.temperature, cached=options.cached)
         return Plan(model, Stage(rows, loss))
 
