@@ -122,6 +122,27 @@ def test_resume_adds_and_refuses(files: Path, jobs: list[Job], tiny_model_folder
     assert len(more.ranking) == 3
 
 
+def test_arguments_of_the_trainer_reach_every_run(files: Path, jobs: list[Job], tiny_model_folder: Path):
+    (files / "trainer.yaml").write_text("logging_steps: 1\n")
+    given: dict[str, Any] = {"data": "train.jsonl", "evaluate_on": "held.jsonl", "seeds": 1, "model": tiny_model_folder}
+    given |= {"out": "out", "max_steps": 2, "keep": "none", **SMALL}
+    for wrong, field in (({"seed": 1}, "seed"), ({"max_steps": 3}, "max_steps"), ({"logging_step": 1}, "logging_step")):
+        with pytest.raises(InputError) as caught:
+            nearfar.compare("infonce", trainer_args=wrong, **given)
+        assert caught.value.field == field
+        assert not (files / "out" / "compare.yaml").exists()
+    nearfar.compare("infonce", trainer_args="trainer.yaml", **given)
+    run = yaml.safe_load((files / "out" / "runs" / "infonce-0" / "run.yaml").read_text())
+    assert run["trainer_args"] == {"logging_steps": 1}
+    with pytest.raises(InputError) as caught:
+        nearfar.compare("infonce", resume=True, trainer_args={"logging_steps": 2}, **given)
+    assert caught.value.field == "trainer_args"
+    with pytest.raises(InputError):
+        nearfar.compare("infonce", resume=True, **given)
+    nearfar.compare("infonce", resume=True, trainer_args={"logging_steps": 1}, **given)
+    assert [job.name for job in jobs] == ["base", "infonce-0"]
+
+
 def test_a_failure_loses_nothing_else(files: Path, jobs: list[Job], tiny_model_folder: Path):
     # The tiny model reads 64 tokens, and matryoshka_2d asks for 128.
     found = nearfar.compare(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nearfar.comparison.fitting import base_fit, fits
+from nearfar.comparison.fitting import base_fit, base_kind, fits
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import Plan
 from nearfar.recipes import Recipe, get, names
@@ -117,3 +117,10 @@ def test_a_base_model_of_texts_reads_no_files(tiny_model_folder: Path):
         reason = base_fit(tiny_model_folder, [medium, "text"]).reason
         assert reason is not None
         assert reason.endswith(words)
+
+
+def test_a_language_model_is_measured_as_what_is_trained_from_it(tiny_lm_folder: Path, tiny_model_folder: Path):
+    encoder, reranker = get("infonce"), get("rerank_sft_cl")
+    assert base_kind(tiny_lm_folder, [reranker, encoder]) == "encoder"
+    assert base_kind(tiny_lm_folder, [reranker]) == "reranker"
+    assert base_kind(tiny_model_folder, [reranker]) == "encoder"

@@ -159,9 +159,33 @@ def test_long_passages_are_truncated_for_the_model_only(tmp_path, tiny_model) ->
     assert found.kept[0]["positive"] == CORPUS[0]["text"]
 
 
+def test_questions_to_train_on_get_negatives_of_other_documents(tmp_path, tiny_model, monkeypatch) -> None:
+    # Nothing is near for a random encoder: with the usual margin it finds no negatives.
+    monkeypatch.setattr("nearfar.generation.question_negatives.MARGIN", 0.0)
+    plain, _ = run(tmp_path, tiny_model, per_passage=1, held_out=0.4)
+    found, generator = run(tmp_path, tiny_model, per_passage=1, held_out=0.4, negatives=2)
+    assert not generator.asked, "the same calls"
+    assert found.held_out == plain.held_out
+    few = [row for row in found.dropped if row["dropped"] == "too few negatives"]
+    assert found.counts["dropped"].get("too few negatives", 0) == len(few)
+    own = ("anchor", "positive", "kind", "document", "rank")
+    assert len(found.kept) + len(few) == len(plain.kept)
+    assert all({name: row[name] for name in own} in plain.kept for row in [*found.kept, *few])
+    document = {row["text"]: row["document"] for row in CORPUS}
+    for row in found.kept:
+        negatives = {row["negative_1"], row["negative_2"]}
+        assert len(negatives) == 2
+        assert row["document"] not in {document[text] for text in negatives}
+    assert run(tmp_path, tiny_model, per_passage=1, held_out=0.4, negatives=2)[0] == found
+    # More than any question has: mining says so, too, and writes nothing.
+    with pytest.raises(InputError, match=r"^--negatives: no question has 9 negatives"):
+        run(tmp_path, tiny_model, per_passage=1, held_out=0.4, negatives=9)
+
+
 @pytest.mark.parametrize(
     "how",
     [
+        {"negatives": -1},
         {"kinds": ("riddle",)},
         {"kinds": ()},
         {"instructions": (" ",)},

@@ -71,6 +71,20 @@ def test_from_a_corpus_to_a_model(folder, server, tiny_model_folder, capsys) -> 
     assert run([*trains, *model]) == 0
 
 
+def test_the_next_command_trains_with_negatives(folder, server, tiny_model_folder, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("nearfar.generation.question_negatives.MARGIN", 0.0)
+    server.reply = asks
+    there = ["--endpoint", server.url, "--model", "some-model", "--held-out", "0.3", "--negatives", "1"]
+    assert run(command(tiny_model_folder, *there)) == 0
+    (following,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Next: nearfar ")]
+    kept = rows(folder / "pairs.jsonl")
+    assert all(row["negative_1"] in {each["text"] for each in PASSAGES} for row in kept)
+    assert all("negative_1" not in row for row in rows(folder / "pairs.eval.jsonl"))
+    trains = following.removeprefix("Next: nearfar ").split()
+    model = ["--model", str(tiny_model_folder), "--set", "max_steps=1", "--set", "batch_size=2", "--out", "run"]
+    assert run([*trains, *model]) == 0, capsys.readouterr().err
+
+
 def test_without_held_out_documents_one_file_is_written(folder, server, tiny_model_folder, capsys) -> None:
     server.reply = asks
     there = ["--endpoint", server.url, "--model", "some-model", "--held-out", "0", "--instruction", "Hum it."]

@@ -140,3 +140,11 @@ def test_the_command_trains_and_measures_on_lists(tiny_model_folder: Path, tmp_p
 def test_rows_that_do_not_fit_a_teacher_are_refused(rows, settings, tiny_model: SentenceTransformer) -> None:
     with pytest.raises(InputError):
         score_distillation.prepare(tiny_model, rows, score_distillation.Options(**settings))
+
+
+@pytest.mark.parametrize("settings", [{"distance": "margin_mse"}, {"candidates": 2}])
+def test_options_of_lists_are_refused_where_an_encoder_teaches(settings, tiny_model, narrow_teacher: Path) -> None:
+    options = score_distillation.Options(teacher=str(narrow_teacher), **settings)
+    with pytest.raises(InputError, match="no effect with an encoder as the teacher") as caught:
+        score_distillation.prepare(tiny_model, pairs(), options)
+    assert [caught.value.field] == list(settings)

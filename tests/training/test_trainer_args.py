@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,35 @@ def test_wrong_arguments_are_refused_with_file_and_field(
     assert remedy in str(caught.value.remedy)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "field", "package"),
+    [
+        ({"deepspeed": "zero3.json"}, "deepspeed", "deepspeed"),
+        ({"report_to": "tensorboard"}, "report_to", "tensorboard"),
+        ({"report_to": ["none", "wandb"]}, "report_to", "wandb"),
+        ({"report_to": ["trackio"]}, "report_to", "trackio"),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named_before_the_folder_is_claimed(
+    arguments: dict[str, Any], field: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    absent = (package, "tensorboardX")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name in absent else found(name))
+    with pytest.raises(InputError) as caught:
+        train("infonce", rows(), out=tmp_path / "run", model="never-loaded", trainer_args=arguments, **STEPS)
+    assert (caught.value.field, caught.value.remedy) == (field, f"pip install {package}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_configuration_of_deepspeed_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    spec = ModuleSpec("deepspeed", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: spec if name == "deepspeed" else found(name))
+    with pytest.raises(InputError, match=r"^deepspeed: the file 'nowhere\.json' does not exist"):
+        check_trainer_args({"deepspeed": "nowhere.json"}, TrainingOptions())
+
+
 def test_what_no_option_of_the_recipe_sets_is_allowed() -> None:
     check_trainer_args({"adam_beta2": 0.9, "dataloader_num_workers": 2, "optim": "adafactor"}, TrainingOptions())
 
@@ -111,6 +142,7 @@ def test_the_gradient_cache_is_refused_where_weights_are_sharded(
 ) -> None:
     write_jsonl([dict(row) for row in rows()], tmp_path / "rows.jsonl")
     (tmp_path / "trainer.yaml").write_text(yaml.safe_dump(arguments))
+    monkeypatch.setattr("nearfar.training.trainer_args._check_deepspeed", lambda *_: None)  # as if it was installed
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     given = ["train", "infonce", "--data", str(tmp_path / "rows.jsonl"), "--model", str(tiny_model_folder)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfar.cli.output import print_json, print_table, progress, say
-from nearfar.cli.parameters import Json, MaxText, SkipBroken, Weights, parsed
+from nearfar.cli.parameters import Json, MaxText, SkipBroken, TrainerArgs, Weights, parsed
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def command(
             show_default="builtin, for a model that encodes texts",
         ),
     ] = None,
+    trainer_args: TrainerArgs = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the comparison in --out.")] = False,
     skip_broken: SkipBroken = False,
     max_text: MaxText = None,
@@ -176,6 +177,7 @@ def command(
             drop_leaks=drop_leaks,
             skip_broken=skip_broken,
             keep=keep,
+            trainer_args=trainer_args,
             settings=settings,
             search=tried,
             validate_on=validation,

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -64,6 +65,14 @@ Weights = Annotated[
     str | None,
     typer.Option(
         help="How often the training rows of each --data count, e.g. 2,0.5 (default: once).", metavar="WEIGHT,..."
+    ),
+]
+
+TrainerArgs = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML or JSON file of further arguments of the Hugging Face trainer, e.g. report_to: tensorboard.",
+        metavar="FILE",
     ),
 ]
 

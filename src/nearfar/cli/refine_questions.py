@@ -67,6 +67,10 @@ def command(
     held_out: Annotated[
         float, typer.Option(help="Fraction of the documents whose questions are held out.", metavar="SHARE", min=0)
     ] = 0.1,
+    negatives: Annotated[
+        int,
+        typer.Option(help="Number of hard negatives of each question, mined in the corpus with the encoder.", min=0),
+    ] = 0,
     eval_out: Annotated[
         Path | None,
         typer.Option(
@@ -104,6 +108,7 @@ def command(
         max_copied=max_copied,
         max_passage=max_passage,
         held_out=held_out,
+        negatives=negatives,
         seed=seed,
         decoding=Decoding(max_tokens, temperature=temperature),
     )

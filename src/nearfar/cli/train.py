@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfar.cli.output import print_json, progress, say
-from nearfar.cli.parameters import Json, MaxText, Seed, SkipBroken, Weights, parsed
+from nearfar.cli.parameters import Json, MaxText, Seed, SkipBroken, TrainerArgs, Weights, parsed
 from nearfar.errors import InputError
 
 
@@ -81,13 +81,7 @@ def command(
             show_default="proposed by the similarity of names",
         ),
     ] = None,
-    trainer_args: Annotated[
-        Path | None,
-        typer.Option(
-            help="YAML or JSON file of further arguments of the Hugging Face trainer, e.g. report_to: tensorboard.",
-            metavar="FILE",
-        ),
-    ] = None,
+    trainer_args: TrainerArgs = None,
     seed: Seed = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the run in --out; a finished one with more epochs or tasks.")

@@ -86,6 +86,21 @@ def base_fit(model: str | Path, columns: Collection[str]) -> Fit:
     return Fit(BASE, f"{model} cannot read {WORDS[medium]}")
 
 
+def base_kind(model: str | Path, recipes: Sequence[Recipe]) -> str:
+    """The kind as which the base model, by its name, is measured: it must have the task of what is trained from it.
+
+    A model that neither encodes nor scores, such as a causal language model, is read as the recipes read it.
+    """
+    from nearfar.kinds.loading import class_of
+    from nearfar.models.abilities import Encodes, Scores
+
+    found = class_of(model)
+    trained = [recipe.trains for recipe in recipes if isinstance(recipe.trains, str)]
+    if issubclass(found, (Encodes, Scores)) or not trained:
+        return found.name
+    return "encoder" if "encoder" in trained else trained[0]
+
+
 def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
     if recipe.roles == ("stream",):
         return Fit(recipe.name, "trains on a stream of tasks, which a comparison does not have; use nearfar train")

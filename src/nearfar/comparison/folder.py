@@ -36,6 +36,7 @@ _DECIDING = (
     "evaluation_columns",
     "model",
     "options",
+    "trainer_args",
     "budget",
     "held_out",
     "sha256",

@@ -49,6 +49,8 @@ class Job:
         launcher: Starts the process, which may then be on another host, see `nearfar.comparison.launching`; None: it
             starts on this machine.
         keep: The general set on which the model is measured, too: `builtin` or a path; None: no such set.
+        kind: The kind as which the base model is loaded to be evaluated; None: as it was saved.
+        trainer_args: Further arguments of the Hugging Face trainer.
     """
 
     name: str
@@ -67,6 +69,8 @@ class Job:
     timed: bool = False
     launcher: str | None = None
     keep: str | None = None
+    kind: str | None = None
+    trainer_args: dict[str, Any] | None = None
 
 
 def is_done(job: Job) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ class Request:
     drop_leaks: bool = False
     skip_broken: bool = False
     keep: str | Path | Dataset | Retrieval | None = None
+    trainer_args: str | Path | Mapping[str, Any] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     validate_on: str | Path | Dataset | Retrieval | None = None
@@ -54,6 +56,13 @@ class Request:
     parallel: int = 1
     progress: Progress | None = None
     say: Callable[[str], object] = lambda _: None
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """Further arguments of the Hugging Face trainer, of all runs."""
+        from nearfar.training.trainer_args import read_trainer_args
+
+        return read_trainer_args(self.trainer_args)
 
     @property
     def models(self) -> list[str | Path]:
@@ -85,6 +94,17 @@ class Request:
         if {"epochs", "max_steps"} & {key.rpartition(".")[2] for key in (*self.settings, *self.search)}:
             problem = "epochs and max_steps cannot be combined with a budget"
             raise InputError(problem, field=FIELD, remedy="remove epochs and max_steps, or --budget")
+
+    def check_arguments(self) -> None:
+        """Check the arguments of the Hugging Face trainer, when `recipes` are those that will run.
+
+        Raises:
+            InputError: An argument is invalid, or a recipe has an option for it.
+        """
+        from nearfar.training.trainer_args import check_trainer_args
+
+        for recipe in self.recipes:
+            check_trainer_args(self.arguments, recipe.options(), self.trainer_args)
 
     def _check_launcher(self) -> None:
         if self.parallel < 1:
@@ -136,6 +156,7 @@ class Request:
             **({} if self.keep is None else {"keep": source_of(self.keep)}),
             "held_out": self.held_out if self.evaluate_on is None else None,
             "options": {key: str(value) for key, value in self.settings.items()},
+            **({"trainer_args": self.arguments} if self.arguments else {}),
             **({"recipe_files": hashes} if hashes else {}),
             **(
                 {

@@ -51,6 +51,7 @@ def compare(
     drop_leaks: bool = False,
     skip_broken: bool = False,
     keep: str | Path | Dataset | Retrieval | None = None,
+    trainer_args: str | Path | Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     search: Mapping[str, Sequence[Any]] | None = None,
     validate_on: str | Path | Dataset | Retrieval | None = None,
@@ -90,6 +91,7 @@ def compare(
         keep: General set, to measure what each recipe forgets: rows or a BEIR-format dataset; `builtin` for the pairs
             that come with the package, `none` for no such measurement. By default `builtin` if the base model encodes
             texts.
+        trainer_args: Further arguments of the Hugging Face trainer for all runs, as for `nearfar.train`.
         settings: Options of the recipes: `temperature` for all that have it, `infonce.temperature` for one.
         search: Options and the values to try, such as `{"learning_rate": [1e-5, 5e-5], "lora_rank": [0, 16]}`. All
             combinations, with every recipe and base model, are trained by successive halving and chosen on validation
@@ -127,6 +129,7 @@ def compare(
         drop_leaks,
         skip_broken,
         keep,
+        trainer_args,
         {**(settings or {}), **options},
         dict(search or {}),
         validate_on,
@@ -162,6 +165,7 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
     # A recipe that is compatible with no rows at all is named once.
     fitting = [fit for fit in fitting if not fit.variant or fit.recipe in taking]
     request = replace(request, recipes=[recipe for recipe in request.recipes if recipe.name in taking])
+    request.check_arguments()
     if request.searches:
         from nearfar.comparison.search import search
 

@@ -22,6 +22,7 @@ from nearfar.comparison.budget import (
     trial_of,
 )
 from nearfar.comparison.configurations import start_of
+from nearfar.comparison.fitting import base_kind
 from nearfar.comparison.folder import ComparisonFolder
 from nearfar.comparison.jobs import Job, end_all, is_done, result_of, run_job
 from nearfar.comparison.prepared import Prepared, evaluation_in, training_in
@@ -236,6 +237,8 @@ class Runner:
             timed=self.request.searches,
             launcher=self.request.launcher,
             keep=self.keep,
+            kind=base_kind(self.request.models[0], self.request.recipes) if configuration is None else None,
+            trainer_args=self.request.arguments or None,
         )
 
     def _tried(self, minutes: float, started: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from nearfar.comparison.climbing import Climbed, climb
 from nearfar.comparison.configurations import base_names, configurations
 from nearfar.comparison.finished import Advice, finished, split_as_dict
+from nearfar.comparison.fitting import base_kind
 from nearfar.comparison.general import general_rows
 from nearfar.comparison.jobs import Job, is_done, result_of, run_job
 from nearfar.comparison.notes import notes_of
@@ -146,7 +147,14 @@ def _evaluation(
     learn = str(training_in(folder.data).absolute()) if rows.learn else None
     evaluation, result = str(evaluation_in(folder.data).absolute()), str(folder.result(name).absolute())
     run = str(folder.run(name).absolute())
-    how: dict[str, Any] = {"base": base, "timed": base is None, "launcher": request.launcher, "keep": keep}
+    kind = base_kind(model, request.recipes) if base is None else None
+    how: dict[str, Any] = {
+        "base": base,
+        "timed": base is None,
+        "launcher": request.launcher,
+        "keep": keep,
+        "kind": kind,
+    }
     return Job(name, None, model, "", evaluation, learn, run, result, 0, {}, **how)
 
 

@@ -86,14 +86,15 @@ def do(job: Job) -> None:
     from nearfar.evaluation import detect_task, evaluate
     from nearfar.evaluation.rows import load_for_evaluation
     from nearfar.evaluation.tasks.retrieval import ms_of_search
-    from nearfar.kinds.loading import class_of, load_kind, of
+    from nearfar.kinds.loading import class_of, kind_named, load_kind, of
     from nearfar.models.abilities import Encodes
 
     found: dict[str, Any] = {"name": job.name, "recipe": job.recipe, "seed": job.seed}
     run = Path(job.run)
     if job.recipe is not None:
         found["cost"] = _trained(job, run)
-    model = load_kind(job.model if job.recipe is None else run / "model")
+    name = job.model if job.recipe is None else run / "model"
+    model = load_kind(name) if job.kind is None else kind_named(job.kind).load(name)
     learn = None if job.learn is None else load_for_evaluation(job.learn)
     started = time.monotonic()
     held_out = load_for_evaluation(job.evaluation)
@@ -177,6 +178,7 @@ def _trained(job: Job, run: Path) -> dict[str, Any]:
             out=run,
             seed=job.seed,
             resume=resume,
+            trainer_args=job.trainer_args,
             settings=job.settings,
             progress=clock,
             trial=job.trial,

@@ -12,7 +12,7 @@ from nearfar.errors import InputError
 from nearfar.models.adapter_base import base_of
 from nearfar.models.adapters import AdapterSwitch
 from nearfar.models.language import load_language_model, same_weights
-from nearfar.models.loading import failures_named, without_progress_bar
+from nearfar.models.load_failures import failures_named, without_progress_bar
 from nearfar.models.model_files import check_files
 
 __all__ = ["FALSE", "PROMPT", "Amateur", "load_amateur"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Found", "Questions", "write_questions"]
 
 #: Reasons why a question is dropped, beside those of `question_checks`.
-DUPLICATE, NOT_FOUND = "duplicate", "not found"
+DUPLICATE, NOT_FOUND, TOO_FEW = "duplicate", "not found", "too few negatives"
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Questions:
             without a gap.
         max_passage: Characters after which a passage is truncated for the language model.
         held_out: Fraction of the documents whose questions are held out.
+        negatives: Number of hard negatives of each question that is not held out: the nearest passages of other
+            documents, see `nearfar.generation.question_negatives`.
         seed: Random seed: decides which passages are sampled and which documents are held out.
         decoding: How the language model writes.
     """
@@ -57,6 +59,7 @@ class Questions:
     max_copied: Fraction = 0.7
     max_passage: Count = 2000
     held_out: Probability = 0.1
+    negatives: Whole = 0
     seed: Whole = 0
     decoding: Decoding = field(default_factory=lambda: Decoding(max_tokens=48, temperature=0.7))
 
@@ -87,9 +90,9 @@ class Found(NamedTuple):
 
     Args:
         kept: Rows of the schema `pairs`: `anchor` (the question), `positive` (the passage), and `kind`, `document`,
-            `rank`.
-        held_out: The same, of held-out documents: no document has rows in both.
-        dropped: The other questions, with the reason (`dropped`) instead of the rank, unless the rank is the reason.
+            `rank`, and `negative_1`, ... if negatives are asked for.
+        held_out: The same without negatives, of held-out documents: no document has rows in both.
+        dropped: The other questions, with the reason (`dropped`), and the rank if they were searched for.
         counts: `passages`, `different` ones, `asked` (passages with questions), `documents` of these, `truncated`
             passages, `written` questions, `kept`, `held_out`, `held_out_documents`, `dropped` by reason, and `kinds`
             (written and kept of each).
@@ -128,8 +131,8 @@ def write_questions(
         checking: Called with (passages encoded so far, number of passages).
 
     Raises:
-        InputError: The generator failed (earlier answers are in the log), or a part of the documents is to be held
-            out and there are fewer than two.
+        InputError: The generator failed (earlier answers are in the log), a part of the documents is to be held out
+            and there are fewer than two, or no question has enough negatives.
     """
     import numpy as np
 
@@ -146,7 +149,8 @@ def write_questions(
 
     drafts = _written(texts, asked.tolist(), generator, log, how, writing)
     _check_alone(drafts, texts, how)
-    _check_ranks(drafts, asked.tolist(), passages, numbers, encoder, how.rank, batch_size, checking)
+    _check_ranks(drafts, asked.tolist(), passages, numbers, encoder, how, batch_size, checking)
+    _check_negatives([draft for draft in drafts if documents[draft.passage] not in held_out], how)
 
     kept: list[dict[str, Any]] = []
     evaluation: list[dict[str, Any]] = []
@@ -157,8 +161,11 @@ def write_questions(
         row |= {} if draft.rank is None else {"rank": draft.rank}
         if draft.dropped:
             dropped.append({**row, "dropped": draft.dropped})
+        elif document in held_out:
+            evaluation.append(row)
         else:
-            (evaluation if document in held_out else kept).append(row)
+            rivals = passages[[int(first[number]) for number in draft.negatives]]["text"] if how.negatives else []
+            kept.append({**row, **{f"negative_{place}": text for place, text in enumerate(rivals, start=1)}})
     counts = {
         "passages": len(passages),
         "different": len(different),
@@ -177,13 +184,14 @@ def write_questions(
 
 @dataclass
 class _Draft:
-    """A written question. `passage`: its place among the passages with questions."""
+    """A written question. `passage`: its place among those with questions. `negatives`: numbers of passages."""
 
     text: str
     passage: int
     kind: str
     rank: int | None = None
     dropped: str = ""
+    negatives: Sequence[int] = ()
 
 
 def _numbers(passages: Dataset) -> Int[Tensor, " n"]:
@@ -253,21 +261,40 @@ def _check_ranks(
     passages: Dataset,
     numbers: Int[Tensor, " n"],
     encoder: SentenceTransformer,
-    most: int,
+    how: Questions,
     batch_size: int,
     progress: Progress | None,
 ) -> None:
-    """Give each question that is left its rank, and mark those that do not find their passage."""
+    """Give each question that is left its rank and negatives, and mark those that do not find their passage."""
+    from nearfar.generation.question_negatives import Nearest, numbers_of_documents
     from nearfar.generation.round_trip import ranks
 
     left = [draft for draft in drafts if not draft.dropped]
     if not left:
         return
     questions, own = [draft.text for draft in left], [rows[draft.passage] for draft in left]
-    found = ranks(questions, own, passages, numbers, encoder, batch_size=batch_size, progress=progress)
-    for draft, rank in zip(left, found, strict=True):
+    nearest = Nearest(how.negatives, own, numbers, numbers_of_documents(passages)) if how.negatives else None
+    options: dict[str, Any] = {"batch_size": batch_size, "nearest": nearest, "progress": progress}
+    for draft, rank in zip(left, ranks(questions, own, passages, numbers, encoder, **options), strict=True):
         draft.rank = rank
-        draft.dropped = NOT_FOUND if rank > most else ""
+        draft.dropped = NOT_FOUND if rank > how.rank else ""
+    if nearest is not None:
+        for draft, negatives in zip(left, nearest.negatives(), strict=True):
+            draft.negatives = negatives
+
+
+def _check_negatives(drafts: Sequence[_Draft], how: Questions) -> None:
+    """Mark the questions to train on that have too few negatives.
+
+    Raises:
+        InputError: There are only such questions.
+    """
+    left = [draft for draft in drafts if not draft.dropped]
+    for draft in left:
+        draft.dropped = TOO_FEW if len(draft.negatives) < how.negatives else ""
+    if left and all(draft.dropped for draft in left):
+        problem = f"no question has {how.negatives} negatives"
+        raise InputError(problem, field="--negatives", remedy="use fewer negatives, or a larger corpus")
 
 
 def _of_kind(drafts: Sequence[_Draft], kind: str) -> dict[str, int]:

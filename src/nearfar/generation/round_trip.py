@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import Tensor
 
+    from nearfar.generation.question_negatives import Nearest
+
 __all__ = ["ranks"]
 
 # Similarities in memory at a time: 64 MB.
@@ -33,6 +35,7 @@ def ranks(
     encoder: SentenceTransformer,
     *,
     batch_size: int = 64,
+    nearest: Nearest | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[int]:
     """The rank of each question's own passage by cosine, from 1, among the different passages of a corpus.
@@ -46,6 +49,7 @@ def ranks(
         numbers: A number for each passage, the same for equal texts, which count once; from 0, in order of appearance.
         encoder: The encoder, with its prompts for queries and documents.
         batch_size: Texts per forward pass.
+        nearest: Collects the nearest passages of each question.
         progress: Called with (passages so far, number of passages).
     """
     device = encoder.device
@@ -65,8 +69,11 @@ def ranks(
         vectors, others = torch.from_numpy(block).to(device)[first.to(device)], here[first].to(device)
         for begin in range(0, len(questions), step := max(1, _BLOCK // len(texts))):
             part = slice(begin, begin + step)
-            above = (asked[part] @ vectors.T > least[part]) & (own_number[part, None] != others)
+            similarities = asked[part] @ vectors.T
+            above = (similarities > least[part]) & (own_number[part, None] != others)
             higher[part] += above.sum(dim=1)
+            if nearest is not None and len(others):
+                nearest.add(part, similarities, least[part], int(others[0]))
         seen = max(seen, int(here.max()))
         start += len(texts)
     return (1 + higher).tolist()

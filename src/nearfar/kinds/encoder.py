@@ -54,11 +54,10 @@ class Encoder(Kind, Encodes, Scores):
 
     @classmethod
     def load(cls, name: str | Path, *, device: str | None = None) -> Encoder:
-        """See `nearfar.models.load`; a causal language model may also be a GGUF file."""
-        from nearfar.models.gguf_folders import plain_folder
+        """See `nearfar.models.load`."""
         from nearfar.models.loading import load
 
-        return cls(load(plain_folder(name), device=device))
+        return cls(load(name, device=device))
 
     @property
     def host(self) -> SentenceTransformer:

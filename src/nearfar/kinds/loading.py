@@ -91,12 +91,11 @@ def load_vectorizer(name: str | Path, *, max_length: int | None = None, view: st
         InputError: The model does not exist, returns no vectors, or an option is not for it.
     """
     from nearfar.models.abilities import Encodes
-    from nearfar.models.gguf_folders import plain_folder
     from nearfar.models.loading import load as load_encoder
 
     if max_length is None and view is None and issubclass(class_of(name), Encodes):
         return load_kind(name).host
-    return load_encoder(plain_folder(name), max_length=max_length, view=view)
+    return load_encoder(name, max_length=max_length, view=view)
 
 
 def load(

@@ -79,7 +79,7 @@ SPEECH: dict[str, Packaged] = {
 def absolute_name(name: str | Path) -> str:
     """The name by which a model can be loaded from any working directory; Hub IDs and aliases are such names."""
     path = Path(name).expanduser()
-    return str(path.resolve()) if str(name) not in ALIASES and path.is_dir() else str(name)
+    return str(path.resolve()) if str(name) not in {*ALIASES, *GENERATORS} and path.exists() else str(name)
 
 
 def alias_folder(alias: str, field: str | None = None) -> Path:

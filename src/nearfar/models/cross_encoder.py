@@ -12,7 +12,8 @@ from nearfar.errors import InputError
 from nearfar.models.completeness import Loaded, check_complete, watched
 from nearfar.models.kind_files import kind_of_folder, require_kind
 from nearfar.models.language import LanguageFiles, check_gguf, find_language_model, is_gguf, unpacked
-from nearfar.models.loading import check_weights, failures_named, find, load
+from nearfar.models.load_failures import failures_named
+from nearfar.models.loading import check_weights, find, load
 from nearfar.models.model_files import check_files
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nearfar.models.cache import user_cache
 from nearfar.models.language import is_gguf, load_language_model, weights_hash
-from nearfar.models.loading import without_progress_bar
+from nearfar.models.load_failures import without_progress_bar
 from nearfar.writing import replace_folder
 
 __all__ = ["plain_folder"]

@@ -11,6 +11,8 @@ from nearfar.errors import InputError
 from nearfar.models.adapter_base import base_of
 from nearfar.models.aliases import GENERATORS, alias_folder
 from nearfar.models.completeness import Loaded, check_complete, missing_of
+from nearfar.models.finding import folder_of
+from nearfar.models.load_failures import failures_named, without_progress_bar
 from nearfar.models.model_files import check_files
 
 
@@ -37,15 +39,13 @@ def find_language_model(name: str | Path) -> LanguageFiles:
     Raises:
         InputError: The model does not exist, or has neither safetensors nor GGUF weights.
     """
-    from nearfar.models.loading import find
-
     text = str(name)
     if text in GENERATORS:
         return LanguageFiles(text, alias_folder(text), GENERATORS[text].weights)
     path = Path(text).expanduser()
     if path.suffix == ".gguf" and path.is_file():
         return LanguageFiles(text, path.parent, path.name)
-    folder = find(text)
+    folder = folder_of(text)
     if not any(folder.glob("*.safetensors")):
         raise InputError("contains no safetensors weights", file=folder, remedy="pass its .gguf file, or another model")
     return LanguageFiles(text, folder, None)
@@ -94,7 +94,6 @@ def load_language_model(name: str | Path, device: str | None = None) -> tuple[An
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from nearfar.models.loading import failures_named, without_progress_bar
     from nearfar.models.low_rank.files import is_low_rank_sparse, load_low_rank_sparse
 
     files = find_language_model(name)
@@ -134,8 +133,6 @@ def _lasting(files: LanguageFiles) -> str:
 def _adapted(folder: Path, base: str, device: str | None) -> tuple[Any, Any]:
     """The base model with an adapter, and the adapter's tokenizer, or that of the base if it has none."""
     from transformers import AutoTokenizer
-
-    from nearfar.models.loading import failures_named, without_progress_bar
 
     model, tokenizer = load_language_model(base, device)
     with failures_named(folder, f"an adapter of {base}", "pass the adapter of a causal language model"):

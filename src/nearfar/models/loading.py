@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.models.adapter_base import check_base
 from nearfar.models.adapters import CONFIGURATION
-from nearfar.models.aliases import ALIASES, SPEECH, alias_folder
 from nearfar.models.completeness import check_complete, watched
+from nearfar.models.finding import folder_of
+from nearfar.models.gguf_folders import plain_folder
 from nearfar.models.kind_files import require_kind
 from nearfar.models.last_token import pool_last_token
 from nearfar.models.lengths import check_length, least_length
-from nearfar.models.model_files import check_files, check_settings
-from nearfar.writing import settled
+from nearfar.models.load_failures import failures_named, first_line, without_progress_bar
+from nearfar.models.model_files import check_files
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from torch import nn
 
 logger = logging.getLogger(__name__)
-
-# Files of a Hub repository that are not needed: weights that can contain code, and formats of other runtimes.
-_NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack", "*.ot", "*.onnx*", "*.gguf"]
-_NOT_FETCHED += ["*.tflite", "*.mlmodel", "*.mlpackage/*", "onnx/*", "openvino/*", "coreml/*", "original/*"]
 
 
 def load(
@@ -47,7 +42,8 @@ def load(
     `nearfar.models.last_token`. Only safetensors weights are read, and a model's own code is never run.
 
     Args:
-        name: A folder, a Hub ID such as `sentence-transformers/all-MiniLM-L6-v2`, or a key of `ALIASES`.
+        name: A folder, a Hub ID such as `sentence-transformers/all-MiniLM-L6-v2`, a `.gguf` file, or a key of `ALIASES`
+            or `GENERATORS`.
         device: Device of the model, such as `cpu` or `cuda:0`; by default sentence-transformers chooses.
         max_length: Maximum sequence length in tokens (longer texts are truncated); by default the model's own.
         layers: Number of layers to keep, the first ones; good vectors need a model that was trained for this.
@@ -141,47 +137,12 @@ def _check_kind(folder: Path, part_of: str | None) -> str:
 def find(name: str | Path) -> Path:
     """The folder of the model called `name`, downloaded from the Hub (or found in its cache) if necessary.
 
+    The weights of a GGUF file, such as `smollm2`, are unpacked, see `nearfar.models.gguf_folders`.
+
     Raises:
-        InputError: There is no such alias, folder or Hub ID.
+        InputError: There is no such alias, folder, file or Hub ID.
     """
-    text = str(name)
-    if text in ALIASES:
-        return alias_folder(text)
-    if text in SPEECH:
-        problem = f"expected a text encoder, got the speech model {text!r}"
-        raise InputError(problem, field="model", remedy=f"use it as the audio tower of a recipe: audio_model={text}")
-    path = settled(Path(text).expanduser())
-    if text.strip() and path.is_dir():
-        return path
-    if path.is_file():
-        raise InputError("expected the folder of a model, got a file", file=path, remedy=f"pass {path.parent}")
-    if isinstance(name, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1 or "\\" in text or not text:
-        raise InputError(f"the model folder {text!r} does not exist", field="model", remedy="check the path")
-    return _fetch(text)
-
-
-def _fetch(hub_id: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-
-    known = "pass a folder, a Hub ID such as sentence-transformers/all-MiniLM-L6-v2, or one of: " + ", ".join(ALIASES)
-    try:
-        return Path(snapshot_download(hub_id, ignore_patterns=_NOT_FETCHED))
-    except GatedRepoError as error:
-        raise InputError(
-            f"the model {hub_id!r} on the Hub is gated",
-            remedy=f"request access on https://hf.co/{hub_id}, then run `hf auth login`",
-        ) from error
-    except (RepositoryNotFoundError, HFValidationError) as error:
-        raise InputError(
-            f"{hub_id!r} is not a folder, an alias or a model on the Hub", field="model", remedy=known
-        ) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise InputError(
-            f"{hub_id!r} is not a folder, an alias or in the local Hub cache, and the Hub cannot be reached",
-            field="model",
-            remedy=known,
-        ) from error
+    return folder_of(plain_folder(name))
 
 
 def _check_device(device: str | None) -> None:
@@ -193,31 +154,8 @@ def _check_device(device: str | None) -> None:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(
-            f"the device {device!r} cannot be used: {_first_line(error)}", field="device", remedy="try cpu"
+            f"the device {device!r} cannot be used: {first_line(error)}", field="device", remedy="try cpu"
         ) from error
-
-
-@contextmanager
-def failures_named(folder: Path, what: str, remedy: str, field: str | None = None) -> Iterator[None]:
-    """Turn whatever a library raises while it loads a folder into one line.
-
-    Args:
-        folder: Named in the message.
-        what: What it was to load as, with its article.
-        remedy: What to do about it.
-        field: The option that named the model.
-
-    Raises:
-        InputError: the block failed; it names the file where one of the folder's JSON files cannot be read.
-    """
-    try:
-        yield
-    except (InputError, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:  # a panic of tokenizers is no Exception
-        check_settings(folder, vocabularies=True)
-        problem = f"cannot be loaded as {what} ({type(error).__name__}: {_first_line(error)[:300]})"
-        raise InputError(problem, file=folder, field=field, remedy=remedy) from error
 
 
 def check_weights(model: nn.Module, folder: Path) -> None:
@@ -246,21 +184,3 @@ def check_max_length(model: SentenceTransformer, max_length: int) -> None:
         getattr(tokenizer, "model_max_length", None),
     ]
     check_length(max_length, tokenizer, limits)
-
-
-@contextmanager
-def without_progress_bar() -> Iterator[None]:
-    """Turn off the progress bar for loading a file from disk, which would disturb a command's output."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")

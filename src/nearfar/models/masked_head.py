@@ -12,7 +12,7 @@ from transformers import AutoModelForMaskedLM
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import logging
 
-from nearfar.models.loading import without_progress_bar
+from nearfar.models.load_failures import without_progress_bar
 
 if TYPE_CHECKING:
     from jaxtyping import Float

@@ -60,13 +60,13 @@ def shape_hash(name: str | Path) -> str:
 def _place(name: str | Path) -> tuple[Path, str | None]:
     """The folder of a model, and its GGUF file if there is one."""
     from nearfar.models.aliases import GENERATORS
+    from nearfar.models.finding import folder_of
     from nearfar.models.language import find_language_model
-    from nearfar.models.loading import find
 
     if str(name) in GENERATORS or Path(name).suffix == ".gguf":
         _, folder, gguf = find_language_model(name)
         return folder, gguf
-    return find(name), None
+    return folder_of(name), None
 
 
 def new_tokenizer(documents: Dataset, vocabulary: int) -> PreTrainedTokenizerFast:

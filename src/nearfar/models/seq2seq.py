@@ -7,7 +7,8 @@ from typing import Any
 
 from nearfar.models.completeness import incomplete, missing_of
 from nearfar.models.kind_files import require_kind
-from nearfar.models.loading import check_weights, failures_named, find, without_progress_bar
+from nearfar.models.load_failures import failures_named, without_progress_bar
+from nearfar.models.loading import check_weights, find
 from nearfar.models.model_files import check_files
 
 __all__ = ["load_seq2seq_model"]

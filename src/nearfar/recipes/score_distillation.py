@@ -65,6 +65,7 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         raise InputError(problem, field="teacher", remedy=remedy)
     device, shared = str(model.device), options.contrast
     if options.teacher and class_of(options.teacher).name == "encoder":
+        _refuse_without_lists(options)
         teacher, scale = load(options.teacher, device=device), options.teacher_temperature or 0.05
         shared["gather_across_devices"] = paired
         return Plan(model, Stage(rows, TeacherSimilarityLoss(model, teacher, scale, **shared)))
@@ -75,6 +76,14 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     scale = options.teacher_temperature or 1.0
     loss = RankedListLoss(model, options.distance, options.temperature, scale, cached=options.cached)
     return Plan(model, Stage(with_candidate_columns(rows, options.candidates), loss, batches="shuffled"))
+
+
+def _refuse_without_lists(options: Options) -> None:
+    """Refuse options of lists, which the similarities of an encoder do not have."""
+    for name in ("distance", "candidates"):
+        if getattr(options, name) != getattr(Options(), name):
+            problem = "has no effect with an encoder as the teacher, whose similarities to the batch are learned"
+            raise InputError(problem, field=name, remedy=f"remove {name}, or use a reranker as the teacher")
 
 
 RECIPE = Recipe("score_distillation", {"rows": ("ranked lists", "pairs", "sentences")}, Options, prepare)

@@ -199,12 +199,12 @@ def _limit(target: _Target, int8: bool) -> float:
 
 def _loaded(model: str | Path) -> SentenceTransformer:
     from nearfar.kinds.loading import class_of
-    from nearfar.models.loading import find, load
+    from nearfar.models.loading import load
 
     kind = class_of(model)
     if kind.name != "encoder":
         problem = f"expected a text encoder, got {kind.words}"
-        raise InputError(problem, file=find(model), field="model", remedy="export a text encoder")
+        raise InputError(problem, file=model, field="model", remedy="export a text encoder")
     return load(model, device="cpu")
 
 

@@ -151,7 +151,7 @@ class _Served:
         import torch
         from transformers import AutoModel
 
-        from nearfar.models.loading import without_progress_bar
+        from nearfar.models.load_failures import without_progress_bar
 
         with without_progress_bar():
             model: Any = AutoModel.from_pretrained(

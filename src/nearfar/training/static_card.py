@@ -25,9 +25,9 @@ def static_card(made: Distilled, data: str | Path | None, sif: float | None) -> 
     """
     from huggingface_hub import ModelCardData
 
-    from nearfar.models.aliases import ALIASES
+    from nearfar.models.aliases import ALIASES, GENERATORS
 
-    packaged = ALIASES.get(made.teacher)
+    packaged = {**ALIASES, **GENERATORS}.get(made.teacher)
     name = packaged.hub if packaged is not None and packaged.hub else PurePath(made.teacher).name
     metadata = ModelCardData(
         base_model=name if "/" in name else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import fields
@@ -66,6 +67,11 @@ _OWN = {
     "ignore_data_skip",
     "restore_callback_states_from_checkpoint",
 }
+#: Values of `report_to`, and the modules of which one is required; the first is the name of the package, too.
+_REPORTING = {
+    "tensorboard": ("tensorboard", "tensorboardX"),
+    **{name: (name,) for name in ("wandb", "trackio", "mlflow", "clearml", "codecarbon", "dvclive", "swanlab")},
+}
 
 
 def read_trainer_args(given: str | Path | Mapping[str, Any] | None) -> dict[str, Any]:
@@ -102,13 +108,15 @@ def check_trainer_args(
         source: The file, for messages.
 
     Raises:
-        InputError: An argument does not exist, is set by nearfar, or has an invalid value.
+        InputError: An argument does not exist, is set by nearfar, has an invalid value, or requires a package that is
+            not installed.
     """
     from transformers import TrainingArguments
 
+    file = None if isinstance(source, Mapping) else source
+    _check_deepspeed(arguments, file)
     if not arguments:
         return
-    file = None if isinstance(source, Mapping) else source
     known = {each.name: each for each in fields(TrainingArguments) if each.init}
     for name, value in arguments.items():
         if name in _BY_ARGUMENT:
@@ -123,6 +131,7 @@ def check_trainer_args(
             problem = "unknown argument of the Hugging Face trainer"
             raise InputError(problem, file=file, field=name, remedy=remedy)
         _check_type(name, value, known[name].default, file)
+    _check_reporting(arguments.get("report_to"), file)
     _check_values(arguments, file)
 
 
@@ -189,6 +198,28 @@ def _check_type(name: str, value: Any, default: Any, file: Any) -> None:
         return
     if not fits:
         raise InputError(f"expected {expected}, got {value!r}", file=file, field=name, remedy="fix the value")
+
+
+def _check_deepspeed(arguments: Mapping[str, Any], file: Any) -> None:
+    """`_check_values` leaves DeepSpeed out, and the trainer would miss it only after the run has begun."""
+    asked = _asked_by("deepspeed", arguments)
+    if asked is None:
+        return
+    if importlib.util.find_spec("deepspeed") is None:
+        field = "deepspeed" if asked == FIELD else asked
+        raise InputError("requires the package deepspeed", file=file, field=field, remedy="pip install deepspeed")
+    config = arguments.get("deepspeed")
+    if isinstance(config, str) and config.endswith(".json") and not Path(config).is_file():
+        raise InputError(f"the file {config!r} does not exist", file=file, field="deepspeed", remedy="check the path")
+
+
+def _check_reporting(names: Any, file: Any) -> None:
+    """Check that the packages of the named trackers are installed."""
+    for name in [names] if isinstance(names, str) else names or []:
+        modules = _REPORTING.get(name, ())
+        if modules and not any(importlib.util.find_spec(module) for module in modules):
+            problem = f"{name} requires the package {modules[0]}"
+            raise InputError(problem, file=file, field="report_to", remedy=f"pip install {modules[0]}")
 
 
 def _check_values(arguments: Mapping[str, Any], file: Any) -> None:

@@ -102,7 +102,7 @@ def as_module(network: Any, processor: Any, **settings: Any) -> Transformer:
     """
     from sentence_transformers.base.modules import Transformer
 
-    from nearfar.models.loading import without_progress_bar
+    from nearfar.models.load_failures import without_progress_bar
 
     # With several processes, transformers writes in the first one alone; here each makes a tower of its own.
     network.should_save_on_this_rank = lambda *_: True

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
-from nearfar.models.loading import failures_named, without_progress_bar
+from nearfar.models.load_failures import failures_named, without_progress_bar
 from nearfar.models.model_files import check_files, json_object
 from nearfar.writing import write_text
 
