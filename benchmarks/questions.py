@@ -64,6 +64,13 @@ def per_query(model: Any, data: Retrieval) -> np.ndarray:
     return found[METRIC]
 
 
+def joined(*searches: Retrieval) -> Retrieval:
+    """Searches in the same corpus as one, so that a model encodes it once; the queries stay in their order."""
+    queries = {key: text for search in searches for key, text in search.queries.items()}
+    relevant = {key: documents for search in searches for key, documents in search.relevant.items()}
+    return Retrieval(searches[0].corpus, queries, relevant)
+
+
 def trained(rows: Sequence[Mapping[str, Any]], options: argparse.Namespace, seed: int) -> Any:
     """The encoder after training on the questions."""
     pairs = Dataset.from_list([{name: row[name] for name in ("anchor", "positive")} for row in rows])
@@ -82,7 +89,14 @@ def correlation(real: Sequence[float], on_written: Sequence[float]) -> float | N
 def measured(name: str, generator: Any, options: argparse.Namespace) -> dict[str, Any]:
     folder = DATA / name
     passages = load_passages(folder).rows
-    how = Questions(per_passage=options.per_passage, passages=options.passages, rank=options.rank, held_out=0.2, seed=0)
+    how = Questions(
+        per_passage=options.per_passage,
+        passages=options.passages,
+        rank=options.rank,
+        max_passage=options.max_passage,
+        held_out=0.2,
+        seed=0,
+    )
     base = load(options.encoder, max_length=options.max_length)
     began = time.monotonic()
     found: Found = write_questions(passages, generator, CallLog(options.work / f"{name}.calls.jsonl"), base, how)
@@ -96,13 +110,14 @@ def measured(name: str, generator: Any, options: argparse.Namespace) -> dict[str
     for seed in range(options.seeds):
         models[f"trained, seed {seed}"] = trained(found.kept, options, seed)
     test = load_retrieval(folder, "test")
-    held_out = written(found.held_out, test.corpus)
     sides = {row["document"] for row in found.held_out}
     missed = [row for row in found.dropped if row["dropped"] == NOT_FOUND and row["document"] in sides]
-    unfiltered = written([*found.held_out, *missed], test.corpus)
-    real = {key: per_query(model, test) for key, model in models.items()}
-    on_written = {key: float(per_query(model, held_out).mean()) for key, model in models.items()}
-    on_all = {key: float(per_query(model, unfiltered).mean()) for key, model in models.items()}
+    asked = joined(test, written([*found.held_out, *missed], test.corpus))
+    scores = {key: per_query(model, asked) for key, model in models.items()}
+    count = len(found.held_out) + len(missed)
+    real = {key: of[:-count] for key, of in scores.items()}
+    on_all = {key: float(of[-count:].mean()) for key, of in scores.items()}
+    on_written = {key: float(of[-count:][: len(found.held_out)].mean()) for key, of in scores.items()}
     after = np.mean([real[f"trained, seed {seed}"] for seed in range(options.seeds)], axis=0)
     means = [float(each.mean()) for each in real.values()]
     return {
@@ -133,6 +148,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="minilm", help="encoder that filters and is trained")
     parser.add_argument("--passages", type=int, default=1000)
     parser.add_argument("--per-passage", type=int, default=2)
+    parser.add_argument("--max-passage", type=int, default=2000, help="characters of a passage that are read")
     parser.add_argument("--rank", type=int, default=3)
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch", type=int, default=64)

@@ -93,7 +93,8 @@ def recall(vectors: Path, index: Path, precision: str) -> dict[str, Any]:
     """By number of candidates: the part of the 10 nearest documents of 200 that is found, and ms for each of them."""
     every = np.load(vectors, mmap_mode="r")
     sample = nearest_in_sample(every[start : start + BLOCK].copy() for start in range(0, len(every), BLOCK))
-    stored = StoredVectors.open(index, check_precision(precision), read_metadata(index).scale)
+    metadata = read_metadata(index)
+    stored = StoredVectors.open(index, check_precision(precision), metadata.scale, metadata.graphs)
     found = {}
     for candidates in CANDIDATES:
         stored.near(sample.vectors, NEAREST + 1, candidates=candidates)  # the first time, codes are read from the disk

@@ -115,7 +115,7 @@ def compared(kind: str, seeds: int, work: Path) -> dict[str, Any]:
         "seeds": seeds,
         "ranking": [each.as_dict() for each in found.ranking],
         "recommendation": found.recommendation,
-        "failures": [str(each) for each in found.failures],
+        "failures": [f"{each.recipe}, seed {each.seed}: {each.reason}" for each in found.failures],
         "versions": {name: version(name) for name in ("torch", "transformers", "sentence-transformers")},
         "cores": os.cpu_count(),
     }
