@@ -55,6 +55,9 @@ def test_a_record_that_cannot_be_read_is_refused(folder: Path) -> None:
     (folder / FILE).write_text("abc run.yaml\n")
     with pytest.raises(InputError, match=f"{FILE}:1"):
         changes(folder)
+    (folder / FILE).write_bytes(b"\xb3")
+    with pytest.raises(InputError, match="UTF-8"):
+        changes(folder)
     (folder / FILE).unlink()
     with pytest.raises(InputError, match="does not exist"):
         changes(folder)

@@ -57,6 +57,65 @@ def test_a_changed_byte_of_a_file_differs(name: str, copy: Path) -> None:
     assert name in found.checks[0].detail
 
 
+@pytest.mark.parametrize("name", ["run.yaml", "metrics.json", "SHA256SUMS"])
+@pytest.mark.parametrize("bit", [1, 128])
+def test_a_changed_first_byte_of_a_record_differs(name: str, bit: int, copy: Path, capsys) -> None:
+    """With the highest bit, the file is not UTF-8."""
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(bytes([content[0] ^ bit]) + content[1:])
+    assert run(["verify", str(copy), "--json"]) == 1
+    files, *others = json.loads(capsys.readouterr().out)["checks"]
+    assert files["what"] == "files"
+    assert files["equal"] is False
+    assert name in files["detail"] or name == "SHA256SUMS"
+    wrong = {"run.yaml": {"settings"}, "metrics.json": {"figures"}, "SHA256SUMS": set()}[name]
+    assert {check["what"] for check in others if check["equal"] is False} == wrong
+    assert all("\n" not in check["detail"] for check in (files, *others))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "what"),
+    [
+        *(("run.yaml", key, "settings") for key in ("recipe", "data", "source", "sha256", "options", "seed")),
+        *(("run.yaml", key, "settings") for key in ("columns", "evaluation")),
+        ("run.yaml", "temperature", "recipe"),
+        *(("metrics.json", key, "figures") for key in ("after", "metrics", "mrr@10")),
+    ],
+)
+def test_a_changed_letter_of_a_key_differs(name: str, key: str, what: str, copy: Path) -> None:
+    text = (copy / name).read_text()
+    place = text.index(f"{key}:") if name == "run.yaml" else text.index(f'"{key}"', text.index('"after"')) + 1
+    (copy / name).write_text(f"{text[:place]}x{text[place + 1 :]}")
+    found = verify(copy, figures=what == "figures")
+    assert differing(found) == {"files", what}
+    assert f"{name} has changed" in found.checks[0].detail
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", "0"), ("data", []), ("data", {"sets": {"a": 1}}), ("columns", [3]), ("weights", ["a"]), ("recipe", None)],
+)
+def test_a_setting_of_another_type_differs(key: str, value: object, copy: Path) -> None:
+    settings = yaml.safe_load((copy / "run.yaml").read_text())
+    (copy / "run.yaml").write_text(yaml.safe_dump({**settings, key: value}))
+    found = verify(copy)
+    assert differing(found) == {"files", "settings"}
+    assert key in found.checks[1].detail
+
+
+def test_what_a_library_raises_for_a_changed_model_is_said(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: Path) -> None:
+        raise RuntimeError("wrong\nsize")
+
+    monkeypatch.setattr("nearfar.kinds.loading.load_kind", fails)
+    with pytest.raises(RuntimeError):
+        verify(copy)  # no file has changed: a fault of code
+    change_a_byte(copy / "model/config.json")
+    found = verify(copy)
+    assert differing(found) == {"files", "figures"}
+    assert found.checks[-1].detail == "cannot be measured: RuntimeError: wrong size"
+
+
 def test_missing_and_new_files_differ(copy: Path) -> None:
     (copy / "report.html").unlink()
     (copy / "model" / "pytorch_model.bin").write_bytes(b"")

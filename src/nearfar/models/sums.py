@@ -29,13 +29,17 @@ def changes(folder: Path) -> tuple[int, list[str]]:
     """The number of recorded files, and what differs: changed and missing files, and new ones in a recorded folder.
 
     Raises:
-        InputError: There is no record, or it is not in the format of `sha256sum`.
+        InputError: There is no record, or it is not text in the format of `sha256sum`.
     """
     record = folder / FILE
     if not record.is_file():
         raise InputError("does not exist", file=record, remedy="models are recorded when they are saved")
     expected: dict[str, str] = {}
-    for number, line in enumerate(record.read_text("utf-8").splitlines(), 1):
+    try:
+        lines = record.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8 text", file=record, remedy="restore the file") from error
+    for number, line in enumerate(lines, 1):
         digest, gap, name = line.partition("  ")
         if not gap or len(digest) != 64:
             raise InputError("expected a SHA-256, two spaces and a path", file=record, line=number)
