@@ -136,15 +136,25 @@ def test_data_that_is_gone_differs(copy: Path) -> None:
 
 
 def test_other_weights_give_other_figures(copy: Path) -> None:
-    """Without the record of files, the figures alone tell."""
+    """Without the record of files, the figures tell that they are others."""
     from safetensors.torch import load_file, save_file
 
     (copy / "SHA256SUMS").unlink()
     file = copy / "model/model.safetensors"
     save_file({name: value.roll(1, 0) for name, value in load_file(file).items()}, file, {"format": "pt"})
     found = verify(copy)
-    assert differing(found) == {"figures"}
-    assert found.checks[0].equal is None
+    assert differing(found) == {"files", "figures"}
+
+
+def test_without_the_record_of_files_nothing_is_equal(copy: Path, capsys) -> None:
+    """A changed bit of a weight, which no figure shows, and the record removed."""
+    change_a_byte(copy / "model/model.safetensors")
+    (copy / "SHA256SUMS").unlink()
+    assert run(["verify", str(copy), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["equal"] is False
+    assert [check["what"] for check in found["checks"] if check["equal"] is False] == ["files"]
+    assert "SHA256SUMS is missing" in found["checks"][0]["detail"]
 
 
 def test_other_figures_differ(copy: Path) -> None:
