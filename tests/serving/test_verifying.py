@@ -173,6 +173,52 @@ def test_rows_in_memory_are_not_checked(trained: Path, copy: Path) -> None:
     assert found["data"] is found["evaluation data"] is found["figures"] is None
 
 
+@pytest.fixture
+def upload(trained: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What `push` uploads, read where the rows are."""
+    monkeypatch.chdir(pairs.parent)
+    nearfar.push(trained, "me/search", dry_run=tmp_path / "upload")
+    return tmp_path / "upload"
+
+
+def test_what_was_pushed_is_equal(upload: Path) -> None:
+    found = verify(upload)
+    assert found.equal
+    assert [check.what for check in found.checks] == ["files", "data", "evaluation data", "figures"]
+    assert all(check.equal for check in found.checks)
+
+
+def test_what_was_pushed_is_equal_where_its_rows_are_not(
+    upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (upload / ".gitattributes").write_text("")  # the Hub adds it
+    (upload / ".cache/huggingface").mkdir(parents=True)
+    (upload / ".cache/huggingface/CACHEDIR.TAG").write_text("")
+    found = verify(upload)
+    assert found.equal
+    assert [check.equal for check in found.checks] == [True, None, None, None]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "1_Pooling/config.json", "run.yaml"])
+def test_a_changed_byte_of_what_was_pushed_differs(name: str, upload: Path) -> None:
+    change_a_byte(upload / name, -3)
+    found = verify(upload, figures=False)
+    assert "files" in differing(found)
+    assert name in found.checks[0].detail
+
+
+def test_other_weights_and_new_files_of_what_was_pushed_differ(upload: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    file = upload / "model.safetensors"
+    save_file({name: value.roll(1, 0) for name, value in load_file(file).items()}, file, {"format": "pt"})
+    (upload / "adapter_config.json").write_text("{")
+    found = verify(upload)
+    assert differing(found) == {"files", "figures"}
+    assert found.checks[0].detail == "model.safetensors has changed; adapter_config.json is new"
+
+
 @pytest.mark.slow
 def test_a_language_model_is_measured_on_its_held_out_documents(tmp_path: Path) -> None:
     """They are a part of the training data, which the seed decides."""

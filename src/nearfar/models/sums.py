@@ -25,8 +25,12 @@ def write_sums(folder: Path, names: Iterable[str] | None = None) -> None:
     write_text("".join(lines), folder / FILE)
 
 
-def changes(folder: Path) -> tuple[int, list[str]]:
+def changes(folder: Path, *, whole: bool = False) -> tuple[int, list[str]]:
     """The number of recorded files, and what differs: changed and missing files, and new ones in a recorded folder.
+
+    Args:
+        folder: The folder.
+        whole: Whether everything in it was recorded, so that new files at its top differ, too.
 
     Raises:
         InputError: There is no record, or it is not text in the format of `sha256sum`.
@@ -53,6 +57,8 @@ def changes(folder: Path) -> tuple[int, list[str]]:
             found.append(f"{name} has changed")
     # A file beside the recorded ones could be read instead of one of them.
     tops = {name.partition("/")[0] for name in expected if "/" in name}
+    if whole:
+        tops |= {path.name for path in folder.iterdir() if path.is_file()}
     for file in _files(folder, tops):
         if (name := file.relative_to(folder).as_posix()) not in expected:
             found.append(f"{name} is new")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.kind_files import FILE as KIND
 from nearfar.models.sums import FILE as SUMS
 from nearfar.models.sums import changes
 from nearfar.serving.recorded import after_of, read_settings, request_of, sets_of
@@ -33,10 +35,10 @@ def verify(
 ) -> Verified:
     """Compare a run with what was recorded when it was finished.
 
-    Of a run: the SHA-256 of each file; the rows of the training and evaluation data, read again, with their recorded
-    hashes; and the figures after training, measured again with the saved model on the same held-out rows. The hash of
-    rows is that of the values in the columns that were used. Of another folder of a model that nearfar has written
-    (exported, distilled, fused): the SHA-256 of each file.
+    Of a run, also as `push` uploads it: the SHA-256 of each file; the rows of the training and evaluation data, read
+    again, with their recorded hashes; and the figures after training, measured again with the saved model on the same
+    held-out rows. The hash of rows is that of the values in the columns that were used. Of another folder of a model
+    that nearfar has written (exported, distilled, fused): the SHA-256 of each file.
 
     Args:
         folder: The run folder, or the folder of a model.
@@ -61,17 +63,23 @@ def verify(
         raise InputError(f"contains neither run.yaml nor {SUMS}", file=path, remedy="pass a run folder")
     say = progress or (lambda _: None)
     say("comparing files")
-    files = _files(path)
+    files = _files(path, whole=_uploaded(run))
     of_run = _of_run(run, figures, tolerance, say, whole=files.equal is True) if run.configuration.is_file() else ()
     return Verified(path, (files, *of_run))
 
 
-def _files(folder: Path) -> Check:
+def _uploaded(run: RunFolder) -> bool:
+    """Whether the model is beside the records, as `push` writes it; such a folder has no rows."""
+    at_top = any((run.path / name).is_file() for name in (KIND, "modules.json", "config.json"))
+    return run.configuration.is_file() and at_top and not run.model.is_dir()
+
+
+def _files(folder: Path, *, whole: bool) -> Check:
     if not (folder / SUMS).is_file():
         # Whoever changes a file can remove the record, so that without it nothing can be called equal.
         return Check("files", False, f"{SUMS} is missing: files cannot be compared with what was written")
     try:
-        number, found = changes(folder)
+        number, found = changes(folder, whole=whole)
     except InputError as error:
         return Check("files", False, f"cannot be compared: {error}")
     return Check("files", not found, "; ".join(found) or f"{number} files")
@@ -83,6 +91,7 @@ def _of_run(
     if not run.metrics.is_file():
         raise InputError("the run is not finished", file=run.path, remedy="finish it with train --resume")
     say("reading data")
+    uploaded = _uploaded(run)
     try:
         recorded = read_settings(run.configuration)
     except InputError as error:
@@ -91,7 +100,8 @@ def _of_run(
     try:
         request = request_of(recorded)
     except InputError as error:
-        yield Check("recipe", False, str(error))
+        gone = uploaded and _is_gone(recorded.get("recipe_file"))
+        yield Check("recipe", None if gone else False, str(error))
         return
     if recorded.get("recipe_sha256") != request.recipe.recorded().get("recipe_sha256"):
         yield Check("recipe", False, f"{recorded.get('recipe_file')} has changed")
@@ -100,10 +110,13 @@ def _of_run(
         yield Check("data", None, reason)
     else:
         rows, check = _rows(request, recorded["data"])
-        yield check
+        # Rows are not uploaded: that they are not here is no difference.
+        gone = uploaded and any(_is_gone(each["source"]) for each in sets_of(recorded["data"]).values())
+        yield replace(check, equal=None) if gone and rows is None else check
     held_out, check = _held_out(request, recorded, rows)
     if check is not None:
-        yield check
+        gone = uploaded and _is_gone(recorded["evaluation"])
+        yield replace(check, equal=None) if gone and held_out is None else check
     if not figures:
         return
     try:
@@ -118,6 +131,11 @@ def _of_run(
     else:
         say("measuring again")
         yield _figures(run, request, rows, held_out, after, tolerance, whole=whole)
+
+
+def _is_gone(source: str | None) -> bool:
+    """Whether no file has this name; several names are one text, with commas."""
+    return source is not None and not all(Path(each).exists() for each in source.split(", "))
 
 
 def _in_memory(data: Mapping[str, Any]) -> str | None:
@@ -186,7 +204,7 @@ def _figures(
     from nearfar.training.rows import STREAM
 
     try:
-        model = load_kind(run.model)
+        model = load_kind(run.path if _uploaded(run) else run.model)
         if request.recipe.roles == (STREAM,) and isinstance(model, Classifies) and rows is not None:
             held_out = held_out.by_labels_of(rows)
         measured = held_out.measure(model, request.seed).metrics
