@@ -44,6 +44,21 @@ def test_a_parquet_file_has_ids_and_lists_of_fixed_size(index: SearchIndex, tmp_
     np.testing.assert_array_equal(np.array(table.column("vector").to_pylist(), np.float32), vectors_of(index))
 
 
+@pytest.mark.parametrize("precision", ["int8", "binary"])
+def test_rounded_vectors_are_exported_with_length_1(tiny_model, tmp_path: Path, precision: str) -> None:
+    import pyarrow.parquet as pq
+
+    corpus = tmp_path / "texts.jsonl"
+    write_jsonl([{"text": text} for text in CORPUS], corpus)
+    whole = open_or_build(tiny_model, corpus, lambda: read_corpus(corpus), tmp_path / "whole")
+    rounded = open_or_build(tiny_model, corpus, lambda: read_corpus(corpus), tmp_path / "index", precision=precision)
+    assert np.abs(np.linalg.norm(vectors_of(rounded), axis=1) - 1).max() > 1e-4
+    store_index(rounded, "parquet", tmp_path / "x.parquet")
+    vectors = np.array(pq.read_table(tmp_path / "x.parquet").column("vector").to_pylist(), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert ((vectors * vectors_of(whole)).sum(1) > 0.999).all()
+
+
 def test_a_table_of_lancedb(index: SearchIndex, tmp_path: Path) -> None:
     lancedb = pytest.importorskip("lancedb")
     done = store_index(index, "lancedb", tmp_path / "documents.lance", fields=["words"])
