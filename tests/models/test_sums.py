@@ -27,6 +27,14 @@ def test_nothing_has_changed_after_writing(folder: Path) -> None:
     assert changes(folder) == (3, [])
 
 
+def test_where_everything_was_recorded_a_new_file_at_the_top_is_named(folder: Path) -> None:
+    write_sums(folder)
+    assert changes(folder, whole=True) == (4, [])
+    (folder / "new.json").write_text("")
+    (folder / ".gitattributes").write_text("")
+    assert changes(folder, whole=True)[1] == ["new.json is new"]
+
+
 def test_changed_missing_and_new_files_are_named(folder: Path) -> None:
     (folder / "model/a.json").write_text("model/b.json")
     (folder / "model/part/b c.json").unlink()
@@ -54,6 +62,9 @@ def test_without_names_everything_is_recorded_but_the_record(folder: Path) -> No
 def test_a_record_that_cannot_be_read_is_refused(folder: Path) -> None:
     (folder / FILE).write_text("abc run.yaml\n")
     with pytest.raises(InputError, match=f"{FILE}:1"):
+        changes(folder)
+    (folder / FILE).write_bytes(b"\xb3")
+    with pytest.raises(InputError, match="UTF-8"):
         changes(folder)
     (folder / FILE).unlink()
     with pytest.raises(InputError, match="does not exist"):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -37,6 +42,21 @@ def test_a_parquet_file_has_ids_and_lists_of_fixed_size(index: SearchIndex, tmp_
     assert table.schema.field("vector").type == pa.list_(pa.float32(), 32)
     assert table.column("id").to_pylist() == [str(row) for row in range(1, 91)]
     np.testing.assert_array_equal(np.array(table.column("vector").to_pylist(), np.float32), vectors_of(index))
+
+
+@pytest.mark.parametrize("precision", ["int8", "binary"])
+def test_rounded_vectors_are_exported_with_length_1(tiny_model, tmp_path: Path, precision: str) -> None:
+    import pyarrow.parquet as pq
+
+    corpus = tmp_path / "texts.jsonl"
+    write_jsonl([{"text": text} for text in CORPUS], corpus)
+    whole = open_or_build(tiny_model, corpus, lambda: read_corpus(corpus), tmp_path / "whole")
+    rounded = open_or_build(tiny_model, corpus, lambda: read_corpus(corpus), tmp_path / "index", precision=precision)
+    assert np.abs(np.linalg.norm(vectors_of(rounded), axis=1) - 1).max() > 1e-4
+    store_index(rounded, "parquet", tmp_path / "x.parquet")
+    vectors = np.array(pq.read_table(tmp_path / "x.parquet").column("vector").to_pylist(), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert ((vectors * vectors_of(whole)).sum(1) > 0.999).all()
 
 
 def test_a_table_of_lancedb(index: SearchIndex, tmp_path: Path) -> None:
@@ -105,9 +125,114 @@ def test_a_server_that_does_not_answer(index: SearchIndex) -> None:
         store_index(index, "qdrant", "http://127.0.0.1:9/documents")
 
 
-def test_the_command(index: SearchIndex, tmp_path: Path, tiny_model_folder: Path, capsys) -> None:
-    import json
+@contextmanager
+def serving(
+    answer: Callable[[str, str], tuple[int, object] | None],
+) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    """A server that answers as Qdrant does, or closes the connection; its address, and what it was asked."""
+    asked: list[tuple[str, str, str]] = []
 
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            path = self.path.partition("?")[0]
+            asked.append((self.command, path, self.headers.get("api-key") or ""))
+            found = answer(self.command, path)
+            if found is None:
+                self.close_connection = True
+                return
+            body = json.dumps({"result": found[1], "status": "ok", "time": 0}).encode()
+            self.send_response(found[0])
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_server_that_fails_in_the_middle(index: SearchIndex) -> None:
+    pytest.importorskip("qdrant_client")
+
+    def answer(method: str, path: str) -> tuple[int, object]:
+        return (500 if path.endswith("/points") else 200), ({"exists": False} if path.endswith("/exists") else True)
+
+    with (
+        serving(answer) as (address, asked),
+        pytest.raises(InputError, match=r"fails .*500.*log of the server") as said,
+    ):
+        store_index(index, "qdrant", f"{address}/documents")
+    assert "\n" not in str(said.value)
+    assert asked[-1][:2] == ("DELETE", "/collections/documents")
+
+
+def test_a_server_that_dies_in_the_middle(index: SearchIndex) -> None:
+    pytest.importorskip("qdrant_client")
+
+    def answer(method: str, path: str) -> tuple[int, object] | None:
+        if path.endswith("/points") or method == "DELETE":
+            return None
+        return 200, ({"exists": False} if path.endswith("/exists") else True)
+
+    with serving(answer) as (address, _), pytest.raises(InputError, match=r"cannot be reached .*remove the unfinished"):
+        store_index(index, "qdrant", f"{address}/documents")
+
+
+def test_a_collection_that_cannot_be_created_is_not_removed(index: SearchIndex) -> None:
+    """Another process may just have created it."""
+    pytest.importorskip("qdrant_client")
+
+    def answer(method: str, path: str) -> tuple[int, object]:
+        return (200, {"exists": False}) if path.endswith("/exists") else (409, None)
+
+    with serving(answer) as (address, asked), pytest.raises(InputError, match="409"):
+        store_index(index, "qdrant", f"{address}/documents")
+    assert "DELETE" not in {method for method, *_ in asked}
+
+
+def test_a_server_that_wants_a_key(index: SearchIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("qdrant_client")
+    monkeypatch.delenv("QDRANT_API_KEY", raising=False)
+    with serving(lambda *_: (401, None)) as (address, asked):
+        with pytest.raises(InputError, match="requires an API key; set QDRANT_API_KEY"):
+            store_index(index, "qdrant", f"{address}/documents")
+        monkeypatch.setenv("QDRANT_API_KEY", "secret")
+        with (
+            pytest.warns(UserWarning, match="insecure"),
+            pytest.raises(InputError, match="refuses the API key") as said,
+        ):
+            store_index(index, "qdrant", f"{address}/documents")
+    assert [key for *_, key in asked] == ["", "secret"]
+    assert "secret" not in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://localhost:abc/documents", "http://[::1/documents", "http:///documents", "http://localhost:1"]
+)
+def test_an_address_that_is_none(index: SearchIndex, address: str) -> None:
+    pytest.importorskip("qdrant_client")
+    with pytest.raises(InputError, match="HOST:PORT"):
+        store_index(index, "qdrant", address)
+
+
+@pytest.mark.parametrize(
+    ("store", "out"), [("lancedb", "s3://b/x.lance"), ("parquet", "gs://b/x.parquet"), ("qdrant", "grpc://host/x")]
+)
+def test_an_address_of_another_machine_is_refused(index: SearchIndex, store: str, out: str) -> None:
+    with pytest.raises(InputError, match=f"{out}: --out: .*copy it"):
+        store_index(index, store, out)
+
+
+def test_the_command(index: SearchIndex, tmp_path: Path, tiny_model_folder: Path, capsys) -> None:
     from nearfar.cli.app import run
 
     corpus = tmp_path / "texts.jsonl"

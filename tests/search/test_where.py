@@ -102,3 +102,16 @@ def test_numbers_in_a_csv_file(tiny_model, tmp_path: Path) -> None:
     index = open_or_build(tiny_model, corpus, lambda: read_corpus(corpus), tmp_path / "index")
     assert index.allowed(["year>2000"]).tolist() == [True, False, False]
     assert index.allowed(["year=1999"]).tolist() == [False, False, True]
+
+
+def test_the_command_says_that_nothing_matches(tiny_model_folder: Path, tmp_path: Path, capsys) -> None:
+    from nearfar.cli.app import run
+
+    (tmp_path / "texts.jsonl").write_text('{"text": "the cat", "year": 2005}\n{"text": "the dog", "year": 2006}\n')
+    command = ["search", str(tiny_model_folder), str(tmp_path / "texts.jsonl"), "the cat", "--where"]
+    assert run([*command, "year=1999"]) == 0
+    ended = capsys.readouterr()
+    assert ended.out == ""
+    assert ended.err.endswith("no document matches --where\n")
+    assert run([*command, "year=2006"]) == 0
+    assert "no document" not in capsys.readouterr().err

@@ -173,3 +173,12 @@ def test_models_that_cannot_be_exported_are_refused(
 def test_the_command_line_does_not_load_torch_for_its_help() -> None:
     code = "import sys, nearfar.cli.app, nearfar.cli.export; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, timeout=120).returncode == 0
+
+
+def test_data_that_fits_no_task_is_refused_before_anything_is_written(tiny_model_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").write_text('{"text": "a cat"}\n{"text": "a dog"}\n')
+    said: list[str] = []
+    with pytest.raises(InputError):
+        export(tiny_model_folder, "tei", tmp_path / "out", data=str(tmp_path / "texts.jsonl"), progress=said.append)
+    assert not said
+    assert not (tmp_path / "out").exists()

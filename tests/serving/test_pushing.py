@@ -119,6 +119,16 @@ def test_other_folders_and_names_are_refused(trained: Path, tmp_path: Path) -> N
         push(trained, "me/search", dry_run=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["me/a..b", "me/-a", "me/a.git", f"me/{'a' * 97}"])
+def test_names_that_the_hub_does_not_take_are_refused(name: str, trained: Path, tmp_path: Path) -> None:
+    api = FakeApi()
+    for dry_run in (None, tmp_path / "upload"):
+        with pytest.raises(InputError, match="--to: invalid repository"):
+            push(trained, name, api=api, dry_run=dry_run)
+    assert not api.created
+    assert not (tmp_path / "upload").exists()
+
+
 def test_an_adapter_of_a_local_base_model_is_refused(trained: Path, tmp_path: Path, tiny_model_folder: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)

@@ -57,6 +57,65 @@ def test_a_changed_byte_of_a_file_differs(name: str, copy: Path) -> None:
     assert name in found.checks[0].detail
 
 
+@pytest.mark.parametrize("name", ["run.yaml", "metrics.json", "SHA256SUMS"])
+@pytest.mark.parametrize("bit", [1, 128])
+def test_a_changed_first_byte_of_a_record_differs(name: str, bit: int, copy: Path, capsys) -> None:
+    """With the highest bit, the file is not UTF-8."""
+    content = (copy / name).read_bytes()
+    (copy / name).write_bytes(bytes([content[0] ^ bit]) + content[1:])
+    assert run(["verify", str(copy), "--json"]) == 1
+    files, *others = json.loads(capsys.readouterr().out)["checks"]
+    assert files["what"] == "files"
+    assert files["equal"] is False
+    assert name in files["detail"] or name == "SHA256SUMS"
+    wrong = {"run.yaml": {"settings"}, "metrics.json": {"figures"}, "SHA256SUMS": set()}[name]
+    assert {check["what"] for check in others if check["equal"] is False} == wrong
+    assert all("\n" not in check["detail"] for check in (files, *others))
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "what"),
+    [
+        *(("run.yaml", key, "settings") for key in ("recipe", "data", "source", "sha256", "options", "seed")),
+        *(("run.yaml", key, "settings") for key in ("columns", "evaluation")),
+        ("run.yaml", "temperature", "recipe"),
+        *(("metrics.json", key, "figures") for key in ("after", "metrics", "mrr@10")),
+    ],
+)
+def test_a_changed_letter_of_a_key_differs(name: str, key: str, what: str, copy: Path) -> None:
+    text = (copy / name).read_text()
+    place = text.index(f"{key}:") if name == "run.yaml" else text.index(f'"{key}"', text.index('"after"')) + 1
+    (copy / name).write_text(f"{text[:place]}x{text[place + 1 :]}")
+    found = verify(copy, figures=what == "figures")
+    assert differing(found) == {"files", what}
+    assert f"{name} has changed" in found.checks[0].detail
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", "0"), ("data", []), ("data", {"sets": {"a": 1}}), ("columns", [3]), ("weights", ["a"]), ("recipe", None)],
+)
+def test_a_setting_of_another_type_differs(key: str, value: object, copy: Path) -> None:
+    settings = yaml.safe_load((copy / "run.yaml").read_text())
+    (copy / "run.yaml").write_text(yaml.safe_dump({**settings, key: value}))
+    found = verify(copy)
+    assert differing(found) == {"files", "settings"}
+    assert key in found.checks[1].detail
+
+
+def test_what_a_library_raises_for_a_changed_model_is_said(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: Path) -> None:
+        raise RuntimeError("wrong\nsize")
+
+    monkeypatch.setattr("nearfar.kinds.loading.load_kind", fails)
+    with pytest.raises(RuntimeError):
+        verify(copy)  # no file has changed: a fault of code
+    change_a_byte(copy / "model/config.json")
+    found = verify(copy)
+    assert differing(found) == {"files", "figures"}
+    assert found.checks[-1].detail == "cannot be measured: RuntimeError: wrong size"
+
+
 def test_missing_and_new_files_differ(copy: Path) -> None:
     (copy / "report.html").unlink()
     (copy / "model" / "pytorch_model.bin").write_bytes(b"")
@@ -77,15 +136,25 @@ def test_data_that_is_gone_differs(copy: Path) -> None:
 
 
 def test_other_weights_give_other_figures(copy: Path) -> None:
-    """Without the record of files, the figures alone tell."""
+    """Without the record of files, the figures tell that they are others."""
     from safetensors.torch import load_file, save_file
 
     (copy / "SHA256SUMS").unlink()
     file = copy / "model/model.safetensors"
     save_file({name: value.roll(1, 0) for name, value in load_file(file).items()}, file, {"format": "pt"})
     found = verify(copy)
-    assert differing(found) == {"figures"}
-    assert found.checks[0].equal is None
+    assert differing(found) == {"files", "figures"}
+
+
+def test_without_the_record_of_files_nothing_is_equal(copy: Path, capsys) -> None:
+    """A changed bit of a weight, which no figure shows, and the record removed."""
+    change_a_byte(copy / "model/model.safetensors")
+    (copy / "SHA256SUMS").unlink()
+    assert run(["verify", str(copy), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["equal"] is False
+    assert [check["what"] for check in found["checks"] if check["equal"] is False] == ["files"]
+    assert "SHA256SUMS is missing" in found["checks"][0]["detail"]
 
 
 def test_other_figures_differ(copy: Path) -> None:
@@ -102,6 +171,52 @@ def test_rows_in_memory_are_not_checked(trained: Path, copy: Path) -> None:
     (copy / "run.yaml").write_text(yaml.safe_dump(settings))
     found = {check.what: check.equal for check in verify(copy).checks}
     assert found["data"] is found["evaluation data"] is found["figures"] is None
+
+
+@pytest.fixture
+def upload(trained: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What `push` uploads, read where the rows are."""
+    monkeypatch.chdir(pairs.parent)
+    nearfar.push(trained, "me/search", dry_run=tmp_path / "upload")
+    return tmp_path / "upload"
+
+
+def test_what_was_pushed_is_equal(upload: Path) -> None:
+    found = verify(upload)
+    assert found.equal
+    assert [check.what for check in found.checks] == ["files", "data", "evaluation data", "figures"]
+    assert all(check.equal for check in found.checks)
+
+
+def test_what_was_pushed_is_equal_where_its_rows_are_not(
+    upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (upload / ".gitattributes").write_text("")  # the Hub adds it
+    (upload / ".cache/huggingface").mkdir(parents=True)
+    (upload / ".cache/huggingface/CACHEDIR.TAG").write_text("")
+    found = verify(upload)
+    assert found.equal
+    assert [check.equal for check in found.checks] == [True, None, None, None]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "1_Pooling/config.json", "run.yaml"])
+def test_a_changed_byte_of_what_was_pushed_differs(name: str, upload: Path) -> None:
+    change_a_byte(upload / name, -3)
+    found = verify(upload, figures=False)
+    assert "files" in differing(found)
+    assert name in found.checks[0].detail
+
+
+def test_other_weights_and_new_files_of_what_was_pushed_differ(upload: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    file = upload / "model.safetensors"
+    save_file({name: value.roll(1, 0) for name, value in load_file(file).items()}, file, {"format": "pt"})
+    (upload / "adapter_config.json").write_text("{")
+    found = verify(upload)
+    assert differing(found) == {"files", "figures"}
+    assert found.checks[0].detail == "model.safetensors has changed; adapter_config.json is new"
 
 
 @pytest.mark.slow

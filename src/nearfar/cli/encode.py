@@ -20,6 +20,7 @@ from nearfar.cli.parameters import (
     SkipBroken,
     Stream,
     Workers,
+    check_ray,
     encoding_on,
     parsed,
 )
@@ -27,6 +28,7 @@ from nearfar.errors import InputError
 
 
 def command(
+    context: typer.Context,
     model: Model,
     file: Annotated[
         str,
@@ -92,6 +94,7 @@ def command(
     check_target(out)
     if sum(option is not None for option in (shard, join, ray)) > 1:
         raise InputError("expected at most one of --shard, --join and --ray", remedy="remove the others")
+    check_ray(context, ray)
     part = None if shard is None else Shard.parse(shard)
     if stream and kind not in (None, "text"):
         raise InputError("is for texts", field="--stream", remedy="remove it")

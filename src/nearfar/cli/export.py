@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nearfar.cli.output import error_line, print_json, print_table, progress, say
-from nearfar.cli.parameters import Columns, Json, MaxText, Seed, parsed
+from nearfar.cli.parameters import Columns, Json, MaxText, Seed, parsed, refuse_given
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from nearfar.serving import Exported
 
 
+_STORES = ("lancedb", "qdrant", "parquet")
+_TARGETS = ("onnx", "openvino", "tei", "vllm", "static", *_STORES)
+#: Databases that load a Parquet file, each with a page.
+_BY_PARQUET = ("pgvector", "milvus")
+
+
 def command(
+    context: typer.Context,
     model: Annotated[
         str, typer.Argument(help="Model: path, Hub ID or alias; or the folder of an index.", show_default=False)
     ],
     target: Annotated[
-        Literal["onnx", "openvino", "tei", "vllm", "static", "lancedb", "qdrant", "parquet"],
+        str,
         typer.Option(
             "--for",
             help="Runtime or server of a model (tei is text-embeddings-inference); lancedb, qdrant or parquet of an "
             "index.",
+            metavar=f"[{'|'.join(_TARGETS)}]",
             show_default=False,
         ),
     ],
@@ -58,14 +66,22 @@ def command(
 
     The index of a corpus is copied into a database, and searched there.
     """
-    if target in ("lancedb", "qdrant", "parquet"):
+    if target in _BY_PARQUET:
+        remedy = f"use --for parquet, and load the file as docs/databases/{target}.md says"
+        raise InputError(f"{target} has no export of its own", field="--for", remedy=remedy)
+    if target not in _TARGETS:
+        raise InputError(f"unknown target {target!r}", field="--for", remedy=f"choose from {', '.join(_TARGETS)}")
+    if target in _STORES:
         for option, value in (("--int8", int8 or None), ("--data", data), ("--task", task), ("--limit", limit)):
             if value is not None:
                 raise InputError("is for models, not for an index", field=option, remedy="remove it")
+        refuse_given(context, ("columns", "split", "seed"), "is for models, not for an index")
         _store(model, target, out, [name for name in (fields or "").split(",") if name], json_)
         return
     if fields is not None:
         raise InputError("is for an index, not for a model", field="--fields", remedy="remove it")
+    if data is None:
+        refuse_given(context, ("split",), "is only for --data", needed="--data FILE")
     from nearfar.serving import TooDifferent, export
 
     try:

@@ -20,8 +20,10 @@ from nearfar.cli.parameters import (
     Seed,
     SkipBroken,
     Workers,
+    check_ray,
     encoding_on,
     parsed,
+    refuse_given,
 )
 from nearfar.errors import InputError
 
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 #: Number of false-negative candidates on the terminal.
 SHOWN = 3
+_NOT_OF_LANGUAGE_MODELS = (
+    *("near_duplicate", "dims", "map_", "batch_size", "skip_broken", "fix"),
+    *("ray", "workers", "gpus_per_worker"),
+)
 
 
 def command(
@@ -114,7 +120,7 @@ def command(
     sizes = {"near_duplicate": near_duplicate, "batch_size": batch_size, "seed": seed}
     options = _repair_options(fix, data, only, fix_action, **sizes)
     if _exposes_states(model):
-        _refuse(context)
+        refuse_given(context, _NOT_OF_LANGUAGE_MODELS, "is not for language models")
         _language(
             model,
             data,
@@ -129,6 +135,7 @@ def command(
         )
         return
 
+    check_ray(context, ray)
     from nearfar.inspection import inspect
     from nearfar.inspection.page import inspection_page
     from nearfar.inspection.summary import leakage, measure_rows, verdict
@@ -264,16 +271,6 @@ def _exposes_states(model: str) -> bool:
     from nearfar.models.abilities import ExposesStates
 
     return issubclass(class_of(model), ExposesStates)
-
-
-def _refuse(context: typer.Context) -> None:
-    """Raise an InputError for options that are not for language models."""
-    names = ("near_duplicate", "dims", "map_", "batch_size", "skip_broken", "fix", "ray", "workers", "gpus_per_worker")
-    for name in names:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            option = f"--{name.rstrip('_').replace('_', '-')}"
-            raise InputError("is not for language models", field=option, remedy=f"remove {option}")
 
 
 def _language(model: str, data: str, out: Path, json_: bool, **options: Any) -> None:

@@ -18,6 +18,7 @@ from nearfar.cli.parameters import (
     Seed,
     Stream,
     Workers,
+    check_ray,
     encoding_on,
     parsed,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 
 def command(
+    context: typer.Context,
     pairs: Annotated[
         str, typer.Argument(help="Rows with anchor and positive, or a BEIR-format dataset.", show_default=False)
     ],
@@ -107,6 +109,7 @@ def command(
     if corpus is None and (index is not None or of_corpus is not None or stream):
         option = "--index" if index is not None else "--corpus-columns" if of_corpus is not None else "--stream"
         raise InputError("requires a corpus", field=option, remedy=f"add --corpus FILE, or remove {option}")
+    check_ray(context, ray)
     from nearfar.data.corpus import index_beside, read_corpus
     from nearfar.data.row_files import check_row_file
     from nearfar.mining import HardNegatives

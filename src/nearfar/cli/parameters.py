@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -111,6 +111,41 @@ def parsed(columns: str | None) -> dict[str, str] | None:
     from nearfar.data import parse_columns
 
     return None if columns is None else parse_columns(columns)
+
+
+def was_given(context: typer.Context, name: str) -> bool:
+    """Whether an option was written on the command line, even with its default value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def refuse_given(context: typer.Context, names: Iterable[str], problem: str, *, needed: str | None = None) -> None:
+    """Refuse options that would be ignored.
+
+    Args:
+        context: What was given.
+        names: Parameters of the command.
+        problem: Why the options have no effect.
+        needed: The option that gives them one; None: nothing does.
+
+    Raises:
+        InputError: One of them was given.
+    """
+    for name in names:
+        if was_given(context, name):
+            option = f"--{name.rstrip('_').replace('_', '-')}"
+            remedy = f"remove {option}" if needed is None else f"add {needed}, or remove {option}"
+            raise InputError(problem, field=option, remedy=remedy)
+
+
+def check_ray(context: typer.Context, ray: str | None) -> None:
+    """Refuse options of Ray's workers without Ray.
+
+    Raises:
+        InputError: One was given.
+    """
+    if ray is None:
+        refuse_given(context, ("workers", "gpus_per_worker"), "is only for --ray", needed="--ray local|ADDRESS")
 
 
 @contextmanager

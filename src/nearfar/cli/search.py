@@ -19,8 +19,10 @@ from nearfar.cli.parameters import (
     Ray,
     Stream,
     Workers,
+    check_ray,
     encoding_on,
     parsed,
+    refuse_given,
 )
 from nearfar.errors import InputError
 
@@ -32,6 +34,7 @@ _QUERIES = 1024
 
 
 def command(
+    context: typer.Context,
     model: Model,
     corpus: Annotated[
         str, typer.Argument(help="Rows with a column text, or corpus.jsonl in BEIR format.", show_default=False)
@@ -92,6 +95,9 @@ def command(
         raise InputError(problem, field="--out", remedy="give both --queries and --out")
     if vectors is not None and ray is not None:
         raise InputError("the documents are not encoded with --vectors", field="--ray", remedy="remove it")
+    if rerank is None:
+        refuse_given(context, ("depth",), "is only for --rerank", needed="--rerank MODEL")
+    check_ray(context, ray)
     from nearfar.data.corpus import index_beside, read_corpus, read_queries
     from nearfar.kinds.loading import load_scorer
     from nearfar.models.prompts import prompts_of, quoted
@@ -127,6 +133,8 @@ def command(
         say(f"index of {opened.metadata.count:,} documents in {folder} ({opened.built}){_recall(opened)}")
     if prompts:
         say(f"prompts: {quoted(prompts)}")
+    if where and not opened.allowed(where).any():
+        say("no document matches --where")
 
     def found(texts: list[str]) -> list[list[Hit]]:
         deep = k if scorer is None else max(k, depth)

@@ -25,17 +25,25 @@ def write_sums(folder: Path, names: Iterable[str] | None = None) -> None:
     write_text("".join(lines), folder / FILE)
 
 
-def changes(folder: Path) -> tuple[int, list[str]]:
+def changes(folder: Path, *, whole: bool = False) -> tuple[int, list[str]]:
     """The number of recorded files, and what differs: changed and missing files, and new ones in a recorded folder.
 
+    Args:
+        folder: The folder.
+        whole: Whether everything in it was recorded, so that new files at its top differ, too.
+
     Raises:
-        InputError: There is no record, or it is not in the format of `sha256sum`.
+        InputError: There is no record, or it is not text in the format of `sha256sum`.
     """
     record = folder / FILE
     if not record.is_file():
         raise InputError("does not exist", file=record, remedy="models are recorded when they are saved")
     expected: dict[str, str] = {}
-    for number, line in enumerate(record.read_text("utf-8").splitlines(), 1):
+    try:
+        lines = record.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError("is not UTF-8 text", file=record, remedy="restore the file") from error
+    for number, line in enumerate(lines, 1):
         digest, gap, name = line.partition("  ")
         if not gap or len(digest) != 64:
             raise InputError("expected a SHA-256, two spaces and a path", file=record, line=number)
@@ -49,6 +57,8 @@ def changes(folder: Path) -> tuple[int, list[str]]:
             found.append(f"{name} has changed")
     # A file beside the recorded ones could be read instead of one of them.
     tops = {name.partition("/")[0] for name in expected if "/" in name}
+    if whole:
+        tops |= {path.name for path in folder.iterdir() if path.is_file()}
     for file in _files(folder, tops):
         if (name := file.relative_to(folder).as_posix()) not in expected:
             found.append(f"{name} is new")

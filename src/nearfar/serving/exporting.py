@@ -127,6 +127,8 @@ def export(
     """
     from nearfar.evaluation import check_task
     from nearfar.evaluation.rows import load_for_evaluation
+    from nearfar.evaluation.tasks import task_of
+    from nearfar.kinds.loading import kind_named
     from nearfar.serving.settings import check_exportable
 
     chosen = _checked(target, int8, limit)
@@ -140,6 +142,9 @@ def export(
     check_writable(folder)
     say = progress or (lambda _: None)
     rows = _standard_library() if data is None else load_for_evaluation(data, columns, split)
+    if data is not None:
+        # Before anything is written; the evaluation itself comes last.
+        task_of(rows, kind_named("encoder"), task)
     with file_claimed(folder):
         check_free(folder)  # once more: another process may just have finished
         original = _loaded(model)

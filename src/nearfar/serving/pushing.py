@@ -78,8 +78,15 @@ def push(
 
 
 def _check(run: RunFolder, to: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
     if not _REPOSITORY.fullmatch(to):
         raise InputError(f"invalid repository {to!r}: must be user/name", field="--to")
+    try:
+        validate_repo_id(to)
+    except HFValidationError as error:
+        raise InputError(f"invalid repository {to!r} ({error})", field="--to", remedy="choose another name") from error
     if not run.configuration.is_file():
         raise InputError("contains no run.yaml", file=run.path, remedy="pass a run folder such as runs/infonce")
     if not run.metrics.is_file() or not run.model.is_dir():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
+from nearfar.models.kind_files import FILE as KIND
 from nearfar.models.sums import FILE as SUMS
 from nearfar.models.sums import changes
+from nearfar.serving.recorded import after_of, read_settings, request_of, sets_of
 from nearfar.serving.result import Check, Verified
-from nearfar.training.folder import RunFolder, read_configuration
+from nearfar.training.folder import RunFolder
 
 if TYPE_CHECKING:
     from nearfar.training.held_out import HeldOut
@@ -33,10 +35,10 @@ def verify(
 ) -> Verified:
     """Compare a run with what was recorded when it was finished.
 
-    Of a run: the SHA-256 of each file; the rows of the training and evaluation data, read again, with their recorded
-    hashes; and the figures after training, measured again with the saved model on the same held-out rows. The hash of
-    rows is that of the values in the columns that were used. Of another folder of a model that nearfar has written
-    (exported, distilled, fused): the SHA-256 of each file.
+    Of a run, also as `push` uploads it: the SHA-256 of each file; the rows of the training and evaluation data, read
+    again, with their recorded hashes; and the figures after training, measured again with the saved model on the same
+    held-out rows. The hash of rows is that of the values in the columns that were used. Of another folder of a model
+    that nearfar has written (exported, distilled, fused): the SHA-256 of each file.
 
     Args:
         folder: The run folder, or the folder of a model.
@@ -61,28 +63,45 @@ def verify(
         raise InputError(f"contains neither run.yaml nor {SUMS}", file=path, remedy="pass a run folder")
     say = progress or (lambda _: None)
     say("comparing files")
-    checks = [_files(path)]
-    if run.configuration.is_file():
-        checks += _of_run(run, figures, tolerance, say)
-    return Verified(path, tuple(checks))
+    files = _files(path, whole=_uploaded(run))
+    of_run = _of_run(run, figures, tolerance, say, whole=files.equal is True) if run.configuration.is_file() else ()
+    return Verified(path, (files, *of_run))
 
 
-def _files(folder: Path) -> Check:
+def _uploaded(run: RunFolder) -> bool:
+    """Whether the model is beside the records, as `push` writes it; such a folder has no rows."""
+    at_top = any((run.path / name).is_file() for name in (KIND, "modules.json", "config.json"))
+    return run.configuration.is_file() and at_top and not run.model.is_dir()
+
+
+def _files(folder: Path, *, whole: bool) -> Check:
     if not (folder / SUMS).is_file():
-        return Check("files", None, f"{SUMS} does not exist: an earlier version wrote none")
-    number, found = changes(folder)
+        # Whoever changes a file can remove the record, so that without it nothing can be called equal.
+        return Check("files", False, f"{SUMS} is missing: files cannot be compared with what was written")
+    try:
+        number, found = changes(folder, whole=whole)
+    except InputError as error:
+        return Check("files", False, f"cannot be compared: {error}")
     return Check("files", not found, "; ".join(found) or f"{number} files")
 
 
-def _of_run(run: RunFolder, figures: bool, tolerance: float, say: Callable[[str], None]) -> Iterator[Check]:
+def _of_run(
+    run: RunFolder, figures: bool, tolerance: float, say: Callable[[str], None], *, whole: bool
+) -> Iterator[Check]:
     if not run.metrics.is_file():
         raise InputError("the run is not finished", file=run.path, remedy="finish it with train --resume")
-    recorded = read_configuration(run.configuration)
     say("reading data")
+    uploaded = _uploaded(run)
     try:
-        request = _request(recorded)
+        recorded = read_settings(run.configuration)
     except InputError as error:
-        yield Check("recipe", False, str(error))
+        yield Check("settings", False, f"{error}; data and figures cannot be compared")
+        return
+    try:
+        request = request_of(recorded)
+    except InputError as error:
+        gone = uploaded and _is_gone(recorded.get("recipe_file"))
+        yield Check("recipe", None if gone else False, str(error))
         return
     if recorded.get("recipe_sha256") != request.recipe.recorded().get("recipe_sha256"):
         yield Check("recipe", False, f"{recorded.get('recipe_file')} has changed")
@@ -91,58 +110,37 @@ def _of_run(run: RunFolder, figures: bool, tolerance: float, say: Callable[[str]
         yield Check("data", None, reason)
     else:
         rows, check = _rows(request, recorded["data"])
-        yield check
+        # Rows are not uploaded: that they are not here is no difference.
+        gone = uploaded and any(_is_gone(each["source"]) for each in sets_of(recorded["data"]).values())
+        yield replace(check, equal=None) if gone and rows is None else check
     held_out, check = _held_out(request, recorded, rows)
     if check is not None:
-        yield check
+        gone = uploaded and _is_gone(recorded["evaluation"])
+        yield replace(check, equal=None) if gone and held_out is None else check
     if not figures:
         return
-    after = json.loads(run.metrics.read_text("utf-8")).get("after")
+    try:
+        after = after_of(run.metrics)
+    except InputError as error:
+        yield Check("figures", False, f"cannot be compared: {error}")
+        return
     if after is None:
         yield Check("figures", None, "the run was not evaluated")
     elif held_out is None:
         yield Check("figures", None, "the rows that they were measured on cannot be read")
     else:
         say("measuring again")
-        yield _figures(run, request, rows, held_out, after["metrics"], tolerance)
+        yield _figures(run, request, rows, held_out, after, tolerance, whole=whole)
 
 
-def _request(recorded: Mapping[str, Any]) -> Request:
-    """The request that a run was made by, without its base model."""
-    from nearfar.recipes import get
-    from nearfar.training.request import Request
-
-    recipe = get(str(recorded.get("recipe_file") or recorded["recipe"]))
-    return Request(
-        recipe,
-        _sources(recorded["data"], recipe.roles),
-        evaluation=recorded.get("evaluation"),
-        columns=recorded.get("columns"),
-        evaluation_columns=recorded.get("evaluation_columns"),
-        skip_broken=bool(recorded.get("skip_broken")),
-        weights=recorded.get("weights"),
-        seed=recorded["seed"],
-        settings=recorded["options"],
-    )
-
-
-def _sources(data: Mapping[str, Any], roles: tuple[str, ...]) -> Any:
-    """The training data as it was passed: one source, several, or several by name."""
-    from nearfar.training.rows import STREAM
-
-    sets = {name: each["source"] for name, each in data.get("sets", {}).items()}
-    if sets:
-        # Tasks of one source are the values of its column `task`.
-        one = roles == (STREAM,) and len(set(sets.values())) == 1
-        return next(iter(sets.values())) if one else sets
-    whole = str(data["source"])
-    several = whole.split(", ")
-    return several if len(several) > 1 and not Path(whole).exists() else whole
+def _is_gone(source: str | None) -> bool:
+    """Whether no file has this name; several names are one text, with commas."""
+    return source is not None and not all(Path(each).exists() for each in source.split(", "))
 
 
 def _in_memory(data: Mapping[str, Any]) -> str | None:
-    sources = [each["source"] for each in (data.get("sets") or {"": data}).values()]
-    found = next((source for source in sources if str(source).startswith("in memory")), None)
+    sources = [each["source"] for each in sets_of(data).values()]
+    found = next((source for source in sources if source.startswith("in memory")), None)
     return None if found is None else f"the rows were passed {found}"
 
 
@@ -155,7 +153,7 @@ def _rows(request: Request, recorded: Mapping[str, Any]) -> tuple[Any, Check]:
     except InputError as error:
         return None, Check("data", False, f"cannot be read: {error}")
     found = described(request.data, rows)
-    expected, actual = ((each.get("sets") or {"": each}) for each in (recorded, found))
+    expected, actual = sets_of(recorded), sets_of(found)
     differing = [
         name or recorded["source"]
         for name, each in expected.items()
@@ -198,18 +196,26 @@ def _figures(
     held_out: HeldOut,
     recorded: Mapping[str, float | None],
     tolerance: float,
+    *,
+    whole: bool,
 ) -> Check:
     from nearfar.kinds.loading import load_kind
     from nearfar.models.abilities import Classifies
     from nearfar.training.rows import STREAM
 
     try:
-        model = load_kind(run.model)
+        model = load_kind(run.path if _uploaded(run) else run.model)
         if request.recipe.roles == (STREAM,) and isinstance(model, Classifies) and rows is not None:
             held_out = held_out.by_labels_of(rows)
         measured = held_out.measure(model, request.seed).metrics
     except InputError as error:
         return Check("figures", False, f"cannot be measured: {error}")
+    except Exception as error:
+        # Libraries raise anything for a changed file; where no file has changed, it is a fault of code.
+        if whole:
+            raise
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        return Check("figures", False, f"cannot be measured: {line:.200}")
     differing = [
         f"{name}: expected {was}, got {measured.get(name)}"
         for name, was in recorded.items()

@@ -66,10 +66,15 @@ def store_index(
         progress: Called with (documents done, number of documents).
 
     Raises:
-        InputError: The store is unknown or not installed, `out` exists, or the corpus has no such column.
+        InputError: The store is unknown or not installed, `out` exists or is no place for it, the server fails, or the
+            corpus has no such column.
     """
     if store not in STORES:
         raise InputError(f"invalid store {store!r}: must be one of {', '.join(STORES)}", field="--for")
+    if "://" in str(out) and not (store == "qdrant" and str(out).startswith(("http://", "https://"))):
+        expected = "a folder or http://HOST:PORT/COLLECTION" if store == "qdrant" else "a path of this machine"
+        remedy = "write there, and copy it"
+        raise InputError(f"expected {expected}, got an address", file=str(out), field="--out", remedy=remedy)
     rows = Rows(index, fields, progress)
     module = import_module(f"nearfar.search.stores.{store}_store")
     nearest = module.write(out, rows, index.metadata.dimension, index.metadata.similarity)

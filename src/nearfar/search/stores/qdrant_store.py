@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["write"]
 
+#: The variable with the API key of a server.
+KEY = "QDRANT_API_KEY"
+_ADDRESS = "http://HOST:PORT/NEW_COLLECTION"
 #: Points in a request.
 _POINTS = 256
 _DISTANCES = {"cosine": "Cosine", "dot": "Dot"}
@@ -32,7 +37,7 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
         similarity: `cosine` or `dot`.
 
     Raises:
-        InputError: The client is not installed, or the collection exists.
+        InputError: The client is not installed, the collection exists, or the server fails or refuses.
     """
     try:
         import qdrant_client
@@ -40,20 +45,8 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
         raise InputError(
             "requires the client of Qdrant", field="--for", remedy='pip install "nearfar[qdrant]"'
         ) from error
-    address = urlsplit(str(out))
-    if address.scheme in ("http", "https"):
-        name = address.path.strip("/")
-        # Its check of versions only warns where no server answers, which the next call says.
-        client = qdrant_client.QdrantClient(url=f"{address.scheme}://{address.netloc}", check_compatibility=False)
-        if not name or _exists(client, name, str(out)):
-            problem = "already exists" if name else "names no collection"
-            raise InputError(problem, file=str(out), field="--out", remedy="http://HOST:PORT/NEW_COLLECTION")
-        try:
-            _fill(client, name, rows, dimension, similarity)
-        except BaseException:
-            client.delete_collection(name)
-            raise
-        return _search(client, name)
+    if str(out).startswith(("http://", "https://")):
+        return _to_server(str(out), rows, dimension, similarity)
     folder = Path(out)
     check_free(folder)
     check_writable(folder.absolute().parent)
@@ -61,7 +54,8 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
     def save(unfinished: Path) -> None:
         local = qdrant_client.QdrantClient(path=str(unfinished))
         try:
-            _fill(local, folder.name, rows, dimension, similarity)
+            _create(local, folder.name, dimension, similarity)
+            _fill(local, folder.name, rows, dimension)
         finally:
             local.close()
 
@@ -71,21 +65,89 @@ def write(out: str | Path, rows: Rows, dimension: int, similarity: str) -> Calla
     return _search(qdrant_client.QdrantClient(path=str(folder)), folder.name)
 
 
-def _exists(client: Any, name: str, address: str) -> bool:
+def _to_server(out: str, rows: Rows, dimension: int, similarity: str) -> Callable[[np.ndarray, int], list[str]]:
+    client, name = _client(out)
+    with _said(out):
+        if client.collection_exists(name):
+            raise InputError("already exists", file=out, field="--out", remedy=_ADDRESS)
+        # Outside of the block below: one that another process has just created is not removed.
+        _create(client, name, dimension, similarity)
+    try:
+        with _said(out):
+            _fill(client, name, rows, dimension)
+    except BaseException as failure:
+        _remove(client, name, out, failure)
+        raise
+    nearest = _search(client, name)
+
+    def said(vector: np.ndarray, k: int) -> list[str]:
+        with _said(out):
+            return nearest(vector, k)
+
+    return said
+
+
+def _client(out: str) -> tuple[Any, str]:
+    """The client of a server, and the name of the collection."""
+    import qdrant_client
+
+    try:
+        address = urlsplit(out)
+        name, server = address.path.strip("/"), f"{address.scheme}://{address.netloc}"
+        if not address.hostname or address.port == 0:
+            raise ValueError
+        # Its check of versions only warns where no server answers, which the next call says.
+        client = qdrant_client.QdrantClient(url=server, api_key=os.environ.get(KEY), check_compatibility=False)
+    except ValueError as error:
+        raise InputError("invalid address", file=out, field="--out", remedy=f"write {_ADDRESS}") from error
+    if not name:
+        raise InputError("names no collection", file=out, field="--out", remedy=_ADDRESS)
+    return client, name
+
+
+@contextmanager
+def _said(address: str) -> Iterator[None]:
+    """Say in one line what the server answers."""
+    from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+
+    try:
+        yield
+    except ApiException as error:
+        line, code = f"{' '.join(str(error).split()):.160}", None
+        if isinstance(error, UnexpectedResponse):
+            code = error.status_code
+        if code in (401, 403):
+            problem = "Qdrant refuses the API key" if os.environ.get(KEY) else "Qdrant requires an API key"
+            remedy = f"set {KEY} to a key that may write"
+        elif code is not None:
+            problem, remedy = f"Qdrant refuses or fails ({line})", "see the log of the server"
+        else:
+            problem, remedy = f"Qdrant cannot be reached ({line})", "start the server, or fix the address"
+        raise InputError(problem, file=address, field="--out", remedy=remedy) from error
+
+
+def _remove(client: Any, name: str, address: str, failure: BaseException) -> None:
+    """Remove an unfinished collection; where that fails, too, say what is left."""
     from qdrant_client.http.exceptions import ApiException
 
     try:
-        return client.collection_exists(name)
-    except ApiException as error:
-        problem = f"Qdrant cannot be reached ({' '.join(str(error).split()):.120})"
-        raise InputError(problem, file=address, field="--out", remedy="start the server, or fix the address") from error
+        client.delete_collection(name)
+    except ApiException:
+        problem = failure.problem if isinstance(failure, InputError) else f"{failure}" or type(failure).__name__
+        remedy = f"remove the unfinished collection {name!r} once the server answers"
+        raise InputError(problem, file=address, field="--out", remedy=remedy) from failure
 
 
-def _fill(client: Any, name: str, rows: Rows, dimension: int, similarity: str) -> None:
+def _create(client: Any, name: str, dimension: int, similarity: str) -> None:
     from qdrant_client import models
 
     distance = models.Distance(_DISTANCES[similarity])
     client.create_collection(name, vectors_config=models.VectorParams(size=dimension, distance=distance))
+
+
+def _fill(client: Any, name: str, rows: Rows, dimension: int) -> None:
+    from qdrant_client import models
+
     number = 1
     for batch in rows.batches():
         columns = [column for column in batch.schema.names if column != "vector"]

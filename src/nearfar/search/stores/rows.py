@@ -59,7 +59,7 @@ class Rows:
 
         for start in range(0, len(self), _BATCH):
             numbers = np.arange(start, min(start + _BATCH, len(self)))
-            vectors = self._index.vectors_of(numbers)
+            vectors = self._vectors(numbers)
             lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
             columns = [self._column(self._index.texts, name, start, len(numbers)) for name in ("id", "text")]
             if self._fields is not None:
@@ -67,6 +67,13 @@ class Rows:
             yield pa.RecordBatch.from_arrays([*columns, lists], schema=self.schema)
             if self._progress is not None:
                 self._progress(int(numbers[-1]) + 1, len(self))
+
+    def _vectors(self, rows: np.ndarray) -> np.ndarray:
+        vectors = self._index.vectors_of(rows)
+        if self._index.metadata.precision == "float32" or self._index.metadata.similarity != "cosine":
+            return vectors
+        # Vectors of 8-bit codes are not quite of length 1: a product with them would not be the cosine.
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
     def name(self, row: int) -> str:
         """The id of a document."""
