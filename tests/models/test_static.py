@@ -59,6 +59,16 @@ def test_what_is_written_loads_in_sentence_transformers_and_here(
         np.testing.assert_array_equal(loaded.encode(WORDS), expected)
 
 
+def test_model2vec_loads_it(tiny_model: SentenceTransformer, tmp_path: Path) -> None:
+    model2vec = pytest.importorskip("model2vec")
+    static = static_of(tiny_model, dims=8)
+    write_static(static, tmp_path)
+    texts = [*WORDS, "the cat sits on green grass"]
+    np.testing.assert_allclose(
+        model2vec.StaticModel.from_pretrained(str(tmp_path)).encode(texts), static.encode(texts), atol=1e-6
+    )
+
+
 def test_what_cannot_be_made_static_is_refused(tiny_model: SentenceTransformer) -> None:
     with pytest.raises(InputError, match="fast tokenizer"):
         static_of(static_of(tiny_model, dims=4))
