@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,18 @@ def test_false_negatives(action: str, tiny_model, tmp_path: Path) -> None:
     assert len(kept) == len(rows) + (action == "relabel")
     if action == "relabel":
         assert kept[3] == {**kept[2], "positive": "The cold SEA bird"}
+
+
+def test_a_mask_does_not_match_the_anchor(tiny_model, tmp_path: Path) -> None:
+    """It is no positive of the anchor, whose case and white space do not count, and no other false negative of it."""
+    asked = [("cat dog", "the sea", "the sky"), ("Cat  DOG", "the sky", "the bank"), ("CAT dog", "the fish", "cat dog")]
+    asked += [("the rain", "cat dog", "the loan"), ("the loan", "the song", "the rain")]
+    rows = [dict(zip(("anchor", "positive", "negative"), texts, strict=True)) for texts in asked]
+    for seed in range(5):
+        options = RepairOptions(wrong_rank=0.99, near_duplicate=1.0, seed=seed)
+        _, kept, changes = repaired(rows, tiny_model, tmp_path / f"{seed}.jsonl", options=options)
+        assert {change["row"] for change in changes} >= {1, 3}
+        assert {row["negative"] for row in kept[:3]} <= {"the bank", "the song"}
 
 
 def test_wrong_labels_follow_most_of_their_neighbours(tiny_model, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def _applied(
     for fault in faults:
         if actions[fault.name] != "keep":
             by_row.setdefault(fault.row, []).append(fault)
-    masks = _Masks(table, seed)
+    masks = _Masks(table, faults, seed)
     fixed: list[dict[str, Any]] = []
     changes: list[tuple[int, dict[str, Any]]] = []
     for number, row in enumerate(table):
@@ -169,20 +169,25 @@ def _described(fault: Fault, action: str) -> dict[str, Any]:
 class _Masks:
     """Draws documents in place of false negatives: positives of other anchors."""
 
-    def __init__(self, table: Sequence[Mapping[str, Any]], seed: int) -> None:
+    def __init__(self, table: Sequence[Mapping[str, Any]], faults: Sequence[Fault], seed: int) -> None:
         self._table, self._rng = table, np.random.default_rng(seed)
-        self._positives: dict[str, set[str]] = {}
+        self._matching: dict[str, set[str]] = {}
         for row in table:
             if "anchor" in row:
-                self._positives.setdefault(row["anchor"], set()).add(plain_text(row["positive"]))
+                self._matching.setdefault(plain_text(row["anchor"]), set()).add(plain_text(row["positive"]))
+        # What was found to match an anchor must not be drawn for it again, in this row or another.
+        for fault in faults:
+            if fault.name == "false_negatives":
+                row = table[fault.row]
+                self._matching[plain_text(row["anchor"])].add(plain_text(row[str(fault.column)]))
 
     def draw(self, row: Mapping[str, Any]) -> str:
-        """A document that is no positive of the row's anchor and not in the row.
+        """A document that does not match the row's anchor and is not in the row.
 
         Raises:
             InputError: None was found.
         """
-        refused = self._positives[row["anchor"]] | {plain_text(text) for text in row.values()}
+        refused = self._matching[plain_text(row["anchor"])] | {plain_text(text) for text in row.values()}
         for _ in range(_TRIES):
             text = self._table[int(self._rng.integers(len(self._table)))]["positive"]
             if plain_text(text) not in refused:
