@@ -1,9 +1,9 @@
-"""Ten million short texts through `nearfar encode` (static model) and `nearfar search`: time, peak of memory, recall.
+"""Ten million short texts through `nearfar encode` (static model), `search` and `mine`: time, peak of memory, recall.
 
     NEARFAR_DATA=FOLDER python benchmarks/ten_million.py --work FOLDER [--texts 10000000] [--precision binary]
 
-The texts are requests of `clinc150`, two joined in each, so that all are different and near ones exist. Needs 15 GB in
-the working folder for ten million. A tenth of the texts runs first, with the same model: memory is flat if its peak is
+The texts are requests of `clinc150`, two joined in each, so that all are different and near ones exist. `mine` looks for
+negatives of 1,000 pairs of test requests with the same intent. Needs 15 GB in the working folder for ten million. A tenth of the texts runs first, with the same model: memory is flat if its peak is
 about the same. Figures are added to `results/ten_million.json`, by number of texts and precision.
 """
 
@@ -52,6 +52,17 @@ def write_queries(file: Path) -> None:
     """Requests of the test split, which are in no text of the corpus."""
     found = [row["text"] for row in table("clinc150", "clinc150-test.tsv.gz")][:QUERIES]
     file.write_text("".join(json.dumps({"text": text}) + "\n" for text in found), "utf-8")
+
+
+def write_pairs(file: Path) -> None:
+    """Requests of the test split with another one of the same intent."""
+    of: dict[str, list[str]] = {}
+    for row in table("clinc150", "clinc150-test.tsv.gz"):
+        of.setdefault(row["intent"], []).append(row["text"])
+    pairs = [pair for texts in of.values() for pair in zip(texts[::2], texts[1::2], strict=False)]
+    random.Random(SEED).shuffle(pairs)
+    rows = ({"anchor": anchor, "positive": positive} for anchor, positive in pairs[:QUERIES])
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
 
 
 def own_memory(process: int) -> int:
@@ -120,6 +131,10 @@ def measured(count: int, precision: str, work: Path) -> dict[str, Any]:
     search = ("search", MODEL, str(corpus), "--queries", str(queries), *index)
     found["index and search"] = timed(*search, "--vectors", str(vectors), "--out", str(folder / "first.jsonl"))
     found["search again"] = timed(*search, "--vectors", str(vectors), "--out", str(folder / "again.jsonl"))
+    pairs = work / "pairs.jsonl"
+    write_pairs(pairs)
+    mined = ("mine", str(pairs), "--corpus", str(corpus), "--model", MODEL, *index[:2], "--relative-margin", "0.05")
+    found["mine"] = timed(*mined, "--out", str(folder / "mined.jsonl"))
     found["recall by candidates"] = recall(vectors, folder / f"{precision}.index", precision)
     return found
 

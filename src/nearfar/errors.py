@@ -49,3 +49,21 @@ def about(file: str | Path | None, columns: Collection[str]) -> Iterator[None]:
         if file is None or error.file is not None or error.field not in (None, *columns):
             raise
         raise InputError(error.problem, file=file, line=error.line, field=error.field, remedy=error.remedy) from error
+
+
+@contextmanager
+def renamed(**fields: str) -> Iterator[None]:
+    """Give the fields of an InputError other names: those of the options with which the user set them.
+
+    Example:
+        >>> with renamed(model="--judge"):
+        ...     raise InputError("not found", field="model")
+        Traceback (most recent call last):
+        nearfar.errors.InputError: --judge: not found
+    """
+    try:
+        yield
+    except InputError as error:
+        if error.file is not None or error.field not in fields:
+            raise
+        raise InputError(error.problem, field=fields[error.field], remedy=error.remedy) from error

@@ -288,7 +288,7 @@ CASES: dict[str, tuple[Setup, str, list[str]]] = {
     "max_length beyond the model's, encoding": (
         nothing,
         "encode tiny sentences.jsonl --out v.npy --max-length 65",
-        ["max_length: invalid value 65", "at most 64"],
+        ["--max-length: invalid value 65", "at most 64"],
     ),
     "dropout 1": (
         nothing,

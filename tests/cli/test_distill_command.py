@@ -45,8 +45,11 @@ def test_without_data_only_the_speed_is_measured(tiny_model_folder: Path, tmp_pa
     assert again.after is None
 
 
-def test_mistakes_are_refused_before_the_work(tiny_model_folder: Path, tmp_path: Path) -> None:
+def test_mistakes_are_refused_before_the_work(tiny_model_folder: Path, tmp_path: Path, capsys) -> None:
     start = f"distill {tiny_model_folder} --out {tmp_path / 'static'}"
     for options in ("--task sts", f"--data {pairs(tmp_path)} --task no-task", "--data nowhere.jsonl", "--sif 2"):
         assert run(shlex.split(f"{start} {options}")) == 2
+    assert "nearfar: --sif: invalid value 2.0" in capsys.readouterr().err
+    assert run(["distill", "./nothing", "--out", str(tmp_path / "static")]) == 2
+    assert capsys.readouterr().err.startswith("nearfar: MODEL: the model folder")
     assert not (tmp_path / "static").exists()

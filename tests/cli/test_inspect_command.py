@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fake_endpoint import FakeServer, completion
+from nearfar.generation import endpoint
 from nearfar.inspection.language import drafting
+from nearfar.inspection.repair import pairs
 
 from .conftest import Nearfar
 
@@ -63,7 +67,7 @@ def test_inspect_bad_input(workspace: Path, nearfar: Nearfar) -> None:
         ("tiny --data pairs.jsonl --layers 1,x", ("--layers", "1,x")),
         ("tiny --data pairs.jsonl --layers 9", ("layers",)),
         ("tiny --data pairs.jsonl --out taken", ("taken", "--out")),
-        ("tiny --data pairs.jsonl --near-duplicate 2", ("near_duplicate",)),
+        ("tiny --data pairs.jsonl --near-duplicate 2", ("--near-duplicate",)),
         ("tiny", ("--data",)),
     ):
         ended = nearfar("inspect", *shlex.split(arguments))
@@ -110,18 +114,52 @@ def test_fix_writes_rows_and_every_change(workspace: Path, nearfar: Nearfar) -> 
     assert found["rows"] - found["written"] == len(changes) == found["changes"]["duplicates: drop"]
 
 
+def test_fix_says_what_it_kept_and_what_the_judge_did_not_answer(
+    workspace: Path, nearfar: Nearfar, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "_RANDOM_PAIRS", 5)
+    words = ("cat", "dog", "mat", "sky", "red", "green")
+    rows = [{"anchor": f"{a} {a}", "positive": f"the {b}"} for a, b in zip(words, words[::-1], strict=True)]
+    (workspace / "odd.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = "inspect tiny --data odd.jsonl --layers none --dims none --fix fixed.jsonl"
+    alone = nearfar(*shlex.split(asked))
+    assert re.search(r"\n  wrong positives: [1-6] found and kept\n", alone.out), alone
+
+    made: list[tuple[float, int]] = []
+
+    class Watched(endpoint.Endpoint):
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            made.append((self.per_minute, self.tries))
+
+    monkeypatch.setattr(endpoint, "Endpoint", Watched)
+    server.reply = lambda body, number: (200, {}, completion("no idea"))
+    judge = f"--judge any --judge-endpoint {server.url} --per-minute 90000 --tries 2"
+    silent = nearfar(*shlex.split(f"{asked} {judge}"))
+    assert re.search(r"\n  the judge answered none of \d+ pairs, so it confirmed nothing\n", silent.out), silent
+    assert made == [(90000, 2)]
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("options", "words"),
     [
-        "--judge tiny",
-        "--fix out.csv",
-        "--fix pairs.jsonl",
-        "--fix a.jsonl --judge-endpoint http://x/v1",
-        "--fix a.jsonl --fix-action x",
+        ("--judge tiny", "--judge: is only for --fix"),
+        ("--fix out.csv", "--fix: "),
+        ("--fix pairs.jsonl", "--fix: "),
+        ("--fix a.jsonl --judge-endpoint http://x/v1", "--judge-endpoint: "),
+        ("--fix a.jsonl --fix-action x", "--fix-action: "),
+        ("--fix a.jsonl --fix-action x=drop", "--fix-action: unknown fault 'x'"),
+        ("--fix a.jsonl --fix-action duplicates=mask", "--fix-action: invalid action 'mask'"),
+        ("--fix a.jsonl --judge ./nothing", "--judge: the model folder './nothing'"),
+        ("--fix a.jsonl --data sentences.jsonl", "--fix: expected rows that can be repaired, got sentences"),
     ],
 )
-def test_fix_bad_input(options: str, workspace: Path, nearfar: Nearfar) -> None:
+def test_fix_bad_input(
+    options: str, words: str, workspace: Path, nearfar: Nearfar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused before the inspection."""
+    monkeypatch.setattr("nearfar.inspection.inspect", lambda *_, **__: pytest.fail("inspected"))
     shown = nearfar(*shlex.split(f"inspect tiny --data pairs.jsonl {options}"))
-    assert shown.code == 2
-    assert "--" in shown.err
+    assert shown.code == 2, shown
+    assert words in shown.err
     assert not (workspace / "runs").exists()

@@ -52,9 +52,10 @@ def test_a_judge(files: Path, nearfar: Nearfar) -> None:
     ("options", "words"),
     [
         ("--guide tiny --cross-encoder tiny --max-score 1", "--guide"),
-        ("--guide tiny", "cross_encoder"),
-        ("--range-min 5 --range-max 6", "range_max"),
-        ("--max-score -1", "num_negatives"),
+        ("--guide tiny", "--cross-encoder: "),
+        ("--range-min 5 --range-max 6", "--range-max: "),
+        ("--max-score -1", "--num-negatives: "),
+        ("--max-score 0.2 --min-score 0.8", "--min-score: no score is at least 0.8 and at most 0.2"),
         ("--dropped out.csv", "--dropped"),
         ("--dropped out.jsonl", "--dropped"),
         ("--out pairs.jsonl", "--out"),
@@ -65,6 +66,12 @@ def test_bad_input(options: str, words: str, files: Path, nearfar: Nearfar) -> N
     assert shown.code == 2
     assert words in shown.err
     assert not (files / "out.jsonl").exists()
+
+
+def test_a_corpus_without_ids_is_rows_of_texts(files: Path, nearfar: Nearfar) -> None:
+    (files / "corpus.jsonl").write_text("\n".join(json.dumps({"text": f"the {word} sits"}) for word in WORDS))
+    found = nearfar(*shlex.split("mine pairs.jsonl --corpus corpus.jsonl --model tiny --out out.jsonl --json")).json
+    assert (found["documents"], found["negatives"]) == (20, 3 * found["written"])
 
 
 def test_options_of_a_corpus_require_one(files: Path, nearfar: Nearfar) -> None:

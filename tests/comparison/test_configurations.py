@@ -79,6 +79,13 @@ def test_set_and_searched():
         made("infonce", settings={"lora_rank": 4}, search={"lora_rank": [0, 16]})
 
 
+def test_an_unknown_option_is_blamed_on_what_named_it():
+    with pytest.raises(InputError, match=r"^--search: unknown option 'nonsense'"):
+        made("infonce", search={"nonsense": [1, 2]})
+    with pytest.raises(InputError, match=r"^settings: unknown option 'nonsense'"):
+        made("infonce", settings={"nonsense": 1}, search={"lora_rank": [0, 16]})
+
+
 def test_base_models_of_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert base_names(["minilm"]) == {"minilm": "base"}
     monkeypatch.chdir(tmp_path)

@@ -55,6 +55,19 @@ def test_texts_beyond_a_limit_are_not_in_memory(tmp_path: Path, monkeypatch: pyt
     assert held == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_corpus_without_ids_is_a_table(tmp_path: Path, stream: bool) -> None:
+    file = tmp_path / "corpus.jsonl"
+    file.write_text('{"text": "sit"}\n{"text": "run"}\n')
+    ids, texts = read_corpus(file, stream=stream)
+    assert (ids, list(texts)) == (None, [["sit", "run"]] if stream else ["sit", "run"])
+    file.write_text('{"body": "sit"}\n')
+    assert list(read_corpus(file, {"text": "body"}, stream=stream)[1]) == ([["sit"]] if stream else ["sit"])
+    file.write_text('{"text": "sit"}\n{"_id": "d2", "text": "run"}\n')
+    with pytest.raises(InputError, match=r"corpus\.jsonl:1: _id: is missing"):
+        list(read_corpus(file, stream=stream)[1])
+
+
 def test_another_name_is_no_beir_corpus(tmp_path: Path) -> None:
     (tmp_path / "mine.jsonl").write_text(BEIR)
     assert read_corpus(tmp_path / "mine.jsonl")[0] is None

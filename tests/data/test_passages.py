@@ -59,6 +59,11 @@ def test_beir_entries_with_one_title_are_one_document(tmp_path, packed) -> None:
         load_passages(file, {"text": "title"})
 
 
+def test_a_corpus_without_ids_is_a_table(tmp_path) -> None:
+    write_jsonl([{"text": "one", "document": "a"}, {"text": "two", "document": "a"}], tmp_path / "corpus.jsonl")
+    assert names(load_passages(tmp_path / "corpus.jsonl")) == [("one", "a"), ("two", "a")]
+
+
 def test_a_row_without_a_document_is_refused(tmp_path) -> None:
     write_jsonl([{"text": "one", "doc_id": "a"}, {"text": "two", "doc_id": None}], tmp_path / "c.jsonl")
     with pytest.raises(InputError) as error:

@@ -138,7 +138,7 @@ MISTAKES = {
     "out is no jsonl": ("passages.jsonl --out p.csv", "p.csv: --out: "),
     "the same file twice": ("passages.jsonl --out p.jsonl --eval-out p.jsonl", "--eval-out: "),
     "no such kind": ("passages.jsonl --out p.jsonl --kinds riddle", "--kinds: "),
-    "all held out": ("passages.jsonl --out p.jsonl --held-out 1", "held_out: "),
+    "all held out": ("passages.jsonl --out p.jsonl --held-out 1", "--held-out: "),
     "one document": ("one.jsonl --out p.jsonl --model {lm}", "--held-out: "),
 }
 

@@ -167,6 +167,7 @@ def test_rows_with_too_few_negatives_are_dropped_or_filled(pairs, tiny_model, in
     few = mine_hard_negatives(pairs, tiny_model, tmp_path / "few.jsonl", corpus=index, how=how)
     assert 0 < few.written < few.rows
     assert few.written + few.too_few == few.rows
+    assert few.negatives == 4 * few.written
     filled = mine_hard_negatives(pairs, tiny_model, tmp_path / "all.jsonl", corpus=index, how=how, too_few="fill")
     assert filled.written == filled.rows
     assert filled.too_few == few.too_few

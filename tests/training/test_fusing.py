@@ -17,6 +17,7 @@ from nearfar.evaluation.result import Result
 from nearfar.models import load
 from nearfar.training.forgetting import GeneralSet
 from nearfar.training.fusing import Line, choose, fuse_within, measure_line
+from nearfar.training.fusing_page import verdict
 
 ITEMS = 400
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "song", "card")
@@ -45,6 +46,19 @@ def test_the_largest_gain_within_the_limit() -> None:
     assert choose(line(GAINS, losses), 0.2).weight == 1.0
     # A gain that shrinks again.
     assert choose(line({**GAINS, 0.5: 0.01}, losses), 0.02).weight == 0.25
+
+
+def test_a_higher_limit_is_advised_only_where_it_helps() -> None:
+    def says(gains: dict[float, float], losses: dict[float, float]) -> str:
+        return verdict(choose(line(gains, losses), 0.02))[0]
+
+    worse = {weight: -gain for weight, gain in GAINS.items()}
+    little, much = dict.fromkeys(GAINS, -0.001), dict.fromkeys(GAINS, -0.1)
+    assert "no weight within the limit gains" in says(worse, little)
+    assert "--limit" not in says(worse, little)
+    assert "Raise --limit" in says(GAINS, much)
+    assert "Raise --limit" in says({**GAINS, 0.25: -0.01}, {**much, 0.25: -0.001})
+    assert "--limit" not in says(worse, {**much, 0.25: -0.001})
 
 
 def test_the_bound_decides_and_not_the_mean() -> None:

@@ -39,9 +39,9 @@ from nearfar.cli import (
     verify,
 )
 from nearfar.cli.library_notes import note_libraries
+from nearfar.cli.option_names import of_option
 from nearfar.cli.output import NOTES, error_line, print_json
 from nearfar.errors import InputError
-from nearfar.settings import FIELD as SETTINGS
 
 # typer's parser says what is wrong with the arguments by this exception; where it lives differs between versions.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -109,7 +109,7 @@ def run(arguments: list[str]) -> int:
         except (typer.Abort, KeyboardInterrupt):
             code = 130
         except InputError as error:
-            return _failed(str(_of_set(error)), arguments, 2)
+            return _failed(str(of_option(error, typer.main.get_command(app), arguments)), arguments, 2)
         except _UsageError as error:
             return _failed(_of_usage(error), arguments, 2)
         except Exception as error:
@@ -130,13 +130,6 @@ def _failed(line: str, arguments: list[str], code: int) -> int:
     if "--json" in arguments:
         print_json({"error": line, "exit_code": code})
     return code
-
-
-def _of_set(error: InputError) -> InputError:
-    """An error about an unknown option names the option of the command line with which it was given."""
-    if error.field != SETTINGS or error.file is not None:
-        return error
-    return InputError(error.problem, field="--set", remedy=error.remedy)
 
 
 def _of_usage(error: Any) -> str:

@@ -142,7 +142,7 @@ def command(
     """Find out which recipe is best on your data: equal budgets, several seeds, a ranking with intervals."""
     from nearfar.kinds.options import parse_settings
 
-    settings, theirs = parse_settings(set_ or []), parsed(eval_columns)
+    settings, theirs = parse_settings(set_ or []), parsed(eval_columns, "--eval-columns")
     own = [parsed(each or None) for each in columns or ()]
     if theirs and eval_ is None:
         raise InputError("names columns of rows that are not given", field="--eval-columns", remedy="give --eval")

@@ -9,6 +9,7 @@ import typer
 
 from nearfar.cli.output import print_json, print_table, progress
 from nearfar.cli.parameters import Columns, Json, MaxText, Model, Seed, parsed
+from nearfar.errors import renamed
 
 
 def command(
@@ -34,7 +35,7 @@ def command(
 
     weighting = None if sif == 1 else sif
     mapping = parsed(columns)
-    with progress("tokens") as update:
+    with progress("tokens") as update, renamed(model="MODEL"):
         made = distill(
             model,
             out,

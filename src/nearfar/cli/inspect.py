@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfar.cli.language_model import KeyVariable
+from nearfar.cli.language_model import KeyVariable, PerMinute, Tries
 from nearfar.cli.output import print_json, print_table, printable, progress, say
 from nearfar.cli.parameters import (
     BatchSize,
@@ -25,9 +25,10 @@ from nearfar.cli.parameters import (
     parsed,
     refuse_given,
 )
-from nearfar.errors import InputError
+from nearfar.errors import InputError, renamed
 
 if TYPE_CHECKING:
+    from nearfar.inspection.repair import Repaired
     from nearfar.reports.page import Page
 
 #: Number of false-negative candidates on the terminal.
@@ -99,6 +100,8 @@ def command(
         typer.Option(help="URL of an OpenAI-compatible endpoint with the judge.", metavar="URL"),
     ] = None,
     key_env: KeyVariable = "OPENAI_API_KEY",
+    per_minute: PerMinute = 0.0,
+    tries: Tries = 6,
     columns: Columns = None,
     ray: Ray = None,
     workers: Workers = 2,
@@ -136,6 +139,16 @@ def command(
         return
 
     check_ray(context, ray)
+    scorer = None
+    if fix is not None:
+        from nearfar.inspection.repair import check_repairable
+
+        # What would stop the repair is found before the inspection, which may take long.
+        check_repairable(model, data, columns=mapping, split=split)
+        scorer = _judge(
+            fix, judge, judge_endpoint, batch_size, key_variable=key_env, tries=tries, per_minute=per_minute
+        )
+
     from nearfar.inspection import inspect
     from nearfar.inspection.page import inspection_page
     from nearfar.inspection.summary import leakage, measure_rows, verdict
@@ -174,7 +187,6 @@ def command(
     if fix is not None:
         from nearfar.inspection.repair import repair
 
-        scorer = _judge(fix, judge, judge_endpoint, key_env, batch_size)
         repaired = repair(model, data, fix, options=options, judge=scorer, columns=mapping, split=split)
     if json_:
         fixed = {} if repaired is None else {"repaired": {**repaired.as_dict(), "out": str(fix)}}
@@ -205,11 +217,21 @@ def command(
     for note in found.notes:
         say(note)
     if repaired is not None:
-        print(f"\n{repaired.written:,} rows in {fix}, of {repaired.rows:,}")
-        for change, count in repaired.changes.items():
-            print(f"  {change.replace('_', ' ')}: {count:,}")
-        print(f"  every change, with its reason: {fix}.changes.jsonl")
+        _print_repaired(repaired, fix)
     print(f"\nreport  {report}\nnumbers {numbers}")
+
+
+def _print_repaired(found: Repaired, fix: Path | None) -> None:
+    print(f"\n{found.written:,} rows in {fix}, of {found.rows:,}")
+    for change, count in found.changes.items():
+        print(f"  {change.replace('_', ' ')}: {count:,}")
+    for fault, count in found.kept.items():
+        print(f"  {fault.replace('_', ' ')}: {count:,} found and kept")
+    if found.unanswered and found.unanswered == found.judged:
+        print(f"  the judge answered none of {found.judged:,} pairs, so it confirmed nothing")
+    elif found.unanswered:
+        print(f"  the judge did not answer {found.unanswered:,} of {found.judged:,} pairs, and confirmed nothing there")
+    print(f"  every change, with its reason: {fix}.changes.jsonl")
 
 
 def _repair_options(
@@ -245,20 +267,30 @@ def _repair_options(
             problem = f"expected FAULT=ACTION, got {each!r}"
             raise InputError(problem, field="--fix-action", remedy="use e.g. false_negatives=drop")
         chosen[fault.strip().replace("-", "_")] = action.strip()
-    return RepairOptions(chosen, **options)
+    with renamed(actions="--fix-action"):
+        return RepairOptions(chosen, **options)
 
 
-def _judge(fix: Path, judge: str | None, endpoint: str | None, key_env: str, batch_size: int) -> Any:
-    """The judge of --fix; None without one."""
+def _judge(fix: Path, judge: str | None, endpoint: str | None, batch_size: int, **calls: Any) -> Any:
+    """The judge of --fix; None without one.
+
+    Args:
+        fix: The output.
+        judge: The name of the model.
+        endpoint: The URL of the endpoint with it; None: a model of this machine.
+        batch_size: Batch size of such a model.
+        **calls: Options of `Endpoint`.
+    """
     from nearfar.inspection.repair.judging import endpoint_judge, model_judge
 
     if judge is None:
         return None
     if endpoint is None:
-        return model_judge(judge, batch_size)
+        with renamed(model="--judge"):
+            return model_judge(judge, batch_size)
     from nearfar.generation.endpoint import Endpoint
 
-    return endpoint_judge(Endpoint(endpoint, judge, key_env), fix.with_name(f"{fix.name}.calls.jsonl"))
+    return endpoint_judge(Endpoint(endpoint, judge, **calls), fix.with_name(f"{fix.name}.calls.jsonl"))
 
 
 def _exposes_states(model: str) -> bool:

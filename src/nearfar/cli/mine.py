@@ -103,7 +103,7 @@ def command(
     json_: Json = False,
 ) -> None:
     """Mine hard negatives for pairs from a corpus, and say how many are likely false. Run again to resume."""
-    mapping, of_corpus = parsed(columns), parsed(corpus_columns)
+    mapping, of_corpus = parsed(columns), parsed(corpus_columns, "--corpus-columns")
     if cross_encoder is not None and guide is not None:
         raise InputError("a judge is already given by --cross-encoder", field="--guide", remedy="remove one of them")
     if corpus is None and (index is not None or of_corpus is not None or stream):
@@ -178,10 +178,8 @@ def _print(found: MinedNegatives, how: HardNegatives, out: Path, dropped: Path, 
         print(f"mean score: {found.positive_score:.3f} of positives, {found.negative_score:.3f} of mined negatives")
     for name, count in found.dropped.items():
         print(f"{count:,} candidates dropped by {name.replace('_', ' ')} ({getattr(how, name):g})")
-    print(
-        f"likely false: {found.likely_false:,} of {found.negatives:,} mined negatives have a higher score than the "
-        "positive"
-    )
+    of = f"{found.likely_false:,} of {found.negatives:,} mined negatives in these rows"
+    print(f"likely false: {of} have a higher score than the positive")
     if found.dropped:
         print(f"dropped candidates, with reasons: {dropped}")
     if found.likely_false:

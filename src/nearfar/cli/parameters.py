@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfar.errors import InputError
+from nearfar.errors import InputError, renamed
 
 if TYPE_CHECKING:
     from nearfar.decoding.method import Method
@@ -106,11 +106,12 @@ MaxText = Annotated[
 ]
 
 
-def parsed(columns: str | None) -> dict[str, str] | None:
-    """The `--columns` mapping."""
+def parsed(columns: str | None, option: str = "--columns") -> dict[str, str] | None:
+    """The mapping of `--columns`, or of another option."""
     from nearfar.data import parse_columns
 
-    return None if columns is None else parse_columns(columns)
+    with renamed(columns=option):
+        return None if columns is None else parse_columns(columns)
 
 
 def was_given(context: typer.Context, name: str) -> bool:

@@ -98,7 +98,7 @@ def command(
     from nearfar.kinds.options import parse_settings, with_settings
 
     # What can be known to be wrong is said before anything heavy is loaded.
-    settings, eval_mapping = parse_settings(set_ or []), parsed(eval_columns)
+    settings, eval_mapping = parse_settings(set_ or []), parsed(eval_columns, "--eval-columns")
     if map_ is not None:
         settings |= parse_settings([f"map={map_}", *(each for each in set_ or [] if each.startswith("map="))])
     mappings = [parsed(each or None) for each in columns or ()]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from nearfar.comparison.budget import settings_for
 from nearfar.comparison.ranking import BASE
-from nearfar.errors import InputError
+from nearfar.errors import InputError, renamed
+from nearfar.settings import FIELD
 
 if TYPE_CHECKING:
     from nearfar.comparison.fitting import Fit
@@ -82,7 +83,9 @@ def configurations(request: Request, fitting: Sequence[Fit]) -> dict[str, Config
         if not request.search[key]:
             raise InputError(f"expected values of {key}, got none", field=_FIELD, remedy="use e.g. lora_rank=0,16")
     combinations = [dict(zip(request.search, values, strict=True)) for values in product(*request.search.values())]
-    own = [settings_for(list(options), options, {**request.settings, **each}) for each in combinations]
+    settings_for(list(options), options, request.settings)  # first alone: what then fails was searched
+    with renamed(**{FIELD: _FIELD}):
+        own = [settings_for(list(options), options, {**request.settings, **each}) for each in combinations]
     models, recipes = _short_names(request.models), {recipe.name: recipe for recipe in request.recipes}
     found: dict[str, Configuration] = {}
     for fit in (fit for fit in fitting if fit.reason is None):

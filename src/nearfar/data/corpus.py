@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nearfar.data._blocks import ROWS
 from nearfar.data.files import check_file, list_folder, sha256, unpacked_name
-from nearfar.data.retrieval import is_retrieval_folder
+from nearfar.data.retrieval import is_beir_corpus, is_retrieval_folder
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def read_corpus(
 ) -> tuple[Sequence[str] | None, Sequence[str] | TextStream]:
     """The ids (None: row numbers) and texts of a corpus. Texts are memory-mapped beyond 256 MiB.
 
-    A `corpus.jsonl` in BEIR format has ids and titles; anything else requires a column `text`.
+    A `corpus.jsonl` in BEIR format has ids and titles; anything else, also a `corpus.jsonl` without any `_id`, requires
+    a column `text`.
 
     Args:
         file: As for `nearfar.data.load`.
@@ -52,10 +53,7 @@ def read_corpus(
         texts = TextStream(file, columns=columns)
         return texts.ids, texts
 
-    if unpacked_name(Path(file)) == "corpus.jsonl":
-        if columns:
-            problem = "the columns of corpus.jsonl are fixed by BEIR format"
-            raise InputError(problem, file=file, field="--columns", remedy="remove --columns")
+    if is_beir_corpus(file, columns):
         return _beir_corpus(file)
     return None, load(file, columns=columns, schema="sentences")["text"]
 

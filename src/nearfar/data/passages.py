@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nearfar.data.blanks import is_blank
-from nearfar.data.files import unpacked_name
+from nearfar.data.retrieval import is_beir_corpus
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,10 +55,7 @@ def load_passages(source: str | Path, columns: Mapping[str, str] | None = None) 
     from nearfar.data.readers import columns_of, load
 
     path = Path(source).expanduser()
-    if (corpus := _beir_file(path)) is not None:
-        if columns:
-            problem = "the columns of corpus.jsonl are fixed by BEIR format"
-            raise InputError(problem, file=corpus, field="--columns", remedy="remove --columns")
+    if (corpus := _beir_file(path, columns)) is not None:
         return _beir_passages(corpus)
     if plain := plain_files(path):
         parts = [load_documents(file) for file in plain]
@@ -81,11 +78,10 @@ def load_passages(source: str | Path, columns: Mapping[str, str] | None = None) 
     return Passages(rows, f"the column {column!r}")
 
 
-def _beir_file(path: Path) -> Path | None:
+def _beir_file(path: Path, columns: Mapping[str, str] | None) -> Path | None:
     """The corpus of a BEIR-format dataset, given the file or the folder."""
-    if path.is_dir():
-        return next(iter(sorted(path.glob("corpus.jsonl*"))), None)
-    return path if unpacked_name(path) == "corpus.jsonl" else None
+    file = next(iter(sorted(path.glob("corpus.jsonl*"))), None) if path.is_dir() else path
+    return file if file is not None and is_beir_corpus(file, columns) else None
 
 
 def _beir_passages(file: Path) -> Passages:

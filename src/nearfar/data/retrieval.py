@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -45,6 +45,25 @@ def is_retrieval_folder(source: object) -> TypeGuard[str | Path]:
         return False
     folder = Path(source).expanduser()
     return folder.is_dir() and any(folder.glob("corpus.jsonl*"))
+
+
+def is_beir_corpus(file: str | Path, columns: Mapping[str, str] | None = None) -> bool:
+    """Whether a file is a `corpus.jsonl` in BEIR format. Without any `_id` in it, it is a table like any other.
+
+    Args:
+        file: The file; a Hub ID is none.
+        columns: A mapping of columns, which is only for tables.
+
+    Raises:
+        InputError: The file cannot be read, or is in BEIR format and there is a mapping.
+    """
+    path = Path(file).expanduser()
+    if unpacked_name(path) != "corpus.jsonl" or not any("_id" in row for _, row in objects(path)):
+        return False
+    if columns:
+        problem = "the columns of corpus.jsonl are fixed by BEIR format"
+        raise InputError(problem, file=file, field="--columns", remedy="remove --columns")
+    return True
 
 
 def load_retrieval(folder: str | Path, split: str | None = None) -> Retrieval:

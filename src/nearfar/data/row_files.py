@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nearfar.data.files import write_jsonl
 from nearfar.errors import InputError
 from nearfar.writing import check_writable, draft_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["check_row_file", "write_rows"]
 
@@ -47,8 +50,13 @@ def check_row_file(
     check_writable(path.absolute().parent, option)
 
 
-def write_rows(rows: Iterable[Mapping[str, Any]], path: str | Path) -> int:
+def write_rows(rows: Iterable[Mapping[str, Any]], path: str | Path, *, schema: pa.Schema | None = None) -> int:
     """Write rows to a `.jsonl`, `.jsonl.gz` or `.parquet` file: all or nothing.
+
+    Args:
+        rows: The rows.
+        path: The file.
+        schema: The columns of a Parquet file; by default those of the first row, with the types of the first rows.
 
     Returns:
         The number of rows. A Parquet file of no rows has no columns.
@@ -62,7 +70,7 @@ def write_rows(rows: Iterable[Mapping[str, Any]], path: str | Path) -> int:
 
     count, source = 0, iter(rows)
     with draft_of(path) as draft:
-        table = pa.Table.from_pylist(_some(source))
+        table = pa.Table.from_pylist(_some(source), schema=schema)
         with pq.ParquetWriter(draft, table.schema) as writer:
             while table.num_rows:
                 writer.write_table(table)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from nearfar.data._blocks import ROWS, Source
 from nearfar.data._table import Table
-from nearfar.data.files import unpacked_name
+from nearfar.data.retrieval import is_beir_corpus
 from nearfar.data.sources import open_sources
-from nearfar.errors import InputError
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,7 +23,7 @@ class TextStream:
 
     Args:
         source: As for `nearfar.data.load`; rows of a Hub ID are read over the network, and not downloaded first. A
-            `corpus.jsonl` is in BEIR format.
+            `corpus.jsonl` is in BEIR format, unless it has no `_id`.
         columns: Canonical column name -> name in the file.
         split: Split of a hub dataset, or of a folder with several.
 
@@ -39,10 +38,7 @@ class TextStream:
         #: The ids of the texts that were read, of a corpus in BEIR format; None: the texts have no ids.
         self.ids: list[str] | None = None
         self._opened: tuple[Table, Iterator[Source]] | None = None
-        if isinstance(source, (str, Path)) and unpacked_name(Path(source)) == "corpus.jsonl":
-            if columns:
-                problem = "the columns of corpus.jsonl are fixed by BEIR format"
-                raise InputError(problem, file=source, field="--columns", remedy="remove --columns")
+        if isinstance(source, (str, Path)) and is_beir_corpus(source, columns):
             self.ids = []
         else:
             self._opened = self._open()

@@ -45,7 +45,8 @@ class HardNegatives:
     `relative_margin=0.05`).
 
     Raises:
-        InputError: A value is out of range, or the ranks leave fewer than `num_negatives` candidates.
+        InputError: A value is out of range, the minimum score is above the maximum, or the ranks leave fewer than
+            `num_negatives` candidates.
     """
 
     num_negatives: Count = 3
@@ -62,6 +63,9 @@ class HardNegatives:
         if self.sampling_strategy not in ("top", "random"):
             problem = f"invalid value {self.sampling_strategy!r}"
             raise InputError(problem, field="sampling_strategy", remedy="must be top or random")
+        if self.min_score is not None and self.max_score is not None and self.min_score > self.max_score:
+            problem = f"no score is at least {self.min_score:g} and at most {self.max_score:g}"
+            raise InputError(problem, field="min_score", remedy="use a minimum below the maximum score")
         if self.range_max is not None and self.range_max - self.range_min < self.num_negatives:
             raise InputError(
                 f"ranks {self.range_min} to {self.range_max} contain fewer than {self.num_negatives} candidates",

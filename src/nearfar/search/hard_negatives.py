@@ -47,10 +47,10 @@ class MinedNegatives:
         written: Number of rows written.
         too_few: Number of rows with too few negatives: dropped, or filled with random documents.
         documents: Number of different documents that were candidates.
-        negatives: Number of mined negatives of all queries.
+        negatives: Number of mined negatives in the rows that were written; what filled a row is none.
         likely_false: How many of them have a higher score than the positive of their query.
         dropped: Number of candidates dropped, by reason.
-        positive_score, negative_score: Mean scores of positives and of mined negatives; None without any.
+        positive_score, negative_score: Mean scores of positives and of mined negatives in these rows; None without any.
         prompts: What the encoder put before queries (`query`) and documents (`document`); without one, nothing.
     """
 
@@ -204,8 +204,10 @@ class _Work:
         self._negatives = np.full((len(asked.queries), how.num_negatives), -1, dtype=np.int64)
         self._likely: dict[int, set[int]] = {}
         self._counts: Counter[str] = Counter()
-        self._sums = {"positive": [0, 0.0], "negative": [0, 0.0]}
-        self._likely_false = self._short = 0
+        # By query: number of rows written; of negatives, number, sum of scores, and likely false ones; of positives.
+        self._written, self._mined, self._likely_false, self._positives = np.zeros((4, len(asked.queries)), np.int64)
+        self._negative_sum, self._positive_sum = np.zeros((2, len(asked.queries)))
+        self._short = 0
         self._lacking: set[int] = set()
 
     def mine(
@@ -258,6 +260,7 @@ class _Work:
             numbers = self._negatives[row].tolist()
             if -1 not in numbers:
                 complete = True
+                self._written[row] += 1
                 texts = {f"negative_{n}": self._pool.text(number) for n, number in enumerate(numbers, 1)}
                 yield {"anchor": anchor, "positive": positive, **texts}
         if not complete:
@@ -267,18 +270,17 @@ class _Work:
 
     def result(self, rows: int, written: int) -> MinedNegatives:
         """The figures."""
-        negatives, total = self._sums["negative"]
-        positives, of_positives = self._sums["positive"]
+        of, negatives = self._written, int(self._written @ self._mined)
         return MinedNegatives(
             rows=rows,
             written=written,
             too_few=self._short,
             documents=len(self._pool),
-            negatives=int(negatives),
-            likely_false=self._likely_false,
+            negatives=negatives,
+            likely_false=int(of @ self._likely_false),
             dropped={name: self._counts[name] for name in REASONS if self._counts[name]},
-            positive_score=of_positives / positives,
-            negative_score=total / negatives if negatives else None,
+            positive_score=float(of @ self._positive_sum / (of @ self._positives)),
+            negative_score=float(of @ self._negative_sum / negatives) if negatives else None,
         )
 
     def _keep(self, rows: range, found: Candidates, chosen: Selected) -> None:
@@ -287,11 +289,12 @@ class _Work:
         at = np.maximum(columns, 0)
         self._negatives[rows.start : rows.stop] = np.where(there, np.take_along_axis(found.numbers, at, 1), -1)
         scores = np.take_along_axis(found.scores, at, 1)
-        self._likely_false += int((there & (scores > found.lowest[:, None])).sum())
-        own = [score for of in found.positives for score in of.values()]
-        for name, values in (("positive", np.array(own)), ("negative", scores[there])):
-            self._sums[name][0] += values.size
-            self._sums[name][1] += float(values.sum(dtype=np.float64))
+        part = slice(rows.start, rows.stop)
+        self._mined[part] = there.sum(1)
+        self._likely_false[part] = (there & (scores > found.lowest[:, None])).sum(1)
+        self._negative_sum[part] = np.where(there, scores, 0).sum(1, dtype=np.float64)
+        self._positives[part] = [len(of) for of in found.positives]
+        self._positive_sum[part] = [sum(of.values()) for of in found.positives]
 
     def _dropped(self, rows: range, found: Candidates, chosen: Selected) -> Iterator[dict[str, Any]]:
         reasons = chosen.reasons.numpy()

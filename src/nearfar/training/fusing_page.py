@@ -24,7 +24,7 @@ def verdict(found: Choice) -> tuple[str, Tone]:
         why = "no weight is within the limit" if not found.allowed else "no weight within the limit gains"
         return (
             f"No model was written: {why} (loss of at most {found.limit:g} in {kept} on the general set, by the 95% "
-            "interval). Raise --limit, measure smaller weights, or pass a larger general set.",
+            f"interval). {_remedy(found)}",
             "bad",
         )
     chosen = found.reported[found.weight]
@@ -36,6 +36,15 @@ def verdict(found: Choice) -> tuple[str, Tone]:
     if whole.weight != found.weight:
         text += f" Weight {whole.weight:g}: {_shown(whole.gain)} and {_shown(whole.kept)}."
     return text, "good" if chosen.gain.low > 0 and chosen.kept.low >= -found.limit else "neutral"
+
+
+def _remedy(found: Choice) -> str:
+    """What may help: another limit only where a weight beyond this one gains."""
+    if not found.allowed:
+        return "Raise --limit, measure smaller weights, or pass a larger general set."
+    if any(each.gain.mean > 0 for each in found.measured if each.weight not in found.allowed):
+        return "Raise --limit, or pass a larger general set."
+    return "No weight that was measured gains: train the checkpoints longer, or pass more validation rows."
 
 
 def effect_cells(found: Choice) -> list[list[str]]:

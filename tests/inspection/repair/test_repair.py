@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from datasets import Dataset
+from pyarrow import parquet
 
 from fake_endpoint import completion
 from nearfar.data import load
@@ -25,8 +27,11 @@ CLEAN = [{"anchor": f"{word} {word}", "positive": f"the {word}"} for word in WOR
 
 def repaired(rows: list[dict[str, Any]], model: Any, out: Path, **options: Any) -> tuple[Any, list[Any], list[Any]]:
     found = repair(model, Dataset.from_list(rows), out, **options)
-    changes = [json.loads(line) for line in Path(f"{out}.changes.jsonl").read_text().splitlines()]
-    return found, load(out).to_list(), changes
+    return found, load(out).to_list(), read(Path(f"{out}.changes.jsonl"))
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
 class Judge:
@@ -76,7 +81,90 @@ def test_a_judge_must_confirm_that_a_positive_is_wrong(tiny_model, tmp_path: Pat
     assert kept == [row for number, row in enumerate(rows) if number not in listed]
     alone, same, _ = repaired(rows, tiny_model, tmp_path / "alone.jsonl", options=options)
     assert alone.changes == {}
+    assert alone.kept["wrong_positives"] >= len(listed)  # found, and said, but kept
     assert same == rows
+
+
+def test_few_suspects_are_compared_with_a_hundred_random_pairs(tiny_model, tmp_path: Path) -> None:
+    """A suspect that scores above most random pairs is right, however few suspects there are."""
+    rows = [*CLEAN[:-1], {"anchor": "mat mat", "positive": "cat dog"}]
+    right, calls = Judge(), []
+
+    def judge(first: Any, second: Any) -> np.ndarray:
+        calls.append(list(zip(first, second, strict=True)))
+        return np.where(np.array(second) == "cat dog", 0.5, right(first, second))
+
+    options = RepairOptions({"duplicates": "keep"}, wrong_rank=0.5)
+    repaired(rows, tiny_model, tmp_path / "out.jsonl", options=options, judge=judge)
+    random, suspects = calls
+    assert len(suspects) < 100 == len(random)
+    assert not set(random) & set(suspects)
+
+
+def test_pairs_that_the_judge_does_not_answer_are_counted(tiny_model, tmp_path: Path) -> None:
+    rows = [*CLEAN[:-1], {"anchor": "mat mat", "positive": "cat dog"}]
+    options = RepairOptions(near_duplicate=1.0, wrong_rank=0.5)
+    silent, kept, _ = repaired(
+        rows, tiny_model, tmp_path / "out.jsonl", options=options, judge=lambda a, b: np.full(len(a), np.nan)
+    )
+    assert (silent.changes, kept) == ({}, rows)
+    assert silent.unanswered == silent.judged > 100
+    right = Judge()
+    partly, _, _ = repaired(
+        rows,
+        tiny_model,
+        tmp_path / "partly.jsonl",
+        options=options,
+        judge=lambda a, b: np.where(np.array(b) == "the cat", np.nan, right(a, b)),
+    )
+    assert 0 < partly.unanswered < partly.judged == silent.judged
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_other_columns_are_kept(suffix: str, tiny_model, tmp_path: Path) -> None:
+    """Also by changed rows and those of lists of positives; what has no value remains without one."""
+    rows: list[dict[str, Any]] = [{**row, "id": number} for number, row in enumerate(CLEAN)]
+    rows[0] |= {"positive": ["the cat", "the dog"], "note": None, "id": 2**60 + 1}
+    rows[1:] = [{**row, "positive": [row["positive"]]} for row in rows[1:]]
+    rows[4] |= {"note": {"by": ["A"]}}
+    rows.append({**rows[3], "id": 99})
+    file, out = tmp_path / "rows.jsonl", tmp_path / f"out.{suffix}"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    found = repair(tiny_model, file, out, options=RepairOptions(near_duplicate=1.0))
+    kept = parquet.read_table(out).to_pylist() if suffix == "parquet" else read(out)
+    assert found.written == len(CLEAN) + 1 == len(kept)
+    assert [row["id"] for row in kept] == [2**60 + 1, 2**60 + 1, *range(1, len(CLEAN))]
+    assert kept[5]["note"] == {"by": ["A"]}
+    assert list(kept[1]) == ["anchor", "positive", "id", "note"]
+    assert kept[2] == {**CLEAN[1], "id": 1, **({} if suffix == "jsonl" else {"note": None})}
+    (change,) = read(tmp_path / f"out.{suffix}.changes.jsonl")
+    assert change["before"] == {**CLEAN[3], "id": 99}
+
+
+def test_masked_and_relabelled_rows_keep_other_columns(tiny_model, tmp_path: Path) -> None:
+    rows = [{**row, "negative": "the mat", "id": str(number)} for number, row in enumerate(CLEAN[:-1])]
+    rows[3] |= {"negative": rows[3]["positive"]}
+    options = RepairOptions({"false_negatives": "relabel", "wrong_positives": "keep"}, wrong_rank=0.99)
+    repair(tiny_model, Dataset.from_list(rows), tmp_path / "out.jsonl", options=options, judge=Judge())
+    kept = [row for row in read(tmp_path / "out.jsonl") if row["id"] == "3"]
+    assert len(kept) == 2
+    assert {row["negative"] for row in kept} != {rows[3]["positive"]}
+
+
+def test_what_a_file_cannot_represent_is_named(tiny_model, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [{**row, "day": date(2026, 1, 1), "id": number} for number, row in enumerate([*CLEAN, CLEAN[0]])]
+    repair(tiny_model, Dataset.from_list(rows), tmp_path / "out.jsonl")
+    assert set(read(tmp_path / "out.jsonl")[0]) == {"anchor", "positive", "id"}
+    assert "out.jsonl: left out, because the file cannot represent their values: 'day'; use .parquet" in caplog.text
+    caplog.clear()
+    repair(tiny_model, Dataset.from_list(rows), tmp_path / "out.parquet")
+    assert parquet.read_table(tmp_path / "out.parquet").to_pylist()[0]["day"] == date(2026, 1, 1)
+    mixed = [{**row, "question": row["anchor"], "anchor": "a", "id": at or "no"} for at, row in enumerate(CLEAN)]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(map(json.dumps, mixed)))
+    repair(tiny_model, tmp_path / "mixed.jsonl", tmp_path / "mixed.parquet", columns={"anchor": "question"})
+    assert parquet.read_table(tmp_path / "mixed.parquet").column_names == ["anchor", "positive"]
+    assert "'id'; use .jsonl" in caplog.text
+    assert "the column 'anchor' is left out, because --columns gives its name to another" in caplog.text
 
 
 @pytest.mark.parametrize("action", ["mask", "drop", "relabel"])
@@ -101,6 +189,18 @@ def test_false_negatives(action: str, tiny_model, tmp_path: Path) -> None:
         assert kept[3] == {**kept[2], "positive": "The cold SEA bird"}
 
 
+def test_a_mask_does_not_match_the_anchor(tiny_model, tmp_path: Path) -> None:
+    """It is no positive of the anchor, whose case and white space do not count, and no other false negative of it."""
+    asked = [("cat dog", "the sea", "the sky"), ("Cat  DOG", "the sky", "the bank"), ("CAT dog", "the fish", "cat dog")]
+    asked += [("the rain", "cat dog", "the loan"), ("the loan", "the song", "the rain")]
+    rows = [dict(zip(("anchor", "positive", "negative"), texts, strict=True)) for texts in asked]
+    for seed in range(5):
+        options = RepairOptions(wrong_rank=0.99, near_duplicate=1.0, seed=seed)
+        _, kept, changes = repaired(rows, tiny_model, tmp_path / f"{seed}.jsonl", options=options)
+        assert {change["row"] for change in changes} >= {1, 3}
+        assert {row["negative"] for row in kept[:3]} <= {"the bank", "the song"}
+
+
 def test_wrong_labels_follow_most_of_their_neighbours(tiny_model, tmp_path: Path) -> None:
     nouns, places = ("cat", "dog", "bird", "fish"), ("mat", "grass", "sea")
     rows = [{"text": f"the {noun} sits on {place}", "label": "animal"} for noun in nouns for place in places]
@@ -114,7 +214,7 @@ def test_wrong_labels_follow_most_of_their_neighbours(tiny_model, tmp_path: Path
     assert [row["label"] for row in kept] == right
     assert {change["row"] for change in changes} == {4, 18}
     assert found.changes == {"wrong_labels: relabel": 2}
-    assert changes[0]["before"], changes[0]["after"] == ("money", "animal")
+    assert (changes[0]["before"], changes[0]["after"]) == ("money", "animal")
     refused, same, _ = repaired(
         rows, tiny_model, tmp_path / "b.jsonl", options=options, judge=lambda a, b: np.zeros(len(a))
     )

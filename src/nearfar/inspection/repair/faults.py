@@ -36,7 +36,8 @@ class RepairOptions:
         neighbours: Number of nearest texts that vote for a label.
         own_share, other_share: A label is suspected to be wrong if at most `own_share` of the neighbours have it, and
             at least `other_share` have one other label.
-        chance: A judge confirms a wrong positive if its score is not above this quantile of random pairs.
+        chance: A judge confirms a wrong positive if its score is not above this quantile of random pairs, of which
+            there are as many as suspects, and at least 100.
         batch_size: Batch size.
         seed: Random seed of masks and random pairs.
 

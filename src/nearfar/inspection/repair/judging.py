@@ -8,10 +8,29 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Scorer", "endpoint_judge", "model_judge"]
+__all__ = ["Counted", "Scorer", "endpoint_judge", "model_judge"]
 
 #: From first and second texts to the score of each pair; NaN where there is none.
 Scorer = Callable[[Sequence[str], Sequence[str]], np.ndarray]
+
+
+class Counted:
+    """A judge that counts what it was asked and what it did not answer.
+
+    Args:
+        judge: The judge.
+    """
+
+    def __init__(self, judge: Scorer) -> None:
+        self._judge = judge
+        self.pairs = self.unanswered = 0
+
+    def __call__(self, first: Sequence[str], second: Sequence[str]) -> np.ndarray:
+        """The judge's scores."""
+        scores = self._judge(first, second)
+        self.pairs += len(scores)
+        self.unanswered += int(np.isnan(scores).sum())
+        return scores
 
 
 def model_judge(model: Any, batch_size: int = 64) -> Scorer:

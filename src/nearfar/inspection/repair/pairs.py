@@ -23,6 +23,8 @@ __all__ = ["faults_of_pairs"]
 
 # Similarities in memory at a time: 32 MB.
 _BLOCK = 2**23
+# Random pairs that a judge scores at least: with fewer, a high quantile is that of a single pair.
+_RANDOM_PAIRS = 100
 
 
 def faults_of_pairs(
@@ -98,11 +100,8 @@ def _wrong_positives(
     suspects: list[int] = np.flatnonzero(above > options.wrong_rank).tolist()
     scores: dict[int, tuple[float, float]] = {row: (float(own[row]), float("nan")) for row in suspects}
     if judge is not None and suspects:
-        shift = np.random.default_rng(options.seed).integers(1, len(anchors), len(suspects))
-        others: list[int] = ((np.array(suspects) + shift) % len(anchors)).tolist()
-        asked = [anchors[row] for row in suspects]
-        chance = float(np.nanquantile(judge(asked, [positives[row] for row in others]), options.chance))
-        judged = judge(asked, [positives[row] for row in suspects])
+        chance = _chance(anchors, positives, suspects, options, judge)
+        judged = judge([anchors[row] for row in suspects], [positives[row] for row in suspects])
         scores = {row: (float(s), chance) for row, s in zip(suspects, judged, strict=True) if s <= chance}
     return [
         Fault(
@@ -115,6 +114,22 @@ def _wrong_positives(
         )
         for row, (score, other) in scores.items()
     ]
+
+
+def _chance(
+    anchors: Sequence[str], positives: Sequence[str], suspects: Sequence[int], options: RepairOptions, judge: Scorer
+) -> float:
+    """The score that few random pairs exceed; NaN if the judge scored none of them.
+
+    Each suspect's anchor is paired with a positive of another row; anchors of random rows are added to fewer suspects.
+    """
+    rng = np.random.default_rng(options.seed)
+    shift = rng.integers(1, len(anchors), len(suspects))
+    more = max(0, _RANDOM_PAIRS - len(suspects))
+    first = np.concatenate([suspects, rng.integers(0, len(anchors), more)])
+    second = (first + np.concatenate([shift, rng.integers(1, len(anchors), more)])) % len(anchors)
+    scores = judge([anchors[row] for row in first], [positives[row] for row in second])
+    return float("nan") if np.isnan(scores).all() else float(np.nanquantile(scores, options.chance))
 
 
 class _Pairs:
