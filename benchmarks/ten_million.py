@@ -2,9 +2,10 @@
 
     NEARFAR_DATA=FOLDER python benchmarks/ten_million.py --work FOLDER [--texts 10000000] [--precision binary]
 
-The texts are requests of `clinc150`, two joined in each, so that all are different and near ones exist. `mine` looks for
-negatives of 1,000 pairs of test requests with the same intent. Needs 15 GB in the working folder for ten million. A tenth of the texts runs first, with the same model: memory is flat if its peak is
-about the same. Figures are added to `results/ten_million.json`, by number of texts and precision.
+The texts are requests of `clinc150`, two joined in each, so that all are different and near ones exist. `mine` looks
+for negatives of 1,000 pairs of test requests with the same intent. Needs 15 GB in the working folder for ten million. A
+tenth of the texts runs first, with the same model: memory is flat if its peak is about the same. Figures are added to
+`results/ten_million.json`, by number of texts and precision.
 """
 
 from __future__ import annotations
