@@ -128,7 +128,8 @@ def _chance(
     more = max(0, _RANDOM_PAIRS - len(suspects))
     first = np.concatenate([suspects, rng.integers(0, len(anchors), more)])
     second = (first + np.concatenate([shift, rng.integers(1, len(anchors), more)])) % len(anchors)
-    scores = judge([anchors[row] for row in first], [positives[row] for row in second])
+    pairs: list[tuple[int, int]] = list(zip(first.tolist(), second.tolist(), strict=True))
+    scores = judge([anchors[row] for row, _ in pairs], [positives[row] for _, row in pairs])
     return float("nan") if np.isnan(scores).all() else float(np.nanquantile(scores, options.chance))
 
 
