@@ -27,13 +27,13 @@ from nearfar.errors import InputError, renamed
     ],
 )
 def test_a_field_that_is_an_option(arguments: str, field: str, named: str) -> None:
-    found = of_option(InputError("wrong", field=field, remedy="mend it"), get_command(app), arguments.split())
+    found = of_option(InputError("wrong", field=field, remedy="mend it"), lambda: get_command(app), arguments.split())
     assert str(found) == f"{named}: wrong; mend it"
 
 
 def test_a_column_of_a_file_is_no_option() -> None:
     error = InputError("wrong", file="a.jsonl", field="held_out")
-    assert of_option(error, get_command(app), ["compare"]) is error
+    assert of_option(error, lambda: get_command(app), ["compare"]) is error
 
 
 def test_renamed() -> None:

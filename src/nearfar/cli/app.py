@@ -109,7 +109,7 @@ def run(arguments: list[str]) -> int:
         except (typer.Abort, KeyboardInterrupt):
             code = 130
         except InputError as error:
-            return _failed(str(of_option(error, typer.main.get_command(app), arguments)), arguments, 2)
+            return _failed(str(of_option(error, lambda: typer.main.get_command(app), arguments)), arguments, 2)
         except _UsageError as error:
             return _failed(_of_usage(error), arguments, 2)
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nearfar.errors import InputError
@@ -14,7 +14,7 @@ __all__ = ["of_option"]
 _AMBIGUOUS = ("model",)
 
 
-def of_option(error: InputError, root: Any, arguments: Sequence[str]) -> InputError:
+def of_option(error: InputError, root: Callable[[], Any], arguments: Sequence[str]) -> InputError:
     """An error about an option of the command names it as it is typed: `--range-max`, not `range_max`.
 
     An unknown setting is named by `--set`. A setting may have the name of an option, so what --set gives is left as it
@@ -22,12 +22,12 @@ def of_option(error: InputError, root: Any, arguments: Sequence[str]) -> InputEr
 
     Args:
         error: The error.
-        root: The command of the whole program.
+        root: Makes the command of the whole program.
         arguments: Those of the command line.
     """
-    if error.file is not None or error.field is None or error.field in _AMBIGUOUS:
+    if error.file is not None or error.field is None or error.field in _AMBIGUOUS or error.field.startswith("--"):
         return error
-    name = "--set" if error.field == SETTINGS else _options(root, arguments).get(error.field)
+    name = "--set" if error.field == SETTINGS else _options(root(), arguments).get(error.field)
     if name is None or error.field in _set(arguments):
         return error
     return InputError(error.problem, field=name, remedy=error.remedy)
