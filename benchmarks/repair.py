@@ -168,6 +168,7 @@ def compared(scores: dict[str, list[list[float]]]) -> dict[str, Any]:
     """The mean of each arm, and each minus the clean one with its interval over test items, the mean of the seeds."""
     arms = {arm: np.mean(of, axis=0) for arm, of in scores.items()}
     return {
+        "seeds": len(scores["clean"]),
         "means": {arm: float(values.mean()) for arm, values in arms.items()},
         "minus_clean": {
             arm: list(paired_difference(arms["clean"], values)) for arm, values in arms.items() if arm != "clean"
@@ -196,6 +197,7 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--label-seeds", type=int, help="Seeds of training on labelled rows; by default as --seeds.")
     parser.add_argument("--judge")
     parser.add_argument("--detection", action="store_true", help="Only precision and recall, without training.")
     arguments = parser.parse_args()
@@ -203,6 +205,7 @@ def main() -> None:
     judge = model_judge(arguments.judge) if arguments.judge else None
     pairs, test, first = claims()
     labels = some_labels(TRAINED_LABELS, np.random.default_rng(0))
+    few = arguments.label_seeds or arguments.seeds
     named = f"minilm, {arguments.judge or 'no judge'}"
 
     def detection(share: float, seed: int) -> dict[str, list[int]]:
@@ -229,10 +232,10 @@ def main() -> None:
             rows, _ = repaired(rows, encoder, judge)
         return classified(encoder if untrained else trained(rows, seed, epochs=3), rows)
 
-    def over_seeds(name: str, scores: Callable[[str, int], list[float]]) -> dict[str, list[list[float]]]:
+    def over_seeds(name: str, scores: Callable[[str, int], list[float]], seeds: int) -> dict[str, list[list[float]]]:
         """Scores of each arm, by seed."""
         return {
-            arm: [kept(f"{named}: {name}{arm} {seed}", partial(scores, arm, seed)) for seed in range(arguments.seeds)]
+            arm: [kept(f"{named}: {name}{arm} {seed}", partial(scores, arm, seed)) for seed in range(seeds)]
             for arm in ARMS
         }
 
@@ -249,11 +252,11 @@ def main() -> None:
     training = {}
     if not arguments.detection:
         training = {
-            "pairs, 10% faulty, nDCG@10": compared(over_seeds("", pairs_of)),
-            "labels, 20% faulty, accuracy": compared(over_seeds("labels, ", labels_of)),
+            "pairs, 10% faulty, nDCG@10": compared(over_seeds("", pairs_of, arguments.seeds)),
             "labels, 20% faulty, accuracy, not trained": compared(
-                over_seeds("labels, not trained, ", partial(labels_of, untrained=True))
+                over_seeds("labels, not trained, ", partial(labels_of, untrained=True), few)
             ),
+            "labels, 20% faulty, accuracy": compared(over_seeds("labels, ", labels_of, few)),
         }
     result = {
         "encoder": "minilm",

@@ -52,7 +52,9 @@ def test_a_judge(files: Path, nearfar: Nearfar) -> None:
     ("options", "words"),
     [
         ("--guide tiny --cross-encoder tiny --max-score 1", "--guide"),
-        ("--guide tiny", "--cross-encoder: "),
+        ("--guide tiny", "--guide: "),
+        ("--guide nope/none --max-score 1", "--guide: "),
+        ("--cross-encoder ./nowhere --max-score 1", "--cross-encoder: "),
         ("--range-min 5 --range-max 6", "--range-max: "),
         ("--max-score -1", "--num-negatives: "),
         ("--max-score 0.2 --min-score 0.8", "--min-score: no score is at least 0.8 and at most 0.2"),

@@ -228,7 +228,7 @@ def test_what_cannot_be_mined_is_refused(pairs, tiny_model, index, cross_encoder
         with pytest.raises(InputError, match=words):
             mine_hard_negatives(pairs, options.pop("model", tiny_model), tmp_path / "out.jsonl", **options)
 
-    refused("cross_encoder", judge=cross_encoder)
+    refused("judge: ", judge=cross_encoder)
     other = load_encoder(model_copy, device="cpu")
     next(other.parameters()).data += 0.5
     refused("corpus", model=other, corpus=index)

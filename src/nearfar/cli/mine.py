@@ -22,7 +22,7 @@ from nearfar.cli.parameters import (
     encoding_on,
     parsed,
 )
-from nearfar.errors import InputError
+from nearfar.errors import InputError, renamed
 
 if TYPE_CHECKING:
     from nearfar.mining import HardNegatives
@@ -107,11 +107,12 @@ def command(
     if cross_encoder is not None and guide is not None:
         raise InputError("a judge is already given by --cross-encoder", field="--guide", remedy="remove one of them")
     if corpus is None and (index is not None or of_corpus is not None or stream):
-        option = "--index" if index is not None else "--corpus-columns" if of_corpus is not None else "--stream"
-        raise InputError("requires a corpus", field=option, remedy=f"add --corpus FILE, or remove {option}")
+        without = "--index" if index is not None else "--corpus-columns" if of_corpus is not None else "--stream"
+        raise InputError("requires a corpus", field=without, remedy=f"add --corpus FILE, or remove {without}")
     check_ray(context, ray)
     from nearfar.data.corpus import index_beside, read_corpus
     from nearfar.data.row_files import check_row_file
+    from nearfar.kinds.loading import class_of
     from nearfar.mining import HardNegatives
     from nearfar.search import mine_hard_negatives, open_or_build
 
@@ -119,6 +120,11 @@ def command(
         num_negatives, range_min, range_max, max_score, min_score, absolute_margin, relative_margin, sampling_strategy
     )
     check_row_file(out, others=[pairs, corpus])
+    judge, option = (guide, "--guide") if cross_encoder is None else (cross_encoder, "--cross-encoder")
+    if judge is not None:
+        # A judge that does not exist is said before the documents are encoded.
+        with renamed(model=option):
+            class_of(judge)
     opened = None
     with encoding_on(ray, workers, gpus_per_worker, stream=stream) as encoding:
         encode = encoding(model)
@@ -138,14 +144,14 @@ def command(
                 )
             if opened.built is not None:
                 say(f"index of {opened.metadata.count:,} documents in {folder} ({opened.built})")
-        with progress("mine") as update:
+        with progress("mine") as update, renamed(judge=option):
             found = mine_hard_negatives(
                 pairs,
                 model if opened is None else opened.model,
                 out,
                 corpus=opened,
                 how=how,
-                judge=cross_encoder or guide,
+                judge=judge,
                 too_few=too_few,
                 dropped=dropped,
                 columns=mapping,

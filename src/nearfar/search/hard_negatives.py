@@ -156,7 +156,7 @@ def mine_hard_negatives(
 def _check(how: HardNegatives, judge: Any, too_few: str) -> None:
     if judge is not None and not how.limited:
         problem = "a judge changes nothing without a limit"
-        raise InputError(problem, field="cross_encoder", remedy="add a margin, such as --absolute-margin 0")
+        raise InputError(problem, field="judge", remedy="add a margin, such as --absolute-margin 0")
     if too_few not in ("drop", "fill"):
         raise InputError(f"invalid value {too_few!r}", field="too_few", remedy="must be drop or fill")
 
