@@ -27,8 +27,8 @@ from nearfar.errors import InputError, renamed
     ],
 )
 def test_a_field_that_is_an_option(arguments: str, field: str, named: str) -> None:
-    found = of_option(InputError("wrong", field=field, remedy="mend it"), lambda: get_command(app), arguments.split())
-    assert str(found) == f"{named}: wrong; mend it"
+    found = of_option(InputError("wrong", field=field, remedy="fix it"), lambda: get_command(app), arguments.split())
+    assert str(found) == f"{named}: wrong; fix it"
 
 
 def test_a_column_of_a_file_is_no_option() -> None:
@@ -37,7 +37,7 @@ def test_a_column_of_a_file_is_no_option() -> None:
 
 
 def test_renamed() -> None:
-    with pytest.raises(InputError, match=r"^--judge: wrong; mend it$"), renamed(model="--judge"):
-        raise InputError("wrong", field="model", remedy="mend it")
+    with pytest.raises(InputError, match=r"^--judge: wrong; fix it$"), renamed(model="--judge"):
+        raise InputError("wrong", field="model", remedy="fix it")
     with pytest.raises(InputError, match=r"^a\.jsonl: model: wrong$"), renamed(model="--judge"):
         raise InputError("wrong", file="a.jsonl", field="model")
