@@ -5,7 +5,7 @@
 Pairs are claims of SciFact and the titles of the abstracts that they cite, each with a random title as negative. In 5,
 10 and 20 % of the rows a fault is planted, a third each: the row is repeated in upper case, the positive is that of a
 random other claim, or the negative is the true positive and the positive the first sentence of its abstract. Labelled
-rows are questions of Banking77 of ten labels; in as many rows the label is exchanged for another.
+rows are questions of Banking77 of 10 and of 30 labels; in as many rows the label is exchanged for another.
 
 Precision and recall of each fault are over all seeds, with Wilson's 95 % intervals. Rows that are changed without a
 planted fault count against precision, although some of them may be wrong in the public data, too.
@@ -53,7 +53,8 @@ from nearfar.writing import write_text
 RESULTS = Path(__file__).parent / "results"
 KEPT = RESULTS / ".repair.json"
 SHARES = (0.05, 0.1, 0.2)
-LABELS, ROWS_PER_LABEL = 10, 60
+#: Among how many labels wrong ones are looked for, with how many rows each.
+DETECTED_AT = ((10, 60), (30, 40))
 #: What is trained on: part of faulty rows, and of the labelled ones how many labels, with how many rows.
 PAIRS_AT, LABELLED_AT, TRAINED_LABELS, TRAINED_PER_LABEL = 0.1, 0.2, 30, 40
 ARMS = ("clean", "faulty", "repaired")
@@ -212,10 +213,12 @@ def main() -> None:
     def detection(share: float, seed: int) -> dict[str, list[int]]:
         rng = np.random.default_rng(seed)
         rows, planted = faulty_pairs(with_negatives(pairs, rng), share, first, rng)
-        found = counted(planted, repaired(rows, encoder, judge)[1])
-        rows, planted = faulty_labels(some_labels(LABELS, rng), ROWS_PER_LABEL, share, rng)
-        of_labels = counted(planted, repaired(rows, encoder, judge)[1])
-        return {**found, "wrong_labels": of_labels["wrong_labels"]}
+        return counted(planted, repaired(rows, encoder, judge)[1])
+
+    def detection_of_labels(number: int, per_label: int, share: float, seed: int) -> list[int]:
+        rng = np.random.default_rng(seed)
+        rows, planted = faulty_labels(some_labels(number, rng), per_label, share, rng)
+        return counted(planted, repaired(rows, encoder, judge)[1])["wrong_labels"]
 
     def pairs_of(arm: str, seed: int) -> list[float]:
         rng = np.random.default_rng(seed)
@@ -244,8 +247,12 @@ def main() -> None:
     for share in SHARES:
         total: dict[str, np.ndarray] = {}
         for seed in range(arguments.seeds):
-            for name, counts in kept(f"{named}: {share} {seed}", partial(detection, share, seed)).items():
-                total[name] = total.get(name, np.zeros(3, dtype=int)) + counts
+            counts = dict(kept(f"{named}: {share} {seed}", partial(detection, share, seed)))
+            for number, per_label in DETECTED_AT:
+                count = partial(detection_of_labels, number, per_label, share, seed)
+                counts[f"wrong labels of {number}"] = kept(f"{named}: {number} labels, {share} {seed}", count)
+            for name, of in counts.items():
+                total[name] = total.get(name, np.zeros(3, dtype=int)) + of
         detected[f"{share:.0%}"] = {
             name: {"precision": figure(int(right), int(found)), "recall": figure(int(right), int(planted))}
             for name, (right, found, planted) in total.items()

@@ -209,7 +209,7 @@ def test_wrong_labels_follow_most_of_their_neighbours(tiny_model, tmp_path: Path
     right = [row["label"] for row in rows]
     for number in (3, 17):
         rows[number]["label"] = "money" if rows[number]["label"] == "animal" else "animal"
-    options = RepairOptions(near_duplicate=1.0, neighbours=5)
+    options = RepairOptions(near_duplicate=1.0)
     found, kept, changes = repaired(rows, tiny_model, tmp_path / "out.jsonl", options=options)
     assert [row["label"] for row in kept] == right
     assert {change["row"] for change in changes} == {4, 18}

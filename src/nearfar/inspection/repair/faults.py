@@ -29,20 +29,19 @@ class RepairOptions:
 
     Args:
         actions: Action by fault, of `ACTIONS`. A masked negative is replaced with a random document; a relabelled one
-            is also the positive of a further row. A relabelled text gets the label of most of its neighbours.
+            is also the positive of a further row. A relabelled text gets the label that is most likely.
         near_duplicate: Minimum cosine of near-duplicates.
         wrong_rank: A positive is suspected to be wrong if more than this fraction of all positives are more similar
             to its anchor.
-        neighbours: Number of nearest texts that vote for a label.
-        own_share, other_share: A label is suspected to be wrong if at most `own_share` of the neighbours have it, and
-            at least `other_share` have one other label.
+        times: A label is suspected to be wrong if a classifier that learns from the other texts holds another one for
+            at least so many times as likely.
         chance: A judge confirms a wrong positive if its score is not above this quantile of random pairs, of which
             there are as many as suspects, and at least 100.
         batch_size: Batch size.
         seed: Random seed of masks and random pairs.
 
-    Source: Wilson 1972, Asymptotic Properties of Nearest Neighbor Rules Using Edited Data (votes of neighbours);
-    Moreira et al. 2024, NV-Retriever (negatives more similar than the positive).
+    Source: Northcutt et al. 2021, Confident Learning (labels); Moreira et al. 2024, NV-Retriever (negatives more
+    similar than the positive).
 
     Raises:
         InputError: An unknown fault or action, or a value out of its range.
@@ -51,9 +50,7 @@ class RepairOptions:
     actions: Mapping[str, str] = field(default_factory=dict)
     near_duplicate: Annotated[float, Range(above=0, most=1)] = 0.95
     wrong_rank: Probability = 0.2
-    neighbours: Count = 10
-    own_share: Probability = 0.2
-    other_share: Annotated[float, Range(above=0, most=1)] = 0.6
+    times: Annotated[float, Range(above=1)] = 5.0
     chance: Probability = 0.95
     batch_size: Count = 64
     seed: Whole = 0

@@ -1,9 +1,8 @@
-"""Faults of labelled texts: duplicates, and labels that the nearest texts contradict."""
+"""Faults of labelled texts: duplicates, and labels that the other texts contradict."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 from nearfar.data.same_text import NumberedTexts
 from nearfar.inspection.repair.faults import Fault, RepairOptions
+from nearfar.inspection.repair.other_labels import other_labels
 from nearfar.mining.neighbours import nearest
 from nearfar.models.encoding import encode
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["faults_of_labels"]
 
+#: Near-duplicates are looked for among so many texts.
+_NEAREST = 10
+
 
 def faults_of_labels(
     texts: Sequence[str],
@@ -28,11 +31,11 @@ def faults_of_labels(
     encoder: SentenceTransformer,
     options: RepairOptions,
     judge: Scorer | None = None,
-) -> list[Fault]:
-    """The faults of labelled texts; of duplicates the later rows.
+) -> tuple[list[Fault], int]:
+    """The faults of labelled texts, of duplicates the later rows; and the number of rows whose label was not checked.
 
-    A label is wrong if few of the nearest other texts have it and most have one other label, and the judge, if there
-    is one, scores the other label's name above this one's.
+    A label is wrong if a classifier that learns from the other texts holds another one for much more likely, see
+    `other_labels`, and the judge, if there is one, scores the other label's name above this one's.
 
     Args:
         texts: One per row.
@@ -41,41 +44,28 @@ def faults_of_labels(
         options: See there.
         judge: Confirms what the encoder suspects.
     """
-    vectors = torch.from_numpy(encode(encoder, texts, batch_size=options.batch_size))
+    vectors = encode(encoder, texts, batch_size=options.batch_size)
     numbers = NumberedTexts()
     number = np.array([numbers.add(text) for text in texts])
-    # More are read, as equal texts have no vote.
-    most = int(np.bincount(number).max())
-    rows, cosines = nearest(vectors, options.neighbours + most)
-    rows, cosines = rows.numpy(), cosines.numpy()
-    suspects = _suspects(labels, number, rows, options)
+    found = other_labels(vectors, labels, number, times=options.times, seed=options.seed)
+    suspects = found.suspects
     if judge is not None and suspects:
         asked = [texts[row] for row in suspects]
         own = judge(asked, [str(labels[row]) for row in suspects])
         other = judge(asked, [str(value) for value, _ in suspects.values()])
         suspects = {row: each for (row, each), a, b in zip(suspects.items(), own, other, strict=True) if b > a}
     wrong = [
-        Fault(row, "wrong_labels", f"{share:.0%} of its nearest texts have the label {value}", "label", value)
-        for row, (value, share) in suspects.items()
+        Fault(row, "wrong_labels", f"{value} is {_times(ratio)} times as likely by the other texts", "label", value)
+        for row, (value, ratio) in suspects.items()
     ]
-    return [*wrong, *_duplicates(labels, number, rows, cosines, suspects, options)]
+    # Equal texts are passed over, so more are read.
+    rows, cosines = nearest(torch.from_numpy(vectors), _NEAREST + int(np.bincount(number).max()))
+    duplicates = _duplicates(labels, number, rows.numpy(), cosines.numpy(), suspects, options.near_duplicate)
+    return [*wrong, *duplicates], found.unchecked
 
 
-def _suspects(
-    labels: Sequence[Any], number: np.ndarray, rows: np.ndarray, options: RepairOptions
-) -> dict[int, tuple[Any, float]]:
-    """By row, the label of most neighbours, and how many of them have it."""
-    found = {}
-    for row, near in enumerate(rows):
-        voters = near[number[near] != number[row]][: options.neighbours].tolist()
-        votes = Counter(labels[each] for each in voters)
-        if not votes:
-            continue
-        value, count = votes.most_common(1)[0]
-        own, share = votes[labels[row]] / len(voters), count / len(voters)
-        if value != labels[row] and own <= options.own_share and share >= options.other_share:
-            found[row] = value, share
-    return found
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio < 100 else "over 100"
 
 
 def _duplicates(
@@ -83,8 +73,8 @@ def _duplicates(
     number: np.ndarray,
     rows: np.ndarray,
     cosines: np.ndarray,
-    suspects: dict[int, tuple[Any, float]],
-    options: RepairOptions,
+    suspects: Container[int],
+    least: float,
 ) -> list[Fault]:
     """Rows that repeat an earlier one: equal texts, whatever their labels, and near-duplicates with the same label."""
     found: list[Fault] = []
@@ -98,7 +88,7 @@ def _duplicates(
             found.append(Fault(row, "duplicates", f"{what} row {earlier + 1}"))
             continue
         for near, cosine in zip(rows[row].tolist(), cosines[row].tolist(), strict=True):
-            if cosine < options.near_duplicate:
+            if cosine < least:
                 break
             if near < row and near not in suspects and labels[near] == labels[row] and number[near] != of:
                 found.append(Fault(row, "near_duplicates", f"near-duplicate of row {near + 1}", score=cosine))

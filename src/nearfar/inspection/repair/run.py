@@ -42,6 +42,7 @@ class Repaired:
         kept: Number of faults by name that were found and kept, in rows that were written.
         judged: Number of pairs that the judge was asked to score.
         unanswered: How many of them it gave no score; it confirmed nothing about these.
+        unchecked: Number of rows whose labels could not be checked, see `other_labels`.
     """
 
     rows: int
@@ -50,6 +51,7 @@ class Repaired:
     kept: dict[str, int]
     judged: int = 0
     unanswered: int = 0
+    unchecked: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """All figures, for JSON."""
@@ -122,11 +124,12 @@ def repair(
     encoder: Any = load_encoder(model) if isinstance(model, (str, Path)) else model
     table, others = _table(rows), other_columns(data, columns=columns, split=split or "train")
     asked = None if judge is None else Counted(judge)
+    unchecked = 0
     if "anchor" in rows.column_names:
         faults = faults_of_pairs(rows, encoder, options, asked)
     else:
         texts, labels = [row["text"] for row in table], [row["label"] for row in table]
-        faults = faults_of_labels(texts, labels, encoder, options, asked)
+        faults, unchecked = faults_of_labels(texts, labels, encoder, options, asked)
     place_of = RowPlaces(data, rows, split)
     actions = {name: options.action(name, judged=judge is not None) for name in ACTIONS}
     fixed, changes = _applied(table, faults, actions, options.seed, others)
@@ -147,6 +150,7 @@ def repair(
         dict(sorted(kept.items())),
         0 if asked is None else asked.pairs,
         0 if asked is None else asked.unanswered,
+        unchecked,
     )
 
 
