@@ -11,8 +11,8 @@ the length (64 tokens) and one epoch of at most 1,000 rows:
 - scored: pairs of STS-B with their similarity; on its test pairs
 - dialogues: turns of Schema-Guided Dialogue with acts and slots; on the labelled turns of Dialog2Flow's evaluation set
 
-The folder can be used again to resume; kinds that are done are not compared again. `--until` starts no further kind
-after so many seconds.
+The folder can be used again to resume, also with more seeds; kinds that are done are not compared again. `--until`
+starts no further kind after so many seconds.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ def main() -> None:
     asked.work.mkdir(parents=True, exist_ok=True)
     results = json.loads(RESULT.read_text("utf-8")) if RESULT.exists() else {}
     for kind in asked.kinds:
-        if kind in results or time.monotonic() - began > asked.until:
+        done = results.get(kind, {}).get("seeds", 0)
+        if done >= asked.seeds or time.monotonic() - began > asked.until:
             continue
         results[kind] = compared(kind, asked.seeds, asked.work)
         write_text(json.dumps(results, indent=1) + "\n", RESULT)
