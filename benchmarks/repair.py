@@ -251,8 +251,8 @@ def main() -> None:
             for number, per_label in DETECTED_AT:
                 count = partial(detection_of_labels, number, per_label, share, seed)
                 counts[f"wrong labels of {number}"] = kept(f"{named}: {number} labels, {share} {seed}", count)
-            for name, of in counts.items():
-                total[name] = total.get(name, np.zeros(3, dtype=int)) + of
+            for name, each in counts.items():
+                total[name] = total.get(name, np.zeros(3, dtype=int)) + each
         detected[f"{share:.0%}"] = {
             name: {"precision": figure(int(right), int(found)), "recall": figure(int(right), int(planted))}
             for name, (right, found, planted) in total.items()

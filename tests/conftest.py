@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chromium import Chromium
     from fake_endpoint import FakeServer
 
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """`--numprocesses auto`: one more than there are cores, since tests that start processes wait for them."""

@@ -29,8 +29,11 @@ def test_a_column_for_each_kind_and_a_row_for_each_recipe(monkeypatch: pytest.Mo
         "pairs": {
             "metric": "ndcg@10",
             "seeds": 3,
-            "ranking": [ranked("infonce", 0.02, "better"), ranked("base", 0, "")]
-            + [ranked("codiemb", 0.005, "no significant difference")],
+            "ranking": [
+                ranked("infonce", 0.02, "better"),
+                ranked("base", 0, "baseline"),
+                ranked("codiemb", 0.005, "no significant difference"),
+            ],
             "failures": [],
         },
     }
