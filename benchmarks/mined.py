@@ -71,6 +71,7 @@ def main() -> None:
         variants=files,
         evaluate_on=test,
         seeds=asked.seeds,
+        drop_leaks=True,
         keep="none",
         out=out,
         resume=out.exists(),
