@@ -47,6 +47,12 @@ def test_what_is_no_causal_model_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_an_encoder_is_no_shape_for_a_language_model(tiny_model_folder: Path) -> None:
+    """transformers gives an encoder a head for tokens, but each position sees the token that it should predict."""
+    with pytest.raises(InputError, match="expected a causal language model"):
+        new_language_model(tiny_model_folder)
+
+
 def test_the_hash_of_a_shape_ignores_weights(tiny_lm_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(tiny_lm_folder, tmp_path / "shape"))
     (folder / "model.safetensors").unlink()

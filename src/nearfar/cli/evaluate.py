@@ -111,8 +111,8 @@ def command(
     from nearfar.evaluation.dispatch import reads_documents
     from nearfar.evaluation.prompts import evaluate_prompts, prompted
     from nearfar.evaluation.rows import load_for_evaluation
-    from nearfar.evaluation.tasks import check_able
-    from nearfar.kinds.loading import class_of, load_scorer
+    from nearfar.evaluation.tasks import check_able, scores_pairs
+    from nearfar.kinds.loading import class_of, class_of_scorer, load_kind, load_scorer
     from nearfar.models.abilities import Predicts
 
     if task is not None:
@@ -120,15 +120,16 @@ def command(
         check_options(task, train=train, templates=templates, sizes=sizes, decoding=chosen, first=first, shots=shots)
     if mteb:
         find_mteb()
-    kind = class_of(model)
-    if task is not None and task != "rerank":
+    find, load = (class_of_scorer, load_scorer) if scores_pairs(task) else (class_of, load_kind)
+    kind = find(model)
+    if task is not None:
         check_able(task, kind)
     documents = reads_documents(kind, task)
     rows = None
     if data is not None:
         rows = load_for_evaluation(data, mapping, split, skip_broken=skip_broken, documents=documents)
     learn = None if train is None else load_rows(train, columns=mapping, schema="labelled")
-    loaded = load_scorer(model) if task == "rerank" else kind.load(model)
+    loaded = load(model)
     if prompts != "on":
         encoder = prompted(loaded)
         if prompts == "off":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nearfar.errors import InputError
 from nearfar.evaluation.tasks import TASKS as TABLE
-from nearfar.evaluation.tasks import Asked, Decoding, task_of, tasks_named
+from nearfar.evaluation.tasks import Asked, Decoding, scores_pairs, task_of, tasks_named
 from nearfar.models.prompts import prompts_of
 
 if TYPE_CHECKING:
@@ -80,19 +80,20 @@ def evaluate(
         InputError: The columns do not fit the task or any task, the model lacks the ability, or the rows cannot be
             scored (a single row or class, constant scores, a label with a single text).
     """
-    from nearfar.kinds.loading import class_of, load_kind, of
+    from nearfar.kinds.loading import class_of, class_of_scorer, load_kind, load_scorer, of
 
     if task is not None:
         check_task(task)
+    find, load = (class_of_scorer, load_scorer) if scores_pairs(task) else (class_of, load_kind)
     # Check everything that can be checked before weights are loaded.
-    kind = class_of(model) if isinstance(model, (str, Path)) else of(model)
+    kind = find(model) if isinstance(model, (str, Path)) else of(model)
     if isinstance(data, (str, Path)):
         from nearfar.evaluation.rows import load_for_evaluation
 
         data = load_for_evaluation(data, documents=reads_documents(kind, task))
     chosen = task_of(data, kind, task)
     check_options(chosen.name, train=train, templates=templates, decoding=decoding, first=first, shots=shots)
-    model = load_kind(model) if isinstance(model, (str, Path)) else kind
+    model = load(model) if isinstance(model, (str, Path)) else kind
     started = time.perf_counter()
     result = chosen.measure(
         model, data, Asked(train, templates, batch_size, seed, progress, first, decoding, shots or 0)

@@ -60,6 +60,16 @@ def load_kind(name: str | Path, *, device: str | None = None) -> Kind:
     return class_of(name).load(name, device=device)
 
 
+def class_of_scorer(name: str | Path) -> type[Kind]:
+    """The kind as which `load_scorer` loads the model called `name`: `class_of`, but a reranker for a causal LM.
+
+    Raises:
+        InputError: The model does not exist.
+    """
+    kind = class_of(name)
+    return kind_named("reranker") if kind.name == "causal LM" else kind
+
+
 def load_scorer(name: str | Path, *, device: str | None = None) -> Any:
     """Load the model called `name` to score pairs of texts: a causal language model answers yes or no to a prompt.
 
@@ -71,11 +81,11 @@ def load_scorer(name: str | Path, *, device: str | None = None) -> Any:
     """
     from nearfar.models.abilities import Scores
 
-    kind = class_of(name)
-    if kind.name == "causal LM":
+    kind = class_of_scorer(name)
+    if kind is not class_of(name):
         from nearfar.models.yes_no_prompts import set_prompt
 
-        found: Any = kind_named("reranker").load(name, device=device)
+        found: Any = kind.load(name, device=device)
         set_prompt(found.model)
         return found
     if not issubclass(kind, Scores):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from nearfar.errors import InputError
 from nearfar.settings import (
     Count,
     Fraction,
@@ -273,3 +274,17 @@ class NewLanguageOptions(LanguageOptions):
     heads: Count = 4
     intermediate_size: Whole = 0
     vocabulary: int = 8192
+
+    def check_unused(self, model: str | None) -> None:
+        """Check that no shape is given where that of a model is used.
+
+        Args:
+            model: The model whose configuration and tokenizer are used; None: a new LLaMA of this shape.
+
+        Raises:
+            InputError: An option of the shape has no effect.
+        """
+        for name in ("hidden_size", "layers", "heads", "intermediate_size", "vocabulary") if model is not None else ():
+            if getattr(self, name) != getattr(NewLanguageOptions(), name):
+                problem = "has no effect with a model, whose configuration and tokenizer are used"
+                raise InputError(problem, field=name, remedy=f"remove {name}, or --model")

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from nearfar.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 END = "<|endoftext|>"
+_REMEDY = "pass a causal language model of transformers with its tokenizer, or remove --model"
 #: Minimum vocabulary: all bytes, and the end of text.
 LEAST_TOKENS = 257
 
@@ -38,14 +41,29 @@ def new_language_model(name: str | Path) -> tuple[Any, Any]:
         config = AutoConfig.from_pretrained(str(folder), **options)
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
         config.dtype = "float32"
-        return AutoModelForCausalLM.from_config(config), tokenizer
+        model = AutoModelForCausalLM.from_config(config)
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
         raise InputError(
             f"is not the configuration of a language model ({type(error).__name__}: {reason})",
             file=folder,
-            remedy="pass a causal language model of transformers with its tokenizer, or remove --model",
+            remedy=_REMEDY,
         ) from error
+    if _sees_ahead(model):
+        raise InputError(
+            "expected a causal language model, got one that reads the next tokens", file=folder, remedy=_REMEDY
+        )
+    return model, tokenizer
+
+
+@torch.no_grad()
+def _sees_ahead(model: Any) -> bool:
+    """Whether the logits of a token depend on the tokens after it, as in an encoder with a head for tokens."""
+    tokens = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]]) % model.config.vocab_size
+    training = model.training
+    one, other = model.eval()(input_ids=tokens).logits[:, :-1]
+    model.train(training)
+    return not torch.allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
 def shape_hash(name: str | Path) -> str:

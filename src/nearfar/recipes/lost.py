@@ -64,6 +64,7 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> Plan:
     from nearfar.models.low_rank.layers import convert
     from nearfar.models.new_language import LlamaShape, new_language_model_for
 
+    options.check_unused(name)
     shape = from_options(LlamaShape, options, positions=options.max_length)
     model, tokenizer = new_language_model_for(documents, name, options.vocabulary, shape)
     stage = Stage(documents, LanguageLoss())

@@ -58,6 +58,7 @@ def prepare(name: str | None, documents: Dataset, options: Options) -> Plan:
     from nearfar.losses.spectral import SpectralLoss, mean_losses
     from nearfar.models.new_language import LlamaShape, new_language_model_for
 
+    options.check_unused(name)
     shape = from_options(LlamaShape, options, positions=options.max_length)
     model = CausalLM(*new_language_model_for(documents, name, options.vocabulary, shape))
     log_pi = torch.from_numpy(unigram(documents, model.tokenizer, model.model.config.vocab_size)).log().float()

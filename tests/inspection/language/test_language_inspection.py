@@ -142,6 +142,7 @@ def test_drafting(found: LanguageInspection) -> None:
         assert each.surplus["the last state"] <= each.most + 1e-6
     first, second = (each.acceptance["the last state"] for each in found.drafting.offsets)
     assert found.drafting.tokens["the last state"] == pytest.approx(1 + first + first * second)
+    assert found.drafting.speed_up["the last state"] == pytest.approx((1 + first + first * second) / 1.1)
 
 
 def test_the_same_seed_gives_the_same_json(

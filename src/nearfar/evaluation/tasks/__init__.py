@@ -1,5 +1,5 @@
 """The evaluation tasks, one file each."""
 
-from nearfar.evaluation.tasks.task import TASKS, Asked, Decoding, Task, check_able, task_of, tasks_named
+from nearfar.evaluation.tasks.task import TASKS, Asked, Decoding, Task, check_able, scores_pairs, task_of, tasks_named
 
-__all__ = ["TASKS", "Asked", "Decoding", "Task", "check_able", "task_of", "tasks_named"]
+__all__ = ["TASKS", "Asked", "Decoding", "Task", "check_able", "scores_pairs", "task_of", "tasks_named"]

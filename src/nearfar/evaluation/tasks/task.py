@@ -195,6 +195,11 @@ def task_of(data: Dataset | Retrieval, model: Any = None, name: str | None = Non
     raise _misfit(candidates, columns, name, model)
 
 
+def scores_pairs(name: str | None) -> bool:
+    """Whether every task with this name scores pairs of texts, so that a causal language model is asked yes or no."""
+    return name is not None and all(task.needs is Scores for task in tasks_named(name))
+
+
 def check_able(name: str, model: Any) -> None:
     """Raise an InputError if a model, or its class, lacks the ability for all tasks with this name."""
     tasks = tasks_named(name)
@@ -250,7 +255,8 @@ def _unable(task: Task, needed: type, model: Any) -> InputError:
 def _misfit(tasks: Sequence[Task], columns: list[str] | None, name: str | None, model: Any) -> InputError:
     here = ", ".join(columns) if columns else "a corpus and queries"
     if name is not None:
-        missing = tasks[-1].missing(columns) if columns is not None else tasks[-1].columns[0]
+        meant = max(tasks, key=lambda task: len({*task.columns} & {*(columns or ())}))
+        missing = meant.missing(columns) if columns is not None else meant.columns[0]
         missing = "text" if missing == "text|file" else missing
         return InputError(
             f"the task {name!r} requires the column {missing!r}, got {here}", remedy="map the columns with --columns"

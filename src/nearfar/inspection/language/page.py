@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nearfar.inspection.language.drafting import TOKENS_ONLY
+from nearfar.inspection.language.drafting import DRAFT_COST, TOKENS_ONLY
 from nearfar.inspection.language.summary import kernel_owner, measure_rows, verdict
 from nearfar.reports.charts.line import line_chart
 from nearfar.reports.page import Page
@@ -164,13 +164,19 @@ def _drafting(page: Page, found: LanguageInspection) -> None:
         line_chart(accepted, title="Acceptance by drafted token", x_label=label, y_label="share of drafts accepted")
     )
     page.table(
-        ["drafter reads", *(f"accepted, token {each.offset}" for each in drafting.offsets), "tokens per verification"],
         [
-            [name, *(each.acceptance[name] for each in drafting.offsets), value]
+            "drafter reads",
+            *(f"accepted, token {each.offset}" for each in drafting.offsets),
+            "tokens per verification",
+            "speed-up",
+        ],
+        [
+            [name, *(each.acceptance[name] for each in drafting.offsets), value, drafting.speed_up[name]]
             for name, value in drafting.tokens.items()
         ],
         caption=f"Tokens per verification: the accepted drafts and one token of the model, if acceptances are "
-        f"independent; it is the speed-up if drafting costs nothing. The probe is small and has read little text "
+        f"independent. The speed-up is that of a drafter whose token takes {DRAFT_COST:.0%} of the model's; below 1, "
+        "drafting does not pay. The probe is small and has read little text "
         f"({drafting.held_out:,} held-out positions), so a trained drafter gains more. It can propose "
         f"{drafting.shortlist:,} tokens, which have {drafting.covered:.0%} of the model's probability.",
     )
