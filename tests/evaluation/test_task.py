@@ -11,7 +11,7 @@ from nearfar.data.retrieval import Retrieval
 from nearfar.errors import InputError
 from nearfar.evaluation.dispatch import check_options
 from nearfar.evaluation.tasks import TASKS, task_of, tasks_named
-from nearfar.evaluation.tasks.task import check_able, columns_of
+from nearfar.evaluation.tasks.task import check_able, columns_of, scores_pairs
 from nearfar.kinds.causal import CausalLM
 from nearfar.kinds.classifier import Classifier
 from nearfar.kinds.encoder import Encoder
@@ -165,3 +165,17 @@ def test_names_and_data_of_another_kind() -> None:
     for other in (DatasetDict(test=rows("text")), [{"text": "a"}]):
         with pytest.raises(InputError):
             columns_of(other)  # type: ignore[arg-type]
+
+
+def test_the_missing_column_is_that_of_the_task_with_most_of_them() -> None:
+    rows = Dataset.from_dict({"question": ["a?"], "best_answer": ["b"], "correct_answers": [["b"]]})
+    with pytest.raises(InputError, match="requires the column 'incorrect_answers'"):
+        task_of(rows, name="truthful")
+    with pytest.raises(InputError, match="requires the column 'contradictions'"):
+        task_of(Dataset.from_dict({"prefix": ["a"], "completion": ["b"]}), name="truthful")
+
+
+@pytest.mark.parametrize(("name", "scores"), [("rerank", True), ("ranking", True), ("sts", True), ("retrieval", False)])
+def test_which_tasks_score_pairs(name: str, scores: bool) -> None:
+    assert scores_pairs(name) == scores
+    assert not scores_pairs(None)

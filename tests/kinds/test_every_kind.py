@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from recipes_for_tests import NAMES
 
 import nearfar
 from jobs_here import jobs_here
 from nearfar.cli.app import run
 from nearfar.data import write_jsonl
+from nearfar.errors import InputError
 
 TEXTS = ["the cat and so dog 1", "the sea and so sky 2", "money bank 3"]
 #: Prints what each of some models answers, in a process of its own.
@@ -288,3 +290,13 @@ def test_a_language_model_without_yes_and_no_is_no_reranker(files, tiny_lm_folde
     assert run(["train", str(files / "reranker.py"), *arguments]) == 2
     assert re.search("yes|cross-encoder", capsys.readouterr().err)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_causal_language_model_scores_pairs(yes_no_folder: Path) -> None:
+    """It is asked yes or no, whatever the task that needs the scores."""
+    rows = [{"query": f"query {n}", "candidates": ["one", "two", "three"], "scores": [1.0, 0.0, 0.0]} for n in range(4)]
+    found = nearfar.evaluate(yes_no_folder, Dataset.from_list(rows), "ranking")
+    assert found.task == "ranking"
+    assert found.n == 4
+    with pytest.raises(InputError, match="returns no vectors"):
+        nearfar.evaluate(yes_no_folder, Dataset.from_dict({"anchor": ["a"], "positive": ["b"]}), "retrieval")

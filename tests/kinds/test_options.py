@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nearfar.errors import InputError
-from nearfar.kinds.options import ContrastOptions, TowerOptions
+from nearfar.kinds.options import ContrastOptions, NewLanguageOptions, TowerOptions
 from nearfar.losses import ContrastLoss
 from nearfar.models import load
 from nearfar.models.towers import medium_of
@@ -39,3 +39,11 @@ def test_rows_of_texts_need_no_tower(tiny_model_folder: Path) -> None:
 
 def test_a_named_model_is_not_untrained(tiny_model) -> None:
     assert not TowerOptions(image_model="some/clip").begins_untrained(tiny_model, "image")
+
+
+def test_the_shape_of_a_new_model_has_no_effect_beside_a_model() -> None:
+    NewLanguageOptions(layers=2).check_unused(None)
+    NewLanguageOptions().check_unused("smollm2")
+    for name, value in {"layers": 2, "vocabulary": 300}.items():
+        with pytest.raises(InputError, match=rf"^{name}: has no effect"):
+            NewLanguageOptions(**{name: value}).check_unused("smollm2")

@@ -255,7 +255,7 @@ def _unable(task: Task, needed: type, model: Any) -> InputError:
 def _misfit(tasks: Sequence[Task], columns: list[str] | None, name: str | None, model: Any) -> InputError:
     here = ", ".join(columns) if columns else "a corpus and queries"
     if name is not None:
-        meant = max(tasks, key=lambda task: len({*task.columns} & {*(columns or ())}))
+        meant = max(reversed(tasks), key=lambda task: len({*task.columns} & {*(columns or ())}))
         missing = meant.missing(columns) if columns is not None else meant.columns[0]
         missing = "text" if missing == "text|file" else missing
         return InputError(
