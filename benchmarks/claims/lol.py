@@ -241,7 +241,8 @@ def main() -> None:
             "little of what TruthfulQA asks. Questions are asked alone, without the six demonstrations of the paper's "
             "prompt. Sums of log-probabilities prefer short answers, those of contrasts do not, and true answers are "
             "longer: most of the gain over greedy decoding on TruthfulQA is what the length alone gives. "
-            "DoLa has the layers 2 and 4 as candidates in the world, and the same four as LOL in SmolLM2.",
+            "DoLa has the layers 2 and 4 as candidates in the world, and the same four as LOL in SmolLM2. "
+            "Of CAD only the speed is measured.",
             also=tuple(also),
         )
     )
