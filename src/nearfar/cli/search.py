@@ -61,7 +61,9 @@ def command(
     rerank: Annotated[
         str | None, typer.Option(help="Reranker that puts the documents found in their final order.", metavar="MODEL")
     ] = None,
-    depth: Annotated[int, typer.Option(help="Number of documents to rerank.", min=1)] = 100,
+    depth: Annotated[
+        int, typer.Option(help="Number of documents to rerank, at least as many as are shown.", min=1)
+    ] = 100,
     precision: Annotated[
         Literal["float32", "int8", "binary"] | None,
         typer.Option(

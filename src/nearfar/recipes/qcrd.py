@@ -92,6 +92,7 @@ def prepare(model: Seq2SeqLM, rows: Dataset, options: Options) -> Plan:
     """The discriminator alone first, if there is one; then the student."""
     import torch
 
+    from nearfar.kinds._processes import processes
     from nearfar.losses.own_samples import OwnSamples
     from nearfar.losses.rationales import DiscriminatorLoss, RationaleLoss, Weighing
     from nearfar.mining.rationales import corrupted, sorted_rationales
@@ -111,7 +112,7 @@ def prepare(model: Seq2SeqLM, rows: Dataset, options: Options) -> Plan:
         model,
         (PREDICT, EXPLAIN),
         from_options(Weighing, options),
-        steps=options.iteration_steps or max(1, len(rows) // options.batch_size),
+        steps=options.iteration_steps or max(1, len(rows) // (options.batch_size * processes())),
         weights=(options.answer_weight, options.rationale_weight, options.discriminator_weight),
         decay=options.discriminator_decay,
         discriminator=discriminator,
