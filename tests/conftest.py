@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from fake_endpoint import FakeServer
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """`--numprocesses auto`: one more than there are cores, since tests that start processes wait for them."""
-    return (os.cpu_count() or 1) + 1
-
-
 WORDS = """
 a the cat dog sits runs on mat grass green blue red sky sea fish bird flies swims house tree in under
 over bank loan money card account balance transfer lost stolen pay bill music song plays band loud quiet guitar drum

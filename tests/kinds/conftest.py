@@ -117,7 +117,7 @@ def case(files: Path, tiny_model_folder, tiny_lm_folder, seq2seq_folder, yes_no_
         ),
         "causal LM": (
             "causal LM", "contrastive_search", *rows("texts"), tiny_lm_folder, language, "perplexity",
-            ("sts", texts),
+            ("retrieval", pairs),
         ),
         "seq2seq LM": (
             "seq2seq LM", str(files / "seq2seq.py"), *rows("pairs"), seq2seq_folder, language, "perplexity",

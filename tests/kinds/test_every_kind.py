@@ -149,8 +149,9 @@ def test_killed_and_resumed_ends_with_the_same_bits(name, folder, step, case, tr
 @pytest.mark.parametrize("name", NAMES)
 def test_what_it_cannot_do_is_refused_in_one_line(name, case, trained, capsys) -> None:
     task, data = case(name).lacks
+    model = trained(name) / "model"
     capsys.readouterr()
-    code = run(["evaluate", str(trained(name) / "model"), "--data", str(data), "--task", task])
+    code = run(["evaluate", str(model), "--data", str(data), "--task", task])
     told = capsys.readouterr().err.strip().splitlines()
     assert code == 2
     assert len([line for line in told if line.startswith("nearfar: ")]) == 1

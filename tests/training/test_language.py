@@ -252,8 +252,9 @@ def test_one_document_cannot_be_split(tmp_path: Path) -> None:
 def test_a_model_gives_its_shape_and_tokenizer_and_not_its_weights(corpus: Path, tmp_path: Path) -> None:
     first = nearfar.train("lost", corpus, out=tmp_path / "a", **SMALL, **STEPS, activation="identity")
     shape, found = tmp_path / "a" / "dense", {}
+    others = {name: value for name, value in SMALL.items() if name in ("rank", "sparsity", "max_length")}
     for seed in (0, 1):
-        options = {**SMALL, **STEPS, "vocabulary": 280, "hidden_size": 32, "rank": 0}
+        options = {**others, **STEPS, "rank": 0}
         run = nearfar.train("lost", corpus, model=shape, out=tmp_path / f"b{seed}", seed=seed, **options)
         found[seed] = run
         assert run.model.model.config.hidden_size == 16
@@ -262,8 +263,11 @@ def test_a_model_gives_its_shape_and_tokenizer_and_not_its_weights(corpus: Path,
         assert run.before.metrics["perplexity"] > 0.8 * first.model.model.config.vocab_size
     assert found[0].metrics["before"] != found[1].metrics["before"]
     (shape / "model.safetensors").unlink()  # nobody reads it
-    nearfar.train("lost", corpus, model=shape, out=tmp_path / "d", **SMALL, **STEPS, dense=False)
+    nearfar.train("lost", corpus, model=shape, out=tmp_path / "d", **others, **STEPS, dense=False)
     configuration = (tmp_path / "b0" / "run.yaml").read_text()
     assert str(shape) in configuration
     with pytest.raises(InputError, match="max_length: invalid value 64"):
-        nearfar.train("lost", corpus, model=shape, out=tmp_path / "c", **{**SMALL, **STEPS, "max_length": 64})
+        nearfar.train("lost", corpus, model=shape, out=tmp_path / "c", **{**others, **STEPS, "max_length": 64})
+    with pytest.raises(InputError, match="hidden_size: has no effect with a model"):
+        nearfar.train("lost", corpus, model=shape, out=tmp_path / "e", **others, **STEPS, hidden_size=32)
+    assert not (tmp_path / "e").exists()

@@ -65,6 +65,7 @@ def other_labels(
         return OtherLabels({}, len(given))
     centred = vectors - vectors.mean(axis=0)
     centred /= np.sqrt(max((centred**2).sum(axis=1).mean(), np.finfo(centred.dtype).tiny))
+    found, ratio = given, np.zeros(len(given))
     for attempt in range(2):
         found, ratio = _likelier(centred, given, groups, checked[given], ~suspected, seed + attempt)
         suspected = ratio >= times
