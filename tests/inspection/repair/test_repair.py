@@ -254,3 +254,14 @@ def test_what_cannot_be_repaired(tiny_model, tmp_path: Path) -> None:
         repair(tiny_model, Dataset.from_dict({"text": WORDS}), tmp_path / "out.jsonl")
     with pytest.raises(InputError, match="suffix"):
         repair(tiny_model, Dataset.from_list(CLEAN), tmp_path / "out.csv")
+
+
+def test_labels_of_few_texts_are_counted(tiny_model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from nearfar.cli.inspect import _print_repaired
+
+    rows = [{"text": f"the {word}", "label": label} for word, label in zip(WORDS, "ab" * 8 + "cccd", strict=True)]
+    found, kept, _ = repaired(rows, tiny_model, tmp_path / "out.jsonl", options=RepairOptions(near_duplicate=1.0))
+    assert found.unchecked >= 4
+    assert [row["label"] for row in kept[-4:]] == list("cccd")
+    _print_repaired(found, tmp_path / "out.jsonl")
+    assert f"labels not checked: {found.unchecked} (fewer than five texts" in capsys.readouterr().out
