@@ -229,8 +229,8 @@ def _print_repaired(found: Repaired, fix: Path | None) -> None:
         print(f"  {fault.replace('_', ' ')}: {count:,} found and kept")
     if found.unchecked:
         print(
-            f"  labels not checked: {found.unchecked:,} (fewer than five texts have them, or most of these look like those "
-            "of other labels)"
+            f"  labels not checked: {found.unchecked:,} (fewer than five texts have them, or most of these look like "
+            "those of other labels)"
         )
     if found.unanswered and found.unanswered == found.judged:
         print(f"  the judge answered none of {found.judged:,} pairs, so it confirmed nothing")
