@@ -1,4 +1,4 @@
-"""The table "which recipe on which data" of docs/index.md, from `which.py`. `benchmarks/collect.py` writes it."""
+"""The table "which recipe on which data", from the results of `which.py`, which prints it."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ Three public sets, none of which the method sees: SciFact (nDCG@10 of its test c
 pairs of STS-B (Spearman's correlation), and Banking77 (accuracy of a classifier of 77 intents). The intervals are
 paired, over queries, pairs or questions. `peer` is `model2vec.distill` with as many dimensions, if model2vec is
 installed with its extra `distill`; what it writes is loaded and measured in the same way. Texts per second are those of
-up to 1,024 texts of each set. About ten minutes on two cores with nothing beside.
+up to 1,024 texts of each set. About seven minutes on two cores with nothing beside.
 """
 
 from __future__ import annotations

@@ -32,6 +32,7 @@ from datasets import Dataset
 
 import nearfar
 from _scifact import claims
+from _which_page import which_table
 from claims._data import located, sts, table, wiki_sentences
 from nearfar.data.retrieval import Retrieval
 from nearfar.writing import write_text
@@ -138,6 +139,7 @@ def main() -> None:
         results[kind] = compared(kind, asked.seeds, asked.work)
         write_text(json.dumps(results, indent=1) + "\n", RESULT)
         print(f"{kind}: {results[kind]['recommendation']}", flush=True)
+    print(which_table(results))
 
 
 if __name__ == "__main__":

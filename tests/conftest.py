@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from chromium import Chromium
     from fake_endpoint import FakeServer
 
-
 WORDS = """
 a the cat dog sits runs on mat grass green blue red sky sea fish bird flies swims house tree in under
 over bank loan money card account balance transfer lost stolen pay bill music song plays band loud quiet guitar drum

@@ -108,11 +108,10 @@ def command(
 
     from nearfar.data import load as load_rows
     from nearfar.evaluation import check_options, check_task, evaluate, find_mteb, run_mteb
-    from nearfar.evaluation.dispatch import reads_documents
+    from nearfar.evaluation.dispatch import loaders, reads_documents
     from nearfar.evaluation.prompts import evaluate_prompts, prompted
     from nearfar.evaluation.rows import load_for_evaluation
-    from nearfar.evaluation.tasks import check_able, scores_pairs
-    from nearfar.kinds.loading import class_of, class_of_scorer, load_kind, load_scorer
+    from nearfar.evaluation.tasks import check_able
     from nearfar.models.abilities import Predicts
 
     if task is not None:
@@ -120,7 +119,7 @@ def command(
         check_options(task, train=train, templates=templates, sizes=sizes, decoding=chosen, first=first, shots=shots)
     if mteb:
         find_mteb()
-    find, load = (class_of_scorer, load_scorer) if scores_pairs(task) else (class_of, load_kind)
+    find, load = loaders(task)
     kind = find(model)
     if task is not None:
         check_able(task, kind)

@@ -80,11 +80,11 @@ def evaluate(
         InputError: The columns do not fit the task or any task, the model lacks the ability, or the rows cannot be
             scored (a single row or class, constant scores, a label with a single text).
     """
-    from nearfar.kinds.loading import class_of, class_of_scorer, load_kind, load_scorer, of
+    from nearfar.kinds.loading import of
 
     if task is not None:
         check_task(task)
-    find, load = (class_of_scorer, load_scorer) if scores_pairs(task) else (class_of, load_kind)
+    find, load = loaders(task)
     # Check everything that can be checked before weights are loaded.
     kind = find(model) if isinstance(model, (str, Path)) else of(model)
     if isinstance(data, (str, Path)):
@@ -100,6 +100,13 @@ def evaluate(
     )
     seconds = time.perf_counter() - started
     return replace(result, seconds=seconds, prompts=prompts_of(model.prompting, chosen.sides) if model.prompted else {})
+
+
+def loaders(task: str | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What finds the kind of a model by its name for a task, and what loads it."""
+    from nearfar.kinds.loading import class_of, class_of_scorer, load_kind, load_scorer
+
+    return (class_of_scorer, load_scorer) if scores_pairs(task) else (class_of, load_kind)
 
 
 def reads_documents(kind: Any, task: str | None) -> bool:

@@ -59,7 +59,7 @@ def new_language_model(name: str | Path) -> tuple[Any, Any]:
 @torch.no_grad()
 def _sees_ahead(model: Any) -> bool:
     """Whether the logits of a token depend on the tokens after it, as in an encoder with a head for tokens."""
-    tokens = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]]) % model.config.vocab_size
+    tokens = torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]]) % model.get_input_embeddings().num_embeddings
     training = model.training
     one, other = model.eval()(input_ids=tokens).logits[:, :-1]
     model.train(training)

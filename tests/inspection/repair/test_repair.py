@@ -201,7 +201,7 @@ def test_a_mask_does_not_match_the_anchor(tiny_model, tmp_path: Path) -> None:
         assert {row["negative"] for row in kept[:3]} <= {"the bank", "the song"}
 
 
-def test_wrong_labels_follow_most_of_their_neighbours(tiny_model, tmp_path: Path) -> None:
+def test_wrong_labels_become_those_that_the_other_texts_make_likely(tiny_model, tmp_path: Path) -> None:
     nouns, places = ("cat", "dog", "bird", "fish"), ("mat", "grass", "sea")
     rows = [{"text": f"the {noun} sits on {place}", "label": "animal"} for noun in nouns for place in places]
     nouns, kinds = ("bank", "loan", "card", "bill"), ("money", "account", "balance")
