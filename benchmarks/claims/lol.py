@@ -36,8 +36,8 @@ from nearfar.models.language import load_language_model
 
 KEPT = RESULTS / ".lol"
 SHARES = 5
-GREEDY, DOLA, ICD, FUSED, REFOCUSED, LOL = "greedy", "DoLa", "ICD", "ICD + layers", "ICD + refocus", "LOL"
-METHODS = (GREEDY, DOLA, ICD, FUSED, REFOCUSED, LOL)
+GREEDY, DOLA, CAD, ICD, FUSED, REFOCUSED, LOL = "greedy", "DoLa", "CAD", "ICD", "ICD + layers", "ICD + refocus", "LOL"
+METHODS = (GREEDY, DOLA, CAD, ICD, FUSED, REFOCUSED, LOL)
 GUIDANCE = "Answer only with verified facts."
 WEAK = " (weak amateur)"
 
@@ -49,6 +49,7 @@ def contrasts(alpha: float, candidates: tuple[int, ...], layers: tuple[int, ...]
     return {
         GREEDY: LayerContrast(),
         DOLA: LayerContrast(layers=candidates, select="js", early_exit_weight=1.0, alpha=alpha),
+        CAD: LayerContrast(guidance_weight=1.5, guidance=GUIDANCE, alpha=alpha),
         ICD: LayerContrast(1.0, alpha=alpha),
         FUSED: LayerContrast(1.0, alpha=alpha, **fused),
         REFOCUSED: LayerContrast(1.0, alpha=alpha, **guided),

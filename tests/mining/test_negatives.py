@@ -8,6 +8,7 @@ from datasets import Dataset
 
 from nearfar.errors import InputError
 from nearfar.mining import Negatives, drawn_negatives, with_negatives
+from nearfar.mining.negatives import complete_rows
 from nearfar.models.encoding import encode
 
 ANIMALS = [
@@ -68,6 +69,13 @@ def test_own_negatives_stay_first(tiny_model) -> None:
     assert found["negative_1"][:] == ["fish", "fish", "wind"]
     assert found.column_names[-1] == "negative_4"
     assert with_negatives(given, tiny_model, Negatives(1)) is given
+
+
+def test_of_more_negatives_than_asked_for_the_first_ones_are_used() -> None:
+    own = rows(negative=["a", "b", "c"], negative_2=["d", "e", "f"])
+    assert complete_rows(own, 1).column_names == ["anchor", "positive", "negative"]
+    for count in (0, 2):
+        assert complete_rows(own, count).to_dict() == own.to_dict()
 
 
 def test_the_documents_of_the_rows_are_the_corpus_by_default(tiny_model) -> None:

@@ -14,7 +14,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 
 from nearfar.errors import InputError
 from nearfar.kinds._arguments import common_arguments
-from nearfar.kinds._processes import processes
+from nearfar.kinds._processes import batches_of_epoch, processes
 from nearfar.kinds._trainer import Resumable, callbacks_of, load_loss, quiet, save_loss, say_left_out
 from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
@@ -156,7 +156,7 @@ def language_trainer(
     """
     if stage.views is not None:
         raise ValueError("rows of language models have no views")
-    in_epoch = math.ceil(len(rows) // (options.batch_size * processes()) / options.gradient_accumulation)
+    in_epoch = math.ceil(batches_of_epoch(len(rows), options.batch_size) / options.gradient_accumulation)
     steps = options.max_steps or max(1, math.ceil(round(options.epochs * in_epoch, 6)))
     train_adapters(model)
     gpu = torch.cuda.is_available()
@@ -182,7 +182,7 @@ def language_trainer(
 def _drawn(rows: int, steps: int, options: LanguageOptions, unit: str) -> dict[str, Any]:
     """What `metrics.json` says of the rows: as many are drawn as fill batches of all processes."""
     size, count = options.batch_size, processes()
-    in_epoch = rows // (size * count)  # batches of each process
+    in_epoch = batches_of_epoch(rows, size)
     epochs, more = divmod(steps, math.ceil(in_epoch / options.gradient_accumulation))
     in_all = (epochs * in_epoch + min(more * options.gradient_accumulation, in_epoch)) * size * count
     left = LeftOut(rows - in_epoch * size * count, remainder(size * count))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["is_main_process", "of_all", "processes", "wait_for_all"]
+__all__ = ["batches_of_epoch", "is_main_process", "of_all", "processes", "wait_for_all"]
 
 
 def is_main_process() -> bool:
@@ -15,6 +15,11 @@ def is_main_process() -> bool:
 def processes() -> int:
     """Number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def batches_of_epoch(rows: int, batch_size: int) -> int:
+    """Batches that each process draws in an epoch; rows that do not fill a batch of every process are left out."""
+    return rows // (batch_size * processes())
 
 
 def wait_for_all() -> None:

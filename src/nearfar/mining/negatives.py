@@ -60,7 +60,7 @@ def complete_rows(rows: Dataset, count: int, corpus: str = "", miner: str = "min
 
     Args:
         rows: See `with_negatives`.
-        count: Negatives per row; 0: those of the rows, or `USUAL` if they have none.
+        count: Negatives per row, of more only the first ones; 0: those of the rows, or `USUAL` if they have none.
         corpus: File of documents, see `nearfar.data.corpus`; empty: the documents of the rows.
         miner: Name of an encoder for `nearfar.models.load`, which is loaded only if negatives are missing.
 
@@ -73,7 +73,7 @@ def complete_rows(rows: Dataset, count: int, corpus: str = "", miner: str = "min
     own = _own(rows)
     count = count or len(own) or USUAL
     if len(own) >= count:
-        return rows
+        return rows.remove_columns(own[count:])
     documents = list(read_corpus(corpus)[1]) if corpus else None
     return with_negatives(rows, load(miner), Negatives(count), documents)
 

@@ -92,7 +92,7 @@ def prepare(model: Seq2SeqLM, rows: Dataset, options: Options) -> Plan:
     """The discriminator alone first, if there is one; then the student."""
     import torch
 
-    from nearfar.kinds._processes import processes
+    from nearfar.kinds._processes import batches_of_epoch
     from nearfar.losses.own_samples import OwnSamples
     from nearfar.losses.rationales import DiscriminatorLoss, RationaleLoss, Weighing
     from nearfar.mining.rationales import corrupted, sorted_rationales
@@ -112,7 +112,7 @@ def prepare(model: Seq2SeqLM, rows: Dataset, options: Options) -> Plan:
         model,
         (PREDICT, EXPLAIN),
         from_options(Weighing, options),
-        steps=options.iteration_steps or max(1, len(rows) // (options.batch_size * processes())),
+        steps=options.iteration_steps or max(1, batches_of_epoch(len(rows), options.batch_size)),
         weights=(options.answer_weight, options.rationale_weight, options.discriminator_weight),
         decay=options.discriminator_decay,
         discriminator=discriminator,
@@ -123,9 +123,8 @@ def prepare(model: Seq2SeqLM, rows: Dataset, options: Options) -> Plan:
     if discriminator is None or not options.discriminator_epochs:
         return Plan(model, student)
     judge = DiscriminatorLoss(discriminator, model, EXPLAIN, partial(corrupted, rate=options.corruption))
-    epochs = {"epochs": options.discriminator_epochs}
-    first = Stage(rows, judge, name="discriminator", batches="shuffled", settings=epochs)
-    return Plan(model, [first, student], shares=(options.discriminator_epochs, options.epochs))
+    d = Stage(rows, judge, name="discriminator", batches="shuffled", settings={"epochs": options.discriminator_epochs})
+    return Plan(model, [d, student], shares=(options.discriminator_epochs, options.epochs))
 
 
 RECIPE = Recipe("qcrd", {"rows": ("rationales",)}, Options, prepare, trains=("seq2seq LM", "causal LM"), model=None)

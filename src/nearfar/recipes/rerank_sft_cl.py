@@ -41,7 +41,7 @@ class Options(TrainingOptions):
         weight: W of each document: `sft`, `cl`, `one` (always 1), or `mask` (1 until the pair is learned).
         direction: D: `sft`, `cl`, or `random` for a learned vector (language models only).
         tau: A pair is learned, for `mask`, if its probability of the wrong answer is below tau.
-        negatives: Negatives per query: the rows' own, then mined and random ones; 0: the rows' own, or 4.
+        negatives: Negatives per query: the first of the rows' own, then mined and random ones; 0: all own, or 4.
         corpus: File of documents to choose negatives from (column `text`, or corpus.jsonl); empty: the rows' documents.
         miner: Name of the encoder that mines.
         instruction: What makes a document relevant, for a language model.
