@@ -200,6 +200,21 @@ def _flow(result: Result) -> list[str]:
 
 
 # The order of the page.
+def _comparison(result: Result) -> list[str]:
+    runs = result["runs"]
+    least = runs["forked"]["median_s"]
+    rows = [
+        (name, f"{of['median_s']:.0f}", f"{of['median_s'] / least:.2f}", f"{of['cpu']['median_s']:.0f}")
+        for name, of in runs.items()
+    ]
+    return [
+        f"{_sentence(result)}. On Linux without a GPU, the runs of `nearfar compare` are forked from a process that "
+        "has imported what they need; elsewhere each starts a Python of its own. Of a run of minutes, this is a "
+        "small part.",
+        _table(("each run", "seconds", "relative time", "CPU seconds of the runs"), rows),
+    ]
+
+
 def _encoding(result: Result) -> list[str]:
     parts = [
         f"{_sentence(result)}, {result['texts']:,} texts in batches of {result['batch_size']}, {result['threads']} "
@@ -251,6 +266,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-training-gpu": ("Training on a GPU", _training),
     "speed-encoding": ("Encoding", _encoding),
     "speed-share": ("Share of the machine's matrix-product rate", _share),
+    "speed-comparison": ("Comparing recipes", _comparison),
     "speed-recipes": ("Recipes", _recipes),
     "speed-depth": ("Truncated models", _depth),
     "speed-dse": ("Scoring pairs", _dse),

@@ -26,4 +26,5 @@ def jobs_here(patch: pytest.MonkeyPatch) -> list[Job]:
 
     for module in (runner, search):
         patch.setattr(module, "run_job", run_job)
+    patch.setattr(runner, "wait_for_start", lambda: None)
     return ran

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import sharded_worker
-import torch
-import torch.multiprocessing
+
+from joint_processes import joint
 
 Results = list[dict[str, Any]]
 
@@ -18,7 +18,7 @@ Results = list[dict[str, Any]]
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What each process found; all cases run in one start, since a start takes seconds."""
     processes, folder = request.param, tmp_path_factory.mktemp("gloo")
-    torch.multiprocessing.spawn(sharded_worker.work, args=(processes, str(folder)), nprocs=processes)
+    joint(sharded_worker.work, folder, processes)
     return [json.loads(Path(folder, f"rank{rank}.json").read_text()) for rank in range(processes)]
 
 

@@ -13,6 +13,7 @@ import torch.multiprocessing
 from safetensors.torch import load_file
 from torch import Tensor
 
+from joint_processes import joint
 from nearfar import contrast, far, near
 from nearfar.losses import ContinualLoss, ContinualWeights, new_items_contrast, rehearsal_contrast
 from nearfar.models.label_vectors import LabelVectors
@@ -139,7 +140,7 @@ def test_weights_are_in_the_card() -> None:
 
 
 def test_two_processes_are_one(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(continual_worker.work, args=(2, str(tmp_path)), nprocs=2)
+    joint(continual_worker.work, tmp_path)
     found = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
     for name in found[0]:
         expected = continual_worker.outcome(slice(0, 5), 1, name)

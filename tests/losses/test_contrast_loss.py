@@ -18,6 +18,7 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesRankingLoss,
 )
 
+from joint_processes import joint
 from nearfar import contrast, far, near
 from nearfar.losses import Batch, ContrastLoss
 from nearfar.models.dropout import set_dropout
@@ -300,7 +301,7 @@ def test_extra_candidates_must_be_vectors_of_the_same_width(model, wrong) -> Non
 
 @pytest.mark.slow
 def test_extra_candidates_of_two_processes_are_as_those_of_one(tmp_path) -> None:
-    torch.multiprocessing.spawn(extra_worker.work, args=(2, str(tmp_path)), nprocs=2)
+    joint(extra_worker.work, tmp_path)
     for labelled in (False, True):
         whole = extra_worker.outcome(slice(None), 3, 1, labelled)
         for rank in range(2):

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from torch import Tensor
 
+from joint_processes import joint
 from nearfar import contrast, far, near
 from nearfar.losses.graded import GradedSimilarityLoss, GradedWeights, MultiPositiveLoss
 from nearfar.models import load
@@ -118,7 +119,7 @@ class TestGradedSimilarityLoss:
 
 @pytest.mark.slow
 def test_two_processes_have_the_gradient_of_one(tmp_path: Path):
-    torch.multiprocessing.spawn(graded_worker.work, args=(2, str(tmp_path)), nprocs=2)
+    joint(graded_worker.work, tmp_path)
     whole = graded_worker.gradient(slice(None), 1)
     found = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
     for each in found:

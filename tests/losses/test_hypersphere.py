@@ -13,6 +13,7 @@ import torch.multiprocessing
 from safetensors.torch import load_file
 from torch import Tensor
 
+from joint_processes import joint
 from nearfar import contrast, geometry
 from nearfar.engines import Streaming
 from nearfar.losses import ContrastLoss, HypersphereLoss, HypersphereWeights
@@ -221,7 +222,7 @@ def test_wrong_input(call: Any, message: str) -> None:
 
 @pytest.mark.slow
 def test_two_processes_are_as_one(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(hypersphere_worker.work, args=(2, str(tmp_path)), nprocs=2)
+    joint(hypersphere_worker.work, tmp_path)
     found = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
     for kind in (False, True):
         whole = hypersphere_worker.outcome(slice(None), 1, kind)

@@ -14,6 +14,7 @@ import views_worker
 from safetensors.torch import load_file
 from torch import Tensor
 
+from joint_processes import joint
 from nearfar import contrast, near
 from nearfar.losses.views import matching_views, views_loss
 
@@ -95,7 +96,7 @@ def test_temperatures_stay_in_their_range() -> None:
 @pytest.mark.slow
 def test_two_processes_are_as_one(tmp_path: Path) -> None:
     """Also batch norms, label smoothing, a cross-correlation and assignments, which depend on the whole batch."""
-    torch.multiprocessing.spawn(views_worker.work, args=(2, str(tmp_path)), nprocs=2)
+    joint(views_worker.work, tmp_path)
     found: list[dict[str, Any]] = [load_file(tmp_path / f"rank{rank}.safetensors") for rank in range(2)]
     for extra in views_worker.EXTRAS:
         whole = views_worker.outcome(slice(None), 1, extra)

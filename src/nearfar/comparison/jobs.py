@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from nearfar.comparison.forking import Forked, ForkServer, can_fork
 from nearfar.comparison.launching import Launcher
 from nearfar.writing import write_text
 
@@ -22,8 +24,10 @@ _SHOWN = 400
 _OURS = "nearfar: "
 #: Maximum number of seconds until a launcher has ended, and until a result appears on a shared file system.
 _PATIENCE = 10.0
+#: The process of a job.
+Child = subprocess.Popen[str] | Forked
 #: The processes of all jobs that are running.
-_running: set[subprocess.Popen[str]] = set()
+_running: set[Child] = set()
 
 
 @dataclass(frozen=True)
@@ -109,19 +113,10 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None],
     folder.mkdir(parents=True, exist_ok=True)
     description, log = (folder / f"{job.name}.json").absolute(), folder / f"{job.name}.log"
     write_text(json.dumps(asdict(job), indent=2, ensure_ascii=False) + "\n", description)
-    command = [sys.executable, "-m", "nearfar.comparison.worker", str(description)]
     launched = job.launcher is not None
     with log.open("w", encoding="utf-8") as errors:
-        # This pipe closes when this process ends, in whatever way; the child then exits too, see the worker.
-        child = subprocess.Popen(
-            command if job.launcher is None else Launcher.of(job.launcher).command(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            encoding="utf-8",
-            env=_environment(),
-        )
+        # The child's stdin closes when this process ends, in whatever way; the child then exits too, see the worker.
+        child = _started(job, description, errors)
         _running.add(child)
         try:
             assert child.stdin is not None
@@ -148,6 +143,66 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None],
     return Failed(_reason(code, said), code == 2) if not launched else _failed_launcher(code, said)
 
 
+@contextmanager
+def workers_forked(folder: Path) -> Iterator[None]:
+    """Within it, `run_job` forks its processes, where that is possible, so that they start in no time.
+
+    Args:
+        folder: The comparison's folder.
+    """
+    forks = _Forks(folder)
+    before = _forks.set(forks)
+    try:
+        yield
+    finally:
+        _forks.reset(before)
+        forks.close()
+
+
+def wait_for_start() -> None:
+    """Return when processes start in no time, as far as they ever do; what is timed then has no start in it."""
+    forks = _forks.get()
+    if forks is not None and can_fork():
+        forks.running().ready()
+
+
+class _Forks:
+    """The server that forks the processes of a comparison; it is started when it is first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server: ForkServer | None = None
+
+    def running(self) -> ForkServer:
+        if self.server is None or not self.server.alive:
+            self.close()
+            self.server = ForkServer(self.folder, _environment())
+        return self.server
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
+
+
+_forks: ContextVar[_Forks | None] = ContextVar("forks", default=None)
+
+
+def _started(job: Job, description: Path, errors: IO[str]) -> Child:
+    forks = _forks.get()
+    if forks is not None and job.launcher is None and can_fork():
+        return forks.running().start(description, errors)
+    command = [sys.executable, "-m", "nearfar.comparison.worker", str(description)]
+    return subprocess.Popen(
+        command if job.launcher is None else Launcher.of(job.launcher).command(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        encoding="utf-8",
+        env=_environment(),
+    )
+
+
 def end_all() -> None:
     """End the processes of the jobs that run in other threads, so that `run_job` returns there."""
     for child in list(_running):
@@ -161,7 +216,7 @@ def _greet(stdin: IO[str]) -> None:
         stdin.flush()
 
 
-def _end(child: subprocess.Popen[str], *, patient: bool) -> None:
+def _end(child: Child, *, patient: bool) -> None:
     """End a process; a launcher first gets time to end what it has started."""
     if patient:
         child.terminate()

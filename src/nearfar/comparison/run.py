@@ -14,6 +14,7 @@ from nearfar.comparison.finished import Advice, finished
 from nearfar.comparison.fitting import Fit, base_fit, fits
 from nearfar.comparison.folder import WRITTEN, ComparisonFolder
 from nearfar.comparison.general import general_rows
+from nearfar.comparison.jobs import workers_forked
 from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import Prepared, prepare, write_rows
 from nearfar.comparison.ranking import BASE, choose_baseline, rank, recommendation, recommended
@@ -147,7 +148,7 @@ def _compare(request: Request) -> Comparison:
     if not folder.path.is_dir():
         folder.check_free(request.resume)
     check_writable(folder.path)
-    with folder_claimed(folder.path, parts=WRITTEN):
+    with folder_claimed(folder.path, parts=WRITTEN), workers_forked(folder.path):
         folder.check_free(request.resume)
         return _claimed(request, folder)
 

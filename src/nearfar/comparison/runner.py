@@ -24,7 +24,7 @@ from nearfar.comparison.budget import (
 from nearfar.comparison.configurations import start_of
 from nearfar.comparison.fitting import base_kind
 from nearfar.comparison.folder import ComparisonFolder
-from nearfar.comparison.jobs import Job, end_all, is_done, result_of, run_job
+from nearfar.comparison.jobs import Job, end_all, is_done, result_of, run_job, wait_for_start
 from nearfar.comparison.prepared import Prepared, evaluation_in, training_in
 from nearfar.comparison.ranking import BASE, label
 from nearfar.comparison.result import Failure
@@ -271,6 +271,8 @@ class Runner:
         trials: dict[str, Trial] = {}
         failed: dict[str, str] = {}
         first: dict[tuple[Any, ...], str] = {}
+        if self.request.launcher is None:
+            wait_for_start()
         for number, name in enumerate(self.configurations):
             other = first.setdefault(_pace_of(self.configurations[name]), name)
             if other != name:
