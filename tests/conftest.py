@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import os
 
@@ -9,6 +10,7 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +26,22 @@ a the cat dog sits runs on mat grass green blue red sky sea fish bird flies swim
 over bank loan money card account balance transfer lost stolen pay bill music song plays band loud quiet guitar drum
 weather rain snow sun cold warm today tomorrow wind
 """
+
+
+#: Modules that were imported when the garbage collector last set aside what there was, and how many more it takes.
+_frozen, _MANY = 0, 300
+
+
+def pytest_runtest_teardown() -> None:
+    """Set aside what large libraries have made when they were imported: it is no garbage.
+
+    Every training run collects garbage, which takes half a second with all of it.
+    """
+    global _frozen
+    if len(sys.modules) > _frozen + _MANY:
+        _frozen = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
