@@ -40,12 +40,16 @@ def server(forks: jobs._Forks) -> ForkServer:
     return forks.running()
 
 
+def started(server: ForkServer, tmp_path: Path) -> Forked:
+    """A worker that waits for its description, which nobody writes."""
+    os.mkfifo(tmp_path / "fifo")
+    with (tmp_path / "log").open("w") as errors:
+        return server.start(tmp_path / "fifo", errors)
+
+
 @pytest.fixture
 def waiting(server: ForkServer, tmp_path: Path) -> Iterator[Forked]:
-    """A worker that waits for its description, which nobody writes."""
-    os.mkfifo(tmp_path / "x.json")
-    with (tmp_path / "log").open("w") as errors:
-        child = server.start(tmp_path / "x.json", errors)
+    child = started(server, tmp_path)
     yield child
     child.kill()
     child.wait()
@@ -95,8 +99,12 @@ def test_jobs_are_forked_also_after_the_server_was_killed(forks: jobs._Forks, fo
     assert first.refused
     assert "nowhere" in first.reason
     assert forks.running() is server
+    child = started(server, tmp_path)
     server._process.kill()
-    server._process.wait()
+    assert child.wait(60) == -signal.SIGKILL
+    os.kill(child.pid, signal.SIGKILL)
+    child.stdin.close()
+    child.stdout.close()
     assert run_job(job, tmp_path / "logs") == first
     assert forks.running() is not server
 

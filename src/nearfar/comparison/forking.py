@@ -132,6 +132,7 @@ class ForkServer:
         return Forked(self._process, self._control, *pipes)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, also while it still imports."""
         self._control.close()
+        self._process.kill()
         self._process.wait()
