@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from _claim import Claim, run
+from _claim import Also, Claim, run
 from _data import table
 from datasets import Dataset, DatasetDict
 from sentence_transformers.sentence_transformer.losses import CoSENTLoss
@@ -116,18 +116,35 @@ def losses_of(arm: str, model: Any) -> dict[str, nn.Module]:
     return {"retrieval": JointCoSENT(model), "similarity": CoSENTLoss(model)}
 
 
+#: Terms of the loss of scored pairs, by the option that is their weight.
+TERMS = {
+    "middle": "InfoNCE of a middle layer",
+    "pearson": "Pearson's correlation",
+    "preference_ranking": "preference ranking",
+    "rank_kl": "KL of ranks",
+}
+
+
 @cache
 def measured(arm: str, seed: int, part: str = "test") -> tuple[float, float]:
     """nDCG@10 of retrieval and Spearman's correlation on STS-B, after training by one of the arms."""
     model = nearfar.load("minilm", max_length=MAX_LENGTH)
     if arm != "base model":
-        plan = codiemb.prepare(model, training_rows(seed), OPTIONS)
-        if arm != "CoDiEmb":
+        options = replace(OPTIONS, **{arm: 0.0}) if arm in TERMS else OPTIONS
+        plan = codiemb.prepare(model, training_rows(seed), options)
+        if arm.startswith("joint"):
             plan = replace(plan, loss=losses_of(arm, model))
         with tempfile.TemporaryDirectory() as folder:
-            train_plan(plan, OPTIONS, folder, seed)
+            train_plan(plan, options, folder, seed)
     retrieval = evaluate(model, questions(seed, part)).metrics["ndcg@10"]
     return retrieval, evaluate(model, sts("dev" if part == "validation" else part)).metrics["spearman"]
+
+
+def without(term: str) -> Also:
+    """What the scored pairs' loss is worth with a term, and without."""
+    name = f"without {TERMS[term]}"
+    arms = {"CoDiEmb": lambda seed: measured("CoDiEmb", seed)[1], name: lambda seed: measured(term, seed)[1]}
+    return Also(f"Spearman's correlation, {name}", "CoDiEmb", name, arms)
 
 
 ARMS = ("CoDiEmb", "joint InfoNCE", "joint CoSENT", "base model")
@@ -153,5 +170,6 @@ if __name__ == "__main__":
                 **{f"{arm}: retrieval": lambda seed, arm=arm: measured(arm, seed)[0] for arm in ARMS},
                 **{f"{arm}: similarity": lambda seed, arm=arm: measured(arm, seed)[1] for arm in ARMS},
             },
+            also=tuple(map(without, TERMS)),
         )
     )
