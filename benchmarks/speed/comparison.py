@@ -61,7 +61,7 @@ def main() -> None:
         cpu["forked"].append(compare(asked.seeds))
 
     def alone() -> None:
-        with patch("nearfar.comparison.jobs.can_fork", lambda: False):
+        with patch("nearfar.comparison.forking.can_fork", lambda: False):
             cpu["a Python of its own"].append(compare(asked.seeds))
 
     about = surroundings("nearfar", "torch", "transformers", "sentence-transformers")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from nearfar.comparison import forking, jobs
-from nearfar.comparison.forking import Forked, ForkServer, can_fork
-from nearfar.comparison.jobs import Job, run_job, wait_for_start, workers_forked
+from nearfar.comparison.forking import Forked, ForkServer, can_fork, fork_server, wait_for_start, workers_forked
+from nearfar.comparison.jobs import Job, run_job
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="no worker can be forked here")
 
@@ -26,18 +26,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def forks(folder: Path) -> Iterator[jobs._Forks]:
+def context(folder: Path) -> Iterator[None]:
     with workers_forked(folder):
-        found = jobs._forks.get()
-        assert found is not None
-        yield found
-        server = found.running()
+        yield
+        server = fork_server()
+    assert server is not None
     assert not server.alive
+    assert fork_server() is None
 
 
 @pytest.fixture
-def server(forks: jobs._Forks) -> ForkServer:
-    return forks.running()
+def server(context: None) -> ForkServer:
+    found = fork_server()
+    assert found is not None
+    return found
 
 
 def started(server: ForkServer, tmp_path: Path) -> Forked:
@@ -89,16 +91,15 @@ def test_a_worker_is_interrupted_and_the_server_is_not(server: ForkServer, waiti
     assert server.alive
 
 
-def test_jobs_are_forked_also_after_the_server_was_killed(forks: jobs._Forks, folder: Path, tmp_path: Path) -> None:
+def test_jobs_are_forked_also_after_the_server_was_killed(server: ForkServer, folder: Path, tmp_path: Path) -> None:
     job = Job("x", None, "nowhere", "", "", None, str(tmp_path / "run"), str(tmp_path / "x.json"), 0, {})
     wait_for_start()
-    server = forks.running()
     assert str(folder) in Path(f"/proc/{server._process.pid}/cmdline").read_text()
     first = run_job(job, tmp_path / "logs")
     assert first is not None
     assert first.refused
     assert "nowhere" in first.reason
-    assert forks.running() is server
+    assert fork_server() is server
     child = started(server, tmp_path)
     server._process.kill()
     assert child.wait(60) == -signal.SIGKILL
@@ -106,7 +107,7 @@ def test_jobs_are_forked_also_after_the_server_was_killed(forks: jobs._Forks, fo
     child.stdin.close()
     child.stdout.close()
     assert run_job(job, tmp_path / "logs") == first
-    assert forks.running() is not server
+    assert fork_server() is not server
 
 
 def test_where_nothing_can_be_forked_each_job_has_a_process_of_its_own(
@@ -117,7 +118,7 @@ def test_where_nothing_can_be_forked_each_job_has_a_process_of_its_own(
     monkeypatch.setattr(forking.sys, "platform", sys.platform)
     monkeypatch.setattr("torch.accelerator.is_available", lambda: True)
     assert not can_fork()
-    monkeypatch.setattr(jobs, "ForkServer", None)
+    monkeypatch.setattr(forking, "ForkServer", None)
     monkeypatch.setattr(jobs.sys, "executable", "/bin/false")
     job = Job("x", None, "nowhere", "", "", None, str(tmp_path / "run"), str(tmp_path / "x.json"), 0, {})
     with workers_forked(tmp_path):

@@ -7,15 +7,60 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
-__all__ = ["ForkServer", "Forked", "can_fork"]
+__all__ = [
+    "ForkServer",
+    "Forked",
+    "can_fork",
+    "environment_of_workers",
+    "fork_server",
+    "wait_for_start",
+    "workers_forked",
+]
 
 #: Longest answer in bytes.
 _LONGEST = 32
+
+
+@contextmanager
+def workers_forked(folder: Path) -> Iterator[None]:
+    """Within it, `nearfar.comparison.jobs.run_job` forks its processes, where that is possible.
+
+    Args:
+        folder: The comparison's folder.
+    """
+    forks = _Forks(folder)
+    before = _forks.set(forks)
+    try:
+        yield
+    finally:
+        _forks.reset(before)
+        forks.close()
+
+
+def fork_server() -> ForkServer | None:
+    """The server of the comparison that runs here, started if it is not running; None where nothing can be forked."""
+    forks = _forks.get()
+    return forks.running() if forks is not None and can_fork() else None
+
+
+def wait_for_start() -> None:
+    """Return when processes start in no time, as far as they ever do; what is timed then has no start in it."""
+    server = fork_server()
+    if server is not None:
+        server.ready()
+
+
+def environment_of_workers() -> dict[str, str]:
+    """An environment in which a worker imports this package, and nothing from the current folder."""
+    here = str(Path(__file__).parents[2])
+    paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
 
 
 def can_fork() -> bool:
@@ -93,15 +138,15 @@ class ForkServer:
 
     Args:
         folder: The comparison's folder.
-        environment: The workers' environment.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             end = theirs.fileno()
             command = [sys.executable, "-m", "nearfar.comparison.fork_server", str(end), str(folder)]
             null = subprocess.DEVNULL
+            environment = environment_of_workers()
             self._process = subprocess.Popen(
                 command, stdin=null, stdout=null, stderr=null, env=environment, pass_fds=[end]
             )
@@ -136,3 +181,24 @@ class ForkServer:
         self._control.close()
         self._process.kill()
         self._process.wait()
+
+
+class _Forks:
+    """The server of a comparison, which is started when it is first needed, and again if it was killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server: ForkServer | None = None
+
+    def running(self) -> ForkServer:
+        if self.server is None or not self.server.alive:
+            self.close()
+            self.server = ForkServer(self.folder)
+        return self.server
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
+
+
+_forks: ContextVar[_Forks | None] = ContextVar("forks", default=None)

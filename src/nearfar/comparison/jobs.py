@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from nearfar.comparison.forking import Forked, ForkServer, can_fork
+from nearfar.comparison.forking import Forked, environment_of_workers, fork_server
 from nearfar.comparison.launching import Launcher
 from nearfar.writing import write_text
 
@@ -143,54 +141,10 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None],
     return Failed(_reason(code, said), code == 2) if not launched else _failed_launcher(code, said)
 
 
-@contextmanager
-def workers_forked(folder: Path) -> Iterator[None]:
-    """Within it, `run_job` forks its processes, where that is possible, so that they start in no time.
-
-    Args:
-        folder: The comparison's folder.
-    """
-    forks = _Forks(folder)
-    before = _forks.set(forks)
-    try:
-        yield
-    finally:
-        _forks.reset(before)
-        forks.close()
-
-
-def wait_for_start() -> None:
-    """Return when processes start in no time, as far as they ever do; what is timed then has no start in it."""
-    forks = _forks.get()
-    if forks is not None and can_fork():
-        forks.running().ready()
-
-
-class _Forks:
-    """The server that forks the processes of a comparison; it is started when it is first needed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.server: ForkServer | None = None
-
-    def running(self) -> ForkServer:
-        if self.server is None or not self.server.alive:
-            self.close()
-            self.server = ForkServer(self.folder, _environment())
-        return self.server
-
-    def close(self) -> None:
-        if self.server is not None:
-            self.server.close()
-
-
-_forks: ContextVar[_Forks | None] = ContextVar("forks", default=None)
-
-
 def _started(job: Job, description: Path, errors: IO[str]) -> Child:
-    forks = _forks.get()
-    if forks is not None and job.launcher is None and can_fork():
-        return forks.running().start(description, errors)
+    server = fork_server() if job.launcher is None else None
+    if server is not None:
+        return server.start(description, errors)
     command = [sys.executable, "-m", "nearfar.comparison.worker", str(description)]
     return subprocess.Popen(
         command if job.launcher is None else Launcher.of(job.launcher).command(command),
@@ -199,7 +153,7 @@ def _started(job: Job, description: Path, errors: IO[str]) -> Child:
         stderr=errors,
         text=True,
         encoding="utf-8",
-        env=_environment(),
+        env=environment_of_workers(),
     )
 
 
@@ -263,10 +217,3 @@ def _reason(code: int, log: str) -> str:
         return f"ended by {name}{memory}"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return lines[-1].removeprefix(_OURS)[:_SHOWN] if lines else f"exit code {code} without a message"
-
-
-def _environment() -> dict[str, str]:
-    """An environment in which the child imports this package, and nothing from the current folder."""
-    here = str(Path(__file__).parents[2])
-    paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}

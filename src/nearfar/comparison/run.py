@@ -13,8 +13,8 @@ from nearfar.comparison.configurations import one_of_each, start_of
 from nearfar.comparison.finished import Advice, finished
 from nearfar.comparison.fitting import Fit, base_fit, fits
 from nearfar.comparison.folder import WRITTEN, ComparisonFolder
+from nearfar.comparison.forking import workers_forked
 from nearfar.comparison.general import general_rows
-from nearfar.comparison.jobs import workers_forked
 from nearfar.comparison.notes import notes_of
 from nearfar.comparison.prepared import Prepared, prepare, write_rows
 from nearfar.comparison.ranking import BASE, choose_baseline, rank, recommendation, recommended

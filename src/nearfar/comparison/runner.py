@@ -24,7 +24,8 @@ from nearfar.comparison.budget import (
 from nearfar.comparison.configurations import start_of
 from nearfar.comparison.fitting import base_kind
 from nearfar.comparison.folder import ComparisonFolder
-from nearfar.comparison.jobs import Job, end_all, is_done, result_of, run_job, wait_for_start
+from nearfar.comparison.forking import wait_for_start
+from nearfar.comparison.jobs import Job, end_all, is_done, result_of, run_job
 from nearfar.comparison.prepared import Prepared, evaluation_in, training_in
 from nearfar.comparison.ranking import BASE, label
 from nearfar.comparison.result import Failure
