@@ -48,7 +48,7 @@ VALIDATION_SEED = 100
 # Rerankers.
 NEGATIVES, BATCH, STEPS, MOST_POSITIVES = 4, 8, 100, 8
 RATES = (2e-5, 5e-5, 1e-4)
-#: Steps with which the better loss of MiniLM is tried.
+#: Steps with which the better loss of MiniLM is tried on the dev questions.
 LONGER = (STEPS, 200, 400)
 SCIFACT_STEPS, SCIFACT_LENGTH, SCIFACT_TOP = 115, 192, 25
 LORA, LM_RATES = 16, (1e-4, 3e-4)
@@ -146,25 +146,15 @@ def reranker(base: str, loss: tuple[str, str], seed: int) -> float:
     return kept(name, lambda: on_trecqa(seed, base, loss, rate_of(base, loss), "test"))
 
 
-@cache
-def longest() -> int:
-    """The steps with which contrast is best on the dev questions, with a seed that is not reported."""
+def by_steps() -> dict[int, float]:
+    """nDCG@10 of the better loss on the dev questions after training for longer, with a seed that is not reported."""
     rate = rate_of("minilm", ("cl", "cl"))
 
     def dev(steps: int) -> float:
         name = f"trecqa dev minilm cl cl {rate:g}" + (f" {steps} steps" if steps != STEPS else "")
         return kept(name, lambda: on_trecqa(VALIDATION_SEED, "minilm", ("cl", "cl"), rate, "dev", steps))
 
-    scores = {steps: dev(steps) for steps in LONGER}
-    print(f"nDCG@10 on dev: {first_stage('dev'):.4f} of the first stage, {scores} by steps", flush=True)
-    return max(scores, key=lambda steps: scores[steps])
-
-
-def longer(seed: int) -> float:
-    steps = longest()
-    name = f"trecqa test minilm cl cl {seed}" + (f" {steps} steps" if steps != STEPS else "")
-    rate = rate_of("minilm", ("cl", "cl"))
-    return kept(name, lambda: on_trecqa(seed, "minilm", ("cl", "cl"), rate, "test", steps))
+    return {steps: dev(steps) for steps in LONGER}
 
 
 def first_stage(part: str = "test") -> float:
@@ -375,6 +365,7 @@ if __name__ == "__main__":
         print(f"first stage, TrecQA dev {first_stage('dev'):.4f}", flush=True)
         for loss_ in ("sft", "cl"):
             print(f"{on_trecqa(VALIDATION_SEED, 'minilm', (loss_, loss_), RATES[-1], 'dev'):.4f}  {loss_}", flush=True)
+        print(f"contrast by steps: {by_steps()}", flush=True)
         sys.exit()
     first = "first stage: MiniLM's cosine"
     arms = {
@@ -421,7 +412,10 @@ if __name__ == "__main__":
             "texts and images; its abstract says that contrast is better for encoders such as BERT, which is what most "
             "of this is. A cross-encoder has one logit, so that both directions are the same there; only the head "
             "probe can exchange them. TrecQA's test has 68 questions. No reranker is significantly better than its "
-            "first stage after so few steps, and by SFT MiniLM is below it; longer training was not tried."
+            "first stage, and by SFT MiniLM is below it. Longer training is no remedy: on the dev questions, where the "
+            "first stage has 0.844, contrast has 0.827 after 100 steps, 0.825 after 200 and 0.801 after 400 (one seed, "
+            "the rate that is best after 100). The train split has 78 questions with right and wrong sentences, the "
+            "encoder has learned from a billion pairs."
             + (
                 " SciFact's rerankers have the learning rates that are best on TrecQA, and are below their first stage."
                 if "scifact" in PARTS
