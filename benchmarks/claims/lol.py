@@ -37,7 +37,9 @@ from nearfar.models.language import load_language_model
 KEPT = RESULTS / ".lol"
 SHARES = 5
 GREEDY, DOLA, CAD, ICD, FUSED, REFOCUSED, LOL = "greedy", "DoLa", "CAD", "ICD", "ICD + layers", "ICD + refocus", "LOL"
-METHODS = (GREEDY, DOLA, CAD, ICD, FUSED, REFOCUSED, LOL)
+METHODS = (GREEDY, DOLA, ICD, FUSED, REFOCUSED, LOL)
+#: The methods by task. FACTOR's texts are long, and of CAD they have not been measured.
+BY_TASK = {"truthfulqa": (*METHODS, CAD), "factor": METHODS}
 GUIDANCE = "Answer only with verified facts."
 WEAK = " (weak amateur)"
 
@@ -49,11 +51,11 @@ def contrasts(alpha: float, candidates: tuple[int, ...], layers: tuple[int, ...]
     return {
         GREEDY: LayerContrast(),
         DOLA: LayerContrast(layers=candidates, select="js", early_exit_weight=1.0, alpha=alpha),
-        CAD: LayerContrast(guidance_weight=1.5, guidance=GUIDANCE, alpha=alpha),
         ICD: LayerContrast(1.0, alpha=alpha),
         FUSED: LayerContrast(1.0, alpha=alpha, **fused),
         REFOCUSED: LayerContrast(1.0, alpha=alpha, **guided),
         LOL: LayerContrast(1.0, alpha=alpha, **fused, **guided),
+        CAD: LayerContrast(guidance_weight=1.5, guidance=GUIDANCE, alpha=alpha),
     }
 
 
@@ -70,7 +72,7 @@ def world(seed: int) -> dict[str, dict[str, float]]:
     layers, omega = chosen(made, seed)
     print(f"seed {seed}: layer {layers[0]}, omega {omega}, chosen on validation facts", flush=True)
     named = contrasts(0.1, (2, 4), layers, omega)
-    wanted = {name: (contrast, False) for name, contrast in named.items()}
+    wanted = {name: (named[name], False) for name in METHODS}
     wanted["the amateur alone"] = LayerContrast(), True
     wanted["ICD without threshold"] = LayerContrast(1.0), False
     wanted["ICD + layers, without the final norm"] = (
@@ -155,7 +157,7 @@ def choosers(seed: int) -> dict[str, tuple[Callable[..., Any], Any]]:
     found = {}
     for task, alpha in (("truthfulqa", 0.0), ("factor", 0.1)):
         named = contrasts(alpha, top, top, 0.5)
-        found[task] = Chooser(model, tokenizer, list(named.values()), worse), tokenizer
+        found[task] = Chooser(model, tokenizer, [named[method] for method in BY_TASK[task]], worse), tokenizer
     return found
 
 
@@ -168,7 +170,7 @@ def answered(task: str, seed: int, questions: int | None = None) -> Iterator[dic
     score = question_scores if task == "truthfulqa" else completion_scores
     for number, row in enumerate(share[len(done) :], len(done) + 1):
         chooser, tokenizer = choosers(seed)[task]
-        found = dict(zip(METHODS, score(chooser, tokenizer, row), strict=True))
+        found = dict(zip(BY_TASK[task], score(chooser, tokenizer, row), strict=True))
         with file.open("a") as lines:
             lines.write(json.dumps(found) + "\n")
         print(f"seed {seed}: {task} {number} of {len(share)}", end="\r", flush=True)
@@ -213,7 +215,7 @@ def main() -> None:
         ("factor", "accuracy on FACTOR news (percent)", ("accuracy",)),
     ):
         trivial = {"the longest answer": longest} if task == "truthfulqa" else {}
-        arms = arms_of(METHODS, on_task, task=task, metrics=names) | trivial
+        arms = arms_of(BY_TASK[task], on_task, task=task, metrics=names) | trivial
         also.append(Also(metric, LOL, ICD, arms))
     run(
         Claim(
@@ -243,7 +245,8 @@ def main() -> None:
             "prompt. Sums of log-probabilities prefer short answers, those of contrasts do not, and true answers are "
             "longer: most of the gain over greedy decoding on TruthfulQA is what the length alone gives. "
             "DoLa has the layers 2 and 4 as candidates in the world, and the same four as LOL in SmolLM2. "
-            "Of CAD only the speed is measured.",
+            "CAD, whose context is the refocus, was run on a CPU and on TruthfulQA alone; greedy decoding there had "
+            "the same figures as on the GPU within 0.05.",
             also=tuple(also),
         )
     )
