@@ -32,6 +32,7 @@ weather rain snow sun cold warm today tomorrow wind
 _frozen, _MANY = 0, 300
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown() -> None:
     """Set aside what large libraries have made when they were imported: it is no garbage.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -10,8 +12,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from datasets import fingerprint
 
+from nearfar.comparison import fork_server as fork_server_module
 from nearfar.comparison import forking, jobs
 from nearfar.comparison.forking import Forked, ForkServer, can_fork, fork_server, wait_for_start, workers_forked
 from nearfar.comparison.jobs import Job, run_job
@@ -85,7 +91,7 @@ def test_a_worker_is_interrupted_and_the_server_is_not(server: ForkServer, waiti
     os.kill(server._process.pid, signal.SIGINT)
     until = time.monotonic() + 60
     while waiting.poll() is None and time.monotonic() < until:  # one in its first moments does not notice it
-        os.kill(waiting.pid, signal.SIGINT)
+        waiting._send(signal.SIGINT)
         time.sleep(0.05)
     assert waiting.poll() not in (None, 0)
     assert server.alive
@@ -103,11 +109,30 @@ def test_jobs_are_forked_also_after_the_server_was_killed(server: ForkServer, fo
     child = started(server, tmp_path)
     server._process.kill()
     assert child.wait(60) == -signal.SIGKILL
+    assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     child.stdin.close()
     child.stdout.close()
     assert run_job(job, tmp_path / "logs") == first
     assert fork_server() is not server
+
+
+def test_what_the_server_imports_exists() -> None:
+    assert all(importlib.util.find_spec(name) for name in fork_server_module.IMPORTED)
+
+
+def test_every_worker_has_random_numbers_of_its_own() -> None:
+    found = []
+    for _ in range(2):
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        fingerprint.fingerprint_rng.seed(0)
+        fork_server_module._seed()
+        found.append(
+            (random.random(), np.random.rand(), float(torch.rand(())), fingerprint.generate_random_fingerprint())
+        )
+    assert all(one != other for one, other in zip(*found, strict=True))
 
 
 def test_where_nothing_can_be_forked_each_job_has_a_process_of_its_own(

@@ -2,9 +2,9 @@
 
 It imports once what every job needs, which would take each job several seconds, and then forks a worker for each job,
 one at a time. FD is its end of a socket, on which it says 0 when it has imported. A message is the path of a job's
-description, with the files that become the worker's stdin, stdout and stderr; it answers with the process id of the
-worker, and then with its exit code. It ends when the other end is closed. FOLDER is the comparison's folder, for those
-who read what `ps` prints.
+description, with four files: the worker's stdin, stdout and stderr, and a socket on which the server says the process
+id of the worker and then its exit code. It ends when the other end of FD is closed. FOLDER is the comparison's folder,
+for those who read what `ps` prints.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from nearfar.comparison import worker
 
 #: Longest description's path in bytes.
 _LONGEST = 65_536
-_FILES = 3
+_FILES = 4
 #: What a worker imports, except for the model's own code and the recipe.
-_IMPORTED = (
+IMPORTED = (
     "sentence_transformers",
     "nearfar.comparison.general",
     "nearfar.evaluation.rows",
@@ -36,38 +36,47 @@ _IMPORTED = (
 
 def main(control: socket.socket) -> int:
     """Fork workers until the other end is closed. In a worker, it returns the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the comparison and its worker
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the comparison and its worker
     _import()
     _say(control, 0)
     while True:
-        message, files, _, _ = socket.recv_fds(control, _LONGEST, _FILES)
+        try:
+            message, files, _, _ = socket.recv_fds(control, _LONGEST, _FILES)
+        except ConnectionError:  # the comparison was killed
+            return 0
         if not message:
             return 0
         child = os.fork()
         if child == 0:
             control.close()
+            os.close(files.pop())
+            signal.signal(signal.SIGINT, interrupt)
             return _work(message.decode(), files)
-        for each in files:
-            os.close(each)
-        _say(control, child)
-        _, status = os.waitpid(child, 0)
-        _say(control, os.waitstatus_to_exitcode(status))
+        with socket.socket(fileno=files.pop()) as status:
+            for each in files:
+                os.close(each)
+            _say(status, child)
+            # Its process id stays its own until its end has been said.
+            ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+            assert ended is not None
+            _say(status, ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status)
+        os.waitpid(child, 0)
 
 
-def _say(control: socket.socket, number: int) -> None:
-    with suppress(BrokenPipeError):  # the comparison was killed, which its worker notices, too
-        control.send(str(number).encode())
+def _say(to: socket.socket, number: int) -> None:
+    with suppress(ConnectionError):  # the comparison was killed, which its worker notices, too
+        to.send(str(number).encode())
 
 
 def _import() -> None:
     """Import what every job needs."""
-    with suppress(Exception):  # a worker imports it again, and its log says what is wrong
-        for name in _IMPORTED:
+    for name in IMPORTED:
+        with suppress(Exception):  # a worker imports it again, and its log says what is wrong
             importlib.import_module(name)
     # What is here now is shared by all workers: their garbage collections need not write to it.
     gc.collect()
     gc.freeze()
-    # Libraries of linear algebra have threads, which they stop before a fork by themselves.
+    # The threads of libraries, such as those of linear algebra and of allocators, are ready for a fork.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 
 
@@ -76,9 +85,21 @@ def _work(description: str, files: list[int]) -> int:
     for standard, each in enumerate(files):
         os.dup2(each, standard)
         os.close(each)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    random.seed()
+    _seed()
     return worker.main(description)
+
+
+def _seed() -> None:
+    """Give each worker random numbers of its own, as a process has that was started anew."""
+    import numpy as np
+    import torch
+    from datasets import fingerprint
+
+    random.seed()
+    np.random.seed()  # the generator that libraries use
+    torch.seed()
+    # Names files for functions that cannot be hashed: with the same names, a worker would read another's rows.
+    fingerprint.fingerprint_rng.seed()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 if __name__ == "__main__":

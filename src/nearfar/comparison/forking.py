@@ -25,6 +25,8 @@ __all__ = [
 
 #: Longest answer in bytes.
 _LONGEST = 32
+#: Maximum number of seconds until a process whose files are closed has ended.
+_ENDS = 5.0
 
 
 @contextmanager
@@ -50,7 +52,10 @@ def fork_server() -> ForkServer | None:
 
 
 def wait_for_start() -> None:
-    """Return when processes start in no time, as far as they ever do; what is timed then has no start in it."""
+    """Wait until the server has imported what workers need, so that the time of a job does not contain that.
+
+    Returns at once where workers are not forked.
+    """
     server = fork_server()
     if server is not None:
         server.ready()
@@ -76,24 +81,24 @@ class Forked:
     """A forked worker, with what is needed of `subprocess.Popen`.
 
     Args:
-        server: The process that forks, and says on `control` the worker's process id and then its exit code. Its own
-            exit code is the worker's, if it ends before it has said it.
-        control: The socket.
+        server: The process that forked it. If it ends without saying the worker's exit code, its own is used instead.
+        status: The socket on which the server says the worker's process id, and then its exit code.
         stdin, stdout: The worker's.
     """
 
-    def __init__(
-        self, server: subprocess.Popen[bytes], control: socket.socket, stdin: IO[str], stdout: IO[str]
-    ) -> None:
-        self._server, self._control, self.stdin, self.stdout = server, control, stdin, stdout
+    def __init__(self, server: subprocess.Popen[bytes], status: socket.socket, stdin: IO[str], stdout: IO[str]) -> None:
+        self._server, self._status, self.stdin, self.stdout = server, status, stdin, stdout
         self._code: int | None = None
-        self.pid = self._answer()
+        #: The process id; None if the server ended before it forked.
+        self.pid = self._said()
+        if self.pid is None:
+            self._lost()
 
     def poll(self) -> int | None:
         """The exit code; None while it runs."""
         if self._code is None:
             with suppress(BlockingIOError):
-                self._code = self._answer(socket.MSG_DONTWAIT)
+                self._ended(socket.MSG_DONTWAIT)
         return self._code
 
     def wait(self, timeout: float | None = None) -> int:
@@ -103,13 +108,14 @@ class Forked:
             subprocess.TimeoutExpired: It has not ended after so many seconds.
         """
         if self._code is None:
-            self._control.settimeout(timeout)
+            self._status.settimeout(timeout)
             try:
-                self._code = self._answer()
+                self._ended()
             except TimeoutError as error:
                 raise subprocess.TimeoutExpired("worker", timeout or 0.0) from error
             finally:
-                self._control.settimeout(None)
+                self._status.settimeout(None)
+        assert self._code is not None
         return self._code
 
     def terminate(self) -> None:
@@ -121,16 +127,28 @@ class Forked:
         self._send(signal.SIGKILL)
 
     def _send(self, number: int) -> None:
-        if self.poll() is None:
+        if self.poll() is None and self.pid is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def _answer(self, flags: int = 0) -> int:
-        said = self._control.recv(_LONGEST, flags)
-        if said:
-            return int(said)
-        self._code = self._server.wait() or 1
-        return self._code
+    def _ended(self, flags: int = 0) -> None:
+        self._code = self._said(flags)
+        if self._code is None:
+            self._lost()
+
+    def _said(self, flags: int = 0) -> int | None:
+        """The next number that the server says; None if it says no more."""
+        try:
+            found = self._status.recv(_LONGEST, flags)
+        except ConnectionError:
+            return None
+        return int(found) if found else None
+
+    def _lost(self) -> None:
+        try:
+            self._code = self._server.wait(_ENDS) or 1
+        except subprocess.TimeoutExpired:  # it lives, and has said the code to nobody: an interrupt came in between
+            self._code = 1
 
 
 class ForkServer:
@@ -159,22 +177,32 @@ class ForkServer:
         return self._process.poll() is None
 
     def ready(self) -> None:
-        """Wait until workers start in no time."""
+        """Wait until it has imported what workers need."""
         if not self._ready:
-            self._control.recv(_LONGEST)
+            with suppress(ConnectionError):  # it was killed, which `start` notices
+                self._control.recv(_LONGEST)
             self._ready = True
 
     def start(self, description: Path, errors: IO[str]) -> Forked:
         """A worker for a job, whose stderr is `errors`."""
         self.ready()
+        status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         read_in, stdin = os.pipe()
         stdout, write_out = os.pipe()
-        with suppress(BrokenPipeError):  # if it has just ended, the worker's exit code says so
-            socket.send_fds(self._control, [str(description).encode()], [read_in, write_out, errors.fileno()])
-        os.close(read_in)
-        os.close(write_out)
         pipes = os.fdopen(stdin, "w", encoding="utf-8"), os.fdopen(stdout, encoding="utf-8")
-        return Forked(self._process, self._control, *pipes)
+        try:
+            files = [read_in, write_out, errors.fileno(), theirs.fileno()]
+            with suppress(ConnectionError):  # if it was killed, its exit code says so
+                socket.send_fds(self._control, [str(description).encode()], files)
+            for each in (read_in, write_out):
+                os.close(each)
+            theirs.close()
+            return Forked(self._process, status, *pipes)
+        except BaseException:
+            # A worker that was forked ends with its stdin.
+            for pipe in pipes:
+                pipe.close()
+            raise
 
     def close(self) -> None:
         """End the process, also while it still imports."""
