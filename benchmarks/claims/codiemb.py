@@ -172,6 +172,7 @@ if __name__ == "__main__":
                 **{f"{arm}: retrieval": lambda seed, arm=arm: measured(arm, seed)[0] for arm in ARMS},
                 **{f"{arm}: similarity": lambda seed, arm=arm: measured(arm, seed)[1] for arm in ARMS},
             },
+            caveat="Terms of the loss for scored pairs are left out one at a time, and measured on similarity alone.",
             also=tuple(map(without, TERMS)),
         )
     )

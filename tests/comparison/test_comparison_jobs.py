@@ -57,6 +57,11 @@ def test_exit_code_2_is_wrong_input(code: int, refused: bool, job: Job, process,
     assert "first" in (tmp_path / "logs/x.log").read_text()
 
 
+def test_what_libraries_print_at_exit_is_not_the_reason(job: Job, process, tmp_path: Path):
+    process("echo 'nearfar: the reason' >&2; echo 'a library: leaked' >&2; exit 2")
+    assert run_job(job, tmp_path / "logs") == ("the reason", True)
+
+
 def test_a_long_last_line_is_cut_and_a_silent_end_has_its_code(job: Job, process, tmp_path: Path):
     process("printf '%0.s-' $(seq 3000) >&2; exit 1")
     failed = run_job(job, tmp_path / "logs")

@@ -33,9 +33,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def context(folder: Path) -> Iterator[None]:
+    # The tests may run in the background of a shell, which ignores Ctrl-C for them.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with workers_forked(folder):
         yield
         server = fork_server()
+    signal.signal(signal.SIGINT, before)
     assert server is not None
     assert not server.alive
     assert fork_server() is None
@@ -103,6 +106,7 @@ def test_jobs_are_forked_also_after_the_server_was_killed(server: ForkServer, fo
     assert str(folder) in Path(f"/proc/{server._process.pid}/cmdline").read_text()
     first = run_job(job, tmp_path / "logs")
     assert first is not None
+    assert (tmp_path / "logs/x.log").read_text().splitlines()[-1].endswith(first.reason)
     assert first.refused
     assert "nowhere" in first.reason
     assert fork_server() is server

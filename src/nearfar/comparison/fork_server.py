@@ -86,7 +86,9 @@ def _work(description: str, files: list[int]) -> int:
         os.dup2(each, standard)
         os.close(each)
     _seed()
-    return worker.main(description)
+    code = worker.main(description)
+    gc.unfreeze()  # or libraries would report at exit that it was never freed
+    return code
 
 
 def _seed() -> None:

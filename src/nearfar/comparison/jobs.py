@@ -216,4 +216,6 @@ def _reason(code: int, log: str) -> str:
         memory = ": the system may have run out of memory" if name == "SIGKILL" else ""
         return f"ended by {name}{memory}"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
+    if code in (1, 2):  # the worker's own last line, after which a library may print more at exit
+        lines = [line for line in lines if line.startswith(_OURS)] or lines
     return lines[-1].removeprefix(_OURS)[:_SHOWN] if lines else f"exit code {code} without a message"
