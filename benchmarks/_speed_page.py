@@ -199,7 +199,6 @@ def _flow(result: Result) -> list[str]:
     ]
 
 
-# The order of the page.
 def _comparison(result: Result) -> list[str]:
     runs = result["runs"]
     least = runs["forked"]["median_s"]
@@ -259,6 +258,7 @@ def _share(result: Result) -> list[str]:
     return parts
 
 
+# The order of the page.
 SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-kernel": ("The kernel", _kernel),
     "speed-kernel-gpu": ("The kernel on a GPU", _kernel_gpu),

@@ -38,7 +38,7 @@ KEPT = RESULTS / ".lol"
 SHARES = 5
 GREEDY, DOLA, CAD, ICD, FUSED, REFOCUSED, LOL = "greedy", "DoLa", "CAD", "ICD", "ICD + layers", "ICD + refocus", "LOL"
 METHODS = (GREEDY, DOLA, ICD, FUSED, REFOCUSED, LOL)
-#: The methods by task. FACTOR's texts are long, and of CAD they have not been measured.
+#: The methods by task. CAD has not been run on FACTOR, whose texts are long.
 BY_TASK = {"truthfulqa": (*METHODS, CAD), "factor": METHODS}
 GUIDANCE = "Answer only with verified facts."
 WEAK = " (weak amateur)"

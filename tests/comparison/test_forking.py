@@ -17,9 +17,8 @@ import pytest
 import torch
 from datasets import fingerprint
 
-from nearfar.comparison import fork_server as fork_server_module
-from nearfar.comparison import forking, jobs
-from nearfar.comparison.forking import Forked, ForkServer, can_fork, fork_server, wait_for_start, workers_forked
+from nearfar.comparison import fork_server, forking, jobs
+from nearfar.comparison.forking import Forked, ForkServer, can_fork, running_server, wait_for_start, workers_forked
 from nearfar.comparison.jobs import Job, run_job
 
 pytestmark = pytest.mark.skipif(not can_fork(), reason="no worker can be forked here")
@@ -37,16 +36,16 @@ def context(folder: Path) -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with workers_forked(folder):
         yield
-        server = fork_server()
+        server = running_server()
     signal.signal(signal.SIGINT, before)
     assert server is not None
     assert not server.alive
-    assert fork_server() is None
+    assert running_server() is None
 
 
 @pytest.fixture
 def server(context: None) -> ForkServer:
-    found = fork_server()
+    found = running_server()
     assert found is not None
     return found
 
@@ -109,7 +108,7 @@ def test_jobs_are_forked_also_after_the_server_was_killed(server: ForkServer, fo
     assert (tmp_path / "logs/x.log").read_text().splitlines()[-1].endswith(first.reason)
     assert first.refused
     assert "nowhere" in first.reason
-    assert fork_server() is server
+    assert running_server() is server
     child = started(server, tmp_path)
     server._process.kill()
     assert child.wait(60) == -signal.SIGKILL
@@ -118,11 +117,11 @@ def test_jobs_are_forked_also_after_the_server_was_killed(server: ForkServer, fo
     child.stdin.close()
     child.stdout.close()
     assert run_job(job, tmp_path / "logs") == first
-    assert fork_server() is not server
+    assert running_server() is not server
 
 
 def test_what_the_server_imports_exists() -> None:
-    assert all(importlib.util.find_spec(name) for name in fork_server_module.IMPORTED)
+    assert all(importlib.util.find_spec(name) for name in fork_server.IMPORTED)
 
 
 def test_every_worker_has_random_numbers_of_its_own() -> None:
@@ -132,7 +131,7 @@ def test_every_worker_has_random_numbers_of_its_own() -> None:
         np.random.seed(0)
         torch.manual_seed(0)
         fingerprint.fingerprint_rng.seed(0)
-        fork_server_module._seed()
+        fork_server._seed()
         found.append(
             (random.random(), np.random.rand(), float(torch.rand(())), fingerprint.generate_random_fingerprint())
         )

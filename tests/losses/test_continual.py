@@ -9,7 +9,6 @@ from typing import Any
 import continual_worker
 import pytest
 import torch
-import torch.multiprocessing
 from safetensors.torch import load_file
 from torch import Tensor
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import extra_worker
 import pytest
 import torch
-import torch.multiprocessing
 from datasets import Dataset
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments

@@ -8,7 +8,6 @@ from typing import Any
 import graded_worker
 import pytest
 import torch
-import torch.multiprocessing
 import torch.nn.functional as F
 from graded_cases import S, Y, close, vector
 from safetensors.torch import load_file

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing
 import torch.nn.functional as F
 import views_worker
 from safetensors.torch import load_file

@@ -71,9 +71,10 @@ def test_own_negatives_stay_first(tiny_model) -> None:
     assert with_negatives(given, tiny_model, Negatives(1)) is given
 
 
-def test_of_more_negatives_than_asked_for_the_first_ones_are_used() -> None:
+def test_of_more_negatives_than_asked_for_the_first_ones_are_used(tiny_model) -> None:
     own = rows(negative=["a", "b", "c"], negative_2=["d", "e", "f"])
-    assert complete_rows(own, 1).column_names == ["anchor", "positive", "negative"]
+    for found in (complete_rows(own, 1), with_negatives(own, tiny_model, Negatives(1))):
+        assert found.column_names == ["anchor", "positive", "negative"]
     for count in (0, 2):
         assert complete_rows(own, count).to_dict() == own.to_dict()
 

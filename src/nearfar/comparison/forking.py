@@ -18,7 +18,7 @@ __all__ = [
     "Forked",
     "can_fork",
     "environment_of_workers",
-    "fork_server",
+    "running_server",
     "wait_for_start",
     "workers_forked",
 ]
@@ -45,7 +45,7 @@ def workers_forked(folder: Path) -> Iterator[None]:
         forks.close()
 
 
-def fork_server() -> ForkServer | None:
+def running_server() -> ForkServer | None:
     """The server of the comparison that runs here, started if it is not running; None where nothing can be forked."""
     forks = _forks.get()
     return forks.running() if forks is not None and can_fork() else None
@@ -56,7 +56,7 @@ def wait_for_start() -> None:
 
     Returns at once where workers are not forked.
     """
-    server = fork_server()
+    server = running_server()
     if server is not None:
         server.ready()
 
@@ -168,7 +168,6 @@ class ForkServer:
             self._process = subprocess.Popen(
                 command, stdin=null, stdout=null, stderr=null, env=environment, pass_fds=[end]
             )
-
         self._ready = False
 
     @property
@@ -192,11 +191,10 @@ class ForkServer:
         pipes = os.fdopen(stdin, "w", encoding="utf-8"), os.fdopen(stdout, encoding="utf-8")
         try:
             files = [read_in, write_out, errors.fileno(), theirs.fileno()]
-            with suppress(ConnectionError):  # if it was killed, its exit code says so
+            with theirs, suppress(ConnectionError):  # if it was killed, its exit code says so
                 socket.send_fds(self._control, [str(description).encode()], files)
             for each in (read_in, write_out):
                 os.close(each)
-            theirs.close()
             return Forked(self._process, status, *pipes)
         except BaseException:
             # A worker that was forked ends with its stdin.

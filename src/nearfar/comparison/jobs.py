@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from nearfar.comparison.forking import Forked, environment_of_workers, fork_server
+from nearfar.comparison.forking import Forked, environment_of_workers, running_server
 from nearfar.comparison.launching import Launcher
 from nearfar.writing import write_text
 
@@ -142,7 +142,7 @@ def run_job(job: Job, folder: Path, progress: Callable[[int, int, float | None],
 
 
 def _started(job: Job, description: Path, errors: IO[str]) -> Child:
-    server = fork_server() if job.launcher is None else None
+    server = running_server() if job.launcher is None else None
     if server is not None:
         return server.start(description, errors)
     command = [sys.executable, "-m", "nearfar.comparison.worker", str(description)]

@@ -73,7 +73,7 @@ def complete_rows(rows: Dataset, count: int, corpus: str = "", miner: str = "min
     own = _own(rows)
     count = count or len(own) or USUAL
     if len(own) >= count:
-        return rows.remove_columns(own[count:])
+        return _first(rows, count)
     documents = list(read_corpus(corpus)[1]) if corpus else None
     return with_negatives(rows, load(miner), Negatives(count), documents)
 
@@ -90,8 +90,8 @@ def with_negatives(
     """Pairs whose rows all have `how.count` negatives: their own, then others from the corpus.
 
     Args:
-        rows: Columns `anchor`, `positive` and any of `negative`, `negative_1`, ...; with enough of these they are
-            returned as they are.
+        rows: Columns `anchor`, `positive` and any of `negative`, `negative_1`, ...; of more than enough,
+            the first are used.
         encoder: The encoder that finds similar documents.
         how: How many, and how they are chosen.
         corpus: The documents; those of the rows when None.
@@ -108,7 +108,7 @@ def with_negatives(
 
     own = _own(rows)
     if len(own) >= how.count:
-        return rows
+        return _first(rows, how.count)
     queries, positives = list(rows["anchor"]), list(rows["positive"])
     known = [list(texts) for texts in zip(*(rows[name] for name in own), strict=True)] if own else [[] for _ in queries]
     documents = list(corpus) if corpus is not None else [text for texts in known for text in texts]
@@ -119,6 +119,12 @@ def with_negatives(
     return Dataset.from_dict(
         {"anchor": queries, "positive": positives, **dict(zip(names, map(list, columns), strict=True))}
     )
+
+
+def _first(rows: Dataset, count: int) -> Dataset:
+    """The rows with the first `count` of their own negatives."""
+    more = _own(rows)[count:]
+    return rows.remove_columns(more) if more else rows
 
 
 def _own(rows: Dataset) -> list[str]:
