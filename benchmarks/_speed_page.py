@@ -44,8 +44,7 @@ def _kernel(result: Result) -> list[str]:
     ]
     return [
         f"Loss and all gradients, {result['n']:,} x {result['m']:,}, d = {result['d']}, {result['threads']} threads. A "
-        "loss cannot be faster than the matrix products that it needs; the last column is its time relative to these "
-        "takes.",
+        "loss cannot be faster than the matrix products that it needs; the last column is its time relative to these.",
         _table(("near and far", "products", "seconds", "relative to products"), products),
         "Compared with `CachedMultipleNegativesRankingLoss` of sentence-transformers on the same vectors, by chunk "
         f"size (the dense engine takes {timed['dense_over_streaming']:.2f} times as long as the streaming engine):",
@@ -165,6 +164,11 @@ def _images(result: Result) -> list[str]:
     ]
 
 
+def _startup(result: Result) -> list[str]:
+    rows = [(f"`{name}`" if " alone" not in name else name, _seconds(of)) for name, of in result["processes"].items()]
+    return [f"{_sentence(result)}; its modules are compiled already.", _table(("", "seconds"), rows)]
+
+
 def _reading(result: Result) -> list[str]:
     rows = [
         (kind, name, _seconds(timed), f"{timed['times_pyarrow']:.1f}")
@@ -275,6 +279,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Result], list[str]]]] = {
     "speed-flow": ("Workflows of dialogues", _flow),
     "speed-reading": ("Reading rows", _reading),
     "speed-images": ("Loading images", _images),
+    "speed-startup": ("Starting a command", _startup),
 }
 
 
