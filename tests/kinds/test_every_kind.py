@@ -7,76 +7,35 @@ import json
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import every_kind_worker
 import numpy as np
 import pytest
 from datasets import Dataset
+from every_kind_worker import TEXTS
 from recipes_for_tests import NAMES
 
 import nearfar
 from jobs_here import jobs_here
+from joint_processes import forked
 from nearfar.cli.app import run
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
 
-TEXTS = ["the cat and so dog 1", "the sea and so sky 2", "money bank 3"]
-#: Prints what each of some models answers, in a process of its own.
-ANSWERS = """
-import json, sys
-import nearfar, numpy as np
-from nearfar.kinds.loading import of
-from nearfar.models.abilities import Classifies, Encodes, Generates, Scores
 
-texts, *folders = map(json.loads, sys.argv[1:])
-for folder in folders:
-    model = of(nearfar.load(folder, device="cpu"))
-    found = {"kind": model.name}
-    if isinstance(model, Encodes):
-        found["vectors"] = model.encode(texts).tolist()
-    if isinstance(model, Classifies):
-        found["labels"] = model.labels, model.label_scores(texts).tolist()
-    if isinstance(model, Scores):
-        found["scores"] = np.asarray(model.score_pairs(texts, texts[::-1]), dtype=float).tolist()
-    if isinstance(model, Generates):
-        found["texts"] = model.generate(texts, max_new_tokens=5)
-    print("ANSWERS" + json.dumps(found))
-"""
-#: Trains by the command line, and dies by SIGKILL once it has made so many steps of a stage.
-KILLED = """
-import os, signal, sys
-from nearfar.cli.app import run
-from nearfar.data import write_jsonl
-from nearfar.kinds import _trainer
-
-folder, step, *arguments = sys.argv[1:]
-original = _trainer.MarkComplete.on_step_end
-
-def on_step_end(self, args, state, control, **rest):
-    if str(args.output_dir).endswith(folder) and state.global_step == int(step):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(self, args, state, control, **rest)
-
-_trainer.MarkComplete.on_step_end = on_step_end
-sys.exit(run(arguments))
-"""
-
-
-def answers(*folders: Path) -> list[dict[str, Any]]:
-    asked = [json.dumps(TEXTS), *(json.dumps(str(folder)) for folder in folders)]
-    done = subprocess.run([sys.executable, "-c", ANSWERS, *asked], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-800:]
-    lines = [line for line in done.stdout.splitlines() if line.startswith("ANSWERS")]
-    return [json.loads(line.removeprefix("ANSWERS")) for line in lines]
+def answers(out: Path, *folders: Path) -> list[dict[str, Any]]:
+    """What the models answer, all loaded by one new process."""
+    assert forked(every_kind_worker.answers, str(out), [str(folder) for folder in folders]) == 0
+    return json.loads(out.read_text())
 
 
 @pytest.fixture(scope="module")
-def answered(trained) -> dict[str, dict[str, Any]]:
+def answered(trained, tmp_path_factory) -> dict[str, dict[str, Any]]:
     """What the models answer, all loaded by one process."""
-    return dict(zip(NAMES, answers(*(trained(name) / "model" for name in NAMES)), strict=True))
+    out = tmp_path_factory.mktemp("answers") / "all.json"
+    return dict(zip(NAMES, answers(out, *(trained(name) / "model" for name in NAMES)), strict=True))
 
 
 def fingerprint(folder: Path) -> tuple[list[str], dict[str, Any]]:
@@ -98,8 +57,8 @@ def test_trained_from_the_command_line_and_measured_before_and_after(name, case,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_fresh_process_loads_what_was_saved_heads_and_all(name, case, trained, answered) -> None:
-    (found,) = answers(trained(name) / "model")
+def test_a_fresh_process_loads_what_was_saved_heads_and_all(name, case, trained, answered, tmp_path) -> None:
+    (found,) = answers(tmp_path / "one.json", trained(name) / "model")
     assert found["kind"] == case(name).kind
     metrics = json.loads((trained(name) / "metrics.json").read_text())["after"]
     model, data = str(trained(name) / "model"), str(case(name).evaluation)
@@ -137,10 +96,7 @@ def test_the_host_libraries_load_the_folders(trained) -> None:
 )
 def test_killed_and_resumed_ends_with_the_same_bits(name, folder, step, case, trained, tmp_path) -> None:
     arguments = case(name).arguments(tmp_path / "out")
-    died = subprocess.run(
-        [sys.executable, "-c", KILLED, folder, str(step), *arguments], capture_output=True, timeout=300
-    )
-    assert died.returncode == -signal.SIGKILL, died.stderr.decode()[-800:]
+    assert forked(every_kind_worker.killed, folder, step, arguments) == -signal.SIGKILL
     assert not (tmp_path / "out" / "metrics.json").exists()
     assert run([*arguments, "--resume"]) == 0
     assert fingerprint(tmp_path / "out") == fingerprint(trained(name))
