@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nearfar.comparison.fitting import base_fit, base_kind, fits
+from nearfar.comparison.fitting import Fit, base_fit, base_kind, fits
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import Plan
 from nearfar.recipes import Recipe, get, names
@@ -53,6 +53,26 @@ def test_columns_decide(columns: tuple[str, ...], taking: set[str], absent: set[
 def test_a_recipe_for_label_texts_needs_some_to_be_measured_on():
     assert by_name("text")["cless"] == ("needs label texts (labels)", False)
     assert by_name("anchor", "positive")["cless"] == ("needs label texts (text, labels)", False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "on_texts", "schema"),
+    [
+        (("anchor", "positive"), False, "pairs"),
+        (("text",), False, "sentences"),
+        (("entry", "definition"), True, "sentences"),
+    ],
+)
+def test_a_recipe_that_needs_an_option_takes_part_where_it_is_set(
+    columns: tuple[str, ...], on_texts: bool, schema: str
+) -> None:
+    recipe = get("score_distillation")
+    (bare,) = fits([recipe], columns)
+    assert bare.reason == f"needs the option teacher for {schema}: --set teacher=VALUE"
+    for given in ("teacher", "score_distillation.teacher"):
+        assert fits([recipe], columns, given=[given])[0] == Fit("score_distillation", on_texts=on_texts)
+    assert fits([recipe], columns, given=["infonce.teacher", "distance"])[0].reason == bare.reason
+    assert fits([recipe], ("query", "candidates", "scores"))[0].reason is None
 
 
 def test_a_recipe_of_texts_beside_images():

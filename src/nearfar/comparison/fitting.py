@@ -67,9 +67,22 @@ class Fit:
         return named(self.recipe, self.variant)
 
 
-def fits(recipes: Sequence[Recipe], columns: Collection[str], variant: str = "") -> list[Fit]:
-    """Whether each recipe is compatible with rows that have these columns, in the given order."""
-    return [replace(_fit(recipe, columns), variant=variant) for recipe in recipes]
+def fits(
+    recipes: Sequence[Recipe], columns: Collection[str], variant: str = "", given: Collection[str] = ()
+) -> list[Fit]:
+    """Whether each recipe is compatible with rows that have these columns, in the given order.
+
+    Args:
+        recipes: The recipes.
+        columns: The columns.
+        variant: The name of the rows, if they are a variant of the training rows.
+        given: The options that are set, such as `teacher`, or `score_distillation.teacher` for one recipe.
+    """
+    found = [_fit(recipe, columns) for recipe in recipes]
+    return [
+        replace(_with_options(fit, recipe, columns, given), variant=variant)
+        for fit, recipe in zip(found, recipes, strict=True)
+    ]
 
 
 def base_fit(model: str | Path, columns: Collection[str]) -> Fit:
@@ -125,6 +138,17 @@ def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
     if medium is not None and not schemas:
         return Fit(recipe.name, f"trains only on texts; these rows have the column {medium!r}")
     return Fit(recipe.name, needs(recipe.schemas, columns))
+
+
+def _with_options(fit: Fit, recipe: Recipe, columns: Collection[str], given: Collection[str]) -> Fit:
+    """The fit of a recipe, which is none without an option that its rows need."""
+    if fit.reason is not None:
+        return fit
+    schema = next((name for name in recipe.schemas if SCHEMAS[name].fits(columns)), "sentences")
+    option = recipe.required_options.get(schema)
+    if option is None or {option, f"{recipe.name}.{option}"} & set(given):
+        return fit
+    return Fit(recipe.name, f"needs the option {option} for {schema}: --set {option}=VALUE")
 
 
 def _of(kinds: str | tuple[str, ...]) -> tuple[str, ...]:

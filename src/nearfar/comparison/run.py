@@ -158,7 +158,8 @@ def _claimed(request: Request, folder: ComparisonFolder) -> Comparison:
 
     prepared = prepare(request)
     sets = prepared.training_sets
-    fitting = [fit for name, rows in sets.items() for fit in fits(request.recipes, rows.column_names, name)]
+    given = {*request.settings, *request.search}
+    fitting = [fit for name, rows in sets.items() for fit in fits(request.recipes, rows.column_names, name, given)]
     bases = [base_fit(model, columns_of(prepared.held_out) or ()) for model in request.models]
     # The base models of a search have no result if one of them cannot read the rows.
     base = next((fit for fit in bases if fit.reason is not None), bases[0])

@@ -70,6 +70,7 @@ class Recipe:
         model: What it starts from where no model is named; a name for each column, if the rows decide (the first of
             these columns that they have); None: the user has to name one.
         makes_model: `prepare` makes a new model, and gets the name of the one that the user named, or None.
+        required_options: The option that has to be set on rows of a schema, by schema.
         multi_dataset: The role `rows` accepts several datasets at once, each with a schema of its own.
         about: What it says of itself; None: as `about.yaml` has it.
         file: Where it was read from, for a recipe of a user's own.
@@ -82,6 +83,7 @@ class Recipe:
     trains: KindName | tuple[KindName, ...] = "encoder"
     model: str | Mapping[str, str] | None = "minilm"
     makes_model: bool = False
+    required_options: Mapping[str, str] = field(default_factory=dict)
     multi_dataset: bool = False
     about: About | None = None
     file: Path | None = None

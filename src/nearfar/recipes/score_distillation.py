@@ -86,4 +86,10 @@ def _refuse_without_lists(options: Options) -> None:
             raise InputError(problem, field=name, remedy=f"remove {name}, or use a reranker as the teacher")
 
 
-RECIPE = Recipe("score_distillation", {"rows": ("ranked lists", "pairs", "sentences")}, Options, prepare)
+RECIPE = Recipe(
+    "score_distillation",
+    {"rows": ("ranked lists", "pairs", "sentences")},
+    Options,
+    prepare,
+    required_options={"pairs": "teacher", "sentences": "teacher"},
+)
