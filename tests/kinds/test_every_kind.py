@@ -102,6 +102,13 @@ def test_killed_and_resumed_ends_with_the_same_bits(name, folder, step, case, tr
     assert fingerprint(tmp_path / "out") == fingerprint(trained(name))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_processes_that_load_batches_change_nothing(name, case, trained, tmp_path) -> None:
+    assert run([*case(name).arguments(tmp_path / "out"), "--set", "workers=2"]) == 0
+    assert fingerprint(tmp_path / "out") == fingerprint(trained(name))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_it_cannot_do_is_refused_in_one_line(name, case, trained, capsys) -> None:
     task, data = case(name).lacks

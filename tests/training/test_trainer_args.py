@@ -17,7 +17,7 @@ from nearfar import train
 from nearfar.cli.app import run as command
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
-from nearfar.kinds.options import LanguageOptions, TowerOptions, TrainingOptions
+from nearfar.kinds.options import LanguageOptions, TrainingOptions
 from nearfar.training.trainer_args import check_trainer_args, read_trainer_args
 
 STEPS: dict[str, Any] = {"max_steps": 4, "batch_size": 8, "learning_rate": 1e-2}
@@ -33,13 +33,13 @@ def rows() -> Dataset:
 def test_arguments_of_a_file_reach_the_trainer_and_are_recorded(tiny_model_folder: Path, tmp_path: Path) -> None:
     write_jsonl([dict(row) for row in rows()], tmp_path / "rows.jsonl")
     file = tmp_path / "trainer.yaml"
-    file.write_text("lr_scheduler_type: constant\nlogging_steps: 1\ndataloader_num_workers: 1\n")
+    file.write_text("lr_scheduler_type: constant\nlogging_steps: 1\nlogging_first_step: true\n")
     base = ["train", "infonce", "--data", str(tmp_path / "rows.jsonl"), "--model", str(tiny_model_folder)]
     arguments = [*base, "--out", str(tmp_path / "run"), *(f"--set={name}={value}" for name, value in STEPS.items())]
     assert command([*arguments, "--set=warmup_ratio=0", "--trainer-args", str(file)]) == 0
     written = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
     assert written["trainer_args"] == {
-        "lr_scheduler_type": "constant", "logging_steps": 1, "dataloader_num_workers": 1,
+        "lr_scheduler_type": "constant", "logging_steps": 1, "logging_first_step": True,
     }  # fmt: skip
     (last,) = (tmp_path / "run" / "checkpoints").glob("checkpoint-*")
     log = json.loads((last / "trainer_state.json").read_text())["log_history"]
@@ -60,7 +60,7 @@ def test_arguments_of_a_file_reach_the_trainer_and_are_recorded(tiny_model_folde
         ({"num_train_epochs": 1}, TrainingOptions(), "num_train_epochs", "--set epochs="),
         ({"learning_rate": 1}, TrainingOptions(), "learning_rate", "--set learning_rate="),
         ({"adam_beta2": 0.9}, LanguageOptions(), "adam_beta2", "--set beta2="),
-        ({"dataloader_num_workers": 2}, TowerOptions(), "dataloader_num_workers", "--set workers="),
+        ({"dataloader_num_workers": 2}, TrainingOptions(), "dataloader_num_workers", "--set workers="),
         ({"save_strategy": "no"}, TrainingOptions(), "save_strategy", "remove"),
         ({"logging_step": 1}, TrainingOptions(), "logging_step", "logging_steps"),
         ({"logging_steps": "often"}, TrainingOptions(), "logging_steps", ""),
@@ -109,7 +109,7 @@ def test_the_configuration_of_deepspeed_must_exist(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_no_option_of_the_recipe_sets_is_allowed() -> None:
-    check_trainer_args({"adam_beta2": 0.9, "dataloader_num_workers": 2, "optim": "adafactor"}, TrainingOptions())
+    check_trainer_args({"adam_beta2": 0.9, "optim": "adafactor"}, TrainingOptions())
 
 
 @pytest.mark.parametrize(("text", "line"), [("a: [1", 1), ("- a\n- b\n", None), ("1: 2\n", None), (None, None)])

@@ -43,6 +43,7 @@ def common_arguments(options: TrainingOptions, setting: Setting, *, steps: int, 
         # The newest may be incomplete after a crash, so the previous one is kept; and the best, if one is followed.
         "save_total_limit": 3 if setting.metric else 2,
         "dataloader_pin_memory": gpu,
+        "dataloader_num_workers": options.workers,
         "report_to": [],
         "disable_tqdm": True,
     }

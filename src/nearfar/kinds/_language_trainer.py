@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from nearfar.errors import InputError
 from nearfar.kinds._arguments import common_arguments
 from nearfar.kinds._processes import batches_of_epoch, processes
 from nearfar.kinds._trainer import Resumable, callbacks_of, load_loss, quiet, save_loss, say_left_out
+from nearfar.kinds._workers import before_workers
 from nearfar.kinds.drawn import LeftOut, drawn_entry, remainder
 from nearfar.kinds.kind import Setting
 from nearfar.kinds.options import LanguageOptions
@@ -71,6 +73,11 @@ class LanguageTrainer(Resumable, Trainer):
     def _set_signature_columns_if_needed(self) -> None:
         """Keep every column: the loss may use a recipe's own columns."""
         self._signature_columns = list(self.train_dataset.column_names)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The library's own."""
+        before_workers(self.args.dataloader_num_workers)
+        return super().get_train_dataloader()
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

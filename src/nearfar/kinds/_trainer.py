@@ -117,8 +117,7 @@ class SentenceTrainer(Resumable):
 
     def get_train_dataloader(self: Any) -> DataLoader:
         """The library's own, or one whose rows are made anew whenever they are drawn."""
-        if self.args.dataloader_num_workers:
-            before_workers()
+        before_workers(self.args.dataloader_num_workers)
         if self.views is None:
             trainer: Any = super()
             return trainer.get_train_dataloader()

@@ -12,9 +12,10 @@ __all__ = ["before_workers", "of_worker"]
 _CAUGHT = f"Caught {InputError.__name__} in DataLoader worker process"
 
 
-def before_workers() -> None:
-    """Turn off the threads of tokenizers, which otherwise warn in every process that is forked."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+def before_workers(count: int) -> None:
+    """Before so many processes are forked, turn off the threads of tokenizers, which otherwise warn in each of them."""
+    if count:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def of_worker(error: Exception) -> InputError | None:

@@ -176,7 +176,6 @@ class Encoder(Kind, Encodes, Scores):
 
         from nearfar.kinds._sampling import parts_of
         from nearfar.kinds._trainer import sentence_trainer
-        from nearfar.kinds.options import TowerOptions
 
         parts = parts_of(stage, options)
         prompts = _prompts(self.model, parts, options) if prompted else {}
@@ -194,7 +193,6 @@ class Encoder(Kind, Encodes, Scores):
             setting,
             router_mapping=routes,
             prompts=prompts or None,
-            dataloader_num_workers=options.workers if isinstance(options, TowerOptions) else 0,
             # A step calls each tower by itself. torch would take the weights of the other towers for unused in each
             # call, and fail when they get a gradient after all.
             ddp_find_unused_parameters=False if len(set(routes.values())) > 1 else None,

@@ -60,6 +60,8 @@ class TrainingOptions:
         max_length: Maximum sequence length in training, in tokens (longer texts are truncated); 0: the model's limit.
         gradient_accumulation: Batches per optimiser step. In-batch negatives come from the same batch.
         precision: Precision of the forward and backward pass.
+        workers: Processes that load batches ahead of the training step: they tokenise texts, and read and decode files;
+            0: none. The result is the same.
         gradient_checkpointing: Keep only the inputs of each layer of transformers models in the forward pass, and
             compute the rest again in the backward pass: less memory, at the cost of time.
         save_steps: Steps between checkpoints; 0: a tenth of all steps.
@@ -93,6 +95,7 @@ class TrainingOptions:
     max_length: Whole = 0
     gradient_accumulation: Count = 1
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    workers: Whole = 0
     gradient_checkpointing: bool = False
     save_steps: Whole = 0
     eval_steps: Whole = 0
@@ -148,14 +151,12 @@ class TowerOptions(TrainingOptions):
             pre-trained encoder of Whisper tiny.en (extra `speech`).
         image_size: Width and height of images in pixels, for the small image towers.
         seconds: Seconds of audio that `small-audio` and `whisper-tiny` use, from the beginning of each file; up to 30.
-        workers: Processes that read and decode files ahead of the training step; 0: none. The result is the same.
     """
 
     image_model: str = "small-cnn"
     audio_model: str = "small-audio"
     image_size: Count = 64
     seconds: Count = 4
-    workers: Whole = 0
 
     def tower(self, medium: Literal["image", "audio"]) -> str:
         """The name of the tower for `medium`."""

@@ -28,7 +28,7 @@ Batches = Literal["no_duplicates", "group_by_label", "shuffled"]
 class RowViews:
     """Columns that are made anew whenever a row is drawn, such as augmented images and texts.
 
-    They are made in the processes that load batches (`TowerOptions.workers`), which get both arguments by pickle where
+    They are made in the processes that load batches (the option `workers`), which get both arguments by pickle where
     processes are not forked.
 
     Args:
