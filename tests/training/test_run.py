@@ -19,8 +19,8 @@ from nearfar.evaluation.compared import paired_interval
 from nearfar.kinds.options import TrainingOptions
 from nearfar.losses import ContrastLoss
 from nearfar.recipes import Plan, Recipe, Stage
+from nearfar.training.finishing import _with_known_speed
 from nearfar.training.folder import RunFolder
-from nearfar.training.run import _with_known_speed
 
 NOUNS = ("cat", "dog", "bird", "fish", "tree", "sun", "rain", "bank", "song", "card")
 SMALL: dict[str, Any] = {"batch_size": 4, "learning_rate": 1e-2}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -14,14 +13,15 @@ from nearfar.kinds._processes import is_main_process, processes
 from nearfar.models.abilities import Classifies
 from nearfar.training.adapting import BaseModel
 from nearfar.training.card import model_card, write_card
+from nearfar.training.finishing import finished, report, rows_of_tasks
 from nearfar.training.folder import RunFolder
-from nearfar.training.forgetting import forgetting, general_of, measurable
+from nearfar.training.forgetting import general_of, measurable
 from nearfar.training.held_out import HeldOut, read_held_out, read_validation, split_documents, split_validation
-from nearfar.training.kept import thin
 from nearfar.training.longer import Changed, check_longer
+from nearfar.training.measuring import Measuring
 from nearfar.training.request import Request
-from nearfar.training.result import Run, made_by, metrics_of, stage_metrics
-from nearfar.training.rows import STREAM, described, rows_for, source_of, together
+from nearfar.training.result import Run, made_by
+from nearfar.training.rows import STREAM, described, rows_for, source_of
 from nearfar.training.stages import Prepared, prepared, train_stages
 from nearfar.training.trainer_args import check_fsdp, check_gradient_cache
 from nearfar.writing import check_writable, folder_claimed, full_disk_noticed
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
     from nearfar.data import Retrieval
-    from nearfar.evaluation.similarity import PairSimilarity
     from nearfar.kinds.kind import Kind, Progress
     from nearfar.recipes import Recipe
     from nearfar.training.forgetting import GeneralSet
@@ -175,33 +174,20 @@ def _run(
     configuration: dict[str, Any],
     changed: Changed,
 ) -> Run:
-    from transformers import set_seed
-
-    from nearfar.data.overlap import seen_in_training
-    from nearfar.evaluation.compared import paired_interval
     from nearfar.models.loading import check_weights
     from nearfar.models.size import peak_memory
 
-    seed, data = request.seed, configuration["data"]
+    seed = request.seed
     # Nothing is written until the recipe and the evaluation have accepted their data.
-    set_seed(seed)
-    with about(None if "sets" in data else data["source"], rows.column_names):  # with several, messages name theirs
-        base = BaseModel.of(request, start)
-        plan = request.recipe.prepare(start, rows, request.options)
-        ready = prepared(plan, request.options, request.trial, base=base)
-    check_gradient_cache(ready.first, request.arguments)
-    check_fsdp(request.arguments)
+    base, ready = _ready(request, rows, start, configuration["data"])
     if changed:
         check_longer(changed, ready, folder)
     model = ready.model
     if held_out is not None and request.recipe.roles == (STREAM,) and isinstance(model, Classifies):
         held_out = held_out.by_labels_of(cast("dict[str, Dataset]", rows))
     metric = "" if validation is None else validation.measure(model, seed).primary
-    before = None if held_out is None else held_out.measure(model, seed)
-    said = _measured(ready, held_out)
-    similarities = [_similarities(model, held_out, seed)]
-    general = measurable(general, model, asked=request.keep is not None)
-    kept = None if general is None else general.measure(model, seed)
+    measuring = Measuring(ready, held_out, measurable(general, model, asked=request.keep is not None), seed)
+    before = measuring.now()
     configuration["prompts"] = ready.prompts()
     folder.start(configuration)
     if changed:
@@ -216,73 +202,47 @@ def _run(
         arguments=request.arguments,
         progress=request.progress,
         rows_in_step=request.rows_in_step,
-        rows=_rows_of_tasks(request.recipe, rows, plan.count),
+        rows=rows_of_tasks(request.recipe, rows, ready.plan.count),
     )
     if base is not None:
         base.name_in_adapters()
     peak = peak_memory()
     check_weights(model.module, folder.path)
     if is_main_process():
-        # The host libraries' own cards quote training rows, so this one takes their place at once.
-        card = model_card(model, request.recipe, configuration, steps=trained.steps)
-
-        def save(part: str) -> None:
-            model.save(part)
-            write_card(Path(part), card)
-
-        folder.replace_model(save)
-    after = None if held_out is None else held_out.measure(model, seed)
-    similarities.append(_similarities(model, held_out, seed))
-
-    change = None if before is None or after is None else paired_interval(before, after, seed=seed)
-    metrics = metrics_of(request.recipe.name, trained.steps, trained.log, before, after, change)
-    metrics["drawn"] = trained.drawn
-    if validation is not None:
-        metrics["validation"] = {"rows": validation.size, "metric": metric, "stages": trained.followed}
-    if len(trained.stages) > 1:
-        stages = [*trained.stages[:-1], (*trained.stages[-1][:2], after)]
-        metrics |= stage_metrics(stages, before, _rows_held_out(request.recipe, rows, held_out, plan.count))
-    if said is not None:
-        metrics["measured"] = {"before": said, "after": _measured(ready, held_out)}
-    metrics |= _with_known_speed(trained.facts, folder)
-    if plan.finish is not None:
-        metrics |= plan.finish(folder.path, None if held_out is None else held_out.rows)
-    if held_out is not None:
-        metrics["held_out_seen_in_training"] = seen_in_training(together(rows), held_out.rows)
-    forgot = None
-    if general is not None and kept is not None:
-        forgot = forgetting(general, kept, general.measure(model, seed), seed)
-        metrics["general"] = forgot.as_dict()
-    pair = None if similarities[0] is None or similarities[1] is None else (similarities[0], similarities[1])
-    finished = Run(folder.path, model.host, before, after, change, trained.log, pair, metrics, peak, forgot)
+        _save(request, folder, ready, configuration, trained.steps)
+    after = measuring.now()
+    followed = None if validation is None else {"rows": validation.size, "metric": metric, "stages": trained.followed}
+    done = finished(request, folder, rows, measuring, before, after, trained, followed, peak)
     if is_main_process():
-        from nearfar.training.page import training_page
-
-        training_page(finished, configuration).write(folder.report)
-        found: dict[str, Any] = {"steps": trained.steps, "before": before, "after": after, "change": change}
-        found["forgetting"] = forgot
-        write_card(folder.model, model_card(model, request.recipe, configuration, **found))
-        folder.write_json(folder.metrics, metrics)
-        if not request.keep_checkpoints:
-            thin([folder.checkpoints_of(number) for number in range(1, len(trained.stages) + 1)], folder.model)
-        folder.record()
-    return finished
+        report(request, folder, ready, configuration, done, trained)
+    return done
 
 
-def _rows_of_tasks(recipe: Recipe, rows: Dataset | DatasetDict, stages: int | None) -> list[int] | None:
-    """Number of rows of each task of a stream, if each task is a stage."""
-    if not isinstance(rows, dict) or recipe.roles != (STREAM,) or len(rows) != stages:
-        return None
-    return [len(part) for part in rows.values()]
+def _ready(
+    request: Request, rows: Dataset | DatasetDict, start: Any, data: Mapping[str, Any]
+) -> tuple[BaseModel | None, Prepared]:
+    """The plan of the recipe with its first trainer, and the base model of an adapter."""
+    from transformers import set_seed
+
+    set_seed(request.seed)
+    with about(None if "sets" in data else data["source"], rows.column_names):  # with several, messages name theirs
+        base = BaseModel.of(request, start)
+        plan = request.recipe.prepare(start, rows, request.options)
+        ready = prepared(plan, request.options, request.trial, base=base)
+    check_gradient_cache(ready.first, request.arguments)
+    check_fsdp(request.arguments)
+    return base, ready
 
 
-def _rows_held_out(
-    recipe: Recipe, rows: Dataset | DatasetDict, held_out: HeldOut | None, stages: int | None
-) -> dict[str, int] | None:
-    """Number of held-out rows of each task of a stream, if each task is a stage and has such rows."""
-    if held_out is None or _rows_of_tasks(recipe, rows, stages) is None or {*held_out.tasks} != {*map(str, rows)}:
-        return None
-    return {name: len(held_out.tasks[name]) for name in map(str, rows)}
+def _save(request: Request, folder: RunFolder, ready: Prepared, configuration: dict[str, Any], steps: int) -> None:
+    """Put the model into its folder, with a card: the host libraries' own cards quote training rows."""
+    card = model_card(ready.model, request.recipe, configuration, steps=steps)
+
+    def save(part: str) -> None:
+        ready.model.save(part)
+        write_card(Path(part), card)
+
+    folder.replace_model(save)
 
 
 def _kind(request: Request) -> type[Kind]:
@@ -355,33 +315,3 @@ def _weights(request: Request, start: Any) -> str | None:
     if isinstance(start, (str, Path)):
         return shape_hash(start) if request.recipe.trains == "causal LM" else files_fingerprint(find(start))
     return of(start).fingerprint(request.start)
-
-
-def _measured(ready: Prepared, held_out: HeldOut | None) -> dict[str, Any] | None:
-    """The plan's own measurements, in addition to the evaluation."""
-    import torch
-
-    if ready.plan.measure is None:
-        return None
-    ready.model.module.eval()
-    with torch.no_grad():
-        return dict(ready.plan.measure(ready.model.host, None if held_out is None else held_out.rows))
-
-
-def _with_known_speed(facts: dict[str, Any], folder: RunFolder) -> dict[str, Any]:
-    """The facts; if there were no steps left in this process, with the speed of earlier steps."""
-    if facts.get("speed", {}).get("seconds") == 0 and folder.metrics.exists():
-        return {**facts, "speed": json.loads(folder.metrics.read_text("utf-8"))["speed"]}
-    return facts
-
-
-def _similarities(model: Kind, held_out: HeldOut | None, seed: int) -> PairSimilarity | None:
-    from datasets import Dataset
-
-    from nearfar.evaluation.similarity import pair_similarity
-    from nearfar.models.abilities import Encodes
-
-    rows = None if held_out is None else held_out.rows
-    if not isinstance(rows, Dataset) or not {"anchor", "positive"} <= set(rows.column_names):
-        return None
-    return pair_similarity(model.host, rows, seed=seed) if isinstance(model, Encodes) else None
