@@ -75,6 +75,12 @@ def test_a_recipe_that_needs_an_option_takes_part_where_it_is_set(
     assert fits([recipe], ("query", "candidates", "scores"))[0].reason is None
 
 
+def test_one_tower_makes_the_same_vector_of_a_single_text_twice() -> None:
+    found = by_name("text")["contrastive_gap"]
+    assert found == ("needs the option towers for sentences: --set towers=VALUE", False)
+    assert by_name("anchor", "positive")["contrastive_gap"] == (None, False)
+
+
 def test_a_recipe_of_texts_beside_images():
     reason, _ = by_name("image", "text")["simcse"]
     assert reason == "trains only on texts; these rows have the column 'image'"

@@ -86,4 +86,10 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     return Plan(model, Stage(rows, loss, learning_rates=rates), measure=gap_while_training(rows))
 
 
-RECIPE = Recipe("contrastive_gap", {"rows": ("image + text", "audio + text", "pairs", "sentences")}, Options, prepare)
+RECIPE = Recipe(
+    "contrastive_gap",
+    {"rows": ("image + text", "audio + text", "pairs", "sentences")},
+    Options,
+    prepare,
+    required_options={"sentences": "towers"},
+)
