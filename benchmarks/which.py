@@ -23,6 +23,7 @@ import json
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -40,6 +41,8 @@ from nearfar.writing import write_text
 RESULT = Path(__file__).parent / "results" / "which.json"
 ENCODER, ROWS, LENGTH, SEED = "minilm", 1_000, 64, 0
 LABELS, EVALUATED = 20, 1_000
+#: Labels of turns of dialogues, and the fewest texts of each.
+ACTIONS, TEXTS_OF_ACTION = 60, 10
 
 Rows = tuple[Dataset, Dataset | Retrieval]
 
@@ -85,8 +88,14 @@ def dialogues() -> Rows:
             ]
             if len(turns) >= ROWS:
                 break
-    asked = table("d2f_unified_eval", "d2f-unified-eval.tsv.gz")
-    return Dataset.from_list(turns), some([{"text": row["text"], "label": row["label"]} for row in asked], EVALUATED)
+    asked = [
+        {"text": row["text"], "label": row["label"]} for row in table("d2f_unified_eval", "d2f-unified-eval.tsv.gz")
+    ]
+    # A classifier needs several texts of each label; the most common ones have 15.
+    texts = Counter(label for _, label in {(row["text"], row["label"]) for row in asked})
+    common = sorted(label for label, count in texts.items() if count >= TEXTS_OF_ACTION)
+    kept = set(random.Random(SEED).sample(common, ACTIONS))
+    return Dataset.from_list(turns), Dataset.from_list([row for row in asked if row["label"] in kept])
 
 
 KINDS: dict[str, Callable[[], Rows]] = {made.__name__: made for made in (pairs, labelled, sentences, scored, dialogues)}

@@ -38,8 +38,8 @@ KEPT = RESULTS / ".lol"
 SHARES = 5
 GREEDY, DOLA, CAD, ICD, FUSED, REFOCUSED, LOL = "greedy", "DoLa", "CAD", "ICD", "ICD + layers", "ICD + refocus", "LOL"
 METHODS = (GREEDY, DOLA, ICD, FUSED, REFOCUSED, LOL)
-#: The methods by task. CAD has not been run on FACTOR, whose texts are long.
-BY_TASK = {"truthfulqa": (*METHODS, CAD), "factor": METHODS}
+#: The methods with a language model; the world has no instruction in words.
+WITH_CAD = (*METHODS, CAD)
 GUIDANCE = "Answer only with verified facts."
 WEAK = " (weak amateur)"
 
@@ -157,7 +157,7 @@ def choosers(seed: int) -> dict[str, tuple[Callable[..., Any], Any]]:
     found = {}
     for task, alpha in (("truthfulqa", 0.0), ("factor", 0.1)):
         named = contrasts(alpha, top, top, 0.5)
-        found[task] = Chooser(model, tokenizer, [named[method] for method in BY_TASK[task]], worse), tokenizer
+        found[task] = Chooser(model, tokenizer, [named[method] for method in WITH_CAD], worse), tokenizer
     return found
 
 
@@ -170,7 +170,7 @@ def answered(task: str, seed: int, questions: int | None = None) -> Iterator[dic
     score = question_scores if task == "truthfulqa" else completion_scores
     for number, row in enumerate(share[len(done) :], len(done) + 1):
         chooser, tokenizer = choosers(seed)[task]
-        found = dict(zip(BY_TASK[task], score(chooser, tokenizer, row), strict=True))
+        found = dict(zip(WITH_CAD, score(chooser, tokenizer, row), strict=True))
         with file.open("a") as lines:
             lines.write(json.dumps(found) + "\n")
         print(f"seed {seed}: {task} {number} of {len(share)}", end="\r", flush=True)
@@ -215,7 +215,7 @@ def main() -> None:
         ("factor", "accuracy on FACTOR news (percent)", ("accuracy",)),
     ):
         trivial = {"the longest answer": longest} if task == "truthfulqa" else {}
-        arms = arms_of(BY_TASK[task], on_task, task=task, metrics=names) | trivial
+        arms = arms_of(WITH_CAD, on_task, task=task, metrics=names) | trivial
         also.append(Also(metric, LOL, ICD, arms))
     run(
         Claim(
@@ -245,8 +245,8 @@ def main() -> None:
             "prompt. Sums of log-probabilities prefer short answers, those of contrasts do not, and true answers are "
             "longer: most of the gain over greedy decoding on TruthfulQA is what the length alone gives. "
             "DoLa has the layers 2 and 4 as candidates in the world, and the same four as LOL in SmolLM2. "
-            "CAD, whose context is the refocus, was run on a CPU and on TruthfulQA alone; greedy decoding there had "
-            "the same figures as on the GPU within 0.05.",
+            "CAD, whose context is the refocus, was run on a CPU; greedy decoding there had the same figures as on "
+            "the GPU (FACTOR), or within 0.05 (TruthfulQA).",
             also=tuple(also),
         )
     )
