@@ -84,6 +84,13 @@ def test_a_run_is_resumed_only_as_it_was_begun(field: str, value: Any, tmp_path:
     assert caught.value.file == folder.configuration
 
 
+def test_a_run_is_resumed_with_another_number_of_processes_that_load_batches(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.start({**CONFIGURATION, "options": {**CONFIGURATION["options"], "workers": 8}})
+    for options in ({**CONFIGURATION["options"], "workers": 0}, CONFIGURATION["options"]):
+        assert folder.check({**CONFIGURATION, "options": options}, resume=True) == {}
+
+
 def test_other_evaluation_rows_are_named_by_their_file(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.start(CONFIGURATION)

@@ -121,8 +121,10 @@ class RunFolder:
     def _changed(self, configuration: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         there, changed = {"processes": 1, **read_configuration(self.configuration)}, {}
         configuration = {"processes": 1, **configuration}
-        if isinstance(there.get("options"), dict):
-            there["options"] = {**defaults, **there["options"]}
+        for each in (there, configuration):
+            if isinstance(each.get("options"), dict):
+                options = {**defaults, **each["options"]}
+                each["options"] = {name: value for name, value in options.items() if name not in _WITHOUT_EFFECT}
         tasks = _tasks_added(there.get("data"), configuration.get("data")) if self.metrics.exists() else None
         if tasks is not None:
             changed[STREAM] = tasks
@@ -253,6 +255,8 @@ _DECIDING = (
 )
 
 
+#: Options that do not change the result: a run may be resumed with other values.
+_WITHOUT_EFFECT = ("workers",)
 #: What may change where tasks are added: the hashes of the earlier tasks say that their rows are the same.
 _OF_TASKS = ("data", "columns", "evaluation", "evaluation_columns", _HELD_OUT)
 
