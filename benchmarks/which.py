@@ -4,8 +4,8 @@
 
 MiniLM is trained on each kind of rows with every recipe that can read them, at the recipes' default settings, but for
 the length (64 tokens) and five epochs of at most 1,000 rows. After one epoch, no recipe on pairs was significantly
-better than MiniLM. With the seed of a trial, on held-out training claims and on other labels of dialogues, `infonce` and
-`dialog2flow` stopped improving before the fifth.
+better than MiniLM. With the seed of a trial, on held-out training claims and on other labels of dialogues, `infonce`
+and `dialog2flow` stopped improving before the fifth.
 
 - pairs: claims of SciFact and titles of the abstracts that they cite; nDCG@10 of the test claims over all titles
 - labelled: questions of Banking77 with their intents, 20 labels; on its test questions
