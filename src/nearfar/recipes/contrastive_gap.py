@@ -71,14 +71,13 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     from nearfar.models.towers.texts import align_second, project, set_text_towers
 
     medium = medium_in(rows.column_names)
-    untrained = options.begins_untrained(model, medium)
+    rates = {rf"sub_modules\.{medium}\.": options.untrained_rate} if options.begins_untrained(model, medium) else None
     set_text_towers(model, options.towers if medium is None else "shared", options.second_model)
     if not options.add_tower(model, medium, dims=options.dims or None) and options.dims:
         project(model, options.dims)
     rows = both_sides(model, rows)
     if options.aligned:
         align_second(model, rows[rows.column_names[0]])
-    rates = {rf"sub_modules\.{medium}\.": options.untrained_rate} if untrained else None
 
     terms = options.uniformity, options.alignment, options.cross_uniformity
     weights = HypersphereWeights.of(options.loss, *terms, t=options.t, self_pairs=options.form == "text")
@@ -86,10 +85,5 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
     return Plan(model, Stage(rows, loss, learning_rates=rates), measure=gap_while_training(rows))
 
 
-RECIPE = Recipe(
-    "contrastive_gap",
-    {"rows": ("image + text", "audio + text", "pairs", "sentences")},
-    Options,
-    prepare,
-    required_options={"sentences": "towers"},
-)
+ROWS = ("image + text", "audio + text", "pairs", "sentences")
+RECIPE = Recipe("contrastive_gap", {"rows": ROWS}, Options, prepare, required_options={"sentences": "towers"})

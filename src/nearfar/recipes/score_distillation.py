@@ -63,11 +63,10 @@ def prepare(model: SentenceTransformer, rows: Dataset, options: Options) -> Plan
         problem = "ranked lists have scores already" if scored else "expected ranked lists, or a teacher"
         remedy = "remove teacher" if scored else "use rows with query, candidates, scores; or --set teacher=MODEL"
         raise InputError(problem, field="teacher", remedy=remedy)
-    device, shared = str(model.device), options.contrast
+    device, shared = str(model.device), {**options.contrast, "gather_across_devices": paired}
     if options.teacher and class_of(options.teacher).name == "encoder":
         _refuse_without_lists(options)
         teacher, scale = load(options.teacher, device=device), options.teacher_temperature or 0.05
-        shared["gather_across_devices"] = paired
         return Plan(model, Stage(rows, TeacherSimilarityLoss(model, teacher, scale, **shared)))
     if options.teacher and not paired:
         raise InputError("a reranker scores pairs, got sentences", field="teacher", remedy="use an encoder")
@@ -86,10 +85,5 @@ def _refuse_without_lists(options: Options) -> None:
             raise InputError(problem, field=name, remedy=f"remove {name}, or use a reranker as the teacher")
 
 
-RECIPE = Recipe(
-    "score_distillation",
-    {"rows": ("ranked lists", "pairs", "sentences")},
-    Options,
-    prepare,
-    required_options={"pairs": "teacher", "sentences": "teacher"},
-)
+NEEDED = {"pairs": "teacher", "sentences": "teacher"}
+RECIPE = Recipe("score_distillation", {"rows": ("ranked lists", *NEEDED)}, Options, prepare, required_options=NEEDED)
