@@ -165,7 +165,7 @@ def _images(result: Result) -> list[str]:
 
 
 def _startup(result: Result) -> list[str]:
-    rows = [(f"`{name}`" if " alone" not in name else name, _seconds(of)) for name, of in result["processes"].items()]
+    rows = [(f"`{name}`", _seconds(of)) for name, of in result["processes"].items()]
     return [f"{_sentence(result)}; its modules are compiled already.", _table(("", "seconds"), rows)]
 
 

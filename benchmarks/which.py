@@ -4,14 +4,14 @@
 
 MiniLM is trained on each kind of rows with every recipe that can read them, at the recipes' default settings, but for
 the length (64 tokens) and three epochs of at most 1,000 rows. After one epoch, no recipe on pairs was significantly
-better than MiniLM. In trials of five epochs with another seed, on held-out training claims and on other labels of
-dialogues, `infonce` was best after 3.8 epochs and `dialog2flow` after 2.7.
+better than MiniLM (two seeds). In trials of five epochs with another seed, on held-out training claims and on other
+labels of dialogues, `infonce` was best after 3.8 epochs and `dialog2flow` after 2.7.
 
 - pairs: claims of SciFact and titles of the abstracts that they cite; nDCG@10 of the test claims over all titles
 - labelled: questions of Banking77 with their intents, 20 labels; on its test questions
 - sentences: sentences of Wikipedia; on the test pairs of STS-B
 - scored: pairs of STS-B with their similarity; on its test pairs
-- dialogues: turns of Schema-Guided Dialogue with acts and slots; on the labelled turns of Dialog2Flow's evaluation set
+- dialogues: turns of Schema-Guided Dialogue with acts and slots; on turns of Dialog2Flow's evaluation set, 60 labels
 
 The folder can be used again to resume, also with more seeds; kinds that are done are not compared again. `--until`
 starts no further kind after so many seconds.

@@ -27,7 +27,7 @@ CONTESTANTS = {
     "nearfar train --help": ("-m", "nearfar", "train", "--help"),
     "nearfar compare --help": ("-m", "nearfar", "compare", "--help"),
     "import nearfar": ("-c", "import nearfar"),
-    "Python alone": ("-c", "pass"),
+    "python -c pass": ("-c", "pass"),
     "import sentence_transformers": ("-c", "import sentence_transformers"),
 }
 

@@ -16,6 +16,7 @@ import pytest
 from datasets import Dataset
 from every_kind_worker import TEXTS
 from recipes_for_tests import NAMES
+from torch.utils.data import DataLoader
 
 import nearfar
 from jobs_here import jobs_here
@@ -104,8 +105,12 @@ def test_killed_and_resumed_ends_with_the_same_bits(name, folder, step, case, tr
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_processes_that_load_batches_change_nothing(name, case, trained, tmp_path) -> None:
+def test_processes_that_load_batches_change_nothing(name, case, trained, tmp_path, monkeypatch) -> None:
+    counts = []
+    original = DataLoader.__iter__
+    monkeypatch.setattr(DataLoader, "__iter__", lambda self: counts.append(self.num_workers) or original(self))
     assert run([*case(name).arguments(tmp_path / "out"), "--set", "workers=2"]) == 0
+    assert 2 in counts
     assert fingerprint(tmp_path / "out") == fingerprint(trained(name))
 
 

@@ -78,11 +78,7 @@ def fits(
         variant: The name of the rows, if they are a variant of the training rows.
         given: The options that are set, such as `teacher`, or `score_distillation.teacher` for one recipe.
     """
-    found = [_fit(recipe, columns) for recipe in recipes]
-    return [
-        replace(_with_options(fit, recipe, columns, given), variant=variant)
-        for fit, recipe in zip(found, recipes, strict=True)
-    ]
+    return [replace(_fit(recipe, columns, given), variant=variant) for recipe in recipes]
 
 
 def base_fit(model: str | Path, columns: Collection[str]) -> Fit:
@@ -114,7 +110,7 @@ def base_kind(model: str | Path, recipes: Sequence[Recipe]) -> str:
     return "encoder" if "encoder" in trained else trained[0]
 
 
-def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
+def _fit(recipe: Recipe, columns: Collection[str], given: Collection[str]) -> Fit:
     if recipe.roles == ("stream",):
         return Fit(recipe.name, "trains on a stream of tasks, which a comparison does not have; use nearfar train")
     if recipe.roles != ("rows",):
@@ -131,24 +127,21 @@ def _fit(recipe: Recipe, columns: Collection[str]) -> Fit:
     if medium is not None:
         # A model without a tower for the files cannot be evaluated on them.
         schemas = [schema for schema in schemas if medium in schema.required]
-    if any(schema.fits(columns) for schema in schemas):
-        return Fit(recipe.name)
-    if medium is None and "sentences" in recipe.schemas and _has_texts(columns):
-        return Fit(recipe.name, on_texts=True)
+    taken = next((schema.name for schema in schemas if schema.fits(columns)), None)
+    on_texts = taken is None and medium is None and "sentences" in recipe.schemas and _has_texts(columns)
+    if taken is not None or on_texts:
+        return Fit(recipe.name, _lacks_option(recipe, taken or "sentences", given), on_texts)
     if medium is not None and not schemas:
         return Fit(recipe.name, f"trains only on texts; these rows have the column {medium!r}")
     return Fit(recipe.name, needs(recipe.schemas, columns))
 
 
-def _with_options(fit: Fit, recipe: Recipe, columns: Collection[str], given: Collection[str]) -> Fit:
-    """The fit of a recipe, which is none without an option that its rows need."""
-    if fit.reason is not None:
-        return fit
-    schema = next((name for name in recipe.schemas if SCHEMAS[name].fits(columns)), "sentences")
+def _lacks_option(recipe: Recipe, schema: str, given: Collection[str]) -> str | None:
+    """Why a recipe cannot train on rows of a schema with the options that are set; None if it can."""
     option = recipe.required_options.get(schema)
-    if option is None or {option, f"{recipe.name}.{option}"} & set(given):
-        return fit
-    return Fit(recipe.name, f"needs the option {option} for {schema}: --set {option}=VALUE")
+    if option is None or option in given or f"{recipe.name}.{option}" in given:
+        return None
+    return f"needs the option {option} for {schema}: --set {option}=VALUE"
 
 
 def _of(kinds: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -80,9 +80,15 @@ def report(
     from nearfar.training.page import training_page
 
     training_page(run, configuration).write(folder.report)
-    found: dict[str, Any] = {"before": run.before, "after": run.after, "change": run.change}
     card = model_card(
-        ready.model, request.recipe, configuration, steps=trained.steps, forgetting=run.forgetting, **found
+        ready.model,
+        request.recipe,
+        configuration,
+        steps=trained.steps,
+        before=run.before,
+        after=run.after,
+        change=run.change,
+        forgetting=run.forgetting,
     )
     write_card(folder.model, card)
     folder.write_json(folder.metrics, run.metrics)
