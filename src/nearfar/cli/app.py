@@ -1,4 +1,4 @@
-"""The entry point: which commands there are, and how they end.
+"""The entry point: how a command is run, and how it ends.
 
 Exit codes: 0 done; 1 the work failed; 2 the user's input is wrong, with one line that says where and what to do;
 130 interrupted.
@@ -17,27 +17,7 @@ from typing import Any
 import typer
 
 from nearfar import __version__
-from nearfar.cli import (
-    compare,
-    demo,
-    distill,
-    encode,
-    evaluate,
-    export,
-    flow,
-    fuse,
-    generate,
-    inspect,
-    mine,
-    predict,
-    push,
-    recipes,
-    refine,
-    search,
-    sweep,
-    train,
-    verify,
-)
+from nearfar.cli.commands import Commands
 from nearfar.cli.library_notes import note_libraries
 from nearfar.cli.option_names import of_option
 from nearfar.cli.output import NOTES, error_line, print_json
@@ -50,29 +30,11 @@ INTERRUPTED = "interrupted; what was finished is kept; train and compare go on b
 
 app = typer.Typer(
     name="nearfar",
+    cls=Commands,
     help="Contrastive learning on language: train, evaluate and use embedding models on your own data.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("recipes")(recipes.command)
-app.command("train")(train.command)
-app.command("compare")(compare.command)
-app.command("evaluate")(evaluate.command)
-app.command("inspect")(inspect.command)
-app.command("mine")(mine.command)
-app.command("encode")(encode.command)
-app.command("predict")(predict.command)
-app.command("search")(search.command)
-app.command("generate")(generate.command)
-app.command("distill")(distill.command)
-app.command("fuse")(fuse.command)
-app.command("export")(export.command)
-app.command("push")(push.command)
-app.command("verify")(verify.command)
-app.command("flow")(flow.command)
-app.command("sweep")(sweep.command)
-app.command("demo")(demo.command)
-app.add_typer(refine.app, name="refine")
 
 
 @app.callback(invoke_without_command=True)

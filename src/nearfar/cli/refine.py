@@ -27,8 +27,9 @@ from nearfar.cli.parameters import Columns, Json, MaxText, parsed
 from nearfar.errors import InputError
 
 app = typer.Typer(
+    name="refine",
     help="Generate training triplets, rationales or questions with a language model, and filter triplets.",
-    no_args_is_help=True,
+    add_completion=False,
 )
 app.command("questions")(refine_questions.command)
 

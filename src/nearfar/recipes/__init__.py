@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import pkgutil
 import re
@@ -28,7 +29,12 @@ _ALIASES = {
 
 def names() -> list[str]:
     """The names of all recipes, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return list(_names())
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
 
 
 def get(name: str) -> Recipe:
@@ -39,7 +45,7 @@ def get(name: str) -> Recipe:
     """
     if is_file(str(name)):
         return recipe_of_file(name)
-    known = names()
+    known = _names()
     if name not in known:
         plain = re.sub(r"[\W_]|loss", "", name.casefold())
         close = [_ALIASES[plain]] if plain in _ALIASES else difflib.get_close_matches(name, known, n=1)
