@@ -24,6 +24,7 @@ from joint_processes import forked
 from nearfar.cli.app import run
 from nearfar.data import write_jsonl
 from nearfar.errors import InputError
+from nearfar.models import packing
 
 
 def answers(out: Path, *folders: Path) -> list[dict[str, Any]]:
@@ -112,6 +113,19 @@ def test_processes_that_load_batches_change_nothing(name, case, trained, tmp_pat
     assert run([*case(name).arguments(tmp_path / "out"), "--set", "workers=2"]) == 0
     assert 2 in counts
     assert fingerprint(tmp_path / "out") == fingerprint(trained(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_divides_its_texts_as_asked_or_refuses_to(name, case, tmp_path, monkeypatch, capsys) -> None:
+    looked = []
+    original = packing.chunk_tokens
+    monkeypatch.setattr(packing, "chunk_tokens", lambda *given: looked.append(original(*given)) or looked[-1])
+    code = run([*case(name).arguments(tmp_path / "out"), "--set", "mini_batch_num_tokens=8"])
+    assert code == (0 if 8 in looked else 2)
+    told = "mini_batch_num_tokens: the loss of this recipe does not divide its batches"
+    assert (told in capsys.readouterr().err) == (code == 2)
+    assert (code == 2) == (name in ("reranker", "yes or no", "causal LM", "seq2seq LM", "vision-language LM"))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from nearfar.models.packing import _chunks, attention_of_any_shape, embed
+from nearfar.models.packing import CHUNK_TOKENS, _chunks, attention_of_any_shape, chunk_tokens, chunks_of, embed
 
 
 def features(lengths: list[int], left: bool = False) -> dict[str, torch.Tensor]:
@@ -45,6 +45,15 @@ def test_rows_without_a_token_keep_their_width() -> None:
     of["attention_mask"].zero_()
     (chunk,) = _chunks(of, 100)
     assert chunk["input_ids"].shape == (2, 3)
+
+
+def test_the_default_size_of_a_chunk_can_be_asked_for() -> None:
+    cpu = torch.device("cpu")
+    with chunks_of(5):
+        with chunks_of(0):
+            assert chunk_tokens(cpu) == CHUNK_TOKENS["cpu"]
+        assert chunk_tokens(cpu) == chunk_tokens(torch.device("cuda")) == chunk_tokens(cpu, {"cuda": 9}) == 5
+    assert (chunk_tokens(cpu, {"cpu": 7, "cuda": 9}), chunk_tokens(torch.device("mps"), {"cuda": 9})) == (7, 9)
 
 
 @pytest.mark.parametrize("tokens", [4, 12, 1000])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from nearfar.kinds.kind import Progress, Setting
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import RowViews, Stage
 from nearfar.models.adapters import load_trained, save_trained, train_adapters
+from nearfar.models.packing import chunks_of
 from nearfar.models.views import views_of, write_views
 
 _LOSS_STATE = "loss.safetensors"
@@ -47,6 +49,21 @@ class Resumable:
     #: What follows a metric, and whether the model gets the weights that were best by it.
     follow: Follow | None = None
     keeps_best = False
+    #: Maximum number of tokens in one forward pass; 0: by device.
+    mini_batch_num_tokens = 0
+
+    @contextmanager
+    def in_chunks(self: Any) -> Iterator[None]:
+        """Divide batches as the options say.
+
+        Raises:
+            InputError: They say so, and the loss of the first step divides no batch.
+        """
+        with chunks_of(self.mini_batch_num_tokens) as asked:
+            yield
+        if asked.tokens and not asked.used and self.state.global_step == 0:
+            problem = "the loss of this recipe does not divide its batches"
+            raise InputError(problem, field="mini_batch_num_tokens", remedy="remove it")
 
     def train_or_resume(self: Any, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one. A checkpoint of the last step is only loaded."""
@@ -135,7 +152,8 @@ class SentenceTrainer(Resumable):
     def compute_loss(self: Any, model: Any, *arguments: Any, **options: Any) -> Any:
         """The library's own; with several processes and towers, every weight gets a gradient, if only 0."""
         trainer: Any = super()
-        loss = trainer.compute_loss(model, *arguments, **options)
+        with self.in_chunks():
+            loss = trainer.compute_loss(model, *arguments, **options)
         if self.args.ddp_find_unused_parameters is False and model.training:
             loss = loss + 0 * sum(weight.sum() for weight in model.parameters() if weight.requires_grad)
         return loss
@@ -213,6 +231,7 @@ def sentence_trainer(
         callbacks=[CountEpochs(batches), *callbacks_of(setting)],
     )
     trainer.follow_metric(options, setting)
+    trainer.mini_batch_num_tokens = options.mini_batch_num_tokens
     trainer.batches, trainer.drawn, trainer.views = batches, drawn, stage.views
     quiet(trainer)
     return trainer

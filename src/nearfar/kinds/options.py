@@ -60,6 +60,9 @@ class TrainingOptions:
         max_length: Maximum sequence length in training, in tokens (longer texts are truncated); 0: the model's limit.
         gradient_accumulation: Batches per optimiser step. In-batch negatives come from the same batch.
         precision: Precision of the forward and backward pass.
+        mini_batch_num_tokens: Maximum number of tokens in one forward pass within a step. The texts of a batch are
+            sorted by length, so fewer tokens mean less padding, and other draws of dropout; 0: by device (on a CPU
+            2,048, for a reranker 256).
         workers: Processes that load batches ahead of the training step: they tokenise texts, and read and decode files;
             0: none. The result is the same.
         gradient_checkpointing: Keep only the inputs of each layer of transformers models in the forward pass, and
@@ -95,6 +98,7 @@ class TrainingOptions:
     max_length: Whole = 0
     gradient_accumulation: Count = 1
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    mini_batch_num_tokens: Whole = 0
     workers: Whole = 0
     gradient_checkpointing: bool = False
     save_steps: Whole = 0

@@ -253,7 +253,9 @@ class _CachedBatch(CachedLossMixin):
         self.loss, self.packed, self.labels, self.guided = loss, packed, labels, guided
         self.mini_batch_size = UNSORTED_ROWS
         if all(order is not None for order in packed.order):
-            self.mini_batch_num_tokens = loss.mini_batch_num_tokens or chunk_tokens(packed.features[0])
+            self.mini_batch_num_tokens = loss.mini_batch_num_tokens or chunk_tokens(
+                packed.features[0]["input_ids"].device
+            )
         self.gradients: list[tuple[Tensor, Tensor]] = []
 
     @property

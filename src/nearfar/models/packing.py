@@ -7,8 +7,9 @@ of about equal numbers of tokens, hardly any padding remains; afterwards the vec
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,17 @@ Features = dict[str, Any]
 
 #: Tokens per chunk: on a CPU to fit into the cache, on a GPU to keep it busy.
 CHUNK_TOKENS = {"cpu": 2048, "cuda": 32768}
+_asked: ContextVar[Asked | None] = ContextVar("tokens per chunk", default=None)
 
 _TEXT = {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
+
+
+@dataclass
+class Asked:
+    """The maximum number of tokens that `chunks_of` asks for, and whether any forward pass has looked for it."""
+
+    tokens: int
+    used: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,13 +107,27 @@ def by_length(model: nn.Module, features: Features, output: str, tokens: int | N
 
 def _in_chunks(model: nn.Module, features: Features, output: str, tokens: int | None) -> Float[Tensor, "rows d"]:
     with attention_of_any_shape(features):
-        chunks = _chunks(features, tokens or chunk_tokens(features))
+        chunks = _chunks(features, tokens or chunk_tokens(features["input_ids"].device))
         return torch.cat([model(chunk)[output] for chunk in chunks])
 
 
-def chunk_tokens(features: Features) -> int:
-    """The number of tokens in one forward pass on the device of these features."""
-    return CHUNK_TOKENS.get(features["input_ids"].device.type, CHUNK_TOKENS["cuda"])
+@contextmanager
+def chunks_of(tokens: int) -> Iterator[Asked]:
+    """Within it, the default of the maximum number of tokens in one forward pass is this one; 0: that of the device."""
+    asked = Asked(tokens)
+    before = _asked.set(asked)
+    try:
+        yield asked
+    finally:
+        _asked.reset(before)
+
+
+def chunk_tokens(device: torch.device, by_device: Mapping[str, int] = CHUNK_TOKENS) -> int:
+    """The default of the maximum number of tokens in one forward pass on this device."""
+    asked = _asked.get()
+    if asked is not None:
+        asked.used = True
+    return (asked and asked.tokens) or by_device.get(device.type, by_device["cuda"])
 
 
 def attention_of_any_shape(features: Features) -> AbstractContextManager[object]:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nearfar.models.packing import by_length
+from nearfar.models.packing import by_length, chunk_tokens
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -236,7 +236,7 @@ def _prompts(features: dict[str, Any]) -> list[list[int]]:
 
 
 def _limit(model: CrossEncoder) -> int:
-    return CHUNK_TOKENS.get(model.device.type, CHUNK_TOKENS["cuda"])
+    return chunk_tokens(model.device, CHUNK_TOKENS)
 
 
 def _chunks(order: Sequence[int], lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
