@@ -248,16 +248,18 @@ def _share(result: Result) -> list[str]:
         f"{_sentence(result)}, {result['threads']} threads: the time of the products that the linear layers need for "
         "the tokens of these texts, without padding, in the same shapes, divided by the time of the whole."
     ]
-    for name in ("training step", "encoding"):
-        found = result[name]
+    for name, found in result.items():
+        if not (isinstance(found, dict) and "share" in found):
+            continue
         where = ", ".join(f"{kind} {share:.0%}" for kind, share in found["where"].items() if share >= 0.005)
         parts.append(
             f"- {name}, {found['tokens']:,} tokens, {found['padded_tokens']:,} with padding: {found['share']:.2f}. By "
             f"torch's profiler: {where}."
         )
     parts.append(
-        "Texts are encoded in batches of about the same length. A batch of training is drawn, so that more of it is "
-        "padding; to compute without padding would draw another dropout, and so change the results of a seed."
+        "Texts are encoded in batches of about the same length. A batch of training is drawn, and a part of it is "
+        "padding. The option `mini_batch_num_tokens` divides it into smaller forward passes, with less padding; they "
+        "draw another dropout, and so change the results of a seed."
     )
     return parts
 

@@ -3,10 +3,10 @@
     NEARFAR_DATA=FOLDER python benchmarks/which.py --work FOLDER [--seeds 5] [--kinds pairs labelled ...] [--until S]
 
 MiniLM is trained on each kind of rows with every recipe that can read them, at the recipes' default settings, but for
-the length (64 tokens) and three epochs of at most 1,000 rows, and what makes them faster on a CPU: bfloat16, and small
-forward passes with little padding. After one epoch, no recipe on pairs was significantly
-better than MiniLM (two seeds). In trials of five epochs with another seed, on held-out training claims and on other
-labels of dialogues, `infonce` was best after 3.8 epochs and `dialog2flow` after 2.7.
+the length (64 tokens), three epochs of at most 1,000 rows, and what is faster on a CPU: bfloat16, and small forward
+passes with little padding. After one epoch, no recipe on pairs was significantly better than MiniLM (two seeds). In
+trials of five epochs with another seed, on held-out training claims and on other labels of dialogues, `infonce` was
+best after 3.8 epochs and `dialog2flow` after 2.7.
 
 - pairs: claims of SciFact and titles of the abstracts that they cite; nDCG@10 of the test claims over all titles
 - labelled: questions of Banking77 with their intents, 20 labels; on its test questions

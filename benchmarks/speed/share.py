@@ -13,6 +13,7 @@ import argparse
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from torch.profiler import ProfilerActivity, profile
 from nearfar.demo.docstrings import harvest
 from nearfar.losses import ContrastLoss
 from nearfar.models import load
-from nearfar.models.encoding import BATCH_SIZE, encode
+from nearfar.models.encoding import encode
 
 MAX_LENGTH, PAIRS, TEXTS = 64, 64, 512
+#: Tokens in a forward pass, where they are limited.
+SMALL = 256
 #: What the names of torch's operations belong to, in this order.
 KINDS = {
     "linear layers": ("addmm", "aten::mm", "aten::linear"),
@@ -85,8 +88,11 @@ class Work:
     padded: int
 
 
-def work(model: SentenceTransformer, run: Callable[[], Any], batches: list[dict[str, Any]], backward: bool) -> Work:
-    masks = [batch["attention_mask"] for batch in batches]
+def work(model: SentenceTransformer, run: Callable[[], Any], backward: bool) -> Work:
+    masks: list[torch.Tensor] = []
+    watch = model.register_forward_pre_hook(lambda _, given: masks.append(given[0]["attention_mask"]))
+    run()
+    watch.remove()
     tokens, padded = sum(int(mask.sum()) for mask in masks), sum(mask.numel() for mask in masks)
     return Work(run, products(linear_shapes(model), tokens, backward), tokens, padded)
 
@@ -106,10 +112,10 @@ def where(run: Callable[[], Any]) -> dict[str, float]:
     return {kind: round(time / total, 3) for kind, time in spent.most_common()}
 
 
-def training(entries: list[Any]) -> Work:
-    """A step of InfoNCE on pairs, and the products that it needs."""
+def training(entries: list[Any], tokens: int | None) -> Work:
+    """A step of InfoNCE on pairs, with at most so many tokens in a forward pass, and the products that it needs."""
     model = load("minilm", max_length=MAX_LENGTH).train()
-    loss = ContrastLoss(model)
+    loss = ContrastLoss(model, mini_batch_num_tokens=tokens)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5)
     features = [model.preprocess([getattr(e, side) for e in entries[:PAIRS]]) for side in ("summary", "text")]
 
@@ -118,16 +124,14 @@ def training(entries: list[Any]) -> Work:
         loss([{**each} for each in features], None).backward()
         optimiser.step()
 
-    return work(model, step, features, backward=True)
+    return work(model, step, backward=True)
 
 
 def encoding(entries: list[Any]) -> Work:
     """Encoding in batches of texts of about the same length."""
     model = load("minilm", max_length=MAX_LENGTH)
     texts = [entry.text for entry in entries[:TEXTS]]
-    longest = sorted(texts, key=lambda text: -len(text))
-    batches = [model.preprocess(longest[start : start + BATCH_SIZE]) for start in range(0, TEXTS, BATCH_SIZE)]
-    return work(model, lambda: encode(model, texts), batches, backward=False)
+    return work(model, lambda: encode(model, texts), backward=False)
 
 
 def main() -> None:
@@ -139,7 +143,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     about = surroundings("torch", "transformers", "sentence-transformers")
     entries, found = harvest(), {}
-    for name, make in (("training step", training), ("encoding", encoding)):
+    works = {
+        "training step": partial(training, tokens=None),
+        f"training step, mini_batch_num_tokens={SMALL}": partial(training, tokens=SMALL),
+        "encoding": encoding,
+    }
+    for name, make in works.items():
         made = make(entries)
         seconds = interleaved({"whole": made.run, "products": made.products}, args.rounds)
         shares = sorted(b / a for a, b in zip(seconds["whole"], seconds["products"], strict=True))
