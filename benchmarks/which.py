@@ -6,13 +6,14 @@ MiniLM is trained on each kind of rows with every recipe that can read them, at 
 the length (64 tokens), three epochs of at most 1,000 rows, and what is faster on a CPU: bfloat16, and small forward
 passes with little padding. After one epoch, no recipe on pairs was significantly better than MiniLM (two seeds). In
 trials of five epochs with another seed, on held-out training claims and on other labels of dialogues, `infonce` was
-best after 3.8 epochs and `dialog2flow` after 2.7.
+best after 3.8 epochs and `dialog2flow` after 2.7. With 20 labels of Banking77, MiniLM is right for 93 of 100 questions,
+and nothing could show; with all of them, on held-out training questions, for 73.
 
 - pairs: claims of SciFact and titles of the abstracts that they cite; nDCG@10 of the test claims over all titles
-- labelled: questions of Banking77 with their intents, 20 labels; on its test questions
+- labelled: questions of Banking77 with their intents, 77 labels; on its test questions
 - sentences: sentences of Wikipedia; on the test pairs of STS-B
 - scored: pairs of STS-B with their similarity; on its test pairs
-- dialogues: turns of Schema-Guided Dialogue with acts and slots; on turns of Dialog2Flow's evaluation set, 60 labels
+- dialogues: turns of Schema-Guided Dialogue with acts and slots; on turns of Dialog2Flow's evaluation set, 200 labels
 
 The folder can be used again to resume, also with more seeds; kinds that are done are not compared again. `--until`
 starts no further kind after so many seconds.
@@ -49,9 +50,8 @@ OPTIONS: dict[str, Any] = {
     "precision": "bfloat16",
     "mini_batch_num_tokens": 256,
 }
-LABELS, EVALUATED = 20, 1_000
-#: Labels of turns of dialogues, and the fewest texts of each.
-ACTIONS, TEXTS_OF_ACTION = 60, 10
+#: Rows that labels are predicted of, at most; labels of turns of dialogues, and the fewest texts of each.
+EVALUATED, ACTIONS, TEXTS_OF_ACTION = 1_000, 200, 10
 
 Rows = tuple[Dataset, Dataset | Retrieval]
 
@@ -71,10 +71,7 @@ def labelled() -> Rows:
         part: [{"text": row["text"], "label": row["intent"]} for row in table("banking77", f"banking77-{part}.tsv.gz")]
         for part in ("train", "test")
     }
-    names = sorted({row["label"] for row in parts["train"]})
-    kept = set(random.Random(SEED).sample(names, LABELS))
-    train, test = ([row for row in parts[part] if row["label"] in kept] for part in ("train", "test"))
-    return some(train, ROWS), some(test, EVALUATED)
+    return some(parts["train"], ROWS), some(parts["test"], EVALUATED)
 
 
 def sentences() -> Rows:
