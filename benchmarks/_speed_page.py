@@ -94,7 +94,8 @@ def _training(result: Result) -> list[str]:
         parts += [
             _table((f"batches of {of['batch_size']}", "pairs/s"), [(w, f"{r:.1f}") for w, r in of["median"].items()]),
             f"{name}: {of['ratio_to_best_peer']:.2f} times the speed of the best of the others (median over rounds; "
-            f"{min(rounds):.2f} to {max(rounds):.2f}).",
+            f"{min(rounds):.2f} to {max(rounds):.2f})."
+            + "".join(f" {each}: {ratio:.2f} times." for each, ratio in of.get("with_options", {}).items()),
         ]
     return parts
 

@@ -29,6 +29,11 @@ PLAIN: dict[str, Build] = {
 }
 
 
+def small(tokens: int) -> dict[str, Build]:
+    """The loss with forward passes of so many tokens."""
+    return {f"nearfar, mini_batch_num_tokens={tokens}": lambda model: ContrastLoss(model, mini_batch_num_tokens=tokens)}
+
+
 def cached(sizes: Sequence[int], tokens: int) -> dict[str, Build]:
     """Losses with the gradient cache: the peer's with chunks of some rows, and of so many tokens."""
 
@@ -71,15 +76,20 @@ class Contest:
                 rates[name].append(rate)
                 print(f"batch {self.batch_size}, round {round_ + 1}: {rate:8.1f} pairs/s  {name}", flush=True)
         medians = {name: statistics.median(values) for name, values in rates.items()}
-        best = max((name for name in medians if name != "nearfar"), key=medians.__getitem__)
-        paired = [ours / theirs for ours, theirs in zip(rates["nearfar"], rates[best], strict=True)]
+        best = max((name for name in medians if not name.startswith("nearfar")), key=medians.__getitem__)
+        paired = {
+            name: [ours / theirs for ours, theirs in zip(rates[name], rates[best], strict=True)]
+            for name in medians
+            if name.startswith("nearfar")
+        }
         return {
             "batch_size": self.batch_size,
             "pairs_per_second": rates,
             "median": medians,
             "best_peer": best,
-            "ratio_to_best_peer": statistics.median(paired),
-            "ratios_to_best_peer": paired,
+            "ratio_to_best_peer": statistics.median(paired["nearfar"]),
+            "ratios_to_best_peer": paired.pop("nearfar"),
+            "with_options": {name: statistics.median(ratios) for name, ratios in paired.items()},
             "ratio_to_each": {name: medians["nearfar"] / value for name, value in medians.items() if name != "nearfar"},
         }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from _timing import surroundings, write
-from _training import PLAIN, Contest, cached
+from _training import PLAIN, Contest, cached, small
 from datasets import Dataset
 
 from nearfar.demo.docstrings import harvest
@@ -35,7 +35,7 @@ def main() -> None:
     entries = harvest()
     rows = Dataset.from_dict({"anchor": [e.summary for e in entries], "positive": [e.text for e in entries]})
     # A step of 64 pairs goes before those that are timed; one of 512 needs none.
-    plain = Contest(rows, 64, args.plain_steps, 1, args.max_length).run(PLAIN, args.rounds)
+    plain = Contest(rows, 64, args.plain_steps, 1, args.max_length).run(PLAIN | small(256), args.rounds)
     with_cache = Contest(rows, 512, args.cached_steps, 0, args.max_length).run(cached((32, 64), 2048), args.rounds)
     for name, found in (("plain, batch 64", plain), ("gradient cache, batch 512", with_cache)):
         print(f"{name}: {found['ratio_to_best_peer']:.2f} times {found['best_peer']}")
