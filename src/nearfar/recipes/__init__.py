@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import functools
-import importlib
+import importlib.util
 import pkgutil
 import re
 
@@ -29,12 +28,7 @@ _ALIASES = {
 
 def names() -> list[str]:
     """The names of all recipes, in alphabetical order."""
-    return list(_names())
-
-
-@functools.cache
-def _names() -> tuple[str, ...]:
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def get(name: str) -> Recipe:
@@ -45,10 +39,17 @@ def get(name: str) -> Recipe:
     """
     if is_file(str(name)):
         return recipe_of_file(name)
-    known = _names()
-    if name not in known:
+    if not _is_recipe(name):
+        known = names()
         plain = re.sub(r"[\W_]|loss", "", name.casefold())
         close = [_ALIASES[plain]] if plain in _ALIASES else difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {close[0]}?" if close else f"choose from {', '.join(known)}, or name a file ./NAME.py"
         raise InputError(f"there is no recipe {name!r}", field="RECIPE", remedy=remedy)
     return importlib.import_module(f"{__name__}.{name}").RECIPE
+
+
+def _is_recipe(name: str) -> bool:
+    # Without a list of all files, which takes as long as loading a recipe does.
+    return (
+        name.isidentifier() and not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}") is not None
+    )
