@@ -14,7 +14,7 @@ KINDS = {
     "scored": "scored pairs: STS-B",
     "dialogues": "dialogues: SGD, on Dialog2Flow",
 }
-METRICS = {"ndcg@10": "nDCG@10", "spearman": "Spearman", "accuracy_logistic": "accuracy"}
+METRICS = {"accuracy logistic": "accuracy"}
 
 
 def which_table(results: Mapping[str, dict[str, Any]]) -> str:
@@ -32,8 +32,9 @@ def which_table(results: Mapping[str, dict[str, Any]]) -> str:
     seeds = sorted({results[kind]["seeds"] for kind in kinds})
     counts = " or ".join(map(str, seeds)) + (" seeds" if seeds != [1] else " seed")
     what = (
-        f"Gain over the base model, MiniLM, with its 95 % interval over {counts} and evaluation rows; bold: "
-        "significant after Holm's correction. An empty cell: the recipe does not read such rows."
+        f"Gain over the base model, MiniLM, with its 95% interval over {counts} and evaluation rows; bold: "
+        "significant after Holm's correction. An empty cell: the recipe does not read such rows. Accuracy is that of a "
+        "linear classifier of the vectors."
     )
     parts = ["\n".join(lines), what, *(["Without a result:", "\n".join(failed)] if failed else [])]
     return "\n\n".join([*parts, "`python benchmarks/which.py`; all figures: `benchmarks/results/which.json`"])

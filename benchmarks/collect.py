@@ -1,5 +1,5 @@
 """Generate everything that follows from the result files: docs/evidence.md, docs/speed.md, the tables of
-docs/promises.md and of the README, and the verdicts that `nearfar recipes` shows.
+docs/index.md, of docs/promises.md and of the README, and the verdicts that `nearfar recipes` shows.
 
     python benchmarks/collect.py [--check]
 
@@ -16,12 +16,14 @@ from typing import Any
 
 from _promises import faults_table
 from _speed_page import speed_page
+from _which_page import which_table
 from nearfar import recipes
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 EVIDENCE = ROOT / "docs" / "evidence.md"
 SPEED = ROOT / "docs" / "speed.md"
+INDEX = ROOT / "docs" / "index.md"
 PROMISES = ROOT / "docs" / "promises.md"
 README = ROOT / "README.md"
 VERDICTS = ROOT / "src" / "nearfar" / "recipes" / "verdicts.json"
@@ -141,6 +143,7 @@ def main() -> None:
     wanted = {
         README: between_marks(README, "recipes", table(results)),
         EVIDENCE: evidence(results, read("flow")),
+        INDEX: between_marks(INDEX, "which", which_table(read("which"))),
         PROMISES: between_marks(PROMISES, "faults", faults_table(read("faults"))),
         SPEED: speed_page(speeds()),
         VERDICTS: json.dumps(verdicts(results), indent=1) + "\n",

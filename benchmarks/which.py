@@ -128,8 +128,8 @@ def compared(kind: str, seeds: int, work: Path) -> dict[str, Any]:
         "rows": len(rows),
         "metric": found.metric,
         "seeds": seeds,
-        "ranking": [each.as_dict() for each in found.ranking],
-        "recommendation": found.recommendation,
+        # Kinds are compared side by side, and runs are stopped and resumed, so that their times mean little.
+        "ranking": [{key: value for key, value in each.as_dict().items() if key != "cost"} for each in found.ranking],
         "failures": [f"{each.recipe}, seed {each.seed}: {each.reason}" for each in found.failures],
         "versions": {name: version(name) for name in ("torch", "transformers", "sentence-transformers")},
         "cores": os.cpu_count(),
@@ -152,7 +152,6 @@ def main() -> None:
             continue
         results[kind] = compared(kind, asked.seeds, asked.work)
         write_text(json.dumps(results, indent=1) + "\n", RESULT)
-        print(f"{kind}: {results[kind]['recommendation']}", flush=True)
     print(which_table(results))
 
 

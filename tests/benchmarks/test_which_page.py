@@ -21,13 +21,13 @@ def test_a_column_for_each_kind_and_a_row_for_each_recipe(monkeypatch: pytest.Mo
 
     results = {
         "sentences": {
-            "metric": "spearman",
+            "metric": "accuracy logistic",
             "seeds": 5,
             "ranking": [ranked("base", 0, "baseline"), ranked("simcse", -0.02, "worse")],
             "failures": ["dse, seed 0: no scores"],
         },
         "pairs": {
-            "metric": "ndcg@10",
+            "metric": "nDCG@10",
             "seeds": 3,
             "ranking": [
                 ranked("infonce", 0.02, "better"),
@@ -41,7 +41,7 @@ def test_a_column_for_each_kind_and_a_row_for_each_recipe(monkeypatch: pytest.Mo
     assert lines[:6] == [
         "| | pairs: SciFact | sentences: Wikipedia, on STS-B |",
         "| --- | --- | --- |",
-        "| base model | 0.500 nDCG@10 | 0.500 Spearman |",
+        "| base model | 0.500 nDCG@10 | 0.500 accuracy |",
         "| `codiemb` | +0.005 (-0.005 to +0.015) |  |",
         "| `infonce` | **+0.020 (+0.010 to +0.030)** |  |",
         "| `simcse` |  | **-0.020 (-0.030 to -0.010)** |",
