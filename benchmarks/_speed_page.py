@@ -249,9 +249,7 @@ def _share(result: Result) -> list[str]:
         f"{_sentence(result)}, {result['threads']} threads: the time of the products that the linear layers need for "
         "the tokens of these texts, without padding, in the same shapes, divided by the time of the whole."
     ]
-    for name, found in result.items():
-        if not (isinstance(found, dict) and "share" in found):
-            continue
+    for name, found in result["works"].items():
         where = ", ".join(f"{kind} {share:.0%}" for kind, share in found["where"].items() if share >= 0.005)
         parts.append(
             f"- {name}, {found['tokens']:,} tokens, {found['padded_tokens']:,} with padding: {found['share']:.2f}. By "

@@ -37,7 +37,9 @@ def which_table(results: Mapping[str, dict[str, Any]]) -> str:
         "linear classifier of the vectors."
     )
     parts = ["\n".join(lines), what, *(["Without a result:", "\n".join(failed)] if failed else [])]
-    return "\n\n".join([*parts, "`python benchmarks/which.py`; all figures: `benchmarks/results/which.json`"])
+    return "\n\n".join(
+        [*parts, "`python benchmarks/which.py --work FOLDER`; all figures: `benchmarks/results/which.json`"]
+    )
 
 
 def _base(result: Mapping[str, Any], base: Mapping[str, Any]) -> str:

@@ -76,11 +76,12 @@ class Contest:
                 rates[name].append(rate)
                 print(f"batch {self.batch_size}, round {round_ + 1}: {rate:8.1f} pairs/s  {name}", flush=True)
         medians = {name: statistics.median(values) for name, values in rates.items()}
-        best = max((name for name in medians if not name.startswith("nearfar")), key=medians.__getitem__)
+        peers = [name for name in medians if not name.startswith("nearfar")]
+        best = max(peers, key=medians.__getitem__)
         paired = {
             name: [ours / theirs for ours, theirs in zip(rates[name], rates[best], strict=True)]
             for name in medians
-            if name.startswith("nearfar")
+            if name not in peers
         }
         return {
             "batch_size": self.batch_size,
@@ -90,7 +91,7 @@ class Contest:
             "ratio_to_best_peer": statistics.median(paired["nearfar"]),
             "ratios_to_best_peer": paired.pop("nearfar"),
             "with_options": {name: statistics.median(ratios) for name, ratios in paired.items()},
-            "ratio_to_each": {name: medians["nearfar"] / value for name, value in medians.items() if name != "nearfar"},
+            "ratio_to_each": {name: medians["nearfar"] / medians[name] for name in peers},
         }
 
     def _turn(self, build: Build, seed: int) -> float:

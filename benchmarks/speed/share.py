@@ -162,7 +162,7 @@ def main() -> None:
         }
         print(name, found[name]["share"], found[name]["where"], flush=True)
     what = f"share of the matrix-product rate: MiniLM, float32, docstrings, at most {MAX_LENGTH} tokens"
-    write(args.out, {"what": what, **about, "threads": args.threads, **found})
+    write(args.out, {"what": what, **about, "threads": args.threads, "works": found})
 
 
 if __name__ == "__main__":

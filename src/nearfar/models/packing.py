@@ -124,10 +124,12 @@ def chunks_of(tokens: int) -> Iterator[Asked]:
 
 def chunk_tokens(device: torch.device, by_device: Mapping[str, int] = CHUNK_TOKENS) -> int:
     """The default of the maximum number of tokens in one forward pass on this device."""
+    default = by_device.get(device.type, by_device["cuda"])
     asked = _asked.get()
-    if asked is not None:
-        asked.used = True
-    return (asked and asked.tokens) or by_device.get(device.type, by_device["cuda"])
+    if asked is None:
+        return default
+    asked.used = True
+    return asked.tokens or default
 
 
 def attention_of_any_shape(features: Features) -> AbstractContextManager[object]:

@@ -49,7 +49,7 @@ def get(name: str) -> Recipe:
 
 
 def _is_recipe(name: str) -> bool:
-    # Without a list of all files, which takes as long as loading a recipe does.
+    # Without the list of all files, which `nearfar recipes` would make once more for each of them.
     return (
         name.isidentifier() and not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}") is not None
     )
