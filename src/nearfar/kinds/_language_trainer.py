@@ -86,8 +86,7 @@ class LanguageTrainer(Resumable, Trainer):
         tokens = inputs.get("labels", inputs.get("input_ids"))
         if isinstance(tokens, Tensor):
             self.tokens += int((tokens != IGNORED).sum())
-        with self.in_chunks():
-            return self.objective(model, inputs)
+        return self.objective(model, inputs)
 
     def create_optimizer(self, *arguments: Any, **keywords: Any) -> Any:
         """AdamW over the model's parameters and the loss's own parameters."""
@@ -181,7 +180,6 @@ def language_trainer(
     trainer = LanguageTrainer(model, stage.loss, arguments, rows, collate, setting, callbacks_of(setting))
     trainer.drawn = [_drawn(len(rows), steps, options, "rows" if len(rows) == len(stage.rows) else "blocks")]
     trainer.follow_metric(options, setting)
-    trainer.mini_batch_num_tokens = options.mini_batch_num_tokens
     say_left_out(trainer.drawn)
     quiet(trainer)
     set_seed(setting.seed)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,21 +48,6 @@ class Resumable:
     #: What follows a metric, and whether the model gets the weights that were best by it.
     follow: Follow | None = None
     keeps_best = False
-    #: Maximum number of tokens in one forward pass; 0: by device.
-    mini_batch_num_tokens = 0
-
-    @contextmanager
-    def in_chunks(self: Any) -> Iterator[None]:
-        """Divide batches as the options say.
-
-        Raises:
-            InputError: They say so, and the loss of the first step divides no batch.
-        """
-        with chunks_of(self.mini_batch_num_tokens) as asked:
-            yield
-        if asked.tokens and not asked.used and self.state.global_step == 0:
-            problem = "the loss of this recipe does not divide its batches"
-            raise InputError(problem, field="mini_batch_num_tokens", remedy="remove it")
 
     def train_or_resume(self: Any, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one. A checkpoint of the last step is only loaded."""
@@ -123,6 +107,8 @@ class SentenceTrainer(Resumable):
     batches: RunBatches
     drawn: Sequence[dict[str, Any]] = ()
     views: RowViews | None = None
+    #: Maximum number of tokens in one forward pass; 0: by device.
+    mini_batch_num_tokens = 0
 
     def get_batch_sampler(self: Any, dataset: Any, *_: Any, **__: Any) -> BatchSampler | None:
         """All batches of the run; of several datasets they are asked for below."""
@@ -152,8 +138,10 @@ class SentenceTrainer(Resumable):
     def compute_loss(self: Any, model: Any, *arguments: Any, **options: Any) -> Any:
         """The library's own; with several processes and towers, every weight gets a gradient, if only 0."""
         trainer: Any = super()
-        with self.in_chunks():
+        with chunks_of(self.mini_batch_num_tokens) as asked:
             loss = trainer.compute_loss(model, *arguments, **options)
+        if asked.tokens and not asked.used and self.state.global_step == 0:
+            logger.warning("mini_batch_num_tokens has no effect: the loss of this recipe does not divide its batches")
         if self.args.ddp_find_unused_parameters is False and model.training:
             loss = loss + 0 * sum(weight.sum() for weight in model.parameters() if weight.requires_grad)
         return loss

@@ -60,6 +60,7 @@ class Classifier(Kind, Classifies):
     )
     prompted: ClassVar[bool] = True
     pooled: ClassVar[bool] = True
+    chunked: ClassVar[bool] = True
 
     def __init__(
         self, encoder: SentenceTransformer, head: LabelVectors, decoder: SequenceDecoder | None = None

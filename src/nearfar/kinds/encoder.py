@@ -46,6 +46,7 @@ class Encoder(Kind, Encodes, Scores):
     )
     prompted: ClassVar[bool] = True
     pooled: ClassVar[bool] = True
+    chunked: ClassVar[bool] = True
 
     def __init__(
         self, model: SentenceTransformer, write: Callable[[SentenceTransformer, Path], None] | None = None

@@ -61,6 +61,8 @@ class Kind(ABC):
     prompted: ClassVar[bool] = False
     #: Whether the option `pooling` is for it.
     pooled: ClassVar[bool] = False
+    #: Whether the option `mini_batch_num_tokens` is for it.
+    chunked: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -67,6 +67,7 @@ class PairScorer(Kind, Scores):
         'vectors = model.encode(["a text", "another text"])'
     )
     pooled: ClassVar[bool] = True
+    chunked: ClassVar[bool] = True
 
     def __init__(self, encoder: SentenceTransformer, head: PairHead, label_counts: LabelCounts | None = None) -> None:
         expected = width(encoder, head.config.layers)

@@ -35,6 +35,7 @@ class Reranker(Kind, Scores):
 
     name: ClassVar[str] = "reranker"
     words: ClassVar[str] = "a reranker (cross-encoder)"
+    chunked: ClassVar[bool] = True
     library: ClassVar[str] = "sentence-transformers"
     pipeline: ClassVar[str | None] = "text-ranking"
     usage: ClassVar[str] = (

@@ -98,7 +98,7 @@ def prepared(plan: Plan, options: TrainingOptions, trial: int = 0, *, base: Base
             all of the plan's model.
 
     Raises:
-        InputError: No batch can be drawn, there are fewer steps than stages, or the model cannot have a LoRA.
+        InputError: No batch can be drawn, there are fewer steps than stages, or an option is not for the model.
     """
     from nearfar.kinds.loading import of
 
@@ -109,6 +109,9 @@ def prepared(plan: Plan, options: TrainingOptions, trial: int = 0, *, base: Base
     if options.pooling != "own" and not model.pooled:
         problem = f"the recipe trains {model.words}, which has no pooling"
         raise InputError(problem, field="pooling", remedy="remove it")
+    if options.mini_batch_num_tokens and not model.chunked:
+        problem = f"the recipe trains {model.words}, whose batches are not divided"
+        raise InputError(problem, field="mini_batch_num_tokens", remedy="remove it")
     if options.gradient_checkpointing:
         keep_less(model.module)
     model.configure(options)
