@@ -1,11 +1,13 @@
 """Raw backbones: language models that have never been trained on sentences or pairs, and how claims train them.
 
-`smollm2` is the first layers of SmolLM2-135M. `bert` is a small BERT that `benchmarks/small_bert.py` pretrains; its
-folder is the value of the environment variable NEARFAR_SMALL_BERT. The vector of a text is the mean of its states.
+`bert` is a small BERT that `benchmarks/small_bert.py` pretrains; its folder is the value of the environment variable
+NEARFAR_SMALL_BERT. `smollm2` is the first layers of SmolLM2-135M, which is larger and takes several times as long:
+RAW_PARTS=smollm2 adds it. The vector of a text is the mean of its states.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -33,11 +35,10 @@ Backbone = Literal["smollm2", "bert"]
 Mask = Literal["causal", "open"]
 MASKS: tuple[Mask, ...] = ("causal", "open")
 
+#: The first one gives the verdict of a claim.
+BACKBONES: tuple[Backbone, ...] = ("bert", "smollm2") if os.environ.get("RAW_PARTS") == "smollm2" else ("bert",)
+
 LAYERS, MAX_LENGTH, BATCH = 4, 32, 64
-NAMES: dict[Backbone, str] = {
-    "smollm2": f"the first {LAYERS} layers of SmolLM2-135M",
-    "bert": "a BERT of 6 layers, 384 wide, pretrained on wiki_sentences by masked language modelling",
-}
 #: A seed that is not reported.
 TUNED_ON = 1_000
 RATES = (1e-5, 3e-5, 1e-4)
@@ -51,8 +52,32 @@ BUDGET: dict[str, Any] = {
     "checkpoint": "best",
     # A step on a CPU takes less than half of the time.
     "precision": "bfloat16",
-    "mini_batch_num_tokens": 256,
 }
+
+
+def budget(backbone: Backbone) -> dict[str, Any]:
+    """Options of training that are the same for all arms of a claim."""
+    # The wide vocabulary and layers of SmolLM2 are faster in small passes, and the narrow ones of the BERT are not.
+    return BUDGET | ({"mini_batch_num_tokens": 256} if backbone == "smollm2" else {})
+
+
+def described(layers: int = LAYERS) -> str:
+    """The backbones, in words; `layers` are those of `smollm2`."""
+    config, facts = (
+        json.loads((bert_folder() / name).read_text("utf-8")) for name in ("config.json", "pretraining.json")
+    )
+    bert = (
+        f"a BERT of {config['num_hidden_layers']} layers, {config['hidden_size']} wide, pretrained on wiki_sentences "
+        f"by masked language modelling ({facts['steps']:,} steps of {facts['batch']} sentences; loss on held-out "
+        f"sentences {facts['loss']['before']:.2f} before, {facts['loss']['after']:.2f} after)"
+    )
+    names: dict[Backbone, str] = {"bert": bert, "smollm2": f"the first {layers} layers of SmolLM2-135M"}
+    return f"{'; also '.join(names[backbone] for backbone in BACKBONES)}; mean of the states"
+
+
+def named(metric: str, backbone: Backbone) -> str:
+    """A metric's name; that of the first backbone needs no addition."""
+    return metric if backbone == BACKBONES[0] else f"{metric}, SmolLM2"
 
 
 def encoder(backbone: Backbone, layers: int = LAYERS, mask: Mask | None = None) -> SentenceTransformer:
@@ -75,11 +100,15 @@ def encoder(backbone: Backbone, layers: int = LAYERS, mask: Mask | None = None) 
     return model
 
 
-def small_bert() -> SentenceTransformer:
+def bert_folder() -> Path:
     folder = Path(os.environ.get("NEARFAR_SMALL_BERT", ""))
     if not (folder / "config.json").is_file():
         sys.exit("make a small BERT by benchmarks/small_bert.py, and set NEARFAR_SMALL_BERT to its folder")
-    model = load(folder, max_length=MAX_LENGTH)
+    return folder
+
+
+def small_bert() -> SentenceTransformer:
+    model = load(bert_folder(), max_length=MAX_LENGTH)
     transformer: Any = model[0]
     transformer.auto_model.pooler = None  # not pretrained
     return model
@@ -106,7 +135,9 @@ def simcse_on(
     mask: Mask | None = None,
 ) -> tuple[SentenceTransformer, dict[str, float]]:
     """A backbone trained by SimCSE on a sample of sentences, and what `fitted` returns."""
-    options = simcse.Options(**BUDGET, batch_size=BATCH, learning_rate=rate, dropout=dropout, max_length=MAX_LENGTH)
+    options = simcse.Options(
+        **budget(backbone), batch_size=BATCH, learning_rate=rate, dropout=dropout, max_length=MAX_LENGTH
+    )
     transformers.set_seed(seed)
     model = encoder(backbone, mask=mask)
     rows = sentences.shuffle(seed=seed)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import _raw
 from _claim import Also, Claim, kept, run
 from _data import wiki_sentences
-from _raw import BUDGET, MAX_LENGTH, NAMES, RATES, STEPS, TUNED_ON
+from _raw import BUDGET, MAX_LENGTH, RATES, STEPS, TUNED_ON
 from transformers import set_seed
 
 from nearfar.recipes import behaviour
@@ -64,7 +64,7 @@ if __name__ == "__main__":
             claim="At temperature 1, the contrastive loss with only the hardest negatives gives a better encoder than "
             "with all negatives.",
             data="wiki_sentences for training, each encoded twice with dropout; STS-B test for evaluation",
-            backbone=f"{NAMES['bert']}, mean of the states",
+            backbone=_raw.described(),
             budget=f"{STEPS} steps of 64 sentences, alpha 0.0819, {MAX_LENGTH} tokens; the checkpoint, and for each "
             f"arm the learning rate of {RATES}, are the best on STS-B's development split",
             metric="Spearman's correlation on STS-B",

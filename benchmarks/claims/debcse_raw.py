@@ -11,7 +11,7 @@ from typing import Any
 import _raw
 from _claim import RESULTS, Also, Claim, kept, run
 from _data import sts
-from _raw import BUDGET, MAX_LENGTH, NAMES, RATES, STEPS, TUNED_ON
+from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, named
 from datasets import Dataset
 from debcse import correlation_given, sentences, shared_words
 from filelock import FileLock
@@ -33,7 +33,7 @@ TEACHER_SEED = 1_000
 LIMITS = (0.75, 0.9)
 
 OURS, BASELINE, ONLY_MEANING = "inverse propensity", "SimCSE (only dropout)", "only meaning (b = b' = 0)"
-UNTRAINED = "untrained"
+UNTRAINED, METRIC = "untrained", "Spearman's correlation"
 SAMPLED: dict[str, dict[str, float]] = {OURS: {}, ONLY_MEANING: {"b": 0.0, "b_negative": 0.0}}
 TRAINED = (OURS, BASELINE, ONLY_MEANING)
 
@@ -62,7 +62,7 @@ def drawn(
 ) -> tuple[SentenceTransformer, dict[str, float]]:
     """A model trained on sampled pairs, with the words that these share."""
     settings = debcse.Options(
-        **BUDGET,
+        **budget(backbone),
         learning_rate=rate,
         max_length=MAX_LENGTH,
         t_fn=limit,
@@ -135,12 +135,12 @@ def arms(backbone: Backbone, name: str, *names: str) -> dict[str, Any]:
 
 
 def also(metric: str, backbone: Backbone, name: str, *names: str) -> Also:
-    return Also(metric, OURS, BASELINE, arms(backbone, name, *names))
+    return Also(named(metric, backbone), OURS, BASELINE, arms(backbone, name, *names))
 
 
 def debiased(metric: str, backbone: Backbone) -> Also:
     """What inverse propensity adds to the same sampler."""
-    return Also(metric, OURS, ONLY_MEANING, arms(backbone, "test", OURS, ONLY_MEANING))
+    return Also(named(metric, backbone), OURS, ONLY_MEANING, arms(backbone, "test", OURS, ONLY_MEANING))
 
 
 if __name__ == "__main__":
@@ -152,24 +152,21 @@ if __name__ == "__main__":
             claim="Pairs sampled by inverse propensity give better sentence embeddings than only dropout.",
             data="SNLI's development and test sentences without labels for training, without those of STS-B; STS-B "
             "test for evaluation",
-            backbone=f"{NAMES['smollm2']}; also {NAMES['bert']}; mean of the states; the teacher is the same model "
+            backbone=f"{_raw.described()}; the teacher is the same model "
             "trained by SimCSE on the same sentences, with another seed",
             budget=f"{STEPS} steps of 64 anchors, tau 0.05, {MAX_LENGTH} tokens; arms with sampled pairs also encode "
             "one hard negative per anchor. The checkpoint, the limit of the teacher's cosine for negatives of "
             f"{LIMITS}, and, for the baseline and for sampled pairs, the learning rate of {RATES} are the best on "
             "STS-B's development split",
-            metric="Spearman's correlation",
+            metric=METRIC,
             ours=OURS,
             baseline=BASELINE,
-            arms=arms("smollm2", "test"),
+            arms=arms(BACKBONES[0], "test"),
             also=(
-                also("Spearman's correlation, small BERT", "bert", "test"),
-                debiased("Spearman's correlation, against meaning alone", "smollm2"),
-                debiased("Spearman's correlation, small BERT, against meaning alone", "bert"),
-                also(reliance, "smollm2", "reliance"),
-                also(f"{reliance}, small BERT", "bert", "reliance"),
-                also("step of the best checkpoint", "smollm2", "step", *TRAINED),
-                also("step of the best checkpoint, small BERT", "bert", "step", *TRAINED),
+                *(also(METRIC, each, "test") for each in BACKBONES[1:]),
+                *(debiased(f"{METRIC}, against meaning alone", each) for each in BACKBONES),
+                *(also(reliance, each, "reliance") for each in BACKBONES),
+                *(also("step of the best checkpoint", each, "step", *TRAINED) for each in BACKBONES),
             ),
             caveat="The teacher knows nothing that the baseline does not learn; a better teacher would improve the "
             "arms with sampled pairs without any debiasing. All seeds share the teacher. The effect of inverse "

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import _raw
 from _claim import Also, Claim, kept, run
-from _raw import BUDGET, MAX_LENGTH, NAMES, RATES, STEPS, TUNED_ON, Backbone
+from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, named
 from datasets import Dataset
 from defsent_plus import DEFINITIONS, wordnet
 
@@ -19,7 +19,7 @@ from nearfar.kinds.plan import Plan
 from nearfar.recipes import defsent_plus
 
 Targets = Literal["definitions", "words"]
-ENTRIES = 4_000
+ENTRIES, METRIC = 4_000, "Spearman's correlation"
 OURS, BASELINE, ONE_STAGE, UNTRAINED = "DefSent+, two stages", "DefSent", "DefSent+, one stage", "untrained"
 
 
@@ -36,7 +36,7 @@ def dictionary(tokenizer: Any, seed: int) -> Dataset:
 
 def stages(seed: int, backbone: Backbone, targets: Targets, rate: float) -> list[dict[str, float]]:
     """Score, and step of the best checkpoint, after each stage."""
-    chosen = defsent_plus.Options(**BUDGET, max_length=MAX_LENGTH, learning_rate=rate, targets=targets)
+    chosen = defsent_plus.Options(**budget(backbone), max_length=MAX_LENGTH, learning_rate=rate, targets=targets)
     model, found = _raw.encoder(backbone), []
     for stage in defsent_plus.prepare(model, dictionary(model.tokenizer, seed), chosen):
         known = _raw.fitted(Plan(model, stage), chosen, seed)
@@ -84,18 +84,20 @@ if __name__ == "__main__":
             "word embeddings.",
             data=f"WordNet: {ENTRIES:,} entries, half of them one token of the backbone's vocabulary, with at most "
             f"{DEFINITIONS} definitions each, a new sample for each seed; STS-B test for evaluation",
-            backbone=f"{NAMES['smollm2']}; also {NAMES['bert']}; mean of the states",
+            backbone=_raw.described(),
             budget=f"{STEPS} steps of 32 definitions in each stage, starting from the base model, {MAX_LENGTH} tokens; "
             f"the checkpoint of each stage, and for both kinds of targets the learning rate of {RATES}, are the best "
             "on STS-B's development split",
-            metric="Spearman's correlation",
+            metric=METRIC,
             ours=OURS,
             baseline=BASELINE,
-            arms=arms("smollm2"),
+            arms=arms(BACKBONES[0]),
             also=(
-                Also("Spearman's correlation, small BERT", OURS, BASELINE, arms("bert")),
-                Also("step of the best checkpoint", OURS, BASELINE, arms("smollm2", "step")),
-                Also("step of the best checkpoint, small BERT", OURS, BASELINE, arms("bert", "step")),
+                *(Also(named(METRIC, each), OURS, BASELINE, arms(each)) for each in BACKBONES[1:]),
+                *(
+                    Also(named("step of the best checkpoint", each), OURS, BASELINE, arms(each, "step"))
+                    for each in BACKBONES
+                ),
             ),
             caveat="The paper trains a complete BERT on a complete dictionary. DefSent has no language-modelling head "
             "here: all arms train the same projection, which starts as the identity. DefSent uses only the half of the "

@@ -5,14 +5,15 @@ NEARFAR_DATA=FOLDER NEARFAR_SMALL_BERT=FOLDER python benchmarks/claims/matryoshk
 
 from __future__ import annotations
 
+import statistics
 from functools import partial
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import _raw
 import torch
 from _claim import Also, Claim, kept, run
 from _data import sts
-from _raw import BUDGET, MAX_LENGTH, NAMES, RATES, STEPS, TUNED_ON, Backbone
+from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, named
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 
@@ -20,26 +21,35 @@ from nearfar.models.elastic import LayerViews, width
 from nearfar.models.packing import embed
 from nearfar.recipes import matryoshka_2d
 
-LAYERS, NARROW, BATCH = 6, 16, 32
+DEPTHS: dict[Backbone, int] = {"bert": 4, "smollm2": 6}
+NARROW, BATCH = 16, 32
 OURS, BASELINE, UNTRAINED = "2dmse", "matryoshka", "untrained"
 #: Each arm is the recipe with other sizes to sum over.
 CHOICES: dict[str, dict[str, Any]] = {OURS: {}, BASELINE: {"lambda_student": 0.0, "kl_weight": 0.0}}
-#: Layers, and whether all dimensions are kept.
-SIZES: dict[str, tuple[tuple[int, ...], bool]] = {
-    "layers 3, 4, 5": ((3, 4, 5), True),
-    f"layers 3, 4, 5, {NARROW} dimensions": ((3, 4, 5), False),
-    "layers 1 and 2": ((1, 2), True),
-    "all 6 layers": ((6,), True),
-    f"all 6 layers, {NARROW} dimensions": ((6,), False),
+#: Layers as parts of the depth, from the first to the one before the last, and whether all dimensions are kept.
+Part = Literal["middle", "lower", "full"]
+SIZES: dict[str, tuple[Part, bool]] = {
+    "middle layers": ("middle", True),
+    f"middle layers, {NARROW} dimensions": ("middle", False),
+    "layers below the middle": ("lower", True),
+    "full depth": ("full", True),
+    f"full depth, {NARROW} dimensions": ("full", False),
 }
 MIDDLE = next(iter(SIZES))
 
 
+def layers_of(depth: int, part: Part) -> range:
+    """Numbers of layers, from 1; the middle goes from half of the depth to the layer before the last."""
+    if part == "full":
+        return range(depth, depth + 1)
+    return range(depth // 2, depth) if part == "middle" else range(1, depth // 2)
+
+
 @torch.inference_mode()
-def measured(model: SentenceTransformer) -> dict[str, float]:
+def measured(model: SentenceTransformer, depth: int) -> dict[str, float]:
     """All sizes on STS-B test from one pass: the same scores as `nearfar evaluate --layers --dims`."""
     rows, views = sts("test"), LayerViews(model.eval())
-    at = cast("torch.nn.Module", views.at(model, list(range(1, LAYERS + 1))))
+    at = cast("torch.nn.Module", views.at(model, list(range(1, depth + 1))))
     batches = [
         [model.preprocess(rows[name][start : start + 64]) for name in ("sentence1", "sentence2")]
         for start in range(0, len(rows), 64)
@@ -51,17 +61,22 @@ def measured(model: SentenceTransformer) -> dict[str, float]:
         return float(spearmanr(cosines, rows["score"]).statistic)
 
     return {
-        name: sum(score(layer, width(model) if whole else NARROW) for layer in chosen) / len(chosen)
-        for name, (chosen, whole) in SIZES.items()
+        name: statistics.mean(score(layer, width(model) if whole else NARROW) for layer in layers_of(depth, part))
+        for name, (part, whole) in SIZES.items()
     }
+
+
+def untrained(backbone: Backbone) -> dict[str, float]:
+    return measured(_raw.encoder(backbone, layers=DEPTHS[backbone]), DEPTHS[backbone])
 
 
 def trained(seed: int, backbone: Backbone, arm: str, rate: float) -> dict[str, float]:
     options = matryoshka_2d.Options(
-        **BUDGET, batch_size=BATCH, learning_rate=rate, max_length=MAX_LENGTH, **CHOICES[arm]
+        **budget(backbone), batch_size=BATCH, learning_rate=rate, max_length=MAX_LENGTH, **CHOICES[arm]
     )
-    model = _raw.encoder(backbone, layers=LAYERS)
-    return _raw.fitted(matryoshka_2d.prepare(model, sts("train"), options), options, seed) | measured(model)
+    model = _raw.encoder(backbone, layers=DEPTHS[backbone])
+    found = _raw.fitted(matryoshka_2d.prepare(model, sts("train"), options), options, seed)
+    return found | measured(model, DEPTHS[backbone])
 
 
 def rate_of(backbone: Backbone, arm: str) -> float:
@@ -76,8 +91,7 @@ def rate_of(backbone: Backbone, arm: str) -> float:
 
 def figure(seed: int, backbone: Backbone, arm: str, name: str) -> float:
     if arm == UNTRAINED:
-        untrained = partial(_raw.encoder, backbone, layers=LAYERS)
-        return kept("matryoshka_2d_raw", f"{backbone}, {arm}", lambda: measured(untrained()))[name]
+        return kept("matryoshka_2d_raw", f"{backbone}, {arm}", partial(untrained, backbone))[name]
     compute = partial(trained, seed, backbone, arm, rate_of(backbone, arm))
     return kept("matryoshka_2d_raw", f"{backbone}, {arm}, seed {seed}", compute)[name]
 
@@ -87,31 +101,34 @@ def arms(backbone: Backbone, name: str) -> dict[str, Any]:
     return {arm: partial(figure, backbone=backbone, arm=arm, name=name) for arm in names}
 
 
-def also(backbone: Backbone, label: str, *names: str) -> list[Also]:
+def also(backbone: Backbone, *names: str) -> list[Also]:
     def metric(name: str) -> str:
-        return f"step of the best checkpoint{label}" if name == "step" else f"correlation, {name}{label}"
+        return named("step of the best checkpoint" if name == "step" else f"correlation, {name}", backbone)
 
     return [Also(metric(name), OURS, BASELINE, arms(backbone, name)) for name in names]
 
 
 if __name__ == "__main__":
+    middle = "; ".join(
+        f"{', '.join(map(str, layers_of(DEPTHS[each], 'middle')))} of {DEPTHS[each]}" for each in BACKBONES
+    )
     run(
         Claim(
             recipe="matryoshka_2d",
             name="matryoshka_2d_raw",
-            claim="Layers 3 to 5 of 6 give better vectors than after Matryoshka training at full depth.",
+            claim="The middle layers give better vectors than after Matryoshka training at full depth alone.",
             data="STS-B train for training, STS-B test for evaluation",
-            backbone=f"the first {LAYERS} layers of SmolLM2-135M; also {NAMES['bert']}; mean of the states",
+            backbone=_raw.described(DEPTHS["smollm2"]),
             budget=f"{STEPS} steps of {BATCH} scored pairs, ranked cosines and angles, tau 0.05, {MAX_LENGTH} tokens; "
             f"the checkpoint, and for both arms the learning rate of {RATES}, are the best at full size on STS-B's "
             "development split",
-            metric=f"Spearman's correlation, {MIDDLE}, all dimensions",
+            metric=f"Spearman's correlation, mean of the {MIDDLE} ({middle}), all dimensions",
             ours=OURS,
             baseline=BASELINE,
-            arms=arms("smollm2", MIDDLE),
+            arms=arms(BACKBONES[0], MIDDLE),
             also=(
-                *also("smollm2", "", *list(SIZES)[1:], "step"),
-                *also("bert", ", small BERT", *SIZES, "step"),
+                *also(BACKBONES[0], *list(SIZES)[1:], "step"),
+                *(part for each in BACKBONES[1:] for part in also(each, *SIZES, "step")),
             ),
             caveat="The paper trains BERT-base on NLI and reports seven test sets; here are scored pairs, which have "
             "no in-batch negatives, and one test set.",
