@@ -47,8 +47,19 @@ def test_a_comparison_is_resumed_only_as_it_was_begun(field: str, tmp_path: Path
     folder.claim(CONFIGURATION)
     with pytest.raises(InputError) as caught:
         folder.claim({**CONFIGURATION, field: OTHERS[field]})
-    assert caught.value.field == field
+    assert caught.value.field == ("options.batch_size" if field == "options" else field)
     assert yaml.safe_load(folder.configuration.read_text("utf-8")) == CONFIGURATION
+
+
+def test_one_option_is_named_and_workers_decide_nothing(tmp_path: Path):
+    folder = ComparisonFolder(tmp_path / "out")
+    folder.claim(CONFIGURATION)
+    more = {"workers": 4, "infonce.workers": 2}
+    folder.claim({**CONFIGURATION, "options": {**CONFIGURATION["options"], **more}})
+    folder.claim(CONFIGURATION)
+    with pytest.raises(InputError, match=r"expected None, .* got '0\.1'") as caught:
+        folder.claim({**CONFIGURATION, "options": {**CONFIGURATION["options"], "infonce.temperature": "0.1"}})
+    assert caught.value.field == "options.infonce.temperature"
 
 
 def test_seeds_and_recipes_may_be_added_unless_they_share_minutes(tmp_path: Path):

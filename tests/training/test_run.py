@@ -189,6 +189,39 @@ def test_a_length_that_the_model_cannot_read_is_refused_before_anything_is_writt
     assert not (tmp_path / "run").exists()
 
 
+class Refusing(torch.nn.Module):
+    """A loss that finds at a later step that it cannot use its rows."""
+
+    def __init__(self, model: Any, at: int) -> None:
+        super().__init__()
+        self.loss, self.at, self.steps = ContrastLoss(model), at, 0
+
+    def forward(self, features: Any, labels: Any) -> Any:
+        self.steps += 1
+        if self.steps == self.at:
+            raise InputError("a row has no negative")
+        return self.loss(features, labels)
+
+
+@pytest.mark.parametrize(("at", "kept"), [(1, False), (4, True)])
+def test_refused_rows_leave_a_free_folder_unless_there_is_a_checkpoint(
+    at: int, kept: bool, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    def prepare(model: Any, rows: Any, options: TrainingOptions) -> Plan:
+        return Plan(model, Stage(rows, Refusing(model, at)))
+
+    recipe = Recipe("tiny_refusing", {"rows": ("pairs",)}, TrainingOptions, prepare)
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(InputError, match="no negative"):
+        nearfar.train(
+            recipe, pairs(0, 20), model=tiny_model_folder, out=folder.path, max_steps=5, save_steps=2, **SMALL
+        )
+    assert folder.configuration.exists() == kept
+    assert (folder.last_checkpoint() is not None) == kept
+    if not kept:
+        folder.check_free(resume=False)
+
+
 def test_the_speed_of_steps_made_earlier_is_kept_where_none_was_left(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     known = {"tokens_per_second": 100.0, "seconds": 2.0}

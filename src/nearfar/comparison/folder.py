@@ -15,7 +15,6 @@ report.html     the report
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +24,8 @@ import yaml
 
 from nearfar.comparison.ranking import BASE
 from nearfar.errors import InputError
-from nearfar.training.folder import check_free, read_configuration
-from nearfar.writing import LOCK, write_text
+from nearfar.training.folder import WITHOUT_EFFECT, check_free, clear, differences, read_configuration
+from nearfar.writing import write_text
 
 #: Settings that must be equal to reuse finished runs.
 _DECIDING = (
@@ -134,19 +133,20 @@ class ComparisonFolder:
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
     def _check_same(self, key: str, there: object, now: object) -> None:
-        if there != now:
+        found = differences(key, there, now) if key == "options" else [(key, there, now)]
+        for field, was, asked in found:
+            if was == asked or field.rpartition(".")[2] in WITHOUT_EFFECT:
+                continue
             raise InputError(
-                f"expected {there!r}, as in the comparison to resume, got {now!r}",
+                f"expected {was!r}, as in the comparison to resume, got {asked!r}",
                 file=self.configuration,
-                field=key,
+                field=field,
                 remedy="resume with the same arguments and data, or choose another folder",
             )
 
     def clear(self) -> None:
         """Remove everything but the lock of this process."""
-        for path in self.path.iterdir():
-            if path.name != LOCK:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        clear(self.path)
 
     def read_budget(self) -> dict[str, Any]:
         """The contents of `write_budget`'s file; empty if it does not exist yet."""

@@ -15,6 +15,7 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,16 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
+    @contextmanager
+    def cleared_if_refused(self, resume: bool) -> Iterator[None]:
+        """If the first steps of a new run refuse its input, nothing was trained: the folder can be used again."""
+        try:
+            yield
+        except InputError:
+            if not resume and is_main_process() and self.last_checkpoint() is None:
+                clear(self.path)
+            raise
+
     def lengthen(self, configuration: Mapping[str, Any], changed: Mapping[str, tuple[Any, Any]]) -> None:
         """Reopen a finished run with changed options. The earlier ones are recorded."""
         there = read_configuration(self.configuration)
@@ -124,7 +135,7 @@ class RunFolder:
         for each in (there, configuration):
             if isinstance(each.get("options"), dict):
                 options = {**defaults, **each["options"]}
-                each["options"] = {name: value for name, value in options.items() if name not in _WITHOUT_EFFECT}
+                each["options"] = {name: value for name, value in options.items() if name not in WITHOUT_EFFECT}
         tasks = _tasks_added(there.get("data"), configuration.get("data")) if self.metrics.exists() else None
         if tasks is not None:
             changed[STREAM] = tasks
@@ -133,7 +144,7 @@ class RunFolder:
                 continue
             if key == _HELD_OUT and key not in there:
                 continue  # a run of an earlier version
-            for field, was, now in _differences(key, there.get(key), configuration.get(key)):
+            for field, was, now in differences(key, there.get(key), configuration.get(key)):
                 if key == _HELD_OUT:
                     raise otherwise(self.configuration, field, was, now, of=str(there.get("evaluation")))
                 if key != "options" or not self.metrics.exists():
@@ -219,6 +230,13 @@ def check_free(configuration: Path, what: str, resume: bool) -> None:
         raise InputError(problem, file=folder, field="--out", remedy="choose a new folder")
 
 
+def clear(folder: Path) -> None:
+    """Remove everything but the lock of this process."""
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def read_configuration(file: Path) -> dict[str, Any]:
     """The settings with which a folder was claimed.
 
@@ -256,7 +274,7 @@ _DECIDING = (
 
 
 #: Options that do not change the result: a run may be resumed with other values.
-_WITHOUT_EFFECT = ("workers",)
+WITHOUT_EFFECT = ("workers",)
 #: What may change where tasks are added: the hashes of the earlier tasks say that their rows are the same.
 _OF_TASKS = ("data", "columns", "evaluation", "evaluation_columns", _HELD_OUT)
 
@@ -271,10 +289,10 @@ def _tasks_added(was: Any, now: Any) -> tuple[list[str], list[str]] | None:
     return (names, longer) if same else None
 
 
-def _differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+def differences(field: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
     """The entries in which two values differ, such as `options.temperature`, with both values."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in {**was, **now}:
-            yield from _differences(f"{field}.{key}", was.get(key), now.get(key))
+            yield from differences(f"{field}.{key}", was.get(key), now.get(key))
     elif was != now:
         yield field, was, now

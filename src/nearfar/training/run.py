@@ -192,18 +192,19 @@ def _run(
     folder.start(configuration)
     if changed:
         folder.lengthen(configuration, changed)
-    trained = train_stages(
-        ready,
-        folder,
-        seed,
-        measure=None if held_out is None else lambda: held_out.measure(model, seed),
-        validate=None if validation is None else lambda: validation.measure(model, seed),
-        metric=metric,
-        arguments=request.arguments,
-        progress=request.progress,
-        rows_in_step=request.rows_in_step,
-        rows=rows_of_tasks(request.recipe, rows, ready.plan.count),
-    )
+    with folder.cleared_if_refused(request.resume):
+        trained = train_stages(
+            ready,
+            folder,
+            seed,
+            measure=None if held_out is None else lambda: held_out.measure(model, seed),
+            validate=None if validation is None else lambda: validation.measure(model, seed),
+            metric=metric,
+            arguments=request.arguments,
+            progress=request.progress,
+            rows_in_step=request.rows_in_step,
+            rows=rows_of_tasks(request.recipe, rows, ready.plan.count),
+        )
     if base is not None:
         base.name_in_adapters()
     peak = peak_memory()
