@@ -11,39 +11,50 @@ import pytest
 from nearfar.errors import InputError
 from nearfar.models.sums import FILE, changes, write_sums
 
+RECORDED = ("model", "run.yaml")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "model/part").mkdir(parents=True)
     for name in ("model/a.json", "model/part/b c.json", "run.yaml", "other.txt", "model/.hidden"):
         (tmp_path / name).write_text(name)
-    write_sums(tmp_path, ["model", "run.yaml"])
+    write_sums(tmp_path, RECORDED)
     return tmp_path
 
 
 def test_nothing_has_changed_after_writing(folder: Path) -> None:
-    assert changes(folder) == (3, [])
+    assert changes(folder, RECORDED) == (3, [])
     (folder / "other.txt").write_text("new")  # not recorded
-    assert changes(folder) == (3, [])
+    assert changes(folder, RECORDED) == (3, [])
 
 
 def test_where_everything_was_recorded_a_new_file_at_the_top_is_named(folder: Path) -> None:
     write_sums(folder)
-    assert changes(folder, whole=True) == (4, [])
+    assert changes(folder) == (4, [])
     (folder / "new.json").write_text("")
     (folder / ".gitattributes").write_text("")
-    assert changes(folder, whole=True)[1] == ["new.json is new"]
+    assert changes(folder)[1] == [f"new.json is not in {FILE}"]
 
 
 def test_changed_missing_and_new_files_are_named(folder: Path) -> None:
     (folder / "model/a.json").write_text("model/b.json")
     (folder / "model/part/b c.json").unlink()
     (folder / "model/part/new.json").write_text("")
-    assert changes(folder)[1] == [
+    assert changes(folder, RECORDED)[1] == [
         "model/a.json has changed",
         "model/part/b c.json is missing",
-        "model/part/new.json is new",
+        f"model/part/new.json is not in {FILE}",
     ]
+
+
+@pytest.mark.parametrize("name", ["run.yaml", "model/a.json", "model"])
+def test_a_file_whose_line_was_removed_is_named(name: str, folder: Path) -> None:
+    lines = (folder / FILE).read_text().splitlines(keepends=True)
+    (folder / FILE).write_text("".join(line for line in lines if f"  {name}" not in line))
+    found = changes(folder, RECORDED)[1]
+    assert found
+    assert all(each.startswith(name) and each.endswith(f"is not in {FILE}") for each in found)
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="requires sha256sum")

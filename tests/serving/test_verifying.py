@@ -216,7 +216,7 @@ def test_other_weights_and_new_files_of_what_was_pushed_differ(upload: Path) -> 
     (upload / "adapter_config.json").write_text("{")
     found = verify(upload)
     assert differing(found) == {"files", "figures"}
-    assert found.checks[0].detail == "model.safetensors has changed; adapter_config.json is new"
+    assert found.checks[0].detail == "model.safetensors has changed; adapter_config.json is not in SHA256SUMS"
 
 
 @pytest.mark.slow

@@ -25,12 +25,13 @@ def write_sums(folder: Path, names: Iterable[str] | None = None) -> None:
     write_text("".join(lines), folder / FILE)
 
 
-def changes(folder: Path, *, whole: bool = False) -> tuple[int, list[str]]:
-    """The number of recorded files, and what differs: changed and missing files, and new ones in a recorded folder.
+def changes(folder: Path, names: Iterable[str] | None = None) -> tuple[int, list[str]]:
+    """The number of recorded files, and what differs: changed and missing files, and files without a record.
 
     Args:
         folder: The folder.
-        whole: Whether everything in it was recorded, so that new files at its top differ, too.
+        names: The files and folders in it that were recorded, as for `write_sums`; by default everything. New folders
+            do not differ: nothing that is recorded reads them.
 
     Raises:
         InputError: There is no record, or it is not text in the format of `sha256sum`.
@@ -55,13 +56,13 @@ def changes(folder: Path, *, whole: bool = False) -> tuple[int, list[str]]:
             found.append(f"{name} is missing")
         elif sha256(file) != digest:
             found.append(f"{name} has changed")
-    # A file beside the recorded ones could be read instead of one of them.
-    tops = {name.partition("/")[0] for name in expected if "/" in name}
-    if whole:
-        tops |= {path.name for path in folder.iterdir() if path.is_file()}
-    for file in _files(folder, tops):
+    if names is None:
+        # A file beside the recorded ones could be read instead of one of them.
+        names = {path.name for path in folder.iterdir() if path.is_file()}
+        names |= {name.partition("/")[0] for name in expected if "/" in name}
+    for file in _files(folder, names):
         if (name := file.relative_to(folder).as_posix()) not in expected:
-            found.append(f"{name} is new")
+            found.append(f"{name} is not in {FILE}")
     return len(expected), found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from nearfar.models.sums import FILE as SUMS
 from nearfar.models.sums import changes
 from nearfar.serving.recorded import after_of, read_settings, request_of, sets_of
 from nearfar.serving.result import Check, Verified
-from nearfar.training.folder import RunFolder
+from nearfar.training.folder import RECORDED, RunFolder
 
 if TYPE_CHECKING:
     from nearfar.training.held_out import HeldOut
@@ -63,7 +63,7 @@ def verify(
         raise InputError(f"contains neither run.yaml nor {SUMS}", file=path, remedy="pass a run folder")
     say = progress or (lambda _: None)
     say("comparing files")
-    files = _files(path, whole=_uploaded(run))
+    files = _files(path, None if _uploaded(run) or not run.configuration.is_file() else RECORDED)
     of_run = _of_run(run, figures, tolerance, say, whole=files.equal is True) if run.configuration.is_file() else ()
     return Verified(path, (files, *of_run))
 
@@ -74,12 +74,12 @@ def _uploaded(run: RunFolder) -> bool:
     return run.configuration.is_file() and at_top and not run.model.is_dir()
 
 
-def _files(folder: Path, *, whole: bool) -> Check:
+def _files(folder: Path, recorded: Iterable[str] | None) -> Check:
     if not (folder / SUMS).is_file():
         # Whoever changes a file can remove the record, so that without it nothing can be called equal.
         return Check("files", False, f"{SUMS} is missing: files cannot be compared with what was written")
     try:
-        number, found = changes(folder, whole=whole)
+        number, found = changes(folder, recorded)
     except InputError as error:
         return Check("files", False, f"cannot be compared: {error}")
     return Check("files", not found, "; ".join(found) or f"{number} files")

@@ -31,6 +31,8 @@ from nearfar.writing import LOCK, replace_folder, settled, write_text
 
 _logger = logging.getLogger(__name__)
 
+#: What `SHA256SUMS` records.
+RECORDED = ("model", "run.yaml", "metrics.json", "report.html")
 #: Key of the tasks among the changed options, and value of `Plan.grows`.
 STREAM = "stream"
 
@@ -184,8 +186,7 @@ class RunFolder:
 
     def record(self) -> None:
         """Write the hashes of a finished run's files."""
-        files = (self.model, self.configuration, self.metrics, self.report)
-        write_sums(self.path, [file.name for file in files])
+        write_sums(self.path, RECORDED)
 
     def replace_model(self, save: Any) -> None:
         """Call `save(folder)` on a temporary folder, and then replace `model/` with it."""
