@@ -145,15 +145,19 @@ def simcse_on(
     return model, fitted(plan, options, seed)
 
 
-def fitted(plan: Plan, options: TrainingOptions, seed: int) -> dict[str, float]:
-    """Train a plan's model in place; step and score of the checkpoint that is best on STS-B's development split."""
+def fitted(plan: Plan, options: TrainingOptions, seed: int, validation: Dataset | None = None) -> dict[str, float]:
+    """Train a plan's model in place; step and score of the checkpoint that is best on validation pairs.
+
+    These are by default the development split of STS-B.
+    """
+    rows = sts("dev") if validation is None else validation
     transformers.utils.logging.set_verbosity_error()
     with tempfile.TemporaryDirectory() as folder:
         done = train_stages(
             prepared(plan, options),
             RunFolder(Path(folder)),
             seed,
-            validate=lambda: evaluate(plan.model, sts("dev")),
+            validate=lambda: evaluate(plan.model, rows),
             metric="spearman",
         )
     return {"step": done.followed[-1]["step"], "validation": done.followed[-1]["value"]}
