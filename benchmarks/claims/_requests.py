@@ -162,14 +162,14 @@ def validated(rate: float) -> float:
 
     def compute() -> float:
         tasks = stream(TUNED_ON, TASKS[0])
-        chosen = [row for rows in tasks.values() for row in rows if _for_validation(row)]
-        left = {name: [row for row in rows if not _for_validation(row)] for name, rows in tasks.items()}
+        chosen = [row for rows in tasks.values() for row in rows if for_validation(row)]
+        left = {name: [row for row in rows if not for_validation(row)] for name, rows in tasks.items()}
         return trained(left, chosen, TUNED_ON, rate, TOGETHER)["last"]
 
     return kept("coconut", _named(f"slurp, validation, {rate:g}"), compute)
 
 
-def _for_validation(row: dict[str, Any]) -> bool:
+def for_validation(row: dict[str, Any]) -> bool:
     return zlib.crc32(f"validation {row['text']}".encode()) % VALIDATION_SHARE == 0
 
 
