@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearfar.errors import InputError, about
+from nearfar.errors import InputError, about, passed_as
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,11 @@ def test_the_file_is_not_named_for_an_option_nor_over_another_file() -> None:
     assert raised(InputError("is wrong", file="b.csv", field="score")).file == "b.csv"
     assert raised(InputError("is wrong", field="score"), None).file is None
     assert str(raised(KeyError("x"))) == "'x'"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("field", "named"), [(None, "--amateur"), ("model", "--amateur"), ("device", "device")])
+def test_the_option_is_named_where_nothing_else_is(field: str | None, named: str) -> None:
+    with pytest.raises(InputError) as caught, passed_as("--amateur"):
+        raise InputError("is wrong", file="folder", line=2, field=field, remedy="fix it")
+    found = caught.value
+    assert (found.file, found.line, found.field, found.remedy) == ("folder", 2, named, "fix it")

@@ -20,8 +20,8 @@ class InputError(ValueError):
         remedy: How to fix it.
 
     Example:
-        >>> str(InputError("expected a number, got 'high'", file="sts.csv", line=7, field="score", remedy="use e.g.
-        0.8")) "sts.csv:7: score: expected a number, got 'high'; use e.g. 0.8"
+        >>> print(InputError("expected a number, got 'high'", file="a.csv", line=7, field="score", remedy="use 0 to 5"))
+        a.csv:7: score: expected a number, got 'high'; use 0 to 5
     """
 
     def __init__(
@@ -49,6 +49,24 @@ def about(file: str | Path | None, columns: Collection[str]) -> Iterator[None]:
         if file is None or error.file is not None or error.field not in (None, *columns):
             raise
         raise InputError(error.problem, file=file, line=error.line, field=error.field, remedy=error.remedy) from error
+
+
+@contextmanager
+def passed_as(option: str) -> Iterator[None]:
+    """Name the option with which a model was passed in an InputError that has no field, or `model`.
+
+    Example:
+        >>> with passed_as("--amateur"):
+        ...     raise InputError("is not a language model", file="minilm")
+        Traceback (most recent call last):
+        nearfar.errors.InputError: minilm: --amateur: is not a language model
+    """
+    try:
+        yield
+    except InputError as error:
+        if error.field not in (None, "model"):
+            raise
+        raise InputError(error.problem, file=error.file, line=error.line, field=option, remedy=error.remedy) from error
 
 
 @contextmanager

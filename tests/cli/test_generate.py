@@ -98,6 +98,7 @@ def test_a_run_that_was_stopped_goes_on(nearfar: Any, workspace: Path, monkeypat
         (["--prompt", "a", "--out", "texts.txt"], "jsonl"),
         (["--prompt", "a", "--decoding", "icd"], "--amateur"),
         (["--prompt", "a", "--decoding", "icd", "--amateur", "./lm"], "is the model itself"),
+        (["--prompt", "a", "--decoding", "icd", "--amateur", "nowhere"], "--amateur"),
         (["--prompt", "a", "--decoding", "greedy", "--amateur", "prompt"], "no amateur"),
         (["--prompt", "a", "--decoding", "dola", "--set", "layers=9"], "layers"),
         (["--prompt", "a", "--decoding", "dola", "--set", "layers=some"], "high"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nearfar.errors import InputError
+from nearfar.errors import InputError, passed_as
 from nearfar.models.adapter_base import base_of
 from nearfar.models.adapters import AdapterSwitch
 from nearfar.models.language import load_language_model, same_weights
@@ -68,7 +68,8 @@ def load_amateur(name: str, model: Any, tokenizer: Any, expert: str | Path, prom
     if base is None and same_weights(name, expert):
         remedy = "pass a worse model, for example one written by `nearfar train lol`, or `prompt`"
         raise InputError("the amateur is the model itself: their contrast is zero", field="--amateur", remedy=remedy)
-    worse, own = load_language_model(name, str(model.device))
+    with passed_as("--amateur"):
+        worse, own = load_language_model(name, str(model.device))
     if own.get_vocab() != tokenizer.get_vocab():
         remedy = "pass a model with the same tokenizer"
         raise InputError("the amateur has another vocabulary than the model", field="--amateur", remedy=remedy)
