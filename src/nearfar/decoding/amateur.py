@@ -58,6 +58,12 @@ def load_amateur(name: str, model: Any, tokenizer: Any, expert: str | Path, prom
         if not prompt.strip():
             raise InputError("expected an instruction to answer falsely, got none", field="amateur_prompt")
         return Amateur(model, prompt)
+    with passed_as("--amateur"):
+        return _other(name, model, tokenizer, expert)
+
+
+def _other(name: str, model: Any, tokenizer: Any, expert: str | Path) -> Amateur:
+    """An amateur that is not the expert with an instruction."""
     folder = Path(name).expanduser()
     base = base_of(folder)
     if base is not None and same_weights(base, expert):
@@ -68,8 +74,7 @@ def load_amateur(name: str, model: Any, tokenizer: Any, expert: str | Path, prom
     if base is None and same_weights(name, expert):
         remedy = "pass a worse model, for example one written by `nearfar train lol`, or `prompt`"
         raise InputError("the amateur is the model itself: their contrast is zero", field="--amateur", remedy=remedy)
-    with passed_as("--amateur"):
-        worse, own = load_language_model(name, str(model.device))
+    worse, own = load_language_model(name, str(model.device))
     if own.get_vocab() != tokenizer.get_vocab():
         remedy = "pass a model with the same tokenizer"
         raise InputError("the amateur has another vocabulary than the model", field="--amateur", remedy=remedy)
