@@ -12,7 +12,12 @@ ROOT = Path(__file__).parents[2]
 
 def ranked(name: str, mean: float, verdict: str) -> dict[str, Any]:
     against = {"mean": mean, "low": mean - 0.01, "high": mean + 0.01, "verdict": verdict}
-    return {"name": name, "score": 0.5 + mean, "against_base": None if name == "base" else against}
+    return {
+        "name": name,
+        "score": 0.5 + mean,
+        "by_seed": [0.5 + mean],
+        "against_base": None if name == "base" else against,
+    }
 
 
 def test_a_column_for_each_kind_and_a_row_for_each_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,3 +53,14 @@ def test_a_column_for_each_kind_and_a_row_for_each_recipe(monkeypatch: pytest.Mo
     ]
     assert "3 or 5 seeds" in lines[7]
     assert "- sentences: Wikipedia, on STS-B: dse, seed 0: no scores" in lines
+
+
+def test_runs_that_widen_all_intervals_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from _which_page import which_table  # pyright: ignore[reportMissingImports]
+
+    runs = {f"steady {number}": [0.5, 0.5 + 0.001 * number] for number in range(1, 9)}
+    runs |= {"base": [0.5], "wild": [0.3, 0.39], "wilder": [0.6, 0.5]}
+    ranking = [ranked(name, 0, "no significant difference") | {"by_seed": scores} for name, scores in runs.items()]
+    result = {"metric": "spearman", "seeds": 2, "ranking": ranking, "failures": []}
+    assert "On sentences, the runs of `wilder` and `wild` differ" in which_table({"sentences": result})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr, t, ttest_1samp, ttest_rel
 
-from nearfar.comparison.significance import Estimates, Part, estimate, holm
+from nearfar.comparison.significance import Estimates, Part, estimate, holm, widening
 from nearfar.errors import InputError
 
 
@@ -155,3 +155,27 @@ def test_what_cannot_be_paired():
         estimate({"a": np.zeros((2, 3)), "b": np.zeros((3, 3))})
     with pytest.raises(InputError, match=r"^--eval: .*got 1\b"):
         estimate({"a": np.zeros((1, 1))})
+
+
+STEADY = {f"steady {number}": [0.5, 0.5 + 0.001 * number] for number in range(1, 9)}
+
+
+def test_a_few_models_of_many_widen_the_intervals_of_all() -> None:
+    wild = {"wild": [0.3, 0.39], "wilder": [0.6, 0.5]}
+    assert widening({**wild, **STEADY}) == ["wilder", "wild"]
+    assert widening(STEADY) == []
+    # One alone is an outlier that is not pooled: it widens its own interval alone.
+    assert widening({"wilder": wild["wilder"], **STEADY}) == []
+    # Of two models neither is the exception, and without a second run nothing is known.
+    assert widening(wild) == []
+    assert widening({name: scores[:1] for name, scores in STEADY.items()} | {"base": [0.1]}) == []
+    assert widening({**wild, **STEADY, "base": [0.1]}) == ["wilder", "wild"]
+
+
+def test_without_them_the_others_have_narrower_intervals() -> None:
+    rng = np.random.default_rng(0)
+    items = rng.normal(0, 0.01, 200)
+    values = {name: items + rng.normal(0, 0.001, (2, 200)) + np.array(runs)[:, None] for name, runs in STEADY.items()}
+    wild = {"wild": items + np.array([[0.3], [0.39]]), "wilder": items + np.array([[0.6], [0.5]])}
+    with_them, without = (estimate(each).difference("steady 1", "steady 2") for each in ({**wild, **values}, values))
+    assert with_them.high - with_them.low > 3 * (without.high - without.low)

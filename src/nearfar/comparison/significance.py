@@ -138,6 +138,26 @@ def estimate(
     return Estimates(tuple(values), by_seed, deviations, _of_runs(by_seed, trained), items)
 
 
+def widening(by_seed: Mapping[str, Sequence[float]]) -> list[str]:
+    """The few models whose runs differ so much that they widen the intervals of all: most of the pooled variance.
+
+    Args:
+        by_seed: Score of each run of each model; those of a model with one run are left out.
+
+    Returns:
+        At most a quarter of the models that are pooled, which have nine tenths of the variance; mostly none.
+    """
+    import numpy as np
+
+    runs = {name: scores for name, scores in by_seed.items() if len(scores) > 1}
+    names, own = list(runs), {row: float(np.var(scores, ddof=1)) for row, scores in enumerate(runs.values())}
+    pool = _pooled(own, min(map(len, runs.values()), default=2) - 1)[::-1]  # the largest one first
+    few = pool[: len(pool) // 4]
+    total, sums = sum(own[row] for row in pool), np.cumsum([own[row] for row in few])
+    enough = next((number for number, each in enumerate(sums, 1) if each >= 0.9 * total > 0), 0)
+    return [names[row] for row in few[:enough]]
+
+
 def _common(deviations: Float[np.ndarray, "n seeds"]) -> float:
     """The variance over items that all runs share: what single runs add to it is in the variance between runs."""
     seeds = deviations.shape[1]
