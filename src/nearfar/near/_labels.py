@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nearfar.blocks import DenseTargets, Near, Shard, Targets
-from nearfar.near._sparse import SparseTargets
+from nearfar.blocks import DenseTargets, Near, Shard, SparseTargets, Targets
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int
