@@ -107,7 +107,7 @@ def test_resume_adds_and_refuses(files: Path, jobs: list[Job], tiny_model_folder
     nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
     with pytest.raises(InputError, match=r"^out: --out: "):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, **asked)
-    with pytest.raises(InputError, match=r"compare\.yaml: options: .*'8'.*'4'"):
+    with pytest.raises(InputError, match=r"compare\.yaml: options\.batch_size: .*'8'.*'4'"):
         nearfar.compare(["infonce"], data="train.jsonl", seeds=1, resume=True, **{**asked, "batch_size": 4})
     write_jsonl(pairs(0, 31), files / "train.jsonl")
     with pytest.raises(InputError, match="sha256"):
