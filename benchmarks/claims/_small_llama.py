@@ -38,9 +38,15 @@ def shape() -> str:
 
 @cache
 def blocks(part: str) -> Dataset:
-    """Blocks of tokens for training (`train`), for choosing learning rates (`choice`), or for the result."""
+    """Blocks of tokens for training, for choosing learning rates (`choice`), or for the result.
+
+    Those for training are of few articles (`train`), or of all that are not for choosing (`long`).
+    """
     tokenizer = transformers.AutoTokenizer.from_pretrained(shape())
     if part == "train":
         return packed(documents("train").select(range(TRAINED_ON)), tokenizer, LENGTH)
+    if part == "long":
+        rest = [*range(TRAINED_ON), *range(TRAINED_ON + CHOSEN_BY, len(documents("train")))]
+        return packed(documents("train").select(rest), tokenizer, LENGTH)
     chosen = documents("train").select(range(TRAINED_ON, TRAINED_ON + CHOSEN_BY))
     return packed(chosen if part == "choice" else documents("valid"), tokenizer, LENGTH).select(range(MEASURED))
