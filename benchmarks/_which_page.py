@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nearfar.comparison.significance import widening
-
 BASE = "base"
 #: Each kind of rows, and what it was evaluated on.
 KINDS = {
@@ -39,7 +37,7 @@ def which_table(results: Mapping[str, dict[str, Any]]) -> str:
         "linear classifier of the vectors."
     )
     for kind in kinds:
-        if names := widening({each["name"]: each["by_seed"] for each in results[kind]["ranking"]}):
+        if names := [each["name"] for each in results[kind]["ranking"] if each.get("widens")]:
             which = " and ".join(f"`{name}`" for name in names)
             what += (
                 f" On {kind}, the runs of {which} differ far more than those of the others; this widens all intervals."

@@ -13,6 +13,7 @@ import argparse
 import json
 import random
 import shutil
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,9 @@ import torch
 import transformers
 from datasets import Dataset
 from tokenizers import BertWordPieceTokenizer
-from transformers.trainer_utils import get_last_checkpoint
 
 from claims._data import wiki_sentences
-from nearfar.writing import replace_folder
+from nearfar.writing import replace_folder, write_text
 
 #: The size of BERT-mini.
 VOCABULARY, LAYERS, WIDTH, HEADS, LENGTH = 16_000, 4, 256, 4, 48
@@ -48,16 +48,31 @@ def vocabulary(texts: list[str], folder: Path) -> Any:
 
 
 class Pretraining(transformers.Trainer):
-    """Computes the head only for the masked tokens: a third of the time."""
+    """Computes the head only for the masked tokens."""
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
         labels = inputs.pop("labels")
-        states, masked = model.bert(**inputs).last_hidden_state, labels != -100
-        loss = torch.nn.functional.cross_entropy(model.cls(states[masked]).float(), labels[masked])
+        with self.accelerator.autocast():  # otherwise only for a call of the model itself
+            states, masked = model.bert(**inputs).last_hidden_state, labels != -100
+            logits = model.cls(states[masked])
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels[masked])
         return (loss, {"loss": loss}) if return_outputs else loss
 
 
+def checkpoint(unfinished: Path, asked: dict[str, int]) -> str | None:
+    """The newest whole checkpoint of a stopped run with the same settings, if there is one."""
+    settings = unfinished / "settings.json"
+    if settings.is_file() and (there := json.loads(settings.read_text("utf-8"))) != asked:
+        sys.exit(f"{unfinished} is of a run with {there}: use the same options, or remove it")
+    unfinished.mkdir(parents=True, exist_ok=True)
+    write_text(json.dumps(asked), settings)
+    # Written last.
+    whole = [each.parent for each in unfinished.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda each: int(each.name.rpartition("-")[2]))) if whole else None
+
+
 def pretrain(steps: int, batch: int, unfinished: Path, folder: Path) -> None:
+    start = checkpoint(unfinished, {"steps": steps, "batch": batch})
     transformers.set_seed(SEED)
     texts = sentences()
     with tempfile.TemporaryDirectory() as scratch:
@@ -73,7 +88,7 @@ def pretrain(steps: int, batch: int, unfinished: Path, folder: Path) -> None:
     model = transformers.BertForMaskedLM(config)
     ids = tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]
     collator = transformers.DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED)
-    rows = Dataset.from_dict({"input_ids": ids, "length": [len(each) for each in ids]})
+    rows = Dataset.from_dict({"input_ids": ids})
     arguments = transformers.TrainingArguments(
         output_dir=str(unfinished),
         max_steps=steps,
@@ -101,7 +116,7 @@ def pretrain(steps: int, batch: int, unfinished: Path, folder: Path) -> None:
         rows.select(range(HELD_OUT)),  # pyright: ignore[reportArgumentType]
     )
     before = trainer.evaluate()["eval_loss"]
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(unfinished)) if unfinished.is_dir() else None)
+    trainer.train(resume_from_checkpoint=start)
     after = trainer.evaluate()["eval_loss"]
     model.float().save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))

@@ -11,6 +11,8 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +22,7 @@ from _data import sts, wiki_sentences
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 
+from nearfar.data.files import sha256
 from nearfar.evaluation import evaluate
 from nearfar.kinds.options import TrainingOptions
 from nearfar.kinds.plan import Plan
@@ -39,6 +42,7 @@ MASKS: tuple[Mask, ...] = ("causal", "open")
 BACKBONES: tuple[Backbone, ...] = ("bert", "smollm2") if os.environ.get("RAW_PARTS") == "smollm2" else ("bert",)
 
 LAYERS, MAX_LENGTH, BATCH = 4, 32, 64
+BERT_FILES = ("config.json", "pretraining.json")
 #: A seed that is not reported.
 TUNED_ON = 1_000
 RATES = (1e-5, 3e-5, 1e-4)
@@ -61,18 +65,29 @@ def budget(backbone: Backbone) -> dict[str, Any]:
     return BUDGET | ({"mini_batch_num_tokens": 256} if backbone == "smollm2" else {})
 
 
-def described(layers: int = LAYERS) -> str:
-    """The backbones, in words; `layers` are those of `smollm2`."""
-    config, facts = (
-        json.loads((bert_folder() / name).read_text("utf-8")) for name in ("config.json", "pretraining.json")
-    )
+def described(layers: int = LAYERS, backbones: Sequence[Backbone] = BACKBONES) -> str:
+    """Backbones in words; `layers` are those of `smollm2`."""
+    config, facts = (json.loads((bert_folder() / name).read_text("utf-8")) for name in BERT_FILES)
     bert = (
         f"a BERT of {config['num_hidden_layers']} layers, {config['hidden_size']} wide, pretrained on wiki_sentences "
         f"by masked language modelling ({facts['steps']:,} steps of {facts['batch']} sentences; loss on held-out "
         f"sentences {facts['loss']['before']:.2f} before, {facts['loss']['after']:.2f} after)"
     )
     names: dict[Backbone, str] = {"bert": bert, "smollm2": f"the first {layers} layers of SmolLM2-135M"}
-    return f"{'; also '.join(names[backbone] for backbone in BACKBONES)}; mean of the states"
+    return f"{'; also '.join(names[backbone] for backbone in backbones)}; mean of the states"
+
+
+@cache
+def known_as(backbone: Backbone) -> str:
+    """The name of a backbone in files of figures: another small BERT has other figures."""
+    return backbone if backbone != "bert" else f"bert {sha256(bert_folder() / 'model.safetensors')[:8]}"
+
+
+def depth(backbone: Backbone, layers: int = LAYERS) -> int:
+    """The number of its layers; `layers` are those of `smollm2`."""
+    if backbone == "smollm2":
+        return layers
+    return json.loads((bert_folder() / BERT_FILES[0]).read_text("utf-8"))["num_hidden_layers"]
 
 
 def named(metric: str, backbone: Backbone) -> str:
@@ -102,7 +117,7 @@ def encoder(backbone: Backbone, layers: int = LAYERS, mask: Mask | None = None) 
 
 def bert_folder() -> Path:
     folder = Path(os.environ.get("NEARFAR_SMALL_BERT", ""))
-    if not (folder / "config.json").is_file():
+    if not all((folder / name).is_file() for name in BERT_FILES):
         sys.exit("make a small BERT by benchmarks/small_bert.py, and set NEARFAR_SMALL_BERT to its folder")
     return folder
 
@@ -165,7 +180,7 @@ def fitted(plan: Plan, options: TrainingOptions, seed: int, validation: Dataset 
 
 def untrained(backbone: Backbone, recipe: str) -> float:
     """Spearman's correlation of a backbone on STS-B test before any training."""
-    return kept(recipe, f"{backbone}, untrained", lambda: tested(encoder(backbone)))
+    return kept(recipe, f"{known_as(backbone)}, untrained", lambda: tested(encoder(backbone)))
 
 
 def tested(model: SentenceTransformer) -> float:

@@ -166,7 +166,7 @@ def validated(rate: float) -> float:
         left = {name: [row for row in rows if not for_validation(row)] for name, rows in tasks.items()}
         return trained(left, chosen, TUNED_ON, rate, TOGETHER)["last"]
 
-    return kept("coconut", _named(f"slurp, validation, {rate:g}"), compute)
+    return kept("coconut", named_in_trial(f"slurp, validation, {rate:g}"), compute)
 
 
 def for_validation(row: dict[str, Any]) -> bool:
@@ -181,10 +181,10 @@ def figures(seed: int, tasks: int, arm: str) -> dict[str, float]:
         return trained(stream(seed, tasks), test, seed, max(RATES, key=validated), arm)
 
     of = "" if arm == TOGETHER else f"{tasks} tasks, "
-    return kept("coconut", _named(f"slurp, {of}seed {seed}, {arm}"), compute)
+    return kept("coconut", named_in_trial(f"slurp, {of}seed {seed}, {arm}"), compute)
 
 
-def _named(figure: str) -> str:
+def named_in_trial(figure: str) -> str:
     return f"trial of {figure}" if TRIAL else figure
 
 

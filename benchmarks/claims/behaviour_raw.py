@@ -11,7 +11,7 @@ from typing import Any, Literal
 import _raw
 from _claim import Also, Claim, kept, run
 from _data import wiki_sentences
-from _raw import BUDGET, MAX_LENGTH, RATES, STEPS, TUNED_ON
+from _raw import BUDGET, MAX_LENGTH, RATES, STEPS, TUNED_ON, known_as
 from transformers import set_seed
 
 from nearfar.recipes import behaviour
@@ -46,10 +46,10 @@ def trained(seed: int, arm: str, rate: float) -> dict[str, float]:
 def figure(seed: int, arm: str, name: str) -> float:
     def validated(rate: float) -> float:
         compute = partial(trained, TUNED_ON, arm, rate)
-        return kept("behaviour_raw", f"{arm}, rate {rate:g}", compute)["validation"]
+        return kept("behaviour_raw", f"{known_as('bert')}, {arm}, rate {rate:g}", compute)["validation"]
 
     compute = partial(trained, seed, arm, max(RATES, key=validated))
-    return kept("behaviour_raw", f"{arm}, seed {seed}", compute)[name]
+    return kept("behaviour_raw", f"{known_as('bert')}, {arm}, seed {seed}", compute)[name]
 
 
 def arms(name: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ if __name__ == "__main__":
             claim="At temperature 1, the contrastive loss with only the hardest negatives gives a better encoder than "
             "with all negatives.",
             data="wiki_sentences for training, each encoded twice with dropout; STS-B test for evaluation",
-            backbone=_raw.described(),
+            backbone=_raw.described(backbones=("bert",)),
             budget=f"{STEPS} steps of 64 sentences, alpha 0.0819, {MAX_LENGTH} tokens; the checkpoint, and for each "
             f"arm the learning rate of {RATES}, are the best on STS-B's development split",
             metric="Spearman's correlation on STS-B",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from _claim import Also, Claim, kept, run
-from _requests import Rows, for_validation, hearing, readings
+from _requests import Rows, for_validation, hearing, named_in_trial, readings
 from datasets import Dataset
 from transformers import set_seed
 
@@ -57,7 +57,7 @@ def parts() -> dict[str, Rows]:
 
 
 def heard(model: Any, rows: Rows, label: str) -> float:
-    """The share of readings whose label is the nearest of all labels."""
+    """The share of readings whose label is the nearest of the labels of these readings."""
     named = Dataset.from_list([{"audio": row["audio"], "label": name_of(row, label)} for row in rows])
     return evaluate(model, named, "zero-shot").metrics["accuracy"]
 
@@ -102,7 +102,7 @@ def rate_of(arm: str) -> float:
 
     def score(rate: float) -> float:
         compute = partial(trained, TUNED_ON, tuned, rate, "validation")
-        return kept("cwcl_speech", f"{tuned}, rate {rate:g}", compute)["intent"]
+        return kept("cwcl_speech", named_in_trial(f"{tuned}, rate {rate:g}"), compute)["intent"]
 
     return max(RATES, key=score)
 
@@ -111,7 +111,7 @@ def figure(seed: int, arm: str, label: str) -> float:
     if arm == WRITTEN:
         return written(label)
     compute = partial(trained, seed, arm, rate_of(arm), "test")
-    return kept("cwcl_speech", f"{arm}, seed {seed}", compute)[label]
+    return kept("cwcl_speech", named_in_trial(f"{arm}, seed {seed}"), compute)[label]
 
 
 def arms(label: str) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def arms(label: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     sizes = {part: len(rows) for part, rows in parts().items()}
-    learned = sizes["train"] + sizes["validation"]
+    learned, kinds = sizes["train"] + sizes["validation"], {name_of(row, "intent") for row in parts()["test"]}
     run(
         Claim(
             recipe="cwcl",
@@ -128,7 +128,7 @@ if __name__ == "__main__":
             claim="A speech encoder trained towards a frozen text encoder, with weights by the similarities of the "
             "texts, predicts the intents of new requests better, without any label, than one trained only with pairs.",
             data=f"SLURP, read by espeak-ng: {learned:,} readings of as many texts, in six voices, and "
-            f"{sizes['test']:,} readings of other texts in two other voices for testing",
+            f"{sizes['test']:,} readings of other texts, of {len(kinds)} intents, in two other voices for testing",
             backbone="the encoder of Whisper tiny.en, trained, and all-MiniLM-L6-v2, frozen",
             budget=f"{STEPS} steps of {BATCH}; for each arm, the learning rate of {RATES} (of which pre-trained layers "
             f"have a twentieth) that is best on {sizes['validation']:,} of the training texts",

@@ -11,7 +11,7 @@ from typing import Any
 import _raw
 from _claim import RESULTS, Also, Claim, kept, run
 from _data import sts
-from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, named
+from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, known_as, named
 from datasets import Dataset
 from debcse import correlation_given, sentences, shared_words
 from filelock import FileLock
@@ -40,7 +40,7 @@ TRAINED = (OURS, BASELINE, ONLY_MEANING)
 
 def teacher(backbone: Backbone) -> SentenceTransformer:
     """The backbone trained by SimCSE with a seed of its own; one process trains it for all arms."""
-    folder = RESULTS / ".debcse_raw" / f"teacher-{backbone}"
+    folder = RESULTS / ".debcse_raw" / f"teacher-{known_as(backbone)}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     rows, rate = Dataset.from_dict({"text": sentences()}), rate_of(backbone, BASELINE)
     with FileLock(f"{folder}.lock"):
@@ -106,7 +106,7 @@ def validated(backbone: Backbone, arm: str, rate: float, limit: float) -> float:
             print(f"{name}: {problem}", flush=True)
             return {"validation": -1.0}
 
-    name = f"{backbone}, {arm}, rate {rate:g}, limit {limit:g}"
+    name = f"{known_as(backbone)}, {arm}, rate {rate:g}, limit {limit:g}"
     return kept("debcse_raw", name, compute)["validation"]
 
 
@@ -124,10 +124,10 @@ def rate_of(backbone: Backbone, arm: str) -> float:
 
 def figure(seed: int, backbone: Backbone, arm: str, name: str) -> float:
     if arm == UNTRAINED:
-        return kept("debcse_raw", f"{backbone}, {arm}", lambda: measured(_raw.encoder(backbone)))[name]
+        return kept("debcse_raw", f"{known_as(backbone)}, {arm}", lambda: measured(_raw.encoder(backbone)))[name]
     rate, limit = rate_of(backbone, arm), limit_of(backbone, arm)
     compute = partial(computed, seed, backbone, arm, rate, limit)
-    return kept("debcse_raw", f"{backbone}, {arm}, seed {seed}", compute)[name]
+    return kept("debcse_raw", f"{known_as(backbone)}, {arm}, seed {seed}", compute)[name]
 
 
 def arms(backbone: Backbone, name: str, *names: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import _raw
 from _claim import Also, Claim, kept, run
-from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, named
+from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, known_as, named
 from datasets import Dataset
 from defsent_plus import DEFINITIONS, wordnet
 
@@ -52,7 +52,7 @@ def rate_of(backbone: Backbone, arm: str) -> float:
     """The best one on the development split, after the first stage."""
 
     def score(rate: float) -> float:
-        name = f"{backbone}, {targets_of(arm)}, rate {rate:g}"
+        name = f"{known_as(backbone)}, {targets_of(arm)}, rate {rate:g}"
         compute = partial(stages, TUNED_ON, backbone, targets_of(arm), rate)
         return kept("defsent_plus_raw", name, compute)[0]["validation"]
 
@@ -61,7 +61,7 @@ def rate_of(backbone: Backbone, arm: str) -> float:
 
 def figure(seed: int, backbone: Backbone, arm: str, name: str) -> float:
     compute = partial(stages, seed, backbone, targets_of(arm), rate_of(backbone, arm))
-    found = kept("defsent_plus_raw", f"{backbone}, {targets_of(arm)}, seed {seed}", compute)
+    found = kept("defsent_plus_raw", f"{known_as(backbone)}, {targets_of(arm)}, seed {seed}", compute)
     return found[1 if arm == OURS else 0][name]
 
 

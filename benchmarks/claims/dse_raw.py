@@ -6,6 +6,7 @@ NEARFAR_DATA=FOLDER NEARFAR_SMALL_BERT=FOLDER python benchmarks/claims/dse_raw.p
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
@@ -14,7 +15,7 @@ import _raw
 import numpy as np
 from _claim import RESULTS, Also, Claim, kept, run
 from _data import sts, table
-from _raw import BACKBONES, STEPS, TUNED_ON, Backbone, budget, named
+from _raw import BACKBONES, STEPS, TUNED_ON, Backbone, budget, known_as, named
 from datasets import Dataset
 from filelock import FileLock
 from sklearn.metrics import average_precision_score
@@ -41,16 +42,12 @@ Pairs = list[tuple[str, str]]
 
 @cache
 def qqp() -> dict[str, Dataset]:
-    """Pairs of questions by split; no question of the pairs for the result or for choosing is learned from."""
+    """Pairs of questions by split, of which no two have a question in common, but for case and punctuation."""
     rows = table("qqp", "qqp-dev.tsv.gz")
     random.Random(0).shuffle(rows)
-    held = rows[: TESTED + CHOSEN_BY]
-    seen = {row[name] for row in held for name in ("question1", "question2")}
-    parts = {
-        "test": rows[:TESTED],
-        "validation": held[TESTED:],
-        "train": [row for row in rows[len(held) :] if seen.isdisjoint({row["question1"], row["question2"]})],
-    }
+    test = rows[:TESTED]
+    validation = without(rows[TESTED:], test)[:CHOSEN_BY]
+    parts = {"test": test, "validation": validation, "train": without(rows[TESTED:], [*test, *validation])}
     return {
         part: Dataset.from_dict(
             {
@@ -61,6 +58,17 @@ def qqp() -> dict[str, Dataset]:
         )
         for part, found in parts.items()
     }
+
+
+def questions(row: dict[str, str]) -> set[str]:
+    """Both questions of a pair, without case and punctuation."""
+    return {" ".join(re.findall(r"\w+", row[name].lower())) for name in ("question1", "question2")}
+
+
+def without(rows: list[dict[str, str]], others: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows that have no question in common with the others."""
+    seen = set().union(*map(questions, others))
+    return [row for row in rows if seen.isdisjoint(questions(row))]
 
 
 def pairs_of(rows: Dataset) -> Pairs:
@@ -136,7 +144,7 @@ def trained(seed: int, backbone: Backbone, arm: str, rate: float) -> dict[str, f
 
 def rate_of(backbone: Backbone, arm: str) -> float:
     def score(rate: float) -> float:
-        name = f"{backbone}, {arm}, rate {rate:g}"
+        name = f"{known_as(backbone)}, {arm}, rate {rate:g}"
         return kept("dse_raw", name, partial(trained, TUNED_ON, backbone, arm, rate))["validation"]
 
     return max(RATES, key=score)
@@ -146,7 +154,7 @@ def figure(seed: int, backbone: Backbone, arm: str, name: str) -> float:
     if arm == TEACHER:
         return kept("dse_raw", arm, lambda: measured(told(), told()))[name]
     compute = partial(trained, seed, backbone, arm, rate_of(backbone, arm))
-    return kept("dse_raw", f"{backbone}, {arm}, seed {seed}", compute)[name]
+    return kept("dse_raw", f"{known_as(backbone)}, {arm}, seed {seed}", compute)[name]
 
 
 def arms(backbone: Backbone, name: str, *names: str) -> dict[str, Callable[[int], float]]:
@@ -160,7 +168,7 @@ def untrained(backbone: Backbone) -> float:
         rows = qqp()["test"]
         return precision(evaluate(_raw.encoder(backbone), rows).per_item["similarity"], rows)
 
-    return kept("dse_raw", f"{backbone}, untrained", compute)
+    return kept("dse_raw", f"{known_as(backbone)}, untrained", compute)
 
 
 def shared_words() -> float:

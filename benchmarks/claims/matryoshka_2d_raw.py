@@ -13,7 +13,7 @@ import _raw
 import torch
 from _claim import Also, Claim, kept, run
 from _data import sts
-from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, named
+from _raw import BACKBONES, MAX_LENGTH, RATES, STEPS, TUNED_ON, Backbone, budget, depth, known_as, named
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 
@@ -21,12 +21,13 @@ from nearfar.models.elastic import LayerViews, width
 from nearfar.models.packing import embed
 from nearfar.recipes import matryoshka_2d
 
-DEPTHS: dict[Backbone, int] = {"bert": 4, "smollm2": 6}
+#: Of SmolLM2.
+LAYERS = 6
 NARROW, BATCH = 16, 32
 OURS, BASELINE, UNTRAINED = "2dmse", "matryoshka", "untrained"
 #: Each arm is the recipe with other sizes to sum over.
 CHOICES: dict[str, dict[str, Any]] = {OURS: {}, BASELINE: {"lambda_student": 0.0, "kl_weight": 0.0}}
-#: Layers as parts of the depth, from the first to the one before the last, and whether all dimensions are kept.
+#: Layers as parts of the depth, and whether all dimensions are kept.
 Part = Literal["middle", "lower", "full"]
 SIZES: dict[str, tuple[Part, bool]] = {
     "middle layers": ("middle", True),
@@ -46,10 +47,10 @@ def layers_of(depth: int, part: Part) -> range:
 
 
 @torch.inference_mode()
-def measured(model: SentenceTransformer, depth: int) -> dict[str, float]:
+def measured(model: SentenceTransformer, layers: int) -> dict[str, float]:
     """All sizes on STS-B test from one pass: the same scores as `nearfar evaluate --layers --dims`."""
     rows, views = sts("test"), LayerViews(model.eval())
-    at = cast("torch.nn.Module", views.at(model, list(range(1, depth + 1))))
+    at = cast("torch.nn.Module", views.at(model, list(range(1, layers + 1))))
     batches = [
         [model.preprocess(rows[name][start : start + 64]) for name in ("sentence1", "sentence2")]
         for start in range(0, len(rows), 64)
@@ -61,29 +62,29 @@ def measured(model: SentenceTransformer, depth: int) -> dict[str, float]:
         return float(spearmanr(cosines, rows["score"]).statistic)
 
     return {
-        name: statistics.mean(score(layer, width(model) if whole else NARROW) for layer in layers_of(depth, part))
+        name: statistics.mean(score(layer, width(model) if whole else NARROW) for layer in layers_of(layers, part))
         for name, (part, whole) in SIZES.items()
     }
 
 
 def untrained(backbone: Backbone) -> dict[str, float]:
-    return measured(_raw.encoder(backbone, layers=DEPTHS[backbone]), DEPTHS[backbone])
+    return measured(_raw.encoder(backbone, layers=LAYERS), depth(backbone, LAYERS))
 
 
 def trained(seed: int, backbone: Backbone, arm: str, rate: float) -> dict[str, float]:
     options = matryoshka_2d.Options(
         **budget(backbone), batch_size=BATCH, learning_rate=rate, max_length=MAX_LENGTH, **CHOICES[arm]
     )
-    model = _raw.encoder(backbone, layers=DEPTHS[backbone])
+    model = _raw.encoder(backbone, layers=LAYERS)
     found = _raw.fitted(matryoshka_2d.prepare(model, sts("train"), options), options, seed)
-    return found | measured(model, DEPTHS[backbone])
+    return found | measured(model, depth(backbone, LAYERS))
 
 
 def rate_of(backbone: Backbone, arm: str) -> float:
     """The best one on the development split, at full size."""
 
     def score(rate: float) -> float:
-        name = f"{backbone}, {arm}, rate {rate:g}"
+        name = f"{known_as(backbone)}, {arm}, rate {rate:g}"
         return kept("matryoshka_2d_raw", name, partial(trained, TUNED_ON, backbone, arm, rate))["validation"]
 
     return max(RATES, key=score)
@@ -91,9 +92,9 @@ def rate_of(backbone: Backbone, arm: str) -> float:
 
 def figure(seed: int, backbone: Backbone, arm: str, name: str) -> float:
     if arm == UNTRAINED:
-        return kept("matryoshka_2d_raw", f"{backbone}, {arm}", partial(untrained, backbone))[name]
+        return kept("matryoshka_2d_raw", f"{known_as(backbone)}, {arm}", partial(untrained, backbone))[name]
     compute = partial(trained, seed, backbone, arm, rate_of(backbone, arm))
-    return kept("matryoshka_2d_raw", f"{backbone}, {arm}, seed {seed}", compute)[name]
+    return kept("matryoshka_2d_raw", f"{known_as(backbone)}, {arm}, seed {seed}", compute)[name]
 
 
 def arms(backbone: Backbone, name: str) -> dict[str, Any]:
@@ -110,7 +111,8 @@ def also(backbone: Backbone, *names: str) -> list[Also]:
 
 if __name__ == "__main__":
     middle = "; ".join(
-        f"{', '.join(map(str, layers_of(DEPTHS[each], 'middle')))} of {DEPTHS[each]}" for each in BACKBONES
+        f"{', '.join(map(str, layers_of(depth(each, LAYERS), 'middle')))} of {depth(each, LAYERS)}"
+        for each in BACKBONES
     )
     run(
         Claim(
@@ -118,7 +120,7 @@ if __name__ == "__main__":
             name="matryoshka_2d_raw",
             claim="The middle layers give better vectors than after Matryoshka training at full depth alone.",
             data="STS-B train for training, STS-B test for evaluation",
-            backbone=_raw.described(DEPTHS["smollm2"]),
+            backbone=_raw.described(LAYERS),
             budget=f"{STEPS} steps of {BATCH} scored pairs, ranked cosines and angles, tau 0.05, {MAX_LENGTH} tokens; "
             f"the checkpoint, and for both arms the learning rate of {RATES}, are the best at full size on STS-B's "
             "development split",

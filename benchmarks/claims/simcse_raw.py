@@ -11,7 +11,7 @@ from typing import Any
 import _raw
 from _claim import Also, Claim, kept, run
 from _data import wiki_sentences
-from _raw import BACKBONES, RATES, STEPS, TUNED_ON, Backbone, named
+from _raw import BACKBONES, RATES, STEPS, TUNED_ON, Backbone, known_as, named
 
 ARMS = {"dropout 0.1": 0.1, "dropout 0": 0.0}
 OURS, BASELINE = ARMS
@@ -21,11 +21,13 @@ METRIC = "Spearman's correlation"
 def figure(seed: int, backbone: Backbone, arm: str, name: str) -> float:
     """One figure of an arm: `test`, or `step` of the checkpoint that is best on the development split."""
     rate = max(RATES, key=lambda rate: validated(backbone, arm, rate))
-    return kept("simcse_raw", f"{backbone}, {arm}, seed {seed}", partial(trained, seed, backbone, arm, rate))[name]
+    return kept("simcse_raw", f"{known_as(backbone)}, {arm}, seed {seed}", partial(trained, seed, backbone, arm, rate))[
+        name
+    ]
 
 
 def validated(backbone: Backbone, arm: str, rate: float) -> float:
-    name = f"{backbone}, {arm}, rate {rate:g}"
+    name = f"{known_as(backbone)}, {arm}, rate {rate:g}"
     return kept("simcse_raw", name, partial(trained, TUNED_ON, backbone, arm, rate))["validation"]
 
 

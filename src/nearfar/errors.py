@@ -53,7 +53,7 @@ def about(file: str | Path | None, columns: Collection[str]) -> Iterator[None]:
 
 @contextmanager
 def passed_as(option: str) -> Iterator[None]:
-    """Name the option with which a model was passed in an InputError that has no field, or `model`.
+    """Name the option with which a model was passed, in an InputError whose field is missing or `model`.
 
     Example:
         >>> with passed_as("--amateur"):

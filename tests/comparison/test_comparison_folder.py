@@ -57,9 +57,13 @@ def test_one_option_is_named_and_workers_decide_nothing(tmp_path: Path):
     more = {"workers": 4, "infonce.workers": 2}
     folder.claim({**CONFIGURATION, "options": {**CONFIGURATION["options"], **more}})
     folder.claim(CONFIGURATION)
-    with pytest.raises(InputError, match=r"expected None, .* got '0\.1'") as caught:
+    with pytest.raises(InputError, match=r"expected the default, .* got '0\.1'") as caught:
         folder.claim({**CONFIGURATION, "options": {**CONFIGURATION["options"], "infonce.temperature": "0.1"}})
     assert caught.value.field == "options.infonce.temperature"
+    of_variant = {"variants": {"of.workers": {"source": "/mined.jsonl", "sha256": "hh"}}}
+    folder.claim({**CONFIGURATION, **of_variant})
+    with pytest.raises(InputError, match=r"variants: of\.workers"):
+        folder.claim({**CONFIGURATION, "variants": {"of.workers": {"source": "/mined.jsonl", "sha256": "jj"}}})
 
 
 def test_seeds_and_recipes_may_be_added_unless_they_share_minutes(tmp_path: Path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr, t, ttest_1samp, ttest_rel
 
-from nearfar.comparison.significance import Estimates, Part, estimate, holm, widening
+from nearfar.comparison.significance import Estimates, Part, estimate, holm
 from nearfar.errors import InputError
 
 
@@ -158,24 +158,33 @@ def test_what_cannot_be_paired():
 
 
 STEADY = {f"steady {number}": [0.5, 0.5 + 0.001 * number] for number in range(1, 9)}
+WILD = {"wild": [0.3, 0.39], "wilder": [0.6, 0.5]}
 
 
-def test_a_few_models_of_many_widen_the_intervals_of_all() -> None:
-    wild = {"wild": [0.3, 0.39], "wilder": [0.6, 0.5]}
-    assert widening({**wild, **STEADY}) == ["wilder", "wild"]
-    assert widening(STEADY) == []
-    # One alone is an outlier that is not pooled: it widens its own interval alone.
-    assert widening({"wilder": wild["wilder"], **STEADY}) == []
-    # Of two models neither is the exception, and without a second run nothing is known.
-    assert widening(wild) == []
-    assert widening({name: scores[:1] for name, scores in STEADY.items()} | {"base": [0.1]}) == []
-    assert widening({**wild, **STEADY, "base": [0.1]}) == ["wilder", "wild"]
-
-
-def test_without_them_the_others_have_narrower_intervals() -> None:
+def of_runs(runs: dict[str, list[float]], noise: float = 0.001) -> Estimates:
+    """Models with these scores in each run, measured on 200 items, at which they differ by `noise`."""
     rng = np.random.default_rng(0)
-    items = rng.normal(0, 0.01, 200)
-    values = {name: items + rng.normal(0, 0.001, (2, 200)) + np.array(runs)[:, None] for name, runs in STEADY.items()}
-    wild = {"wild": items + np.array([[0.3], [0.39]]), "wilder": items + np.array([[0.6], [0.5]])}
-    with_them, without = (estimate(each).difference("steady 1", "steady 2") for each in ({**wild, **values}, values))
-    assert with_them.high - with_them.low > 3 * (without.high - without.low)
+    items = {name: rng.normal(0, noise, 200) for name in runs}
+    return estimate({name: items[name] - items[name].mean() + np.array(runs[name])[:, None] for name in runs})
+
+
+def test_a_few_models_of_many_widen_the_intervals_of_all():
+    found, without = of_runs({**WILD, **STEADY}), of_runs(STEADY)
+    assert found.widening() == ["wilder", "wild"]
+    wide, narrow = (each.difference("steady 1", "steady 2") for each in (found, without))
+    assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
+
+
+def test_models_that_do_not_widen_the_intervals_of_others():
+    assert of_runs(STEADY).widening() == []
+    # One alone is an outlier that is not pooled: it widens its own interval alone.
+    assert of_runs({"wilder": WILD["wilder"], **STEADY}).widening() == []
+    # Of two models neither is the exception, and without a second run nothing is known.
+    assert of_runs(WILD).widening() == []
+    assert of_runs({name: scores[:1] for name, scores in {**WILD, **STEADY}.items()}).widening() == []
+    # Items vary so much more that the intervals are as wide without them.
+    assert of_runs({**WILD, **STEADY}, noise=2.0).widening() == []
+
+
+def test_a_model_without_a_seed_is_no_run():
+    assert of_runs({"base": [0.1], **WILD, **STEADY}).widening() == ["wilder", "wild"]

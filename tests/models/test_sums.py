@@ -33,8 +33,12 @@ def test_where_everything_was_recorded_a_new_file_at_the_top_is_named(folder: Pa
     write_sums(folder)
     assert changes(folder) == (4, [])
     (folder / "new.json").write_text("")
+    (folder / "more").mkdir()
+    (folder / "more/new.json").write_text("")
     (folder / ".gitattributes").write_text("")
-    assert changes(folder)[1] == [f"new.json is not in {FILE}"]
+    (folder / ".cache").mkdir()
+    (folder / ".cache/download.json").write_text("")
+    assert changes(folder)[1] == [f"more/new.json is not in {FILE}", f"new.json is not in {FILE}"]
 
 
 def test_changed_missing_and_new_files_are_named(folder: Path) -> None:
@@ -55,6 +59,14 @@ def test_a_file_whose_line_was_removed_is_named(name: str, folder: Path) -> None
     found = changes(folder, RECORDED)[1]
     assert found
     assert all(each.startswith(name) and each.endswith(f"is not in {FILE}") for each in found)
+
+
+def test_where_everything_was_recorded_the_lines_of_a_folder_cannot_be_removed(folder: Path) -> None:
+    """As those of `1_Pooling/`, which has one file that `modules.json` reads."""
+    write_sums(folder)
+    lines = (folder / FILE).read_text().splitlines(keepends=True)
+    (folder / FILE).write_text("".join(line for line in lines if "  model/part/" not in line))
+    assert changes(folder)[1] == [f"model/part/b c.json is not in {FILE}"]
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="requires sha256sum")

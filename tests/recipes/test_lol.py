@@ -111,6 +111,16 @@ def test_an_adapter_that_learned_nothing_is_refused(tiny_lm_folder: Path, tmp_pa
         branches.start(torch.tensor([[5, 6]]), torch.ones(1, 2).bool())
 
 
+@pytest.mark.parametrize(("amateur", "expert", "named"), [("./gone", "", True), ("", "./gone", False)])
+def test_the_option_is_named_only_where_the_amateur_is_wrong(
+    amateur: str, expert: str, named: bool, tiny_lm_folder: Path
+) -> None:
+    model, tokenizer = load_language_model(tiny_lm_folder, "cpu")
+    with pytest.raises(InputError) as caught:
+        load_amateur(amateur or str(tiny_lm_folder), model, tokenizer, expert or tiny_lm_folder, "")
+    assert ("--amateur" in str(caught.value)) == named
+
+
 def test_only_answers_are_learned(tiny_lm_folder: Path) -> None:
     _, tokenizer = load_language_model(tiny_lm_folder, "cpu")
     found = answer_rows(Dataset.from_dict({"anchor": ["Who?"], "positive": ["Ann"]}), tokenizer, 64)[0]

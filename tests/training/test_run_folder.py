@@ -188,3 +188,30 @@ def test_earlier_tasks_stay_as_they_were(tmp_path: Path, now: dict[str, str]) ->
     folder.metrics.write_text('{"steps": 20}')
     with pytest.raises(InputError, match="data"):
         folder.check(of_tasks(**now), True)
+
+
+@pytest.mark.parametrize(
+    ("resume", "checkpoints", "main", "kept"),
+    [(False, False, True, False), (True, False, True, True), (False, True, True, True), (False, False, False, True)],
+)
+def test_only_a_new_run_without_a_checkpoint_is_cleared_when_refused(
+    resume: bool, checkpoints: bool, main: bool, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path)
+    folder.start(CONFIGURATION)
+    (tmp_path / "note.txt").write_text("mine")
+    checkpoint(folder, 3, whole=checkpoints)
+    monkeypatch.setattr("nearfar.training.folder.is_main_process", lambda: main)
+    with pytest.raises(InputError), folder.cleared_if_refused(resume):
+        raise InputError("a row has no negative")
+    assert folder.configuration.exists() == kept
+    assert (tmp_path / "note.txt").read_text() == "mine"
+    assert not list(folder.checkpoints.glob("*/model.safetensors")) or kept
+
+
+def test_another_error_clears_nothing(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.start(CONFIGURATION)
+    with pytest.raises(KeyboardInterrupt), folder.cleared_if_refused(resume=False):
+        raise KeyboardInterrupt
+    assert folder.configuration.exists()

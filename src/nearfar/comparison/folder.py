@@ -15,6 +15,7 @@ report.html     the report
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,8 @@ import yaml
 
 from nearfar.comparison.ranking import BASE
 from nearfar.errors import InputError
-from nearfar.training.folder import WITHOUT_EFFECT, check_free, clear, differences, read_configuration
-from nearfar.writing import write_text
+from nearfar.training.folder import WITHOUT_EFFECT, check_free, differences, read_configuration
+from nearfar.writing import LOCK, write_text
 
 #: Settings that must be equal to reuse finished runs.
 _DECIDING = (
@@ -133,12 +134,13 @@ class ComparisonFolder:
         write_text(yaml.safe_dump(dict(configuration), sort_keys=False, allow_unicode=True), self.configuration)
 
     def _check_same(self, key: str, there: object, now: object) -> None:
-        found = differences(key, there, now) if key == "options" else [(key, there, now)]
+        found = [(key, there, now)] if there != now else []
+        if key == "options":
+            found = [each for each in differences(key, there, now) if each[0].rpartition(".")[2] not in WITHOUT_EFFECT]
         for field, was, asked in found:
-            if was == asked or field.rpartition(".")[2] in WITHOUT_EFFECT:
-                continue
+            expected, got = ("the default" if value is None else repr(value) for value in (was, asked))
             raise InputError(
-                f"expected {was!r}, as in the comparison to resume, got {asked!r}",
+                f"expected {expected}, as in the comparison to resume, got {got}",
                 file=self.configuration,
                 field=field,
                 remedy="resume with the same arguments and data, or choose another folder",
@@ -146,7 +148,9 @@ class ComparisonFolder:
 
     def clear(self) -> None:
         """Remove everything but the lock of this process."""
-        clear(self.path)
+        for path in self.path.iterdir():
+            if path.name != LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def read_budget(self) -> dict[str, Any]:
         """The contents of `write_budget`'s file; empty if it does not exist yet."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nearfar.comparison.significance import widening
-
 if TYPE_CHECKING:
     from nearfar.comparison.fitting import Fit
     from nearfar.comparison.prepared import Prepared
@@ -39,7 +37,7 @@ def notes_of(
     runs = [run for several in found.values() for run in several]
     notes = [
         *_on_seeds(request.seeds),
-        *_on_widening(widening({each.name: each.by_seed for each in ranking})),
+        *_on_widening([each.name for each in ranking if each.widens]),
         *_on_rows(texts, prepared),
         *(note for name, variant in prepared.variants.items() for note in _on_variant(name, variant)),
         *_on_baseline(request.baseline, baseline),

@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 from nearfar.errors import InputError
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 RESAMPLES = 2_000
 #: Level of the test for an outlying variance.
 _OUTLYING = 0.01
+#: Intervals are clearly narrower if they are at most so wide, relative to before.
+_NARROWER = 0.8
 #: Maximum number of values in memory during resampling.
 _AT_ONCE = 2**23
 
@@ -85,6 +88,38 @@ class Estimates:
     def p_value(self, name: str, other: str) -> float:
         """The two-sided p-value of no difference; 1 if all items and runs agree, so that there is no variance."""
         return self._estimate(name, other)[1]
+
+    def widening(self) -> list[str]:
+        """The few models without whose runs the intervals of the others would be clearly narrower; mostly none.
+
+        Returns:
+            At most a quarter of the models whose variance between runs is pooled: those with nine tenths of it, if the
+            median interval of a difference between two others were at most 0.8 times as wide without them.
+        """
+        import numpy as np
+
+        own = {row: float(self.by_seed[row].var(ddof=1)) for row, part in enumerate(self.runs) if part is not None}
+        pool = _pooled(own, self.by_seed.shape[1] - 1)[::-1]  # the largest one first
+        few = pool[: len(pool) // 4]
+        total, sums = sum(own[row] for row in pool), np.cumsum([own[row] for row in few])
+        enough = next((number for number, each in enumerate(sums, 1) if each >= 0.9 * total > 0), 0)
+        if not enough:
+            return []
+        others = [row for row in range(len(self.names)) if row not in few[:enough]]
+        trained = [self.runs[row] is not None for row in others]
+        kept = replace(
+            self,
+            names=tuple(self.names[row] for row in others),
+            by_seed=self.by_seed[others],
+            deviations=self.deviations[:, others],
+            runs=_of_runs(self.by_seed[others], trained),
+        )
+        ratios = [kept._width(*pair) / self._width(*pair) for pair in combinations(kept.names, 2)]
+        return [self.names[row] for row in few[:enough]] if float(np.median(ratios)) <= _NARROWER else []
+
+    def _width(self, name: str, other: str) -> float:
+        found = self.difference(name, other)
+        return found.high - found.low
 
     def _estimate(self, name: str, other: str | None) -> tuple[Interval, float]:
         at = [self.names.index(each) for each in (name, other) if each is not None]
@@ -136,26 +171,6 @@ def estimate(
         deviations = (drawn - drawn.mean(0)) / math.sqrt(resamples - 1)
     trained = [seeds > 1 and len(of) > 1 for of in values.values()]
     return Estimates(tuple(values), by_seed, deviations, _of_runs(by_seed, trained), items)
-
-
-def widening(by_seed: Mapping[str, Sequence[float]]) -> list[str]:
-    """The few models whose runs differ so much that they widen the intervals of all: most of the pooled variance.
-
-    Args:
-        by_seed: Score of each run of each model; those of a model with one run are left out.
-
-    Returns:
-        At most a quarter of the models that are pooled, which have nine tenths of the variance; mostly none.
-    """
-    import numpy as np
-
-    runs = {name: scores for name, scores in by_seed.items() if len(scores) > 1}
-    names, own = list(runs), {row: float(np.var(scores, ddof=1)) for row, scores in enumerate(runs.values())}
-    pool = _pooled(own, min(map(len, runs.values()), default=2) - 1)[::-1]  # the largest one first
-    few = pool[: len(pool) // 4]
-    total, sums = sum(own[row] for row in pool), np.cumsum([own[row] for row in few])
-    enough = next((number for number, each in enumerate(sums, 1) if each >= 0.9 * total > 0), 0)
-    return [names[row] for row in few[:enough]]
 
 
 def _common(deviations: Float[np.ndarray, "n seeds"]) -> float:

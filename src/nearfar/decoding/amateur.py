@@ -11,7 +11,7 @@ from typing import Any
 from nearfar.errors import InputError, passed_as
 from nearfar.models.adapter_base import base_of
 from nearfar.models.adapters import AdapterSwitch
-from nearfar.models.language import load_language_model, same_weights
+from nearfar.models.language import find_language_model, load_language_model, same_weights
 from nearfar.models.load_failures import failures_named, without_progress_bar
 from nearfar.models.model_files import check_files
 
@@ -58,23 +58,21 @@ def load_amateur(name: str, model: Any, tokenizer: Any, expert: str | Path, prom
         if not prompt.strip():
             raise InputError("expected an instruction to answer falsely, got none", field="amateur_prompt")
         return Amateur(model, prompt)
-    with passed_as("--amateur"):
-        return _other(name, model, tokenizer, expert)
-
-
-def _other(name: str, model: Any, tokenizer: Any, expert: str | Path) -> Amateur:
-    """An amateur that is not the expert with an instruction."""
     folder = Path(name).expanduser()
-    base = base_of(folder)
+    with passed_as("--amateur"):
+        find_language_model(name)
+        base = base_of(folder)
     if base is not None and same_weights(base, expert):
-        check_files(folder)
+        with passed_as("--amateur"):
+            check_files(folder)
         remedy = "pass an adapter of this model, such as one written by `nearfar train lol`"
         with failures_named(folder, "an adapter of the model", remedy, "--amateur"), without_progress_bar():
             return Amateur(model, active=AdapterSwitch(model, folder).on)
     if base is None and same_weights(name, expert):
         remedy = "pass a worse model, for example one written by `nearfar train lol`, or `prompt`"
         raise InputError("the amateur is the model itself: their contrast is zero", field="--amateur", remedy=remedy)
-    worse, own = load_language_model(name, str(model.device))
+    with passed_as("--amateur"):
+        worse, own = load_language_model(name, str(model.device))
     if own.get_vocab() != tokenizer.get_vocab():
         remedy = "pass a model with the same tokenizer"
         raise InputError("the amateur has another vocabulary than the model", field="--amateur", remedy=remedy)

@@ -30,8 +30,7 @@ def changes(folder: Path, names: Iterable[str] | None = None) -> tuple[int, list
 
     Args:
         folder: The folder.
-        names: The files and folders in it that were recorded, as for `write_sums`; by default everything. New folders
-            do not differ: nothing that is recorded reads them.
+        names: The files and folders in it that were recorded, as for `write_sums`; by default everything.
 
     Raises:
         InputError: There is no record, or it is not text in the format of `sha256sum`.
@@ -56,10 +55,7 @@ def changes(folder: Path, names: Iterable[str] | None = None) -> tuple[int, list
             found.append(f"{name} is missing")
         elif sha256(file) != digest:
             found.append(f"{name} has changed")
-    if names is None:
-        # A file beside the recorded ones could be read instead of one of them.
-        names = {path.name for path in folder.iterdir() if path.is_file()}
-        names |= {name.partition("/")[0] for name in expected if "/" in name}
+    # A file beside the recorded ones could be read instead of one of them.
     for file in _files(folder, names):
         if (name := file.relative_to(folder).as_posix()) not in expected:
             found.append(f"{name} is not in {FILE}")
@@ -69,5 +65,9 @@ def changes(folder: Path, names: Iterable[str] | None = None) -> tuple[int, list
 def _files(folder: Path, names: Iterable[str] | None) -> list[Path]:
     tops = [folder] if names is None else [folder / name for name in names]
     files = {file for top in tops for file in ([top] if top.is_file() else top.rglob("*")) if file.is_file()}
-    # Hidden files are locks and partial files.
-    return sorted(file for file in files if file != folder / FILE and not file.name.startswith("."))
+    # Hidden files are locks and partial files; hidden folders are those of git and of the Hub's cache.
+    return sorted(file for file in files if file != folder / FILE and not _is_hidden(file.relative_to(folder)))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nearfar.blocks import Near, Shard
-from nearfar.near._normalised import Normalised
+from nearfar.near._rows import Normalised
 
 if TYPE_CHECKING:
     from jaxtyping import Int

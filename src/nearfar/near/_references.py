@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nearfar.blocks import DenseTargets, Near, Shard, Targets
-from nearfar.near._normalised import Normalised, blocks_of_rows
+from nearfar.near._rows import Normalised, blocks_of_rows
 
 if TYPE_CHECKING:
     from jaxtyping import Float

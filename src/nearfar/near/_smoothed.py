@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nearfar.blocks import Near, Shard, Targets
-from nearfar.near._normalised import blocks_of_rows
+from nearfar.near._rows import blocks_of_rows
 
 if TYPE_CHECKING:
     from jaxtyping import Float

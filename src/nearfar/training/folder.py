@@ -107,12 +107,13 @@ class RunFolder:
 
     @contextmanager
     def cleared_if_refused(self, resume: bool) -> Iterator[None]:
-        """If the first steps of a new run refuse its input, nothing was trained: the folder can be used again."""
+        """If a new run's input is refused before its first checkpoint, the folder can be used again."""
         try:
             yield
         except InputError:
             if not resume and is_main_process() and self.last_checkpoint() is None:
-                clear(self.path)
+                self.configuration.unlink(missing_ok=True)
+                shutil.rmtree(self.checkpoints, ignore_errors=True)
             raise
 
     def lengthen(self, configuration: Mapping[str, Any], changed: Mapping[str, tuple[Any, Any]]) -> None:
@@ -229,13 +230,6 @@ def check_free(configuration: Path, what: str, resume: bool) -> None:
     if folder.exists() and (not folder.is_dir() or any(path.name != LOCK for path in folder.iterdir())):
         problem = f"already exists and is not the folder of a {what}"
         raise InputError(problem, file=folder, field="--out", remedy="choose a new folder")
-
-
-def clear(folder: Path) -> None:
-    """Remove everything but the lock of this process."""
-    for path in folder.iterdir():
-        if path.name != LOCK:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def read_configuration(file: Path) -> dict[str, Any]:

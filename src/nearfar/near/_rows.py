@@ -1,4 +1,4 @@
-"""What weights have in common whose rows are divided by their sums."""
+"""What builders of continuous weights share: rows of sum 1, and work by blocks of rows."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Normalised(Near):
 
     def at(self, rows: slice) -> Targets:
         w = self._raw(rows)
-        return DenseTargets(w.mul_(inverse(w.sum(1, keepdim=True)) if self.share is None else self.share))
+        return DenseTargets(w.mul_(_inverse(w.sum(1, keepdim=True)) if self.share is None else self.share))
 
     def _column_share(self, n: int, totals: Tensor) -> Tensor:
         for rows in blocks_of_rows(n):
             totals += self._raw(rows).sum(0)
-        return inverse(totals)
+        return _inverse(totals)
 
 
 def blocks_of_rows(n: int) -> Iterator[slice]:
     return (slice(start, min(start + 256, n)) for start in range(0, n, 256))
 
 
-def inverse(x: Tensor) -> Tensor:
+def _inverse(x: Tensor) -> Tensor:
     return torch.where(x > 0, 1 / x, 0)
