@@ -36,12 +36,6 @@ def which_table(results: Mapping[str, dict[str, Any]]) -> str:
         "significant after Holm's correction. An empty cell: the recipe does not read such rows. Accuracy is that of a "
         "linear classifier of the vectors."
     )
-    for kind in kinds:
-        if names := [each["name"] for each in results[kind]["ranking"] if each.get("widens")]:
-            which = " and ".join(f"`{name}`" for name in names)
-            what += (
-                f" On {kind}, the runs of {which} differ far more than those of the others; this widens all intervals."
-            )
     parts = ["\n".join(lines), what, *(["Without a result:", "\n".join(failed)] if failed else [])]
     return "\n\n".join(
         [*parts, "`python benchmarks/which.py --work FOLDER`; all figures: `benchmarks/results/which.json`"]

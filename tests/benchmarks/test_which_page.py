@@ -53,13 +53,3 @@ def test_a_column_for_each_kind_and_a_row_for_each_recipe(monkeypatch: pytest.Mo
     ]
     assert "3 or 5 seeds" in lines[7]
     assert "- sentences: Wikipedia, on STS-B: dse, seed 0: no scores" in lines
-
-
-def test_runs_that_widen_all_intervals_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from _which_page import which_table  # pyright: ignore[reportMissingImports]
-
-    ranking = [ranked(name, 0, "no significant difference") for name in ("base", "wild", "wilder")]
-    ranking[1:] = [each | {"widens": True} for each in ranking[1:]]
-    result = {"metric": "spearman", "seeds": 2, "ranking": ranking, "failures": []}
-    assert "On sentences, the runs of `wild` and `wilder` differ" in which_table({"sentences": result})

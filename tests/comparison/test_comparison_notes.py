@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from nearfar.comparison.notes import _on_baseline, _on_rows, _on_scores, _on_seeds, _on_widening
+from nearfar.comparison.notes import _on_baseline, _on_rows, _on_scores, _on_seeds
 
 
 def test_few_seeds_are_said_to_be_few() -> None:
@@ -17,12 +17,6 @@ def test_few_seeds_are_said_to_be_few() -> None:
     # More is said of one and of a few than of five.
     assert len(five) < len(four)
     assert one not in (two, five)
-
-
-def test_who_widens_the_intervals_of_all() -> None:
-    assert list(_on_widening([])) == []
-    (said,) = _on_widening(["rerank_sft_cl", "simcse"])
-    assert "rerank_sft_cl and simcse" in said
 
 
 def test_what_was_done_to_the_rows() -> None:

@@ -37,7 +37,6 @@ def notes_of(
     runs = [run for several in found.values() for run in several]
     notes = [
         *_on_seeds(request.seeds),
-        *_on_widening([each.name for each in ranking if each.widens]),
         *_on_rows(texts, prepared),
         *(note for name, variant in prepared.variants.items() for note in _on_variant(name, variant)),
         *_on_baseline(request.baseline, baseline),
@@ -53,14 +52,6 @@ def _on_seeds(seeds: int) -> Iterator[str]:
     else:
         few = " With few seeds, the variation between runs is only roughly known; 5 are better." if seeds < 5 else ""
         yield f"Intervals cover {seeds} seeds and the evaluation items.{few}"
-
-
-def _on_widening(names: Sequence[str]) -> Iterator[str]:
-    if names:
-        yield (
-            f"The runs of {' and '.join(names)} differ far more than those of the others. This widens all intervals, "
-            "because the variation between runs is estimated from all recipes together. More seeds narrow them."
-        )
 
 
 def _on_rows(texts: Sequence[str], prepared: Prepared) -> Iterator[str]:

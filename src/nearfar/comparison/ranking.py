@@ -87,7 +87,6 @@ class Ranked:
         base: Difference to the base model; None for the base model itself, or if that was not evaluated.
         best: Difference to the first model of the ranking; None for that model itself.
         cost: The cost of a run.
-        widens: Whether its runs differ so much that they widen the intervals of all models.
     """
 
     rank: int
@@ -98,7 +97,6 @@ class Ranked:
     base: Against | None
     best: Against | None
     cost: Cost
-    widens: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -118,7 +116,6 @@ class Ranked:
             "verdict": self.verdict,
             **{f"against_{name}": None if found is None else found.as_dict() for name, found in against.items()},
             "cost": dict(vars(self.cost)),
-            "widens": self.widens,
         }
 
 
@@ -160,7 +157,6 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
     order = sorted(estimates.names, key=lambda name: (-round(estimates.mean(name).mean, 12), not is_base(name)))
     to_baseline, to_best = (_against(estimates, order, other) for other in (baseline, order[0]))
     to_base = _against(estimates, order, BASE) if BASE in order else {}
-    widening = estimates.widening()
     return [
         Ranked(
             place,
@@ -171,7 +167,6 @@ def rank(found: Mapping[str, Sequence[Mapping[str, Any]]], baseline: str, seed: 
             to_base.get(name),
             to_best.get(name),
             _cost(found[name]),
-            name in widening,
         )
         for place, name in enumerate(order, 1)
     ]

@@ -4,28 +4,33 @@ A score varies because the items are a sample, and because training is random. I
 their variation is that of paired differences. What a model's runs (seeds) add is independent from model to model, and
 with two or three runs its variance is barely known. So that few runs do not make false winners:
 
-- the variance between runs is pooled over all models, with the degrees of freedom of all of them; a model whose runs
-  differ far more than those of the others (Cochran's test for an outlying variance) keeps its own;
-- no variance is less than that of the model's own runs;
+- with six models or more, the variance between the runs of each is moderated: its own is drawn towards the typical one
+  of all models, the more the less these differ among models (empirical Bayes, Smyth). A few models whose runs differ
+  much do not widen the intervals of the others;
+- with fewer models, it is pooled over all of them, and is not less than that of the model's own runs. A model whose
+  runs differ far more than those of the others (Cochran's test for an outlying variance) keeps its own;
 - an interval adds the squares of the half-widths that each variance has alone, with Student's quantile of its own
   degrees of freedom. By Banerjee's inequality the interval contains the true value at least as often as it says, for
   any true variances. The degrees of freedom of Welch and Satterthwaite have no such guarantee: where runs differ much,
   12 % of the comparisons of two equal recipes with two runs had a significant difference, and 25 % of those of four.
 
-`benchmarks/calibration.py` measures how often equal recipes differ significantly, and how often unequal ones do.
+If the runs of some models differ ten times as much as those of others, two runs are too few for any of this: those of
+such a model may agree by chance. `benchmarks/calibration.py` measures how often equal recipes differ significantly, and
+how often unequal ones do.
 
 Banerjee 1960, Approximate confidence interval for linear functions of means of k populations when the population
 variances are not equal (Sankhya 22);
 Cochran 1941, The distribution of the largest of a set of estimated variances as a fraction of their total;
-Holm 1979, A simple sequentially rejective multiple test procedure.
+Holm 1979, A simple sequentially rejective multiple test procedure;
+Smyth 2004, Linear models and empirical Bayes methods for assessing differential expression in microarray experiments
+(Statistical Applications in Genetics and Molecular Biology 3), section 6.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from nearfar.errors import InputError
@@ -39,8 +44,8 @@ if TYPE_CHECKING:
 RESAMPLES = 2_000
 #: Level of the test for an outlying variance.
 _OUTLYING = 0.01
-#: Intervals are clearly narrower if they are at most so wide, relative to before.
-_NARROWER = 0.8
+#: From so many models on, the spread of their variances between runs is estimated.
+_MODERATED = 6
 #: Maximum number of values in memory during resampling.
 _AT_ONCE = 2**23
 
@@ -88,38 +93,6 @@ class Estimates:
     def p_value(self, name: str, other: str) -> float:
         """The two-sided p-value of no difference; 1 if all items and runs agree, so that there is no variance."""
         return self._estimate(name, other)[1]
-
-    def widening(self) -> list[str]:
-        """The few models without whose runs the intervals of the others would be clearly narrower; mostly none.
-
-        Returns:
-            At most a quarter of the models whose variance between runs is pooled: those with nine tenths of it, if the
-            median interval of a difference between two others were at most 0.8 times as wide without them.
-        """
-        import numpy as np
-
-        own = {row: float(self.by_seed[row].var(ddof=1)) for row, part in enumerate(self.runs) if part is not None}
-        pool = _pooled(own, self.by_seed.shape[1] - 1)[::-1]  # the largest one first
-        few = pool[: len(pool) // 4]
-        total, sums = sum(own[row] for row in pool), np.cumsum([own[row] for row in few])
-        enough = next((number for number, each in enumerate(sums, 1) if each >= 0.9 * total > 0), 0)
-        if not enough:
-            return []
-        others = [row for row in range(len(self.names)) if row not in few[:enough]]
-        trained = [self.runs[row] is not None for row in others]
-        kept = replace(
-            self,
-            names=tuple(self.names[row] for row in others),
-            by_seed=self.by_seed[others],
-            deviations=self.deviations[:, others],
-            runs=_of_runs(self.by_seed[others], trained),
-        )
-        ratios = [kept._width(*pair) / self._width(*pair) for pair in combinations(kept.names, 2)]
-        return [self.names[row] for row in few[:enough]] if float(np.median(ratios)) <= _NARROWER else []
-
-    def _width(self, name: str, other: str) -> float:
-        found = self.difference(name, other)
-        return found.high - found.low
 
     def _estimate(self, name: str, other: str | None) -> tuple[Interval, float]:
         at = [self.names.index(each) for each in (name, other) if each is not None]
@@ -184,16 +157,51 @@ def _of_runs(by_seed: Float[np.ndarray, "models seeds"], trained: Sequence[bool]
     """The part of the variance of each model's mean that is due to its runs."""
     seeds = by_seed.shape[1]
     own = {row: float(by_seed[row].var(ddof=1)) for row, is_trained in enumerate(trained) if is_trained}
-    pool = _pooled(own, seeds - 1)
-    shared = sum(own[row] for row in pool) / max(1, len(pool))
+    enough = len(own) >= _MODERATED and sorted(own.values())[len(own) // 2] > 0
+    of_one = (_moderated if enough else _shared)(own, seeds - 1)
     return tuple(
-        None
-        if row not in own
-        else Part(max(own[row], shared) / seeds, len(pool) * (seeds - 1))
-        if row in pool
-        else Part(own[row] / seeds, seeds - 1)
+        None if row not in own else Part(of_one[row].variance / seeds, of_one[row].freedom)
         for row in range(len(by_seed))
     )
+
+
+def _moderated(own: Mapping[int, float], freedom: int) -> dict[int, Part]:
+    """The variance between the runs of each model, drawn towards the typical one of all (Smyth 2004)."""
+    import numpy as np
+    from scipy.special import polygamma, psi
+
+    found = np.array(list(own.values()))
+    # Two runs may have the same accuracy: the logarithm of such a variance would decide alone.
+    logs = np.log(np.maximum(found, 1e-3 * np.median(found))) - psi(freedom / 2) + math.log(freedom / 2)
+    spread = float(logs.var(ddof=1) - polygamma(1, freedom / 2))
+    most = len(found) * freedom
+    # Degrees of freedom of what is known from the other models: few if their variances differ more than by chance.
+    prior = min(2 * _inverse_trigamma(spread), most) if spread > 0 else most
+    typical = math.exp(float(logs.mean()) + psi(prior / 2) - math.log(prior / 2)) if prior < most else found.mean()
+    return {
+        row: Part((prior * typical + freedom * variance) / (prior + freedom), min(prior + freedom, most))
+        for row, variance in own.items()
+    }
+
+
+def _inverse_trigamma(value: float) -> float:
+    """The x > 0 with trigamma(x) = value > 0."""
+    from scipy.optimize import brentq
+    from scipy.special import polygamma
+
+    # 1 / x < trigamma(x) < 1 / x + 1 / x^2
+    low, high = 1 / value, 1 / value + 1 / math.sqrt(value) + 1
+    return float(brentq(lambda x: float(polygamma(1, x)) - value, low, high))  # pyright: ignore[reportArgumentType]
+
+
+def _shared(own: Mapping[int, float], freedom: int) -> dict[int, Part]:
+    """The variance between the runs of each model, pooled over models without those that are outliers."""
+    pool = _pooled(own, freedom)
+    shared = sum(own[row] for row in pool) / max(1, len(pool))
+    return {
+        row: Part(max(variance, shared), len(pool) * freedom) if row in pool else Part(variance, freedom)
+        for row, variance in own.items()
+    }
 
 
 def _pooled(variances: Mapping[int, float], freedom: int) -> list[int]:
