@@ -10,9 +10,9 @@ with two or three runs its variance is barely known. So that few runs do not mak
 - with fewer models, it is pooled over all of them, and is not less than that of the model's own runs. A model whose
   runs differ far more than those of the others (Cochran's test for an outlying variance) keeps its own;
 - an interval adds the squares of the half-widths that each variance has alone, with Student's quantile of its own
-  degrees of freedom. By Banerjee's inequality the interval contains the true value at least as often as it says, for
-  any true variances. The degrees of freedom of Welch and Satterthwaite have no such guarantee: where runs differ much,
-  12 % of the comparisons of two equal recipes with two runs had a significant difference, and 25 % of those of four.
+  degrees of freedom. By Banerjee's inequality it is never too narrow for estimates that have these degrees of freedom.
+  Those of Welch and Satterthwaite have no such guarantee: where runs differ much, 12 % of the comparisons of two equal
+  recipes with two runs had a significant difference, and 25 % of those of four.
 
 If the runs of some models differ ten times as much as those of others, two runs are too few for any of this: those of
 such a model may agree by chance. `benchmarks/calibration.py` measures how often equal recipes differ significantly, and
