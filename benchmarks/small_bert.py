@@ -2,7 +2,7 @@
 
     NEARFAR_DATA=FOLDER python benchmarks/small_bert.py --out FOLDER [--steps 6000] [--batch 128]
 
-The texts are `wiki_sentences`; its WordPiece vocabulary is made from them, too. An hour and a half on one core of a CPU
+The texts are `wiki_sentences`; its WordPiece vocabulary is made from them, too. More than an hour on one core of a CPU
 with bfloat16 instructions. The same command resumes a stopped run from FOLDER.unfinished. The folder is a plain BERT
 for masked language modelling, with the loss on held-out sentences in `pretraining.json`.
 """
