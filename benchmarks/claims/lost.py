@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 import transformers
 from _claim import RESULTS, Claim, run
 from _small_llama import (
@@ -51,16 +53,29 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
+def options_of(how: dict[str, Any], learning_rate: float, steps: int, batch: int) -> lost.Options:
+    """Options of a run without checkpoints; `how` are those of a method."""
+    budget = {"max_steps": steps, "batch_size": batch, "max_length": LENGTH, "save_steps": steps + 1}
+    return lost.Options(**{"rank": RANK, **how, **budget, "learning_rate": learning_rate})
+
+
+def weights_of(model: torch.nn.Module) -> int:
+    """The number of weights without embeddings."""
+    return sum(weight.numel() for name, weight in model.named_parameters() if "embed" not in name)
+
+
+def best_of_grid(score: Callable[[int], float]) -> int:
+    """The place of the best learning rate, from the middle outwards as long as the outermost one is the best."""
+    best = max((1, 2, 3), key=score)
+    for step in (-1, 1):
+        while 0 <= best + step < len(LEARNING_RATES) and score(best + step) > score(best):
+            best += step
+    return best
+
+
 def trained(seed: int, method: str, learning_rate: float, part: str) -> float:
     """The log-probability per token, in nats."""
-    options = lost.Options(
-        **{"rank": RANK, **METHODS[method]},
-        learning_rate=learning_rate,
-        max_steps=STEPS,
-        batch_size=BATCH,
-        max_length=LENGTH,
-        save_steps=STEPS + 1,
-    )
+    options = options_of(METHODS[method], learning_rate, STEPS, BATCH)
     rows, folder = blocks("train"), shape()  # before the seed is set: the first call creates them
     transformers.set_seed(seed)
     plan = lost.prepare(folder, documents("train"), options)
@@ -69,7 +84,7 @@ def trained(seed: int, method: str, learning_rate: float, part: str) -> float:
         trainer = plan.model.trainer(replace(stage, rows=rows), options, Setting(Path(checkpoints), seed))
         trainer.train()
     found = float(plan.model.log_probability(blocks(part)).mean())
-    size = sum(w.numel() for n, w in plan.model.model.named_parameters() if "embed" not in n)
+    size = weights_of(plan.model.model)
     print(
         f"{part}, seed {seed}: perplexity {math.exp(-found):.1f}, {size:,} weights without embeddings, "
         f"{speed([trainer], LENGTH * BATCH)['tokens_per_second']} tokens/s: {method} at {learning_rate:g}",
@@ -79,10 +94,7 @@ def trained(seed: int, method: str, learning_rate: float, part: str) -> float:
 
 
 def learning_rate(method: str) -> float:
-    """The best learning rate of the grid on documents that are not reported. Variants of LOST use that of LOST.
-
-    The search goes from the middle outwards as long as the outermost value is the best.
-    """
+    """The best learning rate of the grid on documents that are not reported. Variants of LOST use that of LOST."""
     method = "LOST" if method.startswith("LOST") else method
     found: dict[str, dict[str, float]] = json.loads(CHOSEN.read_text()) if CHOSEN.exists() else {}
     scores = found.setdefault(method, {})
@@ -94,11 +106,7 @@ def learning_rate(method: str) -> float:
             CHOSEN.write_text(json.dumps(found))
         return scores[rate]
 
-    best = max((1, 2, 3), key=score)
-    for step in (-1, 1):
-        while 0 <= best + step < len(LEARNING_RATES) and score(best + step) > score(best):
-            best += step
-    return LEARNING_RATES[best]
+    return LEARNING_RATES[best_of_grid(score)]
 
 
 def arm(seed: int, method: str) -> float:

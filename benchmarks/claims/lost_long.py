@@ -21,7 +21,7 @@ import torch
 import transformers
 from _claim import Also, Claim, kept, run
 from _small_llama import LAYERS, LENGTH, MEASURED, VOCABULARY, WIDTH, blocks, documents, shape
-from lost import LEARNING_RATES, RANK, TUNED_ON
+from lost import LEARNING_RATES, RANK, TUNED_ON, best_of_grid, options_of, weights_of
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -88,14 +88,7 @@ ARGUMENTS = {"GaLore": GALORE}
 
 def trained(seed: int, method: str, learning_rate: float, part: str) -> dict[str, float]:
     """The log-probability per token, in nats, and the number of weights without embeddings."""
-    options = lost.Options(
-        **{"rank": RANK, **METHODS[method]},
-        learning_rate=learning_rate,
-        max_steps=STEPS,
-        batch_size=BATCH,
-        max_length=LENGTH,
-        save_steps=STEPS + 1,
-    )
+    options = options_of(METHODS[method], learning_rate, STEPS, BATCH)
     rows, folder = blocks("long"), shape()  # before the seed is set: the first call creates them
     transformers.set_seed(seed)
     plan = lost.prepare(folder, documents("train"), options)
@@ -104,26 +97,19 @@ def trained(seed: int, method: str, learning_rate: float, part: str) -> dict[str
     setting = partial(Setting, seed=seed, arguments=ARGUMENTS.get(method, {}))
     with tempfile.TemporaryDirectory() as checkpoints:
         plan.model.trainer(replace(stage, rows=rows), options, setting(Path(checkpoints))).train()
-    size = sum(w.numel() for n, w in plan.model.model.named_parameters() if "embed" not in n)
-    return {"found": float(plan.model.log_probability(blocks(part)).mean()), "size": size}
+    found = float(plan.model.log_probability(blocks(part)).mean())
+    return {"found": found, "size": weights_of(plan.model.model)}
 
 
 def learning_rate(method: str) -> float:
-    """The best learning rate on articles that are not reported. LOST with random channels uses that of LOST.
-
-    The search goes from the middle outwards as long as the outermost value is the best.
-    """
+    """The best learning rate on articles that are not reported. LOST with random channels uses that of LOST."""
     method = OURS if method.startswith(OURS) else method
 
     def score(index: int) -> float:
         rate = LEARNING_RATES[index]
         return kept("lost_long", f"{method}, {rate:g}", partial(trained, TUNED_ON, method, rate, "choice"))["found"]
 
-    best = max((1, 2, 3), key=score)
-    for step in (-1, 1):
-        while 0 <= best + step < len(LEARNING_RATES) and score(best + step) > score(best):
-            best += step
-    return LEARNING_RATES[best]
+    return LEARNING_RATES[best_of_grid(score)]
 
 
 def figure(seed: int, method: str, name: str) -> float:

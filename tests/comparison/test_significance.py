@@ -171,7 +171,6 @@ def of_runs(runs: dict[str, list[float]]) -> Estimates:
 def test_of_many_models_a_few_do_not_widen_the_intervals_of_others():
     """Two that hide one another from a test of the largest variance."""
     with_them, without = of_runs({**WILD, **STEADY}), of_runs(STEADY)
-    assert set(of_runs({**WILD, **dict(list(STEADY.items())[:3])}).runs) != set(without.runs)
     wide, narrow = (each.difference("steady 1", "steady 2") for each in (with_them, without))
     assert wide.high - wide.low < 3 * (narrow.high - narrow.low)
     # Their own runs say how uncertain they are.
